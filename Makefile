@@ -1,0 +1,75 @@
+# What there is to type: `make` alone prints it.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.stamp
+
+# Every shipped configuration is checked by the code that reads it at start.
+CONFIGS = $(wildcard deploy/*.toml deploy/examples/*.toml)
+
+# Under `make test NO_SKIP=1` a test that is skipped fails the run.
+ifdef NO_SKIP
+export TRUECOUNT_NO_SKIP = $(NO_SKIP)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench faults lock clean
+
+help: ## print this
+	@echo "truecount: a streaming audit of view, like and follow counts"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@echo
+	@echo "  PYTHON=python3.12 chooses the interpreter (now: $(PYTHON)); NO_SKIP=1 makes a skipped test a failure."
+
+setup: $(STAMP) ## install everything into .venv; does nothing if it is there
+
+demo: setup ## see it find a bought burst and spare a viral hit (no Java, no Docker)
+	$(BIN)/truecount demo
+
+test: setup ## run the whole suite; the Kafka half needs Java 17+ and Maven
+	$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## format, lint, types, architecture, shipped configurations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@for file in $(CONFIGS); do echo "truecount config check $$file"; $(BIN)/truecount config check "$$file" || exit 1; done
+
+bench: setup ## events per second on a real Kafka, beside two baselines
+	$(BIN)/python -m bench $(ARGS)
+
+faults: setup ## kill and freeze workers and brokers, then compare every count with its input
+	$(BIN)/python -m pytest tests/faults $(ARGS)
+
+# Both locks at the same versions, with a hash for every file and no address; UPGRADE=1 takes the newest of everything.
+LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+lock: $(BIN)/uv ## write both requirements files anew from pyproject.toml (UPGRADE=1: newest versions)
+	$(LOCK) --extra dev --output-file requirements-dev.lock
+	$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock
+
+clean: ## remove .venv and what the tools left
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml requirements.lock requirements-dev.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+	@echo "truecount is installed in $(VENV)"
+
+# The ceiling is the locks': they hold nothing for a Python that their packages have no wheels for.
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || \
+		{ echo "make: $(PYTHON) was not found. truecount needs Python 3.11 to 3.14: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || \
+		{ echo "make: $(PYTHON) is $$($(PYTHON) --version 2>&1). truecount needs Python 3.11 to 3.14: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "make: $(PYTHON) cannot create a virtual environment (on Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+
+$(BIN)/uv: | $(BIN)/python
+	$(BIN)/python -m pip install --quiet 'uv>=0.9,<1'

@@ -1,0 +1,1 @@
+"""What fraud looks like: pure objects, no broker, no clock, no files."""

@@ -1,0 +1,347 @@
+"""The audit of one partition: events in, windows, verdicts, corrections and counts out.
+
+A deterministic function of what is put in: ``observe`` takes events, ``advance`` moves event time and closes
+windows, shortest first, targets in order of their ids. Live worker, offline replay and tests use it alike.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import Any
+
+from detectors.cases import Cases
+from detectors.events import METRICS, EventBlock
+from detectors.ledger import DUPLICATE_ID, QUARANTINED, UNDONE, VALID
+from detectors.platform import HOURLY_CAP, Platform
+from detectors.records import Count, Outcome
+from detectors.watched import RecentIds, Watched, Watches, key_of
+from detectors.windows import FOLD_ROWS, Crowd, Row, Scale, ladder
+
+COUNTS_ORDER = 8
+CASE_ORDER = 9
+"""Order of what is due at the same moment: windows by scale (0 … 3), then counts, then cases that end."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """What an audit is told. ``config`` is the version every flag carries."""
+
+    tick_seconds: int = 10
+    counts_seconds: int = 30
+    dedupe_ids: int = 100_000
+    partition: int = 0
+    config: str = "sha256:unset"
+
+
+class Audit:
+    """Windows, cases and counts of the targets of one partition."""
+
+    def __init__(self, settings: AuditSettings, watches: Watches | None = None) -> None:
+        self.settings = settings
+        self.scales = ladder(settings.tick_seconds)
+        self.watches = Watches() if watches is None else watches
+        self.platforms = [Platform() for _ in METRICS]
+        self.recent_ids = RecentIds(settings.dedupe_ids)
+        self.ticks: dict[int, Tick] = {}
+        self.waiting: dict[tuple[int, int], set[str]] = {}
+        self.unsaid: set[str] = set()
+        self.due: list[tuple[int, int, int, str]] = []
+        self.horizon = 0
+        self.now = -1
+        self._cases = Cases(self)
+        self._replaying = False
+        self._rolls: frozenset[int] = frozenset()
+
+    # ---------------------------------------------------------------- events
+
+    def observe(self, block: EventBlock, position: int, outcome: Outcome) -> None:
+        """Take in a block of events that stood at ``position`` of the log. Late ones are counted at once."""
+        if block.ident is not None:
+            self.recent_ids.turn(position)
+        self._collect(block, position, outcome)
+
+    def replay(self, block: EventBlock, position: int) -> None:
+        """Observe a block again after ``load``: events of windows that are open come back, all others are passed over."""
+        if block.ident is not None and position in self._rolls:
+            self.recent_ids.roll()
+        self._replaying = True
+        self._collect(block, position, Outcome())
+        self._replaying = False
+
+    def _collect(self, block: EventBlock, position: int, outcome: Outcome) -> None:
+        span = self.scales[0].span_ms
+        horizon = self.horizon
+        current: dict[str, list[Row]] = {}
+        here: Tick | None = None
+        tick_start = metric_now = -1
+        plain = block.ident is None and block.undo is None
+        for index, (target, metric, ts, row) in enumerate(
+            zip(block.target, block.metric, block.ts, rows_of(block), strict=True)
+        ):
+            start = ts - ts % span
+            if start != tick_start or metric != metric_now:
+                if start < horizon:
+                    self._late(block, index, key_of(metric, target), outcome)
+                    continue
+                here = self._tick(start, position)
+                current = here.rows[metric]
+                tick_start, metric_now = start, metric
+            if not plain and here is not None and self._exceptional(block, index, here, outcome):
+                continue
+            rows = current.get(target)
+            if rows is None:
+                current[target] = [row]
+            else:
+                rows.append(row)
+                if len(rows) >= FOLD_ROWS and here is not None:
+                    here.fold(metric, target, rows)
+
+    def _tick(self, start: int, position: int) -> Tick:
+        tick = self.ticks.get(start)
+        if tick is None:
+            tick = self.ticks[start] = Tick(position)
+            heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, ""))
+        tick.log_to = position
+        return tick
+
+    def _exceptional(self, block: EventBlock, index: int, tick: Tick, outcome: Outcome) -> bool:
+        """Duplicates and undos are entered when their tick closes, after the events they refer to."""
+        key = key_of(block.metric[index], block.target[index])
+        if block.ident is not None and block.ident[index] >= 0 and not self.recent_ids.add(block.ident[index]):
+            outcome.duplicates += 1
+            tick.duplicates[key] = tick.duplicates.get(key, 0) + 1
+            return True
+        if block.undo is not None and block.undo[index]:
+            tick.undos[key] = tick.undos.get(key, 0) + 1
+            return True
+        return False
+
+    def _late(self, block: EventBlock, index: int, key: str, outcome: Outcome) -> None:
+        if self._replaying:
+            if block.ident is not None and block.ident[index] >= 0:
+                self.recent_ids.add(block.ident[index])
+            return
+        outcome.late += 1
+        watched = self.watches.change(key)
+        if block.ident is not None and block.ident[index] >= 0 and not self.recent_ids.add(block.ident[index]):
+            outcome.duplicates += 1
+            watched.ledger.reject(DUPLICATE_ID, 1)
+        elif block.undo is not None and block.undo[index]:
+            outcome.unmatched_undos += _undo(watched, 1)
+        else:
+            watched.ledger.accept(1)
+            outcome.entered[block.metric[index]] += 1
+        self._say_later(key, self.now + 1)
+
+    # ---------------------------------------------------------------- time
+
+    def advance(self, now_ms: int, outcome: Outcome) -> None:
+        """Move event time to ``now_ms`` and close what is due by then, in order."""
+        if now_ms <= self.now:
+            return
+        due = self.due
+        while due and due[0][0] <= now_ms:
+            end, order, start, key = heapq.heappop(due)
+            if order == 0:
+                self._close_tick(start, end, outcome)
+            elif order < len(self.scales):
+                self._close_windows(order, start, outcome)
+            elif order == COUNTS_ORDER:
+                self._say_counts(end, outcome)
+            else:
+                self._cases.expire(key, end, outcome)
+        self.now = now_ms
+        self.horizon = self.scales[0].start(now_ms)
+
+    def _close_tick(self, start: int, end: int, outcome: Outcome) -> None:
+        tick = self.ticks.pop(start)
+        scale = self.scales[0]
+        for metric, by_target in enumerate(tick.rows):
+            platform = self.platforms[metric]
+            met: list[int] = []
+            for target in sorted(by_target):
+                key = key_of(metric, target)
+                watched = self.watches.change(key)
+                rows = by_target[target]
+                folded = tick.folded.pop((metric, target), None)
+                count = len(rows) + (folded.n if folded is not None else 0)
+                watched.ledger.accept(count)
+                outcome.entered[metric] += count
+                outcome.windows += 1
+                self._say_later(key, end)
+                into = self._open_window(1, start, key, watched)
+                into.log_from = tick.log_from if into.log_from < 0 else min(into.log_from, tick.log_from)
+                into.log_to = max(into.log_to, tick.log_to)
+                if folded is None and not self._cases.worth_a_look(watched, count, platform):
+                    watched.rows.extend(rows)
+                    continue
+                crowd = folded if folded is not None else Crowd()
+                crowd.fold(rows)
+                crowd.log_from, crowd.log_to = tick.log_from, tick.log_to
+                self._cases.look(key, watched, scale, start, crowd, platform, outcome)
+                met.extend(crowd.actors)
+                into.merge(crowd)
+            for actor in met:
+                platform.known.add(actor)
+        for key, count in sorted(tick.duplicates.items()):
+            self.watches.change(key).ledger.reject(DUPLICATE_ID, count)
+            self._say_later(key, end)
+        for key, count in sorted(tick.undos.items()):
+            outcome.unmatched_undos += _undo(self.watches.change(key), count)
+            self._say_later(key, end)
+
+    def _open_window(self, order: int, ts_ms: int, key: str, watched: Watched) -> Crowd:
+        scale = self.scales[order]
+        crowd = watched.open.get(scale.name)
+        if crowd is None:
+            start = scale.start(ts_ms)
+            crowd = watched.open[scale.name] = Crowd(start=start)
+            self._wait(order, start, key)
+        return crowd
+
+    def _close_windows(self, order: int, start: int, outcome: Outcome) -> None:
+        scale = self.scales[order]
+        last = order == len(self.scales) - 1
+        met: list[list[int]] = [[] for _ in METRICS]
+        totals = [0] * len(METRICS)
+        for key in sorted(self.waiting.pop((order, start))):
+            watched = self.watches.change(key)
+            metric = int(key[0])
+            crowd = watched.open.pop(scale.name)
+            if order == 1 and watched.rows:
+                crowd.fold(watched.rows)
+                watched.rows = []
+            outcome.windows += 1
+            totals[metric] += min(crowd.n, HOURLY_CAP)
+            self._cases.look(key, watched, scale, start, crowd, self.platforms[metric], outcome)
+            if order == 1:
+                met[metric].extend(crowd.actors)
+            if not last:
+                self._open_window(order + 1, start, key, watched).merge(crowd)
+        for metric, actors in enumerate(met):
+            known = self.platforms[metric].known
+            for actor in actors:
+                known.add(actor)
+        if scale.name == "hour":
+            for platform, total in zip(self.platforms, totals, strict=True):
+                platform.learn_hour(start, total)
+
+    # ---------------------------------------------------------------- counts
+
+    def _say_later(self, key: str, moment_ms: int) -> None:
+        if not self.unsaid:
+            self._schedule_counts(moment_ms)
+        if key not in self.unsaid:
+            self.unsaid.add(key)
+            self.watches.change(key).unsaid = True
+
+    def _schedule_counts(self, moment_ms: int) -> None:
+        every = self.settings.counts_seconds * 1000
+        heapq.heappush(self.due, ((max(moment_ms, 0) + every - 1) // every * every, COUNTS_ORDER, 0, ""))
+
+    def changed(self, key: str, moment_ms: int) -> None:
+        """A case moved part of this key's count."""
+        self._say_later(key, moment_ms)
+
+    def _say_counts(self, as_of: int, outcome: Outcome) -> None:
+        for key in sorted(self.unsaid):
+            watched = self.watches.change(key)
+            watched.unsaid = False
+            ledger = watched.ledger
+            ledger.revision += 1
+            outcome.counts.append(
+                Count(
+                    target=key[1:],
+                    metric=METRICS[int(key[0])],
+                    raw=ledger.raw,
+                    valid=ledger.valid,
+                    quarantined=ledger.quarantined,
+                    invalid=dict(sorted(ledger.invalid.items())),
+                    revision=ledger.revision,
+                    as_of=as_of,
+                )
+            )
+        self.unsaid.clear()
+
+    # ---------------------------------------------------------------- state
+
+    def dump(self) -> dict[str, Any]:
+        """What is neither keyed nor a function of the log's last stretch, as msgspec-encodable builtins."""
+        return {"now": self.now, "generations": self.recent_ids.starts}
+
+    def replay_start(self, position: int) -> int:
+        """Where the log must be read again from, to have at ``position`` what is open now."""
+        oldest = min((tick.log_from for tick in self.ticks.values()), default=position)
+        ids = self.recent_ids.replay_start(oldest)
+        return oldest if ids is None else min(oldest, ids)
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take dumped state, the watches and platforms being loaded already; then ``replay`` the log."""
+        self.now = state["now"]
+        self.horizon = self.scales[0].start(self.now) if self.now >= 0 else 0
+        self.recent_ids.starts = list(state["generations"])
+        self._rolls = frozenset(self.recent_ids.starts)
+        for key, watched in self.watches.items():
+            for order, scale in enumerate(self.scales):
+                if scale.name in watched.open:
+                    self._wait(order, watched.open[scale.name].start, key)
+            if watched.case is not None:
+                self.schedule_case(watched.case.close_at, key)
+            if watched.unsaid:
+                if not self.unsaid:
+                    self._schedule_counts(self.now + 1)
+                self.unsaid.add(key)
+
+    def _wait(self, order: int, start: int, key: str) -> None:
+        waiting = self.waiting.get((order, start))
+        if waiting is None:
+            waiting = self.waiting[(order, start)] = set()
+            heapq.heappush(self.due, (start + self.scales[order].span_ms, order, start, ""))
+        waiting.add(key)
+
+    def schedule_case(self, close_at_ms: int, key: str) -> None:
+        """Look at this key's case again at ``close_at_ms``."""
+        heapq.heappush(self.due, (close_at_ms, CASE_ORDER, 0, key))
+
+
+class Tick:
+    """The open tick of all targets of a partition."""
+
+    __slots__ = ("duplicates", "folded", "log_from", "log_to", "rows", "undos")
+
+    def __init__(self, position: int) -> None:
+        self.log_from = self.log_to = position
+        self.rows: list[dict[str, list[Row]]] = [{} for _ in METRICS]
+        self.folded: dict[tuple[int, str], Crowd] = {}
+        self.duplicates: dict[str, int] = {}
+        self.undos: dict[str, int] = {}
+
+    def fold(self, metric: int, target: str, rows: list[Row]) -> None:
+        """Fold a hot target's rows away; the list is emptied in place."""
+        self.folded.setdefault((metric, target), Crowd()).fold(rows)
+        rows.clear()
+
+
+def rows_of(block: EventBlock) -> list[Row]:
+    """The block's rows: one tuple an event, -1 where a column was not given."""
+    missing = [-1] * len(block.target)
+    return list(
+        zip(
+            block.actor,
+            block.network or missing,
+            block.agent or missing,
+            block.referrer or missing,
+            block.country or missing,
+            block.fresh or missing,
+            block.watch or missing,
+            strict=True,
+        )
+    )
+
+
+def _undo(watched: Watched, count: int) -> int:
+    """Take ``count`` events back; answers how many undos found nothing to undo."""
+    ledger = watched.ledger
+    left = count - ledger.move(VALID, UNDONE, count)
+    return left - ledger.move(QUARANTINED, UNDONE, left)

@@ -1,0 +1,103 @@
+"""Scores into p-values: how often does unflagged history go as far as this?
+
+Within what has been seen, the p-value is the share of history at or beyond the score (conformal:
+(above + 1)/(all + 1)). Beyond it, the upper tenth of history is continued by an exponential tail (peaks over
+threshold with shape 0; Pickands 1975), whose mean excess is learned. A platform whose honest windows
+vary wildly so gets a heavy tail, and the same score means less there.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+BINS = 64
+TAIL_SHARE = 0.1
+"""The part of history from which the tail is continued."""
+PRIOR_EXCESS = 0.06
+PRIOR_WINDOWS = 8.0
+"""Mean excess (in units of the score's range) assumed before there is a tail, and its weight."""
+HISTORY_MIN = 30
+"""Windows under which history says nothing (p = 1): a new installation watches before it judges."""
+HISTORY_MAX = 20_000
+"""At this many windows all counts are halved, so the tail follows the platform."""
+
+
+class Tail(msgspec.Struct, array_like=True):
+    """History of one score in [0, 1]."""
+
+    bins: list[float] = msgspec.field(default_factory=lambda: [0.0] * BINS)
+    total: float = 0.0
+    cut: int = -1
+    share: float = 0.0
+    excess: float = PRIOR_EXCESS
+    fitted: float = 0.0
+
+    def learn(self, score: float) -> None:
+        """Add an unflagged window's score."""
+        self.bins[_bin(score)] += 1.0
+        self.total += 1.0
+        if self.total >= HISTORY_MAX:
+            self.bins = [b / 2 for b in self.bins]
+            self.total /= 2
+            self.fitted = 0.0
+
+    def p(self, score: float) -> float:
+        """Probability that an honest window scores this or more; 1.0 without enough history."""
+        if self.total < HISTORY_MIN:
+            return 1.0
+        if self.total > 1.1 * self.fitted:
+            self._fit()
+        edge = (self.cut + 1) / BINS
+        if score > edge:
+            return min(1.0, self.share * math.exp(-(score - edge) / self.excess))
+        return (sum(self.bins[_bin(score) :]) + 1.0) / (self.total + 1.0)
+
+    def _fit(self) -> None:
+        above = 0.0
+        weighted = 0.0
+        index = BINS - 1
+        while index > 0 and above + self.bins[index] <= TAIL_SHARE * self.total:
+            above += self.bins[index]
+            weighted += self.bins[index] * (index + 0.5)
+            index -= 1
+        self.cut = index
+        edge = index + 1
+        self.share = (above + 1.0) / (self.total + 1.0)
+        mean = weighted / BINS - above * edge / BINS
+        self.excess = (mean + PRIOR_EXCESS * PRIOR_WINDOWS) / (above + PRIOR_WINDOWS)
+        self.fitted = self.total
+
+
+def _bin(score: float) -> int:
+    return min(BINS - 1, max(0, int(score * BINS)))
+
+
+class Calibrator(msgspec.Struct, array_like=True):
+    """Tails by size of window (powers of two): the share seen in 10 events is noisier than in 10,000.
+
+    A size without history borrows the next smaller one's tail, which is the wider.
+    """
+
+    tails: dict[int, Tail] = {}
+
+    def learn(self, size: int, score: float) -> None:
+        """Learn the score of an unflagged window of ``size`` events."""
+        key = size.bit_length()
+        tail = self.tails.get(key)
+        if tail is None:
+            tail = self.tails[key] = Tail()
+        tail.learn(score)
+
+    def p(self, size: int, score: float) -> float:
+        """p-value of a score in a window of ``size`` events."""
+        for key in range(size.bit_length(), -1, -1):
+            tail = self.tails.get(key)
+            if tail is not None and tail.total >= HISTORY_MIN:
+                return tail.p(score)
+        return 1.0
+
+    def history(self) -> float:
+        """Windows learned, over all sizes."""
+        return sum(tail.total for tail in self.tails.values())

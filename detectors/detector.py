@@ -1,0 +1,56 @@
+"""What a detector is: River's interface over named features, and findings a person can read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+Features = dict[str, float]
+
+
+@dataclass(slots=True)
+class Finding:
+    """One detector's evidence in one window: ``value`` where ``baseline`` is usual, with its p-value.
+
+    ``share`` is the part of the window's events, 0 … 1, that this evidence speaks of.
+    """
+
+    code: str
+    detector: str
+    value: float
+    baseline: float
+    p: float
+    share: float
+    text: str
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Scores closed windows. One instance serves one metric at one rung of the ladder, in one task.
+
+    It is called in the order in which windows close, must not block, sees no clock and no randomness, and
+    must answer for any dict: a feature that is absent is no evidence. ``learn_one`` is called by the judge for windows
+    that no case holds, never by the detector itself.
+    """
+
+    name: str
+
+    def score_one(self, x: Features) -> float:
+        """-log10 of the calibrated p-value: 0 is ordinary, 3 is one honest window in a thousand."""
+        ...
+
+    def learn_one(self, x: Features) -> None:
+        """Learn an unflagged window."""
+        ...
+
+    def findings(self, x: Features) -> list[Finding]:
+        """The evidence behind the score, strongest first; empty if there is none."""
+        ...
+
+    def dump(self) -> Any:
+        """State as msgspec-encodable builtins."""
+        ...
+
+    def load(self, state: Any) -> None:
+        """Take the state that ``dump`` gave."""
+        ...

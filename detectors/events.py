@@ -1,0 +1,76 @@
+"""The native event, and the columns in which events travel to the detectors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+MetricName = Literal["view", "like", "follow"]
+
+METRICS: tuple[str, ...] = ("view", "like", "follow")
+METRIC_INDEX: dict[str, int] = {name: index for index, name in enumerate(METRICS)}
+
+MAX_ID_BYTES = 128
+"""Longest id accepted, in UTF-8 bytes: ids are keys of bounded maps, so their size is bounded too."""
+
+MAX_TS_MS = 253_402_300_799_999
+"""The last millisecond of year 9999: later times are typing errors (microseconds, usually)."""
+
+NETWORK_BUCKETS = 1024
+MIX_BUCKETS = 256
+"""Networks, agents, referrers and countries are counted in hashed buckets: a histogram of fixed size
+merges, commutes and compares; a table of names does none of the three within a bound."""
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_BYTES)]
+Text = Annotated[str, msgspec.Meta(max_length=2048)]
+Millis = Annotated[int, msgspec.Meta(ge=0, le=MAX_TS_MS)]
+Span = Annotated[int, msgspec.Meta(ge=0, le=MAX_TS_MS)]
+
+
+class Event(msgspec.Struct, gc=False, omit_defaults=True):
+    """One view, like or follow. Times are epoch milliseconds, durations milliseconds."""
+
+    ts: Millis
+    actor: Id
+    target: Id
+    metric: MetricName | None = None
+    """None: the input topic's own"""
+    id: Id | None = None
+    owner: Id | None = None
+    ip: Text | None = None
+    user_agent: Text | None = None
+    session: Text | None = None
+    watch_ms: Span | None = None
+    duration_ms: Span | None = None
+    referrer: Text | None = None
+    country: Text | None = None
+    actor_created_at: Millis | None = None
+    undo: bool = False
+
+
+FIELDS: tuple[str, ...] = Event.__struct_fields__
+REQUIRED: tuple[str, ...] = ("metric", "ts", "actor", "target")
+"""Fields an event cannot do without (the metric may be its topic's)."""
+
+
+class EventBlock(msgspec.Struct, gc=False):
+    """Events of one partition as equally long columns; -1 in an optional column means "not given".
+
+    ``actor`` and ``ident`` are 63-bit hashes, ``network`` … ``country`` bucket numbers
+    (see NETWORK_BUCKETS), ``fresh`` is 1 where the account was under FRESH_ACCOUNT_DAYS old.
+    An optional column that nobody filled is None as a whole.
+    """
+
+    target: list[str]
+    metric: list[int]
+    ts: list[int]
+    actor: list[int]
+    ident: list[int] | None = None
+    network: list[int] | None = None
+    agent: list[int] | None = None
+    referrer: list[int] | None = None
+    country: list[int] | None = None
+    fresh: list[int] | None = None
+    watch: list[int] | None = None
+    undo: list[bool] | None = None

@@ -1,0 +1,164 @@
+"""Labelled events through the detectors that a live worker runs, and the figures that come of it.
+
+Partitions, watermarks and lateness are as in production; only the transport is left out. See ``measure``
+for what the figures mean and ``baselines`` for what stands beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from detectors.audit import Audit, AuditSettings
+from detectors.judge import ARTIFICIAL, SUSPECT
+from detectors.lab.baselines import BASELINES
+from detectors.lab.blocks import Packer
+from detectors.lab.measure import Alarm, Key, Removal, Report, Truth, measure
+from detectors.lab.population import DAY_MS
+from detectors.lab.scenarios import QUIET, SCENARIOS, Scenario
+from detectors.lab.scene import BASE_RATE
+from detectors.lab.traffic import Labelled, Platform
+from detectors.ledger import QUARANTINED, VALID
+from detectors.records import Flag, Outcome
+
+START_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
+"""Midnight at which every run begins."""
+
+RUN_VIEWS = 400_000.0
+"""Background views of a run: long scenarios have quieter platforms."""
+
+LATENESS_MS = 10_000
+PARTITIONS = 2
+METHOD = "truecount"
+
+
+def platform_for(scenario: Scenario, seed: int, *, views: float = RUN_VIEWS) -> Platform:
+    """A platform of which a whole run of the scenario has about ``views`` background views."""
+    per_day = views / (scenario.quiet_days + scenario.days)
+    return Platform(
+        seed, targets=max(200, int(views / 800)), actors=max(2000, int(views / 15)), views_per_day=per_day
+    )
+
+
+def run(
+    scenario_id: str,
+    seed: int,
+    *,
+    views: float = RUN_VIEWS,
+    base_rate: float = BASE_RATE,
+    strength: float = 1.0,
+    without: Iterable[str] = (),
+    methods: Iterable[str] = (METHOD,),
+) -> list[Report]:
+    """Reports of the methods ("truecount" or a baseline's name) on one scenario, all on the same events.
+
+    ``without`` names event fields that the platform does not send.
+    """
+    scenario = QUIET if scenario_id == QUIET.id else SCENARIOS[scenario_id]
+    platform = platform_for(scenario, seed, views=views)
+    stream = scenario.events(platform, seed=seed, start_ms=START_MS, base_rate=base_rate, strength=strength)
+    quiet_until = START_MS + round(scenario.quiet_days * DAY_MS)
+    return judge_stream(
+        stream, scenario_id, seed, quiet_until_ms=quiet_until, without=without, methods=methods
+    )
+
+
+def judge_stream(
+    stream: Iterator[list[Labelled]],
+    name: str,
+    seed: int = 0,
+    *,
+    quiet_until_ms: int,
+    without: Iterable[str] = (),
+    methods: Iterable[str] = (METHOD,),
+) -> list[Report]:
+    """Reports of the methods on any labelled stream. Baselines learn their thresholds before
+    ``quiet_until_ms``."""
+    truth = Truth()
+    without = tuple(without)
+    runners: list[Runner] = [
+        AuditRun(without) if m == METHOD else BASELINES[m](quiet_until_ms, without) for m in methods
+    ]
+    for chunk in stream:
+        truth.note(chunk)
+        for runner in runners:
+            runner.take(chunk)
+    reports = []
+    for method, runner in zip(methods, runners, strict=True):
+        removals, alarms = runner.finish()
+        reports.append(measure(Report(name, method, seed), truth, removals, alarms))
+    return reports
+
+
+class Runner(Protocol):
+    """What a method under test does: takes chunks in order of time, then says what it removed and flagged."""
+
+    def take(self, chunk: list[Labelled]) -> None:
+        """A chunk of the stream."""
+        ...
+
+    def finish(self) -> tuple[list[Removal], list[Alarm]]:
+        """The end of the stream."""
+        ...
+
+
+class AuditRun:
+    """The audits of all partitions behind one stream; also keeps everything they said (``outcome``)."""
+
+    def __init__(self, without: Iterable[str] = (), *, partitions: int = PARTITIONS) -> None:
+        self._packer = Packer(partitions, without)
+        self.audits = [Audit(AuditSettings(partition=p, config="lab")) for p in range(partitions)]
+        self.outcome = Outcome()
+        self._position = 0
+        self._latest_ms = -1
+
+    def take(self, chunk: list[Labelled]) -> None:
+        """A chunk of the stream."""
+        self._position += 1
+        self._latest_ms = max(self._latest_ms, chunk[-1].event.ts)
+        for place, block in self._packer.pack(labelled.event for labelled in chunk):
+            self.audits[place].observe(block, self._position, self.outcome)
+        for audit in self.audits:
+            audit.advance(self._latest_ms - LATENESS_MS, self.outcome)
+        self.outcome.counts.clear()
+
+    def finish(self) -> tuple[list[Removal], list[Alarm]]:
+        """Close every window and case; what was removed for good, and the flags."""
+        for audit in self.audits:
+            audit.advance(self._latest_ms + 4 * DAY_MS, self.outcome)
+        self.outcome.counts.clear()
+        return removals_of(self.outcome), alarms_of(self.outcome)
+
+
+def removals_of(outcome: Outcome) -> list[Removal]:
+    """What corrections took out of the counts and did not give back."""
+    given_back = {c.flag_id for c in outcome.corrections if c.from_ == QUARANTINED and c.to == VALID}
+    return [
+        Removal((c.target, c.metric), c.window["start"], c.window["end"], c.count, c.flag_id)
+        for c in outcome.corrections
+        if c.from_ == VALID and c.to == QUARANTINED and c.flag_id not in given_back
+    ]
+
+
+def alarms_of(outcome: Outcome) -> list[Alarm]:
+    """Flags with their last words; raised when the window that opened them was closed."""
+    first: dict[str, Flag] = {}
+    last: dict[str, Flag] = {}
+    for flag in outcome.flags:
+        first.setdefault(flag.flag_id, flag)
+        last[flag.flag_id] = flag
+    alarms = []
+    for ident, flag in last.items():
+        if flag.verdict not in (SUSPECT, ARTIFICIAL):
+            continue
+        key: Key = (flag.target, flag.metric)
+        part = flag.artificial.value / max(1, flag.observed)
+        score = flag.score / 100.0 * min(1.0, part)
+        reason = next((r.code for r in flag.reasons if r.detector != "surge"), "surge")
+        raised = first[ident].until + LATENESS_MS
+        alarms.append(
+            Alarm(
+                ident, key, flag.onset, flag.until, raised, score, flag.artificial.value, reason, flag.verdict
+            )
+        )
+    return alarms

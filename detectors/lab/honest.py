@@ -1,0 +1,300 @@
+"""Honest traffic that looks guilty to somebody. Every docstring says why it must be spared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from detectors.lab.agents import IN_APP_AGENTS, SCHOOL_AGENT
+from detectors.lab.population import COUNTRIES, DAY_MS, HOUR_MS
+from detectors.lab.scene import MINUTE_MS, Scene
+from detectors.lab.traffic import Labelled
+
+
+def news_spike(scene: Scene) -> list[Labelled]:
+    """News breaks: thousands within minutes, two thirds from one country, most by three news sites, many
+    without account. Spare it: all of them are different people, in their own networks, who watch as people
+    do."""
+    made: list[Labelled] = []
+    for target in scene.targets(_some(scene, 4)):
+        start = scene.moment(3 * HOUR_MS)
+        times = scene.flash(_size(scene, 2500), start, 4 * MINUTE_MS, 70 * MINUTE_MS)
+        hosts = [f"https://news{i}.example/story" for i in range(3)]
+        made += scene.crowd(
+            target, times, home_share=0.65, guests=0.4, referrers=hosts, referred=0.65, watch=0.8
+        )
+    return made
+
+
+def celebrity_share(scene: Scene) -> list[Labelled]:
+    """Somebody famous posts the link: the steepest rise there is, one referrer, the social app's own
+    browser on phones, so few agents and carriers' networks. Spare it: it is what virality is; watching and
+    liking are real."""
+    made: list[Labelled] = []
+    for target in scene.targets(_some(scene, 4)):
+        start = scene.moment(2 * HOUR_MS)
+        times = scene.flash(_size(scene, 3000), start, 1.5 * MINUTE_MS, 25 * MINUTE_MS)
+        crowd = scene.crowd(
+            target,
+            times,
+            home_share=0.4,
+            guests=0.45,
+            referrers=["https://social.example/"],
+            referred=0.85,
+            away=0.7,
+            likes=1.4,
+        )
+        for labelled in crowd:
+            if labelled.event.referrer == "https://social.example/" and scene.rng.random() < 0.6:
+                agent = IN_APP_AGENTS[int(scene.rng.integers(0, len(IN_APP_AGENTS)))]
+                labelled.event.user_agent = agent
+        made += crowd
+    return made
+
+
+def premiere(scene: Scene) -> list[Labelled]:
+    """An announced première: the fans are all there in the first two minutes, stay to the end and like it.
+    Spare it: long known accounts, the most engaged crowd a target can have."""
+    made: list[Labelled] = []
+    for target in scene.targets(_some(scene, 4), 0.0, 0.4):
+        start = -(-scene.moment(3 * HOUR_MS) // HOUR_MS) * HOUR_MS
+        times = scene.flash(_size(scene, 2000), start, 0.7 * MINUTE_MS, 6 * MINUTE_MS)
+        made += scene.crowd(
+            target,
+            times,
+            guests=0.03,
+            referrers=["https://stream.example/feed"],
+            referred=0.7,
+            watch=1.6,
+            likes=3.0,
+        )
+    return made
+
+
+def embedded_player(scene: Scene) -> list[Labelled]:
+    """A big site embeds the player: for hours nearly all views come by one referrer, hardly anybody has an
+    account, few watch long, nobody likes. Spare it: the site's readers are real, in as many networks as
+    readers have."""
+    made: list[Labelled] = []
+    for target in scene.targets(_some(scene, 4)):
+        start = scene.moment(5 * HOUR_MS)
+        times = scene.spread_out(_size(scene, 2500), start, 4.5 * HOUR_MS)
+        made += scene.crowd(
+            target,
+            times,
+            home_share=0.7,
+            guests=0.88,
+            referrers=["https://bigsite.example/"],
+            referred=0.96,
+            watch=0.5,
+            likes=0.15,
+        )
+    return made
+
+
+def paid_promotion(scene: Scene) -> list[Labelled]:
+    """An honest advertisement: real people in two countries who did not ask for it; most skip after five
+    seconds, few like. Spare it: they are people, on their own lines; being bored is no fraud."""
+    made: list[Labelled] = []
+    for target in scene.targets(_some(scene, 4)):
+        start = scene.moment(6 * HOUR_MS)
+        country = int(scene.countries(1)[0])
+        times = scene.spread_out(_size(scene, 2000), start, 5 * HOUR_MS)
+        crowd = scene.crowd(
+            target,
+            times,
+            home_share=0.8,
+            country=country,
+            guests=0.3,
+            referrers=["https://ads.example/c"],
+            referred=0.95,
+            likes=0.3,
+        )
+        for labelled in crowd:
+            if labelled.event.watch_ms is not None and scene.rng.random() < 0.6:
+                labelled.event.watch_ms = min(labelled.event.watch_ms, int(scene.rng.uniform(5_000, 7_000)))
+        made += crowd
+    return made
+
+
+def school_nat(scene: Scene) -> list[Labelled]:
+    """A school watches a lesson: hundreds of pupils behind one address, the same managed laptops, within
+    ten minutes. Spare it: everybody is somebody else and watches; one address is not one person."""
+    made: list[Labelled] = []
+    for target in scene.targets(_some(scene, 8)):
+        start = scene.moment(HOUR_MS)
+        country = int(scene.platform.home[target])
+        ip = f"{60 + country}.250.{int(scene.rng.integers(0, 256))}.10"
+        pupils = scene.platform.people.people(
+            scene.rng, _size(scene, 350), start, country=country, distinct=True
+        )
+        times = scene.spread_out(len(pupils), start, 10 * MINUTE_MS)
+        watches = scene.platform.watch(scene.rng, np.full(len(pupils), target))
+        for ts, who, watch in zip(times.tolist(), pupils, watches.tolist(), strict=True):
+            here = who._replace(ip=ip, agent=SCHOOL_AGENT)
+            if scene.rng.random() < 0.4:
+                here = scene.guest(here)
+            made.append(
+                scene.event(
+                    ts, here, target, watch_ms=int(watch), referrer="https://lms.example/", artificial=False
+                )
+            )
+    return made
+
+
+def carrier_nat(scene: Scene) -> list[Labelled]:
+    """A local hit in a country of phones: everybody comes through a dozen networks of three carriers. Spare
+    it: that is how these people always come."""
+    made: list[Labelled] = []
+    places = [i for i, c in enumerate(COUNTRIES) if c[0] in ("IN", "ID", "PH", "BR", "EG")]
+    for target in scene.targets(_some(scene, 4)):
+        start = scene.moment(3 * HOUR_MS)
+        times = scene.flash(_size(scene, 1500), start, 8 * MINUTE_MS, 60 * MINUTE_MS)
+        made += scene.crowd(
+            target, times, home_share=0.97, country=int(scene.rng.choice(places)), away=0.97, guests=0.2
+        )
+    return made
+
+
+def super_fans(scene: Scene) -> list[Labelled]:
+    """A fandom's streaming party: a hundred known accounts play the new song ten to forty times in an
+    evening, to the end. Spare it: rules may discount repeats, but the plays are people's; nothing is
+    bought."""
+    made: list[Labelled] = []
+    for target in scene.targets(_some(scene, 4), 0.0, 0.4):
+        start = scene.moment(5 * HOUR_MS)
+        fans = scene.platform.people.people(
+            scene.rng, _size(scene, 90), start, country=int(scene.platform.home[target]), distinct=True
+        )
+        duration = min(int(scene.platform.duration_ms[target]), 240_000)
+        for who in fans:
+            at = start + scene.rng.uniform(0, HOUR_MS)
+            for _ in range(int(scene.rng.integers(10, 40))):
+                made.append(
+                    scene.event(
+                        int(at),
+                        who,
+                        target,
+                        watch_ms=int(duration * scene.rng.uniform(0.9, 1.0)),
+                        artificial=False,
+                    )
+                )
+                at += duration + scene.rng.exponential(60_000)
+    return [labelled for labelled in made if labelled.event.ts < scene.end_ms]
+
+
+def sleep_loops(scene: Scene) -> list[Labelled]:
+    """Rain sounds on repeat while people sleep: the same few dozen accounts, every night, end to end, at
+    gaps as even as the track is long. Spare it: it is what the track is for."""
+    made: list[Labelled] = []
+    nights = range(int(scene.start_ms // DAY_MS), int(scene.end_ms // DAY_MS) + 1)
+    for target in scene.targets(_some(scene, 4)):
+        country = int(scene.platform.home[target])
+        people = scene.platform.people
+        sleepers = people.people(scene.rng, _size(scene, 30), scene.start_ms, country=country, distinct=True)
+        duration = int(np.clip(scene.platform.duration_ms[target], 180_000, 600_000))
+        for night in nights:
+            dusk = night * DAY_MS + (22 - COUNTRIES[country][2]) * HOUR_MS
+            for who in sleepers:
+                if scene.rng.random() < 0.3:
+                    continue
+                at, dawn = dusk + scene.rng.normal(HOUR_MS, HOUR_MS), dusk + scene.rng.uniform(7, 9) * HOUR_MS
+                while at < dawn:
+                    made.append(
+                        scene.event(
+                            int(at), who, target, watch_ms=duration, duration_ms=duration, artificial=False
+                        )
+                    )
+                    at += duration + scene.rng.uniform(200, 900)
+    return [labelled for labelled in made if scene.start_ms <= labelled.event.ts < scene.end_ms]
+
+
+def night_country(scene: Scene) -> list[Labelled]:
+    """A country's evening is the platform's night: a big audience from one place when everybody else
+    sleeps. Spare it: it is their evening, and they come from their own country's networks."""
+    made: list[Labelled] = []
+    places = [i for i, c in enumerate(COUNTRIES) if c[0] in ("JP", "KR", "AU", "MY", "FI")]
+    for target in scene.targets(_some(scene, 4)):
+        country = int(scene.rng.choice(places))
+        evening = (scene.from_ms // DAY_MS + 1) * DAY_MS + (19 - COUNTRIES[country][2]) % 24 * HOUR_MS
+        while evening + 4 * HOUR_MS > scene.end_ms and evening - DAY_MS >= scene.from_ms:
+            evening -= DAY_MS
+        times = scene.spread_out(
+            _size(scene, 1200), max(scene.from_ms, min(evening, scene.end_ms - 4 * HOUR_MS)), 4 * HOUR_MS
+        )
+        made += scene.crowd(target, times, home_share=0.97, country=country)
+    return made
+
+
+def new_target(scene: Scene) -> list[Labelled]:
+    """The first day of a new target: nothing is known of it, and its subscribers are there at once. Spare
+    it: a first day has no baseline to break."""
+    made: list[Labelled] = []
+    for index, model in enumerate(scene.targets(_some(scene, 8), 0.0, 0.3)):
+        start = scene.moment(8 * HOUR_MS)
+        times = scene.flash(_size(scene, 900), start, 15 * MINUTE_MS, 3 * HOUR_MS)
+        made += scene.crowd(model, times, as_target=f"new{index:03d}", guests=0.15, likes=1.5)
+    return made
+
+
+def bulk_catalogue(scene: Scene) -> list[Labelled]:
+    """Shops, libraries and collectors play whole catalogues: a few actors, hundreds of targets, all day.
+    Spare it: no target gains by it; a rate per actor alone would condemn them."""
+    made: list[Labelled] = []
+    for who in scene.platform.people.people(scene.rng, _some(scene, 10), scene.from_ms, distinct=True):
+        at = float(scene.moment(8 * HOUR_MS))
+        until = at + 8 * HOUR_MS
+        while at < min(until, scene.end_ms - 1):
+            target = int(scene.rng.integers(0, len(scene.platform.names)))
+            watch = min(int(scene.platform.duration_ms[target]), 200_000)
+            made.append(
+                scene.event(
+                    int(at),
+                    who,
+                    target,
+                    watch_ms=watch,
+                    referrer=scene.platform.referrers[1],
+                    artificial=False,
+                )
+            )
+            at += watch + scene.rng.exponential(3_000)
+    return made
+
+
+OUTAGE_MS = 25 * MINUTE_MS
+CATCH_UP_MS = 4 * MINUTE_MS
+
+
+def outage(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[list[Labelled]]:
+    """Nothing for twenty-five minutes, then everything at once, stamped when it got through: every target
+    surges in the same minutes. Spare it: the crowd is the platform's own, only late."""
+    began = scene.moment(2 * HOUR_MS)
+    back = began + OUTAGE_MS
+    held: list[Labelled] = []
+    for chunk in background:
+        last = chunk[-1].event.ts
+        ready = []
+        for labelled in chunk:
+            if began <= labelled.event.ts < back:
+                labelled.event.ts = back + int(scene.rng.random() * CATCH_UP_MS)
+                held.append(labelled._replace(scenario=scene.scenario))
+            else:
+                ready.append(labelled)
+        if held and last >= back:
+            ready += [labelled for labelled in held if labelled.event.ts <= last]
+            held = [labelled for labelled in held if labelled.event.ts > last]
+            ready.sort(key=lambda labelled: labelled.event.ts)
+        if ready:
+            yield ready
+    if held:
+        yield sorted(held, key=lambda labelled: labelled.event.ts)
+
+
+def _some(scene: Scene, amount: int) -> int:
+    """How many at a platform of this size: ``amount`` where the base rate grants 6,000 events."""
+    return max(1, round(amount * min(1.0, scene.budget / 6000)))
+
+
+def _size(scene: Scene, typical: float) -> int:
+    return max(1, round(typical * scene.strength * float(scene.rng.lognormal(0.0, 0.35))))

@@ -1,0 +1,230 @@
+"""What a run's decisions were worth, against the truth.
+
+An audit corrects *counts*: it says that q of the events of a target in a window were artificial, not which.
+So its events are accounted as counts: of the q removed, min(q, artificial events in the window that no
+other removal has claimed) are right, the rest are honest events wrongly removed. Shorter windows claim
+first. A method that names single events (rules per actor) says itself how many of its q were right.
+
+An *attack* is what one scenario bought for one target and metric, from its first event on.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+
+from detectors.lab.traffic import Labelled
+
+ATTACK_MIN = 20
+"""Artificial events on one target and metric from which they are an attack that somebody could miss."""
+
+Key = tuple[str, str]
+"""target, metric"""
+
+
+@dataclass(slots=True)
+class Removal:
+    """``count`` of the events of a key with start ≤ ts < end taken out of the count. ``right`` if the
+    method can tell."""
+
+    key: Key
+    start_ms: int
+    end_ms: int
+    count: int
+    flag: str = ""
+    right: int | None = None
+
+
+@dataclass(slots=True)
+class Alarm:
+    """A flag: from when to when it speaks, when it was raised (event time the detector had), its score 0 …
+    1 and its estimate."""
+
+    flag: str
+    key: Key
+    start_ms: int
+    end_ms: int
+    raised_ms: int
+    score: float
+    estimate: int
+    reason: str = ""
+    verdict: str = ""
+
+
+@dataclass(slots=True)
+class Report:
+    """Figures of one run. None where there is nothing to divide by. Times in seconds of event time."""
+
+    scenario: str
+    method: str
+    seed: int
+    events: int = 0
+    artificial: int = 0
+    attacks: int = 0
+    attacks_found: int = 0
+    precision: float | None = None
+    recall: float | None = None
+    average_precision: float | None = None
+    auc: float | None = None
+    flags: int = 0
+    flag_precision: float | None = None
+    flags_on_scenario: int = 0
+    """flags on honest targets that the scenario touches"""
+    flags_elsewhere: int = 0
+    """flags on targets that the scenario never touched: the background's"""
+    removed_honest: int = 0
+    removed_honest_per_million: float = 0.0
+    removed_honest_elsewhere: int = 0
+    detect_seconds: float | None = None
+    """median, from an attack's first event to its flag; of the attacks found"""
+    before_detection: float | None = None
+    """median share of an attack that came before its flag"""
+    estimate_error: float | None = None
+    """median |estimated - true| / true of the attacks found"""
+    estimate_bias: float | None = None
+    reasons: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    """wall time, filled by the caller; no figure depends on it"""
+
+
+class Truth:
+    """The labels of a run, by key: times of all events, of the artificial ones, and which keys the scenario
+    touched."""
+
+    def __init__(self) -> None:
+        self.all: dict[Key, array[int]] = defaultdict(lambda: array("q"))
+        self.artificial: dict[Key, array[int]] = defaultdict(lambda: array("q"))
+        self.touched: set[str] = set()
+        self.events = 0
+
+    def note(self, chunk: list[Labelled]) -> None:
+        """Remember a chunk of the stream, in order of time."""
+        for event, scenario, artificial in chunk:
+            key = (event.target, event.metric or "view")
+            self.all[key].append(event.ts)
+            if scenario:
+                self.touched.add(event.target)
+                if artificial:
+                    self.artificial[key].append(event.ts)
+        self.events += len(chunk)
+
+    def bought(self, key: Key, start_ms: int, end_ms: int) -> int:
+        """Artificial events of a key in a span."""
+        return _between(self.artificial.get(key), start_ms, end_ms)
+
+    def seen(self, key: Key, start_ms: int, end_ms: int) -> int:
+        """Events of a key in a span."""
+        return _between(self.all.get(key), start_ms, end_ms)
+
+
+def measure(report: Report, truth: Truth, removals: list[Removal], alarms: list[Alarm]) -> Report:
+    """Fill a report. ``alarms`` are the flags that speak against an event (no ``explained`` ones)."""
+    total = sum(len(times) for times in truth.artificial.values())
+    report.events, report.artificial = truth.events, total
+    right_of_flag, count_of_flag = _account(report, truth, removals)
+    found = sum(right_of_flag.values())
+    removed = sum(count_of_flag.values())
+    report.precision = found / removed if removed else None
+    report.recall = found / total if total else None
+    honest = truth.events - total
+    report.removed_honest = removed - found
+    report.removed_honest_per_million = 1e6 * (removed - found) / max(1, honest)
+
+    report.flags = len(alarms)
+    good = 0
+    for alarm in alarms:
+        report.reasons[alarm.reason] = report.reasons.get(alarm.reason, 0) + 1
+        count = count_of_flag.get(alarm.flag, 0)
+        is_good = (
+            right_of_flag.get(alarm.flag, 0) >= 0.5 * count
+            if count
+            else truth.bought(alarm.key, alarm.start_ms, alarm.end_ms) > 0
+        )
+        good += is_good
+        if not is_good and alarm.key[0] in truth.touched:
+            report.flags_on_scenario += 1
+        elif not is_good:
+            report.flags_elsewhere += 1
+    report.flag_precision = good / len(alarms) if alarms else None
+    _times(report, truth, alarms)
+    report.average_precision, report.auc = _ranking(truth, alarms, total)
+    return report
+
+
+def _account(report: Report, truth: Truth, removals: list[Removal]) -> tuple[dict[str, int], dict[str, int]]:
+    """Right and removed events by flag. Each artificial event is claimed at most once."""
+    left = {key: list(times) for key, times in truth.artificial.items()}
+    right: dict[str, int] = defaultdict(int)
+    count: dict[str, int] = defaultdict(int)
+    for removal in sorted(removals, key=lambda r: (r.end_ms - r.start_ms, r.start_ms, r.key, r.flag)):
+        claimed = removal.right
+        if claimed is None:
+            times = left.get(removal.key, [])
+            low, high = bisect_left(times, removal.start_ms), bisect_left(times, removal.end_ms)
+            claimed = min(removal.count, high - low)
+            del times[low : low + claimed]
+        right[removal.flag] += claimed
+        count[removal.flag] += removal.count
+        if removal.key[0] not in truth.touched:
+            report.removed_honest_elsewhere += removal.count - claimed
+    return right, count
+
+
+def _times(report: Report, truth: Truth, alarms: list[Alarm]) -> None:
+    waits, before, errors = [], [], []
+    for key, times in truth.artificial.items():
+        if len(times) < ATTACK_MIN:
+            continue
+        report.attacks += 1
+        first, last = times[0], times[-1]
+        hits = [a for a in alarms if a.key == key and a.end_ms > first and a.start_ms <= last]
+        if not hits:
+            continue
+        report.attacks_found += 1
+        raised = min(a.raised_ms for a in hits)
+        waits.append(max(0, raised - first) / 1000)
+        before.append(bisect_left(times, raised) / len(times))
+        errors.append((sum(a.estimate for a in hits) - len(times)) / len(times))
+    if waits:
+        report.detect_seconds, report.before_detection = median(waits), median(before)
+        report.estimate_error, report.estimate_bias = median(abs(e) for e in errors), median(errors)
+
+
+def _ranking(truth: Truth, alarms: list[Alarm], total: int) -> tuple[float | None, float | None]:
+    """Average precision and AUC of events ranked by the best alarm over them (0 where there is none), ties
+    taken as groups."""
+    if not total:
+        return None, None
+    groups: dict[float, list[int]] = defaultdict(lambda: [0, 0])
+    by_key: dict[Key, list[Alarm]] = defaultdict(list)
+    for alarm in alarms:
+        by_key[alarm.key].append(alarm)
+    for key, mine in by_key.items():
+        edges = sorted({edge for a in mine for edge in (a.start_ms, a.end_ms)})
+        for low, high in pairwise(edges):
+            score = max((a.score for a in mine if a.start_ms <= low and high <= a.end_ms), default=0.0)
+            if score > 0.0:
+                bought = truth.bought(key, low, high)
+                groups[score][0] += bought
+                groups[score][1] += truth.seen(key, low, high) - bought
+    groups[-1.0] = [
+        total - sum(g[0] for g in groups.values()),
+        truth.events - total - sum(g[1] for g in groups.values()),
+    ]
+    precision_sum = auc = 0.0
+    true = false = 0
+    for score in sorted(groups, reverse=True):
+        bought, honest = groups[score]
+        true, false = true + bought, false + honest
+        if true + false:
+            precision_sum += bought * true / (true + false)
+        auc += honest * (true - 0.5 * bought)
+    return precision_sum / total, auc / (total * max(1, false))
+
+
+def _between(times: array[int] | None, start_ms: int, end_ms: int) -> int:
+    return 0 if not times else bisect_left(times, end_ms) - bisect_left(times, start_ms)

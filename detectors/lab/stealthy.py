@@ -1,0 +1,193 @@
+"""Artificial engagement that hides: in people's own networks, in the hours of the day, in days of patience,
+in real crowds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.lab.agents import STALE_AGENTS
+from detectors.lab.population import COUNTRIES, DAY_MS, HOUR_MS, Person
+from detectors.lab.scene import MINUTE_MS, Scene
+from detectors.lab.traffic import Labelled
+
+
+def follower_drip(scene: Scene) -> list[Labelled]:
+    """Followers delivered over days so that no hour stands out: new accounts, thirty proxies, near-even
+    gaps."""
+    made: list[Labelled] = []
+    span = scene.end_ms - scene.from_ms - HOUR_MS
+    sizes = scene.orders(80 * span / DAY_MS, 0.3)
+    for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
+        networks = scene.hosting_networks(30)
+        gap = span / size
+        for index in range(size):
+            at = scene.from_ms + gap * (index + 0.5 + scene.rng.normal(0, 0.15))
+            who = scene.account(
+                ip=scene.host_in(networks[int(scene.rng.integers(0, 30))]),
+                agent=scene.platform_agent(),
+                country=COUNTRIES[int(scene.countries(1)[0])][0],
+                age_days=(1, 20),
+            )
+            made.append(scene.event(int(at), who, target, "follow"))
+    return made
+
+
+def residential_proxies(scene: Scene) -> list[Labelled]:
+    """Views over households' lines all over the world, one or two per account; accounts of weeks, the three
+    current desktop browsers, half watched. Over one to four hours."""
+    made: list[Labelled] = []
+    sizes = scene.orders(600)
+    desktop = [a for a in scene.platform.people.agent[:4000].tolist() if "Windows NT 10.0" in a]
+    kit = sorted(set(desktop), key=desktop.count)[-5:]
+    for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
+        hours = scene.rng.uniform(1, 4)
+        start = scene.moment(hours * HOUR_MS)
+        duration = int(scene.platform.duration_ms[target])
+        accounts = []
+        for _ in range(max(1, int(size / 1.4))):
+            ip, country = scene.proxy()
+            agent = kit[int(scene.rng.integers(0, len(kit)))]
+            accounts.append(scene.account(ip=ip, agent=agent, country=country, age_days=(1, 90)))
+        for ts in scene.spread_out(size, start, hours * HOUR_MS).tolist():
+            who = accounts[int(scene.rng.integers(0, len(accounts)))]
+            watch = int(duration * np.clip(scene.rng.normal(0.5, 0.15), 0.02, 1.0))
+            made.append(
+                scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng))
+            )
+    return made
+
+
+def mimic(scene: Scene) -> list[Labelled]:
+    """Copies the platform's hours, countries, networks, agents and referrers; accounts of months that do
+    nothing else; watch times of the platform's average rather than of a video this long; no interaction.
+    One to three times the target's own views, over half a day or more."""
+    made: list[Labelled] = []
+    people = scene.platform.people
+    sizes = scene.orders(700)
+    for target, size in zip(scene.targets(len(sizes), 0.05, 0.6), sizes, strict=False):
+        span = min(scene.end_ms - scene.from_ms - HOUR_MS, scene.rng.uniform(10, 20) * HOUR_MS)
+        start = scene.moment(span)
+        countries = scene.countries(size)
+        slots = people.draw(scene.rng, countries)
+        others = scene.rng.integers(0, len(scene.platform.names), size)
+        watches = scene.platform.watch(scene.rng, others)
+        accounts: list[Person] = []
+        times = scene.by_rhythm(size, start, span, countries)
+        for ts, slot, watch in zip(times.tolist(), slots.tolist(), watches.tolist(), strict=True):
+            like = people.person(slot, ts, mobile=bool(scene.rng.random() < 0.35))
+            who = scene.account(ip=like.ip, agent=like.agent, country=like.country, age_days=(30, 400))
+            if accounts and scene.rng.random() < 0.25:
+                who = accounts[int(scene.rng.integers(0, len(accounts)))]
+            accounts.append(who)
+            made.append(
+                scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng))
+            )
+    return made
+
+
+def slow_drip(scene: Scene) -> list[Labelled]:
+    """A standing order for days: as many views as the target has, round the clock; each account a few a day
+    over several customers, hundred proxies."""
+    made: list[Labelled] = []
+    span = scene.end_ms - scene.from_ms - HOUR_MS
+    networks = scene.hosting_networks(100)
+    bots = [
+        scene.account(
+            ip=scene.host_in(networks[i % 100]),
+            agent=scene.platform_agent(),
+            country=COUNTRIES[int(scene.countries(1)[0])][0],
+            age_days=(3, 200),
+        )
+        for i in range(max(20, int(scene.budget / max(1.0, span / DAY_MS) / 5)))
+    ]
+    sizes = scene.orders(250 * span / DAY_MS, 0.3)
+    for target, size in zip(scene.targets(len(sizes), 0.02, 0.3), sizes, strict=False):
+        duration = int(scene.platform.duration_ms[target])
+        for ts in scene.spread_out(size, scene.from_ms, span).tolist():
+            who = bots[int(scene.rng.integers(0, len(bots)))]
+            watch = int(duration * scene.rng.uniform(0.3, 0.9))
+            made.append(
+                scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng))
+            )
+    return made
+
+
+def sleepers(scene: Scene) -> list[Labelled]:
+    """Old accounts that have watched this and that like anybody for a day, then all come to one target
+    within the hour. What they watched before is camouflage: not counted as artificial."""
+    made: list[Labelled] = []
+    sizes = scene.orders(500)
+    for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
+        start = scene.moment(HOUR_MS)
+        accounts = []
+        for _ in range(max(3, int(size / 1.2))):
+            ip, country = scene.proxy()
+            who = scene.account(ip=ip, agent=scene.platform_agent(), country=country, age_days=(200, 2000))
+            accounts.append(who)
+            for _ in range(int(scene.rng.poisson(2.0))):
+                other = int(scene.platform.people.draw(scene.rng, np.array([-1]))[0]) % len(
+                    scene.platform.names
+                )
+                at = int(scene.rng.uniform(scene.start_ms, start))
+                watch = int(scene.platform.watch(scene.rng, np.array([other]))[0])
+                referrer = scene.platform.referrer(scene.rng)
+                made.append(scene.event(at, who, other, watch_ms=watch, referrer=referrer, artificial=False))
+        duration = int(scene.platform.duration_ms[target])
+        for ts in scene.spread_out(size, start, scene.rng.uniform(20, 55) * MINUTE_MS).tolist():
+            who = accounts[int(scene.rng.integers(0, len(accounts)))]
+            watch = int(duration * scene.rng.uniform(0.2, 0.6))
+            made.append(
+                scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng))
+            )
+    return made
+
+
+def hidden_in_hit(scene: Scene) -> list[Labelled]:
+    """A real hit, and on its back half as many bought views again: hosting and households mixed, stale and
+    current agents."""
+    made: list[Labelled] = []
+    sizes = scene.orders(900)
+    for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
+        start = scene.moment(2 * HOUR_MS)
+        host = [scene.platform.referrers[int(scene.rng.integers(4, 30))]]
+        times = scene.flash(2 * size, start, 6 * MINUTE_MS, 40 * MINUTE_MS)
+        made += scene.crowd(target, times, referrers=host, referred=0.5, guests=0.28)
+        networks = scene.hosting_networks(25)
+        accounts = []
+        for index in range(max(2, int(size / 1.5))):
+            ip, country = scene.proxy()
+            if index % 2:
+                ip = scene.host_in(networks[index % 25])
+            agent = scene.platform_agent() if index % 3 else STALE_AGENTS[index % len(STALE_AGENTS)]
+            accounts.append(scene.account(ip=ip, agent=agent, country=country, age_days=(1, 60)))
+        at = scene.spread_out(size, start + 10 * MINUTE_MS, 30 * MINUTE_MS)
+        for ts in at.tolist():
+            who = accounts[int(scene.rng.integers(0, len(accounts)))]
+            watch = int(scene.rng.uniform(3_000, 25_000))
+            made.append(scene.event(ts, who, target, watch_ms=watch, referrer=host[0]))
+    return made
+
+
+def poisoning(scene: Scene) -> list[Labelled]:
+    """Bought views that start at nothing and grow by the hour, to teach the audit that this much is normal:
+    thirty networks, a handful of agents, accounts of weeks."""
+    made: list[Labelled] = []
+    span = scene.end_ms - scene.from_ms - HOUR_MS
+    sizes = scene.orders(500 * span / DAY_MS, 0.3)
+    for target, size in zip(scene.targets(len(sizes), 0.05, 0.5), sizes, strict=False):
+        networks = scene.hosting_networks(30)
+        bots = [
+            scene.account(
+                ip=scene.host_in(networks[i % 30]),
+                agent=STALE_AGENTS[i % 4],
+                country=COUNTRIES[int(scene.countries(1)[0])][0],
+                age_days=(2, 45),
+            )
+            for i in range(max(10, size // 8))
+        ]
+        growth = 3.0  # e-foldings from the first hour to the last
+        places = np.log1p(scene.rng.random(size) * (np.exp(growth) - 1.0)) / growth
+        for ts in np.sort(scene.from_ms + (places * span).astype(np.int64)).tolist():
+            who = bots[int(scene.rng.integers(0, len(bots)))]
+            made.append(scene.event(ts, who, target, watch_ms=int(scene.rng.uniform(4_000, 30_000))))
+    return made

@@ -1,0 +1,104 @@
+"""What truecount says: the values of its output topics, as plain dataclasses (times in epoch ms)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from detectors.events import METRICS
+
+
+@dataclass(slots=True)
+class Interval:
+    """A number with its uncertainty."""
+
+    value: int
+    low: int
+    high: int
+
+
+@dataclass(slots=True)
+class Reason:
+    """Why: one detector's finding, in numbers and in a sentence."""
+
+    code: str
+    detector: str
+    value: float
+    baseline: float
+    p: float
+    text: str
+
+
+@dataclass(slots=True)
+class Flag:
+    """One incident on one target and metric, in one of its revisions (topic flagged-events)."""
+
+    flag_id: str
+    revision: int
+    status: str
+    target: str
+    metric: str
+    verdict: str
+    score: int
+    onset: int
+    until: int
+    observed: int
+    expected: Interval
+    artificial: Interval
+    reasons: list[Reason]
+    config: str
+    log: dict[str, int]
+
+
+@dataclass(slots=True)
+class Correction:
+    """A signed, reversible movement between two parts of a count (topic corrections)."""
+
+    correction_id: str
+    target: str
+    metric: str
+    from_: str
+    to: str
+    count: int
+    reason: str
+    flag_id: str
+    window: dict[str, int]
+
+
+@dataclass(slots=True)
+class Count:
+    """The parts of a count as of a moment (topic audited-counts): raw = valid + quarantined + Σ invalid."""
+
+    target: str
+    metric: str
+    raw: int
+    valid: int
+    quarantined: int
+    invalid: dict[str, int]
+    revision: int
+    as_of: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a step of the audit has to say, in order, and what it counted on the way."""
+
+    flags: list[Flag] = field(default_factory=list)
+    corrections: list[Correction] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
+    late: int = 0
+    duplicates: int = 0
+    unmatched_undos: int = 0
+    windows: int = 0
+    entered: list[int] = field(default_factory=lambda: [0] * len(METRICS))
+    """events accepted as valid, by metric"""
+
+    def absorb(self, other: Outcome) -> None:
+        """Append another step's outcome."""
+        self.flags += other.flags
+        self.corrections += other.corrections
+        self.counts += other.counts
+        self.late += other.late
+        self.duplicates += other.duplicates
+        self.unmatched_undos += other.unmatched_undos
+        self.windows += other.windows
+        self.entered = [mine + theirs for mine, theirs in zip(self.entered, other.entered, strict=True)]

@@ -1,0 +1,118 @@
+"""The platform's crowd, as one task learns it from its own targets, and the actors it has met before."""
+
+from __future__ import annotations
+
+import msgspec
+
+from detectors.events import MIX_BUCKETS, NETWORK_BUCKETS
+from detectors.windows import HASH_SPACE, Crowd
+
+WEIGHT_CAP = 20.0
+"""What one window of one target may add to the mix, in events: no hit, and no attack, becomes the
+yardstick it is measured by."""
+
+FORGET_AT = 50_000.0
+"""At this total the histogram is halved: the mix follows the platform over days."""
+
+SMOOTHING = 0.5
+"""Pseudo-events per bucket (Jeffreys)."""
+
+MIX_MIN = 200.0
+"""Events under which a mix is unknown and no crowd deviates from it."""
+
+
+class Mix(msgspec.Struct, array_like=True):
+    """Shares of one dimension's buckets over the platform."""
+
+    size: int
+    counts: dict[int, float] = {}
+    total: float = 0.0
+
+    def learn(self, counts: dict[int, int]) -> None:
+        """Add one window's histogram, its weight capped."""
+        n = sum(counts.values())
+        weight = min(1.0, WEIGHT_CAP / n)
+        mine = self.counts
+        get = mine.get
+        for bucket, count in counts.items():
+            mine[bucket] = get(bucket, 0.0) + count * weight
+        self.total += n * weight
+        if self.total > FORGET_AT:
+            self.counts = {bucket: count / 2 for bucket, count in mine.items() if count > 0.05}
+            self.total = sum(self.counts.values())
+
+    def excess(self, counts: dict[int, int]) -> float:
+        """Share of a crowd, 0 … 1, that the platform's mix does not account for.
+
+        Σ max(0, n_b - e_b - 2√e_b) / n over the buckets, e_b expected of n events: the total variation
+        distance less what chance alone would give. 0.0 while the mix is unknown.
+        """
+        if self.total < MIX_MIN:
+            return 0.0
+        n = sum(counts.values())
+        scale = n / (self.total + SMOOTHING * self.size)
+        get = self.counts.get
+        over = 0.0
+        for bucket, count in counts.items():
+            expected = (get(bucket, 0.0) + SMOOTHING) * scale
+            surplus = count - expected - 2.0 * expected**0.5
+            if surplus > 0.5:
+                over += surplus
+        return over / n
+
+
+KNOWN_BITS = 1 << 18
+KNOWN_HASHES = 3
+KNOWN_FILL = 60_000
+"""Actors in one generation: at 60,000 of 2¹⁸ bits and 3 hashes the filter errs in 12 % of look-ups at most,
+equally for every crowd."""
+
+
+class KnownActors:
+    """Have we met this actor? Two generations of a Bloom filter; the older is dropped when the newer is full."""
+
+    __slots__ = ("filled", "newer", "older")
+
+    def __init__(self) -> None:
+        self.newer = bytearray(KNOWN_BITS // 8)
+        self.older = bytearray(KNOWN_BITS // 8)
+        self.filled = 0
+
+    def add(self, actor: int) -> None:
+        """Remember an actor's hash."""
+        bits = self.newer
+        fresh = False
+        for shift in range(KNOWN_HASHES):
+            bit = (actor >> (18 * shift)) & (KNOWN_BITS - 1)
+            mask = 1 << (bit & 7)
+            if not bits[bit >> 3] & mask:
+                bits[bit >> 3] |= mask
+                fresh = True
+        if fresh:
+            self.filled += 1
+            if self.filled >= KNOWN_FILL:
+                self.older, self.newer, self.filled = bits, bytearray(KNOWN_BITS // 8), 0
+
+    def __contains__(self, actor: int) -> bool:
+        """True if met in the last one to two generations (or, rarely, by collision)."""
+        places = [(actor >> (18 * shift)) & (KNOWN_BITS - 1) for shift in range(KNOWN_HASHES)]
+        return any(all(bits[b >> 3] & (1 << (b & 7)) for b in places) for bits in (self.newer, self.older))
+
+    def strangers(self, crowd: Crowd) -> float:
+        """Share of the crowd's actors that have not been met before, 0 … 1."""
+        actors = crowd.actors
+        unknown = sum(1 for actor in actors if actor not in self)
+        return unknown / len(actors)
+
+
+assert HASH_SPACE >> (18 * KNOWN_HASHES) > 0, "an actor hash must have bits for every Bloom hash"
+
+
+def platform_mixes() -> dict[str, Mix]:
+    """The mixes of one metric, by dimension."""
+    return {
+        "network": Mix(NETWORK_BUCKETS),
+        "agent": Mix(MIX_BUCKETS),
+        "referrer": Mix(MIX_BUCKETS),
+        "country": Mix(MIX_BUCKETS),
+    }

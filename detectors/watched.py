@@ -1,0 +1,108 @@
+"""What is kept of one target and metric, and where it is kept."""
+
+from __future__ import annotations
+
+import msgspec
+
+from detectors.baseline import Level
+from detectors.judge import Case, Step
+from detectors.ledger import Ledger
+from detectors.windows import Crowd, Row
+
+
+class Watched(msgspec.Struct, omit_defaults=True):
+    """State of one target and metric. Encoded with msgspec; STATE_VERSION names the layout."""
+
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
+    levels: dict[str, Level] = {}
+    habits: dict[str, list[float]] = {}
+    """feature → [EW mean, windows learned]"""
+    open: dict[str, Crowd] = {}
+    """scale → the window that is open there"""
+    rows: list[Row] = []
+    """events of quiet ticks that the open minutes window has not folded yet"""
+    cusum: float = 0.0
+    cusum_at: int = -1
+    trail: list[Step] = []
+    case: Case | None = None
+    unsaid: bool = False
+    """changed since the count was last published"""
+
+
+STATE_VERSION = 1
+
+
+def key_of(metric: int, target: str) -> str:
+    """State key of a target's metric: the metric's index and the id."""
+    return f"{metric}{target}"
+
+
+class Watches(dict[str, Watched]):
+    """In-memory state of all keys; remembers which have changed since ``take_changed``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed: set[str] = set()
+
+    def change(self, key: str) -> Watched:
+        """The state of a key, to be changed; made if it is new."""
+        watched = self.get(key)
+        if watched is None:
+            watched = self[key] = Watched()
+        self._changed.add(key)
+        return watched
+
+    def take_changed(self) -> set[str]:
+        """Keys changed since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+
+GENERATIONS_REMEMBERED = 6
+"""Starts of generations kept for a replay: more than an open tick can span at any rate that was measured."""
+
+
+class RecentIds:
+    """Ids met recently: two generations of ``per_generation`` hashes, the older dropped when the newer is full.
+
+    Exact within its memory: at least the last ``per_generation`` different ids are known. Generations change only between
+    blocks, at positions that are remembered, so that a replay of the log changes them at the same places.
+    """
+
+    __slots__ = ("_newer", "_older", "_size", "starts")
+
+    def __init__(self, per_generation: int) -> None:
+        self._size = per_generation
+        self._newer: set[int] = set()
+        self._older: set[int] = set()
+        self.starts: list[int] = []
+
+    def turn(self, position: int) -> None:
+        """A block with ids begins at ``position`` of the log."""
+        if not self.starts:
+            self.starts.append(position)
+        elif len(self._newer) >= self._size:
+            self.roll()
+            self.starts = [*self.starts, position][-GENERATIONS_REMEMBERED:]
+
+    def roll(self) -> None:
+        """Begin a new generation."""
+        self._older, self._newer = self._newer, set()
+
+    def add(self, ident: int) -> bool:
+        """Remember an id's hash; False if it was known already."""
+        newer = self._newer
+        if ident in newer or ident in self._older:
+            return False
+        newer.add(ident)
+        return True
+
+    def replay_start(self, oldest_open: int) -> int | None:
+        """Position from which the log must be read again to know what is known now; None if nothing is.
+
+        One generation more than the two that are held, if events that are still open (from ``oldest_open`` on) were judged by it.
+        """
+        if not self.starts:
+            return None
+        generation = sum(1 for start in self.starts if start <= oldest_open) - 1
+        return self.starts[max(0, min(len(self.starts) - 2, generation - 1))]

@@ -1,0 +1,176 @@
+"""Event time and what a window of one target accumulates.
+
+Everything a window holds commutes: counts, hashed histograms, and for the actors a bottom-k sample by
+hash. The order in which input partitions interleave therefore cannot change a closed window.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+
+ACTOR_SAMPLE = 256
+"""k of the bottom-k (KMV) sample: distinct counts within 1/sqrt(k-2) = 6 %, shares within 3 points, in
+at most 256 entries. It takes the place of a HyperLogLog because the same sample answers "how often did
+they come" and "had we seen them before"; see docs/decisions/0004-one-sample-of-actors.md."""
+
+HASH_SPACE = 1 << 63
+"""Actor hashes are uniform in [0, HASH_SPACE)."""
+
+FOLD_ROWS = 1024
+"""Rows a window holds before it folds them into its summaries: bounds the memory of a hot target."""
+
+Row = tuple[int, int, int, int, int, int, int]
+"""actor, network, agent, referrer, country, fresh, watch: one event of a window."""
+
+DIMENSIONS: tuple[str, ...] = ("network", "agent", "referrer", "country", "fresh", "watch")
+
+
+class Crowd(msgspec.Struct, omit_defaults=True):
+    """Who did it, in one window of one target: mergeable, bounded, independent of order."""
+
+    start: int = 0
+    """start of the window in epoch ms"""
+    n: int = 0
+    """events, duplicates and undos left out"""
+    actors: dict[int, int] = {}
+    """events per sampled actor: all actors until ACTOR_SAMPLE, then those with the smallest hashes"""
+    sampled: bool = False
+    network: dict[int, int] = {}
+    agent: dict[int, int] = {}
+    referrer: dict[int, int] = {}
+    country: dict[int, int] = {}
+    fresh: dict[int, int] = {}
+    watch: dict[int, int] = {}
+    quarantined: int = 0
+    """events of this window already moved to quarantine by a shorter window"""
+    log_from: int = -1
+    log_to: int = -1
+    """first and last position of the log at which its events stood, -1 if not known"""
+
+    def fold(self, rows: list[Row]) -> None:
+        """Take the rows in. O(len(rows))."""
+        if not rows:
+            return
+        self.n += len(rows)
+        columns = list(zip(*rows, strict=True))
+        _add(self.actors, Counter(columns[0]))
+        if len(self.actors) > ACTOR_SAMPLE:
+            self._trim()
+        for name, column in zip(DIMENSIONS, columns[1:], strict=True):
+            counts = Counter(column)
+            counts.pop(-1, None)
+            if counts:
+                _add(getattr(self, name), counts)
+
+    def merge(self, other: Crowd) -> None:
+        """Take another window in; the other is not to be used afterwards."""
+        self.n += other.n
+        self.quarantined += other.quarantined
+        self.sampled = self.sampled or other.sampled
+        if other.log_from >= 0:
+            self.log_from = other.log_from if self.log_from < 0 else min(self.log_from, other.log_from)
+            self.log_to = max(self.log_to, other.log_to)
+        _add(self.actors, other.actors)
+        if len(self.actors) > ACTOR_SAMPLE or self.sampled:
+            self._trim()
+        for name in DIMENSIONS:
+            theirs = getattr(other, name)
+            if theirs:
+                _add(getattr(self, name), theirs)
+
+    def distinct_actors(self) -> float:
+        """Estimated number of different actors (exact until the sample overflows)."""
+        if not self.sampled or len(self.actors) < ACTOR_SAMPLE:
+            return float(len(self.actors))
+        kth = max(self.actors)
+        return (ACTOR_SAMPLE - 1) * HASH_SPACE / (kth + 1)
+
+    def _trim(self) -> None:
+        if len(self.actors) > ACTOR_SAMPLE:
+            kept = heapq.nsmallest(ACTOR_SAMPLE, self.actors)
+            self.actors = {key: self.actors[key] for key in kept}
+            self.sampled = True
+
+
+def _add(into: dict[int, int], counts: dict[int, int]) -> None:
+    if not into:
+        into.update(counts)
+        return
+    get = into.get
+    for key, count in counts.items():
+        into[key] = get(key, 0) + count
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One rung of the ladder of windows. ``span_ms`` divides the next rung's."""
+
+    name: str
+    span_ms: int
+
+    def start(self, ts_ms: int) -> int:
+        """Start of the window that holds ``ts_ms``."""
+        return ts_ms - ts_ms % self.span_ms
+
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+
+def ladder(tick_seconds: int) -> tuple[Scale, ...]:
+    """The scales: the tick, five minutes, an hour, a day. A burst, a wave, a campaign, a slow drip.
+
+    >>> [scale.name for scale in ladder(10)]
+    ['tick', 'minutes', 'hour', 'day']
+    """
+    return (
+        Scale("tick", tick_seconds * 1000),
+        Scale("minutes", 5 * MINUTE_MS),
+        Scale("hour", HOUR_MS),
+        Scale("day", DAY_MS),
+    )
+
+
+class SourceTime(msgspec.Struct, array_like=True):
+    """What one input partition has told: the offset after its last event here, its time, idleness."""
+
+    next_offset: int
+    watermark: int
+    idle: bool
+
+
+@dataclass(slots=True)
+class Clock:
+    """Event time of one partition: the least watermark of its live sources. Never goes back.
+
+    Time stands until every source of the roster (topic → number of partitions) has been heard;
+    when all are idle, it is the latest of what they said.
+    """
+
+    now: int = -1
+    sources: dict[str, SourceTime] = field(default_factory=dict)
+    roster: dict[str, int] = field(default_factory=dict)
+
+    def hear(self, source: str, heard: SourceTime, roster: dict[str, int]) -> int:
+        """Note a source's word and answer the partition's time in ms (-1: not yet known)."""
+        if roster != self.roster:
+            self.roster = dict(roster)
+            members = {f"{topic}/{p}" for topic, count in roster.items() for p in range(count)}
+            self.sources = {s: t for s, t in self.sources.items() if s in members or s == source}
+        known = self.sources.get(source)
+        if known is not None:
+            heard.watermark = max(heard.watermark, known.watermark)
+            heard.next_offset = max(heard.next_offset, known.next_offset)
+        self.sources[source] = heard
+        if len(self.sources) < sum(self.roster.values()):
+            return self.now
+        live = [s.watermark for s in self.sources.values() if not s.idle]
+        time = min(live) if live else max(s.watermark for s in self.sources.values())
+        if time > self.now:
+            self.now = time
+        return self.now

@@ -1,0 +1,300 @@
+"""Tasks: one role on one partition, owning its state, its position and its outlet.
+
+Faust does membership and delivery, no more: its acknowledgements, commits and tables are not used. A batch reaches
+``Engine.handle``; a task is opened on its first batch or heartbeat, skips what it has already taken, asks for a gap to be delivered again,
+and checkpoints on its own clock. A checkpoint that fails throws the task away, state and all; if the partition is
+still ours the next batch opens it anew from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+from faust.types import TP
+
+from streams import metrics
+from streams.outlet import Outlet, OutletError, Output
+from streams.transport import Batch
+
+log = structlog.get_logger()
+
+PENDING_MAX = 20_000
+"""Outputs a task may hold back before it waits for its running checkpoint: a slow broker slows the worker."""
+
+REOPEN_PAUSE_SECONDS = 1.0
+"""After a failed opening, so that a broken broker is not hammered."""
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """What a task hands over at one moment: taken without awaiting, so it is of one piece."""
+
+    outputs: list[Output]
+    position: int
+
+
+class Work(Protocol):
+    """What a role does on one partition. Only ``restore`` may await; nothing else may block."""
+
+    role: str
+    every_seconds: float
+
+    async def restore(self) -> int | None:
+        """Rebuild the state; answers the position to go on from, None to take what comes."""
+        ...
+
+    def take(self, batch: Batch, records: list[Any]) -> None:
+        """Take the batch's records that are at or above the position."""
+        ...
+
+    def heartbeat(self, now: float, at_end: bool) -> None:
+        """Time has passed (every ~0.2 s); ``at_end``: there is nothing more to read just now."""
+        ...
+
+    def pending(self) -> int:
+        """Outputs waiting for the next checkpoint."""
+        ...
+
+    def cut(self, position: int) -> list[Output]:
+        """Outputs and changed state since the last cut; called at most once per checkpoint."""
+        ...
+
+
+@dataclass(slots=True)
+class Task:
+    """A partition's work, its position and its running checkpoint."""
+
+    tp: TP
+    work: Work
+    outlet: Outlet
+    position: int | None = None
+    opened_at: float = 0.0
+    cut_at: float = 0.0
+    committed: int | None = None
+    failed: bool = False
+    running: asyncio.Task[None] | None = None
+    dirty: bool = False
+
+
+class Membership(Protocol):
+    """What the engine needs of the consumer."""
+
+    def assignment(self) -> Iterable[TP]:
+        """Partitions that are ours now."""
+        ...
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        """Deliver from this offset on."""
+        ...
+
+    def highwater(self, tp: TP) -> int | None:
+        """End of what may be read of a partition, if known."""
+        ...
+
+
+@dataclass(slots=True)
+class Engine:
+    """All tasks of a worker."""
+
+    membership: Callable[[], Membership]
+    make: Callable[[TP], tuple[Work, Outlet]]
+    tasks: dict[TP, Task] = field(default_factory=dict)
+    last_progress: float = field(default_factory=time.time)
+    closing: bool = False
+    _locks: dict[TP, asyncio.Lock] = field(default_factory=dict)
+    _not_before: dict[TP, float] = field(default_factory=dict)
+
+    async def handle(self, batch: Batch) -> None:
+        """Give a batch to its task. Never raises: what fails is thrown away and comes again."""
+        async with self._lock(batch.tp):
+            task = await self._task(batch.tp)
+            if task is None:
+                return
+            position = task.position
+            if position is None:
+                position = task.position = int(batch.records[0].offset)
+            start = batch.start if batch.start is not None else int(batch.records[0].offset)
+            if start > position:
+                log.info("gap", tp=str(batch.tp), position=position, start=start)
+                await self._seek(batch.tp, position)
+                return
+            if batch.next <= position:
+                return
+            records = batch.records
+            if records[0].offset < position:
+                records = [r for r in records if r.offset >= position]
+            if task.work.pending() > PENDING_MAX and task.running is not None:
+                await task.running
+                if task.failed:
+                    return
+            began = time.perf_counter()
+            task.work.take(batch, records)
+            metrics.BATCH_SECONDS.labels(task.work.role).observe(time.perf_counter() - began)
+            metrics.RECORDS.labels(task.work.role, batch.tp.topic).inc(len(records))
+            task.position = batch.next
+            task.dirty = True
+            self.last_progress = time.time()
+            self._maybe_checkpoint(task)
+
+    async def heartbeat(self) -> None:
+        """Open what is assigned, let idle tasks tell the time, start due checkpoints, drop what failed."""
+        try:
+            assigned = set(self.membership().assignment())
+        except Exception as error:  # noqa: BLE001  # Faust raises bare errors while it (re)starts its consumer
+            log.debug("no assignment yet", error=repr(error))
+            return
+        for tp in list(self.tasks):
+            if tp not in assigned:
+                await self._drop(tp)
+        for tp in sorted(assigned, key=str):
+            if self.closing:
+                return
+            lock = self._lock(tp)
+            if lock.locked():
+                continue
+            async with lock:
+                task = await self._task(tp)
+                if task is None:
+                    continue
+                lag = self.lag(task)
+                if lag is not None:
+                    metrics.LAG.labels(task.work.role, tp.topic, str(tp.partition)).set(lag)
+                task.work.heartbeat(time.time(), lag == 0)
+                task.dirty = task.dirty or task.work.pending() > 0
+                self._maybe_checkpoint(task)
+
+    def lag(self, task: Task) -> int | None:
+        """Records between a task's position and the end of its partition, None if not known."""
+        try:
+            end = self.membership().highwater(task.tp)
+        except Exception:  # noqa: BLE001  # not assigned any more, or not started: unknown either way
+            return None
+        if end is None:
+            return None
+        return max(0, end - task.position) if task.position is not None else (0 if end == 0 else None)
+
+    async def release(self, revoked: Iterable[TP]) -> None:
+        """Checkpoint and close tasks whose partitions are being taken away."""
+        await asyncio.gather(*(self._release(tp) for tp in revoked if tp in self.tasks))
+
+    async def _release(self, tp: TP) -> None:
+        async with self._lock(tp):
+            task = self.tasks.get(tp)
+            if task is None:
+                return
+            if task.running is not None:
+                await task.running
+            if not task.failed and task.dirty and task.position is not None:
+                await self._checkpoint(task)
+            await self._drop(tp)
+
+    async def close(self) -> None:
+        """Checkpoint and close everything: the end of a worker."""
+        self.closing = True
+        await self.release(list(self.tasks))
+
+    # ------------------------------------------------------------ inside
+
+    def _lock(self, tp: TP) -> asyncio.Lock:
+        lock = self._locks.get(tp)
+        if lock is None:
+            lock = self._locks[tp] = asyncio.Lock()
+        return lock
+
+    async def _task(self, tp: TP) -> Task | None:
+        task = self.tasks.get(tp)
+        if task is not None and task.failed:
+            await self._drop(tp)
+            task = None
+        if task is not None:
+            return task
+        if self.closing or time.monotonic() < self._not_before.get(tp, 0.0) or not self._ours(tp):
+            return None
+        return await self._open(tp)
+
+    def _ours(self, tp: TP) -> bool:
+        try:
+            return tp in set(self.membership().assignment())
+        except Exception:  # noqa: BLE001  # no consumer, no partitions
+            return False
+
+    async def _open(self, tp: TP) -> Task | None:
+        work, outlet = self.make(tp)
+        try:
+            await outlet.start()
+            position = await work.restore()
+        except (KafkaError, OutletError, OSError, TimeoutError) as error:
+            log.warning("a task could not be opened; it will be tried again", tp=str(tp), error=repr(error))
+            self._not_before[tp] = time.monotonic() + REOPEN_PAUSE_SECONDS
+            await _quietly(outlet.stop())
+            return None
+        if not self._ours(tp):
+            await _quietly(outlet.stop())
+            return None
+        now = time.monotonic()
+        task = Task(tp, work, outlet, position=position, committed=position, opened_at=now, cut_at=now)
+        self.tasks[tp] = task
+        metrics.TASKS.labels(work.role).inc()
+        log.info("task opened", tp=str(tp), role=work.role, position=position)
+        return task
+
+    async def _drop(self, tp: TP) -> None:
+        task = self.tasks.pop(tp, None)
+        if task is None:
+            return
+        task.failed = True
+        if task.running is not None:
+            await _quietly(task.running)
+        await _quietly(task.outlet.stop())
+        metrics.TASKS.labels(task.work.role).dec()
+        log.info("task closed", tp=str(tp), role=task.work.role, position=task.position)
+
+    async def _seek(self, tp: TP, offset: int) -> None:
+        try:
+            await self.membership().seek(tp, offset)
+        except Exception as error:  # noqa: BLE001  # taken away in between: its next owner will see to it
+            log.warning("could not seek", tp=str(tp), offset=offset, error=repr(error))
+
+    def _maybe_checkpoint(self, task: Task) -> None:
+        if not task.dirty or task.running is not None or task.position is None:
+            return
+        if time.monotonic() - task.cut_at >= task.work.every_seconds or task.work.pending() > PENDING_MAX:
+            task.running = asyncio.get_running_loop().create_task(self._checkpoint(task))
+
+    async def _checkpoint(self, task: Task) -> None:
+        position = task.position
+        assert position is not None
+        outputs = task.work.cut(position)
+        task.dirty = False
+        task.cut_at = time.monotonic()
+        role = task.work.role
+        try:
+            await task.outlet.commit(outputs, {TopicPartition(task.tp.topic, task.tp.partition): position})
+        except OutletError as error:
+            task.failed = True
+            metrics.CHECKPOINTS.labels(role, "failed").inc()
+            log.warning("checkpoint failed; the task starts again from its last one", tp=str(task.tp), error=str(error))
+            if self._ours(task.tp) and task.committed is not None:
+                await self._seek(task.tp, task.committed)
+        else:
+            task.committed = position
+            self.last_progress = time.time()
+            metrics.LAST_PROGRESS.set(self.last_progress)
+            metrics.CHECKPOINTS.labels(role, "committed").inc()
+            metrics.CHECKPOINT_SECONDS.labels(role).observe(time.monotonic() - task.cut_at)
+        finally:
+            task.running = None
+
+
+async def _quietly(awaitable: Awaitable[Any]) -> None:
+    try:
+        await awaitable
+    except Exception as error:  # noqa: BLE001  # closing what is broken already: nothing is lost by it
+        log.debug("while closing", error=repr(error))

@@ -1,0 +1,156 @@
+"""How a task's work leaves it: all of a checkpoint, or nothing.
+
+``TransactionalOutlet`` makes a checkpoint one Kafka transaction: outputs, changed state, consumed offsets.
+``PlainOutlet`` is for brokers without transactions: everything is delivered before the offsets are committed, so
+a crash in between repeats work but loses none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from streams.clients import aiokafka_options
+from streams.settings import Settings
+
+BATCH_BYTES = 512 * 1024
+REQUEST_BYTES = 1024 * 1024
+
+
+class Output(NamedTuple):
+    """One record to send."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]] | None = None
+
+
+class OutletError(Exception):
+    """A checkpoint that did not happen: none of it may be relied upon, its task must be opened anew."""
+
+
+class Outlet(Protocol):
+    """Where checkpoints go."""
+
+    async def start(self) -> None:
+        """Connect. Fences any older owner of the same id and waits for its last transaction to end."""
+        ...
+
+    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> None:
+        """Deliver a checkpoint. Raises OutletError if it did not happen (or cannot be known to have)."""
+        ...
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        ...
+
+
+class TransactionalOutlet:
+    """One transactional producer, owned by one task."""
+
+    def __init__(self, settings: Settings, task: str) -> None:
+        self._group = settings.app
+        self._producer = _producer(settings, transactional_id=f"{settings.app}-{task}")
+
+    async def start(self) -> None:
+        """See Outlet."""
+        await self._producer.start()
+
+    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> None:
+        """See Outlet."""
+        producer = self._producer
+        try:
+            await producer.begin_transaction()
+            await deliver(producer, outputs)
+            await producer.send_offsets_to_transaction(dict(offsets), self._group)
+            await producer.commit_transaction()
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise OutletError(f"the transaction failed: {error!r}") from error
+
+    async def stop(self) -> None:
+        """See Outlet."""
+        await self._producer.stop()
+
+
+class PlainOutlet:
+    """A producer without transactions, shared by the tasks of a worker."""
+
+    def __init__(
+        self, settings: Settings, commit_offsets: Callable[[Mapping[TopicPartition, int]], Awaitable[Any]]
+    ) -> None:
+        self._producer = _producer(settings, transactional_id=None)
+        self._commit_offsets = commit_offsets
+        self._started = False
+
+    async def start(self) -> None:
+        """See Outlet; starting twice is harmless."""
+        if not self._started:
+            self._started = True
+            await self._producer.start()
+
+    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> None:
+        """See Outlet."""
+        try:
+            await deliver(self._producer, outputs)
+            await self._commit_offsets(offsets)
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise OutletError(f"the delivery failed: {error!r}") from error
+
+    async def stop(self) -> None:
+        """The producer is shared and outlives a task; see ``close``."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._started:
+            await self._producer.stop()
+
+
+async def deliver(producer: AIOKafkaProducer, outputs: list[Output]) -> None:
+    """Send outputs in order per partition and wait until the broker has all of them. Raises KafkaError."""
+    by_partition: dict[tuple[str, int], list[Output]] = defaultdict(list)
+    for output in outputs:
+        by_partition[output.topic, output.partition].append(output)
+    now_ms = int(time.time() * 1000)
+    sent = []
+    for (topic, partition), group in by_partition.items():
+        batch = producer.create_batch()
+        for output in group:
+            if not _append(batch, output, now_ms):
+                sent.append(await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                _append(batch, output, now_ms)
+        sent.append(await producer.send_batch(batch, topic, partition=partition))
+    for future in sent:
+        await future
+
+
+def _append(batch: Any, output: Output, now_ms: int) -> bool:
+    """False if the batch is full; the first record of a batch always fits."""
+    appended = batch.append(
+        key=output.key, value=output.value, timestamp=now_ms, headers=output.headers or []
+    )
+    return appended is not None
+
+
+def _producer(settings: Settings, *, transactional_id: str | None) -> AIOKafkaProducer:
+    options: dict[str, Any] = aiokafka_options(settings.broker)
+    if transactional_id is not None:
+        options["transactional_id"] = transactional_id
+        options["transaction_timeout_ms"] = 60_000
+    return AIOKafkaProducer(
+        acks="all",
+        compression_type="lz4",
+        max_batch_size=BATCH_BYTES,
+        max_request_size=REQUEST_BYTES,
+        linger_ms=0,
+        request_timeout_ms=30_000,
+        **options,
+    )

@@ -1,0 +1,52 @@
+"""The audit's words as records: keys, JSON values (orjson) and CloudEvents headers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from detectors.records import Correction, Count, Flag
+
+
+def flag_value(flag: Flag) -> bytes:
+    """JSON value of flagged-events."""
+    return orjson.dumps(flag)
+
+
+def correction_value(correction: Correction) -> bytes:
+    """JSON value of corrections (``from`` is a word of Python's, so the field is ``from_`` there)."""
+    line: dict[str, Any] = {
+        "correction_id": correction.correction_id,
+        "target": correction.target,
+        "metric": correction.metric,
+        "from": correction.from_,
+        "to": correction.to,
+        "count": correction.count,
+        "reason": correction.reason,
+        "flag_id": correction.flag_id,
+        "window": correction.window,
+    }
+    return orjson.dumps(line)
+
+
+def count_value(count: Count) -> bytes:
+    """JSON value of audited-counts."""
+    return orjson.dumps(count)
+
+
+def count_key(count: Count) -> bytes:
+    """Key of audited-counts: compaction must keep one record for each target *and* metric."""
+    return f"{count.target}|{count.metric}".encode()
+
+
+def cloud_headers(flag: Flag, source: str) -> list[tuple[str, bytes]]:
+    """CloudEvents 1.0, binary mode of the Kafka binding."""
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", f"{flag.flag_id}/{flag.revision}".encode()),
+        ("ce_type", f"truecount.flag.{flag.status}".encode()),
+        ("ce_source", source.encode()),
+        ("ce_subject", flag.target.encode()),
+        ("content-type", b"application/json"),
+    ]

@@ -1,0 +1,161 @@
+"""The ingest step without Kafka: records of one source in, frames for ``by-target`` and dead letters out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+from detectors.events import Event
+from streams.codec import Codec
+from streams.deadletters import DeadLetter
+from streams.frames import CACHE_ENTRIES, FRAME_VERSION, Frame, encode, fill, partition_of
+from streams.settings import Input, Time
+
+MARK_EVERY_MS = 500
+"""A partition that gets no events of a source hears its watermark at least this often (wall time)."""
+
+MAX_FRAME_BYTES = 600_000
+"""Frames stay well under the 1 MB that brokers accept by default."""
+
+
+@dataclass(slots=True)
+class Routed:
+    """What a batch became: frames by partition, refused records, and how many events went on."""
+
+    frames: list[tuple[int, bytes]] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    events: int = 0
+
+
+class Router:
+    """One source (an input partition): its time, its codec, its frames."""
+
+    def __init__(self, *, config: Input, partition: int, time: Time, partitions: int) -> None:
+        self.topic = config.topic
+        self.partition = partition
+        self.source = f"{config.topic}/{partition}"
+        self.max_ts = -1
+        self.watermark = -1
+        self.idle = False
+        self._codec = Codec(config, time.earliest)
+        self._skew_ms = round(time.future_skew_seconds * 1000)
+        self._lateness_ms = round(time.lateness_seconds * 1000)
+        self._idle_ms = round(time.idle_seconds * 1000)
+        self._partitions = partitions
+        self._places: dict[str, int] = {}
+        self._marked_at = -MARK_EVERY_MS
+        self._read_at = -1
+
+    def route(
+        self,
+        records: Sequence[tuple[int, bytes | None, bytes | None, int]],
+        *,
+        next_offset: int,
+        now_ms: int,
+        roster: dict[str, int],
+    ) -> Routed:
+        """Route records (offset, key, value, broker's clock in ms); they end before ``next_offset``.
+
+        ``now_ms`` is the wall clock; it only paces watermarks. Event time is capped by the broker's clock plus skew.
+        """
+        routed = Routed()
+        self._read_at = now_ms
+        self.idle = False
+        first = records[0][0]
+        skew = self._skew_ms
+        good, refused = self._codec.decode([r[2] for r in records], [r[3] + skew for r in records])
+        for refusal in refused:
+            offset, key, value, _ = records[refusal.index]
+            routed.dead.append(
+                DeadLetter(self.topic, self.partition, offset, key, value, refusal.reason, refusal.message)
+            )
+        routed.events = len(good)
+        buckets: dict[int, list[tuple[int, int, Event]]] = {}
+        places, get = self._places, self._places.get
+        latest = self.max_ts
+        for index, metric, event in good:
+            target = event.target
+            place = get(target)
+            if place is None:
+                if len(places) >= CACHE_ENTRIES:
+                    places.clear()
+                place = places[target] = partition_of(target, self._partitions)
+            bucket = buckets.get(place)
+            if bucket is None:
+                bucket = buckets[place] = []
+            bucket.append((records[index][0], metric, event))
+            if event.ts > latest:
+                latest = event.ts
+        self.max_ts = latest
+        # Time does not follow an event ahead of the broker's clock: it would make the others late.
+        before = self.watermark
+        reliable = min(latest, records[-1][3]) - self._lateness_ms
+        self.watermark = max(self.watermark, reliable)
+        due = now_ms - self._marked_at >= MARK_EVERY_MS
+        if due:
+            self._marked_at = now_ms
+        for place in range(self._partitions) if due else sorted(buckets):
+            rows = buckets.get(place, [])
+            self._pack(place, rows, first, next_offset, before, roster, routed)
+        return routed
+
+    def _pack(
+        self,
+        place: int,
+        rows: list[tuple[int, int, Event]],
+        first: int,
+        next_offset: int,
+        before: int,
+        roster: dict[str, int],
+        routed: Routed,
+    ) -> None:
+        """Encode rows as one frame, or as several if it would be too large for the log.
+
+        All but the last carry the watermark ``before`` the batch: time moves when all its events are in.
+        """
+        frame = self._frame(first, next_offset, roster)
+        if rows:
+            fill(frame, rows)
+        value = encode(frame)
+        if len(value) <= MAX_FRAME_BYTES or len(rows) < 2:
+            routed.frames.append((place, value))
+            return
+        middle = len(rows) // 2
+        cut = rows[middle][0]
+        after, self.watermark = self.watermark, before
+        self._pack(place, rows[:middle], first, cut, before, roster, routed)
+        self.watermark = after
+        self._pack(place, rows[middle:], cut, next_offset, before, roster, routed)
+
+    def mark(self, *, next_offset: int, now_ms: int, at_end: bool, roster: dict[str, int]) -> Routed:
+        """Say how far time has come while nothing is read.
+
+        After ``idle_seconds`` at the end of its partition a source says that it is idle: nobody waits for it, and its own
+        time goes on with the wall clock from where it stood.
+        """
+        routed = Routed()
+        if self._read_at < 0:
+            self._read_at = now_ms
+        if not at_end:
+            self._read_at = now_ms
+        if now_ms - self._marked_at < MARK_EVERY_MS:
+            return routed
+        if at_end and now_ms - self._read_at >= self._idle_ms:
+            self.idle = True
+            if self.max_ts >= 0:
+                self.watermark = max(self.watermark, self.max_ts + now_ms - self._read_at - self._lateness_ms)
+        self._marked_at = now_ms
+        for place in range(self._partitions):
+            routed.frames.append((place, encode(self._frame(next_offset, next_offset, roster))))
+        return routed
+
+    def finish(self, *, next_offset: int, until_ms: int, roster: dict[str, int]) -> Routed:
+        """The end of a recorded stream: time goes to ``until_ms`` and the source falls idle."""
+        self.idle = True
+        self.watermark = max(self.watermark, until_ms)
+        frame = encode(self._frame(next_offset, next_offset, roster))
+        return Routed(frames=[(place, frame) for place in range(self._partitions)])
+
+    def _frame(self, first: int, next_offset: int, roster: dict[str, int]) -> Frame:
+        return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, self.idle, roster)

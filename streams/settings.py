@@ -1,0 +1,272 @@
+"""Settings: one TOML file, ``TRUECOUNT_*`` environment over it; unknown keys are refused by name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from detectors.events import FIELDS, METRICS
+
+Model = TypeVar("Model", bound=BaseModel)
+
+ENV_PREFIX = "TRUECOUNT_"
+ENV_NESTING = "__"
+
+
+class SettingsError(Exception):
+    """A configuration that must not run. The message names the key and says what to do."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Broker(_Section):
+    """How to reach Kafka; one object serves aiokafka, kafka-python and Faust."""
+
+    servers: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    password_file: Path | None = None
+    ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
+    session_timeout_seconds: float = Field(default=30.0, ge=1, le=1800)
+    replication: int = Field(default=1, ge=1, le=9)
+
+    def secret(self) -> str:
+        """The password, from the file if one is named. Raises SettingsError if it cannot be read."""
+        if self.password_file is None:
+            return self.password.get_secret_value()
+        try:
+            return self.password_file.read_text().strip()
+        except OSError as error:
+            raise SettingsError(
+                f"broker.password_file: cannot read {self.password_file} ({error.strerror})"
+            ) from None
+
+
+class FieldSource(_Section):
+    """Where one field of the native event comes from: a path into the document, or a constant."""
+
+    path: str | None = None
+    value: str | int | bool | None = None
+    time: str | None = None
+    """for times: "s", "ms", "iso" or a strptime format (read as UTC)"""
+
+    @model_validator(mode="after")
+    def _one_of(self) -> FieldSource:
+        if (self.path is None) == (self.value is None):
+            raise ValueError('give either path = "a.b" or value = …')
+        return self
+
+
+FieldMap = dict[str, FieldSource]
+
+
+def _read_map(raw: Any) -> Any:
+    if not isinstance(raw, dict):
+        return raw
+    for name in raw:
+        if name not in FIELDS:
+            raise ValueError(f"unknown field {name!r}; an event has {', '.join(FIELDS)}")
+    return {name: {"path": source} if isinstance(source, str) else source for name, source in raw.items()}
+
+
+class Input(_Section):
+    """One input topic. Without a map its records are native JSON events."""
+
+    topic: str = Field(min_length=1)
+    metric: Literal["view", "like", "follow"] | None = None
+    format: Literal["json"] = "json"
+    map: FieldMap | None = None
+
+    @field_validator("map", mode="before")
+    @classmethod
+    def _map(cls, raw: Any) -> Any:
+        return _read_map(raw)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Input:
+        if self.map is not None:
+            check_map(self.map, has_metric=self.metric is not None)
+        return self
+
+
+def check_map(fields: FieldMap, *, has_metric: bool) -> None:
+    """Raise ValueError if a map cannot make an event."""
+    needed = ["ts", "actor", "target"] + ([] if has_metric else ["metric"])
+    missing = [name for name in needed if name not in fields]
+    if missing:
+        raise ValueError(f"the map lacks {', '.join(missing)}")
+    metric = fields.get("metric")
+    if metric is not None and metric.value is not None and metric.value not in METRICS:
+        raise ValueError(f"metric = {metric.value!r}: must be one of {', '.join(METRICS)}")
+
+
+class ReplayFile(_Section):
+    """How a recorded file is laid out."""
+
+    format: Literal["csv", "tsv", "ndjson"] = "csv"
+
+
+class ReplayMap(_Section):
+    """A map for ``truecount replay``: the file's layout and where each field comes from."""
+
+    file: ReplayFile = ReplayFile()
+    map: FieldMap
+
+    @field_validator("map", mode="before")
+    @classmethod
+    def _map(cls, raw: Any) -> Any:
+        return _read_map(raw)
+
+    @model_validator(mode="after")
+    def _complete(self) -> ReplayMap:
+        check_map(self.map, has_metric=False)
+        return self
+
+
+class Time(_Section):
+    """Event time. The tick is the smallest window; lateness is how long a window waits for stragglers."""
+
+    tick_seconds: int = Field(default=10, ge=1, le=300)
+    lateness_seconds: float = Field(default=10.0, ge=0, le=86_400)
+    future_skew_seconds: float = Field(default=60.0, ge=0, le=86_400)
+    idle_seconds: float = Field(default=10.0, gt=0, le=3600)
+    counts_seconds: int = Field(default=30, ge=1, le=3600)
+    earliest: int = Field(default=0, ge=0)
+    """floor of event times in epoch ms: earlier ones are dead letters"""
+
+    @field_validator("tick_seconds")
+    @classmethod
+    def _divides(cls, value: int) -> int:
+        if 300 % value:
+            raise ValueError("must divide five minutes (300 s), the next longer window")
+        return value
+
+
+class Web(_Section):
+    """The HTTP server for /metrics, /livez and /readyz. Port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=6067, ge=0, le=65535)
+
+
+class State(_Section):
+    """Where state lives and how much of it stays in memory."""
+
+    directory: Path = Path("truecount-data")
+    memory_bytes: int = Field(default=512 * 1024 * 1024, ge=1024 * 1024)
+    dedupe_ids: int = Field(default=100_000, ge=1)
+    """ids one partition remembers at least, to find duplicates"""
+
+
+class Settings(_Section):
+    """Everything a worker or a command is told."""
+
+    app: str = Field(default="truecount", pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    prefix: str = Field(default="truecount.", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    partitions: int = Field(default=8, ge=1, le=1024)
+    processing: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    checkpoint_seconds: float = Field(default=5.0, gt=0, le=300)
+    retention_hours: int = Field(default=168, ge=1)
+    broker: Broker = Broker()
+    time: Time = Time()
+    web: Web = Web()
+    state: State = State()
+    inputs: tuple[Input, ...] = (
+        Input(topic="views", metric="view"),
+        Input(topic="likes", metric="like"),
+        Input(topic="follows", metric="follow"),
+    )
+
+    @field_validator("inputs")
+    @classmethod
+    def _distinct(cls, inputs: tuple[Input, ...]) -> tuple[Input, ...]:
+        topics = [i.topic for i in inputs]
+        twice = sorted({t for t in topics if topics.count(t) > 1})
+        if twice:
+            raise ValueError(f"topic {twice[0]!r} is listed twice")
+        if not inputs:
+            raise ValueError("at least one input is needed")
+        return inputs
+
+    def version(self) -> str:
+        """What flags carry as ``config``: a digest of everything that can change a verdict or a count."""
+        relevant = self.model_dump(mode="json", include={"time", "inputs", "partitions"})
+        relevant["dedupe_ids"] = self.state.dedupe_ids
+        return "sha256:" + hashlib.sha256(orjson.dumps(relevant, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+    def input_for(self, metric: str) -> Input | None:
+        """The first native input of a metric."""
+        for candidate in self.inputs:
+            if candidate.map is None and candidate.metric in (metric, None):
+                return candidate
+        return None
+
+
+def load(path: Path | None = None, environ: dict[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read settings from a TOML file and the environment. Raises SettingsError with a sentence."""
+    data = read_toml(path) if path is not None else {}
+    env = dict(os.environ) if environ is None else environ
+    for name, text in sorted(env.items()):
+        if name.startswith(ENV_PREFIX) and name != f"{ENV_PREFIX}CONFIG":
+            _set(data, name.removeprefix(ENV_PREFIX).lower().split(ENV_NESTING.lower()), text, name)
+    for dotted, value in overrides.items():
+        _put(data, dotted.split(ENV_NESTING), value)
+    where = str(path) if path is not None else "the environment"
+    return _validated(Settings, data, where)
+
+
+def load_map(path: Path) -> ReplayMap:
+    """Read a replay map. Raises SettingsError with a sentence."""
+    return _validated(ReplayMap, read_toml(path), str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a dict. Raises SettingsError."""
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+
+
+def _validated(model: type[Model], data: dict[str, Any], where: str) -> Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+            if problem["type"] == "extra_forbidden":
+                lines.append(f"{key}: unknown key; check its spelling or remove it")
+            else:
+                lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
+        raise SettingsError(f"the configuration from {where} is refused: " + "; ".join(lines)) from None
+
+
+def _set(data: dict[str, Any], path: list[str], text: str, name: str) -> None:
+    value: Any = text
+    if text[:1] in "[{":
+        try:
+            value = tomllib.loads(f"v = {text}")["v"]
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"environment variable {name} is not a TOML value: {error}") from None
+    _put(data, path, value)
+
+
+def _put(data: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        data = data.setdefault(part, {})
+    data[path[-1]] = value

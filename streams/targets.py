@@ -1,0 +1,118 @@
+"""The targets role: the log of one ``by-target`` partition into flags, corrections and counts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from faust.types import TP
+
+from detectors.events import METRICS
+from detectors.records import Outcome
+from streams import metrics
+from streams.auditing import PartitionAudit, audit_settings
+from streams.outlet import Output
+from streams.records import cloud_headers, correction_value, count_key, count_value, flag_value
+from streams.restore import StateReader
+from streams.settings import Settings
+from streams.state import dump_changes, load
+from streams.topics import Topics
+from streams.transport import Batch
+
+
+FRAMES_PER_TURN = 50
+"""Frames replayed before other tasks get a turn."""
+
+
+class Targets:
+    """Work of one ``by-target`` partition."""
+
+    role = "targets"
+
+    def __init__(self, settings: Settings, tp: TP, *, state: StateReader) -> None:
+        self.every_seconds = settings.checkpoint_seconds
+        self._topics = Topics.of(settings)
+        self._partition = tp.partition
+        self._source = f"/{settings.app}/by-target/{tp.partition}"
+        self._state = state
+        self._outputs: list[Output] = []
+        self.audit = PartitionAudit(audit_settings(settings, tp.partition))
+
+    async def restore(self) -> int | None:
+        """See Work. Keyed state from the changelog, what was open at the checkpoint from the log itself."""
+        saved: dict[bytes, bytes] = {}
+        async for key, value in self._state.read(self._topics.targets_state, self._partition):
+            if key is None:
+                continue
+            if value is None:
+                saved.pop(key, None)
+            else:
+                saved[key] = value
+        restored = load(self.audit, saved)
+        if restored is None:
+            return 0
+        count = 0
+        async for record in self._state.records(
+            self._topics.by_target, self._partition, start=restored.replay_from, end=restored.position
+        ):
+            self.audit.replay(record.value, record.offset)
+            count += 1
+            if count % FRAMES_PER_TURN == 0:
+                await asyncio.sleep(0)
+        return restored.position
+
+    def take(self, batch: Batch, records: list[Any]) -> None:
+        """See Work."""
+        outcome = Outcome()
+        audit = self.audit
+        before = audit.events, audit.skipped, audit.broken
+        for record in records:
+            audit.apply(record.value, record.offset, outcome)
+        metrics.REDELIVERED.inc(audit.skipped - before[1])
+        metrics.BROKEN_FRAMES.inc(audit.broken - before[2])
+        self._keep(outcome)
+
+    def heartbeat(self, now: float, at_end: bool) -> None:
+        """See Work: time comes from the log alone, so there is nothing to do but to show it."""
+        if self.audit.clock.now >= 0:
+            metrics.EVENT_TIME.labels(str(self._partition)).set(self.audit.clock.now / 1000)
+
+    def pending(self) -> int:
+        """See Work."""
+        return len(self._outputs)
+
+    def cut(self, position: int) -> list[Output]:
+        """See Work."""
+        outputs, self._outputs = self._outputs, []
+        state = self._topics.targets_state
+        outputs += [Output(state, self._partition, k, v) for k, v in dump_changes(self.audit, position)]
+        return outputs
+
+    def _keep(self, outcome: Outcome) -> None:
+        topics, partition, outputs = self._topics, self._partition, self._outputs
+        for flag in outcome.flags:
+            headers = cloud_headers(flag, self._source)
+            outputs.append(
+                Output(topics.flagged_events, partition, flag.target.encode(), flag_value(flag), headers)
+            )
+            metrics.FLAGS.labels(flag.metric, flag.verdict, flag.status).inc()
+            if flag.status == "opened":
+                leading = flag.reasons[-1].code if len(flag.reasons) == 1 else flag.reasons[1].code
+                metrics.FLAG_REASONS.labels(flag.metric, leading).inc()
+                metrics.OPEN_CASES.inc()
+            elif flag.status == "closed":
+                metrics.OPEN_CASES.dec()
+        for correction in outcome.corrections:
+            outputs.append(
+                Output(topics.corrections, partition, correction.target.encode(), correction_value(correction))
+            )
+            metrics.CORRECTED.labels(correction.metric, correction.to).inc(correction.count)
+        for count in outcome.counts:
+            outputs.append(Output(topics.audited_counts, partition, count_key(count), count_value(count)))
+        metrics.LATE.inc(outcome.late)
+        metrics.DUPLICATES.inc(outcome.duplicates)
+        metrics.UNMATCHED_UNDOS.inc(outcome.unmatched_undos)
+        metrics.WINDOWS.inc(outcome.windows)
+        for name, events in zip(METRICS, outcome.entered, strict=True):
+            if events:
+                metrics.EVENTS.labels(name).inc(events)

@@ -1,0 +1,66 @@
+"""The worker's HTTP server: /metrics, /livez, /readyz and nothing else."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+Health = Callable[[], tuple[bool, str]]
+"""Answers (is it well, a sentence)."""
+
+
+class Web:
+    """Serves on its own thread, so that probes are answered while the loop works."""
+
+    def __init__(
+        self, *, host: str, port: int, registry: CollectorRegistry, live: Health, ready: Health
+    ) -> None:
+        probes = {"/livez": live, "/readyz": ready}
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path = self.path.split("?", 1)[0]
+                if path == "/metrics":
+                    encode, content_type = choose_encoder(self.headers.get("Accept") or "")
+                    self._answer(200, content_type, encode(registry))
+                elif path in probes:
+                    well, sentence = probes[path]()
+                    body = json.dumps({"ok": well, "detail": sentence}).encode()
+                    self._answer(200 if well else 503, "application/json", body)
+                else:
+                    self._answer(404, "text/plain", b"try /metrics, /livez or /readyz\n")
+
+            def _answer(self, status: int, content_type: str, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", content_type)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Normal operation logs nothing."""
+
+        self._server = ThreadingHTTPServer((host, port), Handler)
+        self._server.daemon_threads = True
+        self.host, self.port = host, int(self._server.server_address[1])
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="web")
+
+    @property
+    def url(self) -> str:
+        """Base address."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it."""
+        self._server.shutdown()
+        self._server.server_close()

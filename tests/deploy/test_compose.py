@@ -1,0 +1,142 @@
+"""docker-compose.yml and the image: what can be said of them without an engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from streams.settings import load
+from tests.deploy.conftest import ROOT
+from tests.deploy.small_yaml import read
+
+COMPOSE: dict[str, Any] = read(ROOT / "docker-compose.yml")
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
+
+each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES.keys())
+
+
+def instruction(name: str) -> list[str]:
+    """The last exec-form instruction of that name in the Dockerfile."""
+    words: list[str] = json.loads(re.findall(rf"^{name} (\[.*\])$", DOCKERFILE, re.MULTILINE)[-1])
+    return words
+
+
+COMMANDS = {name: service["command"] for name, service in OURS.items()} | {"Dockerfile": instruction("CMD")}
+
+
+def test_docker_compose_accepts_the_file() -> None:
+    docker = shutil.which("docker")
+    if (
+        docker is None
+        or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("docker compose is missing (no engine is needed, only the client's compose plugin)")
+    command = [docker, "compose", "--profile", "load", "config", "-q"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_file_has_no_version_key() -> None:
+    assert "version" not in COMPOSE
+
+
+@each_service
+def test_images_are_pinned(service: dict[str, Any]) -> None:
+    _, _, tag = service["image"].rpartition(":")
+    assert tag
+    assert tag != "latest"
+
+
+@each_service
+def test_ports_are_published_on_loopback_alone(service: dict[str, Any]) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+@each_service
+def test_a_service_is_bounded_and_cannot_gain_privileges(service: dict[str, Any]) -> None:
+    assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@each_service
+def test_what_is_waited_for_exists_and_can_be_waited_for(service: dict[str, Any]) -> None:
+    for name, wait in service.get("depends_on", {}).items():
+        waited_for = SERVICES[name]
+        if wait["condition"] == "service_healthy":
+            own = waited_for.get("healthcheck")
+            assert own is None or "test" in own
+            assert own is not None or name in OURS, "the image of truecount brings a healthcheck"
+        else:
+            assert wait["condition"] == "service_completed_successfully"
+            assert waited_for["restart"] == "no"
+
+
+@each_service
+def test_what_is_mounted_exists(service: dict[str, Any]) -> None:
+    for mount in service.get("volumes", []):
+        source, *_ = mount.split(":")
+        assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_environment_is_one_that_truecount_accepts(name: str) -> None:
+    """A misspelled TRUECOUNT_ variable would stop the container at its start."""
+    image = dict(re.findall(r"\b(TRUECOUNT_\w+)=(\S+)", DOCKERFILE))
+    assert image.keys() == {"TRUECOUNT_WEB__HOST", "TRUECOUNT_WEB__PORT", "TRUECOUNT_STATE__DIRECTORY"}
+    settings = load(ROOT / "deploy" / "truecount.toml", environ={**image, **OURS[name]["environment"]})
+    assert settings.broker.servers == "kafka:19092"
+    assert (
+        f"INSIDE://{settings.broker.servers}"
+        in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+    )
+
+
+def test_the_worker_is_scraped_where_it_listens() -> None:
+    image = dict(re.findall(r"\b(TRUECOUNT_\w+)=(\S+)", DOCKERFILE))
+    scrape = read(ROOT / "deploy" / "prometheus" / "prometheus.yml")["scrape_configs"][0]
+    assert scrape["static_configs"][0]["targets"] == [f"worker:{image['TRUECOUNT_WEB__PORT']}"]
+    assert SERVICES["worker"]["ports"][0].endswith(f":{image['TRUECOUNT_WEB__PORT']}")
+
+
+def test_the_image_runs_truecount_as_nobody_special() -> None:
+    assert instruction("ENTRYPOINT") == ["truecount"]
+    assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
+    assert "--require-hashes" in DOCKERFILE
+    assert "/livez" in DOCKERFILE
+
+
+def test_what_the_image_is_built_from_is_let_into_the_build() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    copied = {
+        source
+        for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
+        for source in line.split()[:-1]
+    }
+    assert "*" in ignored
+    assert {f"!{source}" for source in copied} <= set(ignored)
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+def test_truecount_knows_the_command_line(command: list[str]) -> None:
+    """Run as a process: the subcommand has a help page, and every option given stands in it."""
+    options = [word for word in command if word.startswith("--")]
+    subcommand = command[: command.index(options[0])] if options else command
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", *subcommand, "--help"],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(re.search(rf"(?<![\w-]){option}(?![\w-])", done.stdout) for option in options), done.stdout

@@ -1,0 +1,93 @@
+"""The example configurations are accepted by the code that reads them, and mean what they say."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from streams.mapping import Mapper
+from streams.settings import Settings, load, load_map
+from tests.deploy.conftest import ROOT
+
+DEPLOY = ROOT / "deploy"
+
+
+def test_the_commented_configuration_is_the_defaults() -> None:
+    assert load(DEPLOY / "truecount.toml", environ={}) == Settings()
+
+
+def keys(model: type[BaseModel]) -> set[str]:
+    """Every key of a section and of the sections in it."""
+    found = set(model.model_fields)
+    for field in model.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= keys(field.annotation)
+    return found
+
+
+def test_the_commented_configuration_shows_every_key_but_the_secret() -> None:
+    text = (DEPLOY / "truecount.toml").read_text()
+    shown = {line.removeprefix("# ").partition(" = ")[0] for line in text.splitlines() if " = " in line}
+    shown |= {line.strip("[]") for line in text.splitlines() if line.startswith("[")}
+    assert keys(Settings) - shown == {"password"}
+
+
+def test_the_commented_mapped_input_works_when_uncommented() -> None:
+    text = (DEPLOY / "truecount.toml").read_text()
+    start = text.index("# [[inputs]]")
+    shown = "\n".join(line.removeprefix("#").strip() for line in text[start:].splitlines())
+    settings = Settings.model_validate(tomllib.loads(shown))
+    assert settings.inputs[0].map is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "expected"),
+    [
+        (
+            "reviews.toml",
+            {"reviewerId": "53632", "vendorId": "231", "rating": "5", "date": "2003-05-07 18:09"},
+            ("like", "53632", "231", 1_052_330_940_000),
+        ),
+        (
+            "wiki_edits.toml",
+            {"editor": "2", "page": "8229", "seconds": "36"},
+            ("view", "2", "8229", 36_000),
+        ),
+    ],
+)
+def test_a_replay_map_reads_a_row(
+    name: str, row: dict[str, str], expected: tuple[str, str, str, int]
+) -> None:
+    event = Mapper(load_map(DEPLOY / "examples" / name).map).event(row)
+    assert (event.metric, event.actor, event.target, event.ts) == expected
+    assert event.id is None, "the id comes from topic, partition and offset"
+
+
+def test_the_mapped_inputs_read_the_documents_beside_them() -> None:
+    settings = load(DEPLOY / "examples" / "mapped_input.toml", environ={})
+    views, reactions, follows = settings.inputs
+    assert views.map is not None
+    assert reactions.map is not None
+    assert follows.map is None
+    view = Mapper(views.map, views.metric).event(
+        {
+            "event": {"uuid": "e1", "occurred_at": "2024-05-01T12:00:00.250Z"},
+            "viewer": {"account_id": 77, "registered": 1_690_000_000, "ip": "203.0.113.9"},
+            "media": {"id": "v42", "channel": "c7", "length_ms": 184_000},
+            "watched_ms": 9_100,
+        }
+    )
+    assert (view.id, view.metric, view.ts) == ("e1", "view", 1_714_564_800_250)
+    assert (view.actor, view.actor_created_at, view.owner) == ("77", 1_690_000_000_000, "c7")
+    undo: dict[str, Any] = {
+        "at": 1_714_564_800,
+        "user": "77",
+        "post": {"id": "v42"},
+        "kind": "like",
+        "removed": True,
+    }
+    like = Mapper(reactions.map, reactions.metric).event(undo)
+    assert (like.metric, like.undo, like.id, like.ts) == ("like", True, None, 1_714_564_800_000)

@@ -1,0 +1,50 @@
+"""Every scenario by its id: in order, truthfully labelled, at the base rate that was asked for."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from detectors.lab.population import DAY_MS
+from detectors.lab.scenarios import HONEST, SCENARIOS, Scenario
+from detectors.lab.traffic import Labelled, Platform
+
+START_MS = 1_700_006_400_000
+
+
+def played(scenario: Scenario, base_rate: float = 0.01, seed: int = 3) -> list[Labelled]:
+    per_day = 30_000 / (scenario.days + scenario.quiet_days)
+    platform = Platform(seed, targets=200, actors=3000, views_per_day=per_day)
+    chunks = scenario.events(platform, seed=seed, start_ms=START_MS, base_rate=base_rate)
+    return [labelled for chunk in chunks for labelled in chunk]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_a_scenario_plays_in_order_with_one_id_an_event(scenario: Scenario) -> None:
+    events = played(scenario)
+    assert all(a.event.ts <= b.event.ts for a, b in pairwise(events))
+    assert len({labelled.event.id for labelled in events}) == len(events)
+    assert any(labelled.scenario == scenario.id for labelled in events)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_artificial_events_keep_to_the_base_rate_and_honest_scenarios_have_none(scenario: Scenario) -> None:
+    events = played(scenario, base_rate=0.02)
+    artificial = [labelled for labelled in events if labelled.artificial]
+    if scenario.kind == HONEST:
+        assert artificial == []
+        return
+    assert len(artificial) / len(events) == pytest.approx(0.02, rel=0.2)
+    assert all(labelled.scenario == scenario.id for labelled in artificial)
+    assert min(labelled.event.ts for labelled in artificial) >= START_MS + scenario.quiet_days * DAY_MS
+
+
+def test_the_same_seed_plays_the_same_scenario() -> None:
+    assert played(SCENARIOS["mimic"]) == played(SCENARIOS["mimic"])
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_every_scenario_says_what_it_is(scenario: Scenario) -> None:
+    assert len(scenario.about) > 80
+    assert ("Spare it" in scenario.about) == (scenario.kind == HONEST)

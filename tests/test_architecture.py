@@ -1,0 +1,111 @@
+"""``detectors`` is pure. import-linter names what it must not import; this holds the list of what it may."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+DETECTORS = Path(__file__).parent.parent / "detectors"
+
+LIBRARIES = {"detectors", "msgspec", "numpy", "river"}
+# Of the standard library, what reads a file, the environment, the network, a clock or chance.
+IMPURE = {
+    *(
+        "_thread",
+        "asyncio",
+        "builtins",
+        "concurrent",
+        "contextvars",
+        "ctypes",
+        "fileinput",
+        "glob",
+        "http",
+        "importlib",
+    ),
+    *(
+        "io",
+        "locale",
+        "logging",
+        "mmap",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "pickle",
+        "platform",
+        "posix",
+        "random",
+    ),
+    *(
+        "sched",
+        "secrets",
+        "select",
+        "selectors",
+        "shelve",
+        "shutil",
+        "signal",
+        "socket",
+        "socketserver",
+        "sqlite3",
+    ),
+    *("ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid"),
+}
+ALLOWED = (set(sys.stdlib_module_names) | LIBRARIES) - IMPURE
+
+# hash() of a string differs from process to process: state that rests on it cannot be replayed.
+CALLS = {"open", "print", "input", "exec", "eval", "hash", "__import__"}
+CLOCKS = {"now", "today", "utcnow"}
+
+
+def _nodes() -> Iterator[tuple[str, ast.AST]]:
+    for path in sorted(DETECTORS.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            yield f"{path.relative_to(DETECTORS.parent)}:{getattr(node, 'lineno', 0)}", node
+
+
+def _impure(node: ast.AST) -> str | None:
+    """What a node does that detectors may not, None if nothing."""
+    match node:
+        case ast.Import(names=names):
+            foreign = [name.name for name in names if name.name.partition(".")[0] not in ALLOWED]
+            return f"import {', '.join(foreign)}" if foreign else None
+        case ast.ImportFrom(module=module, level=0) if (module or "").partition(".")[0] not in ALLOWED:
+            return f"from {module} import"
+        case ast.Call(func=ast.Name(id=name)) if name in CALLS:
+            return f"{name}()"
+        case ast.Call(func=ast.Attribute(attr=name)) if name in CLOCKS:
+            return f".{name}()"
+        case _:
+            return None
+
+
+def test_detectors_touch_no_broker_file_clock_or_chance() -> None:
+    found = [f"{where}: {impure}" for where, node in _nodes() if (impure := _impure(node)) is not None]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time",
+        "import numpy, os.path",
+        "from random import Random",
+        "import streams.codec",
+        "from faust import App",
+        "datetime.now(UTC)",
+        "open('state')",
+        "hash('a target')",
+    ],
+)
+def test_a_slip_would_be_seen(source: str) -> None:
+    assert any(_impure(node) for node in ast.walk(ast.parse(source)))
+
+
+@pytest.mark.parametrize(
+    "source", ["import math", "from river import stats", "import numpy as np", "np.log(2)"]
+)
+def test_what_is_allowed_passes(source: str) -> None:
+    assert not any(_impure(node) for node in ast.walk(ast.parse(source)))

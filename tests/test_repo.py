@@ -1,0 +1,122 @@
+"""Rules that the repository keeps about itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LOCKS = ["requirements.lock", "requirements-dev.lock"]
+
+# A file wants to stay under 300 lines; at this length it is two files.
+MAX_LINES = 400
+
+# Where packages come from is for the machine that installs them to say.
+REGISTRIES = re.compile(
+    r"pypi\.org|pythonhosted\.org|repo1?\.maven\.|maven\.apache\.org|deb\.debian\.org|crates\.io"
+    r"|registry\.npmjs\.org|proxy\.golang\.org"
+)
+# Places that exist only on the machines this was written on.
+MACHINE_PATHS = re.compile(r"(?<![\w.)}\]-])/(?:work|opt/wheels|tmp/tc|root|Users)/")
+
+EXEMPTION = re.compile(r"#\s*(?:noqa|type:\s*ignore|pragma:)")
+# A code, then a comment of its own with at least two words.
+REASONED = re.compile(
+    r"#\s*(?:noqa:\s*[A-Z]+\d+(?:\s*,\s*[A-Z]+\d+)*|type:\s*ignore\[[\w,\s-]+\]|pragma:[\w\s]+)\s*#\s*\S+\s+\S+"
+)
+
+
+def _files() -> list[Path]:
+    """What git tracks, or would once it is added."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [path for name in sorted(set(listing.split("\0")) - {""}) if (path := ROOT / name).is_file()]
+
+
+def _lines(*suffixes: str) -> Iterator[tuple[str, str]]:
+    """("path:number", line) of every text file, or of those with one of the suffixes."""
+    for path in _files():
+        if suffixes and path.suffix not in suffixes:
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # not a text
+        for number, line in enumerate(text.splitlines(), 1):
+            yield f"{path.relative_to(ROOT)}:{number}", line
+
+
+def test_no_module_needs_a_table_of_contents() -> None:
+    modules = [path for package in ("streams", "detectors") for path in (ROOT / package).rglob("*.py")]
+    assert modules
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in modules}
+    assert {path: length for path, length in lengths.items() if length > MAX_LINES} == {}
+
+
+def test_no_file_names_a_package_registry() -> None:
+    assert [where for where, line in _lines() if REGISTRIES.search(line)] == []
+
+
+def test_no_file_names_a_place_on_one_machine() -> None:
+    assert [where for where, line in _lines() if MACHINE_PATHS.search(line)] == []
+
+
+def test_every_exemption_states_its_reason_on_its_line() -> None:
+    bare = [
+        where
+        for where, line in _lines(".py")
+        if EXEMPTION.search(line) and not REASONED.search(line) and not where.startswith("tests/test_repo.py")
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize(
+    ("line", "reasoned"),
+    [
+        ("x = 1  # noqa", False),
+        ("x = 1  # noqa: S101", False),
+        ("x = 1  # noqa: S101, E501  # the field's own name", True),
+        ("x = f()  # type: ignore", False),
+        ("x = f()  # type: ignore[arg-type]", False),
+        ("x = f()  # type: ignore[arg-type]  # no None left here", True),
+    ],
+)
+def test_an_exemption_is_reasoned_only_with_a_code_and_words(line: str, reasoned: bool) -> None:
+    assert EXEMPTION.search(line)
+    assert bool(REASONED.search(line)) is reasoned
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_pins_every_package_with_a_hash_and_no_address(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert "://" not in text
+    assert not re.search(
+        r"^\s*--?(?:i|f|index-url|extra-index-url|find-links|trusted-host)\b", text, re.MULTILINE
+    )
+
+    requirements = re.findall(r"^(\S.*?)(?=^\S|\Z)", text.replace("\\\n", " "), re.MULTILINE | re.DOTALL)
+    pinned = [requirement for requirement in requirements if not requirement.startswith("#")]
+    assert len(pinned) > 20
+    unpinned = [line.split()[0] for line in pinned if "==" not in line or "--hash=sha256:" not in line]
+    assert unpinned == []
+
+
+def test_both_locks_hold_the_same_versions() -> None:
+    runtime, dev = (
+        {
+            line.split(" \\")[0]
+            for line in (ROOT / name).read_text().splitlines()
+            if re.match(r"[a-z0-9]", line)
+        }
+        for name in LOCKS
+    )
+    assert runtime < dev
