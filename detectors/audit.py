@@ -182,8 +182,7 @@ class Audit:
                 self._cases.look(key, watched, scale, start, crowd, platform, outcome)
                 met.extend(crowd.actors)
                 into.merge(crowd)
-            for actor in met:
-                platform.known.add(actor)
+            platform.meet(met)
         for key, count in sorted(tick.duplicates.items()):
             self.watches.change(key).ledger.reject(DUPLICATE_ID, count)
             self._say_later(key, end)
@@ -219,10 +218,8 @@ class Audit:
                 met[metric].extend(crowd.actors)
             if not last:
                 self._open_window(order + 1, start, key, watched).merge(crowd)
-        for metric, actors in enumerate(met):
-            known = self.platforms[metric].known
-            for actor in actors:
-                known.add(actor)
+        for platform, actors in zip(self.platforms, met, strict=True):
+            platform.meet(actors)
         if scale.name == "hour":
             for platform, total in zip(self.platforms, totals, strict=True):
                 platform.learn_hour(start, total)

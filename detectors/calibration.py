@@ -42,13 +42,13 @@ class Tail(msgspec.Struct, array_like=True):
             self.bins = [b / 2 for b in self.bins]
             self.total /= 2
             self.fitted = 0.0
+        if self.total >= HISTORY_MIN and self.total > 1.1 * self.fitted:
+            self._fit()
 
     def p(self, score: float) -> float:
         """Probability that an honest window scores this or more; 1.0 without enough history."""
         if self.total < HISTORY_MIN:
             return 1.0
-        if self.total > 1.1 * self.fitted:
-            self._fit()
         edge = (self.cut + 1) / BINS
         if score > edge:
             return min(1.0, self.share * math.exp(-(score - edge) / self.excess))

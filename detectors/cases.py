@@ -103,6 +103,7 @@ class Cases:
                     detectors["surge"].findings(x),
                     detectors["composition"].findings(x),
                     watched.case,
+                    crowd.quarantined,
                 )
         if scale.name == "tick":
             self._follow_onset(watched, start, crowd, x)

@@ -8,6 +8,7 @@ import math
 import msgspec
 
 from detectors import features as f
+from detectors.catalog.composition import JUDGING_CODES
 from detectors.detector import Features, Finding
 from detectors.windows import MINUTE_MS
 
@@ -25,6 +26,9 @@ EXCESS_MIN = 20
 
 SHARE_MIN = 0.3
 """Part of the crowd that must be unaccounted for: a difference can be significant and still be small."""
+
+LEFT_SHARE = 0.25
+"""A longer window that holds events of a closed case opens another only if this much more is left unexplained."""
 
 CREDIBLE_P = 0.01
 """A finding helps to estimate the artificial part only below this."""
@@ -110,14 +114,20 @@ def opinion(
     surge_findings: list[Finding],
     crowd_findings: list[Finding],
     case: Case | None,
+    already: int = 0,
 ) -> Opinion:
-    """Judge a window by its features, the two scores (-log10 p) and the findings behind them."""
+    """Judge a window by its features, the two scores (-log10 p) and the findings behind them.
+
+    ``already`` of its events are in quarantine or invalid by a shorter window: what they explain opens nothing.
+    """
     count, expected = x[f.COUNT], x[f.EXPECTED]
     excess = count - expected
-    credible = [c.share for c in crowd_findings if c.p <= CREDIBLE_P]
+    credible = [c.share for c in crowd_findings if c.p <= CREDIBLE_P and c.code in JUDGING_CODES]
     share = max(credible, default=0.0)
     verdict = None
-    if surge >= SURGE_SCORE and excess >= EXCESS_MIN and share >= SHARE_MIN and crowd >= CROWD_SCORE_SUSPECT:
+    left = min(excess, share * count) - already
+    enough = left >= max(EXCESS_MIN, LEFT_SHARE * already) if case is None else excess >= EXCESS_MIN
+    if surge >= SURGE_SCORE and enough and share >= SHARE_MIN and crowd >= CROWD_SCORE_SUSPECT:
         verdict = ARTIFICIAL if crowd >= CROWD_SCORE_ARTIFICIAL else SUSPECT
     elif case is not None and surge >= 1.0 and excess > 0 and crowd >= 1.0:
         verdict = case.verdict

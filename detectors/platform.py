@@ -53,6 +53,12 @@ class Platform:
         self.changed = True
         self._season_hour = -1
 
+    def meet(self, actors: list[int]) -> None:
+        """Remember the actors of windows that were looked at, whether anything was learned of these or not."""
+        for actor in actors:
+            self.known.add(actor)
+        self.changed = self.changed or bool(actors)
+
     def take_changed(self) -> bool:
         """Whether anything was learned since the last call."""
         changed, self.changed = self.changed, False

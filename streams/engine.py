@@ -254,6 +254,7 @@ class Engine:
             await _quietly(task.running)
         await _quietly(task.outlet.stop())
         metrics.TASKS.labels(task.work.role).dec()
+        metrics.forget(task.work.role, tp.topic, tp.partition)
         log.info("task closed", tp=str(tp), role=task.work.role, position=task.position)
 
     async def _seek(self, tp: TP, offset: int) -> None:

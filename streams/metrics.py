@@ -6,7 +6,12 @@ let anybody who can send events grow Prometheus without bound.
 
 from __future__ import annotations
 
+import contextlib
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from detectors.events import METRICS
+from streams.deadletters import Why
 
 REGISTRY = CollectorRegistry()
 
@@ -29,9 +34,9 @@ BROKEN_FRAMES = Counter(
     "truecount_broken_frames_total", "Records of the log that are no frames and were passed over.", registry=REGISTRY
 )
 WINDOWS = Counter("truecount_windows_closed_total", "Windows closed, over all scales.", registry=REGISTRY)
-COUNTED = Counter(
-    "truecount_counted_total",
-    "Events by the part of the count they are in now: valid, invalid, quarantined (net movements).",
+COUNTED = Gauge(
+    "truecount_counted_events",
+    "Events this worker has audited, by the part of the count they are in now: valid, invalid, quarantined.",
     ["metric", "part"],
     registry=REGISTRY,
 )
@@ -81,3 +86,29 @@ LAST_PROGRESS = Gauge(
 READY = Gauge("truecount_ready", "1 if /readyz answers 200.", registry=REGISTRY)
 INFO = Gauge("truecount_build_info", "Always 1; the version and configuration as labels.", ["version", "config"],
              registry=REGISTRY)
+
+
+def start(version: str, config: str) -> None:
+    """Set what is constant, and show closed label sets as zeros: a series that first appears at 1 never shows an increase."""
+    INFO.labels(version, config).set(1)
+    for reason in Why:
+        DEAD_LETTERS.labels(str(reason))
+    for role in ("ingest", "targets"):
+        for outcome in ("committed", "failed"):
+            CHECKPOINTS.labels(role, outcome)
+    for metric in METRICS:
+        EVENTS.labels(metric)
+        for part in ("valid", "invalid", "quarantined"):
+            COUNTED.labels(metric, part)
+        for verdict in ("suspect", "artificial"):
+            for status in ("opened", "updated", "closed"):
+                FLAGS.labels(metric, verdict, status)
+
+
+def forget(role: str, topic: str, partition: int) -> None:
+    """Remove the series of a partition that is not ours any more."""
+    with contextlib.suppress(KeyError):
+        LAG.remove(role, topic, str(partition))
+    if role == "targets":
+        with contextlib.suppress(KeyError):
+            EVENT_TIME.remove(str(partition))

@@ -10,11 +10,11 @@ Must spare: viral hits (their crowd is the platform's), super-fans (their target
 audiences (habit again), platforms that send few fields (an absent feature is no evidence).
 
 >>> detector = Composition()
->>> detector.score_one({"count": 500.0, "network": 0.9})
+>>> detector.score_one({"count": 500.0, "repeats": 0.9})
 0.0
 >>> for i in range(2000):
-...     detector.learn_one({"count": 500.0, "network": 0.02 * (i % 7)})
->>> detector.score_one({"count": 500.0, "network": 0.9}) > 4
+...     detector.learn_one({"count": 500.0, "repeats": 0.02 * (i % 7)})
+>>> detector.score_one({"count": 500.0, "repeats": 0.9}) > 4
 True
 """
 
@@ -42,8 +42,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     f.COUNTRY: ("odd_countries", "{value} came from countries that should send far fewer; {baseline} is usual"),
 }
 
-WEAK = (f.REFERRER, f.COUNTRY)
-"""Features that honest news and embeds move as well: they support a finding, they never make one alone."""
+IDENTITY = (f.REPEATS, f.STRANGERS, f.FRESH)
+"""Who they are. A crowd of the platform's own people is honest however it came: no other feature judges it."""
+
+ORIGIN = (f.NETWORK,)
+"""Where from. Schools and carriers share networks, so it judges only a crowd whose identity is odd as well."""
+
+IDENTITY_P = 0.01
+"""Below this a crowd's identity is odd enough for its origin to count."""
 
 
 class Mean(msgspec.Struct, array_like=True):
@@ -68,13 +74,16 @@ class Composition:
         self._usual: dict[str, Mean] = {}
 
     def score_one(self, x: Features) -> float:
-        """-log10 of the Simes-joined p-value of the strong features."""
-        found = sorted(finding.p for finding in self.findings(x) if finding.code not in _WEAK_CODES)
-        measured = sum(1 for name in f.CROWD_FEATURES if name in x and name not in WEAK)
-        if not found:
-            return 0.0
-        p = min(1.0, *(measured * p / (rank + 1) for rank, p in enumerate(found)))
-        return -math.log10(max(p, 1e-300))
+        """-log10 of the Simes-joined p-value of who they are, and then of where they came from.
+
+        Agents, referrers and countries are told as evidence but judge nobody: honest news moves them as far.
+        """
+        by_code = {finding.code: finding.p for finding in self.findings(x)}
+        identity = _simes(by_code, [name for name in IDENTITY if name in x])
+        if identity > IDENTITY_P:
+            return max(0.0, -math.log10(identity))
+        joined = _simes(by_code, [name for name in IDENTITY + ORIGIN if name in x])
+        return -math.log10(max(min(identity, joined), 1e-300))
 
     def learn_one(self, x: Features) -> None:
         """Learn an unflagged window's deviations."""
@@ -127,4 +136,10 @@ def habit(name: str) -> str:
     return f"{name}_habit"
 
 
-_WEAK_CODES = frozenset(TEXTS[name][0] for name in WEAK)
+def _simes(by_code: dict[str, float], measured: list[str]) -> float:
+    found = sorted(by_code[TEXTS[name][0]] for name in measured if TEXTS[name][0] in by_code)
+    return min([1.0, *(len(measured) * p / (rank + 1) for rank, p in enumerate(found))])
+
+
+JUDGING_CODES = frozenset(TEXTS[name][0] for name in IDENTITY + ORIGIN)
+"""Findings whose share may estimate the artificial part."""

@@ -7,6 +7,7 @@ import numpy as np
 from detectors.lab.population import Floats, Texts
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
+IPHONE = "iPhone; CPU iPhone OS 17_{} like Mac OS X"
 IPHONE_WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 
 
@@ -30,7 +31,7 @@ SCRIPT_AGENTS = (
     "Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 Firefox/115.0",
 )
 IN_APP_AGENTS = tuple(
-    f"Mozilla/5.0 (iPhone; CPU iPhone OS 17_{minor} like Mac OS X) {IPHONE_WEBKIT} Mobile/15E148 Social {build}"
+    f"Mozilla/5.0 ({IPHONE.format(minor)}) {IPHONE_WEBKIT} Mobile/15E148 Social {build}"
     for minor, build in ((6, 340), (6, 341), (5, 340), (7, 341))
 )
 SCHOOL_AGENT = chrome("X11; CrOS x86_64 14541.0.0", 130)
@@ -54,7 +55,7 @@ def agent_mix(rng: np.random.Generator) -> tuple[Texts, Floats]:
             (chrome("Linux; Android 10; K", version, mobile=True), 17.0 * fading),
         ]
     for minor in range(10):
-        phone = f"Mozilla/5.0 (iPhone; CPU iPhone OS 17_{minor} like Mac OS X) {IPHONE_WEBKIT}"
+        phone = f"Mozilla/5.0 ({IPHONE.format(minor)}) {IPHONE_WEBKIT}"
         agent = f"{phone} Version/17.{minor} Mobile/15E148 Safari/604.1"
         entries.append((agent, 2.0 / (1 + abs(minor - 6))))
     for rank in range(160):  # handsets, by a Zipf law

@@ -84,8 +84,8 @@ class Scene:
     def flash(self, amount: int, start_ms: int, rise_ms: float, fade_ms: float) -> Ints:
         """Times of a crowd that gathers within ``rise_ms`` and fades with ``fade_ms``; cut at the end of
         the stage."""
-        times = start_ms + self.rng.exponential(rise_ms, amount) + self.rng.exponential(fade_ms, amount)
-        times = np.sort(times.astype(np.int64))
+        waits = self.rng.exponential(rise_ms, amount) + self.rng.exponential(fade_ms, amount)
+        times: Ints = np.sort(start_ms + waits.astype(np.int64))
         return times[times < self.end_ms]
 
     def by_rhythm(self, amount: int, start_ms: int, span_ms: float, countries: Ints) -> Ints:
@@ -97,7 +97,7 @@ class Scene:
             int(np.searchsorted(cumulative[:, c], u))
             for c, u in zip(countries, self.rng.random(amount), strict=True)
         ]
-        times = hours[np.minimum(chosen, len(hours) - 1)] + self.rng.integers(0, HOUR_MS, amount)
+        times: Ints = hours[np.minimum(chosen, len(hours) - 1)] + self.rng.integers(0, HOUR_MS, amount)
         return np.minimum(times, self.end_ms - 1)
 
     def countries(self, amount: int, home: int = -1, share: float = 0.0) -> Ints:

@@ -1,0 +1,100 @@
+"""What ``truecount doctor`` looks at: each finding is a sentence and a yes or no."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+
+from kafka.errors import KafkaError
+
+from streams.settings import Settings
+from streams.topics import BrokerError, Topics, admin, describe, missing
+
+DISK_FREE_MIN = 1024**3
+PYTHON_MIN = (3, 11)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    what: str
+    ok: bool
+    said: str
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def checkup(settings: Settings) -> list[Finding]:
+    """Look at the machine, the broker, the topics and the transactions, in that order."""
+    findings = [_python(), _disk(settings)]
+    try:
+        lacking = missing(settings)
+    except BrokerError as error:
+        return [*findings, Finding("broker", False, str(error))]
+    findings.append(Finding("broker", True, f"{settings.broker.servers} answers"))
+    if lacking:
+        said = f"missing: {', '.join(lacking)}; make them with `truecount topics create`"
+        findings.append(Finding("topics", False, said))
+    else:
+        findings += [Finding("topics", True, "all there"), _partitions(settings)]
+    findings.append(_transactions(settings))
+    return findings
+
+
+def supports_transactions(settings: Settings) -> bool:
+    """Whether the broker knows transactional producers. Raises BrokerError."""
+    client = admin(settings)
+    try:
+        client.describe_transactions(["truecount-doctor"])
+    except (KafkaError, OSError, ValueError, NotImplementedError) as error:
+        if type(error).__name__ in ("TransactionalIdNotFoundError", "TransactionalIdAuthorizationFailedError"):
+            return True
+        return False
+    finally:
+        client.close()
+    return True
+
+
+def _python() -> Finding:
+    ok = sys.version_info[:2] >= PYTHON_MIN
+    return Finding("python", ok, f"{platform.python_version()}; {'.'.join(map(str, PYTHON_MIN))} or newer is needed")
+
+
+def _disk(settings: Settings) -> Finding:
+    directory = settings.state.directory
+    while not directory.exists() and directory != directory.parent:
+        directory = directory.parent
+    free = shutil.disk_usage(directory).free
+    ok = free >= DISK_FREE_MIN and os.access(directory, os.W_OK)
+    said = f"{free / 1024**3:.1f} GiB free at {directory}, {'writable' if os.access(directory, os.W_OK) else 'read-only'}"
+    return Finding("state directory", ok, said)
+
+
+def _partitions(settings: Settings) -> Finding:
+    topics = Topics.of(settings)
+    names = [topics.by_target, topics.targets_state, topics.flagged_events, topics.corrections, topics.audited_counts]
+    client = admin(settings)
+    try:
+        counts = {d["name"]: len(d["partitions"]) for d in client.describe_topics(names)}
+    except KafkaError as error:
+        return Finding("partitions", False, describe(error, settings))
+    finally:
+        client.close()
+    ok = len(set(counts.values())) == 1
+    said = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    return Finding("partitions", ok, said if ok else f"must be equal: {said}")
+
+
+def _transactions(settings: Settings) -> Finding:
+    if settings.processing == "at_least_once":
+        return Finding("processing", True, "at_least_once: consumers should deduplicate by id")
+    if supports_transactions(settings):
+        return Finding("processing", True, "exactly_once: the broker has transactions")
+    said = 'exactly_once is configured, but the broker has no transactions; set processing = "at_least_once"'
+    return Finding("processing", False, said)

@@ -1,0 +1,123 @@
+"""Commands that read truecount's output: flags and counts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
+from streams.reading import Reader
+from streams.topics import Topics
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(flags)
+    app.command()(counts)
+
+
+def flags(
+    config: ConfigOption = None,
+    servers: ServersOption = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as flags come.")] = False,
+    every_revision: Annotated[
+        bool, typer.Option("--revisions", help="Every revision, not only the last.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the flags, newest revision of each. Example: truecount flags --follow"""
+    settings = settings_from(config, servers)
+    reader = Reader(settings, Topics.of(settings).flagged_events)
+    console = Console()
+    try:
+        if follow:
+            for record in reader.follow():
+                _show_flag(record.value, console, as_json)
+            return
+        for value in _flag_values(reader, every_revision):
+            _show_flag(value, console, as_json)
+    finally:
+        reader.close()
+
+
+def counts(
+    config: ConfigOption = None,
+    servers: ServersOption = None,
+    target: Annotated[str | None, typer.Option(help="Only this target.", show_default=False)] = None,
+    top: Annotated[int, typer.Option(help="Rows of the table; JSON has them all.", min=1)] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the audited counts as they stand. Example: truecount counts --target v42 --json"""
+    settings = settings_from(config, servers)
+    reader = Reader(settings, Topics.of(settings).audited_counts)
+    latest: dict[bytes, bytes] = {}
+    try:
+        for record in reader.to_end():
+            latest[record.key] = record.value
+    finally:
+        reader.close()
+    rows = [orjson.loads(value) for _, value in sorted(latest.items()) if value is not None]
+    if target is not None:
+        rows = [row for row in rows if row["target"] == target]
+    if as_json:
+        for row in rows:
+            sys.stdout.write(orjson.dumps(row).decode() + "\n")
+        return
+    _table(rows, top)
+
+
+def _flag_values(reader: Reader, every_revision: bool) -> Iterator[bytes]:
+    latest: dict[str, tuple[int, bytes]] = {}
+    for record in reader.to_end():
+        if every_revision:
+            yield record.value
+            continue
+        flag = orjson.loads(record.value)
+        known = latest.get(flag["flag_id"])
+        if known is None or flag["revision"] > known[0]:
+            latest[flag["flag_id"]] = (flag["revision"], record.value)
+    for _, value in latest.values():
+        yield value
+
+
+def _show_flag(value: bytes, console: Console, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(value.decode() + "\n")
+        sys.stdout.flush()
+        return
+    for line in flag_lines(orjson.loads(value)):
+        console.print(line, markup=False, highlight=False)
+
+
+def flag_lines(flag: dict[str, Any]) -> list[str]:
+    """A flag as a person reads it."""
+    onset = datetime.fromtimestamp(flag["onset"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    expected, artificial = flag["expected"], flag["artificial"]
+    lines = [
+        f"{flag['verdict'].upper()} {flag['status']}: {flag['metric']}s of {flag['target']} since {onset} UTC, "
+        f"score {flag['score']} (flag {flag['flag_id'][:8]}, revision {flag['revision']})",
+        f"   {flag['observed']:,} observed where {expected['value']:,} ({expected['low']:,} to {expected['high']:,}) "
+        f"were expected; about {artificial['value']:,} ({artificial['low']:,} to {artificial['high']:,}) artificial",
+    ]
+    lines += [f"   - {reason['text']}  (p = {reason['p']:.0e})" for reason in flag["reasons"]]
+    return lines
+
+
+def _table(rows: list[dict[str, Any]], top: int) -> None:
+    table = Table(title=f"{len(rows):,} counts; sum of raw {sum(row['raw'] for row in rows):,}")
+    for name in ("target", "metric"):
+        table.add_column(name)
+    for name in ("raw", "valid", "quarantined", "invalid", "revision"):
+        table.add_column(name, justify="right")
+    for row in sorted(rows, key=lambda r: -r["raw"])[:top]:
+        invalid = sum(row["invalid"].values())
+        cells = [row["raw"], row["valid"], row["quarantined"], invalid, row["revision"]]
+        table.add_row(row["target"], row["metric"], *(f"{cell:,}" for cell in cells))
+    Console().print(table)

@@ -1,0 +1,78 @@
+"""Commands that run: worker, broker, topics create."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+
+from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
+from streams.embedded import EmbeddedBroker
+from streams.logs import configure
+from streams.settings import SettingsError
+from streams.topics import create
+from streams.worker import ROLES, Worker
+
+console = Console()
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(worker)
+    app.command()(broker)
+    topics = typer.Typer(help="Truecount's topics.", no_args_is_help=True)
+    topics.command("create")(topics_create)
+    app.add_typer(topics, name="topics")
+
+
+def worker(
+    config: ConfigOption = None,
+    servers: ServersOption = None,
+    roles: Annotated[str, typer.Option(help="Roles to run, comma-separated: ingest, targets.")] = ",".join(ROLES),
+    port: Annotated[int | None, typer.Option(help="Port of /metrics; 0 takes a free one.")] = None,
+    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+) -> None:
+    """Audit what flows. Example: truecount worker --config truecount.toml --roles ingest,targets"""
+    wanted = [role.strip() for role in roles.split(",") if role.strip()]
+    unknown = [role for role in wanted if role not in ROLES]
+    if unknown or not wanted:
+        raise SettingsError(f"--roles: unknown role {', '.join(unknown) or '(none)'}; there are {', '.join(ROLES)}")
+    settings = settings_from(config, servers, web__port=port)
+    if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise SettingsError(f"--log-level {log_level}: must be DEBUG, INFO, WARNING or ERROR")
+    configure(log_level.upper())
+
+    async def run() -> None:
+        await Worker(settings, roles=wanted).run()
+
+    asyncio.run(run())
+
+
+def broker(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 9092,
+) -> None:
+    """Run the embedded broker until Ctrl-C: memory only, for tries. Example: truecount broker --port 9092"""
+    with EmbeddedBroker(port) as running:
+        console.print(f"broker at {running.address}: memory only, at-least-once (no transactions); Ctrl-C ends it")
+        raise typer.Exit(running.wait())
+
+
+def topics_create(
+    config: ConfigOption = None,
+    servers: ServersOption = None,
+    own_only: Annotated[bool, typer.Option("--own-only", help="Do not make the input topics.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the topics that are missing. Example: truecount topics create --servers 127.0.0.1:9092"""
+    settings = settings_from(config, servers)
+    made, there = create(settings, inputs=not own_only)
+    if as_json:
+        print(orjson.dumps({"created": made, "existing": there}).decode())
+        return
+    for name in made:
+        console.print(f"created  {name}", highlight=False)
+    for name in there:
+        console.print(f"exists   {name}", highlight=False)

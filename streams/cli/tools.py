@@ -1,0 +1,73 @@
+"""Commands that look after things: config check, doctor, demo."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+
+from streams.checkup import checkup
+from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
+from streams.demo import Demo
+from streams.settings import load_map, read_toml
+
+console = Console()
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    config = typer.Typer(help="The configuration.", no_args_is_help=True)
+    config.command("check")(config_check)
+    app.add_typer(config, name="config")
+    app.command()(doctor)
+    app.command()(demo)
+
+
+def config_check(
+    file: Annotated[Path, typer.Argument(help="Configuration, or a map for replay.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Refuse a bad configuration before it runs. Example: truecount config check deploy/truecount.toml"""
+    data = read_toml(file)
+    if "map" in data:
+        kind, version = "replay map", None
+        load_map(file)
+    else:
+        kind = "configuration"
+        version = settings_from(file).version()
+    if as_json:
+        print(orjson.dumps({"file": str(file), "kind": kind, "version": version, "ok": True}).decode())
+    else:
+        suffix = f" {version}" if version else ""
+        console.print(f"{file}: a valid {kind}{suffix}", highlight=False, soft_wrap=True)
+
+
+def doctor(config: ConfigOption = None, servers: ServersOption = None, as_json: JsonOption = False) -> None:
+    """Check broker, topics, transactions and the machine; exit 1 if something is wrong. Example: truecount doctor"""
+    findings = checkup(settings_from(config, servers))
+    if as_json:
+        print(orjson.dumps([finding.as_dict() for finding in findings]).decode())
+    else:
+        for finding in findings:
+            mark = "[green]ok  [/green]" if finding.ok else "[red]BAD [/red]"
+            console.print(f"{mark} {finding.what}: ", end="")
+            console.print(finding.said, markup=False, highlight=False, soft_wrap=True)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def demo(
+    seed: Annotated[int, typer.Option(help="Seed of the traffic.")] = 1,
+    port: Annotated[int, typer.Option(help="Port of /metrics; 0 takes a free one.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch truecount find a bought burst and spare a viral hit, on an embedded broker. Example: truecount demo"""
+    result = Demo(seed=seed, metrics_port=port, plain=as_json or not sys.stdout.isatty(), quiet=as_json).run()
+    if as_json:
+        print(orjson.dumps(result.as_dict()).decode())
+    if not result.passed:
+        raise typer.Exit(1)

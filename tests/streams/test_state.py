@@ -1,0 +1,167 @@
+"""A task that stops and is restored goes on as if it had never stopped, to the byte."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from detectors.audit import AuditSettings
+from detectors.events import Event
+from detectors.records import Outcome
+from streams.auditing import PartitionAudit
+from streams.state import META_KEY, StateError, dump_changes, load
+from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary, viral
+from tests.streams.pipeline import Pipeline, doubled, said
+
+BURST_MS = START_MS + (HISTORY_MINUTES - 15) * MINUTE_MS
+
+
+def _events(ids: bool) -> list[Event]:
+    return in_order(
+        ordinary(1, ids=ids),
+        bought(2, "v3", begin=BURST_MS, ids=ids),
+        bought(3, "v3", begin=BURST_MS - 30 * MINUTE_MS, minutes=3, ids=ids),
+        bought(4, "v7", begin=BURST_MS + 7 * MINUTE_MS, minutes=3, per_minute=250, ids=ids),
+        viral(5, "v5", begin=BURST_MS + 2 * MINUTE_MS, ids=ids),
+    )
+
+
+def _shuffled(events: list[Event], seed: int, jitter_ms: int) -> list[Event]:
+    rng = random.Random(seed)
+    return sorted(events, key=lambda e: e.ts + rng.randrange(jitter_ms))
+
+
+@cache
+def _log(kind: str) -> tuple[bytes, ...]:
+    """One partition's log, whole: history, two bought bursts on one target, one on another, a viral hit."""
+    events = _events(ids=kind not in {"without ids", "two sources"})
+    pipe = Pipeline(sources=2 if kind == "two sources" else 1, lateness_seconds=90 if kind == "duplicates" else 10)
+    if kind == "duplicates":
+        events = doubled(events, 6, 0.3, within=150)
+    if kind == "late and undone":
+        events = _shuffled(doubled(events, 7, 0.1, within=2000), 8, 40_000)
+        for number, event in enumerate(events):
+            event.undo = number % 17 == 0
+    if kind == "two sources":
+        for at in range(0, len(events), 160):
+            part = events[at : at + 160]
+            pipe.play([e for e in part if hash_of(e) == 0], source=0)
+            pipe.play([e for e in part if hash_of(e) == 1], source=1)
+    else:
+        pipe.play(events, batch=12 if kind == "duplicates" else 40)
+    pipe.finish(START_MS + 2 * DAY_MS)
+    return tuple(pipe.logs[0])
+
+
+def hash_of(event: Event) -> int:
+    """Which of two sources an event comes by."""
+    return len(event.actor) % 2
+
+
+KINDS = ("without ids", "unique ids", "duplicates", "late and undone", "two sources")
+
+
+def _settings(dedupe_ids: int) -> AuditSettings:
+    return AuditSettings(dedupe_ids=dedupe_ids, config="sha256:test")
+
+
+@cache
+def _undisturbed(kind: str, dedupe_ids: int) -> tuple[tuple[bytes, ...], ...]:
+    """What each record of the log makes an audit say that is never stopped."""
+    audit = PartitionAudit(_settings(dedupe_ids))
+    return tuple(_step(audit, value, offset) for offset, value in enumerate(_log(kind)))
+
+
+def _step(audit: PartitionAudit, value: bytes, offset: int) -> tuple[bytes, ...]:
+    outcome = Outcome()
+    audit.apply(value, offset, outcome)
+    return tuple(said(outcome))
+
+
+def _restored(saved: dict[bytes, bytes], log: tuple[bytes, ...], dedupe_ids: int) -> tuple[PartitionAudit, int]:
+    audit = PartitionAudit(_settings(dedupe_ids))
+    restored = load(audit, saved)
+    assert restored is not None
+    for offset in range(restored.replay_from, restored.position):
+        audit.replay(log[offset], offset)
+    return audit, restored.position
+
+
+def _run_with_stops(kind: str, dedupe_ids: int, checkpoints: list[int], crashes: set[int]) -> None:
+    """Apply the log, checkpoint at ``checkpoints``; where one is in ``crashes``, go on from what was saved."""
+    log, expected = _log(kind), _undisturbed(kind, dedupe_ids)
+    saved: dict[bytes, bytes] = {}
+    audit = PartitionAudit(_settings(dedupe_ids))
+    position = 0
+    for stop in [*sorted(set(checkpoints)), len(log)]:
+        for offset in range(position, stop):
+            assert _step(audit, log[offset], offset) == expected[offset], f"record {offset} of {kind}"
+        position = stop
+        for key, value in dump_changes(audit, position):
+            assert value is not None
+            saved[key] = value
+        if stop in crashes:
+            audit, position = _restored(dict(saved), log, dedupe_ids)
+            assert position == stop
+
+
+def test_the_undisturbed_run_has_cases_to_lose() -> None:
+    for kind in KINDS:
+        flags = [line for lines in _undisturbed(kind, 1000) for line in lines if b'"flag_id"' in line and b'"opened"' in line]
+        assert len(flags) >= 2, kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dedupe_ids", [100_000, 500, 30])
+def test_a_task_restored_at_many_places_goes_on_byte_for_byte(kind: str, dedupe_ids: int) -> None:
+    size = len(_log(kind))
+    rng = random.Random(f"{kind} {dedupe_ids}")
+    checkpoints = sorted(rng.sample(range(1, size), 40))
+    _run_with_stops(kind, dedupe_ids, checkpoints, set(rng.sample(checkpoints, 20)))
+
+
+@given(
+    kind=st.sampled_from(KINDS),
+    dedupe_ids=st.sampled_from([1, 7, 60, 400, 100_000]),
+    stops=st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=12),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_wherever_it_stops_nothing_is_lost_or_told_twice(
+    kind: str, dedupe_ids: int, stops: list[tuple[float, bool]]
+) -> None:
+    size = len(_log(kind))
+    places = {round(where * size): crash for where, crash in stops}
+    _run_with_stops(kind, dedupe_ids, list(places), {place for place, crash in places.items() if crash})
+
+
+def test_a_checkpoint_after_every_record_through_a_case_changes_nothing() -> None:
+    kind = "duplicates"
+    lines = _undisturbed(kind, 500)
+    opened = next(n for n, said_there in enumerate(lines) if any(b'"opened"' in line for line in said_there))
+    around = list(range(opened - 15, min(opened + 40, len(lines))))
+    _run_with_stops(kind, 500, around, set(around))
+
+
+def test_what_did_not_change_is_not_written_again() -> None:
+    log = _log("without ids")
+    audit = PartitionAudit(_settings(1000))
+    for offset in range(200):
+        audit.apply(log[offset], offset, Outcome())
+    dump_changes(audit, 200)
+    assert [key for key, _ in dump_changes(audit, 200)] == [META_KEY]
+
+
+def test_without_a_meta_record_there_is_no_state() -> None:
+    assert load(PartitionAudit(_settings(1)), {}) is None
+
+
+def test_state_of_another_version_is_refused() -> None:
+    import msgspec
+
+    meta = msgspec.msgpack.encode({"version": 99, "position": 0, "audit": {}})
+    with pytest.raises(StateError, match="version 99"):
+        load(PartitionAudit(_settings(1)), {META_KEY: meta})
