@@ -12,15 +12,17 @@ from typing import Any
 
 from detectors.cases import Cases
 from detectors.events import METRICS, EventBlock
+from detectors.incidents import Incidents
 from detectors.ledger import DUPLICATE_ID, QUARANTINED, UNDONE, VALID
+from detectors.looking import Look
 from detectors.platform import HOURLY_CAP, Platform
 from detectors.records import Count, Outcome
 from detectors.watched import RecentIds, Watched, Watches, key_of
-from detectors.windows import FOLD_ROWS, Crowd, Row, Scale, ladder
+from detectors.windows import FOLD_ROWS, Crowd, Row, ladder
 
-COUNTS_ORDER = 8
-CASE_ORDER = 9
-"""Order of what is due at the same moment: windows by scale (0 … 3), then counts, then cases that end."""
+CASE_ORDER = 8
+COUNTS_ORDER = 9
+"""Order of what is due at the same moment: windows by scale (0 … 3), then cases that end, then counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,9 @@ class Audit:
         self.due: list[tuple[int, int, int, str]] = []
         self.horizon = 0
         self.now = -1
-        self._cases = Cases(self)
+        self._incidents = Incidents(self, self.scales, partition=settings.partition, config=settings.config)
+        self._cases = Cases(self.scales, self._incidents)
+        self._at = 0
         self._replaying = False
         self._rolls: frozenset[int] = frozenset()
 
@@ -58,11 +62,11 @@ class Audit:
     def observe(self, block: EventBlock, position: int, outcome: Outcome) -> None:
         """Take in a block of events that stood at ``position`` of the log. Late ones are counted at once."""
         if block.ident is not None:
-            self.recent_ids.turn(position)
+            self.recent_ids.turn(position, self._oldest_open(position))
         self._collect(block, position, outcome)
 
     def replay(self, block: EventBlock, position: int) -> None:
-        """Observe a block again after ``load``: events of windows that are open come back, all others are passed over."""
+        """Observe a block again after ``load``: events of open windows come back, others are passed over."""
         if block.ident is not None and position in self._rolls:
             self.recent_ids.roll()
         self._replaying = True
@@ -143,14 +147,15 @@ class Audit:
         due = self.due
         while due and due[0][0] <= now_ms:
             end, order, start, key = heapq.heappop(due)
+            self._at = end
             if order == 0:
                 self._close_tick(start, end, outcome)
             elif order < len(self.scales):
                 self._close_windows(order, start, outcome)
             elif order == COUNTS_ORDER:
                 self._say_counts(end, outcome)
-            else:
-                self._cases.expire(key, end, outcome)
+            elif order == CASE_ORDER:
+                self._incidents.expire(key, self.watches.change(key), end, outcome)
         self.now = now_ms
         self.horizon = self.scales[0].start(now_ms)
 
@@ -159,7 +164,6 @@ class Audit:
         scale = self.scales[0]
         for metric, by_target in enumerate(tick.rows):
             platform = self.platforms[metric]
-            met: list[int] = []
             for target in sorted(by_target):
                 key = key_of(metric, target)
                 watched = self.watches.change(key)
@@ -179,10 +183,8 @@ class Audit:
                 crowd = folded if folded is not None else Crowd()
                 crowd.fold(rows)
                 crowd.log_from, crowd.log_to = tick.log_from, tick.log_to
-                self._cases.look(key, watched, scale, start, crowd, platform, outcome)
-                met.extend(crowd.actors)
+                self._cases.look(Look(key, watched, scale, start, crowd, platform, outcome))
                 into.merge(crowd)
-            platform.meet(met)
         for key, count in sorted(tick.duplicates.items()):
             self.watches.change(key).ledger.reject(DUPLICATE_ID, count)
             self._say_later(key, end)
@@ -208,12 +210,14 @@ class Audit:
             watched = self.watches.change(key)
             metric = int(key[0])
             crowd = watched.open.pop(scale.name)
-            if order == 1 and watched.rows:
+            if order == 1:
                 crowd.fold(watched.rows)
                 watched.rows = []
+                crowd.unmet = self.platforms[metric].known.unmet(crowd)
+                crowd.met = len(crowd.actors) - crowd.unmet
             outcome.windows += 1
             totals[metric] += min(crowd.n, HOURLY_CAP)
-            self._cases.look(key, watched, scale, start, crowd, self.platforms[metric], outcome)
+            self._cases.look(Look(key, watched, scale, start, crowd, self.platforms[metric], outcome))
             if order == 1:
                 met[metric].extend(crowd.actors)
             if not last:
@@ -237,9 +241,9 @@ class Audit:
         every = self.settings.counts_seconds * 1000
         heapq.heappush(self.due, ((max(moment_ms, 0) + every - 1) // every * every, COUNTS_ORDER, 0, ""))
 
-    def changed(self, key: str, moment_ms: int) -> None:
+    def changed(self, key: str) -> None:
         """A case moved part of this key's count."""
-        self._say_later(key, moment_ms)
+        self._say_later(key, self._at)
 
     def _say_counts(self, as_of: int, outcome: Outcome) -> None:
         for key in sorted(self.unsaid):
@@ -269,9 +273,12 @@ class Audit:
 
     def replay_start(self, position: int) -> int:
         """Where the log must be read again from, to have at ``position`` what is open now."""
-        oldest = min((tick.log_from for tick in self.ticks.values()), default=position)
+        oldest = self._oldest_open(position)
         ids = self.recent_ids.replay_start(oldest)
         return oldest if ids is None else min(oldest, ids)
+
+    def _oldest_open(self, position: int) -> int:
+        return min((tick.log_from for tick in self.ticks.values()), default=position)
 
     def load(self, state: dict[str, Any]) -> None:
         """Take dumped state, the watches and platforms being loaded already; then ``replay`` the log."""

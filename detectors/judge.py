@@ -109,17 +109,18 @@ class Opinion(msgspec.Struct):
 
 def opinion(
     x: Features,
-    surge: float,
-    crowd: float,
-    surge_findings: list[Finding],
-    crowd_findings: list[Finding],
+    scores: tuple[float, float],
+    findings: tuple[list[Finding], list[Finding]],
+    *,
     case: Case | None,
     already: int = 0,
 ) -> Opinion:
-    """Judge a window by its features, the two scores (-log10 p) and the findings behind them.
+    """Judge a window by its features, the scores (-log10 p) of surge and crowd, and the findings behind each.
 
     ``already`` of its events are in quarantine or invalid by a shorter window: what they explain opens nothing.
     """
+    surge, crowd = scores
+    surge_findings, crowd_findings = findings
     count, expected = x[f.COUNT], x[f.EXPECTED]
     excess = count - expected
     credible = [c.share for c in crowd_findings if c.p <= CREDIBLE_P and c.code in JUDGING_CODES]

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from detectors.baseline import Seasons
+from detectors.catalog.composition import Composition
 from detectors.detector import Detector
 from detectors.reference import KnownActors, Mix, platform_mixes
 from detectors.registry import REGISTRY
@@ -37,6 +38,25 @@ class Platform:
     def detectors_of(self, scale: Scale) -> dict[str, Detector]:
         """The detectors that judge windows of this scale."""
         return self.detectors[RUNGS[scale.name]]
+
+    def composition_of(self, scale: Scale) -> Composition:
+        """The composition detector for this scale; the next longer one's while this has no experience.
+
+        Likes and follows are rare: their minutes seldom have a crowd to learn from, their hours do.
+        """
+        rungs = ("short", "hour", "day")
+        for rung in rungs[rungs.index(RUNGS[scale.name]) :]:
+            detector = self.detectors[rung]["composition"]
+            assert isinstance(detector, Composition)
+            if detector.experienced():
+                return detector
+        first = self.detectors[RUNGS[scale.name]]["composition"]
+        assert isinstance(first, Composition)
+        return first
+
+    def experienced(self, scale: Scale) -> bool:
+        """Whether anybody here can judge a crowd of this scale."""
+        return self.composition_of(scale).experienced()
 
     def season(self, scale: Scale, start_ms: int) -> float:
         """Expected activity in a window relative to the average. Days have none: their weekday is in the spread."""

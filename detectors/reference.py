@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from detectors.events import MIX_BUCKETS, NETWORK_BUCKETS
@@ -39,27 +41,31 @@ class Mix(msgspec.Struct, array_like=True):
         self.total += n * weight
         if self.total > FORGET_AT:
             self.counts = {bucket: count / 2 for bucket, count in mine.items() if count > 0.05}
-            self.total = sum(self.counts.values())
+            self.total = math.fsum(self.counts.values())
 
     def excess(self, counts: dict[int, int]) -> float:
         """Share of a crowd, 0 … 1, that the platform's mix does not account for.
 
         Σ max(0, n_b - e_b - 2√e_b) / n over the buckets, e_b expected of n events: the total variation
-        distance less what chance alone would give. 0.0 while the mix is unknown.
+        distance less what chance alone would give; an event alone in its bucket is no concentration. 0.0 while the mix
+        is unknown.
         """
         if self.total < MIX_MIN:
             return 0.0
         n = sum(counts.values())
         scale = n / (self.total + SMOOTHING * self.size)
         get = self.counts.get
-        over = 0.0
+        over = []
         for bucket, count in counts.items():
             expected = (get(bucket, 0.0) + SMOOTHING) * scale
             surplus = count - expected - 2.0 * expected**0.5
-            if surplus > 0.5:
-                over += surplus
-        return over / n
+            if count > 1 and surplus > 0.5:
+                over.append(surplus)
+        return math.fsum(over) / n  # fsum: the order in which the crowd came must not show
 
+
+WATCH_BINS = 8
+"""Bins of the watched fraction, for each of the four classes of length (features.watch_bucket)."""
 
 KNOWN_BITS = 1 << 18
 KNOWN_HASHES = 3
@@ -98,14 +104,33 @@ class KnownActors:
         places = [(actor >> (18 * shift)) & (KNOWN_BITS - 1) for shift in range(KNOWN_HASHES)]
         return any(all(bits[b >> 3] & (1 << (b & 7)) for b in places) for bits in (self.newer, self.older))
 
+    def unmet(self, crowd: Crowd) -> int:
+        """Number of the crowd's sampled actors that have not been met before."""
+        return sum(1 for actor in crowd.actors if actor not in self)
+
     def strangers(self, crowd: Crowd) -> float:
-        """Share of the crowd's actors that have not been met before, 0 … 1."""
-        actors = crowd.actors
-        unknown = sum(1 for actor in actors if actor not in self)
-        return unknown / len(actors)
+        """Their share, 0 … 1."""
+        return self.unmet(crowd) / len(crowd.actors)
 
 
 assert HASH_SPACE >> (18 * KNOWN_HASHES) > 0, "an actor hash must have bits for every Bloom hash"
+
+
+class WatchMix(Mix):
+    """The mix of watch times, each class of length by itself: a target has one length, the platform has all."""
+
+    def excess(self, counts: dict[int, int]) -> float:
+        """As ``Mix.excess``, each class compared with the platform's viewers of that class."""
+        n = sum(counts.values())
+        over = 0.0
+        for first in range(0, self.size, WATCH_BINS):
+            bins = range(first, first + WATCH_BINS)
+            here = {b: counts[b] for b in bins if b in counts}
+            usual = {b: self.counts[b] for b in bins if b in self.counts}
+            total = sum(usual.values())
+            if here and total >= MIX_MIN:
+                over += Mix(WATCH_BINS, usual, total).excess(here) * sum(here.values())
+        return over / n
 
 
 def platform_mixes() -> dict[str, Mix]:
@@ -115,4 +140,5 @@ def platform_mixes() -> dict[str, Mix]:
         "agent": Mix(MIX_BUCKETS),
         "referrer": Mix(MIX_BUCKETS),
         "country": Mix(MIX_BUCKETS),
+        "watch": WatchMix(4 * WATCH_BINS),
     }

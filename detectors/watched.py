@@ -15,8 +15,8 @@ class Watched(msgspec.Struct, omit_defaults=True):
 
     ledger: Ledger = msgspec.field(default_factory=Ledger)
     levels: dict[str, Level] = {}
-    habits: dict[str, list[float]] = {}
-    """feature → [EW mean, windows learned]"""
+    habits: dict[str, dict[str, list[float]]] = {}
+    """rung → feature → [EW mean, windows learned]: a crowd of an hour repeats more than one of minutes"""
     open: dict[str, Crowd] = {}
     """scale → the window that is open there"""
     rows: list[Row] = []
@@ -58,14 +58,10 @@ class Watches(dict[str, Watched]):
         return changed
 
 
-GENERATIONS_REMEMBERED = 6
-"""Starts of generations kept for a replay: more than an open tick can span at any rate that was measured."""
-
-
 class RecentIds:
     """Ids met recently: two generations of ``per_generation`` hashes, the older dropped when the newer is full.
 
-    Exact within its memory: at least the last ``per_generation`` different ids are known. Generations change only between
+    Exact within its memory: at least the last ``per_generation`` ids are known. Generations change only between
     blocks, at positions that are remembered, so that a replay of the log changes them at the same places.
     """
 
@@ -77,32 +73,38 @@ class RecentIds:
         self._older: set[int] = set()
         self.starts: list[int] = []
 
-    def turn(self, position: int) -> None:
-        """A block with ids begins at ``position`` of the log."""
+    def turn(self, position: int, oldest_open: int) -> None:
+        """A block with ids begins at ``position`` of the log; events that are open stand from ``oldest_open`` on."""
         if not self.starts:
             self.starts.append(position)
         elif len(self._newer) >= self._size:
             self.roll()
-            self.starts = [*self.starts, position][-GENERATIONS_REMEMBERED:]
+            self.starts.append(position)
+            del self.starts[: self._first_needed(oldest_open)]
 
     def roll(self) -> None:
         """Begin a new generation."""
         self._older, self._newer = self._newer, set()
 
     def add(self, ident: int) -> bool:
-        """Remember an id's hash; False if it was known already."""
+        """Remember an id's hash; False if it was known already.
+
+        A generation holds all ids that came in it, those too that the older one knows: what is known so depends on
+        the log of two generations alone, and not on everything before.
+        """
         newer = self._newer
-        if ident in newer or ident in self._older:
+        if ident in newer:
             return False
         newer.add(ident)
-        return True
+        return ident not in self._older
 
     def replay_start(self, oldest_open: int) -> int | None:
         """Position from which the log must be read again to know what is known now; None if nothing is.
 
-        One generation more than the two that are held, if events that are still open (from ``oldest_open`` on) were judged by it.
+        One generation more than the two that are held, if events still open (from ``oldest_open`` on) met it.
         """
-        if not self.starts:
-            return None
+        return self.starts[self._first_needed(oldest_open)] if self.starts else None
+
+    def _first_needed(self, oldest_open: int) -> int:
         generation = sum(1 for start in self.starts if start <= oldest_open) - 1
-        return self.starts[max(0, min(len(self.starts) - 2, generation - 1))]
+        return max(0, min(len(self.starts) - 2, generation - 1))

@@ -45,8 +45,13 @@ class Crowd(msgspec.Struct, omit_defaults=True):
     country: dict[int, int] = {}
     fresh: dict[int, int] = {}
     watch: dict[int, int] = {}
+    met: int = 0
+    unmet: int = 0
+    """sampled actors known and unknown to the platform when their five minutes closed"""
     quarantined: int = 0
     """events of this window already moved to quarantine by a shorter window"""
+    cased: int = 0
+    """events of this window already told of by the case that is open"""
     log_from: int = -1
     log_to: int = -1
     """first and last position of the log at which its events stood, -1 if not known"""
@@ -70,6 +75,9 @@ class Crowd(msgspec.Struct, omit_defaults=True):
         """Take another window in; the other is not to be used afterwards."""
         self.n += other.n
         self.quarantined += other.quarantined
+        self.cased += other.cased
+        self.met += other.met
+        self.unmet += other.unmet
         self.sampled = self.sampled or other.sampled
         if other.log_from >= 0:
             self.log_from = other.log_from if self.log_from < 0 else min(self.log_from, other.log_from)
@@ -158,19 +166,17 @@ class Clock:
 
     def hear(self, source: str, heard: SourceTime, roster: dict[str, int]) -> int:
         """Note a source's word and answer the partition's time in ms (-1: not yet known)."""
-        if roster != self.roster:
-            self.roster = dict(roster)
-            members = {f"{topic}/{p}" for topic, count in roster.items() for p in range(count)}
-            self.sources = {s: t for s, t in self.sources.items() if s in members or s == source}
+        self.roster = roster
         known = self.sources.get(source)
         if known is not None:
             heard.watermark = max(heard.watermark, known.watermark)
             heard.next_offset = max(heard.next_offset, known.next_offset)
         self.sources[source] = heard
-        if len(self.sources) < sum(self.roster.values()):
+        names = [f"{topic}/{p}" for topic, count in roster.items() for p in range(count)]
+        members = [self.sources[name] for name in names if name in self.sources]
+        if not members or len(members) < len(names):
             return self.now
-        live = [s.watermark for s in self.sources.values() if not s.idle]
-        time = min(live) if live else max(s.watermark for s in self.sources.values())
-        if time > self.now:
-            self.now = time
+        live = [s.watermark for s in members if not s.idle]
+        time = min(live) if live else max(s.watermark for s in members)
+        self.now = max(self.now, time)
         return self.now

@@ -16,6 +16,12 @@ from streams.topics import BrokerError, Topics, admin, describe, missing
 DISK_FREE_MIN = 1024**3
 PYTHON_MIN = (3, 11)
 
+TRANSACTION_APIS = {22, 24, 25, 26, 28}
+"""InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, TxnOffsetCommit (Kafka's protocol guide)."""
+DESCRIBE_TRANSACTIONS = 65
+
+NO_TRANSACTIONS = 'processing = "exactly_once" needs transactions, and the broker has none; set processing = "at_least_once"'
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -48,22 +54,28 @@ def checkup(settings: Settings) -> list[Finding]:
 
 
 def supports_transactions(settings: Settings) -> bool:
-    """Whether the broker knows transactional producers. Raises BrokerError."""
+    """Whether the broker has transactional producers. Raises BrokerError.
+
+    The embedded broker lists the requests that a producer sends, and yet fails them; it does not list
+    DescribeTransactions, which every Kafka has that has anything newer.
+    """
     client = admin(settings)
     try:
-        client.describe_transactions(["truecount-doctor"])
-    except (KafkaError, OSError, ValueError, NotImplementedError) as error:
-        if type(error).__name__ in ("TransactionalIdNotFoundError", "TransactionalIdAuthorizationFailedError"):
-            return True
-        return False
+        listed = {int(key) for key in client.api_versions()}
+    except (KafkaError, OSError, ValueError) as error:
+        raise BrokerError(describe(error, settings)) from error
     finally:
         client.close()
-    return True
+    return listed >= TRANSACTION_APIS and (
+        DESCRIBE_TRANSACTIONS in listed or max(listed) < DESCRIBE_TRANSACTIONS
+    )
 
 
 def _python() -> Finding:
     ok = sys.version_info[:2] >= PYTHON_MIN
-    return Finding("python", ok, f"{platform.python_version()}; {'.'.join(map(str, PYTHON_MIN))} or newer is needed")
+    return Finding(
+        "python", ok, f"{platform.python_version()}; {'.'.join(map(str, PYTHON_MIN))} or newer is needed"
+    )
 
 
 def _disk(settings: Settings) -> Finding:
@@ -78,7 +90,13 @@ def _disk(settings: Settings) -> Finding:
 
 def _partitions(settings: Settings) -> Finding:
     topics = Topics.of(settings)
-    names = [topics.by_target, topics.targets_state, topics.flagged_events, topics.corrections, topics.audited_counts]
+    names = [
+        topics.by_target,
+        topics.targets_state,
+        topics.flagged_events,
+        topics.corrections,
+        topics.audited_counts,
+    ]
     client = admin(settings)
     try:
         counts = {d["name"]: len(d["partitions"]) for d in client.describe_topics(names)}
@@ -96,5 +114,4 @@ def _transactions(settings: Settings) -> Finding:
         return Finding("processing", True, "at_least_once: consumers should deduplicate by id")
     if supports_transactions(settings):
         return Finding("processing", True, "exactly_once: the broker has transactions")
-    said = 'exactly_once is configured, but the broker has no transactions; set processing = "at_least_once"'
-    return Finding("processing", False, said)
+    return Finding("processing", False, NO_TRANSACTIONS)

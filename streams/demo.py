@@ -38,6 +38,7 @@ class Result:
     """How the demo ended."""
 
     sent: int = 0
+    undos: int = 0
     raw: int = 0
     flags: int = 0
     bought_flagged: bool = False
@@ -50,7 +51,7 @@ class Result:
     @property
     def passed(self) -> bool:
         """The burst was flagged, the viral hit was not, and no event was lost or made up."""
-        return self.bought_flagged and not self.viral_flagged and self.raw == self.sent
+        return self.bought_flagged and not self.viral_flagged and self.raw == self.sent - self.undos
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -122,6 +123,7 @@ class Demo:
         topics = Topics.of(settings)
         flags, counts = Reader(settings, topics.flagged_events), Reader(settings, topics.audited_counts)
         total = len(story.events)
+        self._result.undos = sum(event.undo for event in story.events)
         failed: list[BaseException] = []
         sender = threading.Thread(target=self._send, args=(settings, story, failed), daemon=True)
         sender.start()
@@ -136,7 +138,7 @@ class Demo:
                     raise BrokerError(f"the demo's worker ended with code {worker.returncode}")
                 if not sender.is_alive():
                     settled_by = settled_by or time.monotonic() + SETTLE_SECONDS
-                    if self._result.raw >= total or time.monotonic() > settled_by:
+                    if self._result.raw >= total - self._result.undos or time.monotonic() > settled_by:
                         break
                 time.sleep(0.1)
             self._listen(flags, counts)
@@ -182,7 +184,10 @@ class Demo:
         result.others_flagged = sorted({f["target"] for f in flags} - {story.bought, story.viral})
         say = self._view.say
         say("")
-        say(f"{result.sent:,} events sent, {result.raw:,} counted, {result.flags} flags, {result.seconds:.0f} s")
+        say(
+            f"{result.sent:,} events sent (of them {result.undos:,} undos), {result.raw:,} counted, "
+            f"{result.flags} flags, {result.seconds:.0f} s"
+        )
         say(
             f"bought burst on {story.bought}: {'FLAGGED' if result.bought_flagged else 'MISSED'}"
             f" ({result.quarantined:,} of {result.bought_events:,} bought views taken out of its count)"

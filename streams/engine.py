@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
-from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
@@ -30,6 +29,9 @@ PENDING_MAX = 20_000
 
 REOPEN_PAUSE_SECONDS = 1.0
 """After a failed opening, so that a broken broker is not hammered."""
+
+NUDGE_SECONDS = 10.0
+"""With records left and none delivered for so long, they are asked for again: a batch can get lost in a rebalance."""
 
 
 @dataclass(slots=True)
@@ -46,8 +48,8 @@ class Work(Protocol):
     role: str
     every_seconds: float
 
-    async def restore(self) -> int | None:
-        """Rebuild the state; answers the position to go on from, None to take what comes."""
+    async def restore(self) -> int:
+        """Rebuild the state; answers the position to go on from."""
         ...
 
     def take(self, batch: Batch, records: list[Any]) -> None:
@@ -66,6 +68,10 @@ class Work(Protocol):
         """Outputs and changed state since the last cut; called at most once per checkpoint."""
         ...
 
+    def close(self) -> None:
+        """The task is over, whether it was restored or not: take back what it shows in metrics."""
+        ...
+
 
 @dataclass(slots=True)
 class Task:
@@ -74,13 +80,13 @@ class Task:
     tp: TP
     work: Work
     outlet: Outlet
-    position: int | None = None
-    opened_at: float = 0.0
-    cut_at: float = 0.0
-    committed: int | None = None
+    position: int
+    committed: int
+    cut_at: float
     failed: bool = False
     running: asyncio.Task[None] | None = None
     dirty: bool = False
+    heard_at: float = field(default_factory=time.monotonic)
 
 
 class Membership(Protocol):
@@ -94,8 +100,8 @@ class Membership(Protocol):
         """Deliver from this offset on."""
         ...
 
-    def highwater(self, tp: TP) -> int | None:
-        """End of what may be read of a partition, if known."""
+    def remaining(self, tp: TP, position: int) -> int | None:
+        """Records from a position to the end of what may be read, if known."""
         ...
 
 
@@ -118,8 +124,6 @@ class Engine:
             if task is None:
                 return
             position = task.position
-            if position is None:
-                position = task.position = int(batch.records[0].offset)
             start = batch.start if batch.start is not None else int(batch.records[0].offset)
             if start > position:
                 log.info("gap", tp=str(batch.tp), position=position, start=start)
@@ -135,7 +139,17 @@ class Engine:
                 if task.failed:
                     return
             began = time.perf_counter()
-            task.work.take(batch, records)
+            try:
+                task.work.take(batch, records)
+            except Exception:
+                # Whatever it is, it must not end the agent, which takes all partitions of its role with it.
+                log.exception(
+                    "a batch could not be taken; the task starts again", tp=str(batch.tp), start=start
+                )
+                task.failed = True
+                self._not_before[batch.tp] = time.monotonic() + REOPEN_PAUSE_SECONDS
+                return
+            task.heard_at = time.monotonic()
             metrics.BATCH_SECONDS.labels(task.work.role).observe(time.perf_counter() - began)
             metrics.RECORDS.labels(task.work.role, batch.tp.topic).inc(len(records))
             task.position = batch.next
@@ -160,12 +174,16 @@ class Engine:
             if lock.locked():
                 continue
             async with lock:
+                known = self.tasks.get(tp)
                 task = await self._task(tp)
                 if task is None:
                     continue
                 lag = self.lag(task)
                 if lag is not None:
                     metrics.LAG.labels(task.work.role, tp.topic, str(tp.partition)).set(lag)
+                # Batches may have passed by before it was opened.
+                if task is not known or (lag and time.monotonic() - task.heard_at > NUDGE_SECONDS):
+                    await self._seek_to_position(task)
                 task.work.heartbeat(time.time(), lag == 0)
                 task.dirty = task.dirty or task.work.pending() > 0
                 self._maybe_checkpoint(task)
@@ -173,12 +191,9 @@ class Engine:
     def lag(self, task: Task) -> int | None:
         """Records between a task's position and the end of its partition, None if not known."""
         try:
-            end = self.membership().highwater(task.tp)
+            return self.membership().remaining(task.tp, task.position)
         except Exception:  # noqa: BLE001  # not assigned any more, or not started: unknown either way
             return None
-        if end is None:
-            return None
-        return max(0, end - task.position) if task.position is not None else (0 if end == 0 else None)
 
     async def release(self, revoked: Iterable[TP]) -> None:
         """Checkpoint and close tasks whose partitions are being taken away."""
@@ -191,7 +206,7 @@ class Engine:
                 return
             if task.running is not None:
                 await task.running
-            if not task.failed and task.dirty and task.position is not None:
+            if not task.failed and task.dirty:
                 await self._checkpoint(task)
             await self._drop(tp)
 
@@ -230,16 +245,17 @@ class Engine:
         try:
             await outlet.start()
             position = await work.restore()
-        except (KafkaError, OutletError, OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001  # a broker that is away or state that cannot be read: neither ends the agent
             log.warning("a task could not be opened; it will be tried again", tp=str(tp), error=repr(error))
             self._not_before[tp] = time.monotonic() + REOPEN_PAUSE_SECONDS
+            work.close()
             await _quietly(outlet.stop())
             return None
         if not self._ours(tp):
+            work.close()
             await _quietly(outlet.stop())
             return None
-        now = time.monotonic()
-        task = Task(tp, work, outlet, position=position, committed=position, opened_at=now, cut_at=now)
+        task = Task(tp, work, outlet, position=position, committed=position, cut_at=time.monotonic())
         self.tasks[tp] = task
         metrics.TASKS.labels(work.role).inc()
         log.info("task opened", tp=str(tp), role=work.role, position=position)
@@ -253,9 +269,14 @@ class Engine:
         if task.running is not None:
             await _quietly(task.running)
         await _quietly(task.outlet.stop())
+        task.work.close()
         metrics.TASKS.labels(task.work.role).dec()
         metrics.forget(task.work.role, tp.topic, tp.partition)
         log.info("task closed", tp=str(tp), role=task.work.role, position=task.position)
+
+    async def _seek_to_position(self, task: Task) -> None:
+        task.heard_at = time.monotonic()
+        await self._seek(task.tp, task.position)
 
     async def _seek(self, tp: TP, offset: int) -> None:
         try:
@@ -264,14 +285,13 @@ class Engine:
             log.warning("could not seek", tp=str(tp), offset=offset, error=repr(error))
 
     def _maybe_checkpoint(self, task: Task) -> None:
-        if not task.dirty or task.running is not None or task.position is None:
+        if not task.dirty or task.running is not None:
             return
         if time.monotonic() - task.cut_at >= task.work.every_seconds or task.work.pending() > PENDING_MAX:
             task.running = asyncio.get_running_loop().create_task(self._checkpoint(task))
 
     async def _checkpoint(self, task: Task) -> None:
         position = task.position
-        assert position is not None
         outputs = task.work.cut(position)
         task.dirty = False
         task.cut_at = time.monotonic()
@@ -281,8 +301,12 @@ class Engine:
         except OutletError as error:
             task.failed = True
             metrics.CHECKPOINTS.labels(role, "failed").inc()
-            log.warning("checkpoint failed; the task starts again from its last one", tp=str(task.tp), error=str(error))
-            if self._ours(task.tp) and task.committed is not None:
+            log.warning(
+                "checkpoint failed; the task starts again from its last one",
+                tp=str(task.tp),
+                error=str(error),
+            )
+            if self._ours(task.tp):
                 await self._seek(task.tp, task.committed)
         else:
             task.committed = position

@@ -14,7 +14,7 @@ import msgspec
 import xxhash
 
 from detectors.events import MIX_BUCKETS, NETWORK_BUCKETS, Event, EventBlock
-from detectors.features import FRESH_ACCOUNT_DAYS
+from detectors.features import FRESH_ACCOUNT_DAYS, watch_bucket
 from detectors.windows import DAY_MS, HASH_SPACE
 
 FRAME_VERSION = 1
@@ -211,9 +211,13 @@ def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
         referrer=_referrer_buckets.column(frame.referrer),
         country=_country_buckets.column(frame.country),
         fresh=None if frame.created is None else _fresh(frame.created, frame.ts),
-        watch=None,
+        watch=None if frame.watch_ms is None or frame.duration_ms is None else _watches(frame),
         undo=frame.undo,
     )
+
+
+def _watches(frame: Frame) -> list[int]:
+    return [watch_bucket(w, d) for w, d in zip(frame.watch_ms or [], frame.duration_ms or [], strict=True)]
 
 
 def _fresh(created: list[int | None], ts: list[int]) -> list[int]:

@@ -9,6 +9,7 @@ import msgspec
 from faust.types import TP
 
 from streams import metrics
+from streams.deadletters import DeadLetter
 from streams.frames import partition_of
 from streams.outlet import Output
 from streams.restore import StateReader
@@ -22,6 +23,14 @@ LOG_APPEND_TIME = 1
 
 INGEST_CHECKPOINT_SECONDS = 0.5
 """Frames can be read only once committed, so this is part of every flag's latency; one transaction costs ~30 ms."""
+
+
+MAX_LETTER_BYTES = 900_000
+"""Brokers accept records of 1 MB by default; an input topic may have been allowed larger ones."""
+MAX_CUT_BYTES = 800_000
+MAX_CUT_KEY_BYTES = 64_000
+
+Headers = list[tuple[str, bytes]]
 
 
 class IngestState(msgspec.Struct, array_like=True):
@@ -44,7 +53,9 @@ class Ingest:
         config = next(i for i in settings.inputs if i.topic == tp.topic)
         self.every_seconds = min(INGEST_CHECKPOINT_SECONDS, settings.checkpoint_seconds)
         self._topics = Topics.of(settings)
-        self._router = Router(config=config, partition=tp.partition, time=settings.time, partitions=partitions)
+        self._router = Router(
+            config=config, partition=tp.partition, time=settings.time, partitions=partitions
+        )
         self._key = f"{tp.topic}/{tp.partition}".encode()
         self._state_partition = partition_of(f"{tp.topic}/{tp.partition}", partitions)
         self._partitions = partitions
@@ -53,15 +64,17 @@ class Ingest:
         self._outputs: list[Output] = []
         self._position = 0
 
-    async def restore(self) -> int | None:
-        """See Work."""
+    async def restore(self) -> int:
+        """See Work. A source that nobody has read is read from its beginning."""
         position: int | None = None
         async for key, value in self._state.read(self._topics.ingest_state, self._state_partition):
             if key == self._key and value is not None:
                 state = msgspec.msgpack.decode(value, type=IngestState)
                 position = state.position
                 self._router.max_ts, self._router.watermark = state.max_ts, state.watermark
-        self._position = position or 0
+        if position is None:
+            position = await self._state.beginning(self._router.topic, self._router.partition)
+        self._position = position
         return position
 
     def take(self, batch: Batch, records: list[Any]) -> None:
@@ -72,7 +85,12 @@ class Ingest:
             for r in records
         ]
         self._position = batch.next
-        self._keep(self._router.route(rows, next_offset=batch.next, now_ms=now_ms, roster=self._roster))
+        routed = self._router.route(rows, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
+        headers = {r.offset: list(r.headers) for r in records} if routed.dead else {}
+        self._keep(routed, headers)
+
+    def close(self) -> None:
+        """See Work: nothing of it is shown that the engine does not take back."""
 
     def heartbeat(self, now: float, at_end: bool) -> None:
         """See Work."""
@@ -94,17 +112,26 @@ class Ingest:
         )
         return outputs
 
-    def _keep(self, routed: Routed) -> None:
+    def _keep(self, routed: Routed, headers: dict[int, Headers] | None = None) -> None:
         by_target = self._topics.by_target
         self._outputs += [Output(by_target, place, None, value) for place, value in routed.frames]
         for letter in routed.dead:
             metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
-            self._outputs.append(
-                Output(
-                    self._topics.dead_letters,
-                    letter.partition % self._partitions,
-                    letter.key,
-                    letter.value,
-                    letter.headers(),
-                )
-            )
+            original = (headers or {}).get(letter.offset, [])
+            place = letter.partition % self._partitions
+            self._outputs.append(letter_output(self._topics.dead_letters, place, letter, original))
+
+
+def letter_output(topic: str, place: int, letter: DeadLetter, original: Headers) -> Output:
+    """A dead letter as a record: the original key, value and headers, then ours (the last of a name counts).
+
+    What would not fit into a record is cut, and a header ``truncated`` tells the sizes: one monstrous record must not
+    keep a checkpoint from ever succeeding.
+    """
+    key, value = letter.key, letter.value
+    sizes = len(key or b""), len(value or b""), sum(len(name) + len(text or b"") for name, text in original)
+    if sum(sizes) <= MAX_LETTER_BYTES:
+        return Output(topic, place, key, value, [*original, *letter.headers()])
+    said = f"key {sizes[0]} bytes, value {sizes[1]} bytes, headers {sizes[2]} bytes"
+    cut = [*letter.headers(), ("truncated", said.encode())]
+    return Output(topic, place, key and key[:MAX_CUT_KEY_BYTES], value and value[:MAX_CUT_BYTES], cut)

@@ -28,9 +28,22 @@ class StateReader:
     async def read(
         self, topic: str, partition: int, *, start: int | None = None, end: int | None = None
     ) -> AsyncIterator[tuple[bytes | None, bytes | None]]:
-        """Yield (key, value) of all committed records from ``start`` (the beginning) to ``end`` (now). Raises KafkaError."""
+        """Yield (key, value) of all committed records from ``start`` (the beginning) to ``end`` (now).
+
+        Raises KafkaError.
+        """
         async for record in self.records(topic, partition, start=start, end=end):
             yield record.key, record.value
+
+    async def beginning(self, topic: str, partition: int) -> int:
+        """The first offset that a partition still has. Raises KafkaError."""
+        consumer = AIOKafkaConsumer(enable_auto_commit=False, **aiokafka_options(self._settings.broker))
+        await consumer.start()
+        tp = TopicPartition(topic, partition)
+        try:
+            return int((await consumer.beginning_offsets([tp]))[tp])
+        finally:
+            await consumer.stop()
 
     async def records(
         self, topic: str, partition: int, *, start: int | None = None, end: int | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from faust.types import TP
 
 from detectors.events import METRICS
-from detectors.records import Outcome
+from detectors.records import Flag, Outcome
 from streams import metrics
 from streams.auditing import PartitionAudit, audit_settings
 from streams.outlet import Output
@@ -16,9 +16,9 @@ from streams.records import cloud_headers, correction_value, count_key, count_va
 from streams.restore import StateReader
 from streams.settings import Settings
 from streams.state import dump_changes, load
+from streams.tally import TalliedWatches
 from streams.topics import Topics
 from streams.transport import Batch
-
 
 FRAMES_PER_TURN = 50
 """Frames replayed before other tasks get a turn."""
@@ -36,9 +36,10 @@ class Targets:
         self._source = f"/{settings.app}/by-target/{tp.partition}"
         self._state = state
         self._outputs: list[Output] = []
-        self.audit = PartitionAudit(audit_settings(settings, tp.partition))
+        self._watches = TalliedWatches()
+        self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._watches)
 
-    async def restore(self) -> int | None:
+    async def restore(self) -> int:
         """See Work. Keyed state from the changelog, what was open at the checkpoint from the log itself."""
         saved: dict[bytes, bytes] = {}
         async for key, value in self._state.read(self._topics.targets_state, self._partition):
@@ -59,21 +60,23 @@ class Targets:
             count += 1
             if count % FRAMES_PER_TURN == 0:
                 await asyncio.sleep(0)
+        self._watches.restored()
         return restored.position
 
     def take(self, batch: Batch, records: list[Any]) -> None:
         """See Work."""
         outcome = Outcome()
         audit = self.audit
-        before = audit.events, audit.skipped, audit.broken
+        skipped, broken = audit.skipped, audit.broken
         for record in records:
             audit.apply(record.value, record.offset, outcome)
-        metrics.REDELIVERED.inc(audit.skipped - before[1])
-        metrics.BROKEN_FRAMES.inc(audit.broken - before[2])
+        metrics.REDELIVERED.inc(audit.skipped - skipped)
+        metrics.BROKEN_FRAMES.inc(audit.broken - broken)
         self._keep(outcome)
 
     def heartbeat(self, now: float, at_end: bool) -> None:
-        """See Work: time comes from the log alone, so there is nothing to do but to show it."""
+        """See Work: time comes from the log alone, so there is nothing to do but to show what is."""
+        self._watches.settle()
         if self.audit.clock.now >= 0:
             metrics.EVENT_TIME.labels(str(self._partition)).set(self.audit.clock.now / 1000)
 
@@ -88,6 +91,10 @@ class Targets:
         outputs += [Output(state, self._partition, k, v) for k, v in dump_changes(self.audit, position)]
         return outputs
 
+    def close(self) -> None:
+        """See Work."""
+        self._watches.forget()
+
     def _keep(self, outcome: Outcome) -> None:
         topics, partition, outputs = self._topics, self._partition, self._outputs
         for flag in outcome.flags:
@@ -97,14 +104,12 @@ class Targets:
             )
             metrics.FLAGS.labels(flag.metric, flag.verdict, flag.status).inc()
             if flag.status == "opened":
-                leading = flag.reasons[-1].code if len(flag.reasons) == 1 else flag.reasons[1].code
-                metrics.FLAG_REASONS.labels(flag.metric, leading).inc()
-                metrics.OPEN_CASES.inc()
-            elif flag.status == "closed":
-                metrics.OPEN_CASES.dec()
+                metrics.FLAG_REASONS.labels(flag.metric, _leading(flag)).inc()
         for correction in outcome.corrections:
             outputs.append(
-                Output(topics.corrections, partition, correction.target.encode(), correction_value(correction))
+                Output(
+                    topics.corrections, partition, correction.target.encode(), correction_value(correction)
+                )
             )
             metrics.CORRECTED.labels(correction.metric, correction.to).inc(correction.count)
         for count in outcome.counts:
@@ -116,3 +121,9 @@ class Targets:
         for name, events in zip(METRICS, outcome.entered, strict=True):
             if events:
                 metrics.EVENTS.labels(name).inc(events)
+
+
+def _leading(flag: Flag) -> str:
+    """The first reason that says what is wrong with the crowd; the surge alone says only that there is one."""
+    codes = [reason.code for reason in flag.reasons]
+    return codes[1] if len(codes) > 1 else (codes[0] if codes else "none")

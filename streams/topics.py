@@ -106,10 +106,18 @@ def describe(error: BaseException, settings: Settings) -> str:
     name = type(error).__name__
     where = settings.broker.servers
     if "Authentication" in name or "Sasl" in name:
-        return f"{where} refused the credentials ({error}); check broker.username, password and sasl_mechanism"
+        return (
+            f"{where} refused the credentials ({error}); check broker.username, password and sasl_mechanism"
+        )
     if "Authorization" in name:
         return f"{where} does not allow this ({error}); check the ACLs of {settings.broker.username or 'this client'}"
-    if name in ("NoBrokersAvailable", "KafkaConnectionError", "KafkaTimeoutError", "NodeNotReadyError", "TimeoutError"):
+    if name in (
+        "NoBrokersAvailable",
+        "KafkaConnectionError",
+        "KafkaTimeoutError",
+        "NodeNotReadyError",
+        "TimeoutError",
+    ):
         return f"no broker answers at {where}; check broker.servers and that Kafka is running"
     return f"the broker at {where} answered {name}: {error}"
 

@@ -7,11 +7,13 @@ compaction took: Faust may drop messages it has already fetched when a rebalance
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import faust.transport.drivers.aiokafka as driver
+from aiokafka.structs import TopicPartition
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
@@ -48,23 +50,27 @@ class BatchConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._next_start: dict[TP, int] = {}
+        self._sought: dict[TP, int | None] = {}
+        self._read_offset = _Forgetful(lambda: None)
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109  # Faust's signature
         """Yield one message for each chunk of a partition."""
-        records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
+        self._sought.clear()
+        records, active = await self._wait_next_records(timeout)
         if records is None or self.should_stop:
             return
         if not self.flow_active:
             await self.perform_seek()
             return
+        await self._seek_again(records)
         for tp, chunk in records.items():
-            if not self.flow_active or self.app.consumer_generation_id != generation:
-                return
-            if not chunk or (active is not None and tp not in active and tp not in self._buffered_partitions):
+            stale = not self.flow_active or self.app.consumer_generation_id != generation
+            if stale or (active is not None and tp not in active and tp not in self._buffered_partitions):
+                self._next_start.pop(tp, None)  # dropped: what comes next does not follow on
                 continue
             for at in range(0, len(chunk), MAX_CHUNK_RECORDS):
                 piece = chunk[at : at + MAX_CHUNK_RECORDS]
@@ -72,26 +78,83 @@ class BatchConsumer(driver.Consumer):
                 self._next_start[tp] = batch.next
                 yield tp, _message(tp, batch, generation)
 
+    async def _seek_again(self, records: dict[TP, Any]) -> None:
+        """Drop chunks of partitions that were sought while the fetch was under way, and seek those again.
+
+        The chunk may be from before the seek, and picking it up may have moved the position after the seek. Taken
+        for what follows the sought offset, it would hide the records in between.
+        """
+        for tp in [tp for tp in records if tp in self._sought]:
+            del records[tp]
+            offset = self._sought[tp]
+            if offset is None:
+                self._next_start.pop(tp, None)
+            else:
+                await self.seek(tp, offset)
+
     async def seek(self, partition: TP, offset: int) -> None:
         """Seek, and remember where the next chunk will have been fetched from."""
         await super().seek(partition, offset)
         self._next_start[partition] = offset
+        self._sought[partition] = offset
 
     async def perform_seek(self) -> None:
         """Seek to what is committed; where nothing is, the next chunk's start is unknown."""
         self._next_start.clear()
         await super().perform_seek()
-        self._note_positions(self._committed_offset)
+        for tp in self.assignment():
+            offset = self._committed_offset[tp] or None
+            self._sought[tp] = offset
+            if offset is not None:
+                self._next_start[tp] = offset
+
+    async def commit_offsets(self, offsets: Mapping[TP, int]) -> None:
+        """Commit to the group. Raises KafkaError, where Faust's own way crashes the app."""
+        thread = self._thread
+        consumer = thread._ensure_consumer()  # noqa: SLF001  # Faust has no public way to its aiokafka consumer
+        await thread.call_thread(
+            consumer.commit,
+            {TopicPartition(tp.topic, tp.partition): offset for tp, offset in offsets.items()},
+        )
+
+    def remaining(self, tp: TP, position: int) -> int | None:
+        """Records from ``position`` to the end of what may be read, None if not known.
+
+        Transaction markers are no records: once all that was fetched has been taken, the fetcher's position counts.
+        """
+        consumer = self._thread._ensure_consumer()  # noqa: SLF001  # as above
+        assignment = consumer._subscription.subscription.assignment  # noqa: SLF001  # the only place that knows
+        state = assignment.state_value(TopicPartition(tp.topic, tp.partition))
+        end = state.lso if self.transport.isolation_level == "read_committed" else state.highwater
+        if end is None or end < 0:
+            end = state.highwater
+        if end is None:
+            return None
+        if self._next_start.get(tp, position) == position and state.has_valid_position:
+            position = max(position, state.position)
+        return max(0, end - position)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget positions of an earlier assignment."""
         self._next_start.clear()
         await super().on_partitions_assigned(assigned, generation_id)
 
-    def _note_positions(self, committed: Mapping[TP, int | None]) -> None:
-        for tp, offset in committed.items():
-            if offset is not None:
-                self._next_start[tp] = offset
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Faust notes every batch as a gap between acknowledged offsets; nothing is acknowledged here, so it would only grow."""
+
+
+class _Forgetful(defaultdict[TP, Any]):
+    """Faust's memory of what it has read, without memory.
+
+    Faust drops what lies below it; set after a seek by a message from before it, that would be what the seek was for.
+    Tasks skip what they have taken by themselves.
+    """
+
+    def __setitem__(self, key: TP, value: Any) -> None:
+        """Forget."""
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Forget."""
 
 
 def _message(tp: TP, batch: Batch, generation: int) -> ConsumerMessage:

@@ -6,23 +6,26 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError as AioKafkaError
+from faust.exceptions import FaustError
 from faust.types import TP
 from kafka.errors import KafkaError
 
 from streams import metrics
+from streams.checkup import NO_TRANSACTIONS, supports_transactions
 from streams.clients import faust_credentials, servers
 from streams.engine import Engine, Work
 from streams.ingest import Ingest
 from streams.outlet import Outlet, PlainOutlet, TransactionalOutlet
 from streams.restore import StateReader
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 from streams.targets import Targets
 from streams.topics import BrokerError, Topics, admin, describe, missing
 from streams.transport import BatchTransport
@@ -35,8 +38,9 @@ HEARTBEAT_SECONDS = 0.2
 RETRY_SECONDS = 2.0
 LIVE_SECONDS = 60.0
 """Without a turn of the loop for this long, or with lag and no progress for as long, /livez fails."""
-DRAIN_SECONDS = 20.0
-"""Time for the last checkpoints at a stop."""
+DRAIN_SECONDS = 10.0
+"""Time for each of the last steps at a stop: checkpoints, leaving the group, the producer."""
+CRASH_CHECK_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -93,15 +97,20 @@ class Worker:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until ``stop`` is called or a signal arrives."""
+        """Work until ``stop`` is called or a signal arrives. Raises SettingsError if the broker cannot do what is set."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         metrics.start(_version(), self.settings.version())
         self.web.start()
-        log.info("serving", metrics=f"{self.web.url}/metrics", processing=self.settings.processing, roles=self.roles)
+        log.info(
+            "serving",
+            metrics=f"{self.web.url}/metrics",
+            processing=self.settings.processing,
+            roles=self.roles,
+        )
         try:
-            if await self._broker_is_there():
+            while await self._broker_is_there():
                 await self._work()
         finally:
             self.web.stop()
@@ -120,6 +129,7 @@ class Worker:
                 lacking = await asyncio.to_thread(missing, self.settings)
                 if not lacking:
                     await asyncio.to_thread(self._learn_topics)
+                    await asyncio.to_thread(self._check_processing)
                     self.health.waiting_for = ""
                     return True
                 problem = f"missing topics: {', '.join(lacking)}; make them with `truecount topics create`"
@@ -132,6 +142,10 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), RETRY_SECONDS)
         return False
+
+    def _check_processing(self) -> None:
+        if self.settings.processing == "exactly_once" and not supports_transactions(self.settings):
+            raise SettingsError(f"{self.settings.broker.servers}: {NO_TRANSACTIONS}")
 
     def _learn_topics(self) -> None:
         names = [self._topics.by_target, *(i.topic for i in self.settings.inputs)]
@@ -152,21 +166,34 @@ class Worker:
         app = self._app = self._make_app()
         if self.settings.processing == "at_least_once":
             self._plain = PlainOutlet(self.settings, self._commit_offsets)
+        self.engine.closing = False
         beats = asyncio.create_task(self._beat())
         try:
             await app.start()
-            await self._stopping.wait()
+            while not (self._stopping.is_set() or app.crashed):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), CRASH_CHECK_SECONDS)
+        except (AioKafkaError, FaustError, OSError) as error:
+            log.warning("the consumer did not start; it will be tried again", error=repr(error))
         finally:
-            self.health.waiting_for = "stopping"
+            if app.crashed:
+                log.error("the consumer crashed; it starts again", error=repr(app.crash_reason))
+            self.health.waiting_for = "stopping" if self._stopping.is_set() else "the consumer starts again"
             metrics.READY.set(0)
             beats.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await beats
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.engine.close(), DRAIN_SECONDS)
-            await app.stop()
+            await self._in_time("the last checkpoints", self.engine.close())
+            await self._in_time("leaving the group", app.stop())
             if self._plain is not None:
-                await self._plain.close()
+                await self._in_time("the producer", self._plain.close())
+
+    async def _in_time(self, what: str, ending: Awaitable[None]) -> None:
+        """End something, but not for ever, and whatever state it is in."""
+        try:
+            await asyncio.wait_for(ending, DRAIN_SECONDS)
+        except Exception as error:  # noqa: BLE001  # we are leaving; what is not committed is done again by the next
+            log.warning("did not end in order", what=what, error=repr(error))
 
     def _make_app(self) -> Any:
         settings = self.settings
@@ -228,7 +255,7 @@ class Worker:
         return self._app.consumer
 
     async def _commit_offsets(self, offsets: Any) -> None:
-        await self._app.consumer._commit({TP(tp.topic, tp.partition): o for tp, o in offsets.items()})  # noqa: SLF001  # the one way to commit past Faust's own acknowledgements
+        await self._app.consumer.commit_offsets(offsets)
 
     async def _revoked(self, app: Any, revoked: set[TP], **_: Any) -> None:
         await self.engine.release(revoked)
@@ -236,12 +263,15 @@ class Worker:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            await self.engine.heartbeat()
+            try:
+                await self.engine.heartbeat()
+            except Exception:
+                log.exception("a heartbeat failed")
             health, engine = self.health, self.engine
             health.beat = time.time()
             health.tasks = len(engine.tasks)
             health.progress = engine.last_progress
-            health.lagging = any((engine.lag(task) or 0) > 0 for task in engine.tasks.values())
+            health.lagging = any(engine.lag(task) for task in engine.tasks.values())
             metrics.READY.set(1 if health.ready()[0] else 0)
 
 

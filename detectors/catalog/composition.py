@@ -1,20 +1,30 @@
-"""A crowd that is not the platform's crowd: who came, not how many.
+"""A crowd that is not the platform's crowd: who came and how they behaved, not how many.
 
-Each feature of the crowd (repeats, strangers, fresh accounts, and the share of networks, agents, referrers
-and countries beyond the platform's mix) is compared with the target's own habit where it has one and with the
-platform's mean elsewhere; the deviation is calibrated on unflagged windows of the same size, so a platform whose
-honest crowds vary widely (editors who save ten times) raises its own bar. The features' p-values
-are joined by Simes' rule (Simes 1986), which holds under positive dependence.
+Each feature of the crowd is compared with the target's own habit where it has one and with the platform's mean
+elsewhere; the deviation is calibrated on unflagged windows of the same size, so a platform whose honest crowds vary
+widely (editors who save ten times) raises its own bar. Features stand in four families of evidence, whose
+p-values are joined within a family by Simes' rule (Simes 1986), which holds under positive dependence:
 
-Must spare: viral hits (their crowd is the platform's), super-fans (their target's habit), one-country
-audiences (habit again), platforms that send few fields (an absent feature is no evidence).
+- *conduct*: repeats, watch time; *accounts*: fresh accounts; *origin*: networks.
+- *path*: strangers, agents, referrers, countries. Told as evidence, but news, embeds and in-app browsers move
+  it as far as any seller, so it judges nobody.
 
+A window scores by conduct or accounts, and only if a second of the first three agrees; one alone is watched.
+An act that an actor can do but once (a like, a follow) and that is repeated needs no second witness.
+
+Must spare: viral hits (their crowd is the platform's), embeds (path, and conduct alone), schools and carriers
+(origin alone), super-fans (conduct alone, and their target's habit), one-country audiences (habit), platforms
+that send few fields (an absent feature is no evidence).
+
+>>> from detectors.features import FRESH, NETWORK
 >>> detector = Composition()
->>> detector.score_one({"count": 500.0, "repeats": 0.9})
+>>> detector.score_one({"count": 500.0, FRESH: 0.9, NETWORK: 0.9})
 0.0
 >>> for i in range(2000):
-...     detector.learn_one({"count": 500.0, "repeats": 0.02 * (i % 7)})
->>> detector.score_one({"count": 500.0, "repeats": 0.9}) > 4
+...     detector.learn_one({"count": 500.0, FRESH: 0.02 * (i % 7), NETWORK: 0.01 * (i % 5)})
+>>> detector.score_one({"count": 500.0, FRESH: 0.9, NETWORK: 0.9}) > 4
+True
+>>> detector.score_one({"count": 500.0, FRESH: 0.9, NETWORK: 0.02}) < 3
 True
 """
 
@@ -26,30 +36,35 @@ from typing import Any
 import msgspec
 
 from detectors import features as f
-from detectors.calibration import Calibrator
+from detectors.calibration import HISTORY_MIN, Calibrator
 from detectors.detector import Features, Finding
 
 EVENTS_MIN = 8
 """Windows with fewer events have no composition to speak of."""
 
+WITNESS_P = 0.01
+"""A second family agrees below this."""
+
+ALONE_MAX = 2.5
+"""Score of a window in which one family stands alone: watched, never enough for a verdict."""
+
 TEXTS: dict[str, tuple[str, str]] = {
     f.REPEATS: ("few_actors", "{value} of the events repeat an actor already counted; {baseline} is usual"),
-    f.STRANGERS: ("unknown_actors", "{value} of the actors were never seen before; {baseline} is usual"),
+    f.WATCH: ("odd_watch_time", "{value} watched unlike the platform's viewers of such a length; {baseline} is usual"),
     f.FRESH: ("fresh_accounts", "{value} of the accounts are under 30 days old; {baseline} is usual"),
     f.NETWORK: ("few_networks", "{value} came from networks that should send far fewer; {baseline} is usual"),
+    f.STRANGERS: ("unknown_actors", "{value} of the actors were never seen before; {baseline} is usual"),
     f.AGENT: ("few_agents", "{value} came with user agents that should be far rarer; {baseline} is usual"),
     f.REFERRER: ("odd_referrers", "{value} came by referrers that should send far fewer; {baseline} is usual"),
     f.COUNTRY: ("odd_countries", "{value} came from countries that should send far fewer; {baseline} is usual"),
 }
 
-IDENTITY = (f.REPEATS, f.STRANGERS, f.FRESH)
-"""Who they are. A crowd of the platform's own people is honest however it came: no other feature judges it."""
-
+CONDUCT = (f.REPEATS, f.WATCH)
+ACCOUNTS = (f.FRESH,)
 ORIGIN = (f.NETWORK,)
-"""Where from. Schools and carriers share networks, so it judges only a crowd whose identity is odd as well."""
 
-IDENTITY_P = 0.01
-"""Below this a crowd's identity is odd enough for its origin to count."""
+JUDGING_CODES = frozenset(TEXTS[name][0] for name in CONDUCT + ACCOUNTS + ORIGIN)
+"""Findings whose share may estimate the artificial part: the path is shared with too many honest crowds."""
 
 
 class Mean(msgspec.Struct, array_like=True):
@@ -74,16 +89,15 @@ class Composition:
         self._usual: dict[str, Mean] = {}
 
     def score_one(self, x: Features) -> float:
-        """-log10 of the Simes-joined p-value of who they are, and then of where they came from.
-
-        Agents, referrers and countries are told as evidence but judge nobody: honest news moves them as far.
-        """
-        by_code = {finding.code: finding.p for finding in self.findings(x)}
-        identity = _simes(by_code, [name for name in IDENTITY if name in x])
-        if identity > IDENTITY_P:
-            return max(0.0, -math.log10(identity))
-        joined = _simes(by_code, [name for name in IDENTITY + ORIGIN if name in x])
-        return -math.log10(max(min(identity, joined), 1e-300))
+        """-log10 p of the strongest judging family, capped at ALONE_MAX where no other family agrees."""
+        found = {finding.code: finding.p for finding in self.findings(x)}
+        conduct, accounts, origin = (
+            _simes(found, [name for name in family if name in x]) for family in (CONDUCT, ACCOUNTS, ORIGIN)
+        )
+        score = max(_witnessed(conduct, min(accounts, origin)), _witnessed(accounts, min(conduct, origin)))
+        if x.get(f.ONCE, 0.0) > 0.0:
+            score = max(score, -math.log10(found.get(TEXTS[f.REPEATS][0], 1.0)))
+        return score
 
     def learn_one(self, x: Features) -> None:
         """Learn an unflagged window's deviations."""
@@ -121,6 +135,10 @@ class Composition:
         found.sort(key=lambda finding: (finding.p, finding.code))
         return found
 
+    def experienced(self) -> bool:
+        """Whether enough has been learned to have an opinion."""
+        return any(calibrator.history() >= HISTORY_MIN for calibrator in self._calibrators.values())
+
     def dump(self) -> Any:
         """State as builtins."""
         return [msgspec.to_builtins(self._calibrators, str_keys=True), msgspec.to_builtins(self._usual)]
@@ -136,10 +154,11 @@ def habit(name: str) -> str:
     return f"{name}_habit"
 
 
-def _simes(by_code: dict[str, float], measured: list[str]) -> float:
-    found = sorted(by_code[TEXTS[name][0]] for name in measured if TEXTS[name][0] in by_code)
-    return min([1.0, *(len(measured) * p / (rank + 1) for rank, p in enumerate(found))])
+def _simes(found: dict[str, float], measured: list[str]) -> float:
+    ranked = sorted(found[TEXTS[name][0]] for name in measured if TEXTS[name][0] in found)
+    return min([1.0, *(len(measured) * p / (rank + 1) for rank, p in enumerate(ranked))])
 
 
-JUDGING_CODES = frozenset(TEXTS[name][0] for name in IDENTITY + ORIGIN)
-"""Findings whose share may estimate the artificial part."""
+def _witnessed(family: float, others: float) -> float:
+    score = -math.log10(max(family, 1e-300))
+    return max(0.0, score if others <= WITNESS_P else min(score, ALONE_MAX))

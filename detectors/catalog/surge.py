@@ -35,6 +35,9 @@ CUSUM_DECISION = 5.0
 CUSUM_MAX = 50.0
 """The sum is capped so that a huge burst is over a few windows after it is over."""
 
+SCORE_MAX = 300.0
+"""-log10 of the least p that is told: 10^-score stays above zero."""
+
 SCORE_RANGE = 6.0
 """ln(1 + -ln p) at which history's histogram ends (p = e^-400)."""
 
@@ -52,9 +55,9 @@ class Surge:
         bound = _tail_bound(x)
         if bound <= 0.0:
             return 0.0
-        score = bound / math.log(10.0)
+        score = min(SCORE_MAX, bound / math.log(10.0))
         if self._tail.total >= HISTORY_MIN:
-            score = min(score, -math.log10(max(self._tail.p(_unit(bound)), 1e-300)))
+            score = min(score, -math.log10(max(self._tail.p(_unit(bound)), 10.0**-SCORE_MAX)))
         return score
 
     def learn_one(self, x: Features) -> None:

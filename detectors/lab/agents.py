@@ -43,9 +43,7 @@ def agent_mix(rng: np.random.Generator) -> tuple[Texts, Floats]:
     for age, version in enumerate(range(131, 117, -1)):
         fading = 0.55**age
         windows = chrome("Windows NT 10.0; Win64; x64", version)
-        firefox = (
-            f"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:{version}.0) Gecko/20100101 Firefox/{version}.0"
-        )
+        firefox = f"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:{version}.0) Gecko/20100101 Firefox/{version}.0"
         entries += [
             (windows, 14.0 * fading),
             (f"{windows} Edg/{version}.0.0.0", 3.0 * fading),

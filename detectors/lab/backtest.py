@@ -35,9 +35,7 @@ METHOD = "truecount"
 def platform_for(scenario: Scenario, seed: int, *, views: float = RUN_VIEWS) -> Platform:
     """A platform of which a whole run of the scenario has about ``views`` background views."""
     per_day = views / (scenario.quiet_days + scenario.days)
-    return Platform(
-        seed, targets=max(200, int(views / 800)), actors=max(2000, int(views / 15)), views_per_day=per_day
-    )
+    return Platform(seed, targets=max(200, int(views / 800)), actors=max(2000, int(views / 15)), views_per_day=per_day)
 
 
 def run(
@@ -58,9 +56,7 @@ def run(
     platform = platform_for(scenario, seed, views=views)
     stream = scenario.events(platform, seed=seed, start_ms=START_MS, base_rate=base_rate, strength=strength)
     quiet_until = START_MS + round(scenario.quiet_days * DAY_MS)
-    return judge_stream(
-        stream, scenario_id, seed, quiet_until_ms=quiet_until, without=without, methods=methods
-    )
+    return judge_stream(stream, scenario_id, seed, quiet_until_ms=quiet_until, without=without, methods=methods)
 
 
 def judge_stream(
@@ -157,8 +153,6 @@ def alarms_of(outcome: Outcome) -> list[Alarm]:
         reason = next((r.code for r in flag.reasons if r.detector != "surge"), "surge")
         raised = first[ident].until + LATENESS_MS
         alarms.append(
-            Alarm(
-                ident, key, flag.onset, flag.until, raised, score, flag.artificial.value, reason, flag.verdict
-            )
+            Alarm(ident, key, flag.onset, flag.until, raised, score, flag.artificial.value, reason, flag.verdict)
         )
     return alarms

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from hashlib import blake2b
 
 from detectors.events import METRIC_INDEX, MIX_BUCKETS, NETWORK_BUCKETS, Event, EventBlock
-from detectors.features import FRESH_ACCOUNT_DAYS
+from detectors.features import FRESH_ACCOUNT_DAYS, watch_bucket
 from detectors.windows import DAY_MS, HASH_SPACE
 
 CACHE_ENTRIES = 400_000
@@ -52,7 +52,7 @@ class Packer:
             referrer=self._column("referrer", rows, lambda e: self._referrers.number(e.referrer)),
             country=self._column("country", rows, lambda e: self._countries.number(e.country)),
             fresh=self._column("actor_created_at", rows, _fresh),
-            watch=None,
+            watch=self._column("watch_ms", rows, lambda e: watch_bucket(e.watch_ms, e.duration_ms)),
             undo=undo if True in undo else None,
         )
 

@@ -21,9 +21,7 @@ def news_spike(scene: Scene) -> list[Labelled]:
         start = scene.moment(3 * HOUR_MS)
         times = scene.flash(_size(scene, 2500), start, 4 * MINUTE_MS, 70 * MINUTE_MS)
         hosts = [f"https://news{i}.example/story" for i in range(3)]
-        made += scene.crowd(
-            target, times, home_share=0.65, guests=0.4, referrers=hosts, referred=0.65, watch=0.8
-        )
+        made += scene.crowd(target, times, home_share=0.65, guests=0.4, referrers=hosts, referred=0.65, watch=0.8)
     return made
 
 
@@ -126,9 +124,7 @@ def school_nat(scene: Scene) -> list[Labelled]:
         start = scene.moment(HOUR_MS)
         country = int(scene.platform.home[target])
         ip = f"{60 + country}.250.{int(scene.rng.integers(0, 256))}.10"
-        pupils = scene.platform.people.people(
-            scene.rng, _size(scene, 350), start, country=country, distinct=True
-        )
+        pupils = scene.platform.people.people(scene.rng, _size(scene, 350), start, country=country, distinct=True)
         times = scene.spread_out(len(pupils), start, 10 * MINUTE_MS)
         watches = scene.platform.watch(scene.rng, np.full(len(pupils), target))
         for ts, who, watch in zip(times.tolist(), pupils, watches.tolist(), strict=True):
@@ -136,9 +132,7 @@ def school_nat(scene: Scene) -> list[Labelled]:
             if scene.rng.random() < 0.4:
                 here = scene.guest(here)
             made.append(
-                scene.event(
-                    ts, here, target, watch_ms=int(watch), referrer="https://lms.example/", artificial=False
-                )
+                scene.event(ts, here, target, watch_ms=int(watch), referrer="https://lms.example/", artificial=False)
             )
     return made
 
@@ -202,9 +196,7 @@ def sleep_loops(scene: Scene) -> list[Labelled]:
                 at, dawn = dusk + scene.rng.normal(HOUR_MS, HOUR_MS), dusk + scene.rng.uniform(7, 9) * HOUR_MS
                 while at < dawn:
                     made.append(
-                        scene.event(
-                            int(at), who, target, watch_ms=duration, duration_ms=duration, artificial=False
-                        )
+                        scene.event(int(at), who, target, watch_ms=duration, duration_ms=duration, artificial=False)
                     )
                     at += duration + scene.rng.uniform(200, 900)
     return [labelled for labelled in made if scene.start_ms <= labelled.event.ts < scene.end_ms]

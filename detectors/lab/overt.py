@@ -33,9 +33,7 @@ def datacentre_burst(scene: Scene) -> list[Labelled]:
         networks = scene.hosting_networks(int(scene.rng.integers(2, 7)))
         agent = SCRIPT_AGENTS[int(scene.rng.integers(0, len(SCRIPT_AGENTS)))]
         for ts in scene.spread_out(size, start, scene.rng.uniform(2, 30) * MINUTE_MS).tolist():
-            who = Person(
-                "", scene.host_in(networks[int(scene.rng.integers(0, len(networks)))]), agent, "US", -1
-            )
+            who = Person("", scene.host_in(networks[int(scene.rng.integers(0, len(networks)))]), agent, "US", -1)
             made.append(scene.event(ts, scene.guest(who), target, watch_ms=int(scene.rng.uniform(0, 3_000))))
     return made
 
@@ -47,9 +45,7 @@ def click_farm(scene: Scene) -> list[Labelled]:
     made: list[Labelled] = []
     for target, size in _ordered(scene, 500):
         start = scene.moment(80 * MINUTE_MS)
-        country = int(
-            scene.rng.choice([i for i, c in enumerate(COUNTRIES) if c[0] in ("BD", "VN", "ID", "PH", "EG")])
-        )
+        country = int(scene.rng.choice([i for i, c in enumerate(COUNTRIES) if c[0] in ("BD", "VN", "ID", "PH", "EG")]))
         agents = [scene.platform_agent() for _ in range(6)]
         networks = [f"{100 + country}.200.{i}" for i in range(3)]
         phones = [
@@ -82,9 +78,7 @@ def replay_loop(scene: Scene) -> list[Labelled]:
             at = start + scene.rng.uniform(0, gap)
             while at < start + hours * HOUR_MS:
                 watch = int(31_000 + scene.rng.normal(0, 300))
-                made.append(
-                    scene.event(int(at), who, target, watch_ms=watch, referrer=scene.platform.referrers[1])
-                )
+                made.append(scene.event(int(at), who, target, watch_ms=watch, referrer=scene.platform.referrers[1]))
                 at += gap * scene.rng.normal(1.0, 0.02)
     return made
 
@@ -128,9 +122,7 @@ def views_with_likes(scene: Scene) -> list[Labelled]:
         for ts in scene.spread_out(size, start, hours * HOUR_MS).tolist():
             who = bots[int(scene.rng.integers(0, len(bots)))]
             watch = int(duration * scene.rng.normal(0.55, 0.08))
-            made.append(
-                scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng))
-            )
+            made.append(scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng)))
             if scene.rng.random() < 0.06 and who.actor not in liked:
                 liked.add(who.actor)
                 made.append(scene.event(ts + int(scene.rng.exponential(30_000)), who, target, "like"))
@@ -166,8 +158,7 @@ def _bots(
 ) -> list[Person]:
     prefixes = scene.hosting_networks(networks)
     kit = agents or [
-        STALE_AGENTS[int(i)]
-        for i in scene.rng.permutation(len(STALE_AGENTS))[: int(scene.rng.integers(2, 6))]
+        STALE_AGENTS[int(i)] for i in scene.rng.permutation(len(STALE_AGENTS))[: int(scene.rng.integers(2, 6))]
     ]
     claimed = [COUNTRIES[int(c)][0] for c in scene.countries(8)]
     return [
@@ -181,9 +172,7 @@ def _bots(
     ]
 
 
-def _views(
-    scene: Scene, target: int, times: Ints, bots: list[Person], watch_ms: tuple[float, float]
-) -> list[Labelled]:
+def _views(scene: Scene, target: int, times: Ints, bots: list[Person], watch_ms: tuple[float, float]) -> list[Labelled]:
     return [
         scene.event(
             ts,

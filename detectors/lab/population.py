@@ -138,9 +138,7 @@ def populate(rng: np.random.Generator, size: int, agents: Texts, agent_shares: F
         mobile=np.array([carrier_address(rng, int(c)) for c in country], dtype=object),
         agent=rng.choice(agents, size, p=agent_shares),
         second_agent=rng.choice(agents, size, p=agent_shares),
-        life_ms=(rng.lognormal(np.log(LIFE_DAYS_MEDIAN), LIFE_SPREAD, size).clip(3, 4000) * DAY_MS).astype(
-            np.int64
-        ),
+        life_ms=(rng.lognormal(np.log(LIFE_DAYS_MEDIAN), LIFE_SPREAD, size).clip(3, 4000) * DAY_MS).astype(np.int64),
         phase_ms=rng.integers(0, 4000 * DAY_MS, size),
     )
 
@@ -170,9 +168,7 @@ def rhythm(country: Ints, at_ms: int) -> Floats:
     local = at_ms / HOUR_MS + offsets
     hour = local % 24.0
     day = WEEKDAYS[((local // 24).astype(np.int64) + 3) % 7]  # 1 January 1970 was a Thursday
-    return np.asarray(
-        np.interp(hour, np.arange(25), np.append(LOCAL_DAY, LOCAL_DAY[0])) / LOCAL_DAY.mean() * day
-    )
+    return np.asarray(np.interp(hour, np.arange(25), np.append(LOCAL_DAY, LOCAL_DAY[0])) / LOCAL_DAY.mean() * day)
 
 
 def world_rhythm(at_ms: int) -> float:

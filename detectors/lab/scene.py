@@ -54,11 +54,7 @@ class Scene:
     def targets(self, amount: int, low: float = 0.02, high: float = 0.9) -> list[int]:
         """Targets nobody has taken yet, their popularity rank between two shares of the catalogue."""
         ranked = self.platform.ranked()
-        open_ = [
-            int(t)
-            for t in ranked[int(low * len(ranked)) : int(high * len(ranked))]
-            if int(t) not in self._taken
-        ]
+        open_ = [int(t) for t in ranked[int(low * len(ranked)) : int(high * len(ranked))] if int(t) not in self._taken]
         chosen = self.rng.choice(open_, min(amount, len(open_)), replace=False)
         self._taken.update(int(t) for t in chosen)
         return [int(t) for t in chosen]
@@ -94,8 +90,7 @@ class Scene:
         table = np.array([rhythm(np.arange(len(COUNTRIES)), int(h) + HOUR_MS // 2) for h in hours])
         cumulative = np.cumsum(table, axis=0) / table.sum(axis=0)
         chosen = [
-            int(np.searchsorted(cumulative[:, c], u))
-            for c, u in zip(countries, self.rng.random(amount), strict=True)
+            int(np.searchsorted(cumulative[:, c], u)) for c, u in zip(countries, self.rng.random(amount), strict=True)
         ]
         times: Ints = hours[np.minimum(chosen, len(hours) - 1)] + self.rng.integers(0, HOUR_MS, amount)
         return np.minimum(times, self.end_ms - 1)
@@ -138,10 +133,7 @@ class Scene:
         """A household somewhere that rents its line out: address and country, supply heavier where labour
         is cheap."""
         supply = np.array(
-            [
-                w * (2.0 if code in ("IN", "BR", "ID", "PH", "VN", "EG", "BD") else 1.0)
-                for code, w, _ in COUNTRIES
-            ]
+            [w * (2.0 if code in ("IN", "BR", "ID", "PH", "VN", "EG", "BD") else 1.0) for code, w, _ in COUNTRIES]
         )
         country = int(self.rng.choice(len(COUNTRIES), p=supply / supply.sum()))
         return home_address(self.rng, country), COUNTRIES[country][0]
@@ -228,9 +220,7 @@ class Scene:
             is_guest = rng.random() < guests
             if is_guest:
                 who = self.guest(who)
-            referrer = (
-                hosts[int(rng.integers(0, len(hosts)))] if rng.random() < referred else platform.referrer(rng)
-            )
+            referrer = hosts[int(rng.integers(0, len(hosts)))] if rng.random() < referred else platform.referrer(rng)
             made.append(
                 self.event(
                     ts,

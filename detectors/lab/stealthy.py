@@ -51,9 +51,7 @@ def residential_proxies(scene: Scene) -> list[Labelled]:
         for ts in scene.spread_out(size, start, hours * HOUR_MS).tolist():
             who = accounts[int(scene.rng.integers(0, len(accounts)))]
             watch = int(duration * np.clip(scene.rng.normal(0.5, 0.15), 0.02, 1.0))
-            made.append(
-                scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng))
-            )
+            made.append(scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng)))
     return made
 
 
@@ -79,9 +77,7 @@ def mimic(scene: Scene) -> list[Labelled]:
             if accounts and scene.rng.random() < 0.25:
                 who = accounts[int(scene.rng.integers(0, len(accounts)))]
             accounts.append(who)
-            made.append(
-                scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng))
-            )
+            made.append(scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng)))
     return made
 
 
@@ -106,9 +102,7 @@ def slow_drip(scene: Scene) -> list[Labelled]:
         for ts in scene.spread_out(size, scene.from_ms, span).tolist():
             who = bots[int(scene.rng.integers(0, len(bots)))]
             watch = int(duration * scene.rng.uniform(0.3, 0.9))
-            made.append(
-                scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng))
-            )
+            made.append(scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng)))
     return made
 
 
@@ -125,9 +119,7 @@ def sleepers(scene: Scene) -> list[Labelled]:
             who = scene.account(ip=ip, agent=scene.platform_agent(), country=country, age_days=(200, 2000))
             accounts.append(who)
             for _ in range(int(scene.rng.poisson(2.0))):
-                other = int(scene.platform.people.draw(scene.rng, np.array([-1]))[0]) % len(
-                    scene.platform.names
-                )
+                other = int(scene.platform.people.draw(scene.rng, np.array([-1]))[0]) % len(scene.platform.names)
                 at = int(scene.rng.uniform(scene.start_ms, start))
                 watch = int(scene.platform.watch(scene.rng, np.array([other]))[0])
                 referrer = scene.platform.referrer(scene.rng)
@@ -136,9 +128,7 @@ def sleepers(scene: Scene) -> list[Labelled]:
         for ts in scene.spread_out(size, start, scene.rng.uniform(20, 55) * MINUTE_MS).tolist():
             who = accounts[int(scene.rng.integers(0, len(accounts)))]
             watch = int(duration * scene.rng.uniform(0.2, 0.6))
-            made.append(
-                scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng))
-            )
+            made.append(scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng)))
     return made
 
 

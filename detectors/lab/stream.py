@@ -116,9 +116,7 @@ class Stream:
         platform, rng = self._platform, self._rng
         middle = (start_ms + end_ms) // 2
         home = rhythm(platform.home, middle)
-        per_target = (
-            platform.popularity * noise * (platform.tilt * home + (1 - platform.tilt) * world_rhythm(middle))
-        )
+        per_target = platform.popularity * noise * (platform.tilt * home + (1 - platform.tilt) * world_rhythm(middle))
         counts = rng.poisson(per_target * platform.views_per_day * (end_ms - start_ms) / DAY_MS)
         target = np.repeat(np.arange(len(counts)), counts)
         hit_target, hit_host = self._hits(start_ms, end_ms)
@@ -198,9 +196,7 @@ class Stream:
             new = views.where(np.flatnonzero(chosen)[np.array(first, dtype=bool)])
             k = len(new.ts)
             delay = rng.lognormal(np.log(lag), LAG_SPREAD, k).astype(np.int64)
-            new = new._replace(
-                ts=new.ts + delay, metric=np.full(k, metric), referrer=np.zeros(k, dtype=np.int64)
-            )
+            new = new._replace(ts=new.ts + delay, metric=np.full(k, metric), referrer=np.zeros(k, dtype=np.int64))
             made.append(new)
             back = new.where(np.flatnonzero(rng.random(k) < UNDO_SHARE))
             delay = rng.lognormal(np.log(UNDO_LAG_MS), LAG_SPREAD, len(back.ts)).astype(np.int64)

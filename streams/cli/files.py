@@ -35,7 +35,9 @@ def replay(
     speed: Annotated[
         float, typer.Option(help="Event seconds per second; 0 is as fast as possible.", min=0)
     ] = 0,
-    offline: Annotated[bool, typer.Option("--offline", help="No broker: write the outputs to --out.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="No broker: write the outputs to --out.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Directory for --offline.", show_default=False)] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,13 +73,17 @@ def simulate(
     console = Console(stderr=True, quiet=as_json)
     began = time.monotonic()
     with Sender(settings, idempotent=settings.processing == "exactly_once") as sender:
-        with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
+        with Progress(
+            TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console
+        ) as bar:
             task = bar.add_task("sending", total=seconds or None)
             try:
                 for batch in simulation.live(time.time, time.sleep, seconds):
                     for event in batch:
                         sender.send_event(event)
-                    bar.update(task, completed=time.monotonic() - began, description=f"{sender.sent:,} events")
+                    bar.update(
+                        task, completed=time.monotonic() - began, description=f"{sender.sent:,} events"
+                    )
             except KeyboardInterrupt:
                 console.print("stopped")
         sender.flush()
@@ -104,7 +110,10 @@ def _online(settings: Settings, recorded: RecordedFile, speed: float, *, quiet: 
     bad = 0
     began = time.monotonic()
     first: int | None = None
-    with Sender(settings, idempotent=settings.processing == "exactly_once") as sender, _progress(quiet) as bar:
+    with (
+        Sender(settings, idempotent=settings.processing == "exactly_once") as sender,
+        _progress(quiet) as bar,
+    ):
         task = bar.add_task("sending", total=recorded.size_bytes)
         for event, value in recorded.events():
             if event is None:
@@ -127,7 +136,11 @@ def _online(settings: Settings, recorded: RecordedFile, speed: float, *, quiet: 
 def _progress(quiet: bool) -> Progress:
     console = Console(stderr=True, quiet=quiet)
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), console=console
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=console,
     )
 
 

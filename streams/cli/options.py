@@ -14,7 +14,8 @@ ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="TOML file; also TRUECOUNT_CONFIG.", show_default=False)
 ]
 ServersOption = Annotated[
-    str | None, typer.Option("--servers", "-s", help="Bootstrap servers, host:port[,host:port].", show_default=False)
+    str | None,
+    typer.Option("--servers", "-s", help="Bootstrap servers, host:port[,host:port].", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

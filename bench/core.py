@@ -1,0 +1,31 @@
+"""The pure core without Kafka: decode to verdict and published count, the objects of ``replay --offline``.
+
+``python -m bench.core EVENTS TARGETS SPAN_SECONDS IDS SEED``
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+
+from bench.events import Traffic
+from bench.measured import Measured, tell
+from streams.offline import Offline
+from streams.settings import Settings
+
+
+def measure(traffic: Traffic) -> Measured:
+    """Audit all events; making them is not measured."""
+    values = list(itertools.chain.from_iterable(traffic.chunks()))
+    offline = Offline(Settings(), lambda name, line: None)  # noqa: ARG005  # the sink's signature
+    began, cpu = time.perf_counter(), time.process_time()
+    summary = offline.run(values)
+    measured = Measured(summary.records, time.perf_counter() - began, time.process_time() - cpu)
+    assert summary.raw == traffic.events, summary
+    return measured
+
+
+if __name__ == "__main__":
+    events, targets, span_seconds, ids, seed = (int(argument) for argument in sys.argv[1:])
+    tell(measure(Traffic(events, targets, span_seconds, bool(ids), seed)))

@@ -1,0 +1,95 @@
+"""A Faust agent that takes one message at a time into the same detectors.
+
+Made fair in its favour: no frames are encoded, there is one audit for all targets, nothing is sent, and Faust
+commits at least once on its own clock.
+
+``python -m bench.per_message SERVERS SECONDS``
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import faust
+import msgspec
+
+from bench.measured import Measured, tell
+from bench.topic import PARTITIONS, TOPIC
+from detectors.events import METRIC_INDEX, Event
+from detectors.records import Outcome
+from detectors.windows import SourceTime
+from streams.auditing import PartitionAudit, audit_settings
+from streams.frames import FRAME_VERSION, Frame, block_of, fill
+from streams.settings import Settings
+
+VIEW = METRIC_INDEX["view"]
+ROSTER = {TOPIC: PARTITIONS}
+START_SECONDS = 60.0
+
+
+class OneByOne:
+    """Decodes an event, makes a block of it, and lets the audit see it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.events = 0
+        self._audit = PartitionAudit(audit_settings(settings, 0))
+        self._decode = msgspec.json.Decoder(Event).decode
+        self._lateness_ms = round(settings.time.lateness_seconds * 1000)
+
+    def take(self, value: bytes, partition: int, offset: int) -> None:
+        """Audit one record."""
+        event = self._decode(value)
+        source, watermark = f"{TOPIC}/{partition}", event.ts - self._lateness_ms
+        frame = Frame(FRAME_VERSION, source, offset, offset + 1, watermark, False, ROSTER)
+        fill(frame, [(offset, VIEW, event)])
+        block = block_of(frame, 0)
+        audit, outcome = self._audit, Outcome()
+        if block is not None:
+            audit.audit.observe(block, self.events, outcome)
+        now = audit.clock.hear(source, SourceTime(offset + 1, watermark, False), ROSTER)
+        if now > audit.audit.now:
+            audit.audit.advance(now, outcome)
+        self.events += 1
+
+
+async def measure(servers: str, seconds: float) -> Measured:
+    """Let the agent run for ``seconds`` from its first event on."""
+    one_by_one = OneByOne(Settings())
+    started = asyncio.Event()
+    app: Any = faust.App(
+        "bench-per-message",
+        broker=";".join(f"kafka://{server}" for server in servers.split(",")),
+        store="memory://",
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        web_enabled=False,
+        consumer_auto_offset_reset="earliest",
+        stream_wait_empty=False,
+        loghandlers=[],
+    )
+
+    async def work(stream: AsyncIterator[Any]) -> None:
+        take = one_by_one.take
+        async for event in stream.events():  # type: ignore[attr-defined]  # Faust's streams are untyped
+            message = event.message
+            take(message.value, message.partition, message.offset)
+            started.set()
+
+    app.agent(app.topic(TOPIC, value_type=bytes, value_serializer="raw"))(work)
+    await app.start()
+    try:
+        await asyncio.wait_for(started.wait(), START_SECONDS)
+        before, began, cpu = one_by_one.events, time.perf_counter(), time.process_time()
+        await asyncio.sleep(seconds)
+        done = one_by_one.events - before
+        return Measured(done, time.perf_counter() - began, time.process_time() - cpu)
+    finally:
+        await app.stop()
+
+
+if __name__ == "__main__":
+    tell(asyncio.run(measure(sys.argv[1], float(sys.argv[2]))))

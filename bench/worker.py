@@ -1,0 +1,177 @@
+"""The worker as a process: from its first record to the checkpoint that holds the last event."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import msgspec
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+from bench.events import CLOSING_TARGET
+from bench.measured import ROOT, Measured, PartError
+from bench.topic import TOPIC
+from streams.settings import Settings, load
+from streams.topics import Topics, create
+from tests.brokers import free_port, log_tail
+
+POLL_SECONDS = 0.1
+"""How often /metrics is read: rendering it costs the worker some ms."""
+START_SECONDS = 60.0
+STOP_SECONDS = 45.0
+ANSWER_SECONDS = 10.0
+READ_SECONDS = 60.0
+
+CONFIG = """\
+app = "bench"
+processing = "exactly_once"
+[broker]
+servers = "{servers}"
+[state]
+directory = "{directory}/state"
+[[inputs]]
+topic = "{topic}"
+metric = "view"
+"""
+
+
+class Worker:
+    """``truecount worker``, all roles, exactly once, else as it comes; watched through /metrics."""
+
+    def __init__(self, servers: str, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        config = directory / "truecount.toml"
+        config.write_text(CONFIG.format(servers=servers, directory=directory, topic=TOPIC))
+        self.settings: Settings = load(config, environ={})
+        self.log = directory / "worker.log"
+        self._port = free_port()
+        self._command = [sys.executable, "-m", "streams.cli", "worker", "--config", str(config)]
+        self._command += ["--port", str(self._port)]
+        create(self.settings, inputs=False)
+
+    def measure(self, events: int, deadline_seconds: float) -> Measured:
+        """Run it until all events are audited, then let it checkpoint and leave. Raises PartError.
+
+        The clock starts at the last look at which nothing had been read. As soon as the last event is
+        counted the worker is told to end, and the clock stops when it has closed its last task: each closes
+        with a committed transaction. CPU time is the process's own between the same two moments.
+        """
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            began, cpu = self._until(process, "truecount_records_total", 1, time.monotonic() + START_SECONDS)
+            self._until(process, "truecount_events_total", events, began + deadline_seconds)
+            process.send_signal(signal.SIGTERM)
+            ended, cpu_ended = self._until_closed(process)
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise PartError(f"the worker did not end within {STOP_SECONDS:.0f} s\n{log_tail(self.log)}") from None
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        return Measured(events, ended - began, cpu_ended - cpu)
+
+    def _until(self, process: subprocess.Popen[bytes], name: str, wanted: int, deadline: float) -> tuple[float, float]:
+        """Wait until a metric's sum has reached ``wanted``; answers the last moment (and CPU time) before."""
+        reached = 0.0
+        while True:
+            before = time.monotonic(), cpu_seconds(process.pid)
+            with suppress(OSError, HTTPException):
+                reached = total(self._metrics(), name)
+            if reached >= wanted:
+                return before
+            if process.poll() is not None:
+                raise PartError(f"the worker ended with code {process.returncode}\n{log_tail(self.log)}")
+            if before[0] > deadline:
+                raise PartError(f"{name} stood at {reached:,.0f} of {wanted:,}\n{log_tail(self.log)}")
+            time.sleep(POLL_SECONDS)
+
+    def _until_closed(self, process: subprocess.Popen[bytes]) -> tuple[float, float]:
+        cpu = cpu_seconds(process.pid)
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            cpu = cpu_seconds(process.pid)
+            try:
+                page = self._metrics()
+            except (OSError, HTTPException):
+                break
+            if total(page, 'truecount_checkpoints_total{outcome="failed"') > 0:
+                raise PartError(f"a checkpoint failed\n{log_tail(self.log)}")
+            if total(page, "truecount_tasks") == 0:
+                break
+            time.sleep(POLL_SECONDS)
+        return time.monotonic(), cpu
+
+    def _metrics(self) -> str:
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def counted(self) -> int:
+        """The sum of the audited counts' raw, read committed. Raises PartError."""
+        try:
+            return asyncio.run(asyncio.wait_for(self._counted(), READ_SECONDS))
+        except TimeoutError:
+            raise PartError(f"the audited counts were not read within {READ_SECONDS:.0f} s") from None
+
+    async def _counted(self) -> int:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.broker.servers,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        try:
+            topic = Topics.of(self.settings).audited_counts
+            parts = [TopicPartition(topic, p) for p in range(self.settings.partitions)]
+            consumer.assign(parts)
+            ends = await consumer.end_offsets(parts)
+            raw: dict[str, int] = {}
+            for part in parts:
+                while await consumer.position(part) < ends[part]:
+                    for record in (await consumer.getmany(part, timeout_ms=500)).get(part, ()):
+                        count = msgspec.json.decode(record.value)
+                        raw[count["target"]] = count["raw"]
+            raw.pop(CLOSING_TARGET, None)
+            return sum(raw.values())
+        finally:
+            await consumer.stop()
+
+
+def total(page: str, name: str) -> float:
+    """The sum of all series whose line begins with ``name``, followed by labels or a value.
+
+    >>> total('a_total{x="1"} 2.0\\na_total{x="2"} 3.0\\na_total_b 7.0', "a_total")
+    5.0
+    """
+    lines = (line for line in page.splitlines() if line.startswith(name) and line[len(name)] in "{, ")
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time a process has used, user and system, or 0 where there is no /proc (or no such process)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,215 @@
+"""The life of a case: opened, revised, closed; its corrections booked in the ledger and told in flags."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from detectors import features as f
+from detectors.catalog.composition import JUDGING_CODES
+from detectors.events import METRICS
+from detectors.judge import (
+    ARTIFICIAL,
+    REVISE_GROWTH,
+    SUSPECT,
+    Case,
+    Evidence,
+    Opinion,
+    Step,
+    close_time,
+    correction_id,
+    flag_id,
+    spread,
+)
+from detectors.ledger import QUARANTINED, VALID
+from detectors.looking import Look
+from detectors.records import Correction, Flag, Interval, Outcome, Reason
+from detectors.registry import DETECTOR_SET
+from detectors.watched import Watched
+from detectors.windows import Crowd, Scale
+
+STEP_DOUBT = 0.1
+"""Doubt about what is taken back from before the opening: its purity is inferred from what came after."""
+
+
+class Desk(Protocol):
+    """What an incident needs of its audit."""
+
+    def changed(self, key: str) -> None:
+        """Part of this key's count has moved."""
+        ...
+
+    def schedule_case(self, close_at_ms: int, key: str) -> None:
+        """Look at this key's case again then."""
+        ...
+
+
+class Incidents:
+    """The cases of one partition."""
+
+    def __init__(self, desk: Desk, scales: tuple[Scale, ...], *, partition: int, config: str) -> None:
+        self._desk = desk
+        self._scales = scales
+        self._partition = partition
+        self._config = config
+
+    def act(self, look: Look, view: Opinion) -> None:
+        """Open or continue the case that a judged window belongs to, and quarantine what it says is artificial."""
+        watched, crowd, x = look.watched, look.crowd, look.x
+        case = watched.case
+        opened = case is None
+        if case is None:
+            case = self._open(look, view)
+        previous = case.verdict
+        self._weigh(case, look, view)
+        if opened and look.scale.name == "tick":
+            for step in watched.trail[:-1]:
+                self._take_back(look, case, step)
+        fresh = max(0, round(view.artificial) - crowd.quarantined)
+        moved = self._move(look, case, fresh, look.start, look.end)
+        crowd.quarantined += moved
+        if look.scale.name == "tick" and watched.trail:
+            watched.trail[-1].quarantined = crowd.quarantined
+        untold = 1.0 - crowd.cased / crowd.n
+        half = spread(x[f.EXPECTED], x[f.DISPERSION])
+        case.observed += crowd.n - crowd.cased
+        case.expected += untold * x[f.EXPECTED]
+        case.low += untold * max(0.0, x[f.EXPECTED] - half)
+        case.high += untold * (x[f.EXPECTED] + half)
+        crowd.cased = crowd.n
+        if moved:
+            width = moved / max(1.0, view.artificial)
+            case.artificial_low += view.low * width
+            case.artificial_high += view.high * width
+        close_at = close_time(case.until, look.scale.span_ms)
+        if close_at > case.close_at:
+            case.close_at = close_at
+            self._desk.schedule_case(close_at, look.key)
+        if opened or case.verdict != previous or case.artificial > REVISE_GROWTH * case.said:
+            self._say(look.key, case, "opened" if opened else "updated", look.outcome)
+
+    def expire(self, key: str, watched: Watched, now: int, outcome: Outcome) -> None:
+        """Close a key's case if its time has come: what it holds becomes invalid, or is given back."""
+        case = watched.case
+        if case is None or case.close_at > now:
+            return
+        if case.artificial:
+            to = case.reason if case.verdict == ARTIFICIAL else VALID
+            moved = watched.ledger.move(QUARANTINED, to, case.artificial)
+            if moved:
+                self._book(key, case, (QUARANTINED, to, moved), (case.onset, case.until), outcome)
+        self._say(key, case, "closed", outcome)
+        watched.case = None
+        watched.trail = []
+        watched.cusum = 0.0
+
+    def _open(self, look: Look, view: Opinion) -> Case:
+        watched, onset, log_from = look.watched, look.start, look.crowd.log_from
+        if look.scale.name == "tick" and watched.trail:
+            onset, log_from = watched.trail[0].start, watched.trail[0].log_from
+        metric = METRICS[int(look.key[0])]
+        case = Case(
+            flag_id=flag_id(look.key[1:], metric, DETECTOR_SET, onset),
+            onset=onset,
+            until=onset,
+            close_at=0,
+            verdict=view.verdict or SUSPECT,
+            reason="surge",
+            purity=0.0,
+            log_from=log_from,
+        )
+        watched.case = case
+        return case
+
+    def _weigh(self, case: Case, look: Look, view: Opinion) -> None:
+        excess = look.x[f.COUNT] - look.x[f.EXPECTED]
+        if view.verdict == ARTIFICIAL:
+            case.verdict = ARTIFICIAL
+        if excess > 0:
+            case.purity = max(case.purity, min(1.0, view.artificial / excess))
+        if view.crowd >= case.crowd or not case.reasons:
+            case.reasons = [Evidence(g.code, g.detector, g.value, g.baseline, g.p, g.text) for g in view.findings]
+            case.reason = next((g.code for g in view.findings if g.code in JUDGING_CODES), "surge")
+        case.surge, case.crowd = max(case.surge, view.surge), max(case.crowd, view.crowd)
+        case.until = max(case.until, look.end)
+        case.log_to = max(case.log_to, look.crowd.log_to)
+
+    def _take_back(self, look: Look, case: Case, step: Step) -> None:
+        """Quarantine the artificial part of a tick that passed before the case was opened."""
+        excess = step.count - step.expected
+        half = spread(step.expected, 1.0)
+        case.observed += step.count
+        case.expected += step.expected
+        case.low += max(0.0, step.expected - half)
+        case.high += step.expected + half
+        window = self._holding(look.watched, step.start)
+        if window is not None:
+            window.cased += step.count
+        if excess <= 0:
+            return
+        fresh = max(0, round(case.purity * excess) - step.quarantined)
+        moved = self._move(look, case, fresh, step.start, step.start + self._scales[0].span_ms)
+        step.quarantined += moved
+        case.artificial_low += (1.0 - STEP_DOUBT) * moved
+        case.artificial_high += (1.0 + STEP_DOUBT) * moved
+        if window is not None:
+            window.quarantined += moved
+
+    def _holding(self, watched: Watched, moment: int) -> Crowd | None:
+        """The open window that a past tick's events are in now: the shortest that covers it."""
+        for scale in self._scales[1:]:
+            window = watched.open.get(scale.name)
+            if window is not None and window.start <= moment < window.start + scale.span_ms:
+                return window
+        return None
+
+    def _move(self, look: Look, case: Case, count: int, start: int, end: int) -> int:
+        moved = look.watched.ledger.move(VALID, QUARANTINED, count)
+        if moved:
+            case.artificial += moved
+            self._book(look.key, case, (VALID, QUARANTINED, moved), (start, end), look.outcome)
+        return moved
+
+    def _book(
+        self, key: str, case: Case, movement: tuple[str, str, int], window: tuple[int, int], outcome: Outcome
+    ) -> None:
+        case.corrections += 1
+        source, to, count = movement
+        outcome.corrections.append(
+            Correction(
+                correction_id=correction_id(case.flag_id, case.corrections),
+                target=key[1:],
+                metric=METRICS[int(key[0])],
+                from_=source,
+                to=to,
+                count=count,
+                reason=case.reason,
+                flag_id=case.flag_id,
+                window={"start": window[0], "end": window[1]},
+            )
+        )
+        self._desk.changed(key)
+
+    def _say(self, key: str, case: Case, status: str, outcome: Outcome) -> None:
+        case.revision += 1
+        case.said = case.artificial
+        low = min(case.artificial, round(case.artificial_low))
+        high = max(case.artificial, round(case.artificial_high))
+        outcome.flags.append(
+            Flag(
+                flag_id=case.flag_id,
+                revision=case.revision,
+                status=status,
+                target=key[1:],
+                metric=METRICS[int(key[0])],
+                verdict=case.verdict,
+                score=case.score(),
+                onset=case.onset,
+                until=case.until,
+                observed=case.observed,
+                expected=Interval(round(case.expected), round(case.low), round(case.high)),
+                artificial=Interval(case.artificial, low, high),
+                reasons=[Reason(e.code, e.detector, e.value, e.baseline, e.p, e.text) for e in case.reasons],
+                config=self._config,
+                log={"partition": self._partition, "from": case.log_from, "to": case.log_to},
+            )
+        )

@@ -1,0 +1,102 @@
+"""A closed window as it is put before the judge: its expectation, its features, and what it may teach."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from detectors import features as f
+from detectors.baseline import YOUNG_WINDOWS, Level
+from detectors.catalog.composition import habit
+from detectors.detector import Features
+from detectors.features import crowd_features
+from detectors.platform import RUNGS, Platform
+from detectors.records import Outcome
+from detectors.watched import Watched
+from detectors.windows import Crowd, Scale
+
+HABIT_FADING = 0.1
+"""Weight of a window in the target's own habits (about its last ten windows)."""
+HABIT_WINDOWS_MIN = 3
+"""Windows after which a target's own habit stands in for the platform's mean."""
+
+EXPECTED_MIN = 0.05
+"""Least expectation of a window, in events: keeps ratios finite for targets that were silent."""
+
+VIEW = "0"
+"""First character of a view's state key: the only act that can honestly be repeated."""
+
+
+@dataclass(slots=True)
+class Look:
+    """One closed window of one key. ``ratio`` is the part of its level's window that it spans."""
+
+    key: str
+    watched: Watched
+    scale: Scale
+    start: int
+    crowd: Crowd
+    platform: Platform
+    outcome: Outcome
+    ratio: float = 1.0
+    x: Features = field(default_factory=dict)
+
+    @property
+    def end(self) -> int:
+        """End of the window in epoch ms."""
+        return self.start + self.scale.span_ms
+
+    def expect(self) -> None:
+        """Set count, expectation and dispersion. A tick is expected a part of what five minutes are."""
+        name = "minutes" if self.scale.name == "tick" else self.scale.name
+        level = self.watched.levels.get(name) or Level()
+        mean = level.mean
+        if level.windows < YOUNG_WINDOWS:
+            mean = max(mean, self.platform.typical.get(name, 1.0))
+        season = self.platform.season(self.scale, self.start)
+        self.x[f.COUNT] = float(self.crowd.n)
+        self.x[f.EXPECTED] = max(EXPECTED_MIN, mean * season * self.ratio)
+        self.x[f.DISPERSION] = level.dispersion()
+
+    def measure(self) -> None:
+        """Set the features of the crowd and the target's habits of them."""
+        self.x.update(crowd_features(self.crowd, self.platform.mixes, self.platform.known))
+        self.x[f.ONCE] = float(self.key[0] != VIEW)
+        for name, (mean, windows) in self.watched.habits.get(RUNGS[self.scale.name], {}).items():
+            if windows >= HABIT_WINDOWS_MIN:
+                self.x[habit(name)] = mean
+
+    def learn(self, *, measured: bool, suspicious: bool) -> None:
+        """Let the window teach. One that a case holds, or may come to hold, teaches at most what is left of it."""
+        watched, crowd, platform, scale = self.watched, self.crowd, self.platform, self.scale
+        level = watched.levels.get(scale.name)
+        if level is None:
+            level = watched.levels[scale.name] = Level()
+        honest = crowd.n - crowd.quarantined
+        if suspicious:
+            honest = min(honest, math.ceil(self.x[f.EXPECTED]))
+        level.learn(scale, self.start, max(0, honest), platform.season(scale, self.start))
+        if crowd.quarantined or suspicious or watched.case is not None:
+            return
+        platform.changed = True
+        platform.learn_typical(scale, crowd.n)
+        if measured:
+            for detector in platform.detectors_of(scale).values():
+                detector.learn_one(self.x)
+            self._learn_habits()
+        if scale.name == "minutes":
+            for name, mix in platform.mixes.items():
+                counts: dict[int, int] = getattr(crowd, name)
+                if counts:
+                    mix.learn(counts)
+
+    def _learn_habits(self) -> None:
+        habits = self.watched.habits.setdefault(RUNGS[self.scale.name], {})
+        for name in f.CROWD_FEATURES:
+            if name in self.x:
+                own = habits.get(name)
+                if own is None:
+                    habits[name] = [self.x[name], 1]
+                else:
+                    own[1] += 1
+                    own[0] += (self.x[name] - own[0]) * max(HABIT_FADING, 1.0 / own[1])

@@ -1,0 +1,46 @@
+"""Writes docs/metrics.md from streams/metrics.py: ``python -m docs.build_metrics``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from streams import metrics
+
+PAGE = Path(__file__).with_name("metrics.md")
+
+HEAD = """\
+# Metrics
+
+Generated from `streams/metrics.py` by `python -m docs.build_metrics`: change the text there, not here.
+
+A worker serves these at `/metrics`. Every label has a closed set of values: no id of an event, an actor or a
+target is ever a label, so the number of series does not grow with traffic. Ids stand in the output topics
+([events](events.md)). A counter starts from zero with its worker; use `rate()` or `increase()`.
+What to watch, and which alerts there are: [operations](operations.md).
+
+| metric | type | labels | meaning |
+|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """The page as it should be."""
+    return HEAD + "".join(f"| `{name}` | {kind} | {labels} | {text} |\n" for name, kind, labels, text in _rows())
+
+
+def _rows() -> Iterator[tuple[str, str, str, str]]:
+    """(name, type, labels, meaning) of every metric, in the order of the file."""
+    for metric in vars(metrics).values():
+        if not isinstance(metric, Counter | Gauge | Histogram):
+            continue
+        described = metric.describe()[0]
+        name = f"{described.name}_total" if described.type == "counter" else described.name
+        labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # noqa: SLF001  # no public name has them
+        yield name, described.type, labels or "–", described.documentation
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

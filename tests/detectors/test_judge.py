@@ -1,0 +1,93 @@
+"""A verdict needs both halves: a surge, and a crowd that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors import features as f
+from detectors.detector import Finding
+from detectors.judge import ARTIFICIAL, SUSPECT, Case, Opinion, correction_id, flag_id, opinion
+
+SURGE = Finding("surge", "surge", 600.0, 10.0, 1e-20, 0.98, "600 events where 10 are usual")
+
+
+def crowd(share: float = 0.8, p: float = 1e-6, code: str = "fresh_accounts") -> Finding:
+    return Finding(code, "composition", share, 0.05, p, share, "new accounts")
+
+
+def judged(
+    *, count: float = 600, expected: float = 10, surge: float = 20, score: float = 6, case: Case | None = None,
+    findings: list[Finding] | None = None,
+) -> Opinion:
+    x = {f.COUNT: count, f.EXPECTED: expected, f.DISPERSION: 5.0}
+    return opinion(x, surge, score, [SURGE], [crowd()] if findings is None else findings, case)
+
+
+def test_a_surge_with_a_wrong_crowd_is_artificial() -> None:
+    view = judged()
+    assert view.verdict == ARTIFICIAL
+    assert view.artificial == pytest.approx(480)
+    assert [g.detector for g in view.findings] == ["surge", "composition"]
+
+
+def test_a_crowd_that_is_only_odd_makes_a_suspect() -> None:
+    assert judged(score=3.5).verdict == SUSPECT
+
+
+@pytest.mark.parametrize(
+    "lack",
+    [
+        {"surge": 2.9},
+        {"score": 2.9},
+        {"findings": []},
+        {"findings": [crowd(share=0.2)]},
+        {"findings": [crowd(p=0.05)]},
+        {"count": 25, "expected": 10},
+    ],
+    ids=["no surge", "no wrong crowd", "no evidence", "a small part of it", "weak evidence", "little excess"],
+)
+def test_one_half_alone_is_no_verdict(lack: dict[str, float]) -> None:
+    assert judged(**lack).verdict is None  # type: ignore[arg-type]  # each names one argument
+
+
+def test_a_path_shared_with_honest_crowds_makes_no_verdict() -> None:
+    assert judged(findings=[crowd(code="odd_referrers"), crowd(code="odd_countries")]).verdict is None
+
+
+def test_an_open_case_goes_on_with_less_evidence_but_not_with_none() -> None:
+    case = Case("id", 0, 0, 0, ARTIFICIAL, "fresh_accounts", 0.9)
+    assert judged(surge=1.5, score=1.5, case=case, findings=[]).verdict == ARTIFICIAL
+    assert judged(surge=0.5, score=1.5, case=case, findings=[]).verdict is None
+    assert judged(surge=1.5, score=0.5, case=case, findings=[]).verdict is None
+
+
+@given(
+    count=st.integers(1, 10**6),
+    expected=st.floats(0.05, 10**6),
+    surge=st.floats(0, 300),
+    score=st.floats(0, 300),
+    share=st.floats(0, 1),
+    open_case=st.booleans(),
+)
+def test_the_artificial_part_lies_in_its_interval_and_within_the_excess(
+    count: int, expected: float, surge: float, score: float, share: float, open_case: bool
+) -> None:
+    case = Case("id", 0, 0, 0, SUSPECT, "fresh_accounts", share) if open_case else None
+    view = judged(
+        count=count, expected=expected, surge=surge, score=score, findings=[crowd(share=share)], case=case
+    )
+    if view.verdict is None:
+        assert (view.artificial, view.low, view.high) == (0.0, 0.0, 0.0)
+    else:
+        assert 0 <= view.low <= view.artificial <= view.high <= count
+        assert view.artificial <= count - expected
+
+
+def test_ids_depend_on_what_happened_and_on_nothing_else() -> None:
+    one = flag_id("v1", "view", "a+b", 10)
+    assert one == flag_id("v1", "view", "a+b", 10)
+    others = {flag_id("v2", "view", "a+b", 10), flag_id("v1", "like", "a+b", 10), flag_id("v1", "view", "a+b", 20)}
+    assert one not in others
+    assert correction_id(one, 1) != correction_id(one, 2)

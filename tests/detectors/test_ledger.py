@@ -1,0 +1,44 @@
+"""raw = valid + invalid + quarantined, whatever happens to a count."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.ledger import DUPLICATE_ID, QUARANTINED, UNDONE, VALID, Ledger
+
+PARTS = (VALID, QUARANTINED, DUPLICATE_ID, UNDONE, "few_networks")
+counts = st.integers(0, 50)
+steps = st.one_of(
+    st.tuples(st.just("accept"), st.just(VALID), st.just(VALID), counts),
+    st.tuples(st.just("reject"), st.sampled_from(PARTS[2:]), st.just(VALID), counts),
+    st.tuples(st.just("move"), st.sampled_from(PARTS), st.sampled_from(PARTS), st.integers(-5, 200)),
+)
+
+
+@given(st.lists(steps, max_size=60))
+def test_only_what_enters_changes_the_raw_count_and_no_part_falls_below_zero(
+    sequence: list[tuple[str, str, str, int]],
+) -> None:
+    ledger, entered = Ledger(), 0
+    for kind, part, to, count in sequence:
+        if kind == "accept":
+            ledger.accept(count)
+            entered += count
+        elif kind == "reject":
+            ledger.reject(part, count)
+            entered += count
+        else:
+            moved = ledger.move(part, to, count)
+            assert 0 <= moved <= max(0, count)
+        assert ledger.valid + ledger.quarantined + sum(ledger.invalid.values()) == ledger.raw == entered
+        assert min(ledger.valid, ledger.quarantined, *ledger.invalid.values(), 0) == 0
+
+
+@given(accepted=counts, wanted=st.integers(0, 100))
+def test_a_move_takes_what_there_is_and_its_reverse_restores_the_parts(accepted: int, wanted: int) -> None:
+    ledger = Ledger(valid=accepted)
+    moved = ledger.move(VALID, "few_networks", wanted)
+    assert moved == min(accepted, wanted)
+    assert ledger.move("few_networks", VALID, moved) == moved
+    assert ledger == Ledger(valid=accepted)

@@ -1,0 +1,101 @@
+"""The platform's crowd, and who was there before."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.reference import FORGET_AT, KNOWN_FILL, MIX_MIN, WEIGHT_CAP, KnownActors, Mix
+from detectors.windows import HASH_SPACE, Crowd
+
+histograms = st.dictionaries(st.integers(0, 63), st.integers(1, 500), min_size=1, max_size=30)
+
+
+@given(histograms)
+def test_no_window_weighs_more_than_its_cap(counts: dict[int, int]) -> None:
+    mix = Mix(64)
+    mix.learn(counts)
+    assert mix.total <= WEIGHT_CAP + 1e-6
+    assert abs(sum(mix.counts.values()) - mix.total) < 1e-6
+
+
+@given(histograms)
+def test_an_unknown_mix_finds_no_crowd_strange(counts: dict[int, int]) -> None:
+    mix = Mix(64)
+    mix.learn({0: int(MIX_MIN) - 1})
+    assert mix.excess(counts) == 0.0
+
+
+@given(st.lists(st.integers(0, 40), min_size=64, max_size=64), st.integers(1, 20))
+def test_a_crowd_of_the_mix_itself_has_no_excess(shares: list[int], times: int) -> None:
+    counts = {bucket: (share + 1) * times for bucket, share in enumerate(shares)}
+    mix = Mix(64)
+    for _ in range(200):
+        mix.learn(counts)
+    assert mix.excess(counts) == 0.0
+
+
+@given(st.integers(0, 500))
+def test_a_random_crowd_of_the_mix_has_little_excess_and_a_foreign_one_nearly_all(seed: int) -> None:
+    rng = random.Random(seed)
+    mix = Mix(256)
+    for _ in range(60):
+        mix.learn(_histogram([rng.randrange(100) for _ in range(20)]))
+    assert mix.excess(_histogram([rng.randrange(100) for _ in range(300)])) < 0.15
+    assert mix.excess(_histogram([200 + rng.randrange(3) for _ in range(300)])) > 0.9
+
+
+@given(histograms, st.randoms(use_true_random=False))
+def test_the_order_in_which_a_crowd_came_together_does_not_change_its_excess(
+    counts: dict[int, int], rng: random.Random
+) -> None:
+    mix = Mix(64)
+    for bucket in range(30):
+        mix.learn({bucket: 20, 31: bucket + 1})
+    shuffled = list(counts.items())
+    rng.shuffle(shuffled)
+    assert mix.excess(dict(shuffled)) == mix.excess(counts)
+
+
+def test_the_mix_forgets_and_stays_bounded() -> None:
+    mix = Mix(64)
+    for number in range(round(3 * FORGET_AT / WEIGHT_CAP)):
+        mix.learn({number % 64: 100})
+    assert mix.total <= FORGET_AT
+    assert len(mix.counts) <= 64
+
+
+@given(st.lists(st.integers(0, HASH_SPACE - 1), max_size=50))
+def test_who_was_met_is_known(actors: list[int]) -> None:
+    known = KnownActors()
+    for actor in actors:
+        known.add(actor)
+    assert all(actor in known for actor in actors)
+
+
+def test_strangers_are_rarely_taken_for_known_and_the_long_gone_are_forgotten() -> None:
+    rng = random.Random(3)
+    known = KnownActors()
+    first = [rng.randrange(HASH_SPACE) for _ in range(1000)]
+    for actor in first:
+        known.add(actor)
+    for _ in range(KNOWN_FILL):
+        known.add(rng.randrange(HASH_SPACE))
+    assert all(actor in known for actor in first)
+    for _ in range(2 * KNOWN_FILL):
+        known.add(rng.randrange(HASH_SPACE))
+    assert sum(actor in known for actor in first) < 300
+
+
+def test_the_share_of_strangers_is_of_the_different_actors() -> None:
+    known = KnownActors()
+    known.add(1 << 40)
+    crowd = Crowd()
+    crowd.fold([(1 << 40, -1, -1, -1, -1, -1, -1)] * 9 + [(3 << 50, -1, -1, -1, -1, -1, -1)])
+    assert known.strangers(crowd) == 0.5
+
+
+def _histogram(values: list[int]) -> dict[int, int]:
+    return {value: values.count(value) for value in set(values)}

@@ -1,0 +1,96 @@
+"""A window is the same whatever the order and the grouping of its events."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.windows import ACTOR_SAMPLE, HASH_SPACE, Crowd, Row, ladder
+
+small = st.integers(-1, 5)
+rows = st.tuples(st.integers(0, 40), small, small, small, small, st.integers(-1, 1), small)
+
+
+def _rows(seed: int, actors: int, events: int) -> list[Row]:
+    rng = random.Random(seed)
+    hashes = [rng.randrange(HASH_SPACE) for _ in range(actors)]
+    return [
+        (hashes[rng.randrange(actors)], rng.randrange(90), rng.randrange(-1, 9), -1, rng.randrange(5), 0, -1)
+        for _ in range(events)
+    ]
+
+
+def _grouped(rows: list[Row], seed: int) -> Crowd:
+    """The rows in some order, folded into some windows, merged in some order."""
+    rng = random.Random(seed)
+    rows = rng.sample(rows, len(rows))
+    crowds = [Crowd() for _ in range(rng.randint(1, 6))]
+    at = 0
+    while at < len(rows):
+        step = rng.randint(1, max(1, len(rows) // 3))
+        rng.choice(crowds).fold(rows[at : at + step])
+        at += step
+    rng.shuffle(crowds)
+    while len(crowds) > 1:
+        crowds[rng.randrange(len(crowds) - 1)].merge(crowds.pop())
+    return crowds[0]
+
+
+@given(st.lists(rows, max_size=80), st.integers(0, 1000))
+def test_any_order_and_grouping_of_events_gives_the_same_crowd(events: list[Row], seed: int) -> None:
+    whole = Crowd()
+    whole.fold(events)
+    assert _grouped(events, seed) == whole
+
+
+@given(st.integers(0, 10_000))
+def test_so_it_does_when_there_are_more_actors_than_the_sample_holds(seed: int) -> None:
+    events = _rows(seed % 7, 700, 1500)
+    whole = Crowd()
+    whole.fold(events)
+    assert whole.sampled
+    assert len(whole.actors) == ACTOR_SAMPLE
+    assert _grouped(events, seed) == whole
+
+
+def test_a_sampled_actor_is_counted_in_full() -> None:
+    events = _rows(5, 600, 3000)
+    crowd = _grouped(events, 5)
+    for actor, count in crowd.actors.items():
+        assert count == sum(1 for row in events if row[0] == actor)
+
+
+@pytest.mark.parametrize("actors", [1, 200, 256, 257, 3000, 40_000])
+def test_the_number_of_different_actors_is_estimated_within_its_error(actors: int) -> None:
+    rng = random.Random(actors)
+    crowd = Crowd()
+    crowd.fold([(rng.randrange(HASH_SPACE), -1, -1, -1, -1, -1, -1) for _ in range(actors)])
+    assert crowd.distinct_actors() == pytest.approx(actors, rel=0.2 if actors > ACTOR_SAMPLE else 0)
+
+
+def test_what_was_not_given_is_counted_nowhere() -> None:
+    crowd = Crowd()
+    crowd.fold([(1, -1, 3, -1, -1, -1, -1)])
+    assert (crowd.n, crowd.network, crowd.agent, crowd.fresh) == (1, {}, {3: 1}, {})
+
+
+def test_a_crowd_that_was_saved_and_read_merges_as_the_original() -> None:
+    first, second = _rows(1, 400, 500), _rows(2, 400, 500)
+    crowd, other = Crowd(start=7), Crowd()
+    crowd.fold(first)
+    other.fold(second)
+    copy = msgspec.msgpack.decode(msgspec.msgpack.encode(crowd), type=Crowd)
+    crowd.merge(other)
+    copy.merge(msgspec.msgpack.decode(msgspec.msgpack.encode(other), type=Crowd))
+    assert copy == crowd
+
+
+@pytest.mark.parametrize("tick_seconds", [1, 10, 60, 300])
+def test_every_window_divides_the_next_longer_one(tick_seconds: int) -> None:
+    scales = ladder(tick_seconds)
+    for shorter, longer in zip(scales, scales[1:], strict=False):
+        assert longer.span_ms % shorter.span_ms == 0

@@ -1,0 +1,287 @@
+"""Worker processes for tests: an installation of truecount on a broker, and workers of it to start, stop and kill."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+
+from streams.settings import Settings, load
+from streams.topics import Topics, create
+from tests.brokers import BrokerAddress, free_port, log_tail
+
+READY_SECONDS = 60
+STOP_SECONDS = 30
+DRAIN_SECONDS = 60
+CLI = [sys.executable, "-m", "streams.cli"]
+
+CONFIG = """\
+app = "{app}"
+prefix = "{prefix}"
+partitions = {partitions}
+processing = "{processing}"
+checkpoint_seconds = 1
+
+[broker]
+servers = "{servers}"
+session_timeout_seconds = 6
+
+[time]
+tick_seconds = {tick_seconds}
+lateness_seconds = 1
+idle_seconds = 1
+counts_seconds = {counts_seconds}
+
+[state]
+directory = "{directory}/state"
+
+{inputs}
+"""
+
+
+@dataclass
+class Installation:
+    """Truecount with topics of its own on a broker that it shares with other tests."""
+
+    broker: BrokerAddress
+    directory: Path
+    inputs: dict[str, str]
+    """metric → topic; what stands below the topic in the configuration is in ``input_lines``"""
+    config: Path
+    settings: Settings
+    workers: list[Worker] = field(default_factory=list)
+
+    @property
+    def topics(self) -> Topics:
+        """The names of its own topics."""
+        return Topics.of(self.settings)
+
+    def make_topics(self) -> None:
+        """Create all of them."""
+        create(self.settings)
+
+    @contextlib.contextmanager
+    def worker(self, *options: str, name: str = "worker") -> Iterator[Worker]:
+        """A ready worker, stopped in order at the end (if it still runs)."""
+        worker = self.start(*options, name=name)
+        try:
+            worker.wait_ready()
+            yield worker
+        finally:
+            worker.stop()
+
+    def start(self, *options: str, name: str = "worker") -> Worker:
+        """A worker that may not be ready yet."""
+        worker = Worker(self, name, options)
+        self.workers.append(worker)
+        return worker
+
+    def send(self, topic: str, values: Iterable[Sent], *, codec: str | None = None) -> None:
+        """Send records, spread over the partitions in turn; returns once they are delivered."""
+        producer = KafkaProducer(
+            bootstrap_servers=self.broker.servers,
+            acks="all",
+            enable_idempotence=False,
+            compression_type=codec,
+            linger_ms=5,
+        )
+        try:
+            partitions = sorted(producer.partitions_for(topic))
+            futures = []
+            for number, sent in enumerate(values):
+                value, headers = sent if isinstance(sent, tuple) else (sent, [])
+                place = partitions[number % len(partitions)]
+                key = b"none" if value is None else None  # a record without both is refused here
+                futures.append(producer.send(topic, value, key=key, partition=place, headers=headers))
+            producer.flush(timeout=30)
+            for future in futures:
+                future.get(timeout=1)
+        finally:
+            producer.close()
+
+    def records(self, topic: str) -> list[Any]:
+        """All committed records that a topic has now."""
+        with self._consumer() as consumer:
+            parts = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic))]
+            consumer.assign(parts)
+            consumer.seek_to_beginning(*parts)
+            ends = consumer.end_offsets(parts)
+            got: list[Any] = []
+            while any(consumer.position(tp) < end for tp, end in ends.items()):
+                for records in consumer.poll(timeout_ms=200).values():
+                    got += records
+            return got
+
+    def counts(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """The audited counts as they stand, by target and metric."""
+        latest: dict[tuple[str, str], dict[str, Any]] = {}
+        for record in self.records(self.topics.audited_counts):
+            count = orjson.loads(record.value)
+            latest[count["target"], count["metric"]] = count
+        return latest
+
+    def raw(self) -> int:
+        """Sum of raw over all counts."""
+        return sum(count["raw"] for count in self.counts().values())
+
+    def wait_drained(self, events: int, *, seconds: float = DRAIN_SECONDS) -> dict[tuple[str, str], dict[str, Any]]:
+        """The counts, once they hold ``events`` events. Fails if they do not, or hold more."""
+        deadline = time.monotonic() + seconds
+        counts: dict[tuple[str, str], dict[str, Any]] = {}
+        while time.monotonic() < deadline:
+            counts = self.counts()
+            if sum(count["raw"] for count in counts.values()) >= events:
+                break
+            time.sleep(0.5)
+        raw = sum(count["raw"] for count in counts.values())
+        logs = "\n".join(log_tail(worker.log) for worker in self.workers)
+        assert raw == events, f"raw is {raw:,} after {seconds:.0f} s where {events:,} events were sent\n{logs}"
+        for count in counts.values():
+            parts = count["valid"] + count["quarantined"] + sum(count["invalid"].values())
+            assert parts == count["raw"], count
+        return counts
+
+    @contextlib.contextmanager
+    def _consumer(self) -> Iterator[Any]:
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.broker.servers,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+        )
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+
+Sent = bytes | None | tuple[bytes | None, list[tuple[str, bytes]]]
+"""A value, or a value with headers."""
+
+
+class Worker:
+    """One ``truecount worker`` process."""
+
+    def __init__(self, installation: Installation, name: str, options: Iterable[str]) -> None:
+        self.port = free_port()
+        self.log = installation.directory / f"{name}-{self.port}.log"
+        command = [*CLI, "worker", "--config", str(installation.config), "--port", str(self.port), *options]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment()
+            )
+
+    def probe(self, path: str) -> tuple[int, str]:
+        """Status and detail of /readyz or /livez; (0, "") if nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
+                return answer.status, json.loads(answer.read())["detail"]
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())["detail"]
+        except OSError:
+            return 0, ""
+
+    def metrics(self) -> dict[str, float]:
+        """Series as they stand: ``name{label="value"}`` → value."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in lines if line and line[0] != "#")}
+
+    def wait_ready(self) -> None:
+        """Return once /readyz says 200."""
+        self.wait_for(lambda: self.probe("/readyz")[0] == 200, "become ready", READY_SECONDS)
+
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+        """Return once a condition holds. Fails if it does not in time, or the process has ended."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"the worker ended by itself\n{log_tail(self.log)}"
+            if condition():
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"the worker did not {what} in {seconds} s; {self.probe('/readyz')}\n{log_tail(self.log)}")
+
+    def stop(self) -> None:
+        """SIGTERM; fails if it does not end by itself, with code 0, in time. Does nothing if it has been killed."""
+        if self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            code = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the worker did not stop in {STOP_SECONDS} s\n{log_tail(self.log)}") from None
+        assert code == 0, f"the worker ended with code {code}\n{log_tail(self.log)}"
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+
+def install(
+    broker: BrokerAddress,
+    directory: Path,
+    unique: Callable[[str], str],
+    *,
+    partitions: int = 2,
+    tick_seconds: int = 2,
+    counts_seconds: int = 1,
+    metrics: Iterable[str] = ("view", "like", "follow"),
+    input_lines: str = "",
+    topics: bool = True,
+) -> Installation:
+    """An installation with names of its own. ``input_lines`` goes under every input (its map, for instance)."""
+    name = unique("tc")
+    inputs = {metric: f"{name}-{metric}s" for metric in metrics}
+    sections = [f'[[inputs]]\ntopic = "{topic}"\nmetric = "{m}"\n{input_lines}' for m, topic in inputs.items()]
+    config = directory / f"{name}.toml"
+    config.write_text(
+        CONFIG.format(
+            app=name,
+            prefix=f"{name}.",
+            partitions=partitions,
+            processing="exactly_once" if broker.transactions else "at_least_once",
+            servers=broker.servers,
+            tick_seconds=tick_seconds,
+            counts_seconds=counts_seconds,
+            directory=directory,
+            inputs="\n".join(sections),
+        )
+    )
+    installation = Installation(broker, directory, inputs, config, load(config, {}))
+    if topics:
+        installation.make_topics()
+    return installation
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what would change truecount's settings."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("TRUECOUNT_")}
+
+
+def run_cli(*arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*CLI, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        env=clean_environment(),
+    )
