@@ -1,4 +1,4 @@
-"""The pure core without Kafka: decode to verdict and published count, the objects of ``replay --offline``.
+"""The pure core without Kafka: decode to verdict and published count, the objects of an offline replay.
 
 ``python -m bench.core EVENTS TARGETS SPAN_SECONDS IDS SEED``
 """

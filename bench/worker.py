@@ -23,8 +23,8 @@ from streams.settings import Settings, load
 from streams.topics import Topics, create
 from tests.brokers import free_port, log_tail
 
-POLL_SECONDS = 0.1
-"""How often /metrics is read: rendering it costs the worker some ms."""
+POLL_SECONDS = 0.25
+"""How often /metrics is read: rendering it takes the worker some ms."""
 START_SECONDS = 60.0
 STOP_SECONDS = 45.0
 ANSWER_SECONDS = 10.0

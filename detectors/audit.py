@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from detectors.cases import Cases
@@ -79,9 +80,13 @@ class Audit:
         current: dict[str, list[Row]] = {}
         here: Tick | None = None
         tick_start = metric_now = -1
-        plain = block.ident is None and block.undo is None
-        for index, (target, metric, ts, row) in enumerate(
-            zip(block.target, block.metric, block.ts, rows_of(block), strict=True)
+        rows = rows_of(block)
+        undos = block.undo
+        idents = block.ident or repeat(-1)
+        known = self.recent_ids.known
+        remember = self.recent_ids.add
+        for index, (target, metric, ts, ident, row) in enumerate(
+            zip(block.target, block.metric, block.ts, idents, rows, strict=False)
         ):
             start = ts - ts % span
             if start != tick_start or metric != metric_now:
@@ -91,15 +96,24 @@ class Audit:
                 here = self._tick(start, position)
                 current = here.rows[metric]
                 tick_start, metric_now = start, metric
-            if not plain and here is not None and self._exceptional(block, index, here, outcome):
+            if ident >= 0:
+                if undos is not None and undos[index]:
+                    ident ^= UNDO_BIT
+                if known(ident):
+                    outcome.duplicates += 1
+                    here.note(here.duplicates, key_of(metric, target))  # type: ignore[union-attr]  # set with tick_start
+                    continue
+                remember(ident)
+            if undos is not None and undos[index]:
+                here.note(here.undos, key_of(metric, target))  # type: ignore[union-attr]  # set with tick_start
                 continue
-            rows = current.get(target)
-            if rows is None:
+            mine = current.get(target)
+            if mine is None:
                 current[target] = [row]
             else:
-                rows.append(row)
-                if len(rows) >= FOLD_ROWS and here is not None:
-                    here.fold(metric, target, rows)
+                mine.append(row)
+                if len(mine) >= FOLD_ROWS:
+                    here.fold(metric, target, mine)  # type: ignore[union-attr]  # set with tick_start
 
     def _tick(self, start: int, position: int) -> Tick:
         tick = self.ticks.get(start)
@@ -109,29 +123,22 @@ class Audit:
         tick.log_to = position
         return tick
 
-    def _exceptional(self, block: EventBlock, index: int, tick: Tick, outcome: Outcome) -> bool:
-        """Duplicates and undos are entered when their tick closes, after the events they refer to."""
-        key = key_of(block.metric[index], block.target[index])
-        if block.ident is not None and block.ident[index] >= 0 and not self.recent_ids.add(block.ident[index]):
-            outcome.duplicates += 1
-            tick.duplicates[key] = tick.duplicates.get(key, 0) + 1
-            return True
-        if block.undo is not None and block.undo[index]:
-            tick.undos[key] = tick.undos.get(key, 0) + 1
-            return True
-        return False
-
     def _late(self, block: EventBlock, index: int, key: str, outcome: Outcome) -> None:
+        undo = block.undo is not None and block.undo[index]
+        ident = -1 if block.ident is None else block.ident[index]
+        if ident >= 0:
+            ident = ident ^ UNDO_BIT if undo else ident
+        twice = ident >= 0 and self.recent_ids.known(ident)
+        if ident >= 0 and not twice:
+            self.recent_ids.add(ident)
         if self._replaying:
-            if block.ident is not None and block.ident[index] >= 0:
-                self.recent_ids.add(block.ident[index])
             return
         outcome.late += 1
         watched = self.watches.change(key)
-        if block.ident is not None and block.ident[index] >= 0 and not self.recent_ids.add(block.ident[index]):
+        if twice:
             outcome.duplicates += 1
             watched.ledger.reject(DUPLICATE_ID, 1)
-        elif block.undo is not None and block.undo[index]:
+        elif undo:
             outcome.unmatched_undos += _undo(watched, 1)
         else:
             watched.ledger.accept(1)
@@ -161,20 +168,23 @@ class Audit:
 
     def _close_tick(self, start: int, end: int, outcome: Outcome) -> None:
         tick = self.ticks.pop(start)
-        scale = self.scales[0]
+        scale, minutes = self.scales[0], self.scales[1]
+        change, later = self.watches.change, self._say_later
         for metric, by_target in enumerate(tick.rows):
             platform = self.platforms[metric]
             for target in sorted(by_target):
                 key = key_of(metric, target)
-                watched = self.watches.change(key)
+                watched = change(key)
                 rows = by_target[target]
-                folded = tick.folded.pop((metric, target), None)
+                folded = tick.folded.pop((metric, target), None) if tick.folded else None
                 count = len(rows) + (folded.n if folded is not None else 0)
                 watched.ledger.accept(count)
                 outcome.entered[metric] += count
                 outcome.windows += 1
-                self._say_later(key, end)
-                into = self._open_window(1, start, key, watched)
+                later(key, end)
+                into = watched.open.get(minutes.name)
+                if into is None:
+                    into = self._open_window(1, start, key, watched)
                 into.log_from = tick.log_from if into.log_from < 0 else min(into.log_from, tick.log_from)
                 into.log_to = max(into.log_to, tick.log_to)
                 if folded is None and not self._cases.worth_a_look(watched, count, platform):
@@ -258,7 +268,7 @@ class Audit:
                     raw=ledger.raw,
                     valid=ledger.valid,
                     quarantined=ledger.quarantined,
-                    invalid=dict(sorted(ledger.invalid.items())),
+                    invalid=dict(sorted(ledger.invalid.items())) if ledger.invalid else {},
                     revision=ledger.revision,
                     as_of=as_of,
                 )
@@ -309,6 +319,10 @@ class Audit:
         heapq.heappush(self.due, (close_at_ms, CASE_ORDER, 0, key))
 
 
+UNDO_BIT = 1
+"""An undo may carry the id of what it undoes; it is a duplicate only of another undo."""
+
+
 class Tick:
     """The open tick of all targets of a partition."""
 
@@ -320,6 +334,11 @@ class Tick:
         self.folded: dict[tuple[int, str], Crowd] = {}
         self.duplicates: dict[str, int] = {}
         self.undos: dict[str, int] = {}
+
+    @staticmethod
+    def note(counts: dict[str, int], key: str) -> None:
+        """One more of an exceptional kind."""
+        counts[key] = counts.get(key, 0) + 1
 
     def fold(self, metric: int, target: str, rows: list[Row]) -> None:
         """Fold a hot target's rows away; the list is emptied in place."""

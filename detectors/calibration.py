@@ -101,3 +101,15 @@ class Calibrator(msgspec.Struct, array_like=True):
     def history(self) -> float:
         """Windows learned, over all sizes."""
         return sum(tail.total for tail in self.tails.values())
+
+
+class Mean(msgspec.Struct, array_like=True):
+    """Running mean with a bounded memory."""
+
+    value: float = 0.0
+    seen: int = 0
+
+    def learn(self, x: float) -> None:
+        """Add a value; after 5,000 the oldest fade."""
+        self.seen = min(self.seen + 1, 5000)
+        self.value += (x - self.value) / self.seen

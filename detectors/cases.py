@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from detectors.catalog.composition import EVENTS_MIN
 from detectors.catalog.surge import cusum
+from detectors.evidence import EVENTS_MIN
 from detectors.incidents import Incidents
 from detectors.judge import EXCESS_MIN, SURGE_SCORE, Opinion, Step, opinion
 from detectors.looking import Look

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from detectors import features as f
-from detectors.catalog.composition import JUDGING_CODES
 from detectors.events import METRICS
+from detectors.evidence import JUDGING_CODES
 from detectors.judge import (
     ARTIFICIAL,
     REVISE_GROWTH,

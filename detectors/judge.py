@@ -8,8 +8,8 @@ import math
 import msgspec
 
 from detectors import features as f
-from detectors.catalog.composition import JUDGING_CODES
 from detectors.detector import Features, Finding
+from detectors.evidence import JUDGING_CODES
 from detectors.windows import MINUTE_MS
 
 SUSPECT = "suspect"

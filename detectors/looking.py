@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from detectors import features as f
 from detectors.baseline import YOUNG_WINDOWS, Level
-from detectors.catalog.composition import habit
 from detectors.detector import Features
+from detectors.evidence import habit
 from detectors.features import crowd_features
 from detectors.platform import RUNGS, Platform
 from detectors.records import Outcome

@@ -23,6 +23,9 @@ HASH_SPACE = 1 << 63
 FOLD_ROWS = 1024
 """Rows a window holds before it folds them into its summaries: bounds the memory of a hot target."""
 
+COUNTER_FROM = 24
+"""Values from which making a Counter pays (measured)."""
+
 Row = tuple[int, int, int, int, int, int, int]
 """actor, network, agent, referrer, country, fresh, watch: one event of a window."""
 
@@ -62,14 +65,16 @@ class Crowd(msgspec.Struct, omit_defaults=True):
             return
         self.n += len(rows)
         columns = list(zip(*rows, strict=True))
-        _add(self.actors, Counter(columns[0]))
+        _count(self.actors, columns[0])
         if len(self.actors) > ACTOR_SAMPLE:
             self._trim()
+        given = {-1}
         for name, column in zip(DIMENSIONS, columns[1:], strict=True):
-            counts = Counter(column)
+            if column[0] == -1 and given.issuperset(column):
+                continue
+            counts: dict[int, int] = getattr(self, name)
+            _count(counts, column)
             counts.pop(-1, None)
-            if counts:
-                _add(getattr(self, name), counts)
 
     def merge(self, other: Crowd) -> None:
         """Take another window in; the other is not to be used afterwards."""
@@ -102,6 +107,15 @@ class Crowd(msgspec.Struct, omit_defaults=True):
             kept = heapq.nsmallest(ACTOR_SAMPLE, self.actors)
             self.actors = {key: self.actors[key] for key in kept}
             self.sampled = True
+
+
+def _count(into: dict[int, int], values: tuple[int, ...]) -> None:
+    if len(values) >= COUNTER_FROM:
+        _add(into, Counter(values))
+        return
+    get = into.get
+    for value in values:
+        into[value] = get(value, 0) + 1
 
 
 def _add(into: dict[int, int], counts: dict[int, int]) -> None:

@@ -36,7 +36,7 @@ def _rows() -> Iterator[tuple[str, str, str, str]]:
     for metric in vars(metrics).values():
         if not isinstance(metric, Counter | Gauge | Histogram):
             continue
-        described = metric.describe()[0]
+        (described,) = metric.describe()
         name = f"{described.name}_total" if described.type == "counter" else described.name
         labels = ", ".join(f"`{label}`" for label in metric._labelnames)  # noqa: SLF001  # no public name has them
         yield name, described.type, labels or "–", described.documentation

@@ -1,7 +1,9 @@
 """Records into native events, a micro-batch at a time; what is no event is named, never raised.
 
 Native JSON is decoded in one call over the joined batch. That is safe only if it gives one event for every
-record, so a batch with an empty record, a record with a newline, or any error is decoded record by record.
+record: every record must begin with a brace where the one before ended with one, so that none is blank and no
+document goes on in the next. Any other batch, and one with a record of several lines or with any error, is decoded
+record by record.
 """
 
 from __future__ import annotations
@@ -78,7 +80,10 @@ class Codec:
             return None
         try:
             joined = b"\n".join(values)  # type: ignore[arg-type]  # a None raises TypeError, which is the test
-            if joined.count(b"\n") != len(values) - 1 or max(map(len, values)) > MAX_RECORD_BYTES:  # type: ignore[arg-type]  # no None left here
+            seams = len(values) - 1
+            if joined.count(b"\n") != seams or joined.count(b"}\n{") != seams or joined[:1] != b"{":
+                return None
+            if max(map(len, values)) > MAX_RECORD_BYTES:  # type: ignore[arg-type]  # no None left here
                 return None
             events: list[Event | None] = list(self._decoder.decode_lines(joined))
         except (TypeError, ValueError, RecursionError):
@@ -100,8 +105,8 @@ class Codec:
             refused.append(Refusal(index, error.reason, str(error)))
         except RecursionError:
             refused.append(Refusal(index, Why.TOO_DEEP, "the document is nested too deeply"))
-        except UnicodeDecodeError as error:
-            refused.append(Refusal(index, Why.INVALID_UTF8, f"byte {error.start} is not valid UTF-8"))
+        except UnicodeDecodeError as error:  # its position is within one text, not within the record
+            refused.append(Refusal(index, Why.INVALID_UTF8, _bad_byte(value) or str(error)))
         except msgspec.ValidationError as error:
             refused.append(Refusal(index, _kind(str(error)), str(error)))
         except msgspec.DecodeError as error:
@@ -140,10 +145,16 @@ def _kind(message: str) -> Why:
     return Why.WRONG_TYPE
 
 
-def _malformed(value: bytes, message: str) -> Why:
+def _bad_byte(value: bytes) -> str:
     try:
         value.decode()
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        return f"byte {error.start} is not valid UTF-8"
+    return ""
+
+
+def _malformed(value: bytes, message: str) -> Why:
+    if _bad_byte(value):
         return Why.INVALID_UTF8
     return Why.NOT_ONE_DOCUMENT if "trailing characters" in message else Why.NOT_JSON
 

@@ -7,13 +7,14 @@ to an offset skips what comes again; and how far its source's time has come, so 
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 import xxhash
 
-from detectors.events import MIX_BUCKETS, NETWORK_BUCKETS, Event, EventBlock
+from detectors.events import METRICS, MIX_BUCKETS, NETWORK_BUCKETS, Event, EventBlock
 from detectors.features import FRESH_ACCOUNT_DAYS, watch_bucket
 from detectors.windows import DAY_MS, HASH_SPACE
 
@@ -51,6 +52,9 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     undo: list[bool] | None = None
 
 
+COLUMNS = Frame.__struct_fields__[7:]
+
+
 class FrameError(ValueError):
     """A record in the log that is no frame this version can read."""
 
@@ -72,6 +76,13 @@ def decode(value: bytes | None) -> Frame:
         raise FrameError(f"not a frame: {error}") from None
     if frame.version != FRAME_VERSION:
         raise FrameError(f"frame version {frame.version}; this worker reads {FRAME_VERSION}")
+    size = len(frame.target)
+    for name in COLUMNS:
+        column = getattr(frame, name)
+        if column is not None and len(column) != size:
+            raise FrameError(f"column {name} has {len(column)} values for {size} events")
+    if size and not 0 <= min(frame.metric) <= max(frame.metric) < len(METRICS):
+        raise FrameError("a metric that this version does not know")
     return frame
 
 
@@ -128,12 +139,20 @@ def _derived(column: list[str | None], cache: dict[str, str | None], derive: Any
     return _given(derived)
 
 
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"({_OCTET}\.{_OCTET}\.{_OCTET})\.{_OCTET}").fullmatch
+"""What nearly every address is, without building an address object (18 µs)."""
+
+
 def network_of(ip: str) -> str | None:
     """The IPv4 /24 or IPv6 /48 of an address, None if it is none.
 
     >>> network_of("203.0.113.77"), network_of("2001:db8:1:2::3"), network_of("somewhere")
     ('203.0.113.0/24', '2001:db8:1::/48', None)
     """
+    found = _IPV4(ip)
+    if found is not None:
+        return f"{found[1]}.0/24"
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:
@@ -235,7 +254,7 @@ def _identities(frame: Frame) -> list[int]:
 def _from_offset(frame: Frame, offset: int) -> Frame:
     keep = [i for i, delta in enumerate(frame.offset) if frame.first + delta >= offset]
     columns = {}
-    for name in Frame.__struct_fields__[7:]:
+    for name in COLUMNS:
         column = getattr(frame, name)
         columns[name] = None if column is None else [column[i] for i in keep]
     return msgspec.structs.replace(frame, **columns)

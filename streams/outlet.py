@@ -7,6 +7,7 @@ a crash in between repeats work but loses none.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
@@ -89,6 +90,8 @@ class PlainOutlet:
         self._producer = _producer(settings, transactional_id=None)
         self._commit_offsets = commit_offsets
         self._started = False
+        self._turn = asyncio.Lock()
+        """aiokafka lets one batch a partition wait at a time, and times the others out early"""
 
     async def start(self) -> None:
         """See Outlet; starting twice is harmless."""
@@ -99,7 +102,8 @@ class PlainOutlet:
     async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> None:
         """See Outlet."""
         try:
-            await deliver(self._producer, outputs)
+            async with self._turn:
+                await deliver(self._producer, outputs)
             await self._commit_offsets(offsets)
         except (KafkaError, TimeoutError, OSError) as error:
             raise OutletError(f"the delivery failed: {error!r}") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-
 from detectors.events import Event
 from streams.codec import Codec
 from streams.deadletters import DeadLetter
@@ -131,8 +130,8 @@ class Router:
     def mark(self, *, next_offset: int, now_ms: int, at_end: bool, roster: dict[str, int]) -> Routed:
         """Say how far time has come while nothing is read.
 
-        After ``idle_seconds`` at the end of its partition a source says that it is idle: nobody waits for it, and its own
-        time goes on with the wall clock from where it stood.
+        After ``idle_seconds`` at the end of its partition a source says that it is idle: nobody waits for it, and its
+        own time goes on with the wall clock from where it stood, but not ahead of it.
         """
         routed = Routed()
         if self._read_at < 0:
@@ -144,7 +143,8 @@ class Router:
         if at_end and now_ms - self._read_at >= self._idle_ms:
             self.idle = True
             if self.max_ts >= 0:
-                self.watermark = max(self.watermark, self.max_ts + now_ms - self._read_at - self._lateness_ms)
+                reached = min(self.max_ts + now_ms - self._read_at, now_ms)
+                self.watermark = max(self.watermark, reached - self._lateness_ms)
         self._marked_at = now_ms
         for place in range(self._partitions):
             routed.frames.append((place, encode(self._frame(next_offset, next_offset, roster))))

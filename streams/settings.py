@@ -269,4 +269,6 @@ def _set(data: dict[str, Any], path: list[str], text: str, name: str) -> None:
 def _put(data: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         data = data.setdefault(part, {})
+        if not isinstance(data, dict):
+            raise SettingsError(f"{'.'.join(path)}: {part} is given as a value and cannot hold a key as well")
     data[path[-1]] = value

@@ -15,10 +15,10 @@ import typer.main
 from typer.testing import CliRunner
 
 from detectors.calibration import HISTORY_MIN
-from detectors.catalog.composition import TEXTS
 from detectors.catalog.surge import Surge
 from detectors.detector import Detector
 from detectors.events import FIELDS
+from detectors.evidence import TEXTS
 from detectors.records import Correction, Count, Flag
 from detectors.registry import REGISTRY
 from docs import build_metrics
@@ -77,7 +77,7 @@ def test_every_file_that_the_architecture_names_exists() -> None:
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
 
 
-def test_every_module_of_streams_has_its_place_in_the_architecture() -> None:
+def test_every_module_has_its_place_in_the_architecture() -> None:
     text = (DOCS / "architecture.md").read_text()
     modules = [*(ROOT / "streams").glob("*.py"), *(ROOT / "detectors").glob("*.py")]
     names = [str(path.relative_to(ROOT)) for path in modules if path.name != "__init__.py"]

@@ -43,8 +43,8 @@ def quantile(q: float, metric: str) -> str:
 
 def share(part: str) -> str:
     """PromQL of a part's share of the raw count, by metric; 0 where nothing has come into the part."""
-    raw = "sum by (metric) (truecount_counted_total)"
-    return f'(sum by (metric) (truecount_counted_total{{part="{part}"}}) or 0 * {raw}) / ({raw} > 0)'
+    raw = "sum by (metric) (truecount_counted_events)"
+    return f'(sum by (metric) (truecount_counted_events{{part="{part}"}}) or 0 * {raw}) / ({raw} > 0)'
 
 
 def rate(metric: str, *labels: str) -> str:
@@ -141,7 +141,7 @@ PANELS = (
         "Where the events counted since the workers started are now. The stack is raw = valid + quarantined "
         "+ invalid; corrections move events between the parts.",
         "short",
-        (("sum by (part) (truecount_counted_total)", "{{part}}"),),
+        (("sum by (part) (truecount_counted_events)", "{{part}}"),),
         stacked=True,
         core=True,
     ),

@@ -36,47 +36,15 @@ from typing import Any
 import msgspec
 
 from detectors import features as f
-from detectors.calibration import HISTORY_MIN, Calibrator
+from detectors.calibration import HISTORY_MIN, Calibrator, Mean
 from detectors.detector import Features, Finding
-
-EVENTS_MIN = 8
-"""Windows with fewer events have no composition to speak of."""
+from detectors.evidence import ACCOUNTS, CONDUCT, EVENTS_MIN, ORIGIN, TEXTS, habit
 
 WITNESS_P = 0.01
 """A second family agrees below this."""
 
 ALONE_MAX = 2.5
 """Score of a window in which one family stands alone: watched, never enough for a verdict."""
-
-TEXTS: dict[str, tuple[str, str]] = {
-    f.REPEATS: ("few_actors", "{value} of the events repeat an actor already counted; {baseline} is usual"),
-    f.WATCH: ("odd_watch_time", "{value} watched unlike the platform's viewers of such a length; {baseline} is usual"),
-    f.FRESH: ("fresh_accounts", "{value} of the accounts are under 30 days old; {baseline} is usual"),
-    f.NETWORK: ("few_networks", "{value} came from networks that should send far fewer; {baseline} is usual"),
-    f.STRANGERS: ("unknown_actors", "{value} of the actors were never seen before; {baseline} is usual"),
-    f.AGENT: ("few_agents", "{value} came with user agents that should be far rarer; {baseline} is usual"),
-    f.REFERRER: ("odd_referrers", "{value} came by referrers that should send far fewer; {baseline} is usual"),
-    f.COUNTRY: ("odd_countries", "{value} came from countries that should send far fewer; {baseline} is usual"),
-}
-
-CONDUCT = (f.REPEATS, f.WATCH)
-ACCOUNTS = (f.FRESH,)
-ORIGIN = (f.NETWORK,)
-
-JUDGING_CODES = frozenset(TEXTS[name][0] for name in CONDUCT + ACCOUNTS + ORIGIN)
-"""Findings whose share may estimate the artificial part: the path is shared with too many honest crowds."""
-
-
-class Mean(msgspec.Struct, array_like=True):
-    """Running mean with a bounded memory."""
-
-    value: float = 0.0
-    seen: int = 0
-
-    def learn(self, x: float) -> None:
-        """Add a value; after 5,000 the oldest fade."""
-        self.seen = min(self.seen + 1, 5000)
-        self.value += (x - self.value) / self.seen
 
 
 class Composition:
@@ -147,11 +115,6 @@ class Composition:
         """Take dumped state."""
         self._calibrators = msgspec.convert(state[0], dict[str, Calibrator], strict=False)
         self._usual = msgspec.convert(state[1], dict[str, Mean])
-
-
-def habit(name: str) -> str:
-    """Name of the feature that holds the target's own habit of ``name``."""
-    return f"{name}_habit"
 
 
 def _simes(found: dict[str, float], measured: list[str]) -> float:

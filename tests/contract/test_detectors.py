@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import features as f
-from detectors.catalog.composition import habit
 from detectors.detector import Detector, Features, Finding
+from detectors.evidence import habit
 from detectors.registry import REGISTRY
 
 DETECTOR_LINES_MAX = 150

@@ -22,9 +22,7 @@ def _level(counts: list[int], scale: Scale = MINUTES) -> Level:
     return level
 
 
-@given(
-    st.lists(st.integers(0, 60), min_size=1, max_size=150), st.integers(1, 200), st.sampled_from([MINUTES, DAY])
-)
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=150), st.integers(1, 200), st.sampled_from([MINUTES, DAY]))
 def test_a_silence_in_one_step_equals_the_same_number_of_empty_windows(
     counts: list[int], gap: int, scale: Scale
 ) -> None:

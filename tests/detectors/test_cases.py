@@ -156,9 +156,7 @@ def test_a_second_burst_is_another_incident_of_the_same_target() -> None:
 def test_nothing_is_learned_from_a_case() -> None:
     """The platform's view of itself is the same, whether or not a burst was bought on it."""
     quiet = audited(ordinary(1, minutes=HISTORY_MINUTES))[0]
-    noisy = audited(
-        in_order(ordinary(1, minutes=HISTORY_MINUTES), bought(2, "v3", begin=BURST_MS, per_minute=600))
-    )[0]
+    noisy = audited(in_order(ordinary(1, minutes=HISTORY_MINUTES), bought(2, "v3", begin=BURST_MS, per_minute=600)))[0]
     for dimension in ("network", "agent"):
         calm, loud = quiet.platforms[0].mixes[dimension], noisy.platforms[0].mixes[dimension]
         strange = {bucket for bucket in loud.counts if bucket not in calm.counts}

@@ -14,9 +14,7 @@ def _says(watermark: int, *, next_offset: int = 0, idle: bool = False) -> Source
     return SourceTime(next_offset, watermark, idle)
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(["views/0", "views/1", "likes/0"]), st.integers(-1, 1000), st.booleans()))
-)
+@given(st.lists(st.tuples(st.sampled_from(["views/0", "views/1", "likes/0"]), st.integers(-1, 1000), st.booleans())))
 def test_it_never_goes_back(words: list[tuple[str, int, bool]]) -> None:
     clock, before = Clock(), -1
     for source, watermark, idle in words:

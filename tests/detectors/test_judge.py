@@ -18,11 +18,16 @@ def crowd(share: float = 0.8, p: float = 1e-6, code: str = "fresh_accounts") -> 
 
 
 def judged(
-    *, count: float = 600, expected: float = 10, surge: float = 20, score: float = 6, case: Case | None = None,
+    *,
+    count: float = 600,
+    expected: float = 10,
+    surge: float = 20,
+    score: float = 6,
+    case: Case | None = None,
     findings: list[Finding] | None = None,
 ) -> Opinion:
     x = {f.COUNT: count, f.EXPECTED: expected, f.DISPERSION: 5.0}
-    return opinion(x, surge, score, [SURGE], [crowd()] if findings is None else findings, case)
+    return opinion(x, (surge, score), ([SURGE], [crowd()] if findings is None else findings), case=case)
 
 
 def test_a_surge_with_a_wrong_crowd_is_artificial() -> None:
@@ -72,17 +77,20 @@ def test_an_open_case_goes_on_with_less_evidence_but_not_with_none() -> None:
     open_case=st.booleans(),
 )
 def test_the_artificial_part_lies_in_its_interval_and_within_the_excess(
-    count: int, expected: float, surge: float, score: float, share: float, open_case: bool
+    *, count: int, expected: float, surge: float, score: float, share: float, open_case: bool
 ) -> None:
     case = Case("id", 0, 0, 0, SUSPECT, "fresh_accounts", share) if open_case else None
-    view = judged(
-        count=count, expected=expected, surge=surge, score=score, findings=[crowd(share=share)], case=case
-    )
+    view = judged(count=count, expected=expected, surge=surge, score=score, findings=[crowd(share=share)], case=case)
     if view.verdict is None:
         assert (view.artificial, view.low, view.high) == (0.0, 0.0, 0.0)
     else:
         assert 0 <= view.low <= view.artificial <= view.high <= count
         assert view.artificial <= count - expected
+
+
+def test_what_a_shorter_window_has_explained_opens_nothing_again() -> None:
+    x = {f.COUNT: 600.0, f.EXPECTED: 10.0, f.DISPERSION: 5.0}
+    assert opinion(x, (20.0, 6.0), ([SURGE], [crowd()]), case=None, already=470).verdict is None
 
 
 def test_ids_depend_on_what_happened_and_on_nothing_else() -> None:

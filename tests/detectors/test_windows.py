@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import msgspec
@@ -92,5 +93,5 @@ def test_a_crowd_that_was_saved_and_read_merges_as_the_original() -> None:
 @pytest.mark.parametrize("tick_seconds", [1, 10, 60, 300])
 def test_every_window_divides_the_next_longer_one(tick_seconds: int) -> None:
     scales = ladder(tick_seconds)
-    for shorter, longer in zip(scales, scales[1:], strict=False):
+    for shorter, longer in itertools.pairwise(scales):
         assert longer.span_ms % shorter.span_ms == 0

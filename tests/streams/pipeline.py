@@ -37,9 +37,7 @@ class Pipeline:
         config = Input(topic="views", metric="view") if config is None else config
         time = Time(lateness_seconds=lateness_seconds)
         self.roster = {config.topic: sources}
-        self.routers = [
-            Router(config=config, partition=n, time=time, partitions=partitions) for n in range(sources)
-        ]
+        self.routers = [Router(config=config, partition=n, time=time, partitions=partitions) for n in range(sources)]
         self.logs: list[list[bytes]] = [[] for _ in range(partitions)]
         self.dead: list[DeadLetter] = []
         self.events = 0
@@ -47,15 +45,13 @@ class Pipeline:
         self._broker_ms = broker_ms
         self._now = 0
 
-    def send(self, values: Sequence[bytes | None], source: int = 0) -> Routed:
-        """Route a batch of records of one source."""
-        first = self._next[source]
+    def send(self, values: Sequence[bytes | None], source: int = 0, *, first: int | None = None) -> Routed:
+        """Route a batch of records of one source; ``first`` is its offset if it was read before."""
+        first = self._next[source] if first is None else first
         self._next[source] = first + len(values)
         self._now += 200
         rows = [(first + i, None, value, self._broker_ms) for i, value in enumerate(values)]
-        routed = self.routers[source].route(
-            rows, next_offset=self._next[source], now_ms=self._now, roster=self.roster
-        )
+        routed = self.routers[source].route(rows, next_offset=self._next[source], now_ms=self._now, roster=self.roster)
         self._keep(routed)
         return routed
 
@@ -82,9 +78,9 @@ def chunks(values: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
         yield values[at : at + size]
 
 
-def audit_of(log: Iterable[bytes], **settings: int) -> tuple[PartitionAudit, Outcome]:
+def audit_of(log: Iterable[bytes]) -> tuple[PartitionAudit, Outcome]:
     """A log applied from its beginning."""
-    audit, outcome = PartitionAudit(AuditSettings(**settings)), Outcome()
+    audit, outcome = PartitionAudit(AuditSettings()), Outcome()
     for offset, value in enumerate(log):
         audit.apply(value, offset, outcome)
     return audit, outcome

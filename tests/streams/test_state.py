@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from functools import cache
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ def _shuffled(events: list[Event], seed: int, jitter_ms: int) -> list[Event]:
 @cache
 def _log(kind: str) -> tuple[bytes, ...]:
     """One partition's log, whole: history, two bought bursts on one target, one on another, a viral hit."""
-    events = _events(ids=kind not in {"without ids", "two sources"})
+    events = _events(ids=kind not in {"without ids", "two sources", "read again"})
     pipe = Pipeline(sources=2 if kind == "two sources" else 1, lateness_seconds=90 if kind == "duplicates" else 10)
     if kind == "duplicates":
         events = doubled(events, 6, 0.3, within=150)
@@ -51,10 +52,22 @@ def _log(kind: str) -> tuple[bytes, ...]:
             part = events[at : at + 160]
             pipe.play([e for e in part if hash_of(e) == 0], source=0)
             pipe.play([e for e in part if hash_of(e) == 1], source=1)
+    elif kind == "read again":
+        _read_again(pipe, [msgspec.json.encode(event) for event in events])
     else:
         pipe.play(events, batch=12 if kind == "duplicates" else 40)
     pipe.finish(START_MS + 2 * DAY_MS)
     return tuple(pipe.logs[0])
+
+
+def _read_again(pipe: Pipeline, values: list[bytes]) -> None:
+    """An ingest worker that dies often before it commits: its frames overlap those already in the log."""
+    rng = random.Random(9)
+    at = 0
+    while at < len(values):
+        size = rng.randint(5, 60)
+        pipe.send(values[at : at + size], first=at)
+        at = max(0, min(at + size, len(values)) - (rng.randint(1, 100) if rng.random() < 0.3 else 0))
 
 
 def hash_of(event: Event) -> int:
@@ -62,7 +75,7 @@ def hash_of(event: Event) -> int:
     return len(event.actor) % 2
 
 
-KINDS = ("without ids", "unique ids", "duplicates", "late and undone", "two sources")
+KINDS = ("without ids", "unique ids", "duplicates", "late and undone", "two sources", "read again")
 
 
 def _settings(dedupe_ids: int) -> AuditSettings:
@@ -111,12 +124,14 @@ def _run_with_stops(kind: str, dedupe_ids: int, checkpoints: list[int], crashes:
 
 def test_the_undisturbed_run_has_cases_to_lose() -> None:
     for kind in KINDS:
-        flags = [line for lines in _undisturbed(kind, 1000) for line in lines if b'"flag_id"' in line and b'"opened"' in line]
+        flags = [
+            line for lines in _undisturbed(kind, 1000) for line in lines if b'"flag_id"' in line and b'"opened"' in line
+        ]
         assert len(flags) >= 2, kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dedupe_ids", [100_000, 500, 30])
+@pytest.mark.parametrize("dedupe_ids", [100_000, 30])
 def test_a_task_restored_at_many_places_goes_on_byte_for_byte(kind: str, dedupe_ids: int) -> None:
     size = len(_log(kind))
     rng = random.Random(f"{kind} {dedupe_ids}")
@@ -129,7 +144,7 @@ def test_a_task_restored_at_many_places_goes_on_byte_for_byte(kind: str, dedupe_
     dedupe_ids=st.sampled_from([1, 7, 60, 400, 100_000]),
     stops=st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=12),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_wherever_it_stops_nothing_is_lost_or_told_twice(
     kind: str, dedupe_ids: int, stops: list[tuple[float, bool]]
 ) -> None:
@@ -160,8 +175,6 @@ def test_without_a_meta_record_there_is_no_state() -> None:
 
 
 def test_state_of_another_version_is_refused() -> None:
-    import msgspec
-
     meta = msgspec.msgpack.encode({"version": 99, "position": 0, "audit": {}})
     with pytest.raises(StateError, match="version 99"):
         load(PartitionAudit(_settings(1)), {META_KEY: meta})

@@ -1,0 +1,154 @@
+"""Somebody else's document becomes a native event, or says at which of its fields it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from detectors.events import Event
+from streams.codec import Codec
+from streams.deadletters import Why
+from streams.settings import Input
+
+LATEST = 4_000_000_000_000
+DOCUMENT: dict[str, Any] = {
+    "event": {"at": "2024-05-01T12:00:00.250Z", "uuid": "e-1"},
+    "viewer": {"id": 77, "since": 1690000000},
+    "media": {"id": "v42"},
+    "kind": "like",
+    "removed": False,
+}
+MAP: dict[str, Any] = {
+    "id": "event.uuid",
+    "ts": {"path": "event.at", "time": "iso"},
+    "actor": "viewer.id",
+    "target": "media.id",
+    "metric": "kind",
+    "undo": "removed",
+    "actor_created_at": {"path": "viewer.since", "time": "s"},
+    "country": {"value": "unknown"},
+    "watch_ms": "watched",
+}
+
+
+def _map(document: Any, fields: dict[str, Any] | None = None, metric: str | None = None) -> Event | tuple[Why, str]:
+    config = Input.model_validate({"topic": "plays", "metric": metric, "map": MAP if fields is None else fields})
+    value = document if isinstance(document, bytes) else msgspec.json.encode(document)
+    good, refused = Codec(config).decode([value], [LATEST])
+    if good:
+        return good[0][2]
+    return refused[0].reason, refused[0].message
+
+
+def _with(path: str, value: Any) -> dict[str, Any]:
+    """The document with another value at a path (None takes it away)."""
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(DOCUMENT))
+    *parents, name = path.split(".")
+    inner = document
+    for parent in parents:
+        inner = inner[parent]
+    inner[name] = value
+    return document
+
+
+def test_nested_paths_constants_numbers_and_times_become_the_native_event() -> None:
+    assert _map(DOCUMENT) == Event(
+        id="e-1",
+        ts=1714564800250,
+        actor="77",
+        target="v42",
+        metric="like",
+        undo=False,
+        actor_created_at=1690000000000,
+        country="unknown",
+    )
+
+
+@pytest.mark.parametrize(
+    ("layout", "value", "expected"),
+    [
+        ("s", 1714564800, 1714564800000),
+        ("s", 1714564800.25, 1714564800250),
+        ("s", "1714564800", 1714564800000),
+        ("ms", 1714564800250, 1714564800250),
+        ("ms", 0, 0),
+        ("iso", "2024-05-01T12:00:00Z", 1714564800000),
+        ("iso", "2024-05-01T14:00:00+02:00", 1714564800000),
+        ("iso", "2024-05-01 12:00:00", 1714564800000),
+        ("%d/%m/%Y %H:%M", "01/05/2024 12:00", 1714564800000),
+        ("%Y-%m-%dT%H:%M:%S%z", "2024-05-01T14:00:00+0200", 1714564800000),
+    ],
+)
+def test_times_are_read_in_their_layout(layout: str, value: Any, expected: int) -> None:
+    fields = {"ts": {"path": "t", "time": layout}, "actor": "a", "target": "v"}
+    event = _map({"t": value, "a": "a", "v": "v"}, fields, "view")
+    assert isinstance(event, Event)
+    assert event.ts == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        ("event.at", None, Why.MISSING_FIELD),
+        ("viewer.id", None, Why.MISSING_FIELD),
+        ("viewer.id", "", Why.MISSING_FIELD),
+        ("media", "v42", Why.MISSING_FIELD),
+        ("viewer.id", 1.5, Why.WRONG_TYPE),
+        ("viewer.id", True, Why.WRONG_TYPE),
+        ("media.id", ["v42"], Why.WRONG_TYPE),
+        ("media.id", {"x": 1}, Why.WRONG_TYPE),
+        ("watched", "long", Why.WRONG_TYPE),
+        ("watched", [1], Why.WRONG_TYPE),
+        ("event.at", "yesterday", Why.BAD_TIME),
+        ("event.at", 5, Why.BAD_TIME),
+        ("event.at", "1960-01-01T00:00:00Z", Why.BAD_TIME),
+        ("viewer.since", -1, Why.BAD_TIME),
+        ("viewer.since", "nan", Why.BAD_TIME),
+        ("viewer.since", 1e300, Why.BAD_TIME),
+        ("viewer.since", True, Why.BAD_TIME),
+    ],
+)
+def test_what_cannot_be_mapped_names_the_documents_own_field(path: str, value: Any, reason: Why) -> None:
+    answer = _map(_with(path, value))
+    assert not isinstance(answer, Event)
+    assert answer[0] == reason
+    where = "media.id" if path == "media" else path
+    assert f"`$.{where}`" in answer[1]
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (_with("media.id", "v" * 129), Why.BAD_ID),
+        (_with("media.id", "é" * 65), Why.BAD_ID),
+        (_with("watched", -1), Why.WRONG_TYPE),
+        (_with("kind", "share"), Why.UNKNOWN_METRIC),
+        (b"[]", Why.WRONG_TYPE),
+        (b"7", Why.WRONG_TYPE),
+        (b"{", Why.NOT_JSON),
+        (b"{}{}", Why.NOT_ONE_DOCUMENT),
+        (b'{"x":"\xff"}', Why.INVALID_UTF8),
+        (b'{"x":' + b"[" * 30_000 + b"]" * 30_000 + b"}", Why.TOO_DEEP),
+        (b"  ", Why.EMPTY),
+    ],
+)
+def test_what_is_wrong_in_itself_is_refused_as_native_records_are(document: Any, reason: Why) -> None:
+    answer = _map(document)
+    assert not isinstance(answer, Event)
+    assert answer[0] == reason
+
+
+def test_the_topics_metric_stands_in_where_the_map_has_none() -> None:
+    fields = {name: source for name, source in MAP.items() if name != "metric"}
+    event = _map(DOCUMENT, fields, "follow")
+    assert isinstance(event, Event)
+    assert event.metric == "follow"
+
+
+@pytest.mark.parametrize(("word", "undo"), [("true", True), ("1", True), (1, True), ("no", False), (0, False)])
+def test_an_undo_may_be_a_word(word: Any, undo: bool) -> None:
+    event = _map(_with("removed", word))
+    assert isinstance(event, Event)
+    assert event.undo is undo

@@ -1,0 +1,180 @@
+"""A batch becomes frames: every event in one of them, time never ahead of what may be relied upon."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.events import Event
+from streams.frames import Frame, decode, partition_of
+from streams.routing import MARK_EVERY_MS, MAX_FRAME_BYTES, Routed, Router
+from streams.settings import Input, Time
+
+NOW = 1_700_000_000_000
+ROSTER = {"views": 1}
+LATENESS_MS = 10_000
+SKEW_MS = 60_000
+IDLE_MS = 10_000
+
+
+def _router(partitions: int = 4) -> Router:
+    time = Time(lateness_seconds=LATENESS_MS / 1000, future_skew_seconds=SKEW_MS / 1000, idle_seconds=IDLE_MS / 1000)
+    return Router(config=Input(topic="views", metric="view"), partition=0, time=time, partitions=partitions)
+
+
+def _value(ts: int, target: str = "v1", **fields: str) -> bytes:
+    return msgspec.json.encode(Event(ts=ts, actor="a", target=target, **fields))  # type: ignore[arg-type]  # texts
+
+
+def _route(router: Router, values: list[bytes], *, first: int = 0, now: int = NOW, broker: int = NOW) -> Routed:
+    rows = [(first + i, None, value, broker) for i, value in enumerate(values)]
+    return router.route(rows, next_offset=first + len(values), now_ms=now, roster=ROSTER)
+
+
+def _frames(routed: Routed) -> list[tuple[int, Frame]]:
+    return [(place, decode(value)) for place, value in routed.frames]
+
+
+def _positions(frames: list[tuple[int, Frame]]) -> list[int]:
+    return sorted(frame.first + delta for _, frame in frames for delta in frame.offset)
+
+
+@given(st.lists(st.sampled_from(["good", "good", "bad"]), min_size=1, max_size=60), st.integers(1, 8))
+def test_every_good_event_is_in_exactly_one_frame_of_its_targets_partition(kinds: list[str], partitions: int) -> None:
+    values = [_value(NOW - i, f"v{i % 9}") if kind == "good" else b"x" for i, kind in enumerate(kinds)]
+    routed = _route(_router(partitions), values, first=1000)
+    frames = _frames(routed)
+    assert _positions(frames) == [1000 + i for i, kind in enumerate(kinds) if kind == "good"]
+    assert [letter.offset for letter in routed.dead] == [1000 + i for i, kind in enumerate(kinds) if kind == "bad"]
+    for place, frame in frames:
+        assert all(partition_of(target, partitions) == place for target in frame.target)
+        assert (frame.first, frame.next) == (1000, 1000 + len(kinds))
+
+
+def test_a_dead_letter_keeps_where_it_stood_and_its_bytes() -> None:
+    rows = [(7, b"key", b"\xff\x00", NOW), (8, None, None, NOW)]
+    letters = _router().route(rows, next_offset=9, now_ms=NOW, roster=ROSTER).dead
+    assert [(n.topic, n.partition, n.offset, n.key, n.value) for n in letters] == [
+        ("views", 0, 7, b"key", b"\xff\x00"),
+        ("views", 0, 8, None, None),
+    ]
+
+
+@given(st.integers(1, 400), st.integers(1, 3), st.integers(0, 100))
+def test_what_is_too_large_for_the_log_is_split_and_nothing_is_lost(count: int, partitions: int, seed: int) -> None:
+    rng = random.Random(seed)
+    values = [
+        _value(NOW, f"v{rng.randrange(5)}", session="s" * rng.randrange(2048), country="c" * 2000) for _ in range(count)
+    ]
+    router = _router(partitions)
+    routed = _route(router, values, first=50)
+    frames = _frames(routed)
+    assert all(len(value) <= MAX_FRAME_BYTES for _, value in routed.frames)
+    assert _positions(frames) == list(range(50, 50 + count))
+    for place in range(partitions):
+        pieces = [frame for where, frame in frames if where == place]
+        assert pieces[0].first == 50
+        assert pieces[-1].next == 50 + count
+        assert pieces[-1].watermark == router.watermark
+        for piece, following in itertools.pairwise(pieces):
+            assert piece.next == following.first
+            assert piece.watermark == -1, "time moves when all the batch's events are in"
+
+
+@given(st.lists(st.lists(st.integers(-100_000, 100_000), min_size=1, max_size=8), min_size=1, max_size=10))
+def test_watermarks_never_go_back_and_stay_behind_the_events_by_the_lateness(batches: list[list[int]]) -> None:
+    router, latest, before, first = _router(1), -1, -1, 0
+    for batch in batches:
+        values = [_value(NOW + delta) for delta in batch]
+        for _, frame in _frames(_route(router, values, first=first, now=NOW + first * 300)):
+            assert frame.watermark >= before
+            before = frame.watermark
+        latest = max([latest, *(NOW + delta for delta in batch if delta <= SKEW_MS)])
+        assert router.watermark <= max(-1, min(latest, NOW) - LATENESS_MS)
+        first += len(batch)
+
+
+def test_an_event_from_the_near_future_does_not_take_time_ahead_of_the_brokers_clock() -> None:
+    router = _router(1)
+    routed = _route(router, [_value(NOW + SKEW_MS)])
+    assert routed.events == 1
+    assert router.watermark == NOW - LATENESS_MS
+
+
+def test_nor_does_it_when_its_source_falls_idle() -> None:
+    router = _router(1)
+    _route(router, [_value(NOW + SKEW_MS)])
+    later = NOW + IDLE_MS + 5000
+    router.mark(next_offset=1, now_ms=later, at_end=True, roster=ROSTER)
+    assert router.idle
+    assert router.watermark <= later - LATENESS_MS
+
+
+def test_an_event_further_ahead_is_a_dead_letter_and_moves_nothing() -> None:
+    router = _router(1)
+    routed = _route(router, [_value(NOW + SKEW_MS + 1)])
+    assert [str(letter.reason) for letter in routed.dead] == ["from_future"]
+    assert router.watermark == -1
+
+
+def test_a_source_with_nothing_to_read_says_so_after_a_while_and_its_time_goes_on() -> None:
+    router = _router(2)
+    _route(router, [_value(NOW)])
+    quiet = _frames(router.mark(next_offset=1, now_ms=NOW + 1000, at_end=True, roster=ROSTER))
+    assert [frame.idle for _, frame in quiet] == [False, False]
+    assert {frame.watermark for _, frame in quiet} == {NOW - LATENESS_MS}
+    idle = _frames(router.mark(next_offset=1, now_ms=NOW + IDLE_MS + 1000, at_end=True, roster=ROSTER))
+    assert [frame.idle for _, frame in idle] == [True, True]
+    assert {frame.watermark for _, frame in idle} == {NOW + 1000}
+
+
+def test_a_recorded_streams_time_goes_on_from_where_it_stood_and_not_to_today() -> None:
+    router = _router(1)
+    recorded = NOW - 10**11
+    _route(router, [_value(recorded)])
+    router.mark(next_offset=1, now_ms=NOW + IDLE_MS + 7000, at_end=True, roster=ROSTER)
+    assert router.watermark == recorded + IDLE_MS + 7000 - LATENESS_MS
+
+
+def test_a_source_that_lags_is_not_idle_however_long_it_takes() -> None:
+    router = _router(1)
+    _route(router, [_value(NOW)])
+    for second in range(60):
+        router.mark(next_offset=1, now_ms=NOW + second * 1000, at_end=False, roster=ROSTER)
+    assert not router.idle
+    assert router.watermark == NOW - LATENESS_MS
+
+
+def test_it_is_live_again_with_its_next_record() -> None:
+    router = _router(1)
+    _route(router, [_value(NOW)])
+    router.mark(next_offset=1, now_ms=NOW + 2 * IDLE_MS, at_end=True, roster=ROSTER)
+    _, frame = _frames(_route(router, [_value(NOW + 30_000)], first=1, now=NOW + 30_000, broker=NOW + 30_000))[0]
+    assert not frame.idle
+
+
+def test_a_partition_without_events_hears_the_time_as_well() -> None:
+    router = _router(8)
+    routed = _route(router, [_value(NOW)])
+    assert sorted(place for place, _ in routed.frames) == list(range(8))
+    soon = _route(router, [_value(NOW)], first=1, now=NOW + MARK_EVERY_MS - 1)
+    assert len(soon.frames) == 1
+
+
+def test_marks_are_paced() -> None:
+    router = _router(3)
+    marks = [
+        len(router.mark(next_offset=0, now_ms=NOW + ms, at_end=True, roster=ROSTER).frames)
+        for ms in range(0, 2000, 100)
+    ]
+    assert sum(marks) <= 3 * (2000 // MARK_EVERY_MS + 1)
+
+
+def test_the_end_of_a_recorded_stream_closes_every_partition() -> None:
+    router = _router(3)
+    frames = _frames(router.finish(next_offset=9, until_ms=NOW, roster=ROSTER))
+    assert [(place, frame.idle, frame.watermark) for place, frame in frames] == [(n, True, NOW) for n in range(3)]

@@ -1,0 +1,124 @@
+"""A configuration is refused before it runs, with the key's name and a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.settings import Settings, SettingsError, load, load_map
+
+
+def _file(directory: Path, text: str) -> Path:
+    path = directory / "truecount.toml"
+    path.write_text(text)
+    return path
+
+
+def _refusal(directory: Path, text: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(_file(directory, text), {})
+    return str(caught.value)
+
+
+def test_nothing_given_means_the_defaults() -> None:
+    assert load(None, {}) == Settings()
+
+
+def test_an_unknown_key_of_the_file_is_refused_by_name(tmp_path: Path) -> None:
+    assert "partitons: unknown key" in _refusal(tmp_path, "partitons = 3")
+    assert "time.tik_seconds: unknown key" in _refusal(tmp_path, "[time]\ntik_seconds = 5")
+    assert str(tmp_path) in _refusal(tmp_path, "x = 1")
+
+
+def test_an_unknown_key_of_the_environment_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match=r"broker\.server: unknown key"):
+        load(None, {"TRUECOUNT_BROKER__SERVER": "kafka:9092"})
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    message = _refusal(tmp_path, "nonsense = 1\npartitions = 0\n[web]\nport = 99999")
+    assert all(key in message for key in ("nonsense", "partitions", "web.port"))
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    path = _file(tmp_path, 'partitions = 3\n[broker]\nservers = "a:1"')
+    settings = load(path, {"TRUECOUNT_BROKER__SERVERS": "b:2,c:3", "TRUECOUNT_TIME__TICK_SECONDS": "5"})
+    assert settings.broker.servers == "b:2,c:3"
+    assert settings.time.tick_seconds == 5
+    assert settings.partitions == 3
+
+
+def test_other_programs_variables_and_the_name_of_the_file_are_no_keys() -> None:
+    assert load(None, {"HOME": "/root", "TRUECOUNT_CONFIG": "/etc/x.toml"}) == Settings()
+
+
+def test_a_list_comes_by_the_environment_as_toml() -> None:
+    settings = load(None, {"TRUECOUNT_INPUTS": '[{topic = "plays", metric = "view"}]'})
+    assert [i.topic for i in settings.inputs] == ["plays"]
+    with pytest.raises(SettingsError, match="TRUECOUNT_INPUTS is not a TOML value"):
+        load(None, {"TRUECOUNT_INPUTS": "[{topic"})
+
+
+def test_a_value_where_a_section_is_meant_is_refused_and_not_a_crash() -> None:
+    with pytest.raises(SettingsError, match="broker"):
+        load(None, {"TRUECOUNT_BROKER": "kafka:9092", "TRUECOUNT_BROKER__SERVERS": "kafka:9092"})
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"nowhere\.toml"):
+        load(tmp_path / "nowhere.toml", {})
+    assert "not valid TOML" in _refusal(tmp_path, "partitions = ")
+
+
+def test_a_password_file_that_is_missing_is_a_sentence(tmp_path: Path) -> None:
+    settings = load(_file(tmp_path, f'[broker]\npassword_file = "{tmp_path}/none"'), {})
+    with pytest.raises(SettingsError, match=r"broker\.password_file"):
+        settings.broker.secret()
+
+
+def test_a_secret_is_not_shown() -> None:
+    settings = load(None, {"TRUECOUNT_BROKER__PASSWORD": "hunter2"})
+    assert settings.broker.secret() == "hunter2"
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in str(settings.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ('ts = "t"\nactor = "a"', "the map lacks target, metric"),
+        ('ts = "t"\nactor = "a"\ntarget = "v"\nmetric = {value = "share"}', "must be one of view, like, follow"),
+        ('ts = "t"\nactor = "a"\ntarget = "v"\nviewer = "u"', "unknown field 'viewer'"),
+        ('ts = {path = "t", value = 3}\nactor = "a"\ntarget = "v"', 'either path = "a.b" or value'),
+        ('ts = {path = "t", format = "iso"}\nactor = "a"\ntarget = "v"', "unknown key"),
+    ],
+)
+def test_a_map_that_cannot_make_an_event_is_refused(tmp_path: Path, fields: str, sentence: str) -> None:
+    assert sentence in _refusal(tmp_path, f'[[inputs]]\ntopic = "plays"\n[inputs.map]\n{fields}')
+
+
+def test_a_topic_may_be_listed_once(tmp_path: Path) -> None:
+    assert "'plays' is listed twice" in _refusal(tmp_path, '[[inputs]]\ntopic = "plays"\n' * 2)
+
+
+def test_a_tick_must_divide_the_next_longer_window(tmp_path: Path) -> None:
+    assert "time.tick_seconds: must divide five minutes" in _refusal(tmp_path, "[time]\ntick_seconds = 7")
+
+
+@pytest.mark.parametrize("name", ["reviews", "wiki_edits"])
+def test_the_maps_that_are_shipped_load(name: str) -> None:
+    fields = load_map(Path(f"deploy/examples/{name}.toml")).map
+    assert {"ts", "actor", "target", "metric"} <= fields.keys()
+
+
+@pytest.mark.parametrize("path", ["deploy/truecount.toml", "deploy/examples/mapped_input.toml"])
+def test_the_configurations_that_are_shipped_load(path: str) -> None:
+    load(Path(path), {})
+
+
+def test_the_version_changes_with_what_can_change_a_count_and_with_nothing_else() -> None:
+    version = Settings().version()
+    assert load(None, {"TRUECOUNT_TIME__TICK_SECONDS": "5"}).version() != version
+    assert load(None, {"TRUECOUNT_STATE__DEDUPE_IDS": "5"}).version() != version
+    assert load(None, {"TRUECOUNT_BROKER__SERVERS": "b:2", "TRUECOUNT_WEB__PORT": "0"}).version() == version
