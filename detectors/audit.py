@@ -97,13 +97,12 @@ class Audit:
                 current = here.rows[metric]
                 tick_start, metric_now = start, metric
             if ident >= 0:
-                if undos is not None and undos[index]:
-                    ident ^= UNDO_BIT
-                if known(ident):
+                act = ident if undos is None or not undos[index] else ident ^ UNDO_BIT
+                if known(act):
                     outcome.duplicates += 1
                     here.note(here.duplicates, key_of(metric, target))  # type: ignore[union-attr]  # set with tick_start
                     continue
-                remember(ident)
+                remember(act)
             if undos is not None and undos[index]:
                 here.note(here.undos, key_of(metric, target))  # type: ignore[union-attr]  # set with tick_start
                 continue
@@ -188,7 +187,7 @@ class Audit:
                 into.log_from = tick.log_from if into.log_from < 0 else min(into.log_from, tick.log_from)
                 into.log_to = max(into.log_to, tick.log_to)
                 if folded is None and not self._cases.worth_a_look(watched, count, platform):
-                    watched.rows.extend(rows)
+                    into.take(rows)
                     continue
                 crowd = folded if folded is not None else Crowd()
                 crowd.fold(rows)
@@ -221,19 +220,18 @@ class Audit:
             metric = int(key[0])
             crowd = watched.open.pop(scale.name)
             if order == 1:
-                crowd.fold(watched.rows)
-                watched.rows = []
-                crowd.unmet = self.platforms[metric].known.unmet(crowd)
-                crowd.met = len(crowd.actors) - crowd.unmet
+                actors = crowd.actor_hashes()
+                known = self.platforms[metric].known
+                crowd.unmet = sum(1 for actor in actors if actor not in known)
+                crowd.met = len(actors) - crowd.unmet
+                met[metric].extend(actors)
             outcome.windows += 1
             totals[metric] += min(crowd.n, HOURLY_CAP)
             self._cases.look(Look(key, watched, scale, start, crowd, self.platforms[metric], outcome))
-            if order == 1:
-                met[metric].extend(crowd.actors)
             if not last:
                 self._open_window(order + 1, start, key, watched).merge(crowd)
-        for platform, actors in zip(self.platforms, met, strict=True):
-            platform.meet(actors)
+        for platform, newly_met in zip(self.platforms, met, strict=True):
+            platform.meet(newly_met)
         if scale.name == "hour":
             for platform, total in zip(self.platforms, totals, strict=True):
                 platform.learn_hour(start, total)

@@ -63,6 +63,7 @@ def watch_bucket(watch_ms: int | None, duration_ms: int | None) -> int:
 
 def crowd_features(crowd: Crowd, mixes: dict[str, Mix], known: KnownActors) -> dict[str, float]:
     """The composition of a crowd as named shares in 0 … 1."""
+    crowd.settle()
     events = sum(crowd.actors.values())
     x = {REPEATS: 1.0 - len(crowd.actors) / events}
     asked = crowd.met + crowd.unmet

@@ -85,10 +85,7 @@ class Look:
                 detector.learn_one(self.x)
             self._learn_habits()
         if scale.name == "minutes":
-            for name, mix in platform.mixes.items():
-                counts: dict[int, int] = getattr(crowd, name)
-                if counts:
-                    mix.learn(counts)
+            platform.learn_mixes(crowd)
 
     def _learn_habits(self) -> None:
         habits = self.watched.habits.setdefault(RUNGS[self.scale.name], {})

@@ -9,9 +9,9 @@ import msgspec
 from detectors.baseline import Seasons
 from detectors.catalog.composition import Composition
 from detectors.detector import Detector
-from detectors.reference import KnownActors, Mix, platform_mixes
+from detectors.reference import WEIGHT_CAP, KnownActors, Mix, platform_mixes
 from detectors.registry import REGISTRY
-from detectors.windows import DAY_MS, HOUR_MS, Scale
+from detectors.windows import DAY_MS, DIMENSIONS, HOUR_MS, Crowd, Scale
 
 RUNGS: dict[str, str] = {"tick": "short", "minutes": "short", "hour": "hour", "day": "day"}
 """Scales that share their detectors' history: within minutes crowds look alike, within a day they return."""
@@ -83,6 +83,20 @@ class Platform:
         """Whether anything was learned since the last call."""
         changed, self.changed = self.changed, False
         return changed
+
+    def learn_mixes(self, crowd: Crowd) -> None:
+        """Learn the composition of an unflagged window of minutes."""
+        if not crowd.actors and crowd.n <= WEIGHT_CAP:
+            columns = list(zip(*crowd.rows, strict=True))[1:]
+            for name, buckets in zip(DIMENSIONS, columns, strict=True):
+                if name in self.mixes:
+                    self.mixes[name].learn_each(buckets)
+            return
+        crowd.settle()
+        for name, mix in self.mixes.items():
+            counts: dict[int, int] = getattr(crowd, name)
+            if counts:
+                mix.learn(counts)
 
     def learn_typical(self, scale: Scale, count: int) -> None:
         """Learn what a target that has events at all gets in a window (slow, robust mean)."""

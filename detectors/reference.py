@@ -43,6 +43,15 @@ class Mix(msgspec.Struct, array_like=True):
             self.counts = {bucket: count / 2 for bucket, count in mine.items() if count > 0.05}
             self.total = math.fsum(self.counts.values())
 
+    def learn_each(self, buckets: tuple[int, ...]) -> None:
+        """Add the buckets of a window so small that its weight needs no cap; -1 is none."""
+        mine = self.counts
+        get = mine.get
+        for bucket in buckets:
+            if bucket >= 0:
+                mine[bucket] = get(bucket, 0.0) + 1.0
+                self.total += 1.0
+
     def excess(self, counts: dict[int, int]) -> float:
         """Share of a crowd, 0 … 1, that the platform's mix does not account for.
 
@@ -114,11 +123,11 @@ class KnownActors:
 
     def unmet(self, crowd: Crowd) -> int:
         """Number of the crowd's sampled actors that have not been met before."""
-        return sum(1 for actor in crowd.actors if actor not in self)
+        return sum(1 for actor in crowd.actor_hashes() if actor not in self)
 
     def strangers(self, crowd: Crowd) -> float:
         """Their share, 0 … 1."""
-        return self.unmet(crowd) / len(crowd.actors)
+        return self.unmet(crowd) / len(crowd.actor_hashes())
 
 
 assert HASH_SPACE >> (18 * KNOWN_HASHES) > 0, "an actor hash must have bits for every Bloom hash"

@@ -7,7 +7,7 @@ import msgspec
 from detectors.baseline import Level
 from detectors.judge import Case, Step
 from detectors.ledger import Ledger
-from detectors.windows import Crowd, Row
+from detectors.windows import Crowd
 
 
 class Watched(msgspec.Struct, omit_defaults=True):
@@ -19,8 +19,6 @@ class Watched(msgspec.Struct, omit_defaults=True):
     """rung → feature → [EW mean, windows learned]: a crowd of an hour repeats more than one of minutes"""
     open: dict[str, Crowd] = {}
     """scale → the window that is open there"""
-    rows: list[Row] = []
-    """events of quiet ticks that the open minutes window has not folded yet"""
     cusum: float = 0.0
     cusum_at: int = -1
     trail: list[Step] = []

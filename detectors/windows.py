@@ -23,6 +23,9 @@ HASH_SPACE = 1 << 63
 FOLD_ROWS = 1024
 """Rows a window holds before it folds them into its summaries: bounds the memory of a hot target."""
 
+PENDING_ROWS = 64
+"""Rows that a window above the tick may hold before it folds them."""
+
 COUNTER_FROM = 24
 """Values from which making a Counter pays (measured)."""
 
@@ -41,6 +44,8 @@ class Crowd(msgspec.Struct, omit_defaults=True):
     """events, duplicates and undos left out"""
     actors: dict[int, int] = {}
     """events per sampled actor: all actors until ACTOR_SAMPLE, then those with the smallest hashes"""
+    rows: list[Row] = []
+    """events not folded into the summaries yet: most windows are small, and are never looked into"""
     sampled: bool = False
     network: dict[int, int] = {}
     agent: dict[int, int] = {}
@@ -59,11 +64,23 @@ class Crowd(msgspec.Struct, omit_defaults=True):
     log_to: int = -1
     """first and last position of the log at which its events stood, -1 if not known"""
 
+    def take(self, rows: list[Row]) -> None:
+        """Take the rows in; they are folded when there are many, or when somebody asks (``settle``)."""
+        self.n += len(rows)
+        self.rows.extend(rows)
+        if len(self.rows) > PENDING_ROWS:
+            self.settle()
+
     def fold(self, rows: list[Row]) -> None:
-        """Take the rows in. O(len(rows))."""
+        """Take the rows in and fold them at once."""
+        self.take(rows)
+        self.settle()
+
+    def settle(self) -> None:
+        """Fold pending rows into the summaries. O(len(rows))."""
+        rows, self.rows = self.rows, []
         if not rows:
             return
-        self.n += len(rows)
         columns = list(zip(*rows, strict=True))
         _count(self.actors, columns[0])
         if len(self.actors) > ACTOR_SAMPLE:
@@ -81,12 +98,17 @@ class Crowd(msgspec.Struct, omit_defaults=True):
         self.n += other.n
         self.quarantined += other.quarantined
         self.cased += other.cased
+        self.rows.extend(other.rows)
         self.met += other.met
         self.unmet += other.unmet
         self.sampled = self.sampled or other.sampled
         if other.log_from >= 0:
             self.log_from = other.log_from if self.log_from < 0 else min(self.log_from, other.log_from)
             self.log_to = max(self.log_to, other.log_to)
+        if len(self.rows) > PENDING_ROWS:
+            self.settle()
+        if not other.actors:
+            return
         _add(self.actors, other.actors)
         if len(self.actors) > ACTOR_SAMPLE or self.sampled:
             self._trim()
@@ -95,8 +117,13 @@ class Crowd(msgspec.Struct, omit_defaults=True):
             if theirs:
                 _add(getattr(self, name), theirs)
 
+    def actor_hashes(self) -> set[int]:
+        """The actors that are known of the crowd: all of them, or the sample."""
+        return {row[0] for row in self.rows}.union(self.actors)
+
     def distinct_actors(self) -> float:
         """Estimated number of different actors (exact until the sample overflows)."""
+        self.settle()
         if not self.sampled or len(self.actors) < ACTOR_SAMPLE:
             return float(len(self.actors))
         kth = max(self.actors)

@@ -20,7 +20,9 @@ TRANSACTION_APIS = {22, 24, 25, 26, 28}
 """InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, TxnOffsetCommit (Kafka's protocol guide)."""
 DESCRIBE_TRANSACTIONS = 65
 
-NO_TRANSACTIONS = 'processing = "exactly_once" needs transactions, and the broker has none; set processing = "at_least_once"'
+NO_TRANSACTIONS = (
+    'processing = "exactly_once" needs transactions, and the broker has none; set processing = "at_least_once"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +68,12 @@ def supports_transactions(settings: Settings) -> bool:
         raise BrokerError(describe(error, settings)) from error
     finally:
         client.close()
-    return listed >= TRANSACTION_APIS and (
-        DESCRIBE_TRANSACTIONS in listed or max(listed) < DESCRIBE_TRANSACTIONS
-    )
+    return listed >= TRANSACTION_APIS and (DESCRIBE_TRANSACTIONS in listed or max(listed) < DESCRIBE_TRANSACTIONS)
 
 
 def _python() -> Finding:
     ok = sys.version_info[:2] >= PYTHON_MIN
-    return Finding(
-        "python", ok, f"{platform.python_version()}; {'.'.join(map(str, PYTHON_MIN))} or newer is needed"
-    )
+    return Finding("python", ok, f"{platform.python_version()}; {'.'.join(map(str, PYTHON_MIN))} or newer is needed")
 
 
 def _disk(settings: Settings) -> Finding:
@@ -84,7 +82,9 @@ def _disk(settings: Settings) -> Finding:
         directory = directory.parent
     free = shutil.disk_usage(directory).free
     ok = free >= DISK_FREE_MIN and os.access(directory, os.W_OK)
-    said = f"{free / 1024**3:.1f} GiB free at {directory}, {'writable' if os.access(directory, os.W_OK) else 'read-only'}"
+    said = (
+        f"{free / 1024**3:.1f} GiB free at {directory}, {'writable' if os.access(directory, os.W_OK) else 'read-only'}"
+    )
     return Finding("state directory", ok, said)
 
 

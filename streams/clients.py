@@ -9,6 +9,9 @@ from faust.auth import SASLCredentials, SSLCredentials
 
 from streams.settings import Broker, SettingsError
 
+BOOTSTRAP_TIMEOUT_MS = 10_000
+"""A person waits for the answer; kafka-python's own 30 s look like a command that hangs."""
+
 
 def servers(broker: Broker) -> list[str]:
     """Bootstrap servers as host:port."""
@@ -50,7 +53,7 @@ def aiokafka_options(broker: Broker) -> dict[str, Any]:
 
 def kafka_python_options(broker: Broker) -> dict[str, Any]:
     """Keyword arguments for kafka-python's clients."""
-    return aiokafka_options(broker)
+    return {**aiokafka_options(broker), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}
 
 
 def faust_credentials(broker: Broker) -> Any:

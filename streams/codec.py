@@ -157,5 +157,3 @@ def _malformed(value: bytes, message: str) -> Why:
     if _bad_byte(value):
         return Why.INVALID_UTF8
     return Why.NOT_ONE_DOCUMENT if "trailing characters" in message else Why.NOT_JSON
-
-

@@ -11,10 +11,10 @@ from streams.settings import Settings
 from streams.worker import Worker
 
 
-async def _run(path: Path) -> None:
-    await Worker(Settings.model_validate_json(path.read_text())).run()
+async def _run(settings: Settings) -> None:
+    await Worker(settings).run()
 
 
 if __name__ == "__main__":
     configure()
-    asyncio.run(_run(Path(sys.argv[1])))
+    asyncio.run(_run(Settings.model_validate_json(Path(sys.argv[1]).read_text())))

@@ -1,9 +1,9 @@
 """Tasks: one role on one partition, owning its state, its position and its outlet.
 
 Faust does membership and delivery, no more: its acknowledgements, commits and tables are not used. A batch reaches
-``Engine.handle``; a task is opened on its first batch or heartbeat, skips what it has already taken, asks for a gap to be delivered again,
-and checkpoints on its own clock. A checkpoint that fails throws the task away, state and all; if the partition is
-still ours the next batch opens it anew from its last checkpoint.
+``Engine.handle``; a task is opened on its first batch or heartbeat, skips what it has already taken, asks for
+a gap to be delivered again, and checkpoints on its own clock. A checkpoint that fails throws the task away, state
+and all; if the partition is still ours the next batch opens it anew from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -143,9 +143,7 @@ class Engine:
                 task.work.take(batch, records)
             except Exception:
                 # Whatever it is, it must not end the agent, which takes all partitions of its role with it.
-                log.exception(
-                    "a batch could not be taken; the task starts again", tp=str(batch.tp), start=start
-                )
+                log.exception("a batch could not be taken; the task starts again", tp=str(batch.tp), start=start)
                 task.failed = True
                 self._not_before[batch.tp] = time.monotonic() + REOPEN_PAUSE_SECONDS
                 return
@@ -245,7 +243,7 @@ class Engine:
         try:
             await outlet.start()
             position = await work.restore()
-        except Exception as error:  # noqa: BLE001  # a broker that is away or state that cannot be read: neither ends the agent
+        except Exception as error:  # noqa: BLE001  # no broker, or unreadable state: neither ends the agent
             log.warning("a task could not be opened; it will be tried again", tp=str(tp), error=repr(error))
             self._not_before[tp] = time.monotonic() + REOPEN_PAUSE_SECONDS
             work.close()

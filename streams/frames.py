@@ -1,7 +1,7 @@
 """Frames: what travels in ``by-target``. Events of one source for one partition, packed in columns, and a watermark.
 
-A frame tells from which input offsets it was made (``first`` ≤ offset < ``next``), so a reader that has seen a source up
-to an offset skips what comes again; and how far its source's time has come, so quiet partitions still close.
+A frame tells from which input offsets it was made (``first`` ≤ offset < ``next``), so a reader that has seen a
+source up to an offset skips what comes again; and how far its source's time has come, so quiet partitions still close.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ _referrers: dict[str, str | None] = {}
 def _derived(column: list[str | None], cache: dict[str, str | None], derive: Any) -> list[str | None] | None:
     if column.count(None) == len(column):
         return None
-    derived = []
+    derived: list[str | None] = []
     for value in column:
         if value is None:
             derived.append(None)

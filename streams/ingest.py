@@ -53,9 +53,7 @@ class Ingest:
         config = next(i for i in settings.inputs if i.topic == tp.topic)
         self.every_seconds = min(INGEST_CHECKPOINT_SECONDS, settings.checkpoint_seconds)
         self._topics = Topics.of(settings)
-        self._router = Router(
-            config=config, partition=tp.partition, time=settings.time, partitions=partitions
-        )
+        self._router = Router(config=config, partition=tp.partition, time=settings.time, partitions=partitions)
         self._key = f"{tp.topic}/{tp.partition}".encode()
         self._state_partition = partition_of(f"{tp.topic}/{tp.partition}", partitions)
         self._partitions = partitions
@@ -81,8 +79,7 @@ class Ingest:
         """See Work."""
         now_ms = int(time.time() * 1000)
         rows = [
-            (r.offset, r.key, r.value, r.timestamp if r.timestamp_type == LOG_APPEND_TIME else now_ms)
-            for r in records
+            (r.offset, r.key, r.value, r.timestamp if r.timestamp_type == LOG_APPEND_TIME else now_ms) for r in records
         ]
         self._position = batch.next
         routed = self._router.route(rows, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
@@ -95,9 +92,7 @@ class Ingest:
     def heartbeat(self, now: float, at_end: bool) -> None:
         """See Work."""
         now_ms = int(now * 1000)
-        self._keep(
-            self._router.mark(next_offset=self._position, now_ms=now_ms, at_end=at_end, roster=self._roster)
-        )
+        self._keep(self._router.mark(next_offset=self._position, now_ms=now_ms, at_end=at_end, roster=self._roster))
 
     def pending(self) -> int:
         """See Work."""

@@ -1,7 +1,7 @@
 """Every metric truecount exposes, with its meaning. docs/metrics.md is generated from this file.
 
-Labels come from closed sets (metric, reason, role, topic, partition, verdict, status, detector), never an id: an id per series would
-let anybody who can send events grow Prometheus without bound.
+Labels come from closed sets (metric, reason, role, topic, partition, verdict, status, detector), never an id: an
+id per series would let anybody who can send events grow Prometheus without bound.
 """
 
 from __future__ import annotations
@@ -18,15 +18,9 @@ REGISTRY = CollectorRegistry()
 RECORDS = Counter("truecount_records_total", "Records read, by role and topic.", ["role", "topic"], registry=REGISTRY)
 EVENTS = Counter("truecount_events_total", "Events audited, by metric.", ["metric"], registry=REGISTRY)
 DEAD_LETTERS = Counter("truecount_dead_letters_total", "Records refused, by reason.", ["reason"], registry=REGISTRY)
-LATE = Counter(
-    "truecount_late_events_total", "Events counted after their window had closed.", registry=REGISTRY
-)
-DUPLICATES = Counter(
-    "truecount_duplicate_events_total", "Events whose id had been counted already.", registry=REGISTRY
-)
-UNMATCHED_UNDOS = Counter(
-    "truecount_unmatched_undos_total", "Undos that found nothing to undo.", registry=REGISTRY
-)
+LATE = Counter("truecount_late_events_total", "Events counted after their window had closed.", registry=REGISTRY)
+DUPLICATES = Counter("truecount_duplicate_events_total", "Events whose id had been counted already.", registry=REGISTRY)
+UNMATCHED_UNDOS = Counter("truecount_unmatched_undos_total", "Undos that found nothing to undo.", registry=REGISTRY)
 REDELIVERED = Counter(
     "truecount_redelivered_events_total", "Events skipped because their offset had been seen.", registry=REGISTRY
 )
@@ -41,55 +35,78 @@ COUNTED = Gauge(
     registry=REGISTRY,
 )
 FLAGS = Counter(
-    "truecount_flags_total", "Flag revisions, by metric, verdict and status.", ["metric", "verdict", "status"],
+    "truecount_flags_total",
+    "Flag revisions, by metric, verdict and status.",
+    ["metric", "verdict", "status"],
     registry=REGISTRY,
 )
 FLAG_REASONS = Counter(
-    "truecount_flag_reasons_total", "Flags opened, by metric and leading reason.", ["metric", "reason"],
+    "truecount_flag_reasons_total",
+    "Flags opened, by metric and leading reason.",
+    ["metric", "reason"],
     registry=REGISTRY,
 )
 CORRECTED = Counter(
-    "truecount_corrected_events_total", "Events moved by corrections, by part moved to.", ["metric", "to"],
+    "truecount_corrected_events_total",
+    "Events moved by corrections, by part moved to.",
+    ["metric", "to"],
     registry=REGISTRY,
 )
 LAG = Gauge(
-    "truecount_lag_records", "Records between a task's position and the end of its partition.",
-    ["role", "topic", "partition"], registry=REGISTRY,
+    "truecount_lag_records",
+    "Records between a task's position and the end of its partition.",
+    ["role", "topic", "partition"],
+    registry=REGISTRY,
 )
 EVENT_TIME = Gauge(
-    "truecount_event_time_seconds", "Event time a partition of by-target has reached (unix seconds).", ["partition"],
+    "truecount_event_time_seconds",
+    "Event time a partition of by-target has reached (unix seconds).",
+    ["partition"],
     registry=REGISTRY,
 )
 TASKS = Gauge("truecount_tasks", "Tasks this worker owns.", ["role"], registry=REGISTRY)
 TARGETS = Gauge("truecount_targets", "Targets and metrics whose state this worker owns.", registry=REGISTRY)
 OPEN_CASES = Gauge("truecount_open_cases", "Flags that are open now.", registry=REGISTRY)
 CHECKPOINTS = Counter(
-    "truecount_checkpoints_total", "Checkpoints, by role and outcome (committed, failed).", ["role", "outcome"],
+    "truecount_checkpoints_total",
+    "Checkpoints, by role and outcome (committed, failed).",
+    ["role", "outcome"],
     registry=REGISTRY,
 )
 CHECKPOINT_SECONDS = Histogram(
-    "truecount_checkpoint_seconds", "Time a checkpoint takes.", ["role"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30), registry=REGISTRY,
+    "truecount_checkpoint_seconds",
+    "Time a checkpoint takes.",
+    ["role"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
 )
 BATCH_SECONDS = Histogram(
-    "truecount_batch_seconds", "Time a micro-batch takes in a role, without Kafka.", ["role"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5), registry=REGISTRY,
+    "truecount_batch_seconds",
+    "Time a micro-batch takes in a role, without Kafka.",
+    ["role"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+    registry=REGISTRY,
 )
 RESTORED = Counter("truecount_restored_records_total", "State records read at restores.", registry=REGISTRY)
 RESTORING = Gauge(
     "truecount_restore_remaining_records", "State records still to be read by running restores.", registry=REGISTRY
 )
 LAST_PROGRESS = Gauge(
-    "truecount_last_progress_timestamp_seconds", "When a task last took records or committed (unix seconds).",
+    "truecount_last_progress_timestamp_seconds",
+    "When a task last took records or committed (unix seconds).",
     registry=REGISTRY,
 )
 READY = Gauge("truecount_ready", "1 if /readyz answers 200.", registry=REGISTRY)
-INFO = Gauge("truecount_build_info", "Always 1; the version and configuration as labels.", ["version", "config"],
-             registry=REGISTRY)
+INFO = Gauge(
+    "truecount_build_info",
+    "Always 1; the version and configuration as labels.",
+    ["version", "config"],
+    registry=REGISTRY,
+)
 
 
 def start(version: str, config: str) -> None:
-    """Set what is constant, and show closed label sets as zeros: a series that first appears at 1 never shows an increase."""
+    """Set what is constant, and show closed label sets as zeros: a series first seen at 1 shows no increase."""
     INFO.labels(version, config).set(1)
     for reason in Why:
         DEAD_LETTERS.labels(str(reason))

@@ -56,16 +56,14 @@ class Offline:
         self._sink = sink
         config = Input(topic=SOURCE)
         self._router = Router(config=config, partition=0, time=settings.time, partitions=settings.partitions)
-        self._audits = [
-            PartitionAudit(audit_settings(settings, partition)) for partition in range(settings.partitions)
-        ]
+        self._audits = [PartitionAudit(audit_settings(settings, partition)) for partition in range(settings.partitions)]
         self._offsets = [0] * settings.partitions
         self._flagged: set[tuple[str, str]] = set()
         self.summary = Summary()
         self.log: list[list[bytes]] | None = None
         """the frames of each partition, if a caller sets it to lists: the log as it would stand in by-target"""
 
-    def run(self, values: Iterable[bytes], progress: Callable[[int], None] = lambda records: None) -> Summary:
+    def run(self, values: Iterable[bytes], progress: Callable[[int], None] = lambda _: None) -> Summary:
         """Feed all values in their order; then let time pass over the last windows. Answers the summary."""
         offset = 0
         roster = {SOURCE: 1}

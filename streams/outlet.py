@@ -138,9 +138,7 @@ async def deliver(producer: AIOKafkaProducer, outputs: list[Output]) -> None:
 
 def _append(batch: Any, output: Output, now_ms: int) -> bool:
     """False if the batch is full; the first record of a batch always fits."""
-    appended = batch.append(
-        key=output.key, value=output.value, timestamp=now_ms, headers=output.headers or []
-    )
+    appended = batch.append(key=output.key, value=output.value, timestamp=now_ms, headers=output.headers or [])
     return appended is not None
 
 

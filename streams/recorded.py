@@ -51,9 +51,7 @@ class RecordedFile:
                     event = None if document is None else self._map(document)
                     yield event, original if event is None else _encode(event)
         except (OSError, EOFError, csv.Error) as error:
-            raise SettingsError(
-                f"{self._path} cannot be read as {self._layout.file.format}: {error}"
-            ) from None
+            raise SettingsError(f"{self._path} cannot be read as {self._layout.file.format}: {error}") from None
 
     def _map(self, document: dict[str, Any]) -> Event | None:
         try:

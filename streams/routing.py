@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from detectors.events import Event
 from streams.codec import Codec
 from streams.deadletters import DeadLetter
@@ -84,8 +86,7 @@ class Router:
             if bucket is None:
                 bucket = buckets[place] = []
             bucket.append((records[index][0], metric, event))
-            if event.ts > latest:
-                latest = event.ts
+            latest = max(latest, event.ts)
         self.max_ts = latest
         # Time does not follow an event ahead of the broker's clock: it would make the others late.
         before = self.watermark
@@ -94,26 +95,18 @@ class Router:
         due = now_ms - self._marked_at >= MARK_EVERY_MS
         if due:
             self._marked_at = now_ms
+        head = self._frame(first, next_offset, roster)
         for place in range(self._partitions) if due else sorted(buckets):
             rows = buckets.get(place, [])
-            self._pack(place, rows, first, next_offset, before, roster, routed)
+            self._pack(place, rows, head, before, routed)
         return routed
 
-    def _pack(
-        self,
-        place: int,
-        rows: list[tuple[int, int, Event]],
-        first: int,
-        next_offset: int,
-        before: int,
-        roster: dict[str, int],
-        routed: Routed,
-    ) -> None:
+    def _pack(self, place: int, rows: list[tuple[int, int, Event]], head: Frame, before: int, routed: Routed) -> None:
         """Encode rows as one frame, or as several if it would be too large for the log.
 
         All but the last carry the watermark ``before`` the batch: time moves when all its events are in.
         """
-        frame = self._frame(first, next_offset, roster)
+        frame = replace(head)
         if rows:
             fill(frame, rows)
         value = encode(frame)
@@ -122,10 +115,8 @@ class Router:
             return
         middle = len(rows) // 2
         cut = rows[middle][0]
-        after, self.watermark = self.watermark, before
-        self._pack(place, rows[:middle], first, cut, before, roster, routed)
-        self.watermark = after
-        self._pack(place, rows[middle:], cut, next_offset, before, roster, routed)
+        self._pack(place, rows[:middle], replace(head, next=cut, watermark=before), before, routed)
+        self._pack(place, rows[middle:], replace(head, first=cut), before, routed)
 
     def mark(self, *, next_offset: int, now_ms: int, at_end: bool, roster: dict[str, int]) -> Routed:
         """Say how far time has come while nothing is read.

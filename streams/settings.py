@@ -49,9 +49,7 @@ class Broker(_Section):
         try:
             return self.password_file.read_text().strip()
         except OSError as error:
-            raise SettingsError(
-                f"broker.password_file: cannot read {self.password_file} ({error.strerror})"
-            ) from None
+            raise SettingsError(f"broker.password_file: cannot read {self.password_file} ({error.strerror})") from None
 
 
 class FieldSource(_Section):

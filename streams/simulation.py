@@ -76,9 +76,7 @@ class Simulation:
         self._attack = attack
         self.bought_target: str | None = None
 
-    def live(
-        self, clock: Callable[[], float], sleep: Callable[[float], None], seconds: float
-    ) -> Iterator[list[Event]]:
+    def live(self, clock: Callable[[], float], sleep: Callable[[float], None], seconds: float) -> Iterator[list[Event]]:
         """Batches of events when their time has come, for ``seconds`` (0: ten days)."""
         start = int(clock() * 1000)
         end = start + int((seconds or 10 * 86_400) * 1000)

@@ -1,7 +1,8 @@
 """A partition audit's state as changelog records, and back: msgspec, versioned, never pickle.
 
 Keyed state is written as it changes. What was open at a checkpoint (ticks, recent ids) is not written at all: it is
-a function of the last stretch of the log, so a restore reads that stretch again. The ``meta`` record says where it begins.
+a function of the last stretch of the log, so a restore reads that stretch again. The ``meta`` record says where it
+begins.
 """
 
 from __future__ import annotations

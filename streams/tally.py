@@ -1,4 +1,4 @@
-"""What the targets of a task add to the gauges: the parts of their counts, how many they are, which are under a case."""
+"""What the targets of a task add to the gauges: the parts of their counts, their number, the open cases."""
 
 from __future__ import annotations
 

@@ -99,17 +99,13 @@ class Targets:
         topics, partition, outputs = self._topics, self._partition, self._outputs
         for flag in outcome.flags:
             headers = cloud_headers(flag, self._source)
-            outputs.append(
-                Output(topics.flagged_events, partition, flag.target.encode(), flag_value(flag), headers)
-            )
+            outputs.append(Output(topics.flagged_events, partition, flag.target.encode(), flag_value(flag), headers))
             metrics.FLAGS.labels(flag.metric, flag.verdict, flag.status).inc()
             if flag.status == "opened":
                 metrics.FLAG_REASONS.labels(flag.metric, _leading(flag)).inc()
         for correction in outcome.corrections:
             outputs.append(
-                Output(
-                    topics.corrections, partition, correction.target.encode(), correction_value(correction)
-                )
+                Output(topics.corrections, partition, correction.target.encode(), correction_value(correction))
             )
             metrics.CORRECTED.labels(correction.metric, correction.to).inc(correction.count)
         for count in outcome.counts:

@@ -94,7 +94,6 @@ def admin(settings: Settings, *, timeout_seconds: float = 10.0) -> KafkaAdminCli
     try:
         return KafkaAdminClient(
             request_timeout_ms=int(timeout_seconds * 1000),
-            bootstrap_timeout_ms=int(timeout_seconds * 1000),
             **kafka_python_options(settings.broker),
         )
     except (KafkaError, OSError, ValueError) as error:
@@ -106,9 +105,7 @@ def describe(error: BaseException, settings: Settings) -> str:
     name = type(error).__name__
     where = settings.broker.servers
     if "Authentication" in name or "Sasl" in name:
-        return (
-            f"{where} refused the credentials ({error}); check broker.username, password and sasl_mechanism"
-        )
+        return f"{where} refused the credentials ({error}); check broker.username, password and sasl_mechanism"
     if "Authorization" in name:
         return f"{where} does not allow this ({error}); check the ACLs of {settings.broker.username or 'this client'}"
     if name in (

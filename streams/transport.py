@@ -1,7 +1,7 @@
 """Faust's transport, delivering each partition's fetched chunk as one message.
 
-A Faust agent costs about 230 µs a message, so it must not get one message an event. Each chunk also says from which position
-it was fetched, because that is the only way to tell a lost batch from offsets that transaction markers or
+A Faust agent costs about 230 µs a message, so it must not get one message an event. Each chunk also says from which
+position it was fetched, because that is the only way to tell a lost batch from offsets that transaction markers or
 compaction took: Faust may drop messages it has already fetched when a rebalance passes by.
 """
 
@@ -66,8 +66,9 @@ class BatchConsumer(driver.Consumer):
         if not self.flow_active:
             await self.perform_seek()
             return
-        await self._seek_again(records)
-        for tp, chunk in records.items():
+        fetched = dict(records)
+        await self._seek_again(fetched)
+        for tp, chunk in fetched.items():
             stale = not self.flow_active or self.app.consumer_generation_id != generation
             if stale or (active is not None and tp not in active and tp not in self._buffered_partitions):
                 self._next_start.pop(tp, None)  # dropped: what comes next does not follow on
@@ -103,7 +104,7 @@ class BatchConsumer(driver.Consumer):
         self._next_start.clear()
         await super().perform_seek()
         for tp in self.assignment():
-            offset = self._committed_offset[tp] or None
+            offset: int | None = self._committed_offset.get(tp) or None
             self._sought[tp] = offset
             if offset is not None:
                 self._next_start[tp] = offset
@@ -125,13 +126,13 @@ class BatchConsumer(driver.Consumer):
         consumer = self._thread._ensure_consumer()  # noqa: SLF001  # as above
         assignment = consumer._subscription.subscription.assignment  # noqa: SLF001  # the only place that knows
         state = assignment.state_value(TopicPartition(tp.topic, tp.partition))
-        end = state.lso if self.transport.isolation_level == "read_committed" else state.highwater
+        end: int | None = state.lso if BatchTransport.isolation_level == "read_committed" else state.highwater
         if end is None or end < 0:
             end = state.highwater
         if end is None:
             return None
         if self._next_start.get(tp, position) == position and state.has_valid_position:
-            position = max(position, state.position)
+            position = max(position, int(state.position))
         return max(0, end - position)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -140,7 +141,7 @@ class BatchConsumer(driver.Consumer):
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Faust notes every batch as a gap between acknowledged offsets; nothing is acknowledged here, so it would only grow."""
+        """Faust notes every batch as a gap between acknowledged offsets; unacknowledged, they would only grow."""
 
 
 class _Forgetful(defaultdict[TP, Any]):
@@ -159,15 +160,16 @@ class _Forgetful(defaultdict[TP, Any]):
 
 def _message(tp: TP, batch: Batch, generation: int) -> ConsumerMessage:
     last = batch.records[-1]
+    value: Any = batch
     return ConsumerMessage(
         tp.topic,
         tp.partition,
         last.offset,
         last.timestamp / 1000.0 if last.timestamp is not None else 0.0,
         last.timestamp_type,
-        (),
+        [],
         None,
-        batch,
+        value,
         None,
         0,
         0,

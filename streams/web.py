@@ -17,9 +17,7 @@ Health = Callable[[], tuple[bool, str]]
 class Web:
     """Serves on its own thread, so that probes are answered while the loop works."""
 
-    def __init__(
-        self, *, host: str, port: int, registry: CollectorRegistry, live: Health, ready: Health
-    ) -> None:
+    def __init__(self, *, host: str, port: int, registry: CollectorRegistry, live: Health, ready: Health) -> None:
         probes = {"/livez": live, "/readyz": ready}
 
         class Handler(BaseHTTPRequestHandler):
@@ -42,7 +40,7 @@ class Web:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *args: object) -> None:
                 """Normal operation logs nothing."""
 
         self._server = ThreadingHTTPServer((host, port), Handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterable
@@ -34,6 +35,8 @@ from streams.web import Web
 log = structlog.get_logger()
 
 ROLES = ("ingest", "targets")
+GC_THRESHOLDS = (100_000, 50, 100)
+"""State is millions of small objects without cycles: Python's default (700) would walk them all the time."""
 HEARTBEAT_SECONDS = 0.2
 RETRY_SECONDS = 2.0
 LIVE_SECONDS = 60.0
@@ -97,10 +100,11 @@ class Worker:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Work until ``stop`` is called or a signal arrives. Raises SettingsError if the broker cannot do what is set."""
+        """Work until ``stop`` or a signal. Raises SettingsError if the broker cannot do what is set."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        gc.set_threshold(*GC_THRESHOLDS)
         metrics.start(_version(), self.settings.version())
         self.web.start()
         log.info(
@@ -224,7 +228,7 @@ class Worker:
             self._agent(app, "ingest", [i.topic for i in settings.inputs])
         if "targets" in self.roles:
             self._agent(app, "targets", [self._topics.by_target])
-        app.on_partitions_revoked.connect(self._revoked)
+        app.on_partitions_revoked.connect(self._revoked)  # type: ignore[arg-type]  # Faust types signals too narrowly
         return app
 
     def _agent(self, app: Any, role: str, topics: list[str]) -> None:
@@ -240,9 +244,7 @@ class Worker:
         if tp.topic == self._topics.by_target:
             work: Work = Targets(self.settings, tp, state=self._state)
         else:
-            work = Ingest(
-                self.settings, tp, partitions=self._partitions, roster=self._roster, state=self._state
-            )
+            work = Ingest(self.settings, tp, partitions=self._partitions, roster=self._roster, state=self._state)
         outlet: Outlet
         if self._plain is not None:
             outlet = self._plain
@@ -257,7 +259,7 @@ class Worker:
     async def _commit_offsets(self, offsets: Any) -> None:
         await self._app.consumer.commit_offsets(offsets)
 
-    async def _revoked(self, app: Any, revoked: set[TP], **_: Any) -> None:
+    async def _revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         await self.engine.release(revoked)
 
     async def _beat(self) -> None:

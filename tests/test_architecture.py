@@ -104,8 +104,6 @@ def test_a_slip_would_be_seen(source: str) -> None:
     assert any(_impure(node) for node in ast.walk(ast.parse(source)))
 
 
-@pytest.mark.parametrize(
-    "source", ["import math", "from river import stats", "import numpy as np", "np.log(2)"]
-)
+@pytest.mark.parametrize("source", ["import math", "from river import stats", "import numpy as np", "np.log(2)"])
 def test_what_is_allowed_passes(source: str) -> None:
     assert not any(_impure(node) for node in ast.walk(ast.parse(source)))

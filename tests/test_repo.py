@@ -99,9 +99,7 @@ def test_an_exemption_is_reasoned_only_with_a_code_and_a_comment(line: str, reas
 def test_a_lock_pins_every_package_with_a_hash_and_no_address(name: str) -> None:
     text = (ROOT / name).read_text()
     assert "://" not in text
-    assert not re.search(
-        r"^\s*--?(?:i|f|index-url|extra-index-url|find-links|trusted-host)\b", text, re.MULTILINE
-    )
+    assert not re.search(r"^\s*--?(?:i|f|index-url|extra-index-url|find-links|trusted-host)\b", text, re.MULTILINE)
 
     requirements = re.findall(r"^(\S.*?)(?=^\S|\Z)", text.replace("\\\n", " "), re.MULTILINE | re.DOTALL)
     pinned = [requirement for requirement in requirements if not requirement.startswith("#")]
@@ -112,11 +110,7 @@ def test_a_lock_pins_every_package_with_a_hash_and_no_address(name: str) -> None
 
 def test_both_locks_hold_the_same_versions() -> None:
     runtime, dev = (
-        {
-            line.split(" \\")[0]
-            for line in (ROOT / name).read_text().splitlines()
-            if re.match(r"[a-z0-9]", line)
-        }
+        {line.split(" \\")[0] for line in (ROOT / name).read_text().splitlines() if re.match(r"[a-z0-9]", line)}
         for name in LOCKS
     )
     assert runtime < dev

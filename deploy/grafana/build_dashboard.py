@@ -248,9 +248,7 @@ def dashboard() -> dict[str, Any]:
         },
         "annotations": {"list": []},
         "links": [],
-        "panels": [
-            _panel(number, panel, place) for number, (panel, place) in enumerate(_placed(PANELS), start=1)
-        ],
+        "panels": [_panel(number, panel, place) for number, (panel, place) in enumerate(_placed(PANELS), start=1)],
     }
 
 

@@ -27,9 +27,7 @@ def flags(
     config: ConfigOption = None,
     servers: ServersOption = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as flags come.")] = False,
-    every_revision: Annotated[
-        bool, typer.Option("--revisions", help="Every revision, not only the last.")
-    ] = False,
+    every_revision: Annotated[bool, typer.Option("--revisions", help="Every revision, not only the last.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the flags, newest revision of each. Example: truecount flags --follow"""
@@ -63,7 +61,7 @@ def counts(
             latest[record.key] = record.value
     finally:
         reader.close()
-    rows = [orjson.loads(value) for _, value in sorted(latest.items()) if value is not None]
+    rows = [orjson.loads(value) for _, value in sorted(latest.items())]
     if target is not None:
         rows = [row for row in rows if row["target"] == target]
     if as_json:
@@ -101,10 +99,15 @@ def flag_lines(flag: dict[str, Any]) -> list[str]:
     onset = datetime.fromtimestamp(flag["onset"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     expected, artificial = flag["expected"], flag["artificial"]
     lines = [
-        f"{flag['verdict'].upper()} {flag['status']}: {flag['metric']}s of {flag['target']} since {onset} UTC, "
-        f"score {flag['score']} (flag {flag['flag_id'][:8]}, revision {flag['revision']})",
-        f"   {flag['observed']:,} observed where {expected['value']:,} ({expected['low']:,} to {expected['high']:,}) "
-        f"were expected; about {artificial['value']:,} ({artificial['low']:,} to {artificial['high']:,}) artificial",
+        (
+            f"{flag['verdict'].upper()} {flag['status']}: {flag['metric']}s of {flag['target']} since {onset} UTC, "
+            f"score {flag['score']} (flag {flag['flag_id'][:8]}, revision {flag['revision']})"
+        ),
+        (
+            f"   {flag['observed']:,} observed where {expected['value']:,} "
+            f"({expected['low']:,} to {expected['high']:,}) were expected; "
+            f"about {artificial['value']:,} ({artificial['low']:,} to {artificial['high']:,}) artificial"
+        ),
     ]
     lines += [f"   - {reason['text']}  (p = {reason['p']:.0e})" for reason in flag["reasons"]]
     return lines

@@ -32,12 +32,8 @@ def replay(
     map_file: Annotated[Path, typer.Option("--map", help="TOML map of the file.", show_default=False)],
     config: ConfigOption = None,
     servers: ServersOption = None,
-    speed: Annotated[
-        float, typer.Option(help="Event seconds per second; 0 is as fast as possible.", min=0)
-    ] = 0,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="No broker: write the outputs to --out.")
-    ] = False,
+    speed: Annotated[float, typer.Option(help="Event seconds per second; 0 is as fast as possible.", min=0)] = 0,
+    offline: Annotated[bool, typer.Option("--offline", help="No broker: write the outputs to --out.")] = False,
     out: Annotated[Path | None, typer.Option(help="Directory for --offline.", show_default=False)] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -73,17 +69,13 @@ def simulate(
     console = Console(stderr=True, quiet=as_json)
     began = time.monotonic()
     with Sender(settings, idempotent=settings.processing == "exactly_once") as sender:
-        with Progress(
-            TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console
-        ) as bar:
+        with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
             task = bar.add_task("sending", total=seconds or None)
             try:
                 for batch in simulation.live(time.time, time.sleep, seconds):
                     for event in batch:
                         sender.send_event(event)
-                    bar.update(
-                        task, completed=time.monotonic() - began, description=f"{sender.sent:,} events"
-                    )
+                    bar.update(task, completed=time.monotonic() - began, description=f"{sender.sent:,} events")
             except KeyboardInterrupt:
                 console.print("stopped")
         sender.flush()

@@ -31,9 +31,7 @@ def add(app: typer.Typer) -> None:
 def worker(
     config: ConfigOption = None,
     servers: ServersOption = None,
-    roles: Annotated[str, typer.Option(help="Roles to run, comma-separated: ingest, targets.")] = ",".join(
-        ROLES
-    ),
+    roles: Annotated[str, typer.Option(help="Roles to run, comma-separated: ingest, targets.")] = ",".join(ROLES),
     port: Annotated[int | None, typer.Option(help="Port of /metrics; 0 takes a free one.")] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
@@ -41,9 +39,7 @@ def worker(
     wanted = [role.strip() for role in roles.split(",") if role.strip()]
     unknown = [role for role in wanted if role not in ROLES]
     if unknown or not wanted:
-        raise SettingsError(
-            f"--roles: unknown role {', '.join(unknown) or '(none)'}; there are {', '.join(ROLES)}"
-        )
+        raise SettingsError(f"--roles: unknown role {', '.join(unknown) or '(none)'}; there are {', '.join(ROLES)}")
     settings = settings_from(config, servers, web__port=port)
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingsError(f"--log-level {log_level}: must be DEBUG, INFO, WARNING or ERROR")
@@ -60,9 +56,7 @@ def broker(
 ) -> None:
     """Run the embedded broker until Ctrl-C: memory only, for tries. Example: truecount broker --port 9092"""
     with EmbeddedBroker(port) as running:
-        console.print(
-            f"broker at {running.address}: memory only, at-least-once (no transactions); Ctrl-C ends it"
-        )
+        console.print(f"broker at {running.address}: memory only, at-least-once (no transactions); Ctrl-C ends it")
         raise typer.Exit(running.wait())
 
 

@@ -41,9 +41,7 @@ def prometheus(worker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A real Prometheus with our own configuration, scraping ``worker_url`` every second."""
     if shutil.which("prometheus") is None:
         pytest.skip("prometheus is missing (on Debian: apt-get install prometheus)")
-    server = PrometheusServer(
-        worker_url, ROOT / "deploy" / "prometheus", tmp_path_factory.mktemp("prometheus")
-    )
+    server = PrometheusServer(worker_url, ROOT / "deploy" / "prometheus", tmp_path_factory.mktemp("prometheus"))
     try:
         server.start()
         yield server

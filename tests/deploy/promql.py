@@ -37,9 +37,7 @@ def metric_names(expr: str) -> set[str]:
 
 def exposed_names(registry: CollectorRegistry) -> set[str]:
     """Names under which Prometheus stores what a registry exposes, whether or not it has a series yet."""
-    return {
-        family.name + suffix for family in registry.collect() for suffix in SUFFIXES.get(family.type, ("",))
-    }
+    return {family.name + suffix for family in registry.collect() for suffix in SUFFIXES.get(family.type, ("",))}
 
 
 def with_window(expr: str, window: str) -> str:

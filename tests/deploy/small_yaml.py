@@ -59,9 +59,7 @@ def _mapping(lines: list[Line], indent: int) -> tuple[dict[str, Any], list[Line]
         key, text, lines = _scalar(match[1]), (match[2] or "").strip(), lines[1:]
         if key in found:
             raise ValueError(f"{key} stands twice")
-        deeper = bool(lines) and (
-            lines[0][0] > indent or (lines[0][0] == indent and lines[0][1].startswith("- "))
-        )
+        deeper = bool(lines) and (lines[0][0] > indent or (lines[0][0] == indent and lines[0][1].startswith("- ")))
         if text == "|":
             end = next((n for n, (column, _) in enumerate(lines) if column <= indent), len(lines))
             found[key], lines = "\n".join(line for _, line in lines[:end]), lines[end:]

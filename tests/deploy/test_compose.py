@@ -81,10 +81,7 @@ def test_the_environment_is_one_that_truecount_accepts(name: str) -> None:
     assert image.keys() == {"TRUECOUNT_WEB__HOST", "TRUECOUNT_WEB__PORT", "TRUECOUNT_STATE__DIRECTORY"}
     settings = load(ROOT / "deploy" / "truecount.toml", environ={**image, **OURS[name]["environment"]})
     assert settings.broker.servers == "kafka:19092"
-    assert (
-        f"INSIDE://{settings.broker.servers}"
-        in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
-    )
+    assert f"INSIDE://{settings.broker.servers}" in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
 
 
 def test_the_worker_is_scraped_where_it_listens() -> None:

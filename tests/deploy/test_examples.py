@@ -58,9 +58,7 @@ def test_the_commented_mapped_input_works_when_uncommented() -> None:
         ),
     ],
 )
-def test_a_replay_map_reads_a_row(
-    name: str, row: dict[str, str], expected: tuple[str, str, str, int]
-) -> None:
+def test_a_replay_map_reads_a_row(name: str, row: dict[str, str], expected: tuple[str, str, str, int]) -> None:
     event = Mapper(load_map(DEPLOY / "examples" / name).map).event(row)
     assert (event.metric, event.actor, event.target, event.ts) == expected
     assert event.id is None, "the id comes from topic, partition and offset"

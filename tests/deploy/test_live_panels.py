@@ -44,9 +44,7 @@ def check_panel(prometheus: PrometheusServer, panel: dict[str, Any], *, needs_da
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
-def test_a_panel_shows_data_and_every_label_of_its_legend(
-    prometheus: PrometheusServer, panel: dict[str, Any]
-) -> None:
+def test_a_panel_shows_data_and_every_label_of_its_legend(prometheus: PrometheusServer, panel: dict[str, Any]) -> None:
     check_panel(prometheus, panel, needs_data=True)
 
 

@@ -14,9 +14,7 @@ from tests.deploy.promql import PROMETHEUS_OWN, exposed_names, metric_names
 from tests.deploy.small_yaml import read
 
 FILES = ROOT / "deploy" / "prometheus"
-RULES: list[dict[str, Any]] = [
-    rule for group in read(FILES / "rules.yml")["groups"] for rule in group["rules"]
-]
+RULES: list[dict[str, Any]] = [rule for group in read(FILES / "rules.yml")["groups"] for rule in group["rules"]]
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
 ALERTS = [rule for rule in RULES if "alert" in rule]
 

@@ -11,9 +11,7 @@ from tests.deploy.small_yaml import read
 
 def test_it_reads_what_our_files_use(tmp_path: Path) -> None:
     file = tmp_path / "a.yml"
-    file.write_text(
-        '# c\na:\n  - b: "x: y"\n    c: |\n      one\n      two\n  - d\ne: [f, {g: "1", h: 2}]\ni:\n'
-    )
+    file.write_text('# c\na:\n  - b: "x: y"\n    c: |\n      one\n      two\n  - d\ne: [f, {g: "1", h: 2}]\ni:\n')
     assert read(file) == {
         "a": [{"b": "x: y", "c": "one\ntwo"}, "d"],
         "e": ["f", {"g": "1", "h": "2"}],
@@ -21,9 +19,7 @@ def test_it_reads_what_our_files_use(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "text", ["a: &b c", "a: *b", "a: b\na: c", "a: >\n  b", "a:\tb", "a: b # c", "a: !t b"]
-)
+@pytest.mark.parametrize("text", ["a: &b c", "a: *b", "a: b\na: c", "a: >\n  b", "a:\tb", "a: b # c", "a: !t b"])
 def test_it_refuses_the_rest(tmp_path: Path, text: str) -> None:
     file = tmp_path / "a.yml"
     file.write_text(text)

@@ -43,9 +43,7 @@ def rows(seed: int) -> list[tuple[datetime, str, str]]:
         )
         for _ in range(DAYS * VISITS_A_DAY)
     ]
-    made += [
-        (MIDDAY + timedelta(seconds=int(rng.random() * 900)), f"fresh{n}", "page33") for n in range(BURST)
-    ]
+    made += [(MIDDAY + timedelta(seconds=int(rng.random() * 900)), f"fresh{n}", "page33") for n in range(BURST)]
     return sorted(made)
 
 

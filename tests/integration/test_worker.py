@@ -36,9 +36,7 @@ def events(count: int, *, start: int = 0, targets: int = 17) -> list[bytes]:
     """Native events of some targets with distinct ids, a little in the past."""
     now = int(time.time() * 1000) - 60_000
     return [
-        json.dumps(
-            {"id": f"e{n}", "ts": now + n // 100, "actor": f"a{n % 1000}", "target": f"t{n % targets}"}
-        ).encode()
+        json.dumps({"id": f"e{n}", "ts": now + n // 100, "actor": f"a{n % 1000}", "target": f"t{n % targets}"}).encode()
         for n in range(start, start + count)
     ]
 
@@ -126,9 +124,7 @@ def test_a_killed_worker_leaves_counts_exact(kafka: BrokerAddress, tmp_path: Pat
 
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "snappy", "zstd"])
-def test_compressed_topics_are_read(
-    broker: BrokerAddress, tmp_path: Path, unique: Unique, codec: str
-) -> None:
+def test_compressed_topics_are_read(broker: BrokerAddress, tmp_path: Path, unique: Unique, codec: str) -> None:
     truecount = install(broker, tmp_path, unique, metrics=["view"])
     truecount.send(truecount.inputs["view"], events(2000), codec=codec)
     with truecount.worker():

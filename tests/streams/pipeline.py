@@ -96,10 +96,16 @@ def said(outcome: Outcome) -> list[bytes]:
 
 
 def doubled(events: list[Event], seed: int, share: float, *, within: int) -> list[Event]:
-    """Events of which some come once or several times again, at most ``within`` places later."""
+    """Events of which some come once or several times again, each at most ``within`` places after the one before.
+
+    Every other copy bears the time at which it was sent again: a client that retries.
+    """
     rng = random.Random(seed)
     placed: list[tuple[float, int, Event]] = [(place, 0, event) for place, event in enumerate(events)]
     for place, event in enumerate(events):
-        while rng.random() < share:
-            placed.append((place + rng.random() * within, 1, event))
+        at = float(place)
+        while rng.random() < share and at + within < len(events):
+            at += rng.random() * within
+            ts = events[int(at)].ts if rng.random() < 0.5 else event.ts
+            placed.append((at, 1, msgspec.structs.replace(event, ts=ts)))
     return [event for _, _, event in sorted(placed, key=lambda row: row[:2])]

@@ -42,7 +42,7 @@ def _log(kind: str) -> tuple[bytes, ...]:
     events = _events(ids=kind not in {"without ids", "two sources", "read again"})
     pipe = Pipeline(sources=2 if kind == "two sources" else 1, lateness_seconds=90 if kind == "duplicates" else 10)
     if kind == "duplicates":
-        events = doubled(events, 6, 0.3, within=150)
+        events = doubled(events, 6, 0.4, within=60)
     if kind == "late and undone":
         events = _shuffled(doubled(events, 7, 0.1, within=2000), 8, 40_000)
         for number, event in enumerate(events):

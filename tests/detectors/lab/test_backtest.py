@@ -78,8 +78,6 @@ def test_a_run_gives_a_report_for_every_method_that_any_program_can_read() -> No
 
 
 def test_labels_of_any_stream_are_enough() -> None:
-    rows = [
-        Labelled(Event(ts=1000 * i, actor=f"a{i}", target="t", metric="view"), "", False) for i in range(500)
-    ]
+    rows = [Labelled(Event(ts=1000 * i, actor=f"a{i}", target="t", metric="view"), "", False) for i in range(500)]
     (report,) = judge_stream(iter([rows]), "mine", quiet_until_ms=0)
     assert (report.events, report.artificial, report.flags) == (500, 0, 0)

@@ -31,9 +31,7 @@ def test_the_same_seed_gives_the_same_events_and_another_seed_others(day: list[E
     again = Platform(7, targets=300, actors=4000, views_per_day=60_000)
     first = next(again.events(START_MS, START_MS + DAY_MS))
     assert [labelled.event for labelled in first] == day[: len(first)]
-    other = next(
-        Platform(8, targets=300, actors=4000, views_per_day=60_000).events(START_MS, START_MS + DAY_MS)
-    )
+    other = next(Platform(8, targets=300, actors=4000, views_per_day=60_000).events(START_MS, START_MS + DAY_MS))
     assert [labelled.event for labelled in other] != day[: len(other)]
 
 
@@ -75,9 +73,7 @@ def test_nobody_likes_what_they_have_not_seen_or_the_same_thing_twice(day: list[
 
 def test_nobody_watches_longer_than_there_is_to_see(day: list[Event]) -> None:
     views = [e for e in day if e.metric == "view"]
-    assert all(
-        e.watch_ms is not None and e.duration_ms is not None and e.watch_ms <= e.duration_ms for e in views
-    )
+    assert all(e.watch_ms is not None and e.duration_ms is not None and e.watch_ms <= e.duration_ms for e in views)
 
 
 def test_popularity_has_a_heavy_tail(day: list[Event]) -> None:

@@ -1,0 +1,146 @@
+"""The command line as a process: help with an example, JSON alone on stdout, sentences and exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.brokers import free_port
+from tests.integration.workers import run_cli
+
+COMMANDS = [
+    ["worker"],
+    ["broker"],
+    ["topics", "create"],
+    ["simulate"],
+    ["replay"],
+    ["flags"],
+    ["counts"],
+    ["config", "check"],
+    ["demo"],
+    ["doctor"],
+]
+CSV = "when,who,page\n2024-05-01T12:00:00,ann,p1\n2024-05-01T12:00:01,bob,p1\nnever,cem,p1\n"
+MAP = """
+[file]
+format = "csv"
+[map]
+metric = {value = "like"}
+ts = {path = "when", time = "iso"}
+actor = "who"
+target = "page"
+"""
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> tuple[str, str]:
+    """A recorded file and its map."""
+    (tmp_path / "likes.csv").write_text(CSV)
+    (tmp_path / "map.toml").write_text(MAP)
+    return str(tmp_path / "likes.csv"), str(tmp_path / "map.toml")
+
+
+def all_of(commands: list[list[str]]) -> list[subprocess.CompletedProcess[str]]:
+    """Run commands side by side: most of a command's time is waiting."""
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda command: run_cli(*command, seconds=100), commands))
+
+
+def test_every_command_shows_an_example_in_its_help() -> None:
+    for command, done in zip(COMMANDS, all_of([[*c, "--help"] for c in COMMANDS]), strict=True):
+        assert done.returncode == 0, done.stderr
+        assert f"Example: truecount {' '.join(command)}" in " ".join(done.stdout.split()), command
+
+
+def test_the_list_of_commands_here_is_complete() -> None:
+    import typer
+
+    from streams.cli import app
+
+    group = typer.main.get_command(app)
+    found = []
+    for name, command in group.commands.items():  # type: ignore[attr-defined]  # typer's groups are click's
+        below = getattr(command, "commands", None)
+        found += [[name]] if below is None else [[name, each] for each in below]
+    assert sorted(found) == sorted(COMMANDS)
+
+
+@pytest.mark.timeout(300)
+def test_a_broker_that_is_away_is_one_sentence_and_exit_code_3(recorded: tuple[str, str]) -> None:
+    file, layout = recorded
+    away = ["--servers", f"127.0.0.1:{free_port()}"]
+    commands = [
+        ["topics", "create", *away],
+        ["flags", *away, "--json"],
+        ["counts", *away],
+        ["simulate", *away, "--json"],
+        ["replay", file, "--map", layout, *away, "--json"],
+    ]
+    for command, done in zip(commands, all_of(commands), strict=True):
+        assert done.returncode == 3, (command, done.stderr)
+        assert done.stdout == "", command
+        assert done.stderr.startswith("truecount: no broker answers at 127.0.0.1:"), command
+        assert done.stderr.count("\n") == 1, command
+
+
+def test_the_doctor_says_what_is_wrong_and_exits_with_1() -> None:
+    done = run_cli("doctor", "--servers", f"127.0.0.1:{free_port()}", "--json")
+    assert done.returncode == 1
+    findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert findings["python"]["ok"]
+    assert not findings["broker"]["ok"]
+    assert "no broker answers" in findings["broker"]["said"]
+    assert done.stderr == ""
+
+
+def test_an_offline_replay_prints_json_alone(recorded: tuple[str, str], tmp_path: Path) -> None:
+    file, layout = recorded
+    out = tmp_path / "out"
+    done = run_cli("replay", file, "--map", layout, "--offline", "--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["records"], summary["raw"], summary["dead_letters"]) == (3, 2, 1)
+    last = json.loads((out / "audited-counts.ndjson").read_text().splitlines()[-1])
+    assert (last["target"], last["metric"], last["raw"]) == ("p1", "like", 2)
+    assert json.loads((out / "dead-letters.ndjson").read_text())["reason"]
+
+
+def test_a_configuration_is_checked_by_the_code_that_reads_it(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
+    good.write_text("partitions = 4\n")
+    bad.write_text("[time]\ntick_secnods = 10\n")
+    answered, refused, broken = all_of(
+        [
+            ["config", "check", str(good), "--json"],
+            ["config", "check", str(bad), "--json"],
+            ["worker", "--config", str(bad)],
+        ]
+    )
+    assert answered.returncode == 0
+    assert json.loads(answered.stdout)["ok"] is True
+    for done in (refused, broken):
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert "time.tick_secnods" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["replay", "FILE", "--map", "MAP", "--offline"], "--offline needs --out DIR"),
+        (["replay", "nowhere.csv", "--map", "MAP", "--offline"], "cannot read nowhere.csv"),
+        (["worker", "--roles", "judge"], "unknown role judge"),
+        (["worker", "--log-level", "LOUD"], "--log-level LOUD"),
+    ],
+)
+def test_wrong_usage_is_a_sentence_and_exit_code_2(recorded: tuple[str, str], command: list[str], said: str) -> None:
+    file, layout = recorded
+    done = run_cli(*({"FILE": file, "MAP": layout}.get(word, word) for word in command))
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
