@@ -83,7 +83,6 @@ class Audit:
         rows = rows_of(block)
         undos = block.undo
         idents = block.ident or repeat(-1)
-        known = self.recent_ids.known
         remember = self.recent_ids.add
         for index, (target, metric, ts, ident, row) in enumerate(
             zip(block.target, block.metric, block.ts, idents, rows, strict=False)
@@ -98,11 +97,10 @@ class Audit:
                 tick_start, metric_now = start, metric
             if ident >= 0:
                 act = ident if undos is None or not undos[index] else ident ^ UNDO_BIT
-                if known(act):
+                if not remember(act):
                     outcome.duplicates += 1
                     here.note(here.duplicates, key_of(metric, target))  # type: ignore[union-attr]  # set with tick_start
                     continue
-                remember(act)
             if undos is not None and undos[index]:
                 here.note(here.undos, key_of(metric, target))  # type: ignore[union-attr]  # set with tick_start
                 continue
@@ -127,9 +125,7 @@ class Audit:
         ident = -1 if block.ident is None else block.ident[index]
         if ident >= 0:
             ident = ident ^ UNDO_BIT if undo else ident
-        twice = ident >= 0 and self.recent_ids.known(ident)
-        if ident >= 0 and not twice:
-            self.recent_ids.add(ident)
+        twice = ident >= 0 and not self.recent_ids.add(ident)
         if self._replaying:
             return
         outcome.late += 1

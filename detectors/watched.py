@@ -84,13 +84,17 @@ class RecentIds:
         """Begin a new generation."""
         self._older, self._newer = self._newer, set()
 
-    def known(self, ident: int) -> bool:
-        """Whether an id's hash is remembered."""
-        return ident in self._newer or ident in self._older
+    def add(self, ident: int) -> bool:
+        """Remember an id's hash; False if it was known already.
 
-    def add(self, ident: int) -> None:
-        """Remember an id's hash."""
-        self._newer.add(ident)
+        A generation holds all ids that came in it, those too that the older one knows: what is known is then a
+        function of two generations of the log, which a replay can read again, and not of everything before.
+        """
+        newer = self._newer
+        if ident in newer:
+            return False
+        newer.add(ident)
+        return ident not in self._older
 
     def replay_start(self, oldest_open: int) -> int | None:
         """Position from which the log must be read again to know what is known now; None if nothing is.

@@ -25,6 +25,9 @@ INGEST_CHECKPOINT_SECONDS = 0.5
 """Frames can be read only once committed, so this is part of every flag's latency; one transaction costs ~30 ms."""
 
 
+HEARTBEAT_GAP_SECONDS = 2.0
+"""Heartbeats come five times a second; a longer gap is a worker that was busy or stopped."""
+
 MAX_LETTER_BYTES = 900_000
 """Brokers accept records of 1 MB by default; an input topic may have been allowed larger ones."""
 MAX_CUT_BYTES = 800_000
@@ -61,6 +64,7 @@ class Ingest:
         self._state = state
         self._outputs: list[Output] = []
         self._position = 0
+        self._beat = 0.0
 
     async def restore(self) -> int:
         """See Work. A source that nobody has read is read from its beginning."""

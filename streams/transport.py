@@ -51,6 +51,7 @@ class BatchConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._next_start: dict[TP, int] = {}
         self._sought: dict[TP, int | None] = {}
+        self._held: set[TP] = set()
         self._read_offset = _Forgetful(lambda: None)
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
@@ -66,32 +67,39 @@ class BatchConsumer(driver.Consumer):
         if not self.flow_active:
             await self.perform_seek()
             return
-        fetched = dict(records)
-        await self._seek_again(fetched)
-        for tp, chunk in fetched.items():
-            stale = not self.flow_active or self.app.consumer_generation_id != generation
+        chunks = await self._seek_again(records)
+        self._held = set(chunks)
+        for tp, chunk in chunks.items():
+            # Either may have changed while a message waited for a place in the stream.
+            moved_on = self.app.consumer_generation_id != generation
+            stale = moved_on or not self.flow_active
             if stale or (active is not None and tp not in active and tp not in self._buffered_partitions):
                 self._next_start.pop(tp, None)  # dropped: what comes next does not follow on
+                self._held.discard(tp)
                 continue
             for at in range(0, len(chunk), MAX_CHUNK_RECORDS):
                 piece = chunk[at : at + MAX_CHUNK_RECORDS]
                 batch = Batch(TP(tp.topic, tp.partition), self._next_start.get(tp), piece)
                 self._next_start[tp] = batch.next
+                if at + MAX_CHUNK_RECORDS >= len(chunk):
+                    self._held.discard(tp)
                 yield tp, _message(tp, batch, generation)
 
-    async def _seek_again(self, records: dict[TP, Any]) -> None:
-        """Drop chunks of partitions that were sought while the fetch was under way, and seek those again.
+    async def _seek_again(self, records: Mapping[TP, Any]) -> dict[TP, Any]:
+        """The chunks, less those of partitions sought while the fetch was under way, which are sought again.
 
         The chunk may be from before the seek, and picking it up may have moved the position after the seek. Taken
         for what follows the sought offset, it would hide the records in between.
         """
-        for tp in [tp for tp in records if tp in self._sought]:
-            del records[tp]
-            offset = self._sought[tp]
+        chunks = {tp: chunk for tp, chunk in records.items() if chunk}
+        for tp, offset in list(self._sought.items()):
+            if chunks.pop(tp, None) is None:
+                continue
             if offset is None:
                 self._next_start.pop(tp, None)
             else:
                 await self.seek(tp, offset)
+        return chunks
 
     async def seek(self, partition: TP, offset: int) -> None:
         """Seek, and remember where the next chunk will have been fetched from."""
@@ -121,7 +129,8 @@ class BatchConsumer(driver.Consumer):
     def remaining(self, tp: TP, position: int) -> int | None:
         """Records from ``position`` to the end of what may be read, None if not known.
 
-        Transaction markers are no records: once all that was fetched has been taken, the fetcher's position counts.
+        Transaction markers are no records: once all that was fetched has been taken, the fetcher's position
+        counts. A chunk that still waits here for a full stream has not been taken, though the fetcher is past it.
         """
         consumer = self._thread._ensure_consumer()  # noqa: SLF001  # as above
         assignment = consumer._subscription.subscription.assignment  # noqa: SLF001  # the only place that knows
@@ -131,7 +140,8 @@ class BatchConsumer(driver.Consumer):
             end = state.highwater
         if end is None:
             return None
-        if self._next_start.get(tp, position) == position and state.has_valid_position:
+        taken = tp not in self._held and self._next_start.get(tp, position) == position
+        if taken and state.has_valid_position:
             position = max(position, int(state.position))
         return max(0, end - position)
 

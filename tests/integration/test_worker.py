@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import NewTopic
 
 from tests.brokers import BrokerAddress
-from tests.integration.workers import Installation, Sent, install
+from tests.integration.workers import Installation, Sent, Worker, install
 
 Unique = Callable[[str], str]
 
@@ -159,6 +162,58 @@ def test_two_workers_share_the_partitions_and_one_takes_over(
         truecount.wait_drained(8000)
         assert survivor.metrics()['truecount_counted_events{metric="view",part="valid"}'] == 8000
     assert raw_by_target(truecount) == per_target(8000)
+
+
+def test_only_committed_events_of_a_transactional_topic_count(
+    kafka: BrokerAddress, tmp_path: Path, unique: Unique
+) -> None:
+    """A transaction ends with a marker, which is no record: the source is at its end all the same, and falls idle."""
+    truecount = install(kafka, tmp_path, unique, metrics=["view"])
+    views = truecount.inputs["view"]
+    producer = KafkaProducer(bootstrap_servers=kafka.servers, transactional_id=unique("bus"))
+    producer.init_transactions()
+    for number, part in enumerate([events(500), events(300, start=10_000), events(500, start=500)]):
+        producer.begin_transaction()
+        for n, value in enumerate(part):
+            producer.send(views, value, partition=n % 2)
+        producer.flush()
+        if number == 1:
+            producer.abort_transaction()
+        else:
+            producer.commit_transaction()
+    producer.close()
+    with truecount.worker() as worker:
+        truecount.wait_drained(1000)
+        worker.wait_for(lambda: lag_of(worker, views) == 0, "say that nothing is left to read")
+    assert raw_by_target(truecount) == per_target(1000)
+
+
+def lag_of(worker: Worker, topic: str) -> float:
+    """Records of a topic that a worker has still to take."""
+    series = worker.metrics().items()
+    return sum(value for name, value in series if name.startswith("truecount_lag_") and f'"{topic}"' in name)
+
+
+@pytest.mark.slow
+def test_a_record_larger_than_a_dead_letter_may_be_stops_nothing(
+    kafka: BrokerAddress, tmp_path: Path, unique: Unique
+) -> None:
+    truecount = install(kafka, tmp_path, unique, metrics=["view"], topics=False)
+    views = truecount.inputs["view"]
+    admin = KafkaAdminClient(bootstrap_servers=kafka.servers)
+    admin.create_topics([NewTopic(views, 2, 1, topic_configs={"max.message.bytes": "6000000"})])
+    admin.close()
+    truecount.make_topics()
+    monster = b'{"x":"' + random.Random(1).randbytes(4_000_000) + b'"}'
+    values: list[Sent] = [*events(200), monster, *events(200, start=200)]
+    with truecount.worker():
+        truecount.send(views, values)
+        truecount.wait_drained(400)
+    (letter,) = truecount.records(truecount.topics.dead_letters)
+    said = {name: value.decode() for name, value in letter.headers}
+    assert said["reason"] == "too_large"
+    assert f"value {len(monster)} bytes" in said["truncated"]
+    assert monster.startswith(letter.value)
 
 
 MAP = """

@@ -42,7 +42,7 @@ session_timeout_seconds = 6
 [time]
 tick_seconds = {tick_seconds}
 lateness_seconds = 1
-idle_seconds = 1
+idle_seconds = {idle_seconds}
 counts_seconds = {counts_seconds}
 
 [state]
@@ -97,6 +97,7 @@ class Installation:
             enable_idempotence=False,
             compression_type=codec,
             linger_ms=5,
+            max_request_size=8_000_000,
         )
         try:
             partitions = sorted(producer.partitions_for(topic))
@@ -240,6 +241,7 @@ def install(
     partitions: int = 2,
     tick_seconds: int = 2,
     counts_seconds: int = 1,
+    idle_seconds: int = 1,
     metrics: Iterable[str] = ("view", "like", "follow"),
     input_lines: str = "",
     topics: bool = True,
@@ -258,6 +260,7 @@ def install(
             servers=broker.servers,
             tick_seconds=tick_seconds,
             counts_seconds=counts_seconds,
+            idle_seconds=idle_seconds,
             directory=directory,
             inputs="\n".join(sections),
         )
