@@ -11,11 +11,7 @@ blocks = st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=6), min_size
 
 
 def _take(ids: RecentIds, block: list[int]) -> list[bool]:
-    fresh = []
-    for ident in block:
-        fresh.append(not ids.known(ident))
-        ids.add(ident)
-    return fresh
+    return [ids.add(ident) for ident in block]
 
 
 @given(blocks, st.integers(1, 8))
