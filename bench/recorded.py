@@ -55,6 +55,8 @@ class Proof:
     flagged_targets: list[Key] = field(default_factory=list)
     by_verdict: dict[str, int] = field(default_factory=dict)
     by_reason: dict[str, int] = field(default_factory=dict)
+    parts_differ_offline: int = 0
+    """targets whose raw agrees and whose parts do not: cases that the two ends of time found open"""
     log_frames: int = 0
     log_outputs: int = 0
     online_seconds: float = 0.0
@@ -129,11 +131,18 @@ def _compare_offline(
         for flag in map(orjson.loads, (out / "flagged-events.ndjson").read_bytes().splitlines())
     }
     raw_differs = sorted(key for key in counts.keys() | offline.keys() if _part(counts, key) != _part(offline, key))
+    proof.parts_differ_offline = sum(
+        1 for key in counts.keys() & offline.keys() if _parts(counts[key]) != _parts(offline[key])
+    )
     if raw_differs:
         proof.problems.append(f"offline, raw differs for {len(raw_differs):,} targets: {raw_differs[:SHOWN]}")
     if flagged != set(proof.flagged_targets):
         differ = sorted(flagged ^ set(proof.flagged_targets))
         proof.problems.append(f"offline, {len(differ):,} targets are flagged differently: {differ[:SHOWN]}")
+
+
+def _parts(count: dict[str, Any]) -> tuple[int, int, dict[str, int]]:
+    return count["valid"], count["quarantined"], count["invalid"]
 
 
 def _part(counts: dict[Key, dict[str, Any]], key: Key) -> int:
@@ -210,7 +219,7 @@ def main() -> int:
         installation.make_topics()
         proof = prove(installation, options.file.resolve(), options.map, drain_seconds=options.drain_seconds)
     for name, value in asdict(proof).items():
-        print(f"{name:16} {_shown(value)}")
+        print(f"{name:20} {_shown(value)}")
     print("everything agrees" if not proof.problems else "SOMETHING DIFFERS")
     return 1 if proof.problems else 0
 

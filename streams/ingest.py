@@ -77,6 +77,7 @@ class Ingest:
         if position is None:
             position = await self._state.beginning(self._router.topic, self._router.partition)
         self._position = position
+        self._router.wake(int(time.time() * 1000))
         return position
 
     def take(self, batch: Batch, records: list[Any]) -> None:

@@ -16,6 +16,14 @@ from streams.settings import Input, Time
 MARK_EVERY_MS = 500
 """A partition that gets no events of a source hears its watermark at least this often (wall time)."""
 
+WAKE_MS = 5_000
+"""How long a source's time goes no faster than the wall clock after it was idle or taken over.
+
+Sources wake together (a replay begins, a worker was down), but one is read first. If its time ran on at once
+through all it has, nobody would wait for the others, who count as idle until they are heard, and all their events
+would be late. In live traffic this costs nothing: event time goes no faster than the wall clock there.
+"""
+
 MAX_FRAME_BYTES = 600_000
 """Frames stay well under the 1 MB that brokers accept by default."""
 
@@ -47,6 +55,25 @@ class Router:
         self._places: dict[str, int] = {}
         self._marked_at = -MARK_EVERY_MS
         self._read_at = -1
+        self._reliable = -1
+        self._woken_at: int | None = None
+        self._woken_watermark = -1
+
+    def wake(self, now_ms: int) -> None:
+        """The source is idle no more, or somebody else read it until now: see WAKE_MS."""
+        self.idle = False
+        self._woken_at, self._woken_watermark = now_ms, self.watermark
+
+    def _follow(self, now_ms: int) -> None:
+        """Bring the watermark to what the events read so far allow, by and by if the source has just woken."""
+        allowed = self._reliable
+        if self._woken_at is not None:
+            since = now_ms - self._woken_at
+            if since >= WAKE_MS:
+                self._woken_at = None
+            else:
+                allowed = min(allowed, self._woken_watermark + since if self._woken_watermark >= 0 else -1)
+        self.watermark = max(self.watermark, allowed)
 
     def route(
         self,
@@ -62,7 +89,8 @@ class Router:
         """
         routed = Routed()
         self._read_at = now_ms
-        self.idle = False
+        if self.idle:
+            self.wake(now_ms)
         first = records[0][0]
         skew = self._skew_ms
         good, refused = self._codec.decode([r[2] for r in records], [r[3] + skew for r in records])
@@ -90,8 +118,8 @@ class Router:
         self.max_ts = latest
         # Time does not follow an event ahead of the broker's clock: it would make the others late.
         before = self.watermark
-        reliable = min(latest, records[-1][3]) - self._lateness_ms
-        self.watermark = max(self.watermark, reliable)
+        self._reliable = max(self._reliable, min(latest, records[-1][3]) - self._lateness_ms)
+        self._follow(now_ms)
         due = now_ms - self._marked_at >= MARK_EVERY_MS
         if due:
             self._marked_at = now_ms
@@ -131,6 +159,7 @@ class Router:
             self._read_at = now_ms
         if now_ms - self._marked_at < MARK_EVERY_MS:
             return routed
+        self._follow(now_ms)
         if at_end and now_ms - self._read_at >= self._idle_ms:
             self.idle = True
             if self.max_ts >= 0:
