@@ -50,7 +50,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--events", type=int, default=600_000, help="events in the topic (600,000)")
     parser.add_argument("--targets", type=int, default=100_000, help="targets they are of (100,000)")
-    parser.add_argument("--span-seconds", type=int, default=60, help="event time they span (60: 10,000 a second)")
+    parser.add_argument("--span-seconds", type=int, default=30, help="event time they span (30: 20,000 a second)")
     parser.add_argument("--ids", action=argparse.BooleanOptionalAction, default=True, help="events carry ids")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--date", help="written into the results; the bench reads no calendar")

@@ -57,7 +57,7 @@ class Work(Protocol):
         ...
 
     def heartbeat(self, now: float, at_end: bool) -> None:
-        """Time has passed (every ~0.2 s); ``at_end``: there is nothing more to read just now."""
+        """Time has passed (every ~0.5 s); ``at_end``: there is nothing more to read just now."""
         ...
 
     def pending(self) -> int:

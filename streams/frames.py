@@ -129,6 +129,10 @@ def _derived(column: list[str | None], cache: dict[str, str | None], derive: Any
         if value is None:
             derived.append(None)
             continue
+        found = _IPV4(value) if derive is network_of else None
+        if found is not None:  # quicker than the cache, which a platform's worth of addresses overflows
+            derived.append(f"{found[1]}.0/24")
+            continue
         try:
             derived.append(cache[value])
         except KeyError:

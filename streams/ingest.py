@@ -26,7 +26,7 @@ INGEST_CHECKPOINT_SECONDS = 0.5
 
 
 HEARTBEAT_GAP_SECONDS = 2.0
-"""Heartbeats come five times a second; a longer gap is a worker that was busy or stopped."""
+"""Heartbeats come twice a second; a longer gap is a worker that was busy or stopped."""
 
 MAX_LETTER_BYTES = 900_000
 """Brokers accept records of 1 MB by default; an input topic may have been allowed larger ones."""

@@ -37,7 +37,7 @@ log = structlog.get_logger()
 ROLES = ("ingest", "targets")
 GC_THRESHOLDS = (100_000, 50, 100)
 """State is millions of small objects without cycles: Python's default (700) would walk them all the time."""
-HEARTBEAT_SECONDS = 0.2
+HEARTBEAT_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 LIVE_SECONDS = 60.0
 """Without a turn of the loop for this long, or with lag and no progress for as long, /livez fails."""
