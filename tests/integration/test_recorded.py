@@ -57,6 +57,7 @@ def test_a_recorded_file_gives_the_same_online_offline_and_from_the_log(
     lines.insert(1000, "not a time,reader1,page1")
     (tmp_path / "likes.csv").write_text("\n".join(lines) + "\n")
     (tmp_path / "map.toml").write_text(MAP)
+    # Open: with 3 partitions the burst is missed. 2 hides that weakness of detection; see the closing note.
     # A partition that waits for the sender must not count as idle: its next events would be late, not judged.
     truecount = install(kafka, tmp_path, unique, partitions=2, tick_seconds=10, counts_seconds=5, idle_seconds=10)
 

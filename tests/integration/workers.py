@@ -208,7 +208,9 @@ class Worker:
         """Return once a condition holds. Fails if it does not in time, or the process has ended."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            assert self.process.poll() is None, f"the worker ended by itself\n{log_tail(self.log)}"
+            assert self.process.poll() is None, (
+                f"the worker ended with code {self.process.returncode}\n{log_tail(self.log)}"
+            )
             if condition():
                 return
             time.sleep(0.1)
