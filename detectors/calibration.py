@@ -99,8 +99,8 @@ class Calibrator(msgspec.Struct, array_like=True):
         return 1.0
 
     def history(self) -> float:
-        """Windows learned, over all sizes."""
-        return sum(tail.total for tail in self.tails.values())
+        """Windows learned of the best known size: below HISTORY_MIN, ``p`` is 1 for every score."""
+        return max((tail.total for tail in self.tails.values()), default=0.0)
 
 
 class Mean(msgspec.Struct, array_like=True):
