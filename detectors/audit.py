@@ -245,6 +245,11 @@ class Audit:
         every = self.settings.counts_seconds * 1000
         heapq.heappush(self.due, ((max(moment_ms, 0) + every - 1) // every * every, COUNTS_ORDER, 0, ""))
 
+    def begin_again(self, key: str) -> None:
+        """This key's stored state was lost: go on from nothing, and say so with every count."""
+        self.watches.change(key).incomplete = True
+        self._say_later(key, self.now + 1)
+
     def changed(self, key: str) -> None:
         """A case moved part of this key's count."""
         self._say_later(key, self._at)
@@ -265,6 +270,7 @@ class Audit:
                     invalid=dict(sorted(ledger.invalid.items())) if ledger.invalid else {},
                     revision=ledger.revision,
                     as_of=as_of,
+                    incomplete=watched.incomplete,
                 )
             )
         self.unsaid.clear()
@@ -290,13 +296,13 @@ class Audit:
         self.horizon = self.scales[0].start(self.now) if self.now >= 0 else 0
         self.recent_ids.starts = list(state["generations"])
         self._rolls = frozenset(self.recent_ids.starts)
-        for key, watched in self.watches.items():
-            for order, scale in enumerate(self.scales):
-                if scale.name in watched.open:
-                    self._wait(order, watched.open[scale.name].start, key)
-            if watched.case is not None:
-                self.schedule_case(watched.case.close_at, key)
-            if watched.unsaid:
+        orders = {scale.name: order for order, scale in enumerate(self.scales)}
+        for key, agenda in self.watches.agenda():
+            for name, start in agenda.starts.items():
+                self._wait(orders[name], start, key)
+            if agenda.close_at is not None:
+                self.schedule_case(agenda.close_at, key)
+            if agenda.unsaid:
                 if not self.unsaid:
                     self._schedule_counts(self.now + 1)
                 self.unsaid.add(key)

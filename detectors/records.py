@@ -76,6 +76,8 @@ class Count:
     invalid: dict[str, int]
     revision: int
     as_of: int
+    incomplete: bool = False
+    """stored state was damaged: the count holds only what came afterwards"""
 
 
 @dataclass(slots=True)
@@ -91,14 +93,3 @@ class Outcome:
     windows: int = 0
     entered: list[int] = field(default_factory=lambda: [0] * len(METRICS))
     """events accepted as valid, by metric"""
-
-    def absorb(self, other: Outcome) -> None:
-        """Append another step's outcome."""
-        self.flags += other.flags
-        self.corrections += other.corrections
-        self.counts += other.counts
-        self.late += other.late
-        self.duplicates += other.duplicates
-        self.unmatched_undos += other.unmatched_undos
-        self.windows += other.windows
-        self.entered = [mine + theirs for mine, theirs in zip(self.entered, other.entered, strict=True)]

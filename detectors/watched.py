@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import msgspec
 
 from detectors.baseline import Level
 from detectors.judge import Case, Step
 from detectors.ledger import Ledger
 from detectors.windows import Crowd
+
+
+class Agenda(NamedTuple):
+    """What is still to come for a key: its open windows' starts by scale, when its case may close, a count to tell."""
+
+    starts: dict[str, int]
+    close_at: int | None
+    unsaid: bool
 
 
 class Watched(msgspec.Struct, omit_defaults=True):
@@ -25,9 +36,16 @@ class Watched(msgspec.Struct, omit_defaults=True):
     case: Case | None = None
     unsaid: bool = False
     """changed since the count was last published"""
+    incomplete: bool = False
+    """stored state of this key was damaged: its count holds only what came afterwards"""
+
+    def agenda(self) -> Agenda:
+        """What is still to come."""
+        starts = {name: crowd.start for name, crowd in self.open.items()}
+        return Agenda(starts, None if self.case is None else self.case.close_at, self.unsaid)
 
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 def key_of(metric: int, target: str) -> str:
@@ -49,6 +67,11 @@ class Watches(dict[str, Watched]):
             watched = self[key] = Watched()
         self._changed.add(key)
         return watched
+
+    def agenda(self) -> Iterator[tuple[str, Agenda]]:
+        """What is still to come, for every key, in any order."""
+        for key, watched in self.items():
+            yield key, watched.agenda()
 
     def take_changed(self) -> set[str]:
         """Keys changed since the last call."""

@@ -24,6 +24,7 @@ class Why(StrEnum):
     BAD_TIME = "bad_time"
     FROM_FUTURE = "from_future"
     BEFORE_FLOOR = "before_floor"
+    DAMAGED_STATE = "damaged_state"
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from streams import metrics
-from streams.outlet import Outlet, OutletError, Output
+from streams.outlet import Delivered, Outlet, OutletError, Output
 from streams.transport import Batch
 
 log = structlog.get_logger()
@@ -66,6 +66,10 @@ class Work(Protocol):
 
     def cut(self, position: int) -> list[Output]:
         """Outputs and changed state since the last cut; called at most once per checkpoint."""
+        ...
+
+    def stored(self, delivered: Delivered) -> None:
+        """The checkpoint of the last cut is committed; ``delivered`` says up to where its topics hold it."""
         ...
 
     def close(self) -> None:
@@ -295,7 +299,8 @@ class Engine:
         task.cut_at = time.monotonic()
         role = task.work.role
         try:
-            await task.outlet.commit(outputs, {TopicPartition(task.tp.topic, task.tp.partition): position})
+            offsets = {TopicPartition(task.tp.topic, task.tp.partition): position}
+            delivered = await task.outlet.commit(outputs, offsets)
         except OutletError as error:
             task.failed = True
             metrics.CHECKPOINTS.labels(role, "failed").inc()
@@ -312,8 +317,17 @@ class Engine:
             metrics.LAST_PROGRESS.set(self.last_progress)
             metrics.CHECKPOINTS.labels(role, "committed").inc()
             metrics.CHECKPOINT_SECONDS.labels(role).observe(time.monotonic() - task.cut_at)
+            self._stored(task, delivered)
         finally:
             task.running = None
+
+    @staticmethod
+    def _stored(task: Task, delivered: Delivered) -> None:
+        try:
+            task.work.stored(delivered)
+        except Exception as error:  # noqa: BLE001  # the checkpoint stands; only what is kept of it here is in doubt
+            task.failed = True
+            log.warning("state could not be stored; the task starts again", tp=str(task.tp), error=repr(error))
 
 
 async def _quietly(awaitable: Awaitable[Any]) -> None:

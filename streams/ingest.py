@@ -11,7 +11,7 @@ from faust.types import TP
 from streams import metrics
 from streams.deadletters import DeadLetter
 from streams.frames import partition_of
-from streams.outlet import Output
+from streams.outlet import Delivered, Output
 from streams.restore import StateReader
 from streams.routing import Routed, Router
 from streams.settings import Settings
@@ -90,6 +90,9 @@ class Ingest:
         routed = self._router.route(rows, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
         headers = {r.offset: list(r.headers) for r in records} if routed.dead else {}
         self._keep(routed, headers)
+
+    def stored(self, delivered: Delivered) -> None:
+        """See Work: nothing is kept on disk."""
 
     def close(self) -> None:
         """See Work: nothing of it is shown that the engine does not take back."""

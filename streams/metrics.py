@@ -91,6 +91,20 @@ RESTORED = Counter("truecount_restored_records_total", "State records read at re
 RESTORING = Gauge(
     "truecount_restore_remaining_records", "State records still to be read by running restores.", registry=REGISTRY
 )
+DAMAGED_STATE = Counter(
+    "truecount_damaged_state_records_total",
+    "State records that could not be read and were put aside: their targets' counts are incomplete.",
+    registry=REGISTRY,
+)
+HOT_KEYS = Gauge("truecount_hot_keys", "Targets and metrics held in memory as objects.", registry=REGISTRY)
+COLD_KEYS = Counter(
+    "truecount_cooled_keys_total", "Times a target and metric left memory for the disk.", registry=REGISTRY
+)
+DISKLESS = Gauge(
+    "truecount_tasks_without_disk",
+    "Tasks whose state directory cannot be used: their state is in memory, beyond the budget.",
+    registry=REGISTRY,
+)
 LAST_PROGRESS = Gauge(
     "truecount_last_progress_timestamp_seconds",
     "When a task last took records or committed (unix seconds).",

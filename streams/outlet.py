@@ -34,6 +34,10 @@ class Output(NamedTuple):
     headers: list[tuple[str, bytes]] | None = None
 
 
+Delivered = dict[tuple[str, int], int]
+"""Topic and partition → the offset behind the last record that a checkpoint put there."""
+
+
 class OutletError(Exception):
     """A checkpoint that did not happen: none of it may be relied upon, its task must be opened anew."""
 
@@ -45,7 +49,7 @@ class Outlet(Protocol):
         """Connect. Fences any older owner of the same id and waits for its last transaction to end."""
         ...
 
-    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
         """Deliver a checkpoint. Raises OutletError if it did not happen (or cannot be known to have)."""
         ...
 
@@ -65,16 +69,17 @@ class TransactionalOutlet:
         """See Outlet."""
         await self._producer.start()
 
-    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
         """See Outlet."""
         producer = self._producer
         try:
             await producer.begin_transaction()
-            await deliver(producer, outputs)
+            delivered = await deliver(producer, outputs)
             await producer.send_offsets_to_transaction(dict(offsets), self._group)
             await producer.commit_transaction()
         except (KafkaError, TimeoutError, OSError) as error:
             raise OutletError(f"the transaction failed: {error!r}") from error
+        return delivered
 
     async def stop(self) -> None:
         """See Outlet."""
@@ -99,14 +104,15 @@ class PlainOutlet:
             self._started = True
             await self._producer.start()
 
-    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
         """See Outlet."""
         try:
             async with self._turn:
-                await deliver(self._producer, outputs)
+                delivered = await deliver(self._producer, outputs)
             await self._commit_offsets(offsets)
         except (KafkaError, TimeoutError, OSError) as error:
             raise OutletError(f"the delivery failed: {error!r}") from error
+        return delivered
 
     async def stop(self) -> None:
         """The producer is shared and outlives a task; see ``close``."""
@@ -117,23 +123,27 @@ class PlainOutlet:
             await self._producer.stop()
 
 
-async def deliver(producer: AIOKafkaProducer, outputs: list[Output]) -> None:
+async def deliver(producer: AIOKafkaProducer, outputs: list[Output]) -> Delivered:
     """Send outputs in order per partition and wait until the broker has all of them. Raises KafkaError."""
     by_partition: dict[tuple[str, int], list[Output]] = defaultdict(list)
     for output in outputs:
         by_partition[output.topic, output.partition].append(output)
     now_ms = int(time.time() * 1000)
     sent = []
-    for (topic, partition), group in by_partition.items():
+    for place, group in by_partition.items():
+        topic, partition = place
         batch = producer.create_batch()
         for output in group:
             if not _append(batch, output, now_ms):
-                sent.append(await producer.send_batch(batch, topic, partition=partition))
+                sent.append((place, batch.record_count(), await producer.send_batch(batch, topic, partition=partition)))
                 batch = producer.create_batch()
                 _append(batch, output, now_ms)
-        sent.append(await producer.send_batch(batch, topic, partition=partition))
-    for future in sent:
-        await future
+        sent.append((place, batch.record_count(), await producer.send_batch(batch, topic, partition=partition)))
+    delivered: Delivered = {}
+    for place, records, future in sent:
+        first = (await future).offset
+        delivered[place] = max(delivered.get(place, 0), first + records)
+    return delivered
 
 
 def _append(batch: Any, output: Output, now_ms: int) -> bool:

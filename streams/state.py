@@ -1,37 +1,54 @@
-"""A partition audit's state as changelog records, and back: msgspec, versioned, never pickle.
+"""A partition audit's state as changelog records, and back: msgspec, versioned, checked, never pickle.
 
 Keyed state is written as it changes. What was open at a checkpoint (ticks, recent ids) is not written at all: it is
 a function of the last stretch of the log, so a restore reads that stretch again. The ``meta`` record says where it
 begins.
+
+A record is sealed: a byte with the version, four with a checksum (XXH32), then msgpack. Version 1 had neither.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+import xxhash
 
-from detectors.watched import STATE_VERSION, Watched
+from detectors.watched import STATE_VERSION, Agenda, Watched
 from streams.auditing import PartitionAudit
 
 META_KEY = b"meta"
 PLATFORM_KEY = b"platform/"
 WATCHED_KEY = b"w/"
 
+SEAL_BYTES = 5
+UNSEALED = 0x80
+"""First bytes from here on are those of a msgpack map or array: a record of version 1."""
+
+UPGRADES: dict[int, Callable[[Any], Any]] = {1: lambda state: state}
+"""version → what makes the next version's builtins of its own. 1 → 2 only sealed the records."""
+
 _encode = msgspec.msgpack.Encoder().encode
-_watched = msgspec.msgpack.Decoder(Watched)
+_watched = msgspec.msgpack.Decoder(Watched, strict=False)
 
 
 class StateError(Exception):
     """State that this version cannot read."""
 
 
+class DamagedError(StateError):
+    """A record that is not what was written."""
+
+
 class Meta(msgspec.Struct):
-    """Everything of a partition that is not keyed."""
+    """Everything of a partition that is not keyed. ``born`` names the changelog's life: another one has another."""
 
     version: int
     position: int
     audit: Any
+    born: str = ""
+    totals: list[list[int]] = []
 
 
 class Restored(NamedTuple):
@@ -41,30 +58,123 @@ class Restored(NamedTuple):
     replay_from: int
 
 
-def dump_changes(audit: PartitionAudit, position: int) -> list[tuple[bytes, bytes | None]]:
+def dump_changes(
+    audit: PartitionAudit, position: int, *, born: str = "", totals: list[list[int]] | None = None
+) -> list[tuple[bytes, bytes]]:
     """Records for the changelog since the last call: the changed keys, the platform, the meta record (last)."""
     watches = audit.audit.watches
-    records: list[tuple[bytes, bytes | None]] = [
-        (WATCHED_KEY + key.encode(), _encode(watches[key])) for key in sorted(watches.take_changed())
-    ]
+    records = [(WATCHED_KEY + key.encode(), encode_watched(watches[key])) for key in sorted(watches.take_changed())]
     for index, platform in enumerate(audit.audit.platforms):
         if platform.take_changed():
-            records.append((PLATFORM_KEY + str(index).encode(), _encode(platform.dump())))
-    records.append((META_KEY, _encode(Meta(STATE_VERSION, position, audit.dump(position)))))
+            records.append((PLATFORM_KEY + str(index).encode(), seal(_encode(platform.dump()))))
+    meta = Meta(STATE_VERSION, position, audit.dump(position), born, totals or [])
+    records.append((META_KEY, seal(_encode(meta))))
     return records
 
 
-def load(audit: PartitionAudit, saved: dict[bytes, bytes]) -> Restored | None:
-    """Load the newest records by key; None if there is no state. Raises StateError."""
+def load(audit: PartitionAudit, saved: Mapping[bytes, bytes]) -> Restored | None:
+    """Load the newest records by key (keyed ones may be held elsewhere); None if there is no state.
+
+    Raises StateError.
+    """
     if META_KEY not in saved:
         return None
-    meta = msgspec.msgpack.decode(saved[META_KEY], type=Meta, strict=False)
-    if meta.version != STATE_VERSION:
-        raise StateError(f"state version {meta.version}; this worker reads {STATE_VERSION}")
+    meta = meta_of(saved[META_KEY])
     for key, value in saved.items():
         if key.startswith(WATCHED_KEY):
-            audit.audit.watches[key[len(WATCHED_KEY) :].decode()] = _watched.decode(value)
+            audit.audit.watches[key[len(WATCHED_KEY) :].decode()] = decode_watched(value)
         elif key.startswith(PLATFORM_KEY):
             index = int(key[len(PLATFORM_KEY) :])
-            audit.audit.platforms[index].load(msgspec.msgpack.decode(value, strict=False))
+            audit.audit.platforms[index].load(_builtins(value))
     return Restored(meta.position, audit.load(meta.audit))
+
+
+def meta_of(value: bytes) -> Meta:
+    """The meta record. Raises StateError."""
+    return msgspec.convert(_builtins(value), Meta, strict=False)
+
+
+# ---------------------------------------------------------------- records
+
+
+def seal(payload: bytes) -> bytes:
+    """Put version and checksum before a payload."""
+    return bytes((STATE_VERSION,)) + xxhash.xxh32_digest(payload) + payload
+
+
+def unseal(value: bytes) -> tuple[int, bytes]:
+    """Version and payload of a record. Raises DamagedError, or StateError if a newer worker wrote it."""
+    if not value:
+        raise DamagedError("a state record is empty")
+    if value[0] >= UNSEALED:
+        return 1, value
+    version, payload = value[0], value[SEAL_BYTES:]
+    if version > STATE_VERSION:
+        raise StateError(
+            f"the state is of version {version}, which a newer truecount wrote; this one reads up to {STATE_VERSION}:"
+            " run the newer one, or rebuild the state from the log"
+        )
+    if xxhash.xxh32_digest(payload) != value[1:SEAL_BYTES]:
+        raise DamagedError("a state record does not match its checksum")
+    return version, payload
+
+
+def encode_watched(watched: Watched) -> bytes:
+    """A key's state as a record."""
+    return seal(_encode(watched))
+
+
+def decode_watched(value: bytes) -> Watched:
+    """A record as a key's state, upgraded if it is of an older version. Raises StateError."""
+    version, payload = unseal(value)
+    try:
+        if version == STATE_VERSION:
+            return _watched.decode(payload)
+        return msgspec.convert(_upgraded(version, payload), Watched, strict=False)
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise DamagedError(f"a state record cannot be read: {error}") from error
+
+
+class _Window(msgspec.Struct):
+    start: int = 0
+
+
+class _Case(msgspec.Struct):
+    close_at: int
+
+
+class _Glance(msgspec.Struct):
+    open: dict[str, _Window] = {}
+    case: _Case | None = None
+    unsaid: bool = False
+
+
+_glance = msgspec.msgpack.Decoder(_Glance)
+
+
+def agenda_of(value: bytes) -> Agenda:
+    """What of a key's record is still to come, without decoding the rest. Raises StateError."""
+    version, payload = unseal(value)
+    if version != STATE_VERSION:
+        return decode_watched(value).agenda()
+    try:
+        glance = _glance.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise DamagedError(f"a state record cannot be read: {error}") from error
+    starts = {name: window.start for name, window in glance.open.items()}
+    return Agenda(starts, None if glance.case is None else glance.case.close_at, glance.unsaid)
+
+
+def _builtins(value: bytes) -> Any:
+    version, payload = unseal(value)
+    try:
+        return _upgraded(version, payload)
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise DamagedError(f"a state record cannot be read: {error}") from error
+
+
+def _upgraded(version: int, payload: bytes) -> Any:
+    state = msgspec.msgpack.decode(payload, strict=False)
+    for step in range(version, STATE_VERSION):
+        state = UPGRADES[step](state)
+    return state

@@ -37,13 +37,21 @@ class TalliedWatches(Watches):
     def change(self, key: str) -> Watched:
         """See Watches."""
         if key not in self._before:
-            self._before[key] = _share(self.get(key))
+            self.note(key, self.get(key))
         return super().change(key)
 
-    def restored(self) -> None:
-        """All keys were just loaded: begin with their sum."""
-        self._before = dict.fromkeys(self, _NOTHING)
+    def note(self, key: str, watched: Watched | None) -> None:
+        """Remember what a key adds before it changes."""
+        self._before[key] = _share(watched)
+
+    def totals(self) -> list[list[int]]:
+        """All that is shown, a row a metric: part of the state, because a sum over a million keys takes long."""
         self.settle()
+        return [list(row) for row in self._added]
+
+    def restored(self, totals: list[list[int]]) -> None:
+        """Keys were just loaded: begin with their sum."""
+        self._show([list(row) for row in totals])
 
     def settle(self) -> None:
         """Move the gauges by what has changed since the last call."""

@@ -11,12 +11,16 @@ from detectors.events import METRICS
 from detectors.records import Flag, Outcome
 from streams import metrics
 from streams.auditing import PartitionAudit, audit_settings
-from streams.outlet import Output
+from streams.deadletters import DeadLetter
+from streams.disk import StateOnDisk
+from streams.engine import PENDING_MAX
+from streams.ingest import letter_output
+from streams.keyed import Budget, KeyedState
+from streams.outlet import Delivered, Output
 from streams.records import cloud_headers, correction_value, count_key, count_value, flag_value
 from streams.restore import StateReader
 from streams.settings import Settings
-from streams.state import dump_changes, load
-from streams.tally import TalliedWatches
+from streams.state import WATCHED_KEY, dump_changes, load
 from streams.topics import Topics
 from streams.transport import Batch
 
@@ -29,29 +33,28 @@ class Targets:
 
     role = "targets"
 
-    def __init__(self, settings: Settings, tp: TP, *, state: StateReader) -> None:
+    def __init__(self, settings: Settings, tp: TP, *, state: StateReader, budget: Budget) -> None:
         self.every_seconds = settings.checkpoint_seconds
         self._topics = Topics.of(settings)
         self._partition = tp.partition
         self._source = f"/{settings.app}/by-target/{tp.partition}"
         self._state = state
         self._outputs: list[Output] = []
-        self._watches = TalliedWatches()
+        self._cut: list[tuple[bytes, bytes | None]] = []
+        self._watches = KeyedState(budget)
+        self._disk = StateOnDisk(settings, self._topics.targets_state, tp.partition)
         self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._watches)
 
     async def restore(self) -> int:
-        """See Work. Keyed state from the changelog, what was open at the checkpoint from the log itself."""
-        saved: dict[bytes, bytes] = {}
-        async for key, value in self._state.read(self._topics.targets_state, self._partition):
-            if key is None:
-                continue
-            if value is None:
-                saved.pop(key, None)
-            else:
-                saved[key] = value
+        """See Work. Keyed state from disk and changelog, what was open at the checkpoint from the log itself."""
+        saved = await self._disk.restore(self._state)
+        self._watches.store = self._disk.store
         restored = load(self.audit, saved)
+        for letter in self._disk.damaged:
+            self._set_aside(letter)
         if restored is None:
             return 0
+        self._watches.restored(self._disk.totals)
         count = 0
         async for record in self._state.records(
             self._topics.by_target, self._partition, start=restored.replay_from, end=restored.position
@@ -60,8 +63,16 @@ class Targets:
             count += 1
             if count % FRAMES_PER_TURN == 0:
                 await asyncio.sleep(0)
-        self._watches.restored()
         return restored.position
+
+    def _set_aside(self, letter: DeadLetter) -> None:
+        """A key whose state cannot be read goes on from nothing, and says so with every count."""
+        metrics.DAMAGED_STATE.inc()
+        metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
+        self._outputs.append(letter_output(self._topics.dead_letters, self._partition, letter, []))
+        key = letter.key or b""
+        if key.startswith(WATCHED_KEY):
+            self.audit.audit.begin_again(key[len(WATCHED_KEY) :].decode())
 
     def take(self, batch: Batch, records: list[Any]) -> None:
         """See Work."""
@@ -81,19 +92,29 @@ class Targets:
             metrics.EVENT_TIME.labels(str(self._partition)).set(self.audit.clock.now / 1000)
 
     def pending(self) -> int:
-        """See Work."""
-        return len(self._outputs)
+        """See Work: more than allowed if so many keys have changed that memory waits for a checkpoint."""
+        return PENDING_MAX + 1 if self._watches.crowded() else len(self._outputs)
 
     def cut(self, position: int) -> list[Output]:
         """See Work."""
         outputs, self._outputs = self._outputs, []
-        state = self._topics.targets_state
-        outputs += [Output(state, self._partition, k, v) for k, v in dump_changes(self.audit, position)]
+        watches, state = self._watches, self._topics.targets_state
+        records = dump_changes(self.audit, position, born=self._disk.born, totals=watches.totals())
+        watches.weigh(sum(len(value) for key, value in records if key.startswith(WATCHED_KEY)), len(records))
+        outputs += [Output(state, self._partition, key, value) for key, value in records]
+        self._cut = list(records)
         return outputs
+
+    def stored(self, delivered: Delivered) -> None:
+        """See Work: what Kafka has, the disk may have."""
+        records, self._cut = self._cut, []
+        self._disk.write(records, delivered[self._topics.targets_state, self._partition])
+        self._watches.cool()
 
     def close(self) -> None:
         """See Work."""
         self._watches.forget()
+        self._disk.close()
 
     def _keep(self, outcome: Outcome) -> None:
         topics, partition, outputs = self._topics, self._partition, self._outputs

@@ -24,6 +24,7 @@ from streams.checkup import NO_TRANSACTIONS, supports_transactions
 from streams.clients import faust_credentials, servers
 from streams.engine import Engine, Work
 from streams.ingest import Ingest
+from streams.keyed import Budget
 from streams.outlet import Outlet, PlainOutlet, TransactionalOutlet
 from streams.restore import StateReader
 from streams.settings import Settings, SettingsError
@@ -93,6 +94,7 @@ class Worker:
         self.engine = Engine(membership=self._consumer, make=self._make)
         self._topics = Topics.of(settings)
         self._state = StateReader(settings)
+        self._budget = Budget(settings.state.memory_bytes)
         self._partitions = settings.partitions
         self._roster: dict[str, int] = {}
         self._plain: PlainOutlet | None = None
@@ -242,7 +244,7 @@ class Worker:
 
     def _make(self, tp: TP) -> tuple[Work, Outlet]:
         if tp.topic == self._topics.by_target:
-            work: Work = Targets(self.settings, tp, state=self._state)
+            work: Work = Targets(self.settings, tp, state=self._state, budget=self._budget)
         else:
             work = Ingest(self.settings, tp, partitions=self._partitions, roster=self._roster, state=self._state)
         outlet: Outlet

@@ -82,8 +82,9 @@ def test_its_good_neighbours_survive(value: bytes | None, reason: Why, words: st
     assert [index for index, _, _ in good] == [0, 2]
 
 
-def test_every_reason_is_tried_but_those_that_only_maps_give() -> None:
-    assert {reason for _, _, reason, _ in BAD} == set(Why)
+def test_every_reason_is_tried() -> None:
+    """But for the one that is not of an event: tests/streams/test_disk.py damages state."""
+    assert {reason for _, _, reason, _ in BAD} == set(Why) - {Why.DAMAGED_STATE}
 
 
 TRICKS: list[tuple[str, list[bytes | None]]] = [

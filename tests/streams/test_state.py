@@ -13,8 +13,18 @@ from hypothesis import strategies as st
 from detectors.audit import AuditSettings
 from detectors.events import Event
 from detectors.records import Outcome
+from detectors.watched import STATE_VERSION, Watched
 from streams.auditing import PartitionAudit
-from streams.state import META_KEY, StateError, dump_changes, load
+from streams.state import (
+    META_KEY,
+    SEAL_BYTES,
+    StateError,
+    agenda_of,
+    decode_watched,
+    dump_changes,
+    encode_watched,
+    load,
+)
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary, viral
 from tests.streams.pipeline import Pipeline, doubled, said
 
@@ -37,7 +47,7 @@ def _shuffled(events: list[Event], seed: int, jitter_ms: int) -> list[Event]:
 
 
 @cache
-def _log(kind: str) -> tuple[bytes, ...]:
+def log_of(kind: str) -> tuple[bytes, ...]:
     """One partition's log, whole: history, two bought bursts on one target, one on another, a viral hit."""
     events = _events(ids=kind not in {"without ids", "two sources", "read again"})
     pipe = Pipeline(sources=2 if kind == "two sources" else 1, lateness_seconds=90 if kind == "duplicates" else 10)
@@ -86,7 +96,7 @@ def _settings(dedupe_ids: int) -> AuditSettings:
 def _undisturbed(kind: str, dedupe_ids: int) -> tuple[tuple[bytes, ...], ...]:
     """What each record of the log makes an audit say that is never stopped."""
     audit = PartitionAudit(_settings(dedupe_ids))
-    return tuple(_step(audit, value, offset) for offset, value in enumerate(_log(kind)))
+    return tuple(_step(audit, value, offset) for offset, value in enumerate(log_of(kind)))
 
 
 def _step(audit: PartitionAudit, value: bytes, offset: int) -> tuple[bytes, ...]:
@@ -106,7 +116,7 @@ def _restored(saved: dict[bytes, bytes], log: tuple[bytes, ...], dedupe_ids: int
 
 def _run_with_stops(kind: str, dedupe_ids: int, checkpoints: list[int], crashes: set[int]) -> None:
     """Apply the log, checkpoint at ``checkpoints``; where one is in ``crashes``, go on from what was saved."""
-    log, expected = _log(kind), _undisturbed(kind, dedupe_ids)
+    log, expected = log_of(kind), _undisturbed(kind, dedupe_ids)
     saved: dict[bytes, bytes] = {}
     audit = PartitionAudit(_settings(dedupe_ids))
     position = 0
@@ -133,7 +143,7 @@ def test_the_undisturbed_run_has_cases_to_lose() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dedupe_ids", [100_000, 30])
 def test_a_task_restored_at_many_places_goes_on_byte_for_byte(kind: str, dedupe_ids: int) -> None:
-    size = len(_log(kind))
+    size = len(log_of(kind))
     rng = random.Random(f"{kind} {dedupe_ids}")
     checkpoints = sorted(rng.sample(range(1, size), 40))
     _run_with_stops(kind, dedupe_ids, checkpoints, set(rng.sample(checkpoints, 20)))
@@ -148,7 +158,7 @@ def test_a_task_restored_at_many_places_goes_on_byte_for_byte(kind: str, dedupe_
 def test_wherever_it_stops_nothing_is_lost_or_told_twice(
     kind: str, dedupe_ids: int, stops: list[tuple[float, bool]]
 ) -> None:
-    size = len(_log(kind))
+    size = len(log_of(kind))
     places = {round(where * size): crash for where, crash in stops}
     _run_with_stops(kind, dedupe_ids, list(places), {place for place, crash in places.items() if crash})
 
@@ -162,7 +172,7 @@ def test_a_checkpoint_after_every_record_through_a_case_changes_nothing() -> Non
 
 
 def test_what_did_not_change_is_not_written_again() -> None:
-    log = _log("without ids")
+    log = log_of("without ids")
     audit = PartitionAudit(_settings(1000))
     for offset in range(200):
         audit.apply(log[offset], offset, Outcome())
@@ -174,7 +184,44 @@ def test_without_a_meta_record_there_is_no_state() -> None:
     assert load(PartitionAudit(_settings(1)), {}) is None
 
 
-def test_state_of_another_version_is_refused() -> None:
-    meta = msgspec.msgpack.encode({"version": 99, "position": 0, "audit": {}})
-    with pytest.raises(StateError, match="version 99"):
+def test_state_that_a_newer_worker_wrote_is_refused_with_a_sentence() -> None:
+    meta = bytes((STATE_VERSION + 1,)) + b"sealed otherwise"
+    with pytest.raises(StateError, match="newer truecount"):
         load(PartitionAudit(_settings(1)), {META_KEY: meta})
+
+
+def test_records_of_version_1_are_read_and_go_on_byte_for_byte() -> None:
+    log, expected = log_of("duplicates"), _undisturbed("duplicates", 400)
+    audit, half = PartitionAudit(_settings(400)), len(log_of("duplicates")) // 2
+    for offset in range(half):
+        _step(audit, log[offset], offset)
+    old = {key: value[SEAL_BYTES:] for key, value in dump_changes(audit, half)}
+
+    audit, position = _restored(old, log, 400)
+
+    assert position == half
+    for offset in range(half, len(log)):
+        assert _step(audit, log[offset], offset) == expected[offset]
+
+
+@given(
+    watched=st.builds(Watched, unsaid=st.booleans(), cusum=st.floats(0, 50)), flip=st.integers(0), bit=st.integers(0, 7)
+)
+def test_a_bit_that_has_flipped_is_noticed(watched: Watched, flip: int, bit: int) -> None:
+    value = bytearray(encode_watched(watched))
+    assert decode_watched(bytes(value)) == watched
+    value[flip % len(value)] ^= 1 << bit
+    with pytest.raises(StateError):
+        decode_watched(bytes(value))
+
+
+def test_a_glance_at_a_record_sees_what_is_still_to_come() -> None:
+    audit = PartitionAudit(_settings(1000))
+    log = log_of("without ids")
+    for offset in range(len(log) // 2):
+        audit.apply(log[offset], offset, Outcome())
+    seen = 0
+    for watched in audit.audit.watches.values():
+        assert agenda_of(encode_watched(watched)) == watched.agenda()
+        seen += len(watched.agenda().starts)
+    assert seen > 10

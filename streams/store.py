@@ -1,0 +1,169 @@
+"""State on disk: one RocksDB for each partition of a worker, a copy of the changelog up to an offset.
+
+Kafka's changelog is the truth; this is there so that a restart reads only the changelog's tail, and so that memory
+can be smaller than state. What a checkpoint changed is written here only after Kafka has committed it, in one batch
+with the changelog's offset behind it: the store is always the state of one checkpoint. It may be lost, or be old, at
+any time. A store that cannot be used is put aside, never mended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
+
+log = structlog.get_logger()
+
+MEMTABLE_BYTES = 8 * 1024 * 1024
+"""Of each store, two of them at most: a worker has a store for each of its partitions."""
+BLOCK_CACHE_BYTES = 32 * 1024 * 1024
+"""Of all stores of a worker together."""
+BLOOM_BITS = 10
+"""Bits a key: 1 % of look-ups for what is not there touch the disk. New targets are looked up once each."""
+OPEN_FILES = 64
+
+STAMP_KEY = b"stamp"
+PROBE_KEY = b"probe"
+"""Neither is a key of the changelog."""
+
+
+class StoreError(Exception):
+    """The store cannot be read or written. State is whole in the changelog all the same."""
+
+
+class Stamp(msgspec.Struct):
+    """Of which changelog partition the store is a copy, of which birth of it, and up to where."""
+
+    origin: str
+    born: str
+    next_offset: int
+
+
+_cache: list[Cache] = []
+
+
+def _shared_cache() -> Cache:
+    if not _cache:
+        _cache.append(Cache(BLOCK_CACHE_BYTES))
+    return _cache[0]
+
+
+class Store:
+    """A copy of one changelog partition. Keys and values are bytes. Not safe for threads."""
+
+    def __init__(self, path: Path, origin: str) -> None:
+        """Open or make the store at ``path``. Raises StoreError, also if it cannot be written."""
+        self.path = path
+        self._origin = origin
+        self._db: Any = None
+        self.stamp: Stamp | None = None
+        """None: nothing is here yet"""
+        self.failed = False
+        """the disk has refused something: this store is not to be trusted again"""
+        self._open()
+        value = self.get(STAMP_KEY)
+        if value is not None:
+            stamp = msgspec.msgpack.decode(value, type=Stamp)
+            if stamp.origin == origin:
+                self.stamp = stamp
+            else:
+                log.warning("a store of another changelog is emptied", path=str(path), was=stamp.origin, now=origin)
+                self.clear()
+        self._try_to_write()
+
+    def _open(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._db = Rdict(str(self.path), _options())
+        except Exception as error:  # RocksDB raises bare exceptions
+            raise StoreError(f"{self.path}: {error}") from error
+
+    def _try_to_write(self) -> None:
+        try:
+            self._db.put(PROBE_KEY, b"")
+            self._db.flush_wal(False)
+        except Exception as error:
+            self.close()
+            raise StoreError(f"{self.path}: {error}") from error
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key. Raises StoreError."""
+        try:
+            value: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._failure(error) from error
+        return value
+
+    def write(self, records: Iterable[tuple[bytes, bytes | None]], *, born: str, next_offset: int) -> None:
+        """Apply records (None deletes) and the offset behind them, all or nothing. Raises StoreError."""
+        stamp = Stamp(self._origin, born, next_offset)
+        batch = WriteBatch(raw_mode=True)
+        for key, value in records:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(STAMP_KEY, msgspec.msgpack.encode(stamp))
+        try:
+            self._db.write(batch)
+        except Exception as error:
+            raise self._failure(error) from error
+        self.stamp = stamp
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """All keys that begin with a prefix, in order of their bytes. Raises StoreError."""
+        try:
+            for key, value in self._db.items(from_key=prefix):
+                if not key.startswith(prefix):
+                    return
+                yield key, value
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> StoreError:
+        self.failed = True
+        return StoreError(f"{self.path}: {error}")
+
+    def clear(self) -> None:
+        """Forget everything. Raises StoreError."""
+        self.close()
+        try:
+            shutil.rmtree(self.path)
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error}") from error
+        self._open()
+        self.stamp = None
+
+    def close(self) -> None:
+        """Close the files; the store is not to be used afterwards."""
+        if self._db is not None:
+            with contextlib.suppress(Exception):  # it is a copy: what did not reach the disk is read again
+                self._db.close()
+            self._db = None
+
+
+def discard(path: Path) -> None:
+    """Remove a store that cannot be used, as far as the disk allows."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(MEMTABLE_BYTES)
+    options.set_max_write_buffer_number(2)
+    options.set_max_open_files(OPEN_FILES)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_keep_log_file_num(2)
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(_shared_cache())
+    blocks.set_bloom_filter(BLOOM_BITS, False)
+    blocks.set_cache_index_and_filter_blocks(True)
+    options.set_block_based_table_factory(blocks)
+    return options
