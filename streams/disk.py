@@ -38,6 +38,8 @@ class StateOnDisk:
         self.born = ""
         """names the changelog's life; a changelog that was made anew under the same name has another"""
         self.totals: list[list[int]] = []
+        self.configs: list[tuple[int, str]] = []
+        """see Meta"""
         self.damaged: list[DeadLetter] = []
         self.tail = 0
         """records of the changelog that the last restore read"""
@@ -65,7 +67,12 @@ class StateOnDisk:
             saved = await self._read(reader, None)
         if META_KEY in saved:
             meta = meta_of(saved[META_KEY])
-            self.born, self.totals = meta.born, meta.totals
+            if meta.moved_to:
+                raise StateError(
+                    f"{self._topic}/{self._partition} has moved: set log_prefix and state_prefix to {meta.moved_to!r},"
+                    " and partitions to what was chosen there"
+                )
+            self.born, self.totals, self.configs = meta.born, meta.totals, meta.configs
         self.born = self.born or uuid.uuid4().hex
         return saved
 

@@ -201,6 +201,13 @@ class Engine:
         """Checkpoint and close tasks whose partitions are being taken away."""
         await asyncio.gather(*(self._release(tp) for tp in revoked if tp in self.tasks))
 
+    async def reopen(self, topic: str) -> None:
+        """Checkpoint and close the tasks of a topic; each opens again, made anew, with its next batch or heartbeat.
+
+        One that is just being opened is waited for, so that none goes on as it was made before.
+        """
+        await asyncio.gather(*(self._release(tp) for tp in list(self._locks) if tp.topic == topic))
+
     async def _release(self, tp: TP) -> None:
         async with self._lock(tp):
             task = self.tasks.get(tp)

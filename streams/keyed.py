@@ -45,6 +45,8 @@ class KeyedState(TalliedWatches):
     def __init__(self, budget: Budget) -> None:
         super().__init__()
         self.store: Store | None = None
+        self.partial = False
+        """the log is read from its middle: what is new here may have been counted before"""
         self._budget = budget
         self._older: dict[str, Watched] = {}
         self._record_bytes = FIRST_RECORD_BYTES
@@ -69,7 +71,7 @@ class KeyedState(TalliedWatches):
             if key not in self._before:
                 self.note(key, watched)
             if watched is None:
-                watched = Watched()
+                watched = Watched(incomplete=self.partial)
             self[key] = watched
         elif key not in self._before:
             self.note(key, watched)

@@ -111,6 +111,12 @@ LAST_PROGRESS = Gauge(
     registry=REGISTRY,
 )
 READY = Gauge("truecount_ready", "1 if /readyz answers 200.", registry=REGISTRY)
+RELOADS = Counter(
+    "truecount_configuration_reloads_total",
+    "Times the configuration was read again (SIGHUP), by outcome: applied, unchanged, refused.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 INFO = Gauge(
     "truecount_build_info",
     "Always 1; the version and configuration as labels.",
@@ -121,7 +127,9 @@ INFO = Gauge(
 
 def start(version: str, config: str) -> None:
     """Set what is constant, and show closed label sets as zeros: a series first seen at 1 shows no increase."""
-    INFO.labels(version, config).set(1)
+    configured(version, config)
+    for outcome in ("applied", "unchanged", "refused"):
+        RELOADS.labels(outcome)
     for reason in Why:
         DEAD_LETTERS.labels(str(reason))
     for role in ("ingest", "targets"):
@@ -134,6 +142,12 @@ def start(version: str, config: str) -> None:
         for verdict in ("suspect", "artificial"):
             for status in ("opened", "updated", "closed"):
                 FLAGS.labels(metric, verdict, status)
+
+
+def configured(version: str, config: str) -> None:
+    """Show under which configuration the worker works now."""
+    INFO.clear()
+    INFO.labels(version, config).set(1)
 
 
 def forget(role: str, topic: str, partition: int) -> None:

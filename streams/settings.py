@@ -173,6 +173,10 @@ class Settings(_Section):
 
     app: str = Field(default="truecount", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     prefix: str = Field(default="truecount.", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    log_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    """of by-target and ingest-state, if it is another than ``prefix``"""
+    state_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    """of targets-state, if it is another than ``prefix``"""
     partitions: int = Field(default=8, ge=1, le=1024)
     processing: Literal["exactly_once", "at_least_once"] = "exactly_once"
     checkpoint_seconds: float = Field(default=5.0, gt=0, le=300)

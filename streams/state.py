@@ -49,6 +49,10 @@ class Meta(msgspec.Struct):
     audit: Any
     born: str = ""
     totals: list[list[int]] = []
+    configs: list[tuple[int, str]] = []
+    """from which position of the log which configuration held: the first and the last few"""
+    moved_to: str = ""
+    """the state goes on under this prefix, and not here"""
 
 
 class Restored(NamedTuple):
@@ -59,7 +63,12 @@ class Restored(NamedTuple):
 
 
 def dump_changes(
-    audit: PartitionAudit, position: int, *, born: str = "", totals: list[list[int]] | None = None
+    audit: PartitionAudit,
+    position: int,
+    *,
+    born: str = "",
+    totals: list[list[int]] | None = None,
+    configs: list[tuple[int, str]] | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """Records for the changelog since the last call: the changed keys, the platform, the meta record (last)."""
     watches = audit.audit.watches
@@ -67,8 +76,8 @@ def dump_changes(
     for index, platform in enumerate(audit.audit.platforms):
         if platform.take_changed():
             records.append((PLATFORM_KEY + str(index).encode(), seal(_encode(platform.dump()))))
-    meta = Meta(STATE_VERSION, position, audit.dump(position), born, totals or [])
-    records.append((META_KEY, seal(_encode(meta))))
+    meta = Meta(STATE_VERSION, position, audit.dump(position), born, totals or [], configs or [])
+    records.append((META_KEY, encode_meta(meta)))
     return records
 
 
@@ -87,6 +96,11 @@ def load(audit: PartitionAudit, saved: Mapping[bytes, bytes]) -> Restored | None
             index = int(key[len(PLATFORM_KEY) :])
             audit.audit.platforms[index].load(_builtins(value))
     return Restored(meta.position, audit.load(meta.audit))
+
+
+def encode_meta(meta: Meta) -> bytes:
+    """The meta record."""
+    return seal(_encode(meta))
 
 
 def meta_of(value: bytes) -> Meta:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import structlog
 from faust.types import TP
 
 from detectors.events import METRICS
@@ -24,8 +25,13 @@ from streams.state import WATCHED_KEY, dump_changes, load
 from streams.topics import Topics
 from streams.transport import Batch
 
+log = structlog.get_logger()
+
 FRAMES_PER_TURN = 50
 """Frames replayed before other tasks get a turn."""
+
+CONFIGS_KEPT = 20
+"""Changes of the configuration that are remembered, the first one besides."""
 
 
 class Targets:
@@ -33,7 +39,10 @@ class Targets:
 
     role = "targets"
 
-    def __init__(self, settings: Settings, tp: TP, *, state: StateReader, budget: Budget) -> None:
+    def __init__(
+        self, settings: Settings, tp: TP, *, state: StateReader, budget: Budget, start: int = 0, partial: bool = False
+    ) -> None:
+        """Without saved state the log is read from ``start``; ``partial`` if there was something before it."""
         self.every_seconds = settings.checkpoint_seconds
         self._topics = Topics.of(settings)
         self._partition = tp.partition
@@ -42,6 +51,11 @@ class Targets:
         self._outputs: list[Output] = []
         self._cut: list[tuple[bytes, bytes | None]] = []
         self._watches = KeyedState(budget)
+        self._watches.partial = partial
+        self._start = start
+        self._config = settings.version()
+        self.configs: list[tuple[int, str]] = []
+        """from which position which configuration holds; see Meta"""
         self._disk = StateOnDisk(settings, self._topics.targets_state, tp.partition)
         self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._watches)
 
@@ -53,7 +67,9 @@ class Targets:
         for letter in self._disk.damaged:
             self._set_aside(letter)
         if restored is None:
-            return 0
+            self.configs = [(self._start, self._config)]
+            return self._start
+        self._follow_config(self._disk.configs, restored.position)
         self._watches.restored(self._disk.totals)
         count = 0
         async for record in self._state.records(
@@ -64,6 +80,14 @@ class Targets:
             if count % FRAMES_PER_TURN == 0:
                 await asyncio.sleep(0)
         return restored.position
+
+    def _follow_config(self, configs: list[tuple[int, str]], position: int) -> None:
+        """What is above ``position`` is audited as configured now: the log and this list tell every flag again."""
+        self.configs = list(configs)
+        if not configs or configs[-1][1] != self._config:
+            self.configs.append((position, self._config))
+            self.configs[1:] = self.configs[1:][-CONFIGS_KEPT:]
+            log.info("another configuration from here on", partition=self._partition, at=position, config=self._config)
 
     def _set_aside(self, letter: DeadLetter) -> None:
         """A key whose state cannot be read goes on from nothing, and says so with every count."""
@@ -99,7 +123,9 @@ class Targets:
         """See Work."""
         outputs, self._outputs = self._outputs, []
         watches, state = self._watches, self._topics.targets_state
-        records = dump_changes(self.audit, position, born=self._disk.born, totals=watches.totals())
+        records = dump_changes(
+            self.audit, position, born=self._disk.born, totals=watches.totals(), configs=self.configs
+        )
         watches.weigh(sum(len(value) for key, value in records if key.startswith(WATCHED_KEY)), len(records))
         outputs += [Output(state, self._partition, key, value) for key, value in records]
         self._cut = list(records)

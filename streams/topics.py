@@ -34,10 +34,11 @@ class Topics:
     def of(cls, settings: Settings) -> Topics:
         """The topics of an installation."""
         p = settings.prefix
+        log = settings.log_prefix or p
         return cls(
-            by_target=f"{p}by-target",
-            ingest_state=f"{p}ingest-state",
-            targets_state=f"{p}targets-state",
+            by_target=f"{log}by-target",
+            ingest_state=f"{log}ingest-state",
+            targets_state=f"{settings.state_prefix or p}targets-state",
             flagged_events=f"{p}flagged-events",
             corrections=f"{p}corrections",
             audited_counts=f"{p}audited-counts",
@@ -117,6 +118,20 @@ def describe(error: BaseException, settings: Settings) -> str:
     ):
         return f"no broker answers at {where}; check broker.servers and that Kafka is running"
     return f"the broker at {where} answered {name}: {error}"
+
+
+def partitions_of(settings: Settings, topic: str) -> int | None:
+    """How many partitions a topic has, None if there is no such topic. Raises BrokerError."""
+    client = admin(settings)
+    try:
+        if topic not in client.list_topics():
+            return None
+        (described,) = client.describe_topics([topic])
+    except (KafkaError, OSError) as error:
+        raise BrokerError(describe(error, settings)) from error
+    finally:
+        client.close()
+    return len(described["partitions"])
 
 
 def create(settings: Settings, *, inputs: bool = True) -> tuple[list[str], list[str]]:

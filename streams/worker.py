@@ -7,7 +7,7 @@ import contextlib
 import gc
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -26,6 +26,7 @@ from streams.engine import Engine, Work
 from streams.ingest import Ingest
 from streams.keyed import Budget
 from streams.outlet import Outlet, PlainOutlet, TransactionalOutlet
+from streams.reloading import live_changes
 from streams.restore import StateReader
 from streams.settings import Settings, SettingsError
 from streams.targets import Targets
@@ -80,8 +81,13 @@ class Health:
 class Worker:
     """One process's share of the work."""
 
-    def __init__(self, settings: Settings, *, roles: Iterable[str] = ROLES) -> None:
+    def __init__(
+        self, settings: Settings, *, roles: Iterable[str] = ROLES, reread: Callable[[], Settings] | None = None
+    ) -> None:
+        """``reread`` answers the settings as they stand now, for SIGHUP."""
         self.settings = settings
+        self._reread = reread
+        self._reloading: set[asyncio.Task[None]] = set()
         self.roles = tuple(roles)
         self.health = Health()
         self.web = Web(
@@ -106,6 +112,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._start_reload)
         gc.set_threshold(*GC_THRESHOLDS)
         metrics.start(_version(), self.settings.version())
         self.web.start()
@@ -124,6 +131,37 @@ class Worker:
     def stop(self) -> None:
         """Drain, checkpoint, leave."""
         self._stopping.set()
+
+    # ------------------------------------------------------------ configuration
+
+    def _start_reload(self) -> None:
+        task = asyncio.get_running_loop().create_task(self.reload())
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+
+    async def reload(self) -> None:
+        """Read the configuration again and apply what may change live, all of it or nothing. Never raises.
+
+        The tasks that judge are closed with a checkpoint and opened again: what the log has from that position on is
+        judged by the new configuration, whatever happens in between.
+        """
+        try:
+            settings = self.settings if self._reread is None else await asyncio.to_thread(self._reread)
+            changed = live_changes(self.settings, settings)
+        except SettingsError as error:
+            log.error("the configuration was not applied; the old one holds", error=str(error))
+            metrics.RELOADS.labels("refused").inc()
+            return
+        if not changed:
+            log.info("the configuration has not changed")
+            metrics.RELOADS.labels("unchanged").inc()
+            return
+        self.settings = settings
+        self._budget.bytes = settings.state.memory_bytes
+        metrics.configured(_version(), settings.version())
+        await self.engine.reopen(self._topics.by_target)
+        log.info("the configuration was applied", changed=changed, config=settings.version())
+        metrics.RELOADS.labels("applied").inc()
 
     # ------------------------------------------------------------ starting
 

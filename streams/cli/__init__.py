@@ -6,11 +6,13 @@ import sys
 
 import typer
 
-from streams.cli import audit_topics, files, service, tools
+from streams.cli import audit_topics, files, log, service, tools
 from streams.embedded import EmbeddedBrokerError
+from streams.rebuilding import RebuildError
 from streams.settings import SettingsError
 from streams.topics import BrokerError
 
+EXIT_NOT_AS_WANTED = 1
 EXIT_CONFIGURATION = 2
 EXIT_BROKER = 3
 
@@ -25,6 +27,7 @@ app = typer.Typer(
 service.add(app)
 files.add(app)
 audit_topics.add(app)
+log.add(app)
 tools.add(app)
 
 
@@ -35,6 +38,9 @@ def main() -> None:
     except SettingsError as error:
         print(f"truecount: {error}", file=sys.stderr)
         sys.exit(EXIT_CONFIGURATION)
+    except RebuildError as error:
+        print(f"truecount: {error}", file=sys.stderr)
+        sys.exit(EXIT_NOT_AS_WANTED)
     except (BrokerError, EmbeddedBrokerError) as error:
         print(f"truecount: {error}", file=sys.stderr)
         sys.exit(EXIT_BROKER)

@@ -12,7 +12,7 @@ from rich.console import Console
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
 from streams.embedded import EmbeddedBroker
 from streams.logs import configure
-from streams.settings import SettingsError
+from streams.settings import Settings, SettingsError
 from streams.topics import create
 from streams.worker import ROLES, Worker
 
@@ -40,13 +40,17 @@ def worker(
     unknown = [role for role in wanted if role not in ROLES]
     if unknown or not wanted:
         raise SettingsError(f"--roles: unknown role {', '.join(unknown) or '(none)'}; there are {', '.join(ROLES)}")
-    settings = settings_from(config, servers, web__port=port)
+
+    def read() -> Settings:
+        return settings_from(config, servers, web__port=port)
+
+    settings = read()
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingsError(f"--log-level {log_level}: must be DEBUG, INFO, WARNING or ERROR")
     configure(log_level.upper())
 
     async def run() -> None:
-        await Worker(settings, roles=wanted).run()
+        await Worker(settings, roles=wanted, reread=read).run()
 
     asyncio.run(run())
 

@@ -1,0 +1,88 @@
+"""Commands on the log that everything can be computed from again: rebuild."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
+from streams.logs import configure
+from streams.rebuilding import Start, Summary, beside
+from streams.rebuilding import rebuild as rebuild_log
+
+console = Console()
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(rebuild)
+
+
+def rebuild(
+    start: Annotated[
+        str,
+        typer.Option(
+            "--from", help="beginning, an offset of each partition, or a time (ISO 8601).", show_default=False
+        ),
+    ],
+    into: Annotated[str, typer.Option(help="Name of the parallel set of topics.", show_default=False)],
+    config: ConfigOption = None,
+    servers: ServersOption = None,
+    partition: Annotated[
+        list[int] | None, typer.Option(help="Only this partition; may be repeated.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Audit the retained log again, under this configuration, into topics beside the live ones.
+
+    Example: truecount rebuild --config new.toml --from 2026-03-01T00:00:00Z --into truecount-v2
+    """
+    settings = beside(settings_from(config, servers), into)
+    begin = Start.parse(start)
+    configure("WARNING")
+    with _progress(quiet=as_json) as bar:
+        shown: dict[int, Any] = {}
+
+        def progress(place: int, position: int, end: int) -> None:
+            if place not in shown:
+                shown[place] = bar.add_task(f"partition {place}", total=end, completed=position)
+            bar.update(shown[place], completed=position)
+
+        summary = asyncio.run(rebuild_log(settings, begin, partitions=partition or None, progress=progress))
+    if as_json:
+        print(orjson.dumps(summary.as_dict()).decode())
+        return
+    _print(summary)
+
+
+def _print(summary: Summary) -> None:
+    facts = summary.as_dict()
+    for part in summary.partitions:
+        again = "" if part.resumed_at is None else f", gone on from {part.resumed_at:,}"
+        console.print(f"partition {part.partition}: offsets {part.start:,} to {part.end:,}{again}", highlight=False)
+    for name in ("frames", "events", "broken", "flagged_events", "corrections", "audited_counts", "seconds"):
+        console.print(f"{name.replace('_', ' '):16} {facts[name]:,}", highlight=False)
+    console.print(f"{'config':16} {summary.config}", highlight=False)
+    log_prefix = summary.log.removesuffix("by-target")
+    said = f'app = "{summary.app}", prefix = "{summary.prefix}", log_prefix = "{log_prefix}"'
+    console.print(
+        f"to go on from here as the log grows: set {said}, and start `truecount worker --roles targets`",
+        markup=False,
+        highlight=False,
+    )
+
+
+def _progress(*, quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("offsets"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, quiet=quiet),
+    )
