@@ -31,7 +31,7 @@ SEASON_PRIOR_HOURS = 6.0
 """Weight of "no rhythm" against what has been seen of an hour of the week."""
 
 
-class Level(msgspec.Struct, array_like=True):
+class Level(msgspec.Struct, array_like=True, gc=False):
     """Level of one target at one scale: EW mean of counts and of squared counts, in events per window."""
 
     mean: float = 0.0

@@ -10,7 +10,7 @@ DUPLICATE_ID = "duplicate_id"
 UNDONE = "undone"
 
 
-class Ledger(msgspec.Struct, omit_defaults=True):
+class Ledger(msgspec.Struct, omit_defaults=True, gc=False):
     """The parts of one target's count of one metric. Only ``move`` shifts what has been accepted.
 
     >>> ledger = Ledger()

@@ -1,8 +1,10 @@
-"""What truecount says: the values of its output topics, as plain dataclasses (times in epoch ms)."""
+"""What truecount says: the values of its output topics, as plain records (times in epoch ms)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+import msgspec
 
 from detectors.events import METRICS
 
@@ -64,9 +66,11 @@ class Correction:
     window: dict[str, int]
 
 
-@dataclass(slots=True)
-class Count:
-    """The parts of a count as of a moment (topic audited-counts): raw = valid + quarantined + Σ invalid."""
+class Count(msgspec.Struct, gc=False):
+    """The parts of a count as of a moment (topic audited-counts): raw = valid + quarantined + Σ invalid.
+
+    There is one for every target that changed, so it is the one record here that must be cheap to make and to encode.
+    """
 
     target: str
     metric: str

@@ -21,8 +21,11 @@ class Agenda(NamedTuple):
     unsaid: bool
 
 
-class Watched(msgspec.Struct, omit_defaults=True):
-    """State of one target and metric. Encoded with msgspec; STATE_VERSION names the layout."""
+class Watched(msgspec.Struct, omit_defaults=True, gc=False):
+    """State of one target and metric. Encoded with msgspec; STATE_VERSION names the layout.
+
+    Neither it nor what it holds can be part of a cycle, so the garbage collector need not walk a million of them.
+    """
 
     ledger: Ledger = msgspec.field(default_factory=Ledger)
     levels: dict[str, Level] = {}

@@ -35,7 +35,7 @@ Row = tuple[int, int, int, int, int, int, int]
 DIMENSIONS: tuple[str, ...] = ("network", "agent", "referrer", "country", "fresh", "watch")
 
 
-class Crowd(msgspec.Struct, omit_defaults=True):
+class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     """Who did it, in one window of one target: mergeable, bounded, independent of order."""
 
     start: int = 0

@@ -29,6 +29,7 @@ UNSEALED = 0x80
 UPGRADES: dict[int, Callable[[Any], Any]] = {1: lambda state: state}
 """version → what makes the next version's builtins of its own. 1 → 2 only sealed the records."""
 
+_VERSION = bytes((STATE_VERSION,))
 _encode = msgspec.msgpack.Encoder().encode
 _watched = msgspec.msgpack.Decoder(Watched, strict=False)
 
@@ -113,7 +114,7 @@ def meta_of(value: bytes) -> Meta:
 
 def seal(payload: bytes) -> bytes:
     """Put version and checksum before a payload."""
-    return bytes((STATE_VERSION,)) + xxhash.xxh32_digest(payload) + payload
+    return _VERSION + xxhash.xxh32_digest(payload) + payload
 
 
 def unseal(value: bytes) -> tuple[int, bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -19,7 +18,7 @@ from faust.exceptions import FaustError
 from faust.types import TP
 from kafka.errors import KafkaError
 
-from streams import metrics
+from streams import collector, metrics
 from streams.checkup import NO_TRANSACTIONS, supports_transactions
 from streams.clients import faust_credentials, servers
 from streams.engine import Engine, Work
@@ -37,8 +36,6 @@ from streams.web import Web
 log = structlog.get_logger()
 
 ROLES = ("ingest", "targets")
-GC_THRESHOLDS = (100_000, 50, 100)
-"""State is millions of small objects without cycles: Python's default (700) would walk them all the time."""
 HEARTBEAT_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 LIVE_SECONDS = 60.0
@@ -113,7 +110,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._start_reload)
-        gc.set_threshold(*GC_THRESHOLDS)
+        collector.relax()
         metrics.start(_version(), self.settings.version())
         self.web.start()
         log.info(

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from streams import collector
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
 from streams.offline import Files, Offline, Summary
 from streams.recorded import RecordedFile
@@ -88,6 +89,7 @@ def _offline(settings: Settings, recorded: RecordedFile, out: Path, *, quiet: bo
         with _progress(quiet) as bar:
             task = bar.add_task("auditing", total=recorded.size_bytes)
             values = (value for _, value in recorded.events())
+            collector.relax()
             return Offline(settings, files.write).run(
                 values,
                 lambda records: bar.update(
