@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 MetricName = Literal["view", "like", "follow"]
 
@@ -54,6 +56,10 @@ REQUIRED: tuple[str, ...] = ("metric", "ts", "actor", "target")
 """Fields an event cannot do without (the metric may be its topic's)."""
 
 
+Column = list[int] | NDArray[np.integer[Any]]
+"""Numbers, one an event: a list where they are few or come from a list, an array where they are computed."""
+
+
 class EventBlock(msgspec.Struct, gc=False):
     """Events of one partition as equally long columns; -1 in an optional column means "not given".
 
@@ -65,12 +71,12 @@ class EventBlock(msgspec.Struct, gc=False):
     target: list[str]
     metric: list[int]
     ts: list[int]
-    actor: list[int]
-    ident: list[int] | None = None
-    network: list[int] | None = None
-    agent: list[int] | None = None
-    referrer: list[int] | None = None
-    country: list[int] | None = None
-    fresh: list[int] | None = None
-    watch: list[int] | None = None
+    actor: Column
+    ident: Column | None = None
+    network: Column | None = None
+    agent: Column | None = None
+    referrer: Column | None = None
+    country: Column | None = None
+    fresh: Column | None = None
+    watch: Column | None = None
     undo: list[bool] | None = None

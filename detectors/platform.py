@@ -87,8 +87,7 @@ class Platform:
     def learn_mixes(self, crowd: Crowd) -> None:
         """Learn the composition of an unflagged window of minutes."""
         if not crowd.actors and crowd.n <= WEIGHT_CAP:
-            columns = list(zip(*crowd.rows, strict=True))[1:]
-            for name, buckets in zip(DIMENSIONS, columns, strict=True):
+            for name, buckets in zip(DIMENSIONS, crowd.columns()[1:], strict=True):
                 if name in self.mixes:
                     self.mixes[name].learn_each(buckets)
             return

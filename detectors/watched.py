@@ -48,7 +48,7 @@ class Watched(msgspec.Struct, omit_defaults=True, gc=False):
         return Agenda(starts, None if self.case is None else self.case.close_at, self.unsaid)
 
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 
 
 def key_of(metric: int, target: str) -> str:
@@ -121,6 +121,21 @@ class RecentIds:
             return False
         newer.add(ident)
         return ident not in self._older
+
+    def add_all(self, idents: list[int]) -> set[int]:
+        """Remember ids in their order (-1 is none); answers the places of those that were known already."""
+        different = set(idents)
+        newer = self._newer
+        if (
+            len(different) == len(idents)
+            and -1 not in different
+            and newer.isdisjoint(different)
+            and self._older.isdisjoint(different)
+        ):
+            newer |= different
+            return set()
+        add = self.add
+        return {place for place, ident in enumerate(idents) if ident >= 0 and not add(ident)}
 
     def replay_start(self, oldest_open: int) -> int | None:
         """Position from which the log must be read again to know what is known now; None if nothing is.

@@ -7,10 +7,14 @@ hash. The order in which input partitions interleave therefore cannot change a c
 from __future__ import annotations
 
 import heapq
+import struct
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 ACTOR_SAMPLE = 256
 """k of the bottom-k (KMV) sample: distinct counts within 1/sqrt(k-2) = 6 %, shares within 3 points, in
@@ -20,19 +24,25 @@ they come" and "had we seen them before"; see docs/decisions/0004-one-sample-of-
 HASH_SPACE = 1 << 63
 """Actor hashes are uniform in [0, HASH_SPACE)."""
 
-FOLD_ROWS = 1024
-"""Rows a window holds before it folds them into its summaries: bounds the memory of a hot target."""
-
 PENDING_ROWS = 64
 """Rows that a window above the tick may hold before it folds them."""
 
 COUNTER_FROM = 24
-"""Values from which making a Counter pays (measured)."""
+ARRAY_FROM = 400
+"""Values from which making a Counter pays, and from which sorting an array does (measured)."""
 
 Row = tuple[int, int, int, int, int, int, int]
 """actor, network, agent, referrer, country, fresh, watch: one event of a window."""
 
 DIMENSIONS: tuple[str, ...] = ("network", "agent", "referrer", "country", "fresh", "watch")
+
+PACKED = np.dtype([("actor", "<i8"), *((name, "<i4") for name in DIMENSIONS)])
+"""A row as it is kept: 32 bytes, where a tuple of numbers takes 300. Part of the state's layout."""
+ROW_BYTES = PACKED.itemsize
+Packed = NDArray[np.void]
+_ROW = struct.Struct("<q" + "i" * len(DIMENSIONS))
+pack_row = _ROW.pack
+"""A row's numbers as its bytes."""
 
 
 class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
@@ -44,8 +54,8 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     """events, duplicates and undos left out"""
     actors: dict[int, int] = {}
     """events per sampled actor: all actors until ACTOR_SAMPLE, then those with the smallest hashes"""
-    rows: list[Row] = []
-    """events not folded into the summaries yet: most windows are small, and are never looked into"""
+    rows: bytes = b""
+    """packed events not folded into the summaries yet: most windows are small, and are never looked into"""
     sampled: bool = False
     network: dict[int, int] = {}
     agent: dict[int, int] = {}
@@ -64,24 +74,36 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     log_to: int = -1
     """first and last position of the log at which its events stood, -1 if not known"""
 
-    def take(self, rows: list[Row]) -> None:
-        """Take the rows in; they are folded when there are many, or when somebody asks (``settle``)."""
-        self.n += len(rows)
-        self.rows.extend(rows)
-        if len(self.rows) > PENDING_ROWS:
+    def take(self, rows: bytes) -> None:
+        """Take packed rows in; they are folded when there are many, or when somebody asks (``settle``)."""
+        self.n += len(rows) // ROW_BYTES
+        self.rows += rows
+        if len(self.rows) > PENDING_ROWS * ROW_BYTES:
             self.settle()
 
-    def fold(self, rows: list[Row]) -> None:
-        """Take the rows in and fold them at once."""
+    def fold_packed(self, rows: bytes) -> None:
+        """Take packed rows in and fold them at once."""
         self.take(rows)
         self.settle()
 
+    def fold(self, rows: Iterable[Row]) -> None:
+        """Take rows in and fold them at once."""
+        self.fold_packed(b"".join(pack_row(*row) for row in rows))
+
+    def columns(self) -> list[tuple[int, ...]]:
+        """The rows that are not folded, as columns: actors, then each of DIMENSIONS. There must be some."""
+        return list(zip(*_ROW.iter_unpack(self.rows), strict=True))
+
     def settle(self) -> None:
-        """Fold pending rows into the summaries. O(len(rows))."""
-        rows, self.rows = self.rows, []
-        if not rows:
+        """Fold pending rows into the summaries. O(number of rows)."""
+        if not self.rows:
             return
-        columns = list(zip(*rows, strict=True))
+        if len(self.rows) >= ARRAY_FROM * ROW_BYTES:
+            table, self.rows = np.frombuffer(self.rows, PACKED), b""
+            self._settle_many(table)
+            return
+        columns = self.columns()
+        self.rows = b""
         _count(self.actors, columns[0])
         if len(self.actors) > ACTOR_SAMPLE:
             self._trim()
@@ -93,19 +115,32 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             _count(counts, column)
             counts.pop(-1, None)
 
+    def _settle_many(self, table: Packed) -> None:
+        actors = table["actor"]
+        if self.sampled and len(self.actors) == ACTOR_SAMPLE:
+            actors = actors[actors <= max(self.actors)]
+        _add(self.actors, _counted(actors))
+        if len(self.actors) > ACTOR_SAMPLE:
+            self._trim()
+        for name in DIMENSIONS:
+            column = table[name]
+            given = column[column != -1]
+            if len(given):
+                _add(getattr(self, name), _counted(given))
+
     def merge(self, other: Crowd) -> None:
         """Take another window in; the other is not to be used afterwards."""
         self.n += other.n
         self.quarantined += other.quarantined
         self.cased += other.cased
-        self.rows.extend(other.rows)
+        self.rows += other.rows
         self.met += other.met
         self.unmet += other.unmet
         self.sampled = self.sampled or other.sampled
         if other.log_from >= 0:
             self.log_from = other.log_from if self.log_from < 0 else min(self.log_from, other.log_from)
             self.log_to = max(self.log_to, other.log_to)
-        if len(self.rows) > PENDING_ROWS:
+        if len(self.rows) > PENDING_ROWS * ROW_BYTES:
             self.settle()
         if not other.actors:
             return
@@ -119,7 +154,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
 
     def actor_hashes(self) -> set[int]:
         """The actors that are known of the crowd: all of them, or the sample."""
-        return {row[0] for row in self.rows}.union(self.actors)
+        return {row[0] for row in _ROW.iter_unpack(self.rows)}.union(self.actors)
 
     def distinct_actors(self) -> float:
         """Estimated number of different actors (exact until the sample overflows)."""
@@ -143,6 +178,11 @@ def _count(into: dict[int, int], values: tuple[int, ...]) -> None:
     get = into.get
     for value in values:
         into[value] = get(value, 0) + 1
+
+
+def _counted(values: NDArray[np.signedinteger]) -> dict[int, int]:
+    different, counts = np.unique(values, return_counts=True)
+    return dict(zip(different.tolist(), counts.tolist(), strict=True))
 
 
 def _add(into: dict[int, int], counts: dict[int, int]) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 from detectors.events import METRICS, MIX_BUCKETS, NETWORK_BUCKETS, Event, EventBlock
 from detectors.features import FRESH_ACCOUNT_DAYS, watch_bucket
@@ -180,7 +182,9 @@ def referrer_host(referrer: str) -> str | None:
 
 
 _hash = xxhash.xxh3_64_intdigest
-_HASH_MASK = HASH_SPACE - 1
+_HASH_MASK = np.uint64(HASH_SPACE - 1)
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+"""Keeps a target's hash and an id's from cancelling each other where they are the same text."""
 
 
 class Buckets:
@@ -190,13 +194,13 @@ class Buckets:
         self._size = size
         self._known: dict[str | None, int] = {None: -1}
 
-    def column(self, names: list[str | None] | None) -> list[int] | None:
+    def column(self, names: list[str | None] | None) -> NDArray[np.int32] | None:
         """Bucket numbers of a column; -1 where it has None."""
         if names is None:
             return None
         known = self._known
         try:
-            return [known[name] for name in names]
+            return np.fromiter(map(known.__getitem__, names), np.int32, len(names))
         except KeyError:
             pass
         if len(known) > CACHE_ENTRIES:
@@ -205,7 +209,7 @@ class Buckets:
         for name in names:
             if name is not None and name not in known:
                 known[name] = _hash(name.encode()) % self._size
-        return [known[name] for name in names]
+        return np.fromiter(map(known.__getitem__, names), np.int32, len(names))
 
 
 _network_buckets = Buckets(NETWORK_BUCKETS)
@@ -227,7 +231,7 @@ def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
         target=frame.target,
         metric=frame.metric,
         ts=frame.ts,
-        actor=[_hash(actor.encode()) & _HASH_MASK for actor in frame.actor],
+        actor=(_hashes(frame.actor) & _HASH_MASK).astype(np.int64),
         ident=None if frame.id is None else _identities(frame),
         network=_network_buckets.column(frame.network),
         agent=_agent_buckets.column(frame.agent),
@@ -247,12 +251,19 @@ def _fresh(created: list[int | None], ts: list[int]) -> list[int]:
     return [-1 if c is None else int(t - c < _FRESH_MS) for c, t in zip(created, ts, strict=True)]
 
 
-def _identities(frame: Frame) -> list[int]:
+def _hashes(texts: list[str]) -> NDArray[np.uint64]:
+    return np.fromiter(map(_hash, map(str.encode, texts)), np.uint64, len(texts))
+
+
+def _identities(frame: Frame) -> NDArray[np.int64]:
     """An id counts once per target and metric; -1 where there is none."""
-    return [
-        -1 if ident is None else _hash(ident.encode(), _hash(target.encode(), metric)) & _HASH_MASK
-        for ident, target, metric in zip(frame.id or [], frame.target, frame.metric, strict=True)
-    ]
+    ids = frame.id or []
+    targets = _hashes(frame.target) * _ODD + np.array(frame.metric, np.uint64)
+    given = ids if None not in ids else [ident or "" for ident in ids]
+    idents = ((_hashes(given) ^ targets) & _HASH_MASK).astype(np.int64)  # type: ignore[arg-type]  # no None is left
+    if given is not ids:
+        idents[[ident is None for ident in ids]] = -1
+    return idents
 
 
 def _from_offset(frame: Frame, offset: int) -> Frame:

@@ -16,6 +16,7 @@ import msgspec
 import xxhash
 
 from detectors.watched import STATE_VERSION, Agenda, Watched
+from detectors.windows import pack_row
 from streams.auditing import PartitionAudit
 
 META_KEY = b"meta"
@@ -26,7 +27,16 @@ SEAL_BYTES = 5
 UNSEALED = 0x80
 """First bytes from here on are those of a msgpack map or array: a record of version 1."""
 
-UPGRADES: dict[int, Callable[[Any], Any]] = {1: lambda state: state}
+
+def _pack_rows(state: Any) -> Any:
+    """2 → 3: the rows of open windows, which were lists of numbers, are packed bytes."""
+    windows = state.get("open", {}) if isinstance(state, dict) else {}
+    for window in windows.values():
+        window["rows"] = b"".join(pack_row(*row) for row in window.get("rows", ()))
+    return state
+
+
+UPGRADES: dict[int, Callable[[Any], Any]] = {1: lambda state: state, 2: _pack_rows}
 """version → what makes the next version's builtins of its own. 1 → 2 only sealed the records."""
 
 _VERSION = bytes((STATE_VERSION,))

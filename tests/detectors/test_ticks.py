@@ -1,0 +1,97 @@
+"""An open tick holds the same whatever the size of the blocks in which its events come."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors import ticks
+from detectors.audit import Audit, AuditSettings
+from detectors.events import EventBlock
+from detectors.records import Outcome
+from detectors.ticks import Heap, rows_of
+from detectors.windows import ROW_BYTES, Crowd, pack_row
+
+TICK_MS = 10_000
+
+act = st.tuples(
+    st.sampled_from("abcdé"),  # target
+    st.integers(0, 2),  # metric
+    st.integers(0, 3 * TICK_MS),  # ts
+    st.integers(0, 5),  # actor
+    st.integers(-1, 9),  # ident: few, so that some come twice
+    st.booleans(),  # undo
+    st.integers(-1, 3),  # network
+)
+Act = tuple[str, int, int, int, int, bool, int]
+
+
+def _block(acts: list[Act]) -> EventBlock:
+    target, metric, ts, actor, ident, undo, network = map(list, zip(*acts, strict=True))
+    return EventBlock(
+        target=target, metric=metric, ts=ts, actor=actor, ident=[i * 2 if i >= 0 else -1 for i in ident],
+        undo=undo, network=network,
+    )  # fmt: skip
+
+
+def _audited(acts: list[Act], sizes: list[int]) -> tuple[Outcome, dict[str, object]]:
+    audit, outcome = Audit(AuditSettings(tick_seconds=10, dedupe_ids=1000)), Outcome()
+    audit.advance(TICK_MS, outcome)  # the first tick is over: what comes for it is late
+    at, size = 0, itertools.cycle(sizes)
+    while at < len(acts):
+        step = next(size)
+        audit.observe(_block(acts[at : at + step]), 7, outcome)
+        at += step
+    audit.advance(600_000, outcome)
+    for watched in audit.watches.values():
+        for crowd in watched.open.values():
+            crowd.settle()
+    return outcome, dict(audit.watches)
+
+
+@given(st.lists(act, min_size=1, max_size=120), st.lists(st.integers(1, 60), min_size=1, max_size=4))
+def test_the_size_of_blocks_changes_nothing(acts: list[Act], sizes: list[int]) -> None:
+    assert _audited(acts, sizes) == _audited(acts, [1])
+    assert _audited(acts, [len(acts)]) == _audited(acts, [1])
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=1, max_size=200))
+def test_every_target_gets_its_own_rows_in_their_order(events: list[tuple[str, int]]) -> None:
+    heap = Heap()
+    for target, actor in events[:5]:
+        heap.add_one(target, pack_row(actor, *[-1] * 6))
+    rest = events[5:]
+    if rest:
+        block = EventBlock(
+            target=[t for t, _ in rest], metric=[0] * len(rest), ts=[0] * len(rest), actor=[a for _, a in rest]
+        )
+        heap.add(block.target, rows_of(block))
+    found = {target: Crowd(rows=rows).columns()[0] for target, rows, _ in heap.by_target()}
+    for target in {t for t, _ in events}:
+        mine = [a for t, a in events if t == target]
+        assert sorted(found[target]) == sorted(mine)
+    assert list(found) == sorted(found)
+
+
+def test_hot_targets_are_folded_before_a_heap_grows_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticks, "HEAP_ROWS", 500)
+    monkeypatch.setattr(ticks, "FOLD_ROWS", 50)
+    heap, whole = Heap(), Crowd()
+    for number in range(300):
+        targets = ["hot"] * 20 + [f"cold{number % 40}"]
+        actors = [number * 20 + i for i in range(20)] + [number]
+        block = EventBlock(target=targets, metric=[0] * 21, ts=[0] * 21, actor=actors)
+        heap.add(targets, rows_of(block))
+        whole.fold_packed(rows_of(block)[:20].tobytes())
+    held = {target: (len(rows) // ROW_BYTES, folded) for target, rows, folded in heap.by_target()}
+    rows, folded = held["hot"]
+    assert folded is not None
+    assert rows < 1000
+    assert rows + folded.n == 6000
+    assert sum(count for target, (count, _) in held.items() if target != "hot") == 300
+    hot = next(rows for target, rows, _ in heap.by_target() if target == "hot")
+    folded.fold_packed(hot)
+    assert folded == whole
