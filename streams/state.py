@@ -4,11 +4,13 @@ Keyed state is written as it changes. What was open at a checkpoint (ticks, rece
 a function of the last stretch of the log, so a restore reads that stretch again. The ``meta`` record says where it
 begins.
 
-A record is sealed: a byte with the version, four with a checksum (XXH32), then msgpack. Version 1 had neither.
+A record is sealed: a byte with the version, four with a checksum (XXH32), then msgpack. Version 1 had neither; from
+version 3 on the version is the checksum's seed, so that a version with a flipped bit is not taken for another one.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -24,6 +26,8 @@ PLATFORM_KEY = b"platform/"
 WATCHED_KEY = b"w/"
 
 SEAL_BYTES = 5
+SEALED, SEEDED = 2, 3
+"""Versions from which records have a seal, and from which the version is part of its checksum."""
 UNSEALED = 0x80
 """First bytes from here on are those of a msgpack map or array: a record of version 1."""
 
@@ -39,6 +43,8 @@ def _pack_rows(state: Any) -> Any:
 UPGRADES: dict[int, Callable[[Any], Any]] = {1: lambda state: state, 2: _pack_rows}
 """version → what makes the next version's builtins of its own. 1 → 2 only sealed the records."""
 
+_GARBAGE = (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, struct.error)
+"""What reading something else than a record raises."""
 _VERSION = bytes((STATE_VERSION,))
 _encode = msgspec.msgpack.Encoder().encode
 _watched = msgspec.msgpack.Decoder(Watched, strict=False)
@@ -124,7 +130,7 @@ def meta_of(value: bytes) -> Meta:
 
 def seal(payload: bytes) -> bytes:
     """Put version and checksum before a payload."""
-    return _VERSION + xxhash.xxh32_digest(payload) + payload
+    return _VERSION + xxhash.xxh32_digest(payload, STATE_VERSION) + payload
 
 
 def unseal(value: bytes) -> tuple[int, bytes]:
@@ -139,7 +145,8 @@ def unseal(value: bytes) -> tuple[int, bytes]:
             f"the state is of version {version}, which a newer truecount wrote; this one reads up to {STATE_VERSION}:"
             " run the newer one, or rebuild the state from the log"
         )
-    if xxhash.xxh32_digest(payload) != value[1:SEAL_BYTES]:
+    seed = version if version >= SEEDED else 0
+    if version < SEALED or xxhash.xxh32_digest(payload, seed) != value[1:SEAL_BYTES]:
         raise DamagedError("a state record does not match its checksum")
     return version, payload
 
@@ -156,7 +163,7 @@ def decode_watched(value: bytes) -> Watched:
         if version == STATE_VERSION:
             return _watched.decode(payload)
         return msgspec.convert(_upgraded(version, payload), Watched, strict=False)
-    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+    except _GARBAGE as error:
         raise DamagedError(f"a state record cannot be read: {error}") from error
 
 
@@ -194,7 +201,7 @@ def _builtins(value: bytes) -> Any:
     version, payload = unseal(value)
     try:
         return _upgraded(version, payload)
-    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+    except _GARBAGE as error:
         raise DamagedError(f"a state record cannot be read: {error}") from error
 
 
