@@ -1,0 +1,245 @@
+"""From an event to its flag: live traffic at a rate, bought bursts in it, and a consumer that reads what is committed.
+
+For every bought event: the seconds from when it was sent (its own time) to when the first flag revision that covers it
+could be read. ``python -m bench.latency [EVENTS_S]`` prints its figures as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from bench.events import Traffic
+from bench.population import Population
+from bench.topic import BATCH_BYTES
+from streams.topics import Topics
+from tests.brokers import KafkaServer, kafka_jars
+
+EVENTS_S = 20_000
+PARTITIONS = 4
+WARM_SECONDS = 75
+"""Live traffic before the first burst: a new installation watches before it judges."""
+BURSTS = 40
+BURST_EVENTS = 400
+BURST_SECONDS = 20
+BURSTS_EVERY_SECONDS = 2.0
+TURN_SECONDS = 0.05
+BEHIND_SECONDS = 2.0
+"""A sender that is later than this does not carry the rate."""
+ACCOUNT_AGE_MS = 400 * 86_400_000
+POOL = 200_000
+LATENESS_SECONDS = 0.5
+"""All events come in order here, so nobody is waited for."""
+
+
+class _Flag(msgspec.Struct):
+    flag_id: str
+    target: str
+    revision: int
+    onset: int
+    until: int
+
+
+@dataclass(slots=True)
+class Played:
+    """What was sent and what was read."""
+
+    bought: dict[str, list[int]] = field(default_factory=dict)
+    """target → times of its bought events, epoch ms"""
+    seen: dict[str, list[tuple[float, int, int]]] = field(default_factory=dict)
+    """target → (epoch ms when it could be read, onset, until) of its flag's revisions"""
+    sent: int = 0
+    behind: float = 0.0
+
+
+def measure(servers: str, scratch: Path, *, events_s: int = EVENTS_S) -> dict[str, Any]:
+    """The figures at a rate."""
+    population = _installation(servers, scratch, events_s)
+    process = population.start()
+    try:
+        for look in population.watch(process, lambda page: "truecount_ready 1.0" in page, 60):
+            del look
+        played = asyncio.run(_play(population, events_s))
+    finally:
+        population.stop(process)
+    return _figures(population, played, events_s)
+
+
+def _installation(servers: str, scratch: Path, events_s: int) -> Population:
+    population = Population(servers, scratch, targets=events_s, memory_bytes=512 << 20, seed=1)
+    text = population.config.read_text().replace("[broker]", f"[time]\nlateness_seconds = {LATENESS_SECONDS}\n[broker]")
+    population.config.write_text(text)
+    population.make_topics()
+    return population
+
+
+async def _play(population: Population, events_s: int) -> Played:
+    played = Played()
+    over = asyncio.Event()
+    reading = asyncio.create_task(_read(population, played, over))
+    producer = AIOKafkaProducer(
+        bootstrap_servers=population.settings.broker.servers,
+        acks="all",
+        compression_type="lz4",
+        max_batch_size=BATCH_BYTES,
+    )
+    await producer.start()
+    try:
+        await _send(population, producer, played, events_s)
+        await asyncio.sleep(45)  # what is on its way
+    finally:
+        over.set()
+        await producer.stop()
+        with contextlib.suppress(asyncio.CancelledError):
+            await reading
+    return played
+
+
+async def _send(population: Population, producer: Any, played: Played, events_s: int) -> None:
+    topic = population.settings.inputs[0].topic
+    pool = _pool()
+    turns = round((WARM_SECONDS + BURSTS * BURSTS_EVERY_SECONDS + BURST_SECONDS) / TURN_SECONDS)
+    per_turn = round(events_s * TURN_SECONDS)
+    began = time.time()
+    for turn in range(turns):
+        due = began + turn * TURN_SECONDS
+        behind = time.time() - due
+        if behind < 0:
+            await asyncio.sleep(-behind)
+        played.behind = max(played.behind, behind)
+        now_ms = int(time.time() * 1000)
+        values = []
+        for number in range(per_turn):
+            place = (played.sent + number) % POOL
+            values.append(b'{"id":"n%d","ts":%d,%b' % (played.sent + number, now_ms, pool[place]))
+        played.sent += per_turn
+        values += _bought(turn * TURN_SECONDS, now_ms, played)
+        await _deliver(producer, topic, values)
+
+
+def _bought(at: float, now_ms: int, played: Played) -> list[bytes]:
+    """The bought events of a turn: new accounts from three networks, each again and again."""
+    values = []
+    for burst in range(BURSTS):
+        since = at - WARM_SECONDS - burst * BURSTS_EVERY_SECONDS
+        if not 0 <= since < BURST_SECONDS:
+            continue
+        per_turn = round(BURST_EVENTS / BURST_SECONDS * TURN_SECONDS)
+        target = f"bought{burst}"
+        times = played.bought.setdefault(target, [])
+        for _ in range(per_turn):
+            n = len(times)
+            times.append(now_ms)
+            values.append(
+                b'{"id":"b%d-%d","ts":%d,"metric":"view","actor":"bot%d-%d","target":"%b","ip":"203.0.%d.%d",'
+                b'"user_agent":"bot/1.0","watch_ms":3000,"country":"VN","actor_created_at":%d}'
+                % (burst, n, now_ms, burst, n % 40, target.encode(), n % 3, 1 + n % 250, now_ms - 86_400_000)
+            )
+    return values
+
+
+async def _deliver(producer: Any, topic: str, values: list[bytes]) -> None:
+    for partition in range(PARTITIONS):
+        batch = producer.create_batch()
+        for value in values[partition::PARTITIONS]:
+            if batch.append(key=None, value=value, timestamp=None) is None:
+                await producer.send_batch(batch, topic, partition=partition)
+                batch = producer.create_batch()
+                batch.append(key=None, value=value, timestamp=None)
+        await producer.send_batch(batch, topic, partition=partition)
+
+
+def _pool() -> list[bytes]:
+    """Ends of ordinary events: all but id and time."""
+    ends = []
+    for chunk in Traffic(POOL).chunks():
+        for value in chunk:
+            body = value[value.index(b'"metric"') : -1]
+            age = ACCOUNT_AGE_MS + hash_of(body) % ACCOUNT_AGE_MS
+            ends.append(body + b',"actor_created_at":%d}' % (int(time.time() * 1000) - age))
+    return ends
+
+
+def hash_of(body: bytes) -> int:
+    """Something that differs from actor to actor."""
+    return int.from_bytes(body[20:28], "big") * 2_654_435_761
+
+
+async def _read(population: Population, played: Played, over: asyncio.Event) -> None:
+    consumer = AIOKafkaConsumer(
+        Topics.of(population.settings).flagged_events,
+        bootstrap_servers=population.settings.broker.servers,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=100,
+    )
+    await consumer.start()
+    try:
+        while not over.is_set():
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                now_ms = time.time() * 1000
+                for record in records:
+                    flag = msgspec.json.decode(record.value, type=_Flag)
+                    played.seen.setdefault(flag.target, []).append((now_ms, flag.onset, flag.until))
+    finally:
+        await consumer.stop()
+
+
+def latencies(played: Played) -> Iterator[float]:
+    """Seconds from each bought event to the first revision that covers it."""
+    for target, times in played.bought.items():
+        for ts in times:
+            covering = [seen for seen, onset, until in played.seen.get(target, ()) if onset <= ts < until]
+            if covering:
+                yield (min(covering) - ts) / 1000
+
+
+def _figures(population: Population, played: Played, events_s: int) -> dict[str, Any]:
+    bought = sum(map(len, played.bought.values()))
+    found = np.array(list(latencies(played)) or [float("nan")])
+    settings = population.settings
+    promised = settings.time.tick_seconds + settings.checkpoint_seconds + 1
+    return {
+        "events_s": events_s,
+        "carried": played.behind <= BEHIND_SECONDS,
+        "sender_behind_s": round(played.behind, 2),
+        "events": played.sent + bought,
+        "bought": bought,
+        "bought_flagged": len(found) if played.seen else 0,
+        "flagged_targets": sorted(played.seen).__len__(),
+        "honest_flagged": sum(1 for target in played.seen if target not in played.bought),
+        "lateness_s": LATENESS_SECONDS,
+        "flag_latency_p50_s": round(float(np.quantile(found, 0.5)), 2),
+        "flag_latency_p99_s": round(float(np.quantile(found, 0.99)), 2),
+        "promised_s": promised,
+        "kept": bool(np.quantile(found, 0.99) <= promised),
+    }
+
+
+def main() -> None:
+    """Measure on a Kafka of its own."""
+    events_s = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS_S
+    with tempfile.TemporaryDirectory(prefix="truecount-bench-") as scratch:
+        kafka = KafkaServer(Path(scratch) / "kafka", kafka_jars())
+        kafka.start()
+        try:
+            figures = measure(kafka.address.servers, Path(scratch) / "latency", events_s=events_s)
+        finally:
+            kafka.stop()
+    print(msgspec.json.encode(figures).decode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Millions of targets under a budget: how far the worker's resident memory goes, and whether anything is lost.
+
+``python -m bench.memory [TARGETS [BUDGET_MIB]]`` prints its figures as JSON.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.measured import PartError
+from bench.population import Population
+from bench.worker import total
+from tests.brokers import KafkaServer, kafka_jars
+
+TARGETS = 5_000_000
+BUDGET_MIB = 512
+ALLOWED_BEYOND_MIB = 350
+"""Interpreter, libraries, RocksDB, what is on its way: promised on top of the budget."""
+SLOWEST_TARGETS_S = 1_500
+SHOW_SECONDS = 10.0
+
+
+def measure(servers: str, scratch: Path, *, targets: int = TARGETS, budget_mib: int = BUDGET_MIB) -> dict[str, Any]:
+    """The figures. Raises PartError if the worker does not get through, or a count is wrong."""
+    population = Population(servers, scratch, targets=targets, memory_bytes=budget_mib << 20, seed=1)
+    population.fill()
+    process = population.start()
+    peak, shown_at, seconds = 0, 0.0, 0.0
+
+    def done(page: str) -> bool:
+        return total(page, "truecount_events_total") >= targets and total(page, "truecount_targets") >= targets
+
+    try:
+        for look in population.watch(process, done, 60 + targets / SLOWEST_TARGETS_S):
+            peak, seconds = max(peak, look.rss_bytes), look.seconds
+            if seconds - shown_at > SHOW_SECONDS:
+                shown_at = seconds
+                _show(look.page, look.rss_bytes, seconds)
+        began = time.monotonic()
+        while time.monotonic() - began < SHOW_SECONDS:  # counts are told, and checkpoints taken
+            time.sleep(1)
+            look = next(population.watch(process, done, 60))
+            peak = max(peak, look.rss_bytes)
+    finally:
+        population.stop(process)
+    found, raw = population.counted()
+    if (found, raw) != (targets, targets):
+        raise PartError(f"{targets:,} targets had an event each; counted are {found:,} targets with {raw:,} events")
+    return {
+        "targets": targets,
+        "budget_mib": budget_mib,
+        "peak_rss_mib": round(peak / 2**20),
+        "allowed_mib": budget_mib + ALLOWED_BEYOND_MIB,
+        "kept": peak <= (budget_mib + ALLOWED_BEYOND_MIB) << 20,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _show(page: str, rss: int, seconds: float) -> None:
+    names = ("truecount_events_total", "truecount_targets", "truecount_hot_keys", "truecount_cooled_keys_total")
+    facts = ", ".join(f"{name.removeprefix('truecount_')} {total(page, name):,.0f}" for name in names)
+    print(f"{seconds:5.0f} s: RSS {rss >> 20:,} MiB, {facts}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Measure on a Kafka of its own."""
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    with tempfile.TemporaryDirectory(prefix="truecount-bench-") as scratch:
+        kafka = KafkaServer(Path(scratch) / "kafka", kafka_jars())
+        kafka.start()
+        try:
+            options = dict(zip(("targets", "budget_mib"), numbers, strict=False))
+            figures = measure(kafka.address.servers, Path(scratch) / "memory", **options)
+        finally:
+            kafka.stop()
+    print(msgspec.json.encode(figures).decode())
+
+
+if __name__ == "__main__":
+    main()

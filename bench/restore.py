@@ -1,0 +1,80 @@
+"""How long a worker takes to restore a million targets: from its disk's tail, and from the changelog alone.
+
+``python -m bench.restore [TARGETS]`` prints its figures as JSON.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.measured import PartError
+from bench.population import Population, restored
+from bench.worker import total
+from tests.brokers import KafkaServer, kafka_jars
+
+TARGETS = 1_000_000
+SLOWEST_TARGETS_S = 1_500
+MEMORY_MIB = 512
+
+
+def measure(servers: str, scratch: Path, *, targets: int = TARGETS) -> dict[str, Any]:
+    """The figures. Raises PartError if a restore does not bring every target back."""
+    population = Population(servers, scratch, targets=targets, memory_bytes=MEMORY_MIB << 20, seed=2)
+    population.fill()
+    process = population.start()
+    try:
+        deadline = 60 + targets / SLOWEST_TARGETS_S
+        for _ in population.watch(process, lambda page: total(page, "truecount_targets") >= targets, deadline):
+            pass
+    finally:
+        population.stop(process)
+    from_disk = _restart(population)
+    population.forget_disk()
+    from_changelog = _restart(population)
+    million = targets / 1_000_000
+    return {
+        "targets": targets,
+        "restore_s_per_million": round(from_changelog / million, 1),
+        "restore_from_disk_s_per_million": round(from_disk / million, 1),
+    }
+
+
+def _restart(population: Population) -> float:
+    """Seconds from the first task that restores to the last that is restored: the process's start is not counted."""
+    process = population.start()
+    try:
+        began = 0.0
+        for look in population.watch(process, restored(population.settings.partitions), 600):
+            if not began and total(look.page, "truecount_tasks") > 0:
+                began = look.seconds  # ingest opens first, and has nothing to restore
+        seconds = look.seconds - began
+        found = total(look.page, "truecount_targets")
+        if found < population.targets:
+            raise PartError(f"{found:,.0f} of {population.targets:,} targets were restored")
+    finally:
+        population.stop(process)
+    time.sleep(1)
+    return seconds
+
+
+def main() -> None:
+    """Measure on a Kafka of its own."""
+    targets = int(sys.argv[1]) if len(sys.argv) > 1 else TARGETS
+    with tempfile.TemporaryDirectory(prefix="truecount-bench-") as scratch:
+        kafka = KafkaServer(Path(scratch) / "kafka", kafka_jars())
+        kafka.start()
+        try:
+            figures = measure(kafka.address.servers, Path(scratch) / "restore", targets=targets)
+        finally:
+            kafka.stop()
+    print(msgspec.json.encode(figures).decode())
+
+
+if __name__ == "__main__":
+    main()
