@@ -23,18 +23,23 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from bench.events import Traffic
 from bench.population import Population
 from bench.topic import BATCH_BYTES
+from bench.worker import total
 from streams.topics import Topics
 from tests.brokers import KafkaServer, kafka_jars
 
 EVENTS_S = 20_000
 PARTITIONS = 4
-WARM_SECONDS = 75
-"""Live traffic before the first burst: a new installation watches before it judges."""
+HISTORY_SECONDS = 2_400
+HISTORY_EVENTS_S = 150
+"""Sent before, all at once: an installation judges nothing until it has seen honest windows of five minutes."""
+WARM_SECONDS = 30
+"""Live traffic before the first burst."""
 BURSTS = 40
 BURST_EVENTS = 400
 BURST_SECONDS = 20
 BURSTS_EVERY_SECONDS = 2.0
 TURN_SECONDS = 0.05
+PAST_CHUNK = 5_000
 BEHIND_SECONDS = 2.0
 """A sender that is later than this does not carry the rate."""
 ACCOUNT_AGE_MS = 400 * 86_400_000
@@ -70,6 +75,10 @@ def measure(servers: str, scratch: Path, *, events_s: int = EVENTS_S) -> dict[st
     try:
         for look in population.watch(process, lambda page: "truecount_ready 1.0" in page, 60):
             del look
+        history = HISTORY_SECONDS * HISTORY_EVENTS_S
+        asyncio.run(_past(population, history))
+        for look in population.watch(process, lambda page: total(page, "truecount_records_total") >= history, 300):
+            del look
         played = asyncio.run(_play(population, events_s))
     finally:
         population.stop(process)
@@ -84,16 +93,37 @@ def _installation(servers: str, scratch: Path, events_s: int) -> Population:
     return population
 
 
-async def _play(population: Population, events_s: int) -> Played:
-    played = Played()
-    over = asyncio.Event()
-    reading = asyncio.create_task(_read(population, played, over))
-    producer = AIOKafkaProducer(
+def _producer(population: Population) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
         bootstrap_servers=population.settings.broker.servers,
         acks="all",
         compression_type="lz4",
         max_batch_size=BATCH_BYTES,
     )
+
+
+async def _past(population: Population, events: int) -> None:
+    producer = _producer(population)
+    await producer.start()
+    pool, topic = _pool(), population.settings.inputs[0].topic
+    first_ms = int(time.time() * 1000) - HISTORY_SECONDS * 1000
+    try:
+        for at in range(0, events, PAST_CHUNK):
+            numbers = range(at, min(at + PAST_CHUNK, events))
+            values = [
+                b'{"id":"h%d","ts":%d,%b' % (n, first_ms + n * 1000 // HISTORY_EVENTS_S, pool[n % POOL])
+                for n in numbers
+            ]
+            await _deliver(producer, topic, values)
+    finally:
+        await producer.stop()
+
+
+async def _play(population: Population, events_s: int) -> Played:
+    played = Played()
+    over = asyncio.Event()
+    reading = asyncio.create_task(_read(population, played, over))
+    producer = _producer(population)
     await producer.start()
     try:
         await _send(population, producer, played, events_s)
@@ -218,7 +248,7 @@ def _figures(population: Population, played: Played, events_s: int) -> dict[str,
         "events": played.sent + bought,
         "bought": bought,
         "bought_flagged": len(found) if played.seen else 0,
-        "flagged_targets": sorted(played.seen).__len__(),
+        "flagged_targets": len(played.seen),
         "honest_flagged": sum(1 for target in played.seen if target not in played.bought),
         "lateness_s": LATENESS_SECONDS,
         "flag_latency_p50_s": round(float(np.quantile(found, 0.5)), 2),
