@@ -16,7 +16,17 @@ from streams import metrics
 from streams.deadletters import DeadLetter, Why
 from streams.restore import StateReader
 from streams.settings import Settings
-from streams.state import META_KEY, PLATFORM_KEY, WATCHED_KEY, DamagedError, StateError, agenda_of, meta_of, unseal
+from streams.state import (
+    META_KEY,
+    PLATFORM_KEY,
+    WATCHED_KEY,
+    DamagedError,
+    MovedError,
+    StateError,
+    agenda_of,
+    meta_of,
+    unseal,
+)
 from streams.store import Store, StoreError, discard
 
 log = structlog.get_logger()
@@ -68,10 +78,7 @@ class StateOnDisk:
         if META_KEY in saved:
             meta = meta_of(saved[META_KEY])
             if meta.moved_to:
-                raise StateError(
-                    f"{self._topic}/{self._partition} has moved: set log_prefix and state_prefix to {meta.moved_to!r},"
-                    " and partitions to what was chosen there"
-                )
+                raise MovedError(f"{self._topic}/{self._partition}", meta.moved_to)
             self.born, self.totals, self.configs = meta.born, meta.totals, meta.configs
         self.born = self.born or uuid.uuid4().hex
         return saved

@@ -38,8 +38,8 @@ Progress = Callable[[int, int, int], None]
 """partition, offset reached, offset at which it ends"""
 
 
-class RebuildError(Exception):
-    """A rebuild that cannot be done as asked; the message is a sentence."""
+class LogError(Exception):
+    """The log cannot be read again as asked; the message is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +120,20 @@ def beside(settings: Settings, into: str) -> Settings:
 async def rebuild(
     settings: Settings, start: Start, *, partitions: Iterable[int] | None = None, progress: Progress
 ) -> Summary:
-    """Audit the log from ``start`` to its end as it is now. Raises RebuildError, BrokerError."""
+    """Audit the log from ``start`` to its end as it is now. Raises LogError, BrokerError."""
     topics = Topics.of(settings)
     count = partitions_of(settings, topics.by_target)
     if count is None:
-        raise RebuildError(f"there is no log {topics.by_target}: prefix or log_prefix names another installation")
+        raise LogError(f"there is no log {topics.by_target}: prefix or log_prefix names another installation")
     if count != settings.partitions:
-        raise RebuildError(
+        raise LogError(
             f"{topics.by_target} has {count} partitions and the configuration says {settings.partitions}: set"
             f" partitions = {count}; to have more, see `truecount repartition`"
         )
     wanted = sorted(set(range(count) if partitions is None else partitions))
     unknown = [str(p) for p in wanted if not 0 <= p < count]
     if unknown:
-        raise RebuildError(f"{topics.by_target} has no partition {', '.join(unknown)}; it has 0 to {count - 1}")
+        raise LogError(f"{topics.by_target} has no partition {', '.join(unknown)}; it has 0 to {count - 1}")
     ranges = await _ranges(settings, topics.by_target, wanted, start)
     create(settings, inputs=False)
     summary = Summary(topics.by_target, settings.app, settings.prefix, settings.version())
@@ -143,7 +143,7 @@ async def rebuild(
         try:
             summary.partitions.append(await job.run(progress))
         except (StateError, StoreError, OutletError) as error:
-            raise RebuildError(
+            raise LogError(
                 f"partition {partition} was broken off: {error}. Call the same again and it goes on from its last"
                 " checkpoint"
             ) from error
@@ -182,13 +182,13 @@ async def _ranges(
 def _check(settings: Settings, topic: str, begins: Any, first: Any, ends: Any) -> None:
     gone = [f"partition {tp.partition} begins at {first[tp]}" for tp in begins if begins[tp] < first[tp]]
     if gone:
-        raise RebuildError(
+        raise LogError(
             f"{topic} no longer has what --from asks for: {', '.join(gone)} (retention_hours ="
             f" {settings.retention_hours}). Use --from beginning, or choose partitions with --partition"
         )
     beyond = [f"partition {tp.partition} ends at {ends[tp]}" for tp in begins if begins[tp] > ends[tp]]
     if beyond:
-        raise RebuildError(f"{topic} does not reach to where --from begins: {', '.join(beyond)}")
+        raise LogError(f"{topic} does not reach to where --from begins: {', '.join(beyond)}")
 
 
 class _Job:
@@ -237,14 +237,14 @@ class _Job:
         asked = (summary.start, settings.version())
         if self._work.configs != [asked]:
             held = ", ".join(f"from offset {offset} on {config}" for offset, config in self._work.configs)
-            raise RebuildError(
+            raise LogError(
                 f"{self._topics.targets_state}/{summary.partition} holds another rebuild ({held}); asked for is from"
                 f" offset {asked[0]} on {asked[1]}. Choose another --into, or delete the topics under {settings.prefix}"
             )
         if position > summary.start:
             summary.resumed_at = position
             if settings.processing == "at_least_once" and position < summary.end:
-                raise RebuildError(
+                raise LogError(
                     f"{self._topics.targets_state}/{summary.partition} holds a rebuild that was broken off, and without"
                     " transactions it cannot go on exactly. Choose another --into"
                 )

@@ -54,6 +54,14 @@ class StateError(Exception):
     """State that this version cannot read."""
 
 
+class MovedError(StateError):
+    """The state goes on elsewhere."""
+
+    def __init__(self, where: str, to: str) -> None:
+        super().__init__(f"{where} has moved: set log_prefix and state_prefix to {to!r}, and partitions to match")
+        self.to = to
+
+
 class DamagedError(StateError):
     """A record that is not what was written."""
 

@@ -42,7 +42,7 @@ class TalliedWatches(Watches):
 
     def note(self, key: str, watched: Watched | None) -> None:
         """Remember what a key adds before it changes."""
-        self._before[key] = _share(watched)
+        self._before[key] = share_of(watched)
 
     def totals(self) -> list[list[int]]:
         """All that is shown, a row a metric: part of the state, because a sum over a million keys takes long."""
@@ -58,7 +58,7 @@ class TalliedWatches(Watches):
         moved = [[0] * len(_NOTHING) for _ in METRICS]
         for key, before in self._before.items():
             row = moved[int(key[0])]
-            for index, (now, then) in enumerate(zip(_share(self.get(key)), before, strict=True)):
+            for index, (now, then) in enumerate(zip(share_of(self.get(key)), before, strict=True)):
                 row[index] += now - then
         self._before.clear()
         self._show(moved)
@@ -79,7 +79,8 @@ class TalliedWatches(Watches):
             metrics.OPEN_CASES.inc(row[4])
 
 
-def _share(watched: Watched | None) -> _Share:
+def share_of(watched: Watched | None) -> _Share:
+    """What a key adds to the gauges."""
     if watched is None:
         return _NOTHING
     ledger = watched.ledger

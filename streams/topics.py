@@ -156,6 +156,20 @@ def create(settings: Settings, *, inputs: bool = True) -> tuple[list[str], list[
     return made, there
 
 
+def grow(settings: Settings, names: list[str]) -> None:
+    """Give topics as many partitions as are set, where they have fewer. Raises BrokerError."""
+    client = admin(settings)
+    try:
+        described = client.describe_topics(names)
+        fewer = {d["name"]: settings.partitions for d in described if len(d["partitions"]) < settings.partitions}
+        if fewer:
+            client.create_partitions(fewer)
+    except (KafkaError, OSError) as error:
+        raise BrokerError(describe(error, settings)) from error
+    finally:
+        client.close()
+
+
 def missing(settings: Settings) -> list[str]:
     """Topics that a worker needs and the broker does not have. Raises BrokerError."""
     client = admin(settings)

@@ -8,7 +8,7 @@ import typer
 
 from streams.cli import audit_topics, files, log, service, tools
 from streams.embedded import EmbeddedBrokerError
-from streams.rebuilding import RebuildError
+from streams.rebuilding import LogError
 from streams.settings import SettingsError
 from streams.topics import BrokerError
 
@@ -38,7 +38,7 @@ def main() -> None:
     except SettingsError as error:
         print(f"truecount: {error}", file=sys.stderr)
         sys.exit(EXIT_CONFIGURATION)
-    except RebuildError as error:
+    except LogError as error:
         print(f"truecount: {error}", file=sys.stderr)
         sys.exit(EXIT_NOT_AS_WANTED)
     except (BrokerError, EmbeddedBrokerError) as error:

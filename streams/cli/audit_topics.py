@@ -55,13 +55,17 @@ def counts(
     """Show the audited counts as they stand. Example: truecount counts --target v42 --json"""
     settings = settings_from(config, servers)
     reader = Reader(settings, Topics.of(settings).audited_counts)
-    latest: dict[bytes, bytes] = {}
+    latest: dict[bytes, dict[str, Any]] = {}
     try:
         for record in reader.to_end():
-            latest[record.key] = record.value
+            row = orjson.loads(record.value)
+            known = latest.get(record.key)
+            # Since a repartition a target's count may stand in two partitions.
+            if known is None or (row["as_of"], row["revision"]) >= (known["as_of"], known["revision"]):
+                latest[record.key] = row
     finally:
         reader.close()
-    rows = [orjson.loads(value) for _, value in sorted(latest.items())]
+    rows = [row for _, row in sorted(latest.items())]
     if target is not None:
         rows = [row for row in rows if row["target"] == target]
     if as_json:

@@ -1,8 +1,9 @@
-"""Commands on the log that everything can be computed from again: rebuild."""
+"""Commands on the log that everything can be computed from again: rebuild, repartition."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
@@ -14,6 +15,8 @@ from streams.cli.options import ConfigOption, JsonOption, ServersOption, setting
 from streams.logs import configure
 from streams.rebuilding import Start, Summary, beside
 from streams.rebuilding import rebuild as rebuild_log
+from streams.repartitioning import repartition as repartition_log
+from streams.repartitioning import split
 
 console = Console()
 
@@ -21,6 +24,7 @@ console = Console()
 def add(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(rebuild)
+    app.command()(repartition)
 
 
 def rebuild(
@@ -58,6 +62,37 @@ def rebuild(
         print(orjson.dumps(summary.as_dict()).decode())
         return
     _print(summary)
+
+
+def repartition(
+    partitions: Annotated[int, typer.Option(help="How many there shall be: a multiple of those there are.")],
+    into: Annotated[str, typer.Option(help="Prefix of the new log and state topics.", show_default=False)],
+    config: ConfigOption = None,
+    servers: ServersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Split log and state into more partitions; all workers must be stopped.
+
+    Example: truecount repartition --config truecount.toml --partitions 16 --into truecount.p16
+    """
+    settings = settings_from(config, servers)
+    after = split(settings, partitions, into)
+    configure("WARNING")
+    with Progress(TextColumn("{task.description}"), console=Console(stderr=True, quiet=as_json)) as bar:
+        shown = bar.add_task("fencing")
+
+        def progress(what: str, done: int, _of: int) -> None:
+            bar.update(shown, description=f"{what}: {done:,}")
+
+        summary = asyncio.run(repartition_log(settings, after, progress=progress))
+    if as_json:
+        print(orjson.dumps(asdict(summary)).decode())
+        return
+    for name, value in asdict(summary).items():
+        said = f"{value:,}" if isinstance(value, int) else value
+        console.print(f"{name:16} {said}", markup=False, highlight=False)
+    keys = f'partitions = {after.partitions}, log_prefix = "{after.log_prefix}", state_prefix = "{after.state_prefix}"'
+    console.print(f"now set {keys} and start the workers", markup=False, highlight=False)
 
 
 def _print(summary: Summary) -> None:

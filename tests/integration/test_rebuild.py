@@ -16,7 +16,7 @@ import pytest
 
 from streams import rebuilding
 from streams.frames import decode
-from streams.rebuilding import RebuildError, Start, beside, rebuild
+from streams.rebuilding import LogError, Start, beside, rebuild
 from streams.settings import load
 from streams.topics import Topics
 from tests.brokers import BrokerAddress
@@ -190,7 +190,7 @@ def test_what_cannot_be_rebuilt_is_said(kafka: BrokerAddress, tmp_path: Path, un
     settings = beside(truecount.settings, unique("new"))
 
     def refusal(start: Start, partitions: list[int] | None = None) -> str:
-        with pytest.raises(RebuildError) as caught:
+        with pytest.raises(LogError) as caught:
             asyncio.run(rebuild(settings, start, partitions=partitions, progress=lambda *_: None))
         return str(caught.value)
 

@@ -131,7 +131,9 @@ class Installation:
         latest: dict[tuple[str, str], dict[str, Any]] = {}
         for record in self.records(self.topics.audited_counts):
             count = orjson.loads(record.value)
-            latest[count["target"], count["metric"]] = count
+            key = count["target"], count["metric"]
+            if key not in latest or count["as_of"] >= latest[key]["as_of"]:
+                latest[key] = count
         return latest
 
     def raw(self) -> int:

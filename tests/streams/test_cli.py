@@ -24,6 +24,7 @@ COMMANDS = [
     ["demo"],
     ["doctor"],
     ["rebuild"],
+    ["repartition"],
 ]
 CSV = "when,who,page\n2024-05-01T12:00:00,ann,p1\n2024-05-01T12:00:01,bob,p1\nnever,cem,p1\n"
 MAP = """
