@@ -30,6 +30,12 @@ PENDING_MAX = 20_000
 REOPEN_PAUSE_SECONDS = 1.0
 """After a failed opening, so that a broken broker is not hammered."""
 
+RESTORES_AT_ONCE = 8
+"""Restores of a worker that read at the same time: each holds some megabytes of what it has fetched."""
+
+GIVE_UP_SECONDS = 10.0
+"""For a task's last checkpoint when its partition is taken away, and again for its outlet to end."""
+
 NUDGE_SECONDS = 10.0
 """With records left and none delivered for so long, they are asked for again: a batch can get lost in a rebalance."""
 
@@ -116,10 +122,16 @@ class Engine:
     membership: Callable[[], Membership]
     make: Callable[[TP], tuple[Work, Outlet]]
     tasks: dict[TP, Task] = field(default_factory=dict)
-    last_progress: float = field(default_factory=time.time)
+    last_taken: float = field(default_factory=time.monotonic)
+    """when a task last took records or committed"""
+    unsaved: dict[TP, float] = field(default_factory=dict)
+    """since when records of a partition have been taken without a checkpoint that stands"""
+    assigned: int = 0
     closing: bool = False
     _locks: dict[TP, asyncio.Lock] = field(default_factory=dict)
     _not_before: dict[TP, float] = field(default_factory=dict)
+    _tending: dict[TP, asyncio.Task[None]] = field(default_factory=dict)
+    _restores: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(RESTORES_AT_ONCE))
 
     async def handle(self, batch: Batch) -> None:
         """Give a batch to its task. Never raises: what fails is thrown away and comes again."""
@@ -139,7 +151,7 @@ class Engine:
             if records[0].offset < position:
                 records = [r for r in records if r.offset >= position]
             if task.work.pending() > PENDING_MAX and task.running is not None:
-                await task.running
+                await asyncio.wait({task.running})
                 if task.failed:
                     return
             began = time.perf_counter()
@@ -156,39 +168,61 @@ class Engine:
             metrics.RECORDS.labels(task.work.role, batch.tp.topic).inc(len(records))
             task.position = batch.next
             task.dirty = True
-            self.last_progress = time.time()
+            self.last_taken = time.monotonic()
+            self.unsaved.setdefault(batch.tp, self.last_taken)
             self._maybe_checkpoint(task)
 
-    async def heartbeat(self) -> None:
-        """Open what is assigned, let idle tasks tell the time, start due checkpoints, drop what failed."""
+    def heartbeat(self) -> None:
+        """Open what is assigned, let idle tasks tell the time, start due checkpoints, drop what failed.
+
+        Never waits: each partition is tended by itself, so that a long restore holds up no other, and tasks open side
+        by side (what one restores may wait for a transaction that the opening of another ends).
+        """
         try:
             assigned = set(self.membership().assignment())
         except Exception as error:  # noqa: BLE001  # Faust raises bare errors while it (re)starts its consumer
             log.debug("no assignment yet", error=repr(error))
+            self.assigned = 0
             return
-        for tp in list(self.tasks):
-            if tp not in assigned:
-                await self._drop(tp)
-        for tp in sorted(assigned, key=str):
+        self.assigned = len(assigned)
+        for tp in self.unsaved.keys() - assigned:
+            del self.unsaved[tp]
+        for tp in sorted(assigned | self.tasks.keys(), key=str):
             if self.closing:
                 return
-            lock = self._lock(tp)
-            if lock.locked():
+            if tp in self._tending or self._lock(tp).locked():
                 continue
-            async with lock:
-                known = self.tasks.get(tp)
-                task = await self._task(tp)
-                if task is None:
-                    continue
-                lag = self.lag(task)
-                if lag is not None:
-                    metrics.LAG.labels(task.work.role, tp.topic, str(tp.partition)).set(lag)
-                # Batches may have passed by before it was opened.
-                if task is not known or (lag and time.monotonic() - task.heard_at > NUDGE_SECONDS):
-                    await self._seek_to_position(task)
-                task.work.heartbeat(time.time(), lag == 0)
-                task.dirty = task.dirty or task.work.pending() > 0
-                self._maybe_checkpoint(task)
+            tending = asyncio.get_running_loop().create_task(self._tend(tp))
+            self._tending[tp] = tending
+            tending.add_done_callback(lambda done, tp=tp: self._tended(tp, done))  # type: ignore[misc]  # a default
+
+    def _tended(self, tp: TP, done: asyncio.Task[None]) -> None:
+        del self._tending[tp]
+        if not done.cancelled() and done.exception() is not None:
+            log.error("a heartbeat failed", tp=str(tp), exc_info=done.exception())
+
+    async def _tend(self, tp: TP) -> None:
+        async with self._lock(tp):
+            if not self._ours(tp):
+                await self._drop(tp)
+                return
+            known = self.tasks.get(tp)
+            task = await self._task(tp)
+            if task is None:
+                return
+            lag = self.lag(task)
+            if lag is not None:
+                metrics.LAG.labels(task.work.role, tp.topic, str(tp.partition)).set(lag)
+            # Batches may have passed by before it was opened.
+            if task is not known or (lag and time.monotonic() - task.heard_at > NUDGE_SECONDS):
+                await self._seek_to_position(task)
+            task.work.heartbeat(time.time(), lag == 0)
+            task.dirty = task.dirty or task.work.pending() > 0
+            self._maybe_checkpoint(task)
+
+    def behind(self) -> bool:
+        """Whether there is something to do: a partition to open, or records to take."""
+        return self.assigned > len(self.tasks) or any(self.lag(task) for task in self.tasks.values())
 
     def lag(self, task: Task) -> int | None:
         """Records between a task's position and the end of its partition, None if not known."""
@@ -213,16 +247,33 @@ class Engine:
             task = self.tasks.get(tp)
             if task is None:
                 return
+            if task.running is None and not task.failed and task.dirty:
+                self._start_checkpoint(task)
+            elif task.running is not None and await _ended(task.running, GIVE_UP_SECONDS):
+                # What was taken while it ran.
+                if not task.failed and task.dirty:
+                    self._start_checkpoint(task)
             if task.running is not None:
-                await task.running
-            if not task.failed and task.dirty:
-                await self._checkpoint(task)
+                await _ended(task.running, GIVE_UP_SECONDS)
             await self._drop(tp)
 
     async def close(self) -> None:
         """Checkpoint and close everything: the end of a worker."""
         self.closing = True
+        for tending in list(self._tending.values()):
+            tending.cancel()
         await self.release(list(self.tasks))
+
+    def abandon(self) -> None:
+        """Throw away what ``close`` did not end in time: none of it may go on from where it stands."""
+        for task in self.tasks.values():
+            task.failed = True
+            if task.running is not None:
+                task.running.cancel()
+            task.work.close()
+        self.tasks.clear()
+        self.unsaved.clear()
+        self.assigned = 0
 
     # ------------------------------------------------------------ inside
 
@@ -252,8 +303,14 @@ class Engine:
     async def _open(self, tp: TP) -> Task | None:
         work, outlet = self.make(tp)
         try:
+            # At once, whoever else restores: it ends what the partition's last owner has left open.
             await outlet.start()
-            position = await work.restore()
+            async with self._restores:
+                position = await work.restore()
+        except asyncio.CancelledError:
+            work.close()
+            await _quietly(outlet.stop())
+            raise
         except Exception as error:  # noqa: BLE001  # no broker, or unreadable state: neither ends the agent
             log.warning("a task could not be opened; it will be tried again", tp=str(tp), error=repr(error))
             self._not_before[tp] = time.monotonic() + REOPEN_PAUSE_SECONDS
@@ -275,8 +332,8 @@ class Engine:
         if task is None:
             return
         task.failed = True
-        if task.running is not None:
-            await _quietly(task.running)
+        if task.running is not None and not await _ended(task.running, GIVE_UP_SECONDS):
+            task.running.cancel()
         await _quietly(task.outlet.stop())
         task.work.close()
         metrics.TASKS.labels(task.work.role).dec()
@@ -297,31 +354,40 @@ class Engine:
         if not task.dirty or task.running is not None:
             return
         if time.monotonic() - task.cut_at >= task.work.every_seconds or task.work.pending() > PENDING_MAX:
-            task.running = asyncio.get_running_loop().create_task(self._checkpoint(task))
+            self._start_checkpoint(task)
+
+    def _start_checkpoint(self, task: Task) -> None:
+        task.running = asyncio.get_running_loop().create_task(self._checkpoint(task))
 
     async def _checkpoint(self, task: Task) -> None:
-        position = task.position
-        outputs = task.work.cut(position)
+        role, position = task.work.role, task.position
         task.dirty = False
         task.cut_at = time.monotonic()
-        role = task.work.role
         try:
+            outputs = task.work.cut(position)
             offsets = {TopicPartition(task.tp.topic, task.tp.partition): position}
             delivered = await task.outlet.commit(outputs, offsets)
-        except OutletError as error:
+        except asyncio.CancelledError:
+            task.failed = True
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is: what was cut is gone, so the task must go too
             task.failed = True
             metrics.CHECKPOINTS.labels(role, "failed").inc()
             log.warning(
                 "checkpoint failed; the task starts again from its last one",
                 tp=str(task.tp),
-                error=str(error),
+                error=str(error) if isinstance(error, OutletError) else repr(error),
             )
             if self._ours(task.tp):
                 await self._seek(task.tp, task.committed)
         else:
             task.committed = position
-            self.last_progress = time.time()
-            metrics.LAST_PROGRESS.set(self.last_progress)
+            self.last_taken = time.monotonic()
+            if task.dirty:
+                self.unsaved[task.tp] = task.cut_at
+            else:
+                self.unsaved.pop(task.tp, None)
+            metrics.LAST_PROGRESS.set(time.time())
             metrics.CHECKPOINTS.labels(role, "committed").inc()
             metrics.CHECKPOINT_SECONDS.labels(role).observe(time.monotonic() - task.cut_at)
             self._stored(task, delivered)
@@ -337,8 +403,14 @@ class Engine:
             log.warning("state could not be stored; the task starts again", tp=str(task.tp), error=repr(error))
 
 
+async def _ended(running: asyncio.Task[None], seconds: float) -> bool:
+    """Wait for a checkpoint, but not for ever; whether it has ended."""
+    done, _ = await asyncio.wait({running}, timeout=seconds)
+    return bool(done)
+
+
 async def _quietly(awaitable: Awaitable[Any]) -> None:
     try:
-        await awaitable
+        await asyncio.wait_for(awaitable, GIVE_UP_SECONDS)
     except Exception as error:  # noqa: BLE001  # closing what is broken already: nothing is lost by it
         log.debug("while closing", error=repr(error))

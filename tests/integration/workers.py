@@ -41,7 +41,7 @@ session_timeout_seconds = 6
 
 [time]
 tick_seconds = {tick_seconds}
-lateness_seconds = 1
+lateness_seconds = {lateness_seconds}
 idle_seconds = {idle_seconds}
 counts_seconds = {counts_seconds}
 
@@ -83,9 +83,9 @@ class Installation:
         finally:
             worker.stop()
 
-    def start(self, *options: str, name: str = "worker") -> Worker:
-        """A worker that may not be ready yet."""
-        worker = Worker(self, name, options)
+    def start(self, *options: str, name: str = "worker", config: Path | None = None) -> Worker:
+        """A worker that may not be ready yet; with a configuration of its own, if one is given."""
+        worker = Worker(self, name, options, config)
         self.workers.append(worker)
         return worker
 
@@ -177,10 +177,13 @@ Sent = bytes | None | tuple[bytes | None, list[tuple[str, bytes]]]
 class Worker:
     """One ``truecount worker`` process."""
 
-    def __init__(self, installation: Installation, name: str, options: Iterable[str]) -> None:
+    def __init__(
+        self, installation: Installation, name: str, options: Iterable[str], config: Path | None = None
+    ) -> None:
         self.port = free_port()
         self.log = installation.directory / f"{name}-{self.port}.log"
-        command = [*CLI, "worker", "--config", str(installation.config), "--port", str(self.port), *options]
+        config = config or installation.config
+        command = [*CLI, "worker", "--config", str(config), "--port", str(self.port), *options]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment()
@@ -246,6 +249,8 @@ def install(
     tick_seconds: int = 2,
     counts_seconds: int = 1,
     idle_seconds: int = 1,
+    lateness_seconds: int = 1,
+    processing: str | None = None,
     metrics: Iterable[str] = ("view", "like", "follow"),
     input_lines: str = "",
     topics: bool = True,
@@ -260,11 +265,12 @@ def install(
             app=name,
             prefix=f"{name}.",
             partitions=partitions,
-            processing="exactly_once" if broker.transactions else "at_least_once",
+            processing=processing or ("exactly_once" if broker.transactions else "at_least_once"),
             servers=broker.servers,
             tick_seconds=tick_seconds,
             counts_seconds=counts_seconds,
             idle_seconds=idle_seconds,
+            lateness_seconds=lateness_seconds,
             directory=directory,
             inputs="\n".join(sections),
         )

@@ -1,0 +1,354 @@
+"""A siege: three workers under traffic, what is done to them, and what is compared once all is drained."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.structs import TopicPartition
+
+from streams.frames import FrameError, decode, partition_of
+from tests.brokers import KafkaServer
+from tests.faults.traffic import CLOSING_TARGET, Traffic, closing
+from tests.faults.truth import Key, Record, Said, Tally, undisturbed
+from tests.integration.workers import Installation, Worker, install
+
+WORKERS = 3
+PARTITIONS = 3
+LATENESS_SECONDS = 60
+"""Copies and undos come a little out of order."""
+IDLE_SECONDS = 3600
+"""Time waits for every source, whatever is done to it: what is late is counted, but judged by no window."""
+COUNTS_SECONDS = 600
+DELIVERY_MS = 180_000
+"""The traffic's producer outlasts every fault of the broker."""
+POLL_SECONDS = 0.5
+SHOWN = 5
+
+Disturbance = Callable[["Siege"], Awaitable[None]]
+
+
+@dataclass
+class Report:
+    """What came of a siege. ``problems`` is empty if everything was equal."""
+
+    name: str
+    records: int = 0
+    events: int = 0
+    faults: int = 0
+    kills: int = 0
+    flags: int = 0
+    corrections: int = 0
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+
+class Siege:
+    """An installation with three workers on a Kafka that may be harmed too."""
+
+    def __init__(
+        self,
+        name: str,
+        kafka: KafkaServer,
+        directory: Path,
+        traffic: Traffic,
+        *,
+        rate: float,
+        processing: str = "exactly_once",
+        settings: str = "",
+    ) -> None:
+        """``rate``: events a second at most; ``settings``: more lines for each worker's configuration."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.kafka = kafka
+        self.traffic = traffic
+        self.rng = random.Random(traffic.seed)
+        self.report = Report(name)
+        self.installation: Installation = install(
+            kafka.address,
+            directory,
+            lambda word: f"{word}-{name.replace(' ', '-')}",
+            partitions=PARTITIONS,
+            tick_seconds=10,
+            counts_seconds=COUNTS_SECONDS,
+            idle_seconds=IDLE_SECONDS,
+            lateness_seconds=LATENESS_SECONDS,
+            processing=processing,
+        )
+        self.exact = processing == "exactly_once"
+        self.workers: list[Worker] = []
+        self.feeding = True
+        self.input_partitions = dict.fromkeys(self.installation.inputs.values(), PARTITIONS)
+        self._rate = rate
+        self._configs = [self._config(slot, settings) for slot in range(WORKERS)]
+        self._lives = 0
+
+    def _config(self, slot: int, settings: str) -> Path:
+        """Each worker has a directory of its own, as in containers: what it finds there may be old."""
+        path = self.installation.directory / f"worker-{slot}.toml"
+        text = self.installation.config.read_text()
+        path.write_text(text.replace('/state"', f'/state-{slot}"').replace("[broker]", f"{settings}\n[broker]"))
+        return path
+
+    def state_directory(self, slot: int) -> Path:
+        """Where the worker of a slot keeps its copy of the state."""
+        return self.installation.directory / f"state-{slot}"
+
+    # ---------------------------------------------------------------- workers
+
+    def start(self, slot: int) -> Worker:
+        """Start a slot's worker (anew)."""
+        self._lives += 1
+        worker = self.installation.start(name=f"worker-{slot}-{self._lives:03}", config=self._configs[slot])
+        if slot < len(self.workers):
+            self.workers[slot] = worker
+        else:
+            self.workers.append(worker)
+        return worker
+
+    def kill(self, slot: int) -> None:
+        """SIGKILL."""
+        self.workers[slot].kill()
+        self.report.kills += 1
+
+    async def ready(self, slot: int) -> None:
+        """Wait until a slot's worker says that it is ready."""
+        await asyncio.to_thread(self.workers[slot].wait_ready)
+
+    # ---------------------------------------------------------------- the course
+
+    async def run(self, disturb: Disturbance, *, drain_seconds: float) -> Report:
+        """Traffic and disturbance at the same time; then drain and compare."""
+        began = time.monotonic()
+        for slot in range(WORKERS):
+            self.start(slot)
+        try:
+            for slot in range(WORKERS):
+                await self.ready(slot)
+            feeding = asyncio.create_task(self._feed())
+            await asyncio.gather(disturb(self), feeding)
+            await self._close_windows()
+            for slot, worker in enumerate(self.workers):
+                if worker.process.poll() is not None:
+                    self.report.problems.append(f"worker {slot} ended by itself with code {worker.process.returncode}")
+                    self.start(slot)
+            await self._drained(drain_seconds)
+            await asyncio.gather(*(asyncio.to_thread(worker.stop) for worker in self.workers))
+        finally:
+            for worker in self.workers:
+                worker.kill()
+        await self._compare()
+        self.report.seconds = time.monotonic() - began
+        return self.report
+
+    async def _feed(self) -> None:
+        producer = self._producer()
+        await producer.start()
+        try:
+            began, sent = time.monotonic(), 0
+            for minute in self.traffic.by_minute():
+                by_source: dict[tuple[str, int], list[bytes]] = {}
+                for metric, value in minute:
+                    topic = self.installation.inputs[metric]
+                    place = sent % self.input_partitions[topic]
+                    by_source.setdefault((topic, place), []).append(value)
+                    sent += 1
+                await self._send(producer, by_source)
+                await asyncio.sleep(max(0.0, began + sent / self._rate - time.monotonic()))
+            self.report.records = sent
+        finally:
+            self.feeding = False
+            await producer.stop()
+
+    async def _close_windows(self) -> None:
+        producer = self._producer()
+        await producer.start()
+        try:
+            for values in closing(self.traffic.end_ms, self._closers()):
+                for topic, partitions in self.input_partitions.items():
+                    await self._send(producer, {(topic, place): values for place in range(partitions)})
+        finally:
+            await producer.stop()
+
+    def _closers(self) -> list[str]:
+        """A closing target for each partition of by-target."""
+        names = (f"{CLOSING_TARGET}{n}" for n in range(1000))
+        found: dict[int, str] = {}
+        for name in names:
+            found.setdefault(partition_of(name, PARTITIONS), name)
+        return [found[place] for place in range(PARTITIONS)]
+
+    def _producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self.kafka.address.servers,
+            enable_idempotence=True,
+            max_batch_size=900_000,
+            request_timeout_ms=DELIVERY_MS,
+        )
+
+    @staticmethod
+    async def _send(producer: AIOKafkaProducer, by_source: dict[tuple[str, int], list[bytes]]) -> None:
+        now_ms, futures = int(time.time() * 1000), []
+        for (topic, place), values in by_source.items():
+            batch = producer.create_batch()
+            for value in values:
+                if batch.append(key=None, value=value, timestamp=now_ms) is None:
+                    futures.append(await producer.send_batch(batch, topic, partition=place))
+                    batch = producer.create_batch()
+                    batch.append(key=None, value=value, timestamp=now_ms)
+            futures.append(await producer.send_batch(batch, topic, partition=place))
+        for future in futures:
+            await future
+
+    async def _drained(self, seconds: float) -> None:
+        """Wait until the counts of the closing targets are out, for every metric: all before them are then too."""
+        topic = self.installation.topics.audited_counts
+        sources = {metric: self.input_partitions[topic] for metric, topic in self.installation.inputs.items()}
+        waiting = {(name, metric): sources[metric] for name in self._closers() for metric in sources}
+        deadline = time.monotonic() + seconds
+        said = Said()
+        consumer = await self._reader(topic)
+        try:
+            while waiting and time.monotonic() < deadline:
+                for records in (await consumer.getmany(timeout_ms=500)).values():
+                    for record in records:
+                        said.count(record.value)
+                waiting = {
+                    key: raw for key, raw in waiting.items() if key not in said.counts or said.counts[key]["raw"] < raw
+                }
+        finally:
+            await consumer.stop()
+        if waiting:
+            self.report.problems.append(f"not drained after {seconds:.0f} s: {len(waiting)} closing counts are missing")
+
+    # ---------------------------------------------------------------- the comparison
+
+    async def _reader(self, *topics: str) -> Any:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.kafka.address.servers,
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=8_000_000,
+            fetch_max_bytes=64_000_000,
+            enable_auto_commit=False,
+        )
+        await consumer.start()
+        await consumer._client.force_metadata_update()  # noqa: SLF001  # partitions_for_topic answers from memory
+        for topic in topics:
+            await consumer.topics()
+            consumer._client.add_topic(topic)  # noqa: SLF001  # as above
+        await consumer._client.force_metadata_update()  # noqa: SLF001  # as above
+        partitions = [TopicPartition(t, p) for t in topics for p in sorted(consumer.partitions_for_topic(t))]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        return consumer
+
+    async def _records(self, topic: str) -> list[Any]:
+        """All committed records of a topic, each partition in order."""
+        consumer = await self._reader(topic)
+        try:
+            ends = await consumer.end_offsets(list(consumer.assignment()))
+            got: list[Any] = []
+            while True:
+                behind = [tp for tp, end in ends.items() if await consumer.position(tp) < end]
+                if not behind:
+                    return got
+                for records in (await consumer.getmany(*behind, timeout_ms=500)).values():
+                    got += records
+        finally:
+            await consumer.stop()
+
+    async def _compare(self) -> None:
+        tally, sources = Tally(), {}
+        for metric, topic in self.installation.inputs.items():
+            for place in range(self.input_partitions[topic]):
+                sources[topic, place] = list[Record]()
+            for record in await self._records(topic):
+                tally.add(metric, record.value)
+                sources[topic, record.partition].append((record.offset, record.timestamp, record.value))
+        self.report.events = sum(tally.events.values()) + sum(tally.undos.values())
+        said = await self._said()
+        expected = await asyncio.to_thread(undisturbed, self.installation.settings, sources)
+        self.report.flags, self.report.corrections = len(said.flags), len(said.corrections)
+        problems = self.report.problems
+        problems += differences(tally, expected, said, exact=self.exact)
+        problems += await self._unread({source: records[-1][0] + 1 for source, records in sources.items()})
+
+    async def _said(self) -> Said:
+        said, topics = Said(), self.installation.topics
+        for record in await self._records(topics.flagged_events):
+            said.flag(record.value)
+        for record in await self._records(topics.corrections):
+            said.correction(record.value)
+        for record in await self._records(topics.audited_counts):
+            said.count(record.value)
+        letters = await self._records(topics.dead_letters)
+        places = [tuple(dict(r.headers)[name] for name in ("topic", "partition", "offset")) for r in letters]
+        said.dead_letters = len(set(places))
+        said.repeated += [f"dead letter {place}" for place in places if places.count(place) > 1][:SHOWN]
+        return said
+
+    async def _unread(self, ends: dict[tuple[str, int], int]) -> list[str]:
+        """Input must be committed to its end; beyond what is committed of the log there may only be time."""
+        settings, topics = self.installation.settings, self.installation.topics
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.kafka.address.servers, group_id=settings.app, enable_auto_commit=False
+        )
+        await consumer.start()
+        try:
+            problems = []
+            for (topic, place), end in ends.items():
+                committed = await consumer.committed(TopicPartition(topic, place))
+                if committed != end:
+                    problems.append(f"{topic}/{place}: committed {committed}, the end is {end}")
+            taken = {p: await consumer.committed(TopicPartition(topics.by_target, p)) or 0 for p in range(PARTITIONS)}
+        finally:
+            await consumer.stop()
+        for record in await self._records(topics.by_target):
+            if record.offset < taken[record.partition]:
+                continue
+            try:
+                events = [t for t in decode(record.value).target if not t.startswith(CLOSING_TARGET)]
+            except FrameError as error:
+                problems.append(f"by-target/{record.partition} at {record.offset}: {error}")
+                continue
+            if events:
+                problems.append(f"by-target/{record.partition} at {record.offset}: {len(events)} events not taken")
+        return problems
+
+
+def differences(tally: Tally, expected: Said, said: Said, *, exact: bool) -> list[str]:
+    """Sentences on what differs between what came out, the independent count and the undisturbed run."""
+    problems: list[str] = []
+    if expected.late:
+        problems.append(f"the undisturbed run itself had {expected.late} late events: it is no yardstick")
+    flagged = {(flag["target"], flag["metric"]) for flag in expected.flags.values()}
+    keys = tally.events.keys() | tally.undos.keys()
+    counts = {key: _parts(c) for key, c in said.counts.items() if not key[0].startswith(CLOSING_TARGET)}
+    truth = {key: _parts(expected.counts[key]) if key in flagged else tally.parts(key) for key in keys}
+    for key in keys:
+        if truth[key]["raw"] != tally.events[key]:
+            problems.append(f"{key}: the undisturbed run itself counts {truth[key]}, input has {tally.events[key]}")
+    problems += _differ("count", truth, counts)
+    if exact:
+        problems += [f"twice: {what}" for what in said.repeated]
+    problems += _differ("flag", expected.flags, said.flags)
+    problems += _differ("correction", expected.corrections, said.corrections)
+    if said.dead_letters != tally.bad:
+        problems.append(f"{said.dead_letters} dead letters for {tally.bad} bad records")
+    return problems
+
+
+def _parts(count: dict[str, Any]) -> dict[str, Any]:
+    return {name: count[name] for name in ("raw", "valid", "quarantined", "invalid")}
+
+
+def _differ(what: str, expected: dict[Any, Any], found: dict[Any, Any]) -> list[str]:
+    differ = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))
+    shown = [f"{what} {key}: expected {expected.get(key)}, found {found.get(key)}" for key in differ[:SHOWN]]
+    more = len(differ) - SHOWN
+    return shown + ([f"{what}: {more} more differ"] if more > 0 else [])

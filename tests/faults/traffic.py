@@ -1,0 +1,121 @@
+"""Traffic for the faults: a function of its seed, in order of time, with everything a count can be made of.
+
+Views, likes and follows with ids; copies of events that a client sent twice; undos; records that are no events; and
+from time to time likes and views that were bought, so that there are flags to compare.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+START_MS = 1_767_571_200_000
+"""Monday 5 January 2026, 00:00 UTC."""
+MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+
+HISTORY_MINUTES = 80
+"""Honest traffic before the first purchase: verdicts need something to compare with."""
+PURCHASE_EVERY_MINUTES = 15
+PURCHASE_MINUTES = 6
+BOUGHT_PER_MINUTE = 90
+
+LIKE_SHARE = 0.2
+FOLLOW_SHARE = 0.08
+COPY_SHARE = 0.006
+UNDO_SHARE = 0.02
+BAD_SHARE = 0.002
+PEOPLE = 4000
+
+BAD = (b"{nonsense", b'{"ts":1767571200000,"actor":"a"}', b'{"ts":"soon","actor":"a","target":"t"}', b"\xff\xfe")
+
+Sent = tuple[str, bytes]
+"""A metric, which names the topic, and a record's value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """``targets`` with about three views a minute each, for ``minutes`` of event time."""
+
+    seed: int
+    targets: int
+    minutes: int
+
+    @property
+    def end_ms(self) -> int:
+        """Event time behind all events."""
+        return START_MS + self.minutes * MINUTE_MS
+
+    def by_minute(self) -> Iterator[list[Sent]]:
+        """All records, a minute of event time at a time, in order of time within it."""
+        rng = random.Random(self.seed)
+        number = 0
+        for minute in range(self.minutes):
+            start = START_MS + minute * MINUTE_MS
+            rows: list[tuple[int, str, bytes]] = []
+            for target in range(self.targets):
+                for _ in range(1 + int(rng.random() * 5)):
+                    number += 1
+                    rows += _honest(rng, number, start, f"v{target}")
+            since = minute - HISTORY_MINUTES
+            if since >= 0 and since % PURCHASE_EVERY_MINUTES < PURCHASE_MINUTES:
+                bought = since // PURCHASE_EVERY_MINUTES
+                for _ in range(BOUGHT_PER_MINUTE):
+                    number += 1
+                    rows.append(_bought(rng, number, start, bought, f"v{bought * 7 % self.targets}"))
+            rows.sort(key=lambda row: row[0])
+            yield [(metric, value) for _, metric, value in rows]
+
+
+def _honest(rng: random.Random, number: int, start: int, target: str) -> list[tuple[int, str, bytes]]:
+    ts = start + int(rng.random() * MINUTE_MS)
+    share = rng.random()
+    metric = "like" if share < LIKE_SHARE else "follow" if share < LIKE_SHARE + FOLLOW_SHARE else "view"
+    person = int(rng.random() * PEOPLE)
+    value = _event(f"e{number}", ts, f"p{person}", target, person)
+    rows = [(ts, metric, value)]
+    chance = rng.random()
+    if chance < COPY_SHARE:
+        rows.append((ts + int(rng.random() * 5000), metric, value))
+    elif chance < COPY_SHARE + UNDO_SHARE and metric != "view":
+        later = ts + int(rng.random() * 1000)
+        rows.append((later, metric, _event(f"u{number}", later, f"p{person}", target, person, ',"undo":true')))
+    elif chance > 1 - BAD_SHARE:
+        rows.append((ts, metric, BAD[number % len(BAD)]))
+    return rows
+
+
+def _event(ident: str, ts: int, actor: str, target: str, person: int, more: str = "") -> bytes:
+    return (
+        f'{{"id":"{ident}","ts":{ts},"actor":"{actor}","target":"{target}","ip":"10.{person % 40}.{person % 97}.7",'
+        f'"user_agent":"agent/{person % 30}","country":"{("de", "fr", "us", "br", "in")[person % 5]}",'
+        f'"actor_created_at":{START_MS - (40 + person % 900) * DAY_MS}{more}}}'
+    ).encode()
+
+
+def _bought(rng: random.Random, number: int, start: int, bought: int, target: str) -> tuple[int, str, bytes]:
+    """Every other purchase is of views by new accounts from three networks, the others likes that repeat themselves."""
+    ts = start + int(rng.random() * MINUTE_MS)
+    actor = int(rng.random() * (300 if bought % 2 else 12))
+    value = (
+        f'{{"id":"b{number}","ts":{ts},"actor":"bot{bought}-{actor}","target":"{target}",'
+        f'"ip":"203.0.{actor % 3}.{1 + actor % 250}","user_agent":"bot/1.0","country":"us",'
+        f'"actor_created_at":{ts - 3_600_000 - actor * 60_000}}}'
+    ).encode()
+    return ts, "view" if bought % 2 else "like", value
+
+
+CLOSING_TARGET = "~closing"
+"""Begins the names of targets that only the end of the traffic has; they stand in no comparison."""
+
+
+def closing(end_ms: int, names: list[str]) -> list[list[bytes]]:
+    """Two rounds of records that every source must get after its last: event time passes over all windows and cases.
+
+    Once the first round's counts are published, everything before it has been.
+    """
+    return [
+        [_event(f"~{after}{name}", end_ms + after, "closer", name, 1) for name in names]
+        for after in (2 * DAY_MS, 2 * DAY_MS + 2 * 3_600_000)
+    ]

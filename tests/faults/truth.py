@@ -1,0 +1,156 @@
+"""What must come out: an independent count of the input topics, and the same input through an undisturbed audit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from detectors.records import Outcome
+from streams.auditing import PartitionAudit, audit_settings
+from streams.records import correction_value, count_value, flag_value
+from streams.routing import Routed, Router
+from streams.settings import Settings
+from tests.faults.traffic import CLOSING_TARGET
+
+Key = tuple[str, str]
+"""Target and metric."""
+
+TURN_MS = 500
+"""Pretended time between batches: watermarks go to every partition with each."""
+
+
+@dataclass
+class Tally:
+    """An independent count: no code of truecount has a part in it."""
+
+    records: int = 0
+    bad: int = 0
+    events: Counter[Key] = field(default_factory=Counter)
+    """all but undos, copies included: what raw must be"""
+    copies: Counter[Key] = field(default_factory=Counter)
+    undos: Counter[Key] = field(default_factory=Counter)
+    _ids: set[tuple[str, bool]] = field(default_factory=set)
+
+    def add(self, metric: str, value: bytes) -> None:
+        """Count a record of a metric's topic."""
+        self.records += 1
+        try:
+            event = orjson.loads(value)
+            key = str(event["target"]), metric
+            if not isinstance(event["ts"], int):
+                raise TypeError
+        except (ValueError, KeyError, TypeError):
+            self.bad += 1
+            return
+        if key[0].startswith(CLOSING_TARGET):
+            return
+        undo = bool(event.get("undo"))
+        if (event["id"], undo) in self._ids:
+            self.copies[key] += 1
+            self.events[key] += 1
+            return
+        self._ids.add((event["id"], undo))
+        if undo:
+            self.undos[key] += 1
+        else:
+            self.events[key] += 1
+
+    def parts(self, key: Key) -> dict[str, Any]:
+        """The count of a target that was never under suspicion."""
+        invalid = {"duplicate_id": self.copies[key], "undone": self.undos[key]}
+        invalid = {reason: count for reason, count in invalid.items() if count}
+        return {
+            "raw": self.events[key],
+            "valid": self.events[key] - sum(invalid.values()),
+            "quarantined": 0,
+            "invalid": invalid,
+        }
+
+
+@dataclass
+class Said:
+    """Flags, corrections and latest counts, by their ids; what came twice under an id."""
+
+    flags: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    corrections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    counts: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    dead_letters: int = 0
+    repeated: list[str] = field(default_factory=list)
+    late: int = 0
+
+    def flag(self, value: bytes) -> None:
+        """Take in a flag; which offsets of the log it rests on depends on the interleaving of sources."""
+        flag = orjson.loads(value)
+        del flag["log"]
+        ident = flag["flag_id"], flag["revision"]
+        if ident in self.flags:
+            self.repeated.append(f"flag {ident[0]} revision {ident[1]}")
+        self.flags[ident] = flag
+
+    def correction(self, value: bytes) -> None:
+        """Take in a correction."""
+        correction = orjson.loads(value)
+        ident = correction["correction_id"]
+        if ident in self.corrections:
+            self.repeated.append(f"correction {ident}")
+        self.corrections[ident] = correction
+
+    def count(self, value: bytes) -> None:
+        """Take in a count; the last one stands."""
+        count = orjson.loads(value)
+        self.counts[count["target"], count["metric"]] = count
+
+
+Record = tuple[int, int, bytes]
+"""Offset, the time at which it was sent in ms, value."""
+
+
+def undisturbed(settings: Settings, sources: dict[tuple[str, int], list[Record]]) -> Said:
+    """The input through routers and audits without Kafka, state or faults: topic and partition → its records."""
+    roster: dict[str, int] = {}
+    for topic, _ in sources:
+        roster[topic] = roster.get(topic, 0) + 1
+    configs = {i.topic: i for i in settings.inputs}
+    routers = {
+        (topic, partition): Router(
+            config=configs[topic], partition=partition, time=settings.time, partitions=settings.partitions
+        )
+        for topic, partition in sources
+    }
+    audits = [PartitionAudit(audit_settings(settings, partition)) for partition in range(settings.partitions)]
+    offsets = [0] * settings.partitions
+    said = Said()
+
+    def take(routed: Routed) -> None:
+        said.dead_letters += len(routed.dead)
+        for place, frame in routed.frames:
+            outcome = Outcome()
+            audits[place].apply(frame, offsets[place], outcome)
+            offsets[place] += 1
+            said.late += outcome.late
+            for flag in outcome.flags:
+                said.flag(flag_value(flag))
+            for correction in outcome.corrections:
+                said.correction(correction_value(correction))
+            for count in outcome.counts:
+                said.count(count_value(count))
+
+    now = 0
+    for turn in _turns(sources):
+        for source, records in turn.items():
+            now += TURN_MS
+            rows = [(offset, None, value, sent) for offset, sent, value in records]
+            take(routers[source].route(rows, next_offset=rows[-1][0] + 1, now_ms=now, roster=roster))
+    return said
+
+
+def _turns(sources: dict[tuple[str, int], list[Record]]) -> list[dict[tuple[str, int], list[Record]]]:
+    """Records that were sent at the same time together, so that no source runs ahead."""
+    turns: dict[int, dict[tuple[str, int], list[Record]]] = {}
+    for source, records in sources.items():
+        for record in records:
+            turns.setdefault(record[1], {}).setdefault(source, []).append(record)
+    return [turns[sent] for sent in sorted(turns)]
