@@ -247,7 +247,10 @@ class Clock:
 
     def hear(self, source: str, heard: SourceTime, roster: dict[str, int]) -> int:
         """Note a source's word and answer the partition's time in ms (-1: not yet known)."""
-        self.roster = roster
+        if roster != self.roster:
+            # Workers learn one after the other that an input has grown; its new partitions are not forgotten again.
+            roster = {topic: max(count, self.roster.get(topic, 0)) for topic, count in roster.items()}
+            self.roster = roster
         known = self.sources.get(source)
         if known is not None:
             heard.watermark = max(heard.watermark, known.watermark)

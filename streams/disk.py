@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
 import structlog
 
@@ -30,6 +31,9 @@ from streams.state import (
 from streams.store import Store, StoreError, discard
 
 log = structlog.get_logger()
+
+POSITION_HEADER = "position"
+"""Of state records that are written without a transaction: the position that their checkpoint is of."""
 
 WRITE_RECORDS = 2_000
 """Records applied at once in a restore; the loop turns in between."""
@@ -60,20 +64,11 @@ class StateOnDisk:
         Raises KafkaError, or StateError for state of a newer version.
         """
         self.store = await asyncio.to_thread(self._open)
-        stamp = self.store.stamp if self.store is not None else None
-        saved: dict[bytes, bytes] = {}
-        if self.store is not None and stamp is not None:
-            # The record before the offset is the meta record of that checkpoint, or compaction has put a newer one
-            # behind it: either way what is read says which life of the changelog it belongs to.
-            born = stamp.born
-            saved = await self._read(reader, max(0, stamp.next_offset - 1))
-            if META_KEY in saved and meta_of(saved[META_KEY]).born == born:
-                log.info("restored from disk", topic=self._topic, partition=self._partition, tail=self.tail)
-            else:
-                log.warning("the changelog is not the one on disk; all of it is read", path=str(self._path))
-                self.store.clear()
-                stamp = None
-        if stamp is None:
+        try:
+            saved = await self._follow(reader)
+        except StoreError as error:
+            # It could be opened, and then not be written or read: a disk that is full, most likely.
+            self._do_without(error)
             saved = await self._read(reader, None)
         if META_KEY in saved:
             meta = meta_of(saved[META_KEY])
@@ -82,6 +77,20 @@ class StateOnDisk:
             self.born, self.totals, self.configs = meta.born, meta.totals, meta.configs
         self.born = self.born or uuid.uuid4().hex
         return saved
+
+    async def _follow(self, reader: StateReader) -> dict[bytes, bytes]:
+        if self.store is None or self.store.stamp is None:
+            return await self._read(reader, None)
+        # The record before the offset is the meta record of that checkpoint, or compaction has put a newer one
+        # behind it: either way what is read says which life of the changelog it belongs to.
+        stamp = self.store.stamp
+        saved = await self._read(reader, max(0, stamp.next_offset - 1))
+        if META_KEY in saved and meta_of(saved[META_KEY]).born == stamp.born:
+            log.info("restored from disk", topic=self._topic, partition=self._partition, tail=self.tail)
+            return saved
+        log.warning("the changelog is not the one on disk; all of it is read", path=str(self._path))
+        self.store.clear()
+        return await self._read(reader, None)
 
     def write(self, records: Iterable[tuple[bytes, bytes | None]], next_offset: int) -> None:
         """Keep what a checkpoint has changed. Raises StoreError."""
@@ -110,12 +119,19 @@ class StateOnDisk:
         try:
             store = Store(self._path, self._origin)
         except StoreError as error:
-            log.error("the state directory cannot be used: state is kept in memory only", error=str(error))
-            metrics.DISKLESS.inc()
-            self._shown = True
+            self._do_without(error)
             return None
         log.warning("the store could not be opened; it is made anew from the changelog", error=str(first))
         return store
+
+    def _do_without(self, error: StoreError) -> None:
+        log.error("the state directory cannot be used: state is kept in memory only", error=str(error))
+        if self.store is not None:
+            self.store.close()
+            self.store = None
+        discard(self._path)
+        metrics.DISKLESS.inc()
+        self._shown = True
 
     async def _read(self, reader: StateReader, start: int | None) -> dict[bytes, bytes]:
         """Apply the changelog from an offset; answers the newest records that must be in memory."""
@@ -126,35 +142,41 @@ class StateOnDisk:
             kept = dict(store.scan(PLATFORM_KEY))
         batch: dict[bytes, bytes | None] = {}
         damaged: dict[bytes, DeadLetter] = {}
+        torn = _Torn()
         self.tail = 0
         next_offset = start or 0
         async for record in reader.records(self._topic, self._partition, start=start):
-            key, value, next_offset = record.key, record.value, record.offset + 1
             self.tail += 1
-            if key is None:
-                continue
-            letter = self._examined(key, value, record.offset)
-            if letter is None:
-                damaged.pop(key, None)
-            else:
-                damaged[key], value = letter, None
-            if store is None or not key.startswith(WATCHED_KEY):
-                if value is None:
-                    kept.pop(key, None)
-                else:
-                    kept[key] = value
-            if store is not None:
-                batch[key] = value
-                if len(batch) >= WRITE_RECORDS:
-                    store.write(batch.items(), born=born, next_offset=next_offset)
-                    batch = {}
-                    await asyncio.sleep(0)
+            for key, written, offset in torn.whole(record):
+                value = self._sound(key, written, offset, damaged)
+                if store is None or not key.startswith(WATCHED_KEY):
+                    _keep(kept, key, value)
+                if store is not None:
+                    batch[key] = value
+            if not torn.waiting:
+                next_offset = record.offset + 1
+            if store is not None and len(batch) >= WRITE_RECORDS:
+                store.write(batch.items(), born=born, next_offset=next_offset)
+                batch = {}
+                await asyncio.sleep(0)
+        if torn.waiting:
+            where = f"{self._topic}/{self._partition}"
+            log.warning("a checkpoint that broke off is passed over", where=where, records=len(torn.waiting))
         if store is not None and self.tail:
             if META_KEY in kept:
                 born = meta_of(kept[META_KEY]).born
             store.write(batch.items(), born=born, next_offset=next_offset)
         self.damaged = list(damaged.values())
         return kept
+
+    def _sound(self, key: bytes, value: bytes | None, offset: int, damaged: dict[bytes, DeadLetter]) -> bytes | None:
+        """The value, or None for one that is damaged, which is noted."""
+        letter = self._examined(key, value, offset)
+        if letter is None:
+            damaged.pop(key, None)
+            return value
+        damaged[key] = letter
+        return None
 
     def _examined(self, key: bytes, value: bytes | None, offset: int) -> DeadLetter | None:
         """A dead letter if the record is damaged. Raises StateError if nothing can be done without it."""
@@ -175,3 +197,35 @@ class StateOnDisk:
             message = f"{error}; its target's count is incomplete from here on"
             return DeadLetter(self._topic, self._partition, offset, key, value, Why.DAMAGED_STATE, message)
         return None
+
+
+def _keep(kept: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
+    if value is None:
+        kept.pop(key, None)
+    else:
+        kept[key] = value
+
+
+class _Torn:
+    """Holds records that were written without a transaction back until their checkpoint's last one has come.
+
+    Such records say of which position they are. A crash leaves the first of a checkpoint without its meta record: they
+    are newer than the position that the task goes on from, and what they have counted would be counted again.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[bytes, bytes | None, int, bytes]] = []
+
+    def whole(self, record: Any) -> list[tuple[bytes, bytes | None, int]]:
+        """Key, value and offset of what is sure with this record."""
+        key, position = record.key, next((text for name, text in record.headers if name == POSITION_HEADER), None)
+        if key is None:
+            return []
+        if position is None:
+            return [(key, record.value, record.offset)]
+        self.waiting.append((key, record.value, record.offset, position))
+        if key != META_KEY:
+            return []
+        whole = [(k, value, offset) for k, value, offset, at in self.waiting if at == position]
+        self.waiting = []
+        return whole

@@ -12,20 +12,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from streams import metrics
-from streams.outlet import Delivered, Outlet, OutletError, Output
+from streams.outlet import Delivered, Outlet, OutletError
+from streams.tasks import PENDING_MAX, Membership, Task, Work
 from streams.transport import Batch
 
 log = structlog.get_logger()
-
-PENDING_MAX = 20_000
-"""Outputs a task may hold back before it waits for its running checkpoint: a slow broker slows the worker."""
 
 REOPEN_PAUSE_SECONDS = 1.0
 """After a failed opening, so that a broken broker is not hammered."""
@@ -38,81 +36,6 @@ GIVE_UP_SECONDS = 10.0
 
 NUDGE_SECONDS = 10.0
 """With records left and none delivered for so long, they are asked for again: a batch can get lost in a rebalance."""
-
-
-@dataclass(slots=True)
-class Checkpoint:
-    """What a task hands over at one moment: taken without awaiting, so it is of one piece."""
-
-    outputs: list[Output]
-    position: int
-
-
-class Work(Protocol):
-    """What a role does on one partition. Only ``restore`` may await; nothing else may block."""
-
-    role: str
-    every_seconds: float
-
-    async def restore(self) -> int:
-        """Rebuild the state; answers the position to go on from."""
-        ...
-
-    def take(self, batch: Batch, records: list[Any]) -> None:
-        """Take the batch's records that are at or above the position."""
-        ...
-
-    def heartbeat(self, now: float, at_end: bool) -> None:
-        """Time has passed (every ~0.5 s); ``at_end``: there is nothing more to read just now."""
-        ...
-
-    def pending(self) -> int:
-        """Outputs waiting for the next checkpoint."""
-        ...
-
-    def cut(self, position: int) -> list[Output]:
-        """Outputs and changed state since the last cut; called at most once per checkpoint."""
-        ...
-
-    def stored(self, delivered: Delivered) -> None:
-        """The checkpoint of the last cut is committed; ``delivered`` says up to where its topics hold it."""
-        ...
-
-    def close(self) -> None:
-        """The task is over, whether it was restored or not: take back what it shows in metrics."""
-        ...
-
-
-@dataclass(slots=True)
-class Task:
-    """A partition's work, its position and its running checkpoint."""
-
-    tp: TP
-    work: Work
-    outlet: Outlet
-    position: int
-    committed: int
-    cut_at: float
-    failed: bool = False
-    running: asyncio.Task[None] | None = None
-    dirty: bool = False
-    heard_at: float = field(default_factory=time.monotonic)
-
-
-class Membership(Protocol):
-    """What the engine needs of the consumer."""
-
-    def assignment(self) -> Iterable[TP]:
-        """Partitions that are ours now."""
-        ...
-
-    async def seek(self, partition: TP, offset: int) -> None:
-        """Deliver from this offset on."""
-        ...
-
-    def remaining(self, tp: TP, position: int) -> int | None:
-        """Records from a position to the end of what may be read, if known."""
-        ...
 
 
 @dataclass(slots=True)
@@ -247,14 +170,10 @@ class Engine:
             task = self.tasks.get(tp)
             if task is None:
                 return
-            if task.running is None and not task.failed and task.dirty:
-                self._start_checkpoint(task)
-            elif task.running is not None and await _ended(task.running, GIVE_UP_SECONDS):
-                # What was taken while it ran.
-                if not task.failed and task.dirty:
-                    self._start_checkpoint(task)
             if task.running is not None:
                 await _ended(task.running, GIVE_UP_SECONDS)
+            if task.running is None and not task.failed and task.dirty:
+                await _ended(self._start_checkpoint(task), GIVE_UP_SECONDS)
             await self._drop(tp)
 
     async def close(self) -> None:
@@ -356,8 +275,9 @@ class Engine:
         if time.monotonic() - task.cut_at >= task.work.every_seconds or task.work.pending() > PENDING_MAX:
             self._start_checkpoint(task)
 
-    def _start_checkpoint(self, task: Task) -> None:
+    def _start_checkpoint(self, task: Task) -> asyncio.Task[None]:
         task.running = asyncio.get_running_loop().create_task(self._checkpoint(task))
+        return task.running
 
     async def _checkpoint(self, task: Task) -> None:
         role, position = task.work.role, task.position

@@ -43,6 +43,8 @@ class IngestState(msgspec.Struct, array_like=True):
     position: int
     max_ts: int
     watermark: int
+    reliable: int = -1
+    """see Router: without it the watermark of a source that woke, and then has nothing more to read, would stand"""
 
 
 class Ingest:
@@ -74,6 +76,7 @@ class Ingest:
                 state = msgspec.msgpack.decode(value, type=IngestState)
                 position = state.position
                 self._router.max_ts, self._router.watermark = state.max_ts, state.watermark
+                self._router.reliable = state.reliable
         if position is None:
             position = await self._state.beginning(self._router.topic, self._router.partition)
         self._position = position
@@ -109,7 +112,8 @@ class Ingest:
     def cut(self, position: int) -> list[Output]:
         """See Work."""
         outputs, self._outputs = self._outputs, []
-        state = IngestState(1, position, self._router.max_ts, self._router.watermark)
+        router = self._router
+        state = IngestState(1, position, router.max_ts, router.watermark, router.reliable)
         outputs.append(
             Output(self._topics.ingest_state, self._state_partition, self._key, msgspec.msgpack.encode(state))
         )

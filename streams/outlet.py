@@ -1,8 +1,8 @@
 """How a task's work leaves it: all of a checkpoint, or nothing.
 
 ``TransactionalOutlet`` makes a checkpoint one Kafka transaction: outputs, changed state, consumed offsets.
-``PlainOutlet`` is for brokers without transactions: everything is delivered before the offsets are committed, so
-a crash in between repeats work but loses none.
+``PlainOutlet`` is for brokers without transactions: outputs are delivered before the state that is ahead of them,
+so a crash in between repeats work but loses none. The group is told the offsets by and by, for those who watch it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -19,6 +19,7 @@ from aiokafka.structs import TopicPartition
 
 from streams.clients import aiokafka_options
 from streams.settings import Settings
+from streams.topics import Topics
 
 BATCH_BYTES = 512 * 1024
 COMPRESSION = "zstd"
@@ -91,11 +92,12 @@ class TransactionalOutlet:
 class PlainOutlet:
     """A producer without transactions, shared by the tasks of a worker."""
 
-    def __init__(
-        self, settings: Settings, commit_offsets: Callable[[Mapping[TopicPartition, int]], Awaitable[Any]]
-    ) -> None:
+    def __init__(self, settings: Settings, note_offsets: Callable[[Mapping[TopicPartition, int]], None]) -> None:
+        """``note_offsets`` is told what the group may be told: nothing relies on that, positions stand in the state."""
         self._producer = _producer(settings, transactional_id=None)
-        self._commit_offsets = commit_offsets
+        self._note_offsets = note_offsets
+        topics = Topics.of(settings)
+        self._state_topics = {topics.ingest_state, topics.targets_state}
         self._started = False
         self._turn = asyncio.Lock()
         """aiokafka lets one batch a partition wait at a time, and times the others out early"""
@@ -107,13 +109,16 @@ class PlainOutlet:
             await self._producer.start()
 
     async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
-        """See Outlet."""
+        """See Outlet. State comes last: a position must not be ahead of what was made up to it."""
+        state = [output for output in outputs if output.topic in self._state_topics]
+        others = [output for output in outputs if output.topic not in self._state_topics]
         try:
             async with self._turn:
-                delivered = await deliver(self._producer, outputs)
-            await self._commit_offsets(offsets)
+                delivered = await deliver(self._producer, others)
+                delivered |= await deliver(self._producer, state)
         except (KafkaError, TimeoutError, OSError) as error:
             raise OutletError(f"the delivery failed: {error!r}") from error
+        self._note_offsets(offsets)
         return delivered
 
     async def stop(self) -> None:

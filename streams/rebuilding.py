@@ -20,7 +20,6 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from streams.clients import aiokafka_options
-from streams.engine import PENDING_MAX
 from streams.keyed import Budget
 from streams.outlet import Outlet, OutletError, PlainOutlet, TransactionalOutlet
 from streams.restore import StateReader
@@ -28,6 +27,7 @@ from streams.settings import Settings, SettingsError
 from streams.state import StateError
 from streams.store import StoreError
 from streams.targets import Targets
+from streams.tasks import PENDING_MAX
 from streams.topics import BrokerError, Topics, create, describe, partitions_of
 from streams.transport import Batch
 
@@ -282,5 +282,5 @@ class _Job:
         self._work.stored(delivered)
 
 
-async def _nowhere(offsets: Mapping[TopicPartition, int]) -> None:
+def _nowhere(offsets: Mapping[TopicPartition, int]) -> None:
     """The position is in the state; there is no group to tell."""

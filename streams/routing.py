@@ -55,7 +55,8 @@ class Router:
         self._places: dict[str, int] = {}
         self._marked_at = -MARK_EVERY_MS
         self._read_at = -1
-        self._reliable = -1
+        self.reliable = -1
+        """where the watermark may go by what has been read; it is behind while the source wakes"""
         self._woken_at: int | None = None
         self._woken_watermark = -1
 
@@ -66,7 +67,7 @@ class Router:
 
     def _follow(self, now_ms: int) -> None:
         """Bring the watermark to what the events read so far allow, by and by if the source has just woken."""
-        allowed = self._reliable
+        allowed = self.reliable
         if self._woken_at is not None:
             since = now_ms - self._woken_at
             if since >= WAKE_MS:
@@ -118,7 +119,7 @@ class Router:
         self.max_ts = latest
         # Time does not follow an event ahead of the broker's clock: it would make the others late.
         before = self.watermark
-        self._reliable = max(self._reliable, min(latest, records[-1][3]) - self._lateness_ms)
+        self.reliable = max(self.reliable, min(latest, records[-1][3]) - self._lateness_ms)
         self._follow(now_ms)
         due = now_ms - self._marked_at >= MARK_EVERY_MS
         if due:

@@ -40,6 +40,8 @@ class Broker(_Section):
     ssl_certfile: Path | None = None
     ssl_keyfile: Path | None = None
     session_timeout_seconds: float = Field(default=30.0, ge=1, le=1800)
+    instance_id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,200}$")
+    """static membership: this worker's name, which no other running worker may have"""
     replication: int = Field(default=1, ge=1, le=9)
 
     def secret(self) -> str:
@@ -180,6 +182,10 @@ class Settings(_Section):
     partitions: int = Field(default=8, ge=1, le=1024)
     processing: Literal["exactly_once", "at_least_once"] = "exactly_once"
     checkpoint_seconds: float = Field(default=5.0, gt=0, le=300)
+    drain_seconds: float = Field(default=25.0, ge=3, le=600)
+    """a stop takes no longer, whatever state the broker is in"""
+    watchdog_seconds: float = Field(default=120.0, ge=5, le=3600)
+    """with work to do, /livez fails after so long without progress or without a checkpoint"""
     retention_hours: int = Field(default=168, ge=1)
     broker: Broker = Broker()
     time: Time = Time()

@@ -13,8 +13,7 @@ from detectors.records import Flag, Outcome
 from streams import metrics
 from streams.auditing import PartitionAudit, audit_settings
 from streams.deadletters import DeadLetter
-from streams.disk import StateOnDisk
-from streams.engine import PENDING_MAX
+from streams.disk import POSITION_HEADER, StateOnDisk
 from streams.ingest import letter_output
 from streams.keyed import Budget, KeyedState
 from streams.outlet import Delivered, Output
@@ -22,6 +21,7 @@ from streams.records import cloud_headers, correction_value, count_key, count_va
 from streams.restore import StateReader
 from streams.settings import Settings
 from streams.state import WATCHED_KEY, dump_changes, load
+from streams.tasks import PENDING_MAX
 from streams.topics import Topics
 from streams.transport import Batch
 
@@ -46,6 +46,7 @@ class Targets:
         self.every_seconds = settings.checkpoint_seconds
         self._topics = Topics.of(settings)
         self._partition = tp.partition
+        self._atomic = settings.processing == "exactly_once"
         self._source = f"/{settings.app}/by-target/{tp.partition}"
         self._state = state
         self._outputs: list[Output] = []
@@ -127,7 +128,8 @@ class Targets:
             self.audit, position, born=self._disk.born, totals=watches.totals(), configs=self.configs
         )
         watches.weigh(sum(len(value) for key, value in records if key.startswith(WATCHED_KEY)), len(records))
-        outputs += [Output(state, self._partition, key, value) for key, value in records]
+        headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]
+        outputs += [Output(state, self._partition, key, value, headers) for key, value in records]
         self._cut = list(records)
         return outputs
 

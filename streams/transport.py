@@ -117,14 +117,13 @@ class BatchConsumer(driver.Consumer):
             if offset is not None:
                 self._next_start[tp] = offset
 
-    async def commit_offsets(self, offsets: Mapping[TP, int]) -> None:
-        """Commit to the group. Raises KafkaError, where Faust's own way crashes the app."""
-        thread = self._thread
-        consumer = thread._ensure_consumer()  # noqa: SLF001  # Faust has no public way to its aiokafka consumer
-        await thread.call_thread(
-            consumer.commit,
-            {TopicPartition(tp.topic, tp.partition): offset for tp, offset in offsets.items()},
-        )
+    async def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit those of our partitions to the group. Raises KafkaError, where Faust's own way crashes the app."""
+        ours = {(tp.topic, tp.partition) for tp in self.assignment()}
+        consumer = self._thread._ensure_consumer()  # noqa: SLF001  # Faust has no public way to its aiokafka consumer
+        due = {tp: offset for tp, offset in offsets.items() if (tp.topic, tp.partition) in ours}
+        if due:
+            await self._thread.call_thread(consumer.commit, due)
 
     def remaining(self, tp: TP, position: int) -> int | None:
         """Records from ``position`` to the end of what may be read, None if not known.
@@ -144,6 +143,11 @@ class BatchConsumer(driver.Consumer):
         if taken and state.has_valid_position:
             position = max(position, int(state.position))
         return max(0, end - position)
+
+    def partitions_of(self, topic: str) -> int:
+        """How many partitions a topic has, as far as the consumer knows; 0 if it does not yet."""
+        cluster = self._thread._ensure_consumer()._client.cluster  # noqa: SLF001  # as above
+        return len(cluster.partitions_for_topic(topic) or ())
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget positions of an earlier assignment."""

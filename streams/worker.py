@@ -7,13 +7,13 @@ import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import faust
 import structlog
 from aiokafka.errors import KafkaError as AioKafkaError
+from aiokafka.structs import TopicPartition
 from faust.exceptions import FaustError
 from faust.types import TP
 from kafka.errors import KafkaError
@@ -21,7 +21,8 @@ from kafka.errors import KafkaError
 from streams import collector, metrics
 from streams.checkup import NO_TRANSACTIONS, supports_transactions
 from streams.clients import faust_credentials, servers
-from streams.engine import Engine, Work
+from streams.engine import Engine
+from streams.health import Health
 from streams.ingest import Ingest
 from streams.keyed import Budget
 from streams.outlet import Outlet, PlainOutlet, TransactionalOutlet
@@ -29,6 +30,7 @@ from streams.reloading import live_changes
 from streams.restore import StateReader
 from streams.settings import Settings, SettingsError
 from streams.targets import Targets
+from streams.tasks import Work
 from streams.topics import BrokerError, Topics, admin, describe, missing
 from streams.transport import BatchTransport
 from streams.web import Web
@@ -38,41 +40,10 @@ log = structlog.get_logger()
 ROLES = ("ingest", "targets")
 HEARTBEAT_SECONDS = 0.5
 RETRY_SECONDS = 2.0
-LIVE_SECONDS = 60.0
-"""Without a turn of the loop for this long, or with lag and no progress for as long, /livez fails."""
-DRAIN_SECONDS = 10.0
-"""Time for each of the last steps at a stop: checkpoints, leaving the group, the producer."""
+METADATA_SECONDS = 5.0
+"""How soon a partition that an input has grown is noticed: within the default lateness, so nothing of it is late."""
+COMMIT_SECONDS = 2.0
 CRASH_CHECK_SECONDS = 0.5
-
-
-@dataclass(slots=True)
-class Health:
-    """What the probes answer from."""
-
-    waiting_for: str = "starting"
-    beat: float = field(default_factory=time.time)
-    lagging: bool = False
-    progress: float = field(default_factory=time.time)
-    tasks: int = 0
-
-    def live(self) -> tuple[bool, str]:
-        """False if the loop stands still, or there is work and none is done."""
-        now = time.time()
-        if self.waiting_for:
-            return True, self.waiting_for
-        if now - self.beat > LIVE_SECONDS:
-            return False, f"the loop has not turned for {now - self.beat:.0f} s"
-        if self.lagging and now - self.progress > LIVE_SECONDS:
-            return False, f"there is lag, and no progress for {now - self.progress:.0f} s"
-        return True, "alive"
-
-    def ready(self) -> tuple[bool, str]:
-        """True once partitions are assigned, restored and being worked on."""
-        if self.waiting_for:
-            return False, self.waiting_for
-        if not self.tasks:
-            return False, "no partition is assigned yet"
-        return True, f"{self.tasks} tasks"
 
 
 class Worker:
@@ -86,7 +57,7 @@ class Worker:
         self._reread = reread
         self._reloading: set[asyncio.Task[None]] = set()
         self.roles = tuple(roles)
-        self.health = Health()
+        self.health = Health(settings.watchdog_seconds)
         self.web = Web(
             host=settings.web.host,
             port=settings.web.port,
@@ -101,6 +72,8 @@ class Worker:
         self._partitions = settings.partitions
         self._roster: dict[str, int] = {}
         self._plain: PlainOutlet | None = None
+        self._to_commit: dict[TopicPartition, int] = {}
+        self._telling: asyncio.Task[None] | None = None
         self._app: Any = None
         self._stopping = asyncio.Event()
 
@@ -206,7 +179,7 @@ class Worker:
     async def _work(self) -> None:
         app = self._app = self._make_app()
         if self.settings.processing == "at_least_once":
-            self._plain = PlainOutlet(self.settings, self._commit_offsets)
+            self._plain = PlainOutlet(self.settings, self._to_commit.update)
         self.engine.closing = False
         beats = asyncio.create_task(self._beat())
         try:
@@ -224,15 +197,21 @@ class Worker:
             beats.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await beats
-            await self._in_time("the last checkpoints", self.engine.close())
-            await self._in_time("leaving the group", app.stop())
+            # The last checkpoints matter most; what leaving the group and the producer lack, others wait for.
+            until = time.monotonic() + self.settings.drain_seconds
+            await self._in_time("the last checkpoints", self.engine.close(), until - self.settings.drain_seconds / 3)
+            self.engine.abandon()
+            if self._telling is not None:
+                await self._in_time("the last offsets", self._telling, until)
+            await self._in_time("the last offsets", self._tell_group(), until)
+            await self._in_time("leaving the group", app.stop(), until)
             if self._plain is not None:
-                await self._in_time("the producer", self._plain.close())
+                await self._in_time("the producer", self._plain.close(), until)
 
-    async def _in_time(self, what: str, ending: Awaitable[None]) -> None:
+    async def _in_time(self, what: str, ending: Awaitable[None], until: float) -> None:
         """End something, but not for ever, and whatever state it is in."""
         try:
-            await asyncio.wait_for(ending, DRAIN_SECONDS)
+            await asyncio.wait_for(ending, max(0.1, until - time.monotonic()))
         except Exception as error:  # noqa: BLE001  # we are leaving; what is not committed is done again by the next
             log.warning("did not end in order", what=what, error=repr(error))
 
@@ -254,6 +233,8 @@ class Worker:
             broker_rebalance_timeout=session,
             broker_heartbeat_interval=session / 10,
             broker_request_timeout=max(60.0, session + 1),
+            consumer_group_instance_id=broker.instance_id or None,
+            consumer_metadata_max_age_ms=int(METADATA_SECONDS * 1000),
             broker_max_poll_records=20_000,
             consumer_max_fetch_size=2 * 1024 * 1024,
             stream_buffer_maxsize=16,
@@ -293,8 +274,20 @@ class Worker:
     def _consumer(self) -> Any:
         return self._app.consumer
 
-    async def _commit_offsets(self, offsets: Any) -> None:
-        await self._app.consumer.commit_offsets(offsets)
+    async def _tell_group(self) -> None:
+        """Commit positions to the group, where no transaction does it; never while partitions move.
+
+        A commit that comes into a rebalance makes aiokafka leave and join again, and so on for ever.
+        """
+        if self._app.rebalancing or not self._to_commit:
+            return
+        offsets = dict(self._to_commit)
+        self._to_commit.clear()
+        try:
+            await asyncio.wait_for(self._app.consumer.commit_offsets(offsets), COMMIT_SECONDS)
+        except Exception as error:  # noqa: BLE001  # nothing relies on it, and it comes again
+            log.debug("the group was not told", error=repr(error))
+            self._to_commit.update(offsets | self._to_commit)
 
     async def _revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
         await self.engine.release(revoked)
@@ -303,15 +296,32 @@ class Worker:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
-                await self.engine.heartbeat()
+                self.engine.heartbeat()
+                self._follow_inputs()
+                if self._telling is None or self._telling.done():
+                    self._telling = asyncio.get_running_loop().create_task(self._tell_group())
             except Exception:
                 log.exception("a heartbeat failed")
-            health, engine = self.health, self.engine
-            health.beat = time.time()
-            health.tasks = len(engine.tasks)
-            health.progress = engine.last_progress
-            health.lagging = any(engine.lag(task) for task in engine.tasks.values())
-            metrics.READY.set(1 if health.ready()[0] else 0)
+            engine = self.engine
+            self.health.note(
+                behind=engine.behind(),
+                progress=max(engine.last_taken, self._state.last_read),
+                unsaved_since=min(engine.unsaved.values(), default=None),
+                assigned=engine.assigned,
+                tasks=len(engine.tasks),
+            )
+            metrics.READY.set(1 if self.health.ready()[0] else 0)
+
+    def _follow_inputs(self) -> None:
+        """Take up partitions that inputs have grown: time waits for them from here on.
+
+        The tasks hold this very roster. It never shrinks, as topics do not.
+        """
+        for topic, known in self._roster.items():
+            count = self._consumer().partitions_of(topic)
+            if count > known:
+                log.info("an input has grown", topic=topic, partitions=count, before=known)
+                self._roster[topic] = count
 
 
 def _version() -> str:

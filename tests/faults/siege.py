@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from aiokafka.structs import TopicPartition
 from streams.frames import FrameError, decode, partition_of
 from tests.brokers import KafkaServer
 from tests.faults.traffic import CLOSING_TARGET, Traffic, closing
-from tests.faults.truth import Key, Record, Said, Tally, undisturbed
+from tests.faults.truth import Record, Said, Tally, undisturbed
 from tests.integration.workers import Installation, Worker, install
 
 WORKERS = 3
@@ -237,11 +238,11 @@ class Siege:
             enable_auto_commit=False,
         )
         await consumer.start()
-        await consumer._client.force_metadata_update()  # noqa: SLF001  # partitions_for_topic answers from memory
+        await consumer._client.force_metadata_update()  # partitions_for_topic answers from memory
         for topic in topics:
             await consumer.topics()
-            consumer._client.add_topic(topic)  # noqa: SLF001  # as above
-        await consumer._client.force_metadata_update()  # noqa: SLF001  # as above
+            consumer._client.add_topic(topic)  # as above
+        await consumer._client.force_metadata_update()  # as above
         partitions = [TopicPartition(t, p) for t in topics for p in sorted(consumer.partitions_for_topic(t))]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
@@ -289,7 +290,7 @@ class Siege:
         letters = await self._records(topics.dead_letters)
         places = [tuple(dict(r.headers)[name] for name in ("topic", "partition", "offset")) for r in letters]
         said.dead_letters = len(set(places))
-        said.repeated += [f"dead letter {place}" for place in places if places.count(place) > 1][:SHOWN]
+        said.repeated += sorted(f"dead letter {place}" for place, n in Counter(places).items() if n > 1)[:SHOWN]
         return said
 
     async def _unread(self, ends: dict[tuple[str, int], int]) -> list[str]:
@@ -330,9 +331,11 @@ def differences(tally: Tally, expected: Said, said: Said, *, exact: bool) -> lis
     keys = tally.events.keys() | tally.undos.keys()
     counts = {key: _parts(c) for key, c in said.counts.items() if not key[0].startswith(CLOSING_TARGET)}
     truth = {key: _parts(expected.counts[key]) if key in flagged else tally.parts(key) for key in keys}
-    for key in keys:
-        if truth[key]["raw"] != tally.events[key]:
-            problems.append(f"{key}: the undisturbed run itself counts {truth[key]}, input has {tally.events[key]}")
+    problems += [
+        f"{key}: the undisturbed run itself counts {truth[key]}, input has {tally.events[key]}"
+        for key in keys
+        if truth[key]["raw"] != tally.events[key]
+    ]
     problems += _differ("count", truth, counts)
     if exact:
         problems += [f"twice: {what}" for what in said.repeated]

@@ -80,13 +80,13 @@ def _honest(rng: random.Random, number: int, start: int, target: str) -> list[tu
         rows.append((ts + int(rng.random() * 5000), metric, value))
     elif chance < COPY_SHARE + UNDO_SHARE and metric != "view":
         later = ts + int(rng.random() * 1000)
-        rows.append((later, metric, _event(f"u{number}", later, f"p{person}", target, person, ',"undo":true')))
+        rows.append((later, metric, _event(f"u{number}", later, f"p{person}", target, person, more=',"undo":true')))
     elif chance > 1 - BAD_SHARE:
         rows.append((ts, metric, BAD[number % len(BAD)]))
     return rows
 
 
-def _event(ident: str, ts: int, actor: str, target: str, person: int, more: str = "") -> bytes:
+def _event(ident: str, ts: int, actor: str, target: str, person: int, *, more: str = "") -> bytes:
     return (
         f'{{"id":"{ident}","ts":{ts},"actor":"{actor}","target":"{target}","ip":"10.{person % 40}.{person % 97}.7",'
         f'"user_agent":"agent/{person % 30}","country":"{("de", "fr", "us", "br", "in")[person % 5]}",'

@@ -32,6 +32,7 @@ class Record(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Kafka:
@@ -49,7 +50,7 @@ class Kafka:
         delivered: dict[tuple[str, int], int] = {}
         for output in outputs:
             log = self.log(output.topic)
-            log.append(Record(len(log), output.key, output.value))
+            log.append(Record(len(log), output.key, output.value, tuple(output.headers or ())))
             delivered[output.topic, output.partition] = len(log)
         for topic in {output.topic for output in outputs}:
             self.log(topic).append(MARKER)

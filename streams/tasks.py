@@ -1,0 +1,84 @@
+"""What the engine runs: a role's work on one partition, and what it needs of the consumer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from faust.types import TP
+
+from streams.outlet import Delivered, Outlet, Output
+from streams.transport import Batch
+
+PENDING_MAX = 20_000
+"""Outputs a task may hold back before it waits for its running checkpoint: a slow broker slows the worker."""
+
+
+class Work(Protocol):
+    """What a role does on one partition. Only ``restore`` may await; nothing else may block."""
+
+    role: str
+    every_seconds: float
+
+    async def restore(self) -> int:
+        """Rebuild the state; answers the position to go on from."""
+        ...
+
+    def take(self, batch: Batch, records: list[Any]) -> None:
+        """Take the batch's records that are at or above the position."""
+        ...
+
+    def heartbeat(self, now: float, at_end: bool) -> None:
+        """Time has passed (every ~0.5 s); ``at_end``: there is nothing more to read just now."""
+        ...
+
+    def pending(self) -> int:
+        """Outputs waiting for the next checkpoint."""
+        ...
+
+    def cut(self, position: int) -> list[Output]:
+        """Outputs and changed state since the last cut; called at most once per checkpoint."""
+        ...
+
+    def stored(self, delivered: Delivered) -> None:
+        """The checkpoint of the last cut is committed; ``delivered`` says up to where its topics hold it."""
+        ...
+
+    def close(self) -> None:
+        """The task is over, whether it was restored or not: take back what it shows in metrics."""
+        ...
+
+
+@dataclass(slots=True)
+class Task:
+    """A partition's work, its position and its running checkpoint."""
+
+    tp: TP
+    work: Work
+    outlet: Outlet
+    position: int
+    committed: int
+    cut_at: float
+    failed: bool = False
+    running: asyncio.Task[None] | None = None
+    dirty: bool = False
+    heard_at: float = field(default_factory=time.monotonic)
+
+
+class Membership(Protocol):
+    """What the engine needs of the consumer."""
+
+    def assignment(self) -> Iterable[TP]:
+        """Partitions that are ours now."""
+        ...
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        """Deliver from this offset on."""
+        ...
+
+    def remaining(self, tp: TP, position: int) -> int | None:
+        """Records from a position to the end of what may be read, if known."""
+        ...
