@@ -129,7 +129,7 @@ def _outlet(settings: Settings, task: str) -> Outlet:
     return PlainOutlet(settings, _nowhere)
 
 
-async def _nowhere(offsets: Any) -> None:
+def _nowhere(offsets: Any) -> None:
     """Positions are in the state."""
 
 
