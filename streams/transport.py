@@ -103,9 +103,16 @@ class BatchConsumer(driver.Consumer):
 
     async def seek(self, partition: TP, offset: int) -> None:
         """Seek, and remember where the next chunk will have been fetched from."""
+        self._sought[partition] = offset  # a fetch may end while this waits
         await super().seek(partition, offset)
         self._next_start[partition] = offset
         self._sought[partition] = offset
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        """In the consumer's own thread: Faust's way takes what is fetched away while that thread hands it out."""
+        thread = self._thread
+        consumer = thread._ensure_consumer()  # noqa: SLF001  # as below
+        await thread.call_thread(consumer.seek, partition, offset)
 
     async def perform_seek(self) -> None:
         """Seek to what is committed; where nothing is, the next chunk's start is unknown."""
