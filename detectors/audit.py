@@ -52,7 +52,6 @@ class Audit:
         self.platforms = [Platform() for _ in METRICS]
         self.recent_ids = RecentIds(settings.dedupe_ids)
         self.ticks: dict[int, Tick] = {}
-        self.waiting: dict[tuple[int, int], set[str]] = {}
         self.unsaid: set[str] = set()
         self.due: list[tuple[int, int, int, str]] = []
         self.horizon = 0
@@ -231,7 +230,7 @@ class Audit:
         last = order == len(self.scales) - 1
         met: list[list[int]] = [[] for _ in METRICS]
         totals = [0] * len(METRICS)
-        for key in sorted(self.waiting.pop((order, start))):
+        for key in self.watches.waited(order, start):
             watched = self.watches.change(key)
             metric = int(key[0])
             crowd = watched.open.pop(scale.name)
@@ -328,11 +327,8 @@ class Audit:
                 self.unsaid.add(key)
 
     def _wait(self, order: int, start: int, key: str) -> None:
-        waiting = self.waiting.get((order, start))
-        if waiting is None:
-            waiting = self.waiting[(order, start)] = set()
+        if self.watches.wait(order, start, key):
             heapq.heappush(self.due, (start + self.scales[order].span_ms, order, start, ""))
-        waiting.add(key)
 
     def schedule_case(self, close_at_ms: int, key: str) -> None:
         """Look at this key's case again at ``close_at_ms``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -62,6 +62,7 @@ class Watches(dict[str, Watched]):
     def __init__(self) -> None:
         super().__init__()
         self._changed: set[str] = set()
+        self._waiting: dict[tuple[int, int], set[str]] = {}
 
     def change(self, key: str) -> Watched:
         """The state of a key, to be changed; made if it is new."""
@@ -75,6 +76,19 @@ class Watches(dict[str, Watched]):
         """What is still to come, for every key, in any order."""
         for key, watched in self.items():
             yield key, watched.agenda()
+
+    def wait(self, order: int, start: int, key: str) -> bool:
+        """Let a key wait for the end of the window of this scale that begins at ``start``; whether it is the first."""
+        waiting = self._waiting.get((order, start))
+        if waiting is None:
+            self._waiting[order, start] = {key}
+            return True
+        waiting.add(key)
+        return False
+
+    def waited(self, order: int, start: int) -> Iterable[str]:
+        """The keys that have waited for this window, in order; they wait no longer."""
+        return sorted(self._waiting.pop((order, start)))
 
     def take_changed(self) -> set[str]:
         """Keys changed since the last call."""

@@ -1,18 +1,20 @@
 """Keyed state in two places: hot keys as objects under a budget, all keys as bytes in the store.
 
 Two generations of hot keys: what is touched moves to the newer one; when the newer one has half the room, the older is
-let go, but for keys that changed since the last checkpoint, which the store does not have yet. Without a store (the
-disk cannot be used) all keys stay in memory, whatever the budget says.
+let go. Keys of it that the store does not have yet, because they changed since the last checkpoint, are written down
+beside it (``Spill``) and go with the next. Without a store (the disk cannot be used) all keys stay in memory, whatever
+the budget says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from detectors.watched import Agenda, Watched
 from streams import metrics
-from streams.state import WATCHED_KEY, agenda_of, decode_watched
+from streams.spill import Spill, Waiting, changed_key
+from streams.state import WATCHED_KEY, agenda_of, decode_watched, encode_watched
 from streams.store import Store
 from streams.tally import TalliedWatches
 
@@ -25,6 +27,8 @@ AVERAGE_FADING = 0.001
 FIRST_RECORD_BYTES = 400.0
 HOT_KEYS_MIN = 1_000
 """However small the budget, a task keeps this many keys hot."""
+CHANGED_MAX = 50_000
+"""Changed keys that wait for a checkpoint before one is taken early: its transaction should not grow without bound."""
 
 
 @dataclass(slots=True)
@@ -45,13 +49,25 @@ class KeyedState(TalliedWatches):
     def __init__(self, budget: Budget) -> None:
         super().__init__()
         self.store: Store | None = None
+        """given by ``stand_on``"""
         self.partial = False
         """the log is read from its middle: what is new here may have been counted before"""
         self._budget = budget
-        self._older: dict[str, Watched] = {}
         self._record_bytes = FIRST_RECORD_BYTES
-        self._hot_shown = 0
         budget.tasks.add(id(self))
+        self._older: dict[str, Watched] = {}
+        self._spill: Spill | None = None
+        self._notes: Waiting | None = None
+        self._flying: set[str] = set()
+        """cut, and not stored yet"""
+        self._half = self.room() // 2
+        self._hot_shown = 0
+
+    def stand_on(self, store: Store | None) -> None:
+        """Use a store, which holds what was restored, or none."""
+        self.store = store
+        self._spill = None if store is None else Spill(store)
+        self._notes = Waiting(store)
 
     # ---------------------------------------------------------------- reading
 
@@ -65,6 +81,8 @@ class KeyedState(TalliedWatches):
         """See Watches. Raises StoreError or StateError if a cold key cannot be read."""
         watched = self.get(key)
         if watched is None:
+            if len(self) >= self._half:
+                self._turn()
             watched = self._older.pop(key, None)
             if watched is None:
                 watched = self._thaw(key)
@@ -100,20 +118,62 @@ class KeyedState(TalliedWatches):
         return max(HOT_KEYS_MIN, int(self._budget.share() / each))
 
     def crowded(self) -> bool:
-        """Whether so many keys have changed that a checkpoint is due: only then can they be let go."""
-        return self.store is not None and len(self._changed) > self.room() // 2
+        """Whether so many keys have changed that a checkpoint is due."""
+        spilled = 0 if self._spill is None else len(self._spill)
+        return self.store is not None and len(self._changed) + spilled > max(self._half, CHANGED_MAX)
 
-    def cool(self) -> None:
-        """Let go of what is in the store and was not touched of late. Called when a checkpoint has been stored."""
-        if self.store is None or len(self) <= self.room() // 2:
+    def _turn(self) -> None:
+        """Begin a new generation, and let the older one go: what is being worked on is of the newer."""
+        self._half = self.room() // 2
+        if self._spill is None:
             return
-        older, self._older = self._older, {}
-        changed = self._changed
-        kept = {key: older[key] for key in changed.intersection(older)}
-        metrics.COLD_KEYS.inc(len(older) - len(kept))
+        self.settle()
+        changed, flying = self._changed, self._flying
+        unstored = [key for key in self._older if key in changed or key in flying]
+        if unstored:
+            self._spill.put((changed_key(key), encode_watched(self._older[key])) for key in unstored)
+            changed.difference_update(unstored)
+        metrics.COLD_KEYS.inc(len(self._older))
         self._older = dict(self)
-        self._older.update(kept)
         self.clear()
+
+    def take_changed(self) -> set[str]:
+        """See Watches: those in memory; ``spilled`` answers the others, which are older."""
+        self._flying = super().take_changed()
+        if self._spill is not None:
+            self._spill.cut()
+        return self._flying
+
+    def spilled(self) -> Iterator[tuple[bytes, bytes]]:
+        """Records for the changelog that the last ``take_changed`` left out, in order of their keys."""
+        if self._spill is not None:
+            yield from self._spill.records()
+
+    def store_spilled(self) -> None:
+        """The checkpoint is committed: what was spilled is state. Raises StoreError."""
+        if self._spill is not None:
+            self._spill.promote()
+
+    def stored(self) -> None:
+        """All of the last checkpoint is in the store."""
+        self._flying = set()
+
+    # ---------------------------------------------------------------- waiting
+
+    def wait(self, order: int, start: int, key: str) -> bool:
+        """See Watches. Raises StoreError."""
+        return super().wait(order, start, key) if self._notes is None else self._notes.add(order, start, key)
+
+    def waited(self, order: int, start: int) -> Iterable[str]:
+        """See Watches. Raises StoreError."""
+        return super().waited(order, start) if self._notes is None else self._notes.take(order, start)
+
+    # ---------------------------------------------------------------- shown
+
+    def held(self, key: str) -> Watched | None:
+        """See TalliedWatches."""
+        watched = self.get(key)
+        return self._older.get(key) if watched is None else watched
 
     def settle(self) -> None:
         """See TalliedWatches."""
@@ -139,5 +199,8 @@ class KeyedState(TalliedWatches):
     def _thaw(self, key: str) -> Watched | None:
         if self.store is None:
             return None
-        value = self.store.get(WATCHED_KEY + key.encode())
+        name = changed_key(key)
+        value = None if self._spill is None else self._spill.get(name)
+        if value is None:
+            value = self.store.get(name)
         return None if value is None else decode_watched(value)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -52,8 +51,11 @@ class Outlet(Protocol):
         """Connect. Fences any older owner of the same id and waits for its last transaction to end."""
         ...
 
-    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
-        """Deliver a checkpoint. Raises OutletError if it did not happen (or cannot be known to have)."""
+    async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
+        """Deliver a checkpoint; ``outputs`` may be read twice.
+
+        Raises OutletError if it did not happen (or cannot be known to have).
+        """
         ...
 
     async def stop(self) -> None:
@@ -72,7 +74,7 @@ class TransactionalOutlet:
         """See Outlet."""
         await self._producer.start()
 
-    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
+    async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
         """See Outlet."""
         producer = self._producer
         try:
@@ -108,10 +110,10 @@ class PlainOutlet:
             self._started = True
             await self._producer.start()
 
-    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
+    async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
         """See Outlet. State comes last: a position must not be ahead of what was made up to it."""
-        state = [output for output in outputs if output.topic in self._state_topics]
-        others = [output for output in outputs if output.topic not in self._state_topics]
+        state = (output for output in outputs if output.topic in self._state_topics)
+        others = (output for output in outputs if output.topic not in self._state_topics)
         try:
             async with self._turn:
                 delivered = await deliver(self._producer, others)
@@ -130,22 +132,26 @@ class PlainOutlet:
             await self._producer.stop()
 
 
-async def deliver(producer: AIOKafkaProducer, outputs: list[Output]) -> Delivered:
+async def deliver(producer: AIOKafkaProducer, outputs: Iterable[Output]) -> Delivered:
     """Send outputs in order per partition and wait until the broker has all of them. Raises KafkaError."""
-    by_partition: dict[tuple[str, int], list[Output]] = defaultdict(list)
-    for output in outputs:
-        by_partition[output.topic, output.partition].append(output)
     now_ms = int(time.time() * 1000)
+    filling: dict[tuple[str, int], Any] = {}
     sent = []
-    for place, group in by_partition.items():
-        topic, partition = place
-        batch = producer.create_batch()
-        for output in group:
-            if not _append(batch, output, now_ms):
-                sent.append((place, batch.record_count(), await producer.send_batch(batch, topic, partition=partition)))
-                batch = producer.create_batch()
-                _append(batch, output, now_ms)
+
+    async def send(place: tuple[str, int]) -> None:
+        batch, (topic, partition) = filling.pop(place), place
         sent.append((place, batch.record_count(), await producer.send_batch(batch, topic, partition=partition)))
+
+    for output in outputs:
+        place = output.topic, output.partition
+        batch = filling.get(place)
+        if batch is None or not _append(batch, output, now_ms):
+            if batch is not None:
+                await send(place)
+            batch = filling[place] = producer.create_batch()
+            _append(batch, output, now_ms)
+    for place in list(filling):
+        await send(place)
     delivered: Delivered = {}
     for place, records, future in sent:
         first = (await future).offset

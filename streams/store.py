@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
 
 log = structlog.get_logger()
 
@@ -31,6 +31,11 @@ OPEN_FILES = 64
 STAMP_KEY = b"stamp"
 PROBE_KEY = b"probe"
 """Neither is a key of the changelog."""
+
+
+SCRATCH = b"~"
+"""Keys that begin so are forgotten when the store is opened."""
+_AFTER_SCRATCH = b"\x7f"
 
 
 class StoreError(Exception):
@@ -81,6 +86,7 @@ class Store:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._db = Rdict(str(self.path), _options())
+            self._db.delete_range(SCRATCH, _AFTER_SCRATCH)
         except Exception as error:  # RocksDB raises bare exceptions
             raise StoreError(f"{self.path}: {error}") from error
 
@@ -116,6 +122,30 @@ class Store:
             raise self._failure(error) from error
         self.stamp = stamp
 
+    def jot(self, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """Write scratch records, which a crash may lose. Raises StoreError."""
+        self._put(records, _unlogged())
+
+    def promote(self, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """Write records that the changelog has behind the store's offset; ``write`` moves that. Raises StoreError."""
+        self._put(records, WriteOptions())
+
+    def _put(self, records: Iterable[tuple[bytes, bytes]], options: WriteOptions) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for key, value in records:
+            batch.put(key, value)
+        try:
+            self._db.write(batch, options)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def rub_out(self, prefix: bytes) -> None:
+        """Delete all keys that begin with a prefix. Raises StoreError."""
+        try:
+            self._db.delete_range(prefix, _after(prefix), _unlogged())
+        except Exception as error:
+            raise self._failure(error) from error
+
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All keys that begin with a prefix, in order of their bytes. Raises StoreError."""
         try:
@@ -146,6 +176,22 @@ class Store:
             with contextlib.suppress(Exception):  # it is a copy: what did not reach the disk is read again
                 self._db.close()
             self._db = None
+
+
+def _after(prefix: bytes) -> bytes:
+    """The first key behind all that begin with a prefix.
+
+    >>> _after(b"w/a"), _after(b"w\xff")
+    (b'w/b', b'x')
+    """
+    cut = prefix.rstrip(b"\xff")
+    return cut[:-1] + bytes((cut[-1] + 1,))
+
+
+def _unlogged() -> Any:
+    options: Any = WriteOptions()  # its stub takes this property for a method
+    options.disable_wal = True
+    return options
 
 
 def discard(path: Path) -> None:

@@ -44,6 +44,10 @@ class TalliedWatches(Watches):
         """Remember what a key adds before it changes."""
         self._before[key] = share_of(watched)
 
+    def held(self, key: str) -> Watched | None:
+        """The state of a key that was changed since the last ``settle``."""
+        return self.get(key)
+
     def totals(self) -> list[list[int]]:
         """All that is shown, a row a metric: part of the state, because a sum over a million keys takes long."""
         self.settle()
@@ -58,7 +62,7 @@ class TalliedWatches(Watches):
         moved = [[0] * len(_NOTHING) for _ in METRICS]
         for key, before in self._before.items():
             row = moved[int(key[0])]
-            for index, (now, then) in enumerate(zip(share_of(self.get(key)), before, strict=True)):
+            for index, (now, then) in enumerate(zip(share_of(self.held(key)), before, strict=True)):
                 row[index] += now - then
         self._before.clear()
         self._show(moved)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -14,7 +16,7 @@ from streams import metrics
 from streams.auditing import PartitionAudit, audit_settings
 from streams.deadletters import DeadLetter
 from streams.disk import POSITION_HEADER, StateOnDisk
-from streams.ingest import letter_output
+from streams.ingest import Headers, letter_output
 from streams.keyed import Budget, KeyedState
 from streams.outlet import Delivered, Output
 from streams.records import cloud_headers, correction_value, count_key, count_value, flag_value
@@ -63,7 +65,7 @@ class Targets:
     async def restore(self) -> int:
         """See Work. Keyed state from disk and changelog, what was open at the checkpoint from the log itself."""
         saved = await self._disk.restore(self._state)
-        self._watches.store = self._disk.store
+        self._watches.stand_on(self._disk.store)
         restored = load(self.audit, saved)
         for letter in self._disk.damaged:
             self._set_aside(letter)
@@ -120,24 +122,24 @@ class Targets:
         """See Work: more than allowed if so many keys have changed that memory waits for a checkpoint."""
         return PENDING_MAX + 1 if self._watches.crowded() else len(self._outputs)
 
-    def cut(self, position: int) -> list[Output]:
+    def cut(self, position: int) -> Iterable[Output]:
         """See Work."""
         outputs, self._outputs = self._outputs, []
-        watches, state = self._watches, self._topics.targets_state
+        watches = self._watches
         records = dump_changes(
             self.audit, position, born=self._disk.born, totals=watches.totals(), configs=self.configs
         )
         watches.weigh(sum(len(value) for key, value in records if key.startswith(WATCHED_KEY)), len(records))
-        headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]
-        outputs += [Output(state, self._partition, key, value, headers) for key, value in records]
         self._cut = list(records)
-        return outputs
+        headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]
+        return _Cut(outputs, watches, self._cut, (self._topics.targets_state, self._partition), headers)
 
     def stored(self, delivered: Delivered) -> None:
         """See Work: what Kafka has, the disk may have."""
         records, self._cut = self._cut, []
+        self._watches.store_spilled()  # older than the records, and before the offset that stands for both
         self._disk.write(records, delivered[self._topics.targets_state, self._partition])
-        self._watches.cool()
+        self._watches.stored()
 
     def close(self) -> None:
         """See Work."""
@@ -166,6 +168,29 @@ class Targets:
         for name, events in zip(METRICS, outcome.entered, strict=True):
             if events:
                 metrics.EVENTS.labels(name).inc(events)
+
+
+class _Cut:
+    """All outputs of a checkpoint, to be read once or twice: what was spilled stays on the disk meanwhile."""
+
+    def __init__(
+        self,
+        outputs: list[Output],
+        watches: KeyedState,
+        records: list[tuple[bytes, bytes | None]],
+        place: tuple[str, int],
+        headers: Headers | None,
+    ) -> None:
+        self._outputs = outputs
+        self._watches = watches
+        self._records = records
+        self._place = place
+        self._headers = headers
+
+    def __iter__(self) -> Iterator[Output]:
+        yield from self._outputs
+        for key, value in chain(self._watches.spilled(), self._records):
+            yield Output(*self._place, key, value, self._headers)
 
 
 def _leading(flag: Flag) -> str:

@@ -39,7 +39,7 @@ class Work(Protocol):
         """Outputs waiting for the next checkpoint."""
         ...
 
-    def cut(self, position: int) -> list[Output]:
+    def cut(self, position: int) -> Iterable[Output]:
         """Outputs and changed state since the last cut; called at most once per checkpoint."""
         ...
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,7 +45,7 @@ class Kafka:
     def log(self, topic: str) -> list[Any]:
         return self.logs.setdefault(topic, [])
 
-    def append(self, outputs: list[Output]) -> dict[tuple[str, int], int]:
+    def append(self, outputs: Iterable[Output]) -> dict[tuple[str, int], int]:
         """A transaction's outputs; answers where each topic stands behind them."""
         delivered: dict[tuple[str, int], int] = {}
         for output in outputs:

@@ -1,0 +1,90 @@
+"""What a task notes on its own disk between checkpoints: nothing of it is lost, and nothing outlives a restart."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from detectors.watched import Watches
+from streams import keyed, spill
+from streams.keyed import Budget, KeyedState
+from streams.spill import Spill, Waiting, changed_key
+from streams.state import decode_watched, encode_watched
+from streams.store import Store
+
+NAMES = ["0a", "0b", "0é", "0zz", "0\U0001f600", "0￿"]
+"""Their order as text is that of their bytes, which is not so in every encoding."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store", "here")
+
+
+def test_a_checkpoint_takes_what_was_spilled_and_the_next_what_came_since(store: Store) -> None:
+    notes = Spill(store)
+    notes.put([(b"w/0a", b"1"), (b"w/0b", b"1")])
+    notes.cut()
+    notes.put([(b"w/0b", b"2"), (b"w/0c", b"2")])
+    assert list(notes.records()) == [(b"w/0a", b"1"), (b"w/0b", b"1")] == list(notes.records())
+    assert [notes.get(key) for key in (b"w/0a", b"w/0b", b"w/0c", b"w/0d")] == [b"1", b"2", b"2", None]
+    notes.promote()
+    assert (store.get(b"w/0a"), store.get(b"w/0b"), store.get(b"w/0c")) == (b"1", b"1", None)
+    assert notes.get(b"w/0a") is None
+    assert notes.get(b"w/0b") == b"2"
+    notes.cut()
+    assert list(notes.records()) == [(b"w/0b", b"2"), (b"w/0c", b"2")]
+
+
+def test_a_restart_forgets_what_was_spilled_and_keeps_the_state(store: Store) -> None:
+    notes = Spill(store)
+    notes.put([(b"w/0a", b"1")])
+    store.write([(b"w/0b", b"1")], born="x", next_offset=1)
+    store.close()
+    again = Store(store.path, "here")
+    assert list(again.scan(b"w/")) == [(b"w/0b", b"1")]
+    assert list(again.scan(b"~")) == []
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_keys_wait_in_order_wherever_they_stand(store: Store, on_disk: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spill, "WAITING_IN_MEMORY", 2)
+    plain, waiting = Watches(), Waiting(store if on_disk else None)
+    for order, start in [(1, 300_000), (3, 0), (1, 600_000)]:
+        for name in random.Random(start).sample(NAMES, len(NAMES)):
+            assert waiting.add(order, start, name) == plain.wait(order, start, name)
+    for order, start in [(1, 300_000), (1, 600_000), (3, 0)]:
+        assert list(waiting.take(order, start)) == list(plain.waited(order, start)) == sorted(NAMES)
+    assert waiting.add(1, 300_000, "0a"), "what was taken has gone"
+    assert list(waiting.take(1, 300_000)) == ["0a"]
+
+
+def test_a_task_holds_a_bounded_number_of_keys_however_many_change_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyed, "HOT_KEYS_MIN", 20)
+    watches = KeyedState(Budget(1))
+    watches.stand_on(store)
+    truth: dict[str, int] = {}
+    rng = random.Random(3)
+    cut: list[tuple[bytes, bytes]] = []
+    most = 0
+    for number in range(3000):
+        name = f"0{rng.randrange(400)}"
+        watches.change(name).ledger.accept(1)
+        truth[name] = truth.get(name, 0) + 1
+        most = max(most, len(watches) + len(watches._older))
+        if number == 1500:
+            cut = [(changed_key(name), encode_watched(watches[name])) for name in watches.take_changed()]
+            sent = {key[2:].decode(): decode_watched(value) for key, value in [*watches.spilled(), *cut]}
+            assert {name: watched.ledger.raw for name, watched in sent.items()} == truth
+        if number == 1700:  # the checkpoint takes its time
+            watches.store_spilled()
+            store.write(cut, born="x", next_offset=1)
+            watches.stored()
+    assert most <= 20
+    assert {name: watches[name].ledger.raw for name in truth} == truth
+    assert sum(row[0] for row in watches.totals()) == sum(truth.values())
+    watches.forget()
