@@ -1,6 +1,6 @@
 """``python -m bench``: all parts over one topic of one Kafka, a table, and bench/results.json.
 
-Exit codes: 0 the promised ratio holds, 1 it does not, 2 usage, 3 a part gave no figure.
+Exit codes: 0 the promised ratios hold, 1 one does not, 2 usage, 3 a part gave no figure.
 """
 
 from __future__ import annotations
@@ -10,19 +10,31 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from bench import measured, topic
 from bench.events import Traffic
 from bench.measured import Measured, PartError
+from bench.peers import quix_python
 from bench.report import Run
 from bench.worker import Worker
+from streams.settings import Settings
 from tests.brokers import BrokerError, KafkaServer, kafka_is_missing, kafka_jars
 
 PER_MESSAGE_SECONDS = 15.0
 SLOWEST_EVENTS_S = 4_000
 """A part slower than this is given up: nothing we promise could hold then."""
 START_SECONDS = 60.0
+OWN_SECONDS = 3600.0
+"""For a part that brings its own broker and its own traffic."""
+LIVE_TARGETS = (10_000, 1_000_000)
+LIVE_EVENTS = 300_000
+CORES_FOR_TWO = 4
+"""Two workers and the broker need more than two cores, or they measure each other."""
 
 
 def main() -> int:
@@ -35,14 +47,17 @@ def main() -> int:
     traffic = Traffic(options.events, options.targets, options.span_seconds, options.ids, options.seed)
     load_before = os.getloadavg()[0]
     try:
-        parts = _measure(traffic)
+        parts, figures = _measure(traffic, options.only)
     except (PartError, BrokerError, TimeoutError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 3
     sample = next(traffic.chunks())
-    run = Run(traffic, sum(map(len, sample)) / len(sample), parts, options.date, load_before)
+    run = Run(traffic, sum(map(len, sample)) / len(sample), parts, figures, options.date, load_before)
     run.show()
-    run.write()
+    if options.only == tuple(PARTS):
+        run.write()
+    else:
+        print("results.json is left as it is: it holds whole runs only")
     return 0 if run.kept else 1
 
 
@@ -54,39 +69,136 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--ids", action=argparse.BooleanOptionalAction, default=True, help="events carry ids")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--date", help="written into the results; the bench reads no calendar")
+    parser.add_argument("--only", type=_names, default=tuple(PARTS), help=f"parts, with commas: {','.join(PARTS)}")
     return parser.parse_args()
 
 
-def _measure(traffic: Traffic) -> dict[str, Measured]:
-    deadline = START_SECONDS + traffic.events / SLOWEST_EVENTS_S
+def _names(text: str) -> tuple[str, ...]:
+    names = text.split(",")
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    return tuple(name for name in PARTS if name in names)
+
+
+class Bench:
+    """What the parts have in common: the traffic, the broker that holds it, a place for files."""
+
+    def __init__(self, traffic: Traffic, scratch: Path) -> None:
+        self.traffic = traffic
+        self.scratch = scratch
+        self.deadline = START_SECONDS + traffic.events / SLOWEST_EVENTS_S
+        self.servers = ""
+
+    def ceiling(self) -> Measured:
+        """aiokafka and a decoder."""
+        records = str(self.traffic.events + topic.PARTITIONS)
+        return measured.run("ceiling", self.servers, records, deadline_seconds=self.deadline)
+
+    def per_message(self) -> Measured:
+        """Faust, one message at a time."""
+        return measured.run("per_message", self.servers, str(PER_MESSAGE_SECONDS), deadline_seconds=self.deadline)
+
+    def quix(self) -> Measured:
+        """Quix Streams with its state store."""
+        arguments = self.servers, topic.TOPIC, str(self.traffic.events), str(self.scratch / "quix")
+        return measured.run("quix", *arguments, deadline_seconds=400 + self.deadline, python=quix_python())
+
+    def truecount(self) -> Measured:
+        """The worker."""
+        return self._workers(1)
+
+    def two_workers(self) -> Measured | None:
+        """Two processes; None where there are too few cores for them and the broker."""
+        return self._workers(2) if (os.cpu_count() or 1) >= CORES_FOR_TWO else None
+
+    def _workers(self, processes: int) -> Measured:
+        name = f"bench{processes}"
+        worker = Worker(self.servers, self.scratch / name, app=name, processes=processes)
+        found = worker.measure(self.traffic.events, self.deadline)
+        _check(worker.counted(), self.traffic.events)
+        return found
+
+    def core(self) -> Measured:
+        """No broker."""
+        traffic = self.traffic
+        shape = (traffic.events, traffic.targets, traffic.span_seconds, int(traffic.ids), traffic.seed)
+        return measured.run("core", *map(str, shape), deadline_seconds=self.deadline)
+
+    def live(self) -> dict[str, Any]:
+        """What ever more live targets do to the cost of an event."""
+        costs = [
+            measured.run("live", str(LIVE_EVENTS), str(n), str(self.traffic.seed), deadline_seconds=OWN_SECONDS).cpu_us
+            for n in LIVE_TARGETS
+        ]
+        few, many = costs
+        return {
+            "live_10k_cpu_us_per_event": round(few, 2),
+            "live_1m_cpu_us_per_event": round(many, 2),
+            "live_ratio": round(many / few, 2),
+        }
+
+
+def _own(name: str) -> Callable[[Bench], dict[str, Any]]:
+    """A part that brings its own broker, and prints its figures as a line of JSON."""
+
+    def run(_: Bench) -> dict[str, Any]:
+        figures: dict[str, Any] = msgspec.json.decode(measured.said_by(name, deadline_seconds=OWN_SECONDS))
+        return figures
+
+    return run
+
+
+PARTS: dict[str, Callable[[Bench], Measured | dict[str, Any] | None]] = {
+    "ceiling": Bench.ceiling,
+    "per_message": Bench.per_message,
+    "quix": Bench.quix,
+    "truecount": Bench.truecount,
+    "two_workers": Bench.two_workers,
+    "core": Bench.core,
+    "live": Bench.live,
+    "latency": _own("latency"),
+    "restore": _own("restore"),
+    "memory": _own("memory"),
+}
+ON_THE_TOPIC = ("ceiling", "per_message", "quix", "truecount", "two_workers")
+
+
+def _measure(traffic: Traffic, names: tuple[str, ...]) -> tuple[dict[str, Measured], dict[str, dict[str, Any]]]:
     parts: dict[str, Measured] = {}
+    figures: dict[str, dict[str, Any]] = {}
+
+    def run(bench: Bench, chosen: list[str]) -> None:
+        for name in chosen:
+            _say(name)
+            found = PARTS[name](bench)
+            if isinstance(found, Measured):
+                parts[name] = found
+            elif found is not None:
+                figures[name] = found
+
     with tempfile.TemporaryDirectory(prefix="truecount-bench-") as scratch:
-        kafka = KafkaServer(Path(scratch) / "kafka", kafka_jars())
-        kafka.start()
-        try:
-            servers = kafka.address.servers
-            worker = Worker(servers, Path(scratch) / "worker")
-            time_settings = worker.settings.time
-            margin = time_settings.lateness_seconds + time_settings.tick_seconds + time_settings.counts_seconds
-            closing_ts_ms = traffic.last_ts_ms() + round((margin + 1) * 1000)
-            _say(f"Kafka {kafka.pid} at {servers}; sending {traffic.events:,} events")
-            topic.fill(servers, traffic, closing_ts_ms)
-            records = str(traffic.events + topic.PARTITIONS)
-            _say("ceiling")
-            parts["ceiling"] = measured.run("ceiling", servers, records, deadline_seconds=deadline)
-            _say("one message at a time")
-            parts["per_message"] = measured.run(
-                "per_message", servers, str(PER_MESSAGE_SECONDS), deadline_seconds=deadline
-            )
-            _say("truecount")
-            parts["truecount"] = worker.measure(traffic.events, deadline)
-            _check(worker.counted(), traffic.events)
-        finally:
-            kafka.stop()
-    _say("core")
-    shape = (traffic.events, traffic.targets, traffic.span_seconds, int(traffic.ids), traffic.seed)
-    parts["core"] = measured.run("core", *map(str, shape), deadline_seconds=deadline)
-    return parts
+        bench = Bench(traffic, Path(scratch))
+        here = [name for name in names if name in ON_THE_TOPIC]
+        if here:
+            kafka = KafkaServer(Path(scratch) / "kafka", kafka_jars())
+            kafka.start()
+            try:
+                bench.servers = kafka.address.servers
+                _say(f"Kafka {kafka.pid} at {bench.servers}; sending {traffic.events:,} events")
+                topic.fill(bench.servers, traffic, _closing_ts_ms(traffic))
+                run(bench, here)
+            finally:
+                kafka.stop()
+        run(bench, [name for name in names if name not in ON_THE_TOPIC])
+    return parts, figures
+
+
+def _closing_ts_ms(traffic: Traffic) -> int:
+    """When a last event must be so that the tick of the one before it closes and its count is told."""
+    time_settings = Settings().time
+    margin = time_settings.lateness_seconds + time_settings.tick_seconds + time_settings.counts_seconds
+    return traffic.last_ts_ms() + round((margin + 1) * 1000)
 
 
 def _check(counted: int, sent: int) -> None:

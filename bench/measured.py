@@ -38,9 +38,15 @@ def tell(measured: Measured) -> None:
     print(msgspec.json.encode(measured).decode(), flush=True)
 
 
-def run(module: str, *arguments: str, deadline_seconds: float) -> Measured:
+def run(module: str, *arguments: str, deadline_seconds: float, python: str = sys.executable) -> Measured:
     """Run a module of this package as a process and take its result. Raises PartError."""
-    command = [sys.executable, "-m", f"bench.{module}", *arguments]
+    said = said_by(module, *arguments, deadline_seconds=deadline_seconds, python=python)
+    return msgspec.json.decode(said, type=Measured)
+
+
+def said_by(module: str, *arguments: str, deadline_seconds: float, python: str = sys.executable) -> bytes:
+    """The last line that a module of this package prints when run as a process. Raises PartError."""
+    command = [python, "-m", f"bench.{module}", *arguments]
     try:
         done = subprocess.run(
             command,
@@ -54,4 +60,4 @@ def run(module: str, *arguments: str, deadline_seconds: float) -> Measured:
         raise PartError(f"{module} was not done within {deadline_seconds:.0f} s") from None
     if done.returncode != 0:
         raise PartError(f"{module} ended with code {done.returncode}\n{done.stderr.decode(errors='replace')[-2000:]}")
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Measured)
+    return done.stdout.splitlines()[-1]

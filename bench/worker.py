@@ -31,7 +31,8 @@ ANSWER_SECONDS = 10.0
 READ_SECONDS = 60.0
 
 CONFIG = """\
-app = "bench"
+app = "{app}"
+prefix = "{app}."
 processing = "exactly_once"
 [broker]
 servers = "{servers}"
@@ -44,17 +45,18 @@ metric = "view"
 
 
 class Worker:
-    """``truecount worker``, all roles, exactly once, else as it comes; watched through /metrics."""
+    """``truecount worker`` in one or more processes, all roles, exactly once, else as it comes; watched by /metrics."""
 
-    def __init__(self, servers: str, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        config = directory / "truecount.toml"
-        config.write_text(CONFIG.format(servers=servers, directory=directory, topic=TOPIC))
-        self.settings: Settings = load(config, environ={})
-        self.log = directory / "worker.log"
-        self._port = free_port()
-        self._command = [sys.executable, "-m", "streams.cli", "worker", "--config", str(config)]
-        self._command += ["--port", str(self._port)]
+    def __init__(self, servers: str, directory: Path, *, app: str = "bench", processes: int = 1) -> None:
+        self._members: list[_Process] = []
+        self.settings = Settings()
+        for number in range(processes):
+            home = directory / str(number)
+            home.mkdir(parents=True, exist_ok=True)
+            config = home / "truecount.toml"
+            config.write_text(CONFIG.format(app=app, servers=servers, directory=home, topic=TOPIC))
+            self.settings = load(config, environ={})
+            self._members.append(_Process(config, home / "worker.log"))
         create(self.settings, inputs=False)
 
     def measure(self, events: int, deadline_seconds: float) -> Measured:
@@ -62,69 +64,38 @@ class Worker:
 
         The clock starts at the last look at which nothing had been read. As soon as the last event is
         counted the worker is told to end, and the clock stops when it has closed its last task: each closes
-        with a committed transaction. CPU time is the process's own between the same two moments.
+        with a committed transaction. CPU time is the processes' own between the same two moments.
         """
-        with self.log.open("wb") as log:
-            process = subprocess.Popen(
-                self._command,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        members = self._members
+        for member in members:
+            member.start()
         try:
-            began, cpu = self._until(process, "truecount_records_total", 1, time.monotonic() + START_SECONDS)
-            self._until(process, "truecount_events_total", events, began + deadline_seconds)
-            process.send_signal(signal.SIGTERM)
-            ended, cpu_ended = self._until_closed(process)
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise PartError(f"the worker did not end within {STOP_SECONDS:.0f} s\n{log_tail(self.log)}") from None
+            began, cpu = self._until("truecount_records_total", 1, time.monotonic() + START_SECONDS)
+            self._until("truecount_events_total", events, began + deadline_seconds)
+            for member in members:
+                member.process.send_signal(signal.SIGTERM)
+            ends = [member.until_closed() for member in members]
+            for member in members:
+                member.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise PartError(f"a worker did not end within {STOP_SECONDS:.0f} s: {error}") from None
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        return Measured(events, ended - began, cpu_ended - cpu)
+            for member in members:
+                member.kill()
+        return Measured(events, max(at for at, _ in ends) - began, sum(used for _, used in ends) - cpu)
 
-    def _until(self, process: subprocess.Popen[bytes], name: str, wanted: int, deadline: float) -> tuple[float, float]:
+    def _until(self, name: str, wanted: int, deadline: float) -> tuple[float, float]:
         """Wait until a metric's sum has reached ``wanted``; answers the last moment (and CPU time) before."""
-        reached = 0.0
         while True:
-            before = time.monotonic(), cpu_seconds(process.pid)
-            with suppress(OSError, HTTPException):
-                reached = total(self._metrics(), name)
+            before = time.monotonic(), sum(member.cpu_seconds() for member in self._members)
+            reached = sum(member.total(name) for member in self._members)
             if reached >= wanted:
                 return before
-            if process.poll() is not None:
-                raise PartError(f"the worker ended with code {process.returncode}\n{log_tail(self.log)}")
+            for member in self._members:
+                member.check()
             if before[0] > deadline:
-                raise PartError(f"{name} stood at {reached:,.0f} of {wanted:,}\n{log_tail(self.log)}")
+                raise PartError(f"{name} stood at {reached:,.0f} of {wanted:,}\n{log_tail(self._members[0].log)}")
             time.sleep(POLL_SECONDS)
-
-    def _until_closed(self, process: subprocess.Popen[bytes]) -> tuple[float, float]:
-        cpu = cpu_seconds(process.pid)
-        deadline = time.monotonic() + STOP_SECONDS
-        while time.monotonic() < deadline and process.poll() is None:
-            cpu = cpu_seconds(process.pid)
-            try:
-                page = self._metrics()
-            except (OSError, HTTPException):
-                break
-            if total(page, 'truecount_checkpoints_total{outcome="failed"') > 0:
-                raise PartError(f"a checkpoint failed\n{log_tail(self.log)}")
-            if total(page, "truecount_tasks") == 0:
-                break
-            time.sleep(POLL_SECONDS)
-        return time.monotonic(), cpu
-
-    def _metrics(self) -> str:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
-        try:
-            connection.request("GET", "/metrics")
-            return connection.getresponse().read().decode()
-        finally:
-            connection.close()
 
     def counted(self) -> int:
         """The sum of the audited counts' raw, read committed. Raises PartError."""
@@ -156,6 +127,72 @@ class Worker:
             return sum(raw.values())
         finally:
             await consumer.stop()
+
+
+class _Process:
+    """One process of a worker."""
+
+    def __init__(self, config: Path, log: Path) -> None:
+        self.log = log
+        self._port = free_port()
+        self._command = [sys.executable, "-m", "streams.cli", "worker", "--config", str(config)]
+        self._command += ["--port", str(self._port)]
+        self._last: dict[str, float] = {}
+        self.process: subprocess.Popen[bytes]
+
+    def start(self) -> None:
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def check(self) -> None:
+        if self.process.poll() is not None:
+            raise PartError(f"the worker ended with code {self.process.returncode}\n{log_tail(self.log)}")
+
+    def cpu_seconds(self) -> float:
+        return cpu_seconds(self.process.pid)
+
+    def total(self, name: str) -> float:
+        """A metric's sum; what it last was if there is no answer."""
+        with suppress(OSError, HTTPException):
+            self._last[name] = total(self._metrics(), name)
+        return self._last.get(name, 0.0)
+
+    def until_closed(self) -> tuple[float, float]:
+        """Wait for the end of its last task; answers the moment, and the CPU time used until then."""
+        cpu = self.cpu_seconds()
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            cpu = self.cpu_seconds()
+            try:
+                page = self._metrics()
+            except (OSError, HTTPException):
+                break
+            if total(page, 'truecount_checkpoints_total{outcome="failed"') > 0:
+                raise PartError(f"a checkpoint failed\n{log_tail(self.log)}")
+            if total(page, "truecount_tasks") == 0:
+                break
+            time.sleep(POLL_SECONDS)
+        return time.monotonic(), cpu
+
+    def _metrics(self) -> str:
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
 
 
 def total(page: str, name: str) -> float:

@@ -178,35 +178,12 @@ class Audit:
 
     def _close_tick(self, start: int, end: int, outcome: Outcome) -> None:
         tick = self.ticks.pop(start)
-        scale, minutes = self.scales[0], self.scales[1]
-        change, later = self.watches.change, self._say_later
+        log = tick.log_from, tick.log_to
         for metric, heap in enumerate(tick.heaps):
-            platform = self.platforms[metric]
             entered = closed = 0
             for target, rows, folded in heap.by_target():
-                key = key_of(metric, target)
-                watched = change(key)
-                count = len(rows) // ROW_BYTES + (folded.n if folded is not None else 0)
-                watched.ledger.valid += count
-                entered += count
+                entered += self.enter(key_of(metric, target), start, rows, log, outcome, folded=folded)
                 closed += 1
-                if not watched.unsaid:
-                    later(key, end)
-                into = watched.open.get(minutes.name)
-                if into is None:
-                    into = self._open_window(1, start, key, watched)
-                    into.log_from = tick.log_from
-                elif tick.log_from < into.log_from or into.log_from < 0:
-                    into.log_from = tick.log_from
-                into.log_to = max(into.log_to, tick.log_to)
-                if folded is None and not self._cases.worth_a_look(watched, count, platform):
-                    into.take(rows)
-                    continue
-                crowd = folded if folded is not None else Crowd()
-                crowd.fold_packed(rows)
-                crowd.log_from, crowd.log_to = tick.log_from, tick.log_to
-                self._cases.look(Look(key, watched, scale, start, crowd, platform, outcome))
-                into.merge(crowd)
             outcome.entered[metric] += entered
             outcome.windows += closed
         for key, count in sorted(tick.duplicates.items()):
@@ -215,6 +192,40 @@ class Audit:
         for key, count in sorted(tick.undos.items()):
             outcome.unmatched_undos += _undo(self.watches.change(key), count)
             self._say_later(key, end)
+
+    def enter(
+        self, key: str, start: int, rows: bytes, log: tuple[int, int], outcome: Outcome, *, folded: Crowd | None = None
+    ) -> int:
+        """Enter a key's events of the closed tick at ``start``, which stood between two positions of the log.
+
+        Answers how many there were. Duplicates and undos are not among them.
+        """
+        watched = self.watches.change(key)
+        count = len(rows) // ROW_BYTES
+        if folded is not None:
+            count += folded.n
+        watched.ledger.valid += count
+        scale = self.scales[0]
+        if not watched.unsaid:
+            self._say_later(key, start + scale.span_ms)
+        log_from, log_to = log
+        into = watched.open.get("minutes")
+        if into is None:
+            into = self._open_window(1, start, key, watched)
+            into.log_from = log_from
+        elif log_from < into.log_from or into.log_from < 0:
+            into.log_from = log_from
+        into.log_to = max(into.log_to, log_to)
+        platform = self.platforms[int(key[0])]
+        if folded is None and not self._cases.worth_a_look(watched, count, platform):
+            into.take(rows)
+            return count
+        crowd = folded if folded is not None else Crowd()
+        crowd.fold_packed(rows)
+        crowd.log_from, crowd.log_to = log
+        self._cases.look(Look(key, watched, scale, start, crowd, platform, outcome))
+        into.merge(crowd)
+        return count
 
     def _open_window(self, order: int, ts_ms: int, key: str, watched: Watched) -> Crowd:
         scale = self.scales[order]

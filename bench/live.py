@@ -1,0 +1,55 @@
+"""What an event costs when ever more targets are alive: the pure core, with state of all of them.
+
+Each target gets one event first; then the same traffic over the same BUSY targets is measured, whatever their number.
+
+``python -m bench.live EVENTS TARGETS SEED``
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from collections.abc import Iterator
+
+from bench.events import FIRST_TS_MS, Traffic
+from bench.measured import Measured, tell
+from streams import collector
+from streams.offline import BATCH, Offline
+from streams.settings import Settings
+
+BUSY = 10_000
+SPAN_SECONDS = 30
+PAST = b'{"ts":%d,"metric":"view","actor":"u%07d","target":"v%06d","ip":"10.%d.%d.7","country":"DE"}'
+
+
+def _past(targets: int) -> Iterator[bytes]:
+    """An event for each target, in the two minutes before what is measured."""
+    begin = FIRST_TS_MS - 120_000
+    for number in range(targets):
+        yield PAST % (begin + number * 60_000 // targets, number, number, number % 250, number // 250 % 250)
+
+
+def measure(events: int, targets: int, seed: int) -> Measured:
+    """Audit the past, then measure the traffic."""
+    collector.relax()
+    values = list(itertools.chain.from_iterable(Traffic(events, BUSY, SPAN_SECONDS, True, seed).chunks()))
+    offline = Offline(Settings(), lambda name, line: None)  # noqa: ARG005  # the sink's signature
+    marks: list[float] = []
+
+    def both() -> Iterator[bytes]:
+        yield from _past(targets)
+        # These move time past all that the past has open, and fill a batch: none of it is closed in what is measured.
+        yield from itertools.repeat(Traffic.closing(FIRST_TS_MS), 2 * BATCH)
+        marks.extend((time.perf_counter(), time.process_time()))
+        yield from values
+        marks.extend((time.perf_counter(), time.process_time()))  # what follows sums up all targets, for a person
+
+    summary = offline.run(both())
+    assert summary.targets == max(targets, BUSY) + 1, summary
+    began, cpu, ended, cpu_ended = marks
+    return Measured(events, ended - began, cpu_ended - cpu)
+
+
+if __name__ == "__main__":
+    tell(measure(*map(int, sys.argv[1:])))
