@@ -42,7 +42,7 @@ bench: setup ## events per second on a real Kafka, beside two baselines
 	$(BIN)/python -m bench $(ARGS)
 
 faults: setup ## kill and freeze workers and brokers, then compare every count with its input
-	$(BIN)/python -m pytest tests/faults $(ARGS)
+	$(BIN)/python -m tests.faults $(ARGS)
 
 # Both locks at the same versions, with a hash for every file and no address; UPGRADE=1 takes the newest of everything.
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \

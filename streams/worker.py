@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
@@ -99,8 +102,12 @@ class Worker:
             self.web.stop()
 
     def stop(self) -> None:
-        """Drain, checkpoint, leave."""
-        self._stopping.set()
+        """Drain, checkpoint, leave; and be gone at the deadline, whatever still waits for a broker by then."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            overdue = threading.Timer(self.settings.drain_seconds, _leave)
+            overdue.daemon = True
+            overdue.start()
 
     # ------------------------------------------------------------ configuration
 
@@ -198,8 +205,9 @@ class Worker:
             with contextlib.suppress(asyncio.CancelledError):
                 await beats
             # The last checkpoints matter most; what leaving the group and the producer lack, others wait for.
-            until = time.monotonic() + self.settings.drain_seconds
-            await self._in_time("the last checkpoints", self.engine.close(), until - self.settings.drain_seconds / 3)
+            drain = self.settings.drain_seconds
+            until = time.monotonic() + 0.9 * drain
+            await self._in_time("the last checkpoints", self.engine.close(), until - drain / 3)
             self.engine.abandon()
             if self._telling is not None:
                 await self._in_time("the last offsets", self._telling, until)
@@ -322,6 +330,13 @@ class Worker:
             if count > known:
                 log.info("an input has grown", topic=topic, partitions=count, before=known)
                 self._roster[topic] = count
+
+
+def _leave() -> None:
+    """End the process: threads of clients that wait for a broker would keep it. What is not committed is done again."""
+    log.warning("the stop took too long; leaving as it is")
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _version() -> str:

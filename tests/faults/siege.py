@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -15,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from streams.frames import FrameError, decode, partition_of
-from tests.brokers import KafkaServer
+from tests.brokers import KafkaServer, log_tail
 from tests.faults.traffic import CLOSING_TARGET, Traffic, closing
 from tests.faults.truth import Record, Said, Tally, undisturbed
 from tests.integration.workers import Installation, Worker, install
@@ -27,6 +29,10 @@ LATENESS_SECONDS = 60
 IDLE_SECONDS = 3600
 """Time waits for every source, whatever is done to it: what is late is counted, but judged by no window."""
 COUNTS_SECONDS = 600
+DEDUPE_IDS = 250_000
+"""Copies go to any partition of the input. While workers are killed, sources have been up to 200,000 ids apart."""
+DRAIN_SECONDS = 8
+"""Within which a worker that is told to stop must be gone."""
 DELIVERY_MS = 180_000
 """The traffic's producer outlasts every fault of the broker."""
 POLL_SECONDS = 0.5
@@ -62,9 +68,8 @@ class Siege:
         *,
         rate: float,
         processing: str = "exactly_once",
-        settings: str = "",
     ) -> None:
-        """``rate``: events a second at most; ``settings``: more lines for each worker's configuration."""
+        """``rate``: events a second at most, until the disturbance is over."""
         directory.mkdir(parents=True, exist_ok=True)
         self.kafka = kafka
         self.traffic = traffic
@@ -73,27 +78,33 @@ class Siege:
         self.installation: Installation = install(
             kafka.address,
             directory,
-            lambda word: f"{word}-{name.replace(' ', '-')}",
+            lambda word: f"{word}-{re.sub(r'[^a-z0-9]+', '-', name.lower())}",
             partitions=PARTITIONS,
             tick_seconds=10,
             counts_seconds=COUNTS_SECONDS,
             idle_seconds=IDLE_SECONDS,
             lateness_seconds=LATENESS_SECONDS,
+            dedupe_ids=DEDUPE_IDS,
             processing=processing,
         )
         self.exact = processing == "exactly_once"
         self.workers: list[Worker] = []
-        self.feeding = True
+        self.hurry = asyncio.Event()
+        """the disturbance is over: traffic need not be paced any more"""
         self.input_partitions = dict.fromkeys(self.installation.inputs.values(), PARTITIONS)
         self._rate = rate
-        self._configs = [self._config(slot, settings) for slot in range(WORKERS)]
+        self._configs = [self._config(slot) for slot in range(WORKERS)]
         self._lives = 0
+        self.disks: dict[int, Any] = {}
+        """small disks under the state directories of some slots"""
 
-    def _config(self, slot: int, settings: str) -> Path:
+    def _config(self, slot: int) -> Path:
         """Each worker has a directory of its own, as in containers: what it finds there may be old."""
         path = self.installation.directory / f"worker-{slot}.toml"
         text = self.installation.config.read_text()
-        path.write_text(text.replace('/state"', f'/state-{slot}"').replace("[broker]", f"{settings}\n[broker]"))
+        path.write_text(
+            text.replace('/state"', f'/state-{slot}"').replace("[broker]", f"drain_seconds = {DRAIN_SECONDS}\n[broker]")
+        )
         return path
 
     def state_directory(self, slot: int) -> Path:
@@ -117,6 +128,25 @@ class Siege:
         self.workers[slot].kill()
         self.report.kills += 1
 
+    def series(self, slot: int) -> dict[str, float]:
+        """What a slot's worker shows on /metrics; nothing while it does not answer."""
+        try:
+            return self.workers[slot].metrics()
+        except OSError:
+            return {}
+
+    def shown(self, slot: int, name: str) -> float:
+        """One series of it, 0 if it is not there."""
+        return self.series(slot).get(name, 0.0)
+
+    async def until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+        """Wait for a condition. Raises AssertionError if it does not come true in time."""
+        deadline = time.monotonic() + seconds
+        while not await asyncio.to_thread(condition):
+            logs = "\n".join(log_tail(worker.log) for worker in self.workers)
+            assert time.monotonic() < deadline, f"the workers did not {what} in {seconds:.0f} s\n{logs}"
+            await asyncio.sleep(POLL_SECONDS)
+
     async def ready(self, slot: int) -> None:
         """Wait until a slot's worker says that it is ready."""
         await asyncio.to_thread(self.workers[slot].wait_ready)
@@ -132,7 +162,9 @@ class Siege:
             for slot in range(WORKERS):
                 await self.ready(slot)
             feeding = asyncio.create_task(self._feed())
-            await asyncio.gather(disturb(self), feeding)
+            await disturb(self)
+            self.hurry.set()
+            await feeding
             await self._close_windows()
             for slot, worker in enumerate(self.workers):
                 if worker.process.poll() is not None:
@@ -143,6 +175,8 @@ class Siege:
         finally:
             for worker in self.workers:
                 worker.kill()
+            for disk in self.disks.values():
+                disk.remove()
         await self._compare()
         self.report.seconds = time.monotonic() - began
         return self.report
@@ -160,10 +194,10 @@ class Siege:
                     by_source.setdefault((topic, place), []).append(value)
                     sent += 1
                 await self._send(producer, by_source)
-                await asyncio.sleep(max(0.0, began + sent / self._rate - time.monotonic()))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.hurry.wait(), max(0.0, began + sent / self._rate - time.monotonic()))
             self.report.records = sent
         finally:
-            self.feeding = False
             await producer.stop()
 
     async def _close_windows(self) -> None:
@@ -190,6 +224,7 @@ class Siege:
             enable_idempotence=True,
             max_batch_size=900_000,
             request_timeout_ms=DELIVERY_MS,
+            metadata_max_age_ms=1000,  # partitions may be added
         )
 
     @staticmethod

@@ -47,6 +47,7 @@ counts_seconds = {counts_seconds}
 
 [state]
 directory = "{directory}/state"
+dedupe_ids = {dedupe_ids}
 
 {inputs}
 """
@@ -250,6 +251,7 @@ def install(
     counts_seconds: int = 1,
     idle_seconds: int = 1,
     lateness_seconds: int = 1,
+    dedupe_ids: int = 100_000,
     processing: str | None = None,
     metrics: Iterable[str] = ("view", "like", "follow"),
     input_lines: str = "",
@@ -272,6 +274,7 @@ def install(
             idle_seconds=idle_seconds,
             lateness_seconds=lateness_seconds,
             directory=directory,
+            dedupe_ids=dedupe_ids,
             inputs="\n".join(sections),
         )
     )
