@@ -1,0 +1,60 @@
+"""Static membership: a worker that is back under its name within its session finds its partitions unmoved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.brokers import BrokerAddress
+from tests.integration.test_worker import events, per_target, raw_by_target
+from tests.integration.workers import Installation, Worker, install
+
+SESSION_SECONDS = 20
+
+
+def named(truecount: Installation, name: str) -> Path:
+    """A configuration for the worker of this name."""
+    path = truecount.directory / f"{name}.toml"
+    text = truecount.config.read_text().replace(
+        "session_timeout_seconds = 6", f"session_timeout_seconds = {SESSION_SECONDS}"
+    )
+    path.write_text(text.replace("[broker]", f'[broker]\ninstance_id = "{name}"'))
+    return path
+
+
+def tasks(worker: Worker) -> float:
+    """How many a worker has."""
+    try:
+        return sum(value for name, value in worker.metrics().items() if name.startswith("truecount_tasks{"))
+    except OSError:
+        return 0  # it does not serve yet
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_named_worker_that_comes_back_moves_nobodys_partitions(
+    kafka: BrokerAddress, tmp_path: Path, unique: Callable[[str], str]
+) -> None:
+    truecount = install(kafka, tmp_path, unique, partitions=2, metrics=["view"])
+    views = truecount.inputs["view"]
+    stays = truecount.start(name="stays", config=named(truecount, "one"))
+    killed = truecount.start(name="killed", config=named(truecount, "two"))
+    workers = [stays, killed]
+    try:
+        for worker in (stays, killed):
+            worker.wait_for(lambda worker=worker: tasks(worker) == 2, "have two tasks", 90)  # type: ignore[misc]
+        closed = stays.log.read_text().count("task closed")
+        truecount.send(views, events(2000))
+        killed.kill()
+        again = truecount.start(name="again", config=named(truecount, "two"))
+        workers.append(again)
+        again.wait_for(lambda: tasks(again) == 2, "have its tasks again", SESSION_SECONDS - 5)
+        truecount.send(views, events(1000, start=2000))
+        truecount.wait_drained(3000)
+        assert stays.log.read_text().count("task closed") == closed
+    finally:
+        for worker in workers:
+            worker.stop()
+    assert raw_by_target(truecount) == per_target(3000)

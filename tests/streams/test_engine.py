@@ -1,0 +1,202 @@
+"""Tasks on a consumer and a broker that are only pretended: what fails is thrown away, and nothing is taken twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from aiokafka.structs import TopicPartition
+from faust.types import TP
+
+from streams.engine import Engine
+from streams.outlet import Delivered, OutletError, Output
+from streams.transport import Batch
+
+FIRST, SECOND = TP("log", 0), TP("log", 1)
+
+
+class Broker:
+    """What a partition's tasks have committed, and what goes wrong with it."""
+
+    def __init__(self) -> None:
+        self.committed: dict[TP, int] = {}
+        self.outputs: list[Output] = []
+        self.errors: list[Exception] = []
+        self.opened: list[TP] = []
+        self.gates: dict[TP, asyncio.Event] = {}
+
+
+class Work:
+    """Passes records on."""
+
+    role = "targets"
+    every_seconds = 0.0
+
+    def __init__(self, broker: Broker, tp: TP) -> None:
+        self._broker, self._tp = broker, tp
+        self._outputs: list[Output] = []
+        self.closed = False
+
+    async def restore(self) -> int:
+        self._broker.opened.append(self._tp)
+        if self._tp in self._broker.gates:
+            await self._broker.gates[self._tp].wait()
+        return self._broker.committed.get(self._tp, 0)
+
+    def take(self, batch: Batch, records: list[Any]) -> None:
+        self._outputs += [Output("out", 0, None, record.value) for record in records]
+
+    def heartbeat(self, now: float, at_end: bool) -> None:
+        pass
+
+    def pending(self) -> int:
+        return len(self._outputs)
+
+    def cut(self, position: int) -> list[Output]:
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    def stored(self, delivered: Delivered) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Outlet:
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def start(self) -> None:
+        pass
+
+    async def commit(self, outputs: list[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
+        await asyncio.sleep(0)
+        if self._broker.errors:
+            raise self._broker.errors.pop()
+        self._broker.outputs += outputs
+        self._broker.committed |= {TP(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+        return {}
+
+    async def stop(self) -> None:
+        pass
+
+
+class Consumer:
+    def __init__(self, assigned: set[TP]) -> None:
+        self.assigned = assigned
+        self.sought: list[tuple[TP, int]] = []
+
+    def assignment(self) -> Iterable[TP]:
+        return self.assigned
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        self.sought.append((partition, offset))
+
+    def remaining(self, tp: TP, position: int) -> int | None:
+        return 0
+
+
+def batch(tp: TP, start: int, count: int) -> Batch:
+    records = [SimpleNamespace(offset=start + n, value=b"%d" % (start + n)) for n in range(count)]
+    return Batch(tp, start, records)
+
+
+def engine(broker: Broker, *assigned: TP) -> tuple[Engine, Consumer]:
+    consumer = Consumer(set(assigned))
+
+    def make(tp: TP) -> tuple[Any, Any]:
+        return Work(broker, tp), Outlet(broker)
+
+    return Engine(membership=lambda: consumer, make=make), consumer
+
+
+async def settled() -> None:
+    """Let everything that can run, run."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+def said(broker: Broker) -> list[int]:
+    return [int(output.value or b"") for output in broker.outputs]
+
+
+def test_whatever_a_checkpoint_dies_of_its_records_are_taken_again_and_once() -> None:
+    async def course(error: Exception) -> tuple[Broker, Consumer, Engine]:
+        broker = Broker()
+        tasks, consumer = engine(broker, FIRST)
+        await tasks.handle(batch(FIRST, 0, 10))
+        await settled()
+        broker.errors = [error]
+        await tasks.handle(batch(FIRST, 10, 10))
+        await settled()
+        assert FIRST in tasks.unsaved
+        assert consumer.sought[-1] == (FIRST, 10)
+        await tasks.handle(batch(FIRST, 20, 5))
+        assert consumer.sought[-1] == (FIRST, 10), "what was fetched before the seek is not taken for what follows"
+        await tasks.handle(batch(FIRST, 10, 15))
+        await settled()
+        return broker, consumer, tasks
+
+    for error in (OutletError("fenced"), RuntimeError("nobody thought of this one")):
+        broker, _, tasks = asyncio.run(course(error))
+        assert said(broker) == list(range(25))
+        assert broker.committed[FIRST] == 25
+        assert not tasks.unsaved
+
+
+def test_a_long_restore_holds_up_no_other_partition() -> None:
+    async def course() -> None:
+        broker = Broker()
+        broker.gates[FIRST] = asyncio.Event()
+        tasks, _ = engine(broker, FIRST, SECOND)
+        tasks.heartbeat()
+        await settled()
+        assert set(broker.opened) == {FIRST, SECOND}
+        assert set(tasks.tasks) == {SECOND}
+        assert tasks.behind(), "a partition that is not restored is something to do"
+        tasks.heartbeat()
+        await settled()
+        assert broker.opened.count(FIRST) == 1, "it is being opened already"
+        broker.gates[FIRST].set()
+        await settled()
+        assert set(tasks.tasks) == {FIRST, SECOND}
+        assert not tasks.behind()
+
+    asyncio.run(course())
+
+
+def test_what_a_stop_could_not_end_in_time_does_not_go_on() -> None:
+    async def course() -> None:
+        broker = Broker()
+        tasks, _ = engine(broker, FIRST)
+        await tasks.handle(batch(FIRST, 0, 10))
+        work = tasks.tasks[FIRST].work
+        tasks.abandon()
+        assert work.closed  # type: ignore[attr-defined]  # it is the pretended one
+        assert not tasks.tasks
+        await settled()
+        await tasks.handle(batch(FIRST, 0, 10))
+        await settled()
+        assert sorted(set(said(broker))) == list(range(10))
+
+    asyncio.run(course())
+
+
+def test_a_partition_that_is_taken_away_is_checkpointed_and_closed() -> None:
+    async def course() -> None:
+        broker = Broker()
+        tasks, consumer = engine(broker, FIRST)
+        await tasks.handle(batch(FIRST, 0, 10))
+        await tasks.handle(batch(FIRST, 10, 10))
+        await tasks.release([FIRST])
+        assert broker.committed[FIRST] == 20
+        assert said(broker) == list(range(20))
+        consumer.assigned = set()
+        tasks.heartbeat()
+        await settled()
+        assert not tasks.tasks
+
+    asyncio.run(course())
