@@ -44,7 +44,7 @@ def test_a_named_worker_that_comes_back_moves_nobodys_partitions(
     workers = [stays, killed]
     try:
         for worker in (stays, killed):
-            worker.wait_for(lambda worker=worker: tasks(worker) == 2, "have two tasks", 90)  # type: ignore[misc]
+            worker.wait_for(lambda worker=worker: tasks(worker) == 2, "have two tasks", 90)  # type: ignore[misc]  # a lambda with a default
         closed = stays.log.read_text().count("task closed")
         truecount.send(views, events(2000))
         killed.kill()
