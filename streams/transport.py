@@ -7,6 +7,7 @@ compaction took: Faust may drop messages it has already fetched when a rebalance
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from faust.types.tuples import ConsumerMessage
 
 MAX_CHUNK_RECORDS = 4000
 """Records a message may carry: large enough to spread Faust's cost, small enough for a quick turn of the loop."""
+
+SEEK_SECONDS = 10.0
+"""A loop that does not get round to a seek for so long has ended."""
 
 
 @dataclass(slots=True)
@@ -109,10 +113,20 @@ class BatchConsumer(driver.Consumer):
         self._sought[partition] = offset
 
     async def _seek(self, partition: TP, offset: int) -> None:
-        """In the consumer's own thread: Faust's way takes what is fetched away while that thread hands it out."""
+        """In the consumer's own loop: from here, it takes what is fetched away while that loop hands it out.
+
+        Not through the queue of calls to that thread: a fetch in it may wait for a rebalance, which waits for a task
+        to be given up, which waits for this.
+        """
         thread = self._thread
         consumer = thread._ensure_consumer()  # noqa: SLF001  # as below
-        await thread.call_thread(consumer.seek, partition, offset)
+
+        async def seek() -> None:
+            consumer.seek(partition, offset)
+
+        await asyncio.wait_for(
+            asyncio.wrap_future(asyncio.run_coroutine_threadsafe(seek(), thread.thread_loop)), SEEK_SECONDS
+        )
 
     async def perform_seek(self) -> None:
         """Seek to what is committed; where nothing is, the next chunk's start is unknown."""
