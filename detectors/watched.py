@@ -111,6 +111,10 @@ class RecentIds:
         self._older: set[int] = set()
         self.starts: list[int] = []
 
+    def __len__(self) -> int:
+        """Ids that are held; one that came in both generations counts twice."""
+        return len(self._newer) + len(self._older)
+
     def turn(self, position: int, oldest_open: int) -> None:
         """A block with ids begins at ``position`` of the log; events that are open stand from ``oldest_open`` on."""
         if not self.starts:

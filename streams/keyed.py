@@ -53,6 +53,8 @@ class KeyedState(TalliedWatches):
         self.partial = False
         """the log is read from its middle: what is new here may have been counted before"""
         self._budget = budget
+        self.beside_bytes = 0
+        """what the task holds besides, which takes of its share of the budget"""
         self._record_bytes = FIRST_RECORD_BYTES
         budget.tasks.add(id(self))
         self._older: dict[str, Watched] = {}
@@ -115,7 +117,7 @@ class KeyedState(TalliedWatches):
     def room(self) -> int:
         """Keys that may be hot."""
         each = OBJECT_BYTES + OBJECT_FACTOR * self._record_bytes
-        return max(HOT_KEYS_MIN, int(self._budget.share() / each))
+        return max(HOT_KEYS_MIN, int((self._budget.share() - self.beside_bytes) / each))
 
     def crowded(self) -> bool:
         """Whether so many keys have changed that a checkpoint is due."""

@@ -20,7 +20,7 @@ from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdic
 
 log = structlog.get_logger()
 
-MEMTABLE_BYTES = 8 * 1024 * 1024
+MEMTABLE_BYTES = 4 * 1024 * 1024
 """Of each store, two of them at most: a worker has a store for each of its partitions."""
 BLOCK_CACHE_BYTES = 32 * 1024 * 1024
 """Of all stores of a worker together."""

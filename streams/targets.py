@@ -108,6 +108,7 @@ class Targets:
         skipped, broken = audit.skipped, audit.broken
         for record in records:
             audit.apply(record.value, record.offset, outcome)
+        self._watches.beside_bytes = audit.audit.held_bytes()
         metrics.REDELIVERED.inc(audit.skipped - skipped)
         metrics.BROKEN_FRAMES.inc(audit.broken - broken)
         self._keep(outcome)
