@@ -157,6 +157,7 @@ PARTS: dict[str, Callable[[Bench], Measured | dict[str, Any] | None]] = {
     "two_workers": Bench.two_workers,
     "core": Bench.core,
     "live": Bench.live,
+    "stages": _own("stages"),
     "latency": _own("latency"),
     "restore": _own("restore"),
     "memory": _own("memory"),

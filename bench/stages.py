@@ -1,0 +1,110 @@
+"""Where an event's time goes: each step of the way by itself, in µs of CPU time per event, the best of several rounds.
+
+``python -m bench.stages [EVENTS]`` prints its figures as JSON. What only a broker shows (fetching, Faust) is left out.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from aiokafka.codec import zstd_encode
+
+from bench.events import Traffic
+from detectors.records import Outcome
+from streams import collector
+from streams.auditing import PartitionAudit, audit_settings
+from streams.codec import Codec
+from streams.frames import Frame, block_of, decode
+from streams.records import count_key, count_value
+from streams.routing import Router
+from streams.settings import Input, Settings
+from streams.state import dump_changes
+
+EVENTS = 200_000
+CHUNK = 4_000
+"""Records of a chunk, as the worker takes them."""
+ROUNDS = 5
+PARTITIONS = 8
+ROSTER = {"views": 1}
+BLOCK_BYTES = 500_000
+
+
+class Clock:
+    """The least CPU time that each step has taken over the rounds."""
+
+    def __init__(self, events: int) -> None:
+        self._events = events
+        self.best: dict[str, float] = {}
+
+    def time(self, name: str, step: Callable[[], Any]) -> Any:
+        """Do a step."""
+        began = time.process_time()
+        result = step()
+        took = (time.process_time() - began) / self._events * 1e6
+        self.best[name] = min(took, self.best.get(name, took))
+        return result
+
+
+def measure(events: int) -> dict[str, float]:
+    """Microseconds of each step."""
+    collector.relax()
+    traffic = Traffic(events, span_seconds=max(1, events // 20_000))
+    values = list(itertools.chain.from_iterable(traffic.chunks()))
+    clock = Clock(events)
+    for _ in range(ROUNDS):
+        gc.collect()
+        _round(clock, values, traffic)
+    return {f"{name}_us": round(took, 2) for name, took in clock.best.items()}
+
+
+def _round(clock: Clock, values: list[bytes], traffic: Traffic) -> None:
+    settings = Settings()
+    source = Input(topic="views", metric="view")
+    now = traffic.last_ts_ms()
+    chunks = [values[at : at + CHUNK] for at in range(0, len(values), CHUNK)]
+    codec = Codec(source)
+    clock.time("decode_and_check", lambda: [len(codec.decode(chunk, [now] * len(chunk))[0]) for chunk in chunks])
+    router = Router(config=source, partition=0, time=settings.time, partitions=PARTITIONS)
+    batches = [[(n * CHUNK + i, None, v, now) for i, v in enumerate(chunk)] for n, chunk in enumerate(chunks)]
+    routed = clock.time(
+        "ingest",
+        lambda: [
+            frame
+            for n, batch in enumerate(batches)
+            for frame in router.route(batch, next_offset=(n + 1) * CHUNK, now_ms=n, roster=ROSTER).frames
+        ],
+    )
+    joined = b"".join(value for _, value in routed)
+    blocks = [joined[at : at + BLOCK_BYTES] for at in range(0, len(joined), BLOCK_BYTES)]
+    clock.time("compress", lambda: [zstd_encode(block) for block in blocks])
+    frames: list[Frame] = clock.time("decode_frames", lambda: [decode(value) for _, value in routed])
+    hashed = clock.time("hash", lambda: [block_of(frame, 0) for frame in frames])
+    audits = [PartitionAudit(audit_settings(settings, p)) for p in range(PARTITIONS)]
+    outcome = Outcome()
+
+    def collect() -> None:
+        for offset, ((place, _), block) in enumerate(zip(routed, hashed, strict=True)):
+            if block is not None:
+                audits[place].audit.observe(block, offset, outcome)
+
+    clock.time("collect", collect)
+    margin = (settings.time.tick_seconds + settings.time.counts_seconds) * 1000
+
+    def close() -> None:
+        for audit in audits:
+            audit.audit.advance(now + margin, outcome)
+
+    clock.time("close", close)
+    clock.time("counts", lambda: [(count_key(count), count_value(count)) for count in outcome.counts])
+    clock.time("state", lambda: [dump_changes(audit, 1) for audit in audits])
+
+
+if __name__ == "__main__":
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS
+    print(msgspec.json.encode(measure(number)).decode())
