@@ -153,9 +153,12 @@ async def deliver(producer: AIOKafkaProducer, outputs: Iterable[Output]) -> Deli
     for place in list(filling):
         await send(place)
     delivered: Delivered = {}
-    for place, records, future in sent:
-        first = (await future).offset
-        delivered[place] = max(delivered.get(place, 0), first + records)
+    # All are waited for, also if one fails: nobody else asks what became of the others.
+    answers = await asyncio.gather(*(future for _, _, future in sent), return_exceptions=True)
+    for (place, records, _), answer in zip(sent, answers, strict=True):
+        if isinstance(answer, BaseException):
+            raise answer
+        delivered[place] = max(delivered.get(place, 0), answer.offset + records)
     return delivered
 
 

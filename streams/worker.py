@@ -79,12 +79,14 @@ class Worker:
         self._telling: asyncio.Task[None] | None = None
         self._app: Any = None
         self._stopping = asyncio.Event()
+        self._overdue: threading.Timer | None = None
 
     async def run(self) -> None:
         """Work until ``stop`` or a signal. Raises SettingsError if the broker cannot do what is set."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+            # Not the loop's own handlers: the deadline must run from now on, also if the loop is busy.
+            signal.signal(number, lambda *_: self.stop(loop))
         loop.add_signal_handler(signal.SIGHUP, self._start_reload)
         collector.relax()
         metrics.start(_version(), self.settings.version())
@@ -101,13 +103,13 @@ class Worker:
         finally:
             self.web.stop()
 
-    def stop(self) -> None:
+    def stop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Drain, checkpoint, leave; and be gone at the deadline, whatever still waits for a broker by then."""
-        if not self._stopping.is_set():
-            self._stopping.set()
-            overdue = threading.Timer(self.settings.drain_seconds, _leave)
-            overdue.daemon = True
-            overdue.start()
+        if self._overdue is None:
+            self._overdue = threading.Timer(self.settings.drain_seconds, _leave)
+            self._overdue.daemon = True
+            self._overdue.start()
+            loop.call_soon_threadsafe(self._stopping.set)
 
     # ------------------------------------------------------------ configuration
 

@@ -52,15 +52,15 @@ class Plan:
 PLANS = {
     "worker killed": Plan(kills(55, shortest=2, longest=14), Traffic(4, 300, 2150), rate=3300),
     "worker frozen": Plan(in_turn(freeze, freeze, freeze), Traffic(5, 60, 400), rate=1800),
-    "broker killed": Plan(in_turn(kill_broker, kill_broker, kill_broker), Traffic(6, 60, 400), rate=1800),
-    "broker silent for 60 s": Plan(in_turn(silent_broker(60)), Traffic(7, 60, 400), rate=1000),
-    "rolling restart": Plan(in_turn(rolling_restart, rolling_restart), Traffic(8, 60, 400), rate=800),
-    "RocksDB corrupt": Plan(in_turn(*[corrupt_stores] * 3), Traffic(9, 60, 400), rate=1800),
-    "disk full": Plan(in_turn(disk_full(0), disk_full(0)), Traffic(10, 60, 400), rate=1500, small_disk=True),
-    "disk read-only": Plan(in_turn(read_only_disk(0)), Traffic(11, 60, 400), rate=1500, small_disk=True),
-    "input partitions added": Plan(in_turn(grow_inputs, grow_inputs), Traffic(12, 60, 400), rate=1800),
+    "broker killed": Plan(in_turn(kill_broker, kill_broker, kill_broker), Traffic(6, 60, 200), rate=1000),
+    "broker silent for 60 s": Plan(in_turn(silent_broker(60)), Traffic(7, 60, 200), rate=600),
+    "rolling restart": Plan(in_turn(rolling_restart), Traffic(8, 60, 200), rate=600),
+    "RocksDB corrupt": Plan(in_turn(corrupt_stores, corrupt_stores), Traffic(9, 60, 200), rate=1000),
+    "disk full": Plan(in_turn(disk_full(0)), Traffic(10, 60, 200), rate=1500, small_disk=True),
+    "disk read-only": Plan(in_turn(read_only_disk(0)), Traffic(11, 60, 200), rate=1500, small_disk=True),
+    "input partitions added": Plan(in_turn(grow_inputs, grow_inputs), Traffic(12, 60, 200), rate=1000),
     "worker killed, at least once": Plan(
-        kills(15, shortest=2, longest=8), Traffic(13, 60, 600), rate=800, processing="at_least_once"
+        kills(10, shortest=2, longest=8), Traffic(13, 60, 200), rate=600, processing="at_least_once"
     ),
 }
 
