@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ from faust.types.tuples import ConsumerMessage
 
 MAX_CHUNK_RECORDS = 4000
 """Records a message may carry: large enough to spread Faust's cost, small enough for a quick turn of the loop."""
+
+MAX_CHUNK_BYTES = 1024 * 1024
+"""Frames are hundreds of events each: thousands of them at once would keep the loop from turning for a minute."""
 
 SEEK_SECONDS = 10.0
 """A loop that does not get round to a seek for so long has ended."""
@@ -81,11 +84,10 @@ class BatchConsumer(driver.Consumer):
                 self._next_start.pop(tp, None)  # dropped: what comes next does not follow on
                 self._held.discard(tp)
                 continue
-            for at in range(0, len(chunk), MAX_CHUNK_RECORDS):
-                piece = chunk[at : at + MAX_CHUNK_RECORDS]
+            for piece in pieces(chunk):
                 batch = Batch(TP(tp.topic, tp.partition), self._next_start.get(tp), piece)
                 self._next_start[tp] = batch.next
-                if at + MAX_CHUNK_RECORDS >= len(chunk):
+                if piece[-1] is chunk[-1]:
                     self._held.discard(tp)
                 yield tp, _message(tp, batch, generation)
 
@@ -177,6 +179,16 @@ class BatchConsumer(driver.Consumer):
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Faust notes every batch as a gap between acknowledged offsets; unacknowledged, they would only grow."""
+
+
+def pieces(chunk: list[Any]) -> Iterator[list[Any]]:
+    """A chunk in messages of at most MAX_CHUNK_RECORDS records and about MAX_CHUNK_BYTES bytes."""
+    for at in range(0, len(chunk), MAX_CHUNK_RECORDS):
+        piece = chunk[at : at + MAX_CHUNK_RECORDS]
+        size = sum(len(record.value or b"") for record in piece)
+        step = max(1, len(piece) * MAX_CHUNK_BYTES // max(size, 1))
+        for place in range(0, len(piece), step):
+            yield piece[place : place + step]
 
 
 class _Forgetful(defaultdict[TP, Any]):

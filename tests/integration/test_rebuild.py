@@ -141,7 +141,7 @@ def test_a_rebuild_that_was_broken_off_goes_on(
 def test_another_configuration_is_told_by_every_flag(audited: Audited, tmp_path: Path, unique: Unique) -> None:
     truecount, live = audited
     other = tmp_path / "other.toml"
-    other.write_text(truecount.config.read_text().replace("[state]", "[state]\ndedupe_ids = 90000"))
+    other.write_text(truecount.config.read_text().replace("[time]", "[time]\nfuture_skew_seconds = 61"))
     into = unique("changed")
     run(truecount, into, config=other)
     settings = load(other, {})
