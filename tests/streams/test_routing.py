@@ -6,7 +6,7 @@ import itertools
 import random
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.events import Event
@@ -65,6 +65,7 @@ def test_a_dead_letter_keeps_where_it_stood_and_its_bytes() -> None:
 
 
 @given(st.integers(1, 400), st.integers(1, 3), st.integers(0, 100))
+@settings(deadline=None)
 def test_what_is_too_large_for_the_log_is_split_and_nothing_is_lost(count: int, partitions: int, seed: int) -> None:
     rng = random.Random(seed)
     values = [
