@@ -104,10 +104,15 @@ class Run:
             promised = f"{PROMISED[name]:g} ×" if name in PROMISED else ""
             row = (f"{part.events:,}", f"{part.events_s:,.0f}", f"{part.cpu_us:.1f}", ratio, promised)
             table.add_row(name, WHAT[name], *row)
-        Console(width=max(120, Console().width)).print(table)
+        if self.parts:
+            Console(width=max(120, Console().width)).print(table)
         for name, figures in self.figures.items():
             print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in figures.items()))
-        print("kept" if self.kept else "BROKEN: a ratio is below what is promised")
+        missing = sorted(PROMISED.keys() - ratios.keys())
+        if missing:
+            print(f"not measured: truecount to {', '.join(missing)}")
+        if len(missing) < len(PROMISED):
+            print("kept" if self.kept else "BROKEN: a ratio is below what is promised")
 
     def write(self) -> None:
         """Write results.json."""
