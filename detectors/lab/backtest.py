@@ -7,7 +7,8 @@ for what the figures mean and ``baselines`` for what stands beside them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from dataclasses import fields
+from typing import Any, Protocol
 
 from detectors.audit import Audit, AuditSettings
 from detectors.judge import ARTIFICIAL, SUSPECT
@@ -47,16 +48,19 @@ def run(
     strength: float = 1.0,
     without: Iterable[str] = (),
     methods: Iterable[str] = (METHOD,),
+    shadow: Iterable[str] = (),
 ) -> list[Report]:
     """Reports of the methods ("truecount" or a baseline's name) on one scenario, all on the same events.
 
-    ``without`` names event fields that the platform does not send.
+    ``without`` names event fields that the platform does not send, ``shadow`` detectors that have no vote.
     """
     scenario = QUIET if scenario_id == QUIET.id else SCENARIOS[scenario_id]
     platform = platform_for(scenario, seed, views=views)
     stream = scenario.events(platform, seed=seed, start_ms=START_MS, base_rate=base_rate, strength=strength)
     quiet_until = START_MS + round(scenario.quiet_days * DAY_MS)
-    return judge_stream(stream, scenario_id, seed, quiet_until_ms=quiet_until, without=without, methods=methods)
+    return judge_stream(
+        stream, scenario_id, seed, quiet_until_ms=quiet_until, without=without, methods=methods, shadow=shadow
+    )
 
 
 def judge_stream(
@@ -64,16 +68,17 @@ def judge_stream(
     name: str,
     seed: int = 0,
     *,
-    quiet_until_ms: int,
+    quiet_until_ms: int | None,
     without: Iterable[str] = (),
     methods: Iterable[str] = (METHOD,),
+    shadow: Iterable[str] = (),
 ) -> list[Report]:
     """Reports of the methods on any labelled stream. Baselines learn their thresholds before
-    ``quiet_until_ms``."""
+    ``quiet_until_ms``, or from the whole stream if that is None."""
     truth = Truth()
-    without = tuple(without)
+    without, methods = tuple(without), tuple(methods)
     runners: list[Runner] = [
-        AuditRun(without) if m == METHOD else BASELINES[m](quiet_until_ms, without) for m in methods
+        AuditRun(without, shadow=shadow) if m == METHOD else BASELINES[m](quiet_until_ms, without) for m in methods
     ]
     for chunk in stream:
         truth.note(chunk)
@@ -101,9 +106,12 @@ class Runner(Protocol):
 class AuditRun:
     """The audits of all partitions behind one stream; also keeps everything they said (``outcome``)."""
 
-    def __init__(self, without: Iterable[str] = (), *, partitions: int = PARTITIONS) -> None:
+    def __init__(
+        self, without: Iterable[str] = (), *, partitions: int = PARTITIONS, shadow: Iterable[str] = ()
+    ) -> None:
         self._packer = Packer(partitions, without)
-        self.audits = [Audit(AuditSettings(partition=p, config="lab")) for p in range(partitions)]
+        told = _told(shadow)
+        self.audits = [Audit(AuditSettings(partition=p, config="lab", **told)) for p in range(partitions)]
         self.outcome = Outcome()
         self._position = 0
         self._latest_ms = -1
@@ -124,6 +132,19 @@ class AuditRun:
             audit.advance(self._latest_ms + 4 * DAY_MS, self.outcome)
         self.outcome.counts.clear()
         return removals_of(self.outcome), alarms_of(self.outcome)
+
+
+class NoShadowError(ValueError):
+    """A detector was to be left out, and this version's audit cannot leave one out."""
+
+
+def _told(shadow: Iterable[str]) -> dict[str, Any]:
+    names = frozenset(shadow)
+    if not names:
+        return {}
+    if "shadow" not in {field.name for field in fields(AuditSettings)}:
+        raise NoShadowError(f"cannot leave out {', '.join(sorted(names))}: this version has no shadow mode")
+    return {"shadow": names}
 
 
 def removals_of(outcome: Outcome) -> list[Removal]:

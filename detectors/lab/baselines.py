@@ -1,6 +1,8 @@
 """What truecount has to beat: a threshold, published rules per actor, and a general anomaly detector alone.
 
 Each learns its threshold where there is one from the quiet time before the scenario, as an operator would.
+A recording of which nobody knows a quiet part (``quiet_until_ms`` None) is learned from as a whole: the attack
+then raises the threshold that it is held against, and no more than one window in two thousand can be above it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ class WindowRules:
     """Windows of five minutes of each key, scored; a window above the quiet time's quantile is removed
     whole."""
 
-    def __init__(self, quiet_until_ms: int, without: Iterable[str] = ()) -> None:
+    def __init__(self, quiet_until_ms: int | None, without: Iterable[str] = ()) -> None:
         self._quiet_until = quiet_until_ms
         self._without = frozenset(without)
         self._open: dict[Key, list[Labelled]] = defaultdict(list)
@@ -53,9 +55,10 @@ class WindowRules:
             score = self.score([labelled.event for labelled in rows])
             if score is None:
                 continue
-            if self._start < self._quiet_until:
+            learning = self._quiet_until is None or self._start < self._quiet_until
+            if learning:
                 self._quiet.append(score)
-            else:
+            if self._quiet_until is None or not learning:
                 self._scored.append((score, key, self._start, len(rows)))
         self._open.clear()
 
@@ -83,7 +86,7 @@ class CountThreshold(WindowRules):
 class Trees(WindowRules):
     """River's HalfSpaceTrees on a window's features, learning from everything, as from the box."""
 
-    def __init__(self, quiet_until_ms: int, without: Iterable[str] = ()) -> None:
+    def __init__(self, quiet_until_ms: int | None, without: Iterable[str] = ()) -> None:
         super().__init__(quiet_until_ms, without)
         self._trees = HalfSpaceTrees(n_trees=10, height=8, window_size=250, seed=1)
 
@@ -124,8 +127,8 @@ class WikimediaRules:
     ROLLUP_HOURS = 24
     FEW, MANY, PER_MINUTE, AGENT_CHARS = 10, 800, 30.0, (25, 400)
 
-    def __init__(self, quiet_until_ms: int, without: Iterable[str] = ()) -> None:
-        self._quiet_until = quiet_until_ms
+    def __init__(self, quiet_until_ms: int | None, without: Iterable[str] = ()) -> None:
+        self._quiet_until = quiet_until_ms or 0
         self._agents = "user_agent" not in set(without)
         self._hours: list[dict[str, tuple[int, int]]] = []
         self._open: dict[str, list[Labelled]] = defaultdict(list)
@@ -178,7 +181,7 @@ class WikimediaRules:
         return removals, alarms
 
 
-Baseline = Callable[[int, Iterable[str]], "WindowRules | WikimediaRules"]
+Baseline = Callable[[int | None, Iterable[str]], "WindowRules | WikimediaRules"]
 
 BASELINES: dict[str, Baseline] = {
     "count_threshold": CountThreshold,

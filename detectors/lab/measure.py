@@ -87,6 +87,8 @@ class Report:
     """median |estimated - true| / true of the attacks found"""
     estimate_bias: float | None = None
     reasons: dict[str, int] = field(default_factory=dict)
+    curve: list[tuple[float, float, float]] = field(default_factory=list)
+    """recall, precision and share of honest events hit, by falling score: the curves' points"""
     seconds: float = 0.0
     """wall time, filled by the caller; no figure depends on it"""
 
@@ -151,7 +153,7 @@ def measure(report: Report, truth: Truth, removals: list[Removal], alarms: list[
             report.flags_elsewhere += 1
     report.flag_precision = good / len(alarms) if alarms else None
     _times(report, truth, alarms)
-    report.average_precision, report.auc = _ranking(truth, alarms, total)
+    report.average_precision, report.auc, report.curve = _ranking(truth, alarms, total)
     return report
 
 
@@ -194,11 +196,13 @@ def _times(report: Report, truth: Truth, alarms: list[Alarm]) -> None:
         report.estimate_error, report.estimate_bias = median(abs(e) for e in errors), median(errors)
 
 
-def _ranking(truth: Truth, alarms: list[Alarm], total: int) -> tuple[float | None, float | None]:
-    """Average precision and AUC of events ranked by the best alarm over them (0 where there is none), ties
+def _ranking(
+    truth: Truth, alarms: list[Alarm], total: int
+) -> tuple[float | None, float | None, list[tuple[float, float, float]]]:
+    """Average precision, AUC and curve of events ranked by the best alarm over them (0 where there is none), ties
     taken as groups."""
     if not total:
-        return None, None
+        return None, None, []
     groups: dict[float, list[int]] = defaultdict(lambda: [0, 0])
     by_key: dict[Key, list[Alarm]] = defaultdict(list)
     for alarm in alarms:
@@ -217,13 +221,16 @@ def _ranking(truth: Truth, alarms: list[Alarm], total: int) -> tuple[float | Non
     ]
     precision_sum = auc = 0.0
     true = false = 0
+    curve = []
     for score in sorted(groups, reverse=True):
         bought, honest = groups[score]
         true, false = true + bought, false + honest
         if true + false:
             precision_sum += bought * true / (true + false)
         auc += honest * (true - 0.5 * bought)
-    return precision_sum / total, auc / (total * max(1, false))
+        curve.append((true / total, true / max(1, true + false), float(false)))
+    curve = [(recall, precision, hit / max(1, false)) for recall, precision, hit in curve]
+    return precision_sum / total, auc / (total * max(1, false)), curve
 
 
 def _between(times: array[int] | None, start_ms: int, end_ms: int) -> int:

@@ -19,6 +19,7 @@ COMMANDS = [
     ["simulate"],
     ["replay"],
     ["flags"],
+    ["backtest"],
     ["counts"],
     ["config", "check"],
     ["demo"],

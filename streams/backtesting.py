@@ -1,0 +1,170 @@
+"""Backtests of scenarios (in a pool of processes) and of anybody's labelled file, as reports."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from detectors.lab.backtest import METHOD, RUN_VIEWS, judge_stream, run
+from detectors.lab.baselines import BASELINES
+from detectors.lab.measure import Report
+from detectors.lab.population import DAY_MS
+from detectors.lab.scenarios import QUIET, SCENARIOS
+from detectors.lab.scene import BASE_RATE
+from detectors.lab.traffic import Labelled
+from streams.recorded import RecordedFile
+from streams.settings import ReplayMap, SettingsError
+
+METHODS = (METHOD, *BASELINES)
+ARTIFICIAL = ("1", "true", "yes", "y", "t", "artificial", "fraud", "fake", "bot", "spam", "bought", "invalid", "robot")
+HONEST = ("0", "false", "no", "n", "f", "organic", "honest", "genuine", "human", "legit", "valid", "normal", "real")
+CHUNK_EVENTS = 2000
+HEADS = (
+    "precision",
+    "recall",
+    "AP",
+    "AUC",
+    "flags",
+    "flag precision",
+    "honest removed per million",
+    "seconds to detect",
+    "share before",
+    "estimate error",
+)
+"""Columns of every table of figures: what ``cells_of`` gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How scenarios are run: what ``truecount backtest`` was told. ``views`` is the background's size."""
+
+    methods: tuple[str, ...] = METHODS
+    views: float = RUN_VIEWS
+    base_rate: float = BASE_RATE
+    strength: float = 1.0
+    without_fields: tuple[str, ...] = ()
+    without_detectors: tuple[str, ...] = ()
+
+
+def scenario_ids() -> list[str]:
+    """All scenarios and the quiet background, in the order of the tables."""
+    return [*SCENARIOS, QUIET.id]
+
+
+def kind_of(name: str) -> str:
+    """overt, stealthy or honest; "file" for what is no scenario."""
+    if name == QUIET.id:
+        return QUIET.kind
+    return SCENARIOS[name].kind if name in SCENARIOS else "file"
+
+
+def run_scenario(name: str, seed: int, plan: Plan) -> list[Report]:
+    """Reports of all methods on one scenario. Raises NoShadowError."""
+    began = time.monotonic()
+    reports = run(
+        name,
+        seed,
+        views=plan.views,
+        base_rate=plan.base_rate,
+        strength=plan.strength,
+        without=plan.without_fields,
+        methods=plan.methods,
+        shadow=plan.without_detectors,
+    )
+    seconds = round(time.monotonic() - began, 1)
+    return [replace(report, seconds=seconds) for report in reports]
+
+
+def run_scenarios(
+    jobs: list[tuple[str, int]], plan: Plan, progress: Callable[[str, int], None] = lambda *_: None
+) -> list[Report]:
+    """Reports of (scenario, seed) jobs in their order, from at most as many processes as there are cores."""
+    done: dict[tuple[str, int], list[Report]] = {}
+    # Spawned, not forked: a progress bar's thread may be running.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(max(1, min(len(jobs), os.cpu_count() or 1)), mp_context=context) as pool:
+        waiting = {pool.submit(run_scenario, name, seed, plan): (name, seed) for name, seed in jobs}
+        for future in as_completed(waiting):
+            done[waiting[future]] = future.result()
+            progress(waiting[future][0], len(done))
+    return [report for job in jobs for report in done[job]]
+
+
+def label_of(text: str, where: str = "the label") -> bool:
+    """Whether a label says artificial. Raises SettingsError for a word it does not know.
+
+    >>> label_of("Fraud"), label_of("0"), label_of("organic"), label_of("1.0")
+    (True, False, False, True)
+    """
+    word = text.strip().lower().removesuffix(".0")
+    if word in ARTIFICIAL:
+        return True
+    if word in HONEST:
+        return False
+    raise SettingsError(
+        f"{where} is {text!r}, which says neither artificial nor honest; write one of "
+        f"{', '.join(ARTIFICIAL)} or one of {', '.join(HONEST)}"
+    )
+
+
+def run_file(path: Path, layout: ReplayMap, column: str, plan: Plan, quiet_days: float | None = None) -> list[Report]:
+    """Reports on a labelled file. Baselines learn from its first ``quiet_days``, or from all of it if None.
+
+    The file is read into memory and put in order of time. Raises SettingsError.
+    """
+    began = time.monotonic()
+    rows: list[Labelled] = []
+    for number, (event, text) in enumerate(RecordedFile(path, layout).labelled(column), 1):
+        if event is not None:
+            artificial = label_of(text, f"label {column} of record {number} of {path}")
+            rows.append(Labelled(event, "file" if artificial else "", artificial))
+    if not rows:
+        raise SettingsError(f"{path} has no record that the map can turn into an event; check --map")
+    rows.sort(key=lambda row: row.event.ts)
+    quiet_until = None if quiet_days is None else rows[0].event.ts + round(quiet_days * DAY_MS)
+    reports = judge_stream(
+        _chunks(rows),
+        path.name,
+        quiet_until_ms=quiet_until,
+        without=plan.without_fields,
+        methods=plan.methods,
+        shadow=plan.without_detectors,
+    )
+    seconds = round(time.monotonic() - began, 1)
+    return [replace(report, seconds=seconds) for report in reports]
+
+
+def document(reports: list[Report], plan: Plan) -> dict[str, Any]:
+    """All reports as one JSON document."""
+    return {"plan": asdict(plan), "reports": [{"kind": kind_of(r.scenario), **asdict(r)} for r in reports]}
+
+
+def _chunks(rows: list[Labelled]) -> Iterator[list[Labelled]]:
+    for start in range(0, len(rows), CHUNK_EVENTS):
+        yield rows[start : start + CHUNK_EVENTS]
+
+
+def cells_of(report: Report) -> list[str]:
+    """A report's figures as texts, in the order of the tables."""
+    return [
+        _ratio(report.precision),
+        _ratio(report.recall),
+        _ratio(report.average_precision),
+        _ratio(report.auc),
+        f"{report.flags:,}",
+        _ratio(report.flag_precision),
+        f"{report.removed_honest_per_million:,.0f}",
+        "–" if report.detect_seconds is None else f"{report.detect_seconds:,.0f}",
+        _ratio(report.before_detection),
+        _ratio(report.estimate_error),
+    ]
+
+
+def _ratio(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,72 @@
+"""The backtest as one self-contained HTML page: figures, and curves as inline SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from itertools import groupby
+
+from detectors.lab.measure import Report
+from streams.backtesting import HEADS, cells_of
+
+Point = tuple[float, float, float]
+
+WIDTH, HEIGHT, MARGIN = 300, 220, 34
+COLOURS = ("#0b6e4f", "#c1440e", "#4a5fc1", "#8a6d1d")
+STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:70em;padding:0 1em;color:#222}
+table{border-collapse:collapse;margin:.5em 0}td,th{padding:.2em .8em;text-align:right;border-bottom:1px solid #ddd}
+td:first-child,th:first-child{text-align:left}svg{margin-right:1.5em}svg text{font-size:11px;fill:#555}"""
+
+
+def page(reports: list[Report]) -> str:
+    """The page of a backtest's reports, scenario by scenario."""
+    parts = []
+    for (scenario, seed), group in groupby(reports, key=lambda r: (r.scenario, r.seed)):
+        mine = list(group)
+        parts.append(f"<h2>{escape(scenario)}, seed {seed}</h2>")
+        parts.append(
+            f"<p>{mine[0].events:,} events, {mine[0].artificial:,} of them artificial, in {mine[0].attacks} attacks</p>"
+        )
+        parts.append(_table(mine))
+        if mine[0].artificial:
+            parts.append(_chart(mine, "recall", "precision", lambda point: (point[0], point[1])))
+            parts.append(_chart(mine, "honest events hit", "recall", lambda point: (point[2], point[0])))
+    body = "\n".join(parts)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>truecount backtest</title><style>{STYLE}</style>'
+        f"<h1>truecount backtest</h1>{body}</html>\n"
+    )
+
+
+def _table(reports: list[Report]) -> str:
+    head = "".join(f"<th>{name}</th>" for name in ("method", *HEADS))
+    rows = []
+    for place, report in enumerate(reports):
+        swatch = f'<span style="color:{COLOURS[place % len(COLOURS)]}">■</span> '
+        cells = "".join(f"<td>{cell}</td>" for cell in cells_of(report))
+        rows.append(f"<tr><td>{swatch}{escape(report.method)}</td>{cells}</tr>")
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _chart(reports: list[Report], x_name: str, y_name: str, at: Callable[[Point], tuple[float, float]]) -> str:
+    """One curve a method, on axes from 0 to 1; what a method never flagged is the curve's last step."""
+    right, bottom = MARGIN + WIDTH, MARGIN + HEIGHT
+    lines = [f'<rect x="{MARGIN}" y="{MARGIN}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#999"/>']
+    for tick in (0.0, 0.5, 1.0):
+        x, y = MARGIN + WIDTH * tick, bottom - HEIGHT * tick
+        lines.append(f'<text x="{x}" y="{bottom + 14}" text-anchor="middle">{tick:g}</text>')
+        lines.append(f'<text x="{MARGIN - 6}" y="{y + 4}" text-anchor="end">{tick:g}</text>')
+    lines.append(f'<text x="{right}" y="{bottom + 28}" text-anchor="end">{x_name}</text>')
+    lines.append(f'<text x="{MARGIN}" y="{MARGIN - 8}">{y_name}</text>')
+    for place, report in enumerate(reports):
+        colour = COLOURS[place % len(COLOURS)]
+        points = [at(point) for point in report.curve]
+        if points and x_name != "recall":
+            points.insert(0, (0.0, 0.0))
+        drawn = " ".join(f"{MARGIN + WIDTH * x:.1f},{bottom - HEIGHT * y:.1f}" for x, y in points)
+        lines.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        for x, y in points[:-1]:
+            place_x, place_y = MARGIN + WIDTH * x, bottom - HEIGHT * y
+            lines.append(f'<circle cx="{place_x:.1f}" cy="{place_y:.1f}" r="2.5" fill="{colour}"/>')
+    size = f'width="{right + MARGIN}" height="{bottom + MARGIN}"'
+    return f'<svg {size} role="img" aria-label="{y_name} against {x_name}">{"".join(lines)}</svg>'
