@@ -14,7 +14,7 @@ export TRUECOUNT_NO_SKIP = $(NO_SKIP)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench faults lock clean
+.PHONY: help setup demo test check bench faults quality lock clean
 
 help: ## print this
 	@echo "truecount: a streaming audit of view, like and follow counts"
@@ -43,6 +43,9 @@ bench: setup ## events per second on a real Kafka, beside two baselines
 
 faults: setup ## kill and freeze workers and brokers, then compare every count with its input
 	$(BIN)/python -m tests.faults $(ARGS)
+
+quality: setup ## hold every scenario of the lab to its recorded figures (ARGS=--record writes them anew)
+	$(BIN)/python -m tests.quality $(ARGS)
 
 # Both locks at the same versions, with a hash for every file and no address; UPGRADE=1 takes the newest of everything.
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from streams.cli import audit_topics, backtest, files, log, service, tools
+from streams.cli import audit_topics, backtest, explain, files, log, service, tools
 from streams.embedded import EmbeddedBrokerError
 from streams.rebuilding import LogError
 from streams.settings import SettingsError
@@ -27,6 +27,7 @@ app = typer.Typer(
 service.add(app)
 files.add(app)
 backtest.add(app)
+explain.add(app)
 audit_topics.add(app)
 log.add(app)
 tools.add(app)

@@ -56,6 +56,16 @@ def test_the_commented_mapped_input_works_when_uncommented() -> None:
             {"editor": "2", "page": "8229", "seconds": "36"},
             ("view", "2", "8229", 36_000),
         ),
+        (
+            "movie_ratings.toml",
+            {"user": "259", "item": "255", "rating": "4", "unix_ts": "874724710"},
+            ("like", "259", "255", 874_724_710_000),
+        ),
+        (
+            "coordinated_shares.toml",
+            {"object_id": "cd16", "account_id": "a208", "content_id": "030b", "timestamp_share": "1610870193.0"},
+            ("like", "a208", "cd16", 1_610_870_193_000),
+        ),
     ],
 )
 def test_a_replay_map_reads_a_row(name: str, row: dict[str, str], expected: tuple[str, str, str, int]) -> None:

@@ -20,6 +20,7 @@ COMMANDS = [
     ["replay"],
     ["flags"],
     ["backtest"],
+    ["explain"],
     ["counts"],
     ["config", "check"],
     ["demo"],

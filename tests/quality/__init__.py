@@ -1,0 +1,1 @@
+"""The quality gate: no scenario may fall behind its recorded figures."""

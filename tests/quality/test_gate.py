@@ -1,0 +1,37 @@
+"""The gate itself: what it lets pass and what it holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.quality.gate import fallen
+
+GOOD: dict[str, Any] = {"precision": 0.99, "recall": 0.96, "detect_seconds": 40.0, "wrong_flags": 0}
+
+
+def said(run: str = "mimic/1", **changed: Any) -> list[str]:
+    return fallen({run: GOOD}, {run: {**GOOD, **changed}})
+
+
+def test_the_same_figures_and_better_ones_pass() -> None:
+    assert said() == []
+    assert said(recall=1.0, detect_seconds=5.0) == []
+
+
+def test_a_loss_within_the_bound_passes_and_one_beyond_it_is_said() -> None:
+    assert said(recall=0.92) == []
+    assert said(recall=0.90) == [
+        "mimic/1: recall was 0.96 in base and is 0.9 at head; it may fall behind by 0.05",
+    ]
+
+
+def test_one_more_wrong_flag_is_said() -> None:
+    assert len(said(wrong_flags=1)) == 1
+
+
+def test_an_attack_that_is_no_longer_found_is_said() -> None:
+    assert said(detect_seconds=None) == ["mimic/1: detect_seconds was 40 in base and has no value at head"]
+
+
+def test_runs_that_only_one_side_has_are_said() -> None:
+    assert len(fallen({"mimic/1": GOOD}, {"quiet/1": GOOD})) == 2
