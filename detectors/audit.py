@@ -14,14 +14,19 @@ import numpy as np
 
 from detectors.cases import Cases
 from detectors.events import METRICS, EventBlock
+from detectors.evidence import EVENTS_MIN
 from detectors.incidents import Incidents
+from detectors.interaction import with_accounts
+from detectors.judge import EXCESS_MIN
 from detectors.ledger import DUPLICATE_ID, QUARANTINED, UNDONE, VALID
 from detectors.looking import Look
+from detectors.peers import Peers
 from detectors.platform import HOURLY_CAP, Platform
 from detectors.records import Count, Outcome
-from detectors.ticks import Tick, rows_of
+from detectors.reference import count_newcomers
+from detectors.ticks import Tick, acts_of, rows_of
 from detectors.watched import RecentIds, Watched, Watches, key_of
-from detectors.windows import DIMENSIONS, ROW_BYTES, Crowd, ladder, pack_row
+from detectors.windows import COLUMNS, ROW_BYTES, Crowd, ladder, pack_row
 
 CASE_ORDER = 8
 COUNTS_ORDER = 9
@@ -63,6 +68,7 @@ class Audit:
         self.now = -1
         self._incidents = Incidents(self, self.scales, partition=settings.partition, config=settings.config)
         self._cases = Cases(self.scales, self._incidents)
+        self._peers = Peers(self.watches, self.platforms, self.scales)
         self._at = 0
         self._replaying = False
         self._rolls: frozenset[int] = frozenset()
@@ -84,7 +90,7 @@ class Audit:
         self._replaying = False
 
     def _collect(self, block: EventBlock, position: int, outcome: Outcome) -> None:
-        acts = _acts(block)
+        acts = acts_of(block)
         known = set() if acts is None else self.recent_ids.add_all(acts)
         if len(block.target) < FEW_EVENTS:
             self._collect_few(block, position, known, outcome)
@@ -120,7 +126,7 @@ class Audit:
     def _collect_few(self, block: EventBlock, position: int, known: set[int], outcome: Outcome) -> None:
         """As above, event by event: arrays cost some 40 µs a block, whatever its size."""
         span = self.scales[0].span_ms
-        columns = [block.actor, *(getattr(block, name) for name in DIMENSIONS)]
+        columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
         for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, block.ts, strict=True)):
             start = ts - ts % span
             if start < self.horizon:
@@ -221,15 +227,19 @@ class Audit:
         elif log_from < into.log_from or into.log_from < 0:
             into.log_from = log_from
         into.log_to = max(into.log_to, log_to)
-        platform = self.platforms[int(key[0])]
+        metric = int(key[0])
+        platform = self.platforms[metric]
         if folded is None and not self._cases.worth_a_look(watched, count, platform):
             into.take(rows)
-            return count
-        crowd = folded if folded is not None else Crowd()
-        crowd.fold_packed(rows)
-        crowd.log_from, crowd.log_to = log
-        self._cases.look(Look(key, watched, scale, start, crowd, platform, outcome))
-        into.merge(crowd)
+        else:
+            crowd = folded if folded is not None else Crowd()
+            crowd.fold_packed(rows)
+            crowd.log_from, crowd.log_to = log
+            reference = self._peers.reference(metric)
+            self._cases.look(Look(key, watched, scale, start, crowd, platform, reference, outcome))
+            into.merge(crowd)
+        if into.n >= EXCESS_MIN:
+            self._look_early(1, key, watched, outcome)
         return count
 
     def _open_window(self, order: int, ts_ms: int, key: str, watched: Watched) -> Crowd:
@@ -243,29 +253,58 @@ class Audit:
 
     def _close_windows(self, order: int, start: int, outcome: Outcome) -> None:
         scale = self.scales[order]
-        last = order == len(self.scales) - 1
+        parts = scale.span_ms // self.scales[order - 1].span_ms if order > 1 else 0
         met: list[list[int]] = [[] for _ in METRICS]
         totals = [0] * len(METRICS)
+        views = self.platforms[0]
+        interactions: list[tuple[float, int, int]] = []
+        closed: dict[str, int] = {}
         for key in self.watches.waited(order, start):
             watched = self.watches.change(key)
             metric = int(key[0])
+            platform, reference = self.platforms[metric], self._peers.reference(metric)
             crowd = watched.open.pop(scale.name)
             if order == 1:
                 actors = crowd.actor_hashes()
-                known = self.platforms[metric].known
-                crowd.unmet = sum(1 for actor in actors if actor not in known)
-                crowd.met = len(actors) - crowd.unmet
+                count_newcomers(crowd, actors, [platform.known, reference.known])
                 met[metric].extend(actors)
             outcome.windows += 1
             totals[metric] += min(crowd.n, HOURLY_CAP)
-            self._cases.look(Look(key, watched, scale, start, crowd, self.platforms[metric], outcome))
-            if not last:
-                self._open_window(order + 1, start, key, watched).merge(crowd)
+            look = Look(key, watched, scale, start, crowd, platform, reference, outcome, parts=parts, rates=views.rates)
+            if crowd.n >= EVENTS_MIN:
+                look.peers = self._peers.counts(key, order, start, closed)
+                if metric == 0:
+                    closed[key] = crowd.n
+                    if order > 1:
+                        interactions.append((with_accounts(crowd, views.tells_accounts()), *look.peers[1:]))
+            self._cases.look(look)
+            if order + 1 < len(self.scales):
+                crowd.squares = crowd.n * crowd.n
+                into = self._open_window(order + 1, start, key, watched)
+                into.merge(crowd)
+                if into.n >= EXCESS_MIN:
+                    self._look_early(order + 1, key, watched, outcome)
+        if order > 1:
+            views.rates.learn(scale.name, interactions)
+            views.changed = True
         for platform, newly_met in zip(self.platforms, met, strict=True):
             platform.meet(newly_met)
         if scale.name == "hour":
             for platform, total in zip(self.platforms, totals, strict=True):
                 platform.learn_hour(start, total)
+
+    def _look_early(self, order: int, key: str, watched: Watched, outcome: Outcome) -> None:
+        """Judge an open window that has grown far enough, rather than wait for its end."""
+        scale = self.scales[order]
+        crowd = watched.open[scale.name]
+        metric = int(key[0])
+        platform, reference = self.platforms[metric], self._peers.reference(metric)
+        look = Look(key, watched, scale, crowd.start, crowd, platform, reference, outcome, early_at=self._at)
+        if self._cases.worth_an_early_look(look):
+            look.parts = scale.span_ms // self.scales[order - 1].span_ms if order > 1 else 0
+            look.rates = self.platforms[0].rates
+            look.peers = self._peers.counts(key, order, crowd.start, {})
+            self._cases.look(look)
 
     # ---------------------------------------------------------------- counts
 
@@ -354,22 +393,6 @@ class Audit:
     def schedule_case(self, close_at_ms: int, key: str) -> None:
         """Look at this key's case again at ``close_at_ms``."""
         heapq.heappush(self.due, (close_at_ms, CASE_ORDER, 0, key))
-
-
-UNDO_BIT = 1
-"""An undo may carry the id of what it undoes; it is a duplicate only of another undo."""
-
-
-def _acts(block: EventBlock) -> list[int] | None:
-    """What makes an event the same as another: its id, and whether it undoes; -1 is no id."""
-    if block.ident is None:
-        return None
-    idents = np.asarray(block.ident, np.int64)
-    if block.undo is not None:
-        undo = np.asarray(block.undo, bool) & (idents >= 0)
-        idents = np.where(undo, idents ^ UNDO_BIT, idents)
-    acts: list[int] = idents.tolist()
-    return acts
 
 
 def _undo(watched: Watched, count: int) -> int:

@@ -90,13 +90,13 @@ class Calibrator(msgspec.Struct, array_like=True):
             tail = self.tails[key] = Tail()
         tail.learn(score)
 
-    def p(self, size: int, score: float) -> float:
-        """p-value of a score in a window of ``size`` events."""
+    def p(self, size: int, score: float) -> float | None:
+        """p-value of a score in a window of ``size`` events; None if no window as small has been seen."""
         for key in range(size.bit_length(), -1, -1):
             tail = self.tails.get(key)
             if tail is not None and tail.total >= HISTORY_MIN:
                 return tail.p(score)
-        return 1.0
+        return None
 
     def history(self) -> float:
         """Windows learned of the best known size: below HISTORY_MIN, ``p`` is 1 for every score."""

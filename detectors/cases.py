@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
+from detectors import features as f
 from detectors.catalog.surge import cusum
-from detectors.evidence import EVENTS_MIN
+from detectors.detector import Finding
+from detectors.evidence import EVENTS_MIN, TEXTS
 from detectors.incidents import Incidents
-from detectors.judge import EXCESS_MIN, SURGE_SCORE, Opinion, Step, opinion
+from detectors.judge import EXCESS_MIN, SURGE_SCORE, Opinion, Step, crowd_score, opinion
 from detectors.looking import Look
 from detectors.platform import Platform
+from detectors.registry import CROWD_DETECTORS, SURGE
 from detectors.watched import Watched
 from detectors.windows import Scale
 
@@ -15,7 +20,16 @@ TRAIL_MAX = 360
 """Ticks remembered since the onset of a surge (an hour of ten-second ticks)."""
 
 TICK_FACTOR = 3.0
-"""A tick is worth a look from this many times its expectation on (and EXCESS_MIN events)."""
+TICK_EVENTS_MIN = 20
+"""A tick is worth a look from this many times its expectation on, and from so many events."""
+
+EARLY_GROWTH = 1.4
+"""A window is looked at again before its end when it has grown by this factor: a handful of looks a window."""
+
+EARLY_FACTOR = 1.5
+"""And when it has more events already than this many times what all of it usually has."""
+
+RENTED = TEXTS[f.SPREAD][0]
 
 LEARN_CROWD_BELOW = 2.0
 """Crowd score from which a window in a surge teaches nothing: it may be what we are here to find."""
@@ -33,42 +47,68 @@ class Cases:
         """Whether a closed tick must be judged by itself, or can wait for its five minutes."""
         if watched.case is not None:
             return True
-        if count < EXCESS_MIN:
+        if count < TICK_EVENTS_MIN:
             return False
         level = watched.levels.get("minutes")
         usual = level.mean if level is not None else platform.typical.get("minutes", 0.0)
         return watched.cusum > 0.0 or count > TICK_FACTOR * self._tick_ratio * usual
 
+    def worth_an_early_look(self, look: Look) -> bool:
+        """Whether a window must be judged before its end: it has grown, and beyond what all of it is expected to be."""
+        crowd, watched = look.crowd, look.watched
+        if crowd.n < EXCESS_MIN or crowd.n < EARLY_GROWTH * crowd.looked:
+            return False
+        level = watched.levels.get(look.scale.name)
+        usual = level.mean if level is not None else look.platform.typical.get(look.scale.name, 0.0)
+        return crowd.n > EARLY_FACTOR * usual
+
     def look(self, look: Look) -> None:
-        """Judge a closed window; learn from it if nothing speaks against it."""
+        """Judge a window; at its end, learn from it if nothing speaks against it."""
         tick = look.scale.name == "tick"
         if tick:
             look.ratio = self._tick_ratio
+        look.crowd.looked = look.crowd.n
         look.expect()
-        watched, platform, scale = look.watched, look.platform, look.scale
-        surge = crowd_score = 0.0
+        watched, platform = look.watched, look.platform
+        surge = crowd = 0.0
         view: Opinion | None = None
         measured = look.crowd.n >= EVENTS_MIN
         if measured:
             look.measure()
-            surge = platform.detectors_of(scale)["surge"].score_one(look.x)
-            if surge >= 1.0 or watched.case is not None:
-                composition = platform.composition_of(scale)
-                crowd_score = composition.score_one(look.x)
-                findings = platform.detectors_of(scale)["surge"].findings(look.x), composition.findings(look.x)
-                view = opinion(
-                    look.x, (surge, crowd_score), findings, case=watched.case, already=look.crowd.quarantined
-                )
+            surge = platform.detectors_of(look.scale)[SURGE].score_one(look.x)
+            if look.reference.experienced() and (surge >= 1.0 or watched.case is not None):
+                view = self._opinion(look, surge)
+                crowd = view.crowd
         if tick:
             self._follow_onset(look)
         if view is not None and view.verdict is not None:
             self._incidents.act(look, view)
         elif tick and watched.trail:
             watched.trail[-1].quarantined = look.crowd.quarantined
-        if not tick:
-            unjudged = surge >= SURGE_SCORE and not platform.experienced(scale)
-            suspicious = unjudged or (surge >= 1.0 and crowd_score >= LEARN_CROWD_BELOW)
+        if not (tick or look.early):
+            unjudged = surge >= SURGE_SCORE and not look.reference.experienced()
+            suspicious = unjudged or (surge >= 1.0 and crowd >= LEARN_CROWD_BELOW)
             look.learn(measured=measured, suspicious=suspicious)
+
+    def _opinion(self, look: Look, surge: float) -> Opinion:
+        x, platform = look.x, look.platform
+        evidence: dict[str, tuple[float, float]] = {}
+        findings: list[Finding] = []
+        for name in CROWD_DETECTORS:
+            detector = platform.detector(name, look.scale)
+            found = detector.findings(x)
+            if found:
+                evidence[name] = detector.score_one(x), max(finding.share for finding in found)
+                findings += found
+        findings.sort(key=lambda finding: (finding.p, finding.code))
+        rented = next(((-math.log10(max(g.p, 1e-300)), g.share) for g in findings if g.code == RENTED), (0.0, 0.0))
+        return opinion(
+            x,
+            (surge, crowd_score(x, evidence, rented)),
+            (platform.detectors_of(look.scale)[SURGE].findings(x), findings),
+            case=look.watched.case,
+            already=look.crowd.quarantined,
+        )
 
     def _follow_onset(self, look: Look) -> None:
         watched = look.watched

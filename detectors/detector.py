@@ -47,6 +47,10 @@ class Detector(Protocol):
         """The evidence behind the score, strongest first; empty if there is none."""
         ...
 
+    def experienced(self) -> bool:
+        """Whether windows enough have been learned for a score that is the platform's own."""
+        ...
+
     def dump(self) -> Any:
         """State as msgspec-encodable builtins."""
         ...

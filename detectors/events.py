@@ -24,6 +24,33 @@ MIX_BUCKETS = 256
 """Networks, agents, referrers and countries are counted in hashed buckets: a histogram of fixed size
 merges, commutes and compares; a table of names does none of the three within a bound."""
 
+COHORT_BUCKETS = 1024
+COHORT_MS = 3 * 86_400_000
+"""Accounts made within the same three days are a cohort: sellers make theirs in batches."""
+FRESH_ACCOUNT_MS = 30 * 86_400_000
+"""Age under which an account is fresh: sellers' accounts are mostly weeks old when first used."""
+
+
+def account_bucket(created_ms: int | None, ts_ms: int) -> int:
+    """An account's cohort and, in the lowest bit, whether it was fresh at the event; -1 if its age is not given.
+
+    >>> account_bucket(0, 10), account_bucket(0, FRESH_ACCOUNT_MS), account_bucket(None, 10)
+    (1, 0, -1)
+    """
+    if created_ms is None:
+        return -1
+    return created_ms // COHORT_MS % COHORT_BUCKETS * 2 + (ts_ms - created_ms < FRESH_ACCOUNT_MS)
+
+
+def network_bucket(network: int, country: int) -> int:
+    """A network's bucket within its country: a crowd of one country must not look like one of few networks.
+
+    >>> network_bucket(7, -1), network_bucket(7, 0), network_bucket(-1, 3)
+    (7, 1031, -1)
+    """
+    return network if network < 0 else network + NETWORK_BUCKETS * (country + 1)
+
+
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_BYTES)]
 Text = Annotated[str, msgspec.Meta(max_length=2048)]
 Millis = Annotated[int, msgspec.Meta(ge=0, le=MAX_TS_MS)]
@@ -63,8 +90,9 @@ Column = list[int] | NDArray[np.integer[Any]]
 class EventBlock(msgspec.Struct, gc=False):
     """Events of one partition as equally long columns; -1 in an optional column means "not given".
 
-    ``actor`` and ``ident`` are 63-bit hashes, ``network`` … ``country`` bucket numbers
-    (see NETWORK_BUCKETS), ``fresh`` is 1 where the account was under FRESH_ACCOUNT_DAYS old.
+    ``actor`` and ``ident`` are 63-bit hashes; the lowest bit of ``actor`` is 1 where an account's age came with the
+    event. ``network`` … ``country`` are bucket numbers, ``network`` within its country (``network_bucket``), and
+    ``account`` says in which days the account was made and whether it is fresh (``account_bucket``).
     An optional column that nobody filled is None as a whole.
     """
 
@@ -77,6 +105,6 @@ class EventBlock(msgspec.Struct, gc=False):
     agent: Column | None = None
     referrer: Column | None = None
     country: Column | None = None
-    fresh: Column | None = None
+    account: Column | None = None
     watch: Column | None = None
     undo: list[bool] | None = None

@@ -1,45 +1,65 @@
 """What a closed window is reduced to. Every feature is a named constant with its meaning and range.
 
-A feature whose input was not given is absent from the dict: missing fields are no evidence.
+A feature whose input was not given is absent from the dict: missing fields are no evidence. Shares of *people* count
+each actor of a window once, so that somebody who returns fifty times is not fifty people of one network.
 """
 
 from __future__ import annotations
 
 from bisect import bisect
+from collections.abc import Sequence
+from math import fsum
 
-from detectors.reference import WATCH_BINS, KnownActors, Mix
+from detectors.reference import WATCH_BINS, KnownActors, Mix, newcomers
 from detectors.windows import Crowd
 
 COUNT = "count"
 """Events in the window, ≥ 1."""
+PEOPLE = "people"
+"""Different actors in the window, ≥ 1 (estimated above 256)."""
 EXPECTED = "expected"
 """Events the target's own baseline expects in such a window at that hour, > 0."""
 DISPERSION = "dispersion"
 """Size r of the negative binomial around EXPECTED, 0.15 … 50; small is bursty."""
 REPEATS = "repeats"
 """Share of events that are not their actor's first in the window, 0 … 1."""
+EVEN = "even"
+"""How much less than chance the parts of the window differ in count, 0 … 1: 1 - variance/mean of its parts."""
+PARTS = "parts"
+"""Equally long parts that EVEN compares, ≥ 2."""
 STRANGERS = "strangers"
-"""Share of the actors that the platform had not met before, 0 … 1."""
+"""Share of the actors that the platform had not met before, 0 … 1. Visitors without account are always new."""
 FRESH = "fresh"
-"""Share of the actors' accounts younger than FRESH_ACCOUNT_DAYS at the event, 0 … 1."""
+"""Share of the people whose account is younger than FRESH_ACCOUNT_MS at the event, 0 … 1."""
+COHORT = "cohort"
+"""Share of the people whose accounts were made within a few days, beyond the platform's mix, 0 … 1."""
+DORMANT = "dormant"
+"""Share of the accounts (actors that come with an account's age) that the platform had not met before, 0 … 1."""
 NETWORK = "network"
-"""Share of the crowd in networks (IPv4 /24, IPv6 /48) beyond the platform's mix, 0 … 1."""
+"""Share of the people in networks (IPv4 /24, IPv6 /48) beyond what their countries send from there, 0 … 1."""
+SPREAD = "spread"
+"""The same without the one network that exceeds most, 0 … 1: a school is one place, a seller rents several."""
 AGENT = "agent"
-"""The same of user agents, 0 … 1."""
+"""Share of the people with user agents beyond the platform's mix, 0 … 1."""
 REFERRER = "referrer"
 """The same of referring hosts, 0 … 1."""
 COUNTRY = "country"
 """The same of countries, 0 … 1."""
-
 WATCH = "watch"
-"""Share of the crowd whose watch time the platform's viewers of such lengths do not show, 0 … 1."""
+"""Share of the events that were watched for less than whole unlike the platform's viewers of such lengths, 0 … 1."""
+SILENT = "silent"
+"""Share of a view window's people whom the platform's rate of likes and follows leaves unaccounted for, 0 … 1."""
+LONELY = "lonely"
+"""Share of likes or follows that the target's views do not account for, even at a multiple of the platform's rate."""
 ONCE = "once"
 """1.0 if an actor can honestly do this to a target only once (like, follow), 0.0 if often (view)."""
 
-FRESH_ACCOUNT_DAYS = 30
-"""Age under which an account is fresh: sellers' accounts are mostly weeks old when first used."""
-
-CROWD_FEATURES: tuple[str, ...] = (REPEATS, STRANGERS, FRESH, WATCH, NETWORK, AGENT, REFERRER, COUNTRY)
+CROWD_FEATURES: tuple[str, ...] = (
+    *(REPEATS, EVEN, STRANGERS, FRESH, COHORT, DORMANT, NETWORK, SPREAD),
+    *(AGENT, REFERRER, COUNTRY, WATCH, SILENT, LONELY),
+)
+PEOPLE_FEATURES = frozenset({FRESH, COHORT, DORMANT, NETWORK, SPREAD, AGENT, REFERRER, COUNTRY, STRANGERS, SILENT})
+"""Features of which one person is one observation, however often he came."""
 
 WATCH_FRACTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.95)
 """Edges of the eight bins of a view's watched fraction."""
@@ -48,6 +68,18 @@ LENGTHS_MS = (60_000, 300_000, 1_200_000)
 
 GIVEN_SHARE = 0.5
 """An optional field counts as given if half of the window's events carry it."""
+
+PEOPLE_MIN = 8
+"""Different actors under which nothing can be said of a crowd's people."""
+
+EVEN_EVENTS_MIN = 24
+"""Events under which the evenness of a window's parts says nothing."""
+
+INTERACTIONS_MIN = 4.0
+"""Likes and follows that must be expected before their absence says anything."""
+
+LONELY_FACTOR = 4.0
+"""A crowd may honestly like or follow four times as readily as the platform's does: fans, a call to subscribe."""
 
 
 def watch_bucket(watch_ms: int | None, duration_ms: int | None) -> int:
@@ -61,20 +93,52 @@ def watch_bucket(watch_ms: int | None, duration_ms: int | None) -> int:
     return bisect(LENGTHS_MS, duration_ms) * WATCH_BINS + bisect(WATCH_FRACTIONS, watch_ms / duration_ms)
 
 
-def crowd_features(crowd: Crowd, mixes: dict[str, Mix], known: KnownActors) -> dict[str, float]:
-    """The composition of a crowd as named shares in 0 … 1."""
+def crowd_features(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors]) -> dict[str, float]:
+    """The composition of a crowd as named shares in 0 … 1, and PEOPLE."""
     crowd.settle()
-    events = sum(crowd.actors.values())
-    x = {REPEATS: 1.0 - len(crowd.actors) / events}
-    asked = crowd.met + crowd.unmet
-    x[STRANGERS] = crowd.unmet / asked if asked else known.strangers(crowd)
-    needed = GIVEN_SHARE * crowd.n
-    if crowd.fresh:
-        given = sum(crowd.fresh.values())
-        if given >= needed:
-            x[FRESH] = crowd.fresh.get(1, 0) / given
-    for name, mix in mixes.items():
-        counts: dict[int, int] = getattr(crowd, name)
+    known_people = len(crowd.actors)
+    people = crowd.distinct_actors()
+    x = {PEOPLE: people, REPEATS: 1.0 - known_people / sum(crowd.actors.values())}
+    _watch(x, crowd, mixes)
+    if people < PEOPLE_MIN:
+        return x
+    asked, unmet, accounts, new_accounts = newcomers(crowd, known)
+    x[STRANGERS] = unmet / asked
+    needed = GIVEN_SHARE * known_people
+    ages = crowd.histogram("account")
+    given = sum(ages.values())
+    if given >= needed:
+        x[FRESH] = sum(count for bucket, count in ages.items() if bucket & 1) / given
+        x[COHORT] = mixes["account"].excess(ages)
+        if accounts >= PEOPLE_MIN:
+            x[DORMANT] = new_accounts / accounts
+    networks = crowd.histogram("network")
+    given = sum(networks.values())
+    if networks and given >= needed:
+        over = sorted(mixes["network"].surpluses(networks))
+        x[NETWORK] = fsum(over) / given
+        x[SPREAD] = fsum(over[:-1]) / given
+    for name in (AGENT, REFERRER, COUNTRY):
+        counts = crowd.histogram(name)
         if counts and sum(counts.values()) >= needed:
-            x[name] = mix.excess(counts)
+            x[name] = mixes[name].excess(counts)
     return x
+
+
+def _watch(x: dict[str, float], crowd: Crowd, mixes: dict[str, Mix]) -> None:
+    if crowd.watch and sum(crowd.watch.values()) >= GIVEN_SHARE * crowd.n:
+        x[WATCH] = mixes[WATCH].excess(crowd.watch)
+
+
+def evenness(crowd: Crowd, parts: int) -> float | None:
+    """EVEN of a window of ``parts`` equally long parts, whose squared counts it holds; None if it says nothing.
+
+    >>> even = Crowd(n=120, squares=12 * 10 * 10)
+    >>> evenness(even, 12)
+    1.0
+    """
+    if parts < PEOPLE_MIN or crowd.n < EVEN_EVENTS_MIN:
+        return None
+    mean = crowd.n / parts
+    variance = (crowd.squares - crowd.n * mean) / (parts - 1)
+    return max(0.0, 1.0 - variance / mean)

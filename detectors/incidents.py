@@ -6,7 +6,6 @@ from typing import Protocol
 
 from detectors import features as f
 from detectors.events import METRICS
-from detectors.evidence import JUDGING_CODES
 from detectors.judge import (
     ARTIFICIAL,
     REVISE_GROWTH,
@@ -23,7 +22,7 @@ from detectors.judge import (
 from detectors.ledger import QUARANTINED, VALID
 from detectors.looking import Look
 from detectors.records import Correction, Flag, Interval, Outcome, Reason
-from detectors.registry import DETECTOR_SET
+from detectors.registry import DETECTOR_SET, ESTIMATING_CODES
 from detectors.watched import Watched
 from detectors.windows import Crowd, Scale
 
@@ -69,19 +68,19 @@ class Incidents:
         crowd.quarantined += moved
         if look.scale.name == "tick" and watched.trail:
             watched.trail[-1].quarantined = crowd.quarantined
-        untold = 1.0 - crowd.cased / crowd.n
+        untold = 0.0 if crowd.told else 1.0 - crowd.cased / crowd.n
         half = spread(x[f.EXPECTED], x[f.DISPERSION])
         case.observed += crowd.n - crowd.cased
         case.expected += untold * x[f.EXPECTED]
         case.low += untold * max(0.0, x[f.EXPECTED] - half)
         case.high += untold * (x[f.EXPECTED] + half)
-        crowd.cased = crowd.n
+        crowd.cased, crowd.told = crowd.n, True
         if moved:
             width = moved / max(1.0, view.artificial)
             case.artificial_low += view.low * width
             case.artificial_high += view.high * width
-        close_at = close_time(case.until, look.scale.span_ms)
-        if close_at > case.close_at:
+        close_at = close_time(case.until, look.span_ms)
+        if close_at > case.close_at and (opened or moved):
             case.close_at = close_at
             self._desk.schedule_case(close_at, look.key)
         if opened or case.verdict != previous or case.artificial > REVISE_GROWTH * case.said:
@@ -114,7 +113,6 @@ class Incidents:
             close_at=0,
             verdict=view.verdict or SUSPECT,
             reason="surge",
-            purity=0.0,
             log_from=log_from,
         )
         watched.case = case
@@ -124,13 +122,14 @@ class Incidents:
         excess = look.x[f.COUNT] - look.x[f.EXPECTED]
         if view.verdict == ARTIFICIAL:
             case.verdict = ARTIFICIAL
-        if excess > 0:
-            case.purity = max(case.purity, min(1.0, view.artificial / excess))
+        if excess > 0 and view.own:
+            case.judged += excess
+            case.found += min(excess, view.artificial)
         if view.crowd >= case.crowd or not case.reasons:
             case.reasons = [Evidence(g.code, g.detector, g.value, g.baseline, g.p, g.text) for g in view.findings]
-            case.reason = next((g.code for g in view.findings if g.code in JUDGING_CODES), "surge")
+            case.reason = next((g.code for g in view.findings if g.code in ESTIMATING_CODES), "surge")
         case.surge, case.crowd = max(case.surge, view.surge), max(case.crowd, view.crowd)
-        case.until = max(case.until, look.end)
+        case.until = max(case.until, look.until)
         case.log_to = max(case.log_to, look.crowd.log_to)
 
     def _take_back(self, look: Look, case: Case, step: Step) -> None:
@@ -146,7 +145,7 @@ class Incidents:
             window.cased += step.count
         if excess <= 0:
             return
-        fresh = max(0, round(case.purity * excess) - step.quarantined)
+        fresh = max(0, round(case.purity() * excess) - step.quarantined)
         moved = self._move(look, case, fresh, step.start, step.start + self._scales[0].span_ms)
         step.quarantined += moved
         case.artificial_low += (1.0 - STEP_DOUBT) * moved

@@ -9,7 +9,7 @@ import msgspec
 
 from detectors import features as f
 from detectors.detector import Features, Finding
-from detectors.evidence import JUDGING_CODES
+from detectors.registry import CONDUCT, ESTIMATING_CODES, HOW, ONCE_ONLY, WHO
 from detectors.windows import MINUTE_MS
 
 SUSPECT = "suspect"
@@ -21,7 +21,17 @@ CROWD_SCORE_ARTIFICIAL = 4.0
 """-log10 p. One in a thousand on *both* counts, by evidence that does not share its data, opens a case;
 the crowd must be a one-in-ten-thousand one to be called artificial."""
 
-EXCESS_MIN = 20
+WITNESS_SCORE = 2.0
+"""-log10 p from which a family of evidence agrees with another."""
+
+PART_MIN = 0.15
+MOST = 0.5
+"""Part of the crowd that evidence must speak of to be a witness: a difference can be significant and still be small."""
+
+ALONE_MAX = 2.5
+"""Score of a crowd against which one family stands alone: watched, never enough for a verdict."""
+
+EXCESS_MIN = 10
 """Events beyond expectation under which there is nothing to correct."""
 
 SHARE_MIN = 0.3
@@ -71,8 +81,9 @@ class Case(msgspec.Struct):
     close_at: int
     verdict: str
     reason: str
-    purity: float
-    """artificial events per event in excess, when last estimated"""
+    judged: float = 0.0
+    found: float = 0.0
+    """events in excess in the windows that had a verdict of their own, and the artificial among them"""
     surge: float = 0.0
     crowd: float = 0.0
     observed: int = 0
@@ -90,6 +101,10 @@ class Case(msgspec.Struct):
     log_to: int = -1
     reasons: list[Evidence] = []
 
+    def purity(self) -> float:
+        """Artificial events per event in excess, where nothing better is known of a window."""
+        return self.found / self.judged if self.judged else 1.0
+
     def score(self) -> int:
         """0 … 100, from the joined strength of surge and crowd."""
         return round(100.0 * (1.0 - math.exp(-(min(self.surge, 30.0) + self.crowd) / 4.0)))
@@ -105,6 +120,8 @@ class Opinion(msgspec.Struct):
     artificial: float
     low: float
     high: float
+    own: bool = False
+    """by its own evidence, not only by that of the case it falls into"""
 
 
 def opinion(
@@ -123,23 +140,61 @@ def opinion(
     surge_findings, crowd_findings = findings
     count, expected = x[f.COUNT], x[f.EXPECTED]
     excess = count - expected
-    credible = [c.share for c in crowd_findings if c.p <= CREDIBLE_P and c.code in JUDGING_CODES]
+    credible = [c.share for c in crowd_findings if c.p <= CREDIBLE_P and c.code in ESTIMATING_CODES]
     share = max(credible, default=0.0)
     verdict = None
+    own = False
     left = min(excess, share * count) - already
     enough = left >= max(EXCESS_MIN, LEFT_SHARE * already) if case is None else excess >= EXCESS_MIN
     if surge >= SURGE_SCORE and enough and share >= SHARE_MIN and crowd >= CROWD_SCORE_SUSPECT:
         verdict = ARTIFICIAL if crowd >= CROWD_SCORE_ARTIFICIAL else SUSPECT
+        own = True
     elif case is not None and surge >= 1.0 and excess > 0 and crowd >= 1.0:
         verdict = case.verdict
-        share = max(share, case.purity * excess / count)
+        share = share or case.purity() * excess / count
     if verdict is None:
         return Opinion(None, surge, crowd, [], 0.0, 0.0, 0.0)
     artificial = min(excess, share * count)
     noise = 1.96 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count) + expected))
     low = max(0.0, min([artificial, *(s * count for s in credible if s >= SHARE_MIN)]) - noise)
     high = min(count, artificial + noise)
-    return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high)
+    return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high, own)
+
+
+def crowd_score(x: Features, evidence: dict[str, tuple[float, float]], rented: tuple[float, float]) -> float:
+    """-log10 p of a crowd, from the (score, share of the crowd) of each detector of who and how.
+
+    One family of evidence is met honestly on any large platform. Two that use different data convict together:
+    *who* came and *how* they behaved; new accounts from several rented networks (``rented``, the score of that
+    feature alone); few actors who do not watch. What can honestly be done once and is repeated convicts alone.
+    One network that nobody likes from is a school, so people of one place need strong conduct against them.
+    """
+
+    def of(name: str, least: float = PART_MIN) -> float:
+        score, share = evidence.get(name, (0.0, 0.0))
+        return score if share >= least else 0.0
+
+    several = rented[0] if rented[1] >= PART_MIN else 0.0
+    conduct = max(of(name) for name in CONDUCT)
+    pairs = [
+        (of("accounts"), max(conduct, of("engagement"))),
+        (of("origin", MOST), max(of(name, MOST) for name in CONDUCT)),
+        (several, max(conduct, of("engagement"), of("accounts"))),
+        (of("repetition", MOST), of("watch", MOST)),
+    ]
+    joint = max((_joined(a, b) for a, b in pairs if min(a, b) >= WITNESS_SCORE), default=0.0)
+    alone = of(ONCE_ONLY) if x.get(f.ONCE, 0.0) > 0.0 else 0.0
+    return max(joint, alone, min(ALONE_MAX, max(of(name) for name in WHO + HOW)))
+
+
+def _joined(first: float, second: float) -> float:
+    """-log10 of two independent p-values' product as a p-value (Fisher 1932): pq·(1 - ln pq).
+
+    >>> round(_joined(2.0, 2.0), 1), round(_joined(4.0, 2.0), 1)
+    (3.0, 4.8)
+    """
+    both = first + second
+    return both - math.log10(1.0 + both * math.log(10.0))
 
 
 def spread(expected: float, dispersion: float) -> float:

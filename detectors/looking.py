@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from detectors import features as f
 from detectors.baseline import YOUNG_WINDOWS, Level
 from detectors.detector import Features
-from detectors.evidence import habit
-from detectors.features import crowd_features
+from detectors.evidence import habit, usual
+from detectors.features import crowd_features, evenness
+from detectors.interaction import Rates, lonely, silent, with_accounts
 from detectors.platform import RUNGS, Platform
 from detectors.records import Outcome
 from detectors.watched import Watched
@@ -22,6 +23,10 @@ HABIT_WINDOWS_MIN = 3
 
 EXPECTED_MIN = 0.05
 """Least expectation of a window, in events: keeps ratios finite for targets that were silent."""
+
+SHORTER: dict[str, tuple[str, int]] = {"hour": ("minutes", 12), "day": ("hour", 24)}
+"""Scale → the shorter one that stands in while it is young, and how many of it it has. The parts are neither alike nor
+independent; their joint dispersion is taken to grow with the root of their number, between the two."""
 
 VIEW = "0"
 """First character of a view's state key: the only act that can honestly be repeated."""
@@ -37,8 +42,18 @@ class Look:
     start: int
     crowd: Crowd
     platform: Platform
+    """of the key's metric: what its windows are like"""
+    reference: Platform
+    """who the platform's people are: that of the views, where there are any"""
     outcome: Outcome
     ratio: float = 1.0
+    early_at: int = -1
+    """event time of a look before the window's end, -1 at its end"""
+    parts: int = 0
+    """windows of the next shorter scale in it, 0 where evenness is not asked"""
+    peers: tuple[int, int, int] | None = None
+    """views, likes and follows of the target around the window, None if not asked"""
+    rates: Rates | None = None
     x: Features = field(default_factory=dict)
 
     @property
@@ -46,25 +61,68 @@ class Look:
         """End of the window in epoch ms."""
         return self.start + self.scale.span_ms
 
+    @property
+    def early(self) -> bool:
+        """Whether the window is still open."""
+        return self.early_at >= 0
+
+    @property
+    def span_ms(self) -> int:
+        """How long this look stands for: an open window says nothing of what comes after its last part."""
+        return self.scale.span_ms // max(1, self.parts) if self.early else self.scale.span_ms
+
+    @property
+    def until(self) -> int:
+        """Up to when the window's events have been seen, in epoch ms."""
+        return self.early_at if self.early else self.end
+
     def expect(self) -> None:
         """Set count, expectation and dispersion. A tick is expected a part of what five minutes are."""
         name = "minutes" if self.scale.name == "tick" else self.scale.name
         level = self.watched.levels.get(name) or Level()
-        mean = level.mean
+        mean, dispersion = level.mean, level.dispersion()
         if level.windows < YOUNG_WINDOWS:
             mean = max(mean, self.platform.typical.get(name, 1.0))
+            shorter = self.watched.levels.get(SHORTER.get(name, ("", 1))[0])
+            if shorter is not None and shorter.windows >= YOUNG_WINDOWS:
+                parts = SHORTER[name][1]
+                mean, dispersion = max(mean, parts * shorter.mean), shorter.dispersion() * math.sqrt(parts)
         season = self.platform.season(self.scale, self.start)
         self.x[f.COUNT] = float(self.crowd.n)
         self.x[f.EXPECTED] = max(EXPECTED_MIN, mean * season * self.ratio)
-        self.x[f.DISPERSION] = level.dispersion()
+        self.x[f.DISPERSION] = dispersion
 
     def measure(self) -> None:
         """Set the features of the crowd and the target's habits of them."""
-        self.x.update(crowd_features(self.crowd, self.platform.mixes, self.platform.known))
+        known = (self.platform.known, self.reference.known)
+        self.x.update(crowd_features(self.crowd, self.reference.mixes, known))
         self.x[f.ONCE] = float(self.key[0] != VIEW)
+        if self.parts and not self.early:
+            even = evenness(self.crowd, self.parts)
+            if even is not None:
+                self.x[f.EVEN], self.x[f.PARTS] = even, float(self.parts)
+        self._interaction()
+        for name in (f.FRESH, f.DORMANT):
+            share = self.reference.usual(name)
+            if share is not None:
+                self.x[usual(name)] = share
         for name, (mean, windows) in self.watched.habits.get(RUNGS[self.scale.name], {}).items():
             if windows >= HABIT_WINDOWS_MIN:
                 self.x[habit(name)] = mean
+
+    def _interaction(self) -> None:
+        rates = self.rates.per_person(self.scale.name) if self.rates is not None else None
+        if rates is None or self.peers is None:
+            return
+        views, likes, follows = self.peers
+        if self.key[0] != VIEW:
+            rate = rates[int(self.key[0]) - 1]
+            self.x[f.LONELY] = lonely(self.crowd.n, views, rate)
+        elif self.parts:
+            people = with_accounts(self.crowd, self.reference.tells_accounts())
+            missing = silent(people, likes + follows, sum(rates))
+            if missing is not None:
+                self.x[f.SILENT] = missing
 
     def learn(self, *, measured: bool, suspicious: bool) -> None:
         """Let the window teach. One that a case holds, or may come to hold, teaches at most what is left of it."""

@@ -6,15 +6,22 @@ from typing import Any
 
 import msgspec
 
+from detectors import features as f
 from detectors.baseline import Seasons
-from detectors.catalog.composition import Composition
 from detectors.detector import Detector
-from detectors.reference import WEIGHT_CAP, KnownActors, Mix, platform_mixes
+from detectors.interaction import Rates
+from detectors.reference import MIX_MIN, WEIGHT_CAP, KnownActors, Mix, platform_mixes
 from detectors.registry import REGISTRY
-from detectors.windows import DAY_MS, DIMENSIONS, HOUR_MS, Crowd, Scale
+from detectors.windows import COLUMNS, DAY_MS, DIMENSIONS, HOUR_MS, Crowd, Scale
 
 RUNGS: dict[str, str] = {"tick": "short", "minutes": "short", "hour": "hour", "day": "day"}
 """Scales that share their detectors' history: within minutes crowds look alike, within a day they return."""
+
+EVENTS_BEFORE_JUDGING = 1_000.0
+"""Events of a metric that teach a task what its platform's crowd is before it accuses anybody."""
+
+SHARES_FADING = 0.9995
+"""Kept of what is known of usual accounts at each window: about the last two thousand windows."""
 
 HOURLY_CAP = 50
 """Events of one target that count for the platform's rhythm of an hour."""
@@ -28,6 +35,10 @@ class Platform:
         self.known = KnownActors()
         self.seasons = Seasons()
         self.typical: dict[str, float] = {}
+        self.events = 0.0
+        self.shares: dict[str, list[float]] = {f.FRESH: [0.0, 0.0], f.DORMANT: [0.0, 0.0]}
+        """feature → accounts that have it, accounts asked"""
+        self.rates = Rates()
         self.changed = False
         self._season_hour = -1
         self._season = 1.0
@@ -39,24 +50,25 @@ class Platform:
         """The detectors that judge windows of this scale."""
         return self.detectors[RUNGS[scale.name]]
 
-    def composition_of(self, scale: Scale) -> Composition:
-        """The composition detector for this scale; the next longer one's while this has no experience.
+    def detector(self, name: str, scale: Scale) -> Detector:
+        """A detector for this scale; the next longer one's while this has no experience.
 
         Likes and follows are rare: their minutes seldom have a crowd to learn from, their hours do.
         """
         rungs = ("short", "hour", "day")
         for rung in rungs[rungs.index(RUNGS[scale.name]) :]:
-            detector = self.detectors[rung]["composition"]
-            assert isinstance(detector, Composition)
+            detector = self.detectors[rung][name]
             if detector.experienced():
                 return detector
-        first = self.detectors[RUNGS[scale.name]]["composition"]
-        assert isinstance(first, Composition)
-        return first
+        return self.detectors[RUNGS[scale.name]][name]
 
-    def experienced(self, scale: Scale) -> bool:
-        """Whether anybody here can judge a crowd of this scale."""
-        return self.composition_of(scale).experienced()
+    def tells_accounts(self) -> bool:
+        """Whether this platform's events say how old an account is, and so who has none."""
+        return self.mixes["account"].total >= MIX_MIN
+
+    def experienced(self) -> bool:
+        """Whether enough of the platform has been seen to judge anybody."""
+        return self.events >= EVENTS_BEFORE_JUDGING
 
     def season(self, scale: Scale, start_ms: int) -> float:
         """Expected activity in a window relative to the average. Days have none: their weekday is in the spread."""
@@ -73,6 +85,18 @@ class Platform:
         self.changed = True
         self._season_hour = -1
 
+    def usual(self, name: str) -> float | None:
+        """Share of the platform's accounts that have a feature, None while too few were asked."""
+        having, asked = self.shares[name]
+        return having / asked if asked >= MIX_MIN else None
+
+    def learn_share(self, name: str, having: float, asked: float) -> None:
+        """Learn from one window of one target how many of its accounts have a feature; its weight is capped."""
+        weight = min(1.0, WEIGHT_CAP / asked)
+        kept = self.shares[name]
+        kept[0] = SHARES_FADING * kept[0] + weight * having
+        kept[1] = SHARES_FADING * kept[1] + weight * asked
+
     def meet(self, actors: list[int]) -> None:
         """Remember the actors of windows that were looked at, whether anything was learned of these or not."""
         for actor in actors:
@@ -86,16 +110,24 @@ class Platform:
 
     def learn_mixes(self, crowd: Crowd) -> None:
         """Learn the composition of an unflagged window of minutes."""
-        if not crowd.actors and crowd.n <= WEIGHT_CAP:
-            for name, buckets in zip(DIMENSIONS, crowd.columns()[1:], strict=True):
-                if name in self.mixes:
-                    self.mixes[name].learn_each(buckets)
-            return
-        crowd.settle()
-        for name, mix in self.mixes.items():
-            counts: dict[int, int] = getattr(crowd, name)
-            if counts:
-                mix.learn(counts)
+        self.events += min(crowd.n, WEIGHT_CAP)
+        if crowd.asked:
+            self.learn_share(f.DORMANT, crowd.newcomers, crowd.asked)
+        if crowd.people or crowd.n > WEIGHT_CAP:
+            for name in DIMENSIONS:
+                counts = crowd.histogram(name)
+                if counts:
+                    self.mixes[name].learn(counts)
+            if crowd.watch:
+                self.mixes["watch"].learn(crowd.watch)
+            ages = [marks[-1] for marks in crowd.people.values() if marks[-1] >= 0]
+        else:
+            columns = crowd.columns()[1:]
+            for name, buckets in zip(COLUMNS, columns, strict=True):
+                self.mixes[name].learn_each(buckets)
+            ages = [bucket for bucket in columns[DIMENSIONS.index("account")] if bucket >= 0]
+        if ages:
+            self.learn_share(f.FRESH, sum(bucket & 1 for bucket in ages), len(ages))
 
     def learn_typical(self, scale: Scale, count: int) -> None:
         """Learn what a target that has events at all gets in a window (slow, robust mean)."""
@@ -109,6 +141,9 @@ class Platform:
             "known": [bytes(self.known.newer), bytes(self.known.older), self.known.filled],
             "seasons": msgspec.to_builtins(self.seasons),
             "typical": self.typical,
+            "events": self.events,
+            "shares": self.shares,
+            "rates": self.rates.people_and_acts,
             "detectors": {
                 rung: {name: detector.dump() for name, detector in detectors.items()}
                 for rung, detectors in self.detectors.items()
@@ -123,6 +158,9 @@ class Platform:
         self.known.newer, self.known.older = bytearray(newer), bytearray(older)
         self.seasons = msgspec.convert(state["seasons"], Seasons)
         self.typical = dict(state["typical"])
+        self.events = state.get("events", 0.0)
+        self.shares.update(state.get("shares", {}))
+        self.rates.people_and_acts = dict(state.get("rates", {}))
         for rung, detectors in state["detectors"].items():
             for name, dumped in detectors.items():
                 if name in self.detectors.get(rung, {}):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from detectors.events import MIX_BUCKETS, NETWORK_BUCKETS
+from detectors.events import COHORT_BUCKETS, MIX_BUCKETS, NETWORK_BUCKETS
 from detectors.windows import HASH_SPACE, Crowd
 
 WEIGHT_CAP = 20.0
@@ -59,18 +60,24 @@ class Mix(msgspec.Struct, array_like=True):
         distance less what chance alone would give; an event alone in its bucket is no concentration. 0.0 while the mix
         is unknown.
         """
+        return math.fsum(self.surpluses(counts)) / sum(counts.values())
+
+    def surpluses(self, counts: dict[int, int]) -> list[float]:
+        """How far each bucket that exceeds its expectation does so, in the counts' unit; their order means nothing."""
         if self.total < MIX_MIN:
-            return 0.0
-        n = sum(counts.values())
-        scale = n / (self.total + SMOOTHING * self.size)
-        get = self.counts.get
-        over = []
-        for bucket, count in counts.items():
-            expected = (get(bucket, 0.0) + SMOOTHING) * scale
-            surplus = count - expected - 2.0 * expected**0.5
-            if count > 1 and surplus > 0.5:
-                over.append(surplus)
-        return math.fsum(over) / n  # fsum: the order in which the crowd came must not show
+            return []
+        return _over(counts, self.counts, sum(counts.values()) / (self.total + SMOOTHING * self.size))
+
+
+def _over(counts: Mapping[int, int], usual: Mapping[int, float], scale: float, factor: float = 1.0) -> list[float]:
+    get = usual.get
+    over = []
+    for bucket, count in counts.items():
+        expected = factor * (get(bucket, 0.0) + SMOOTHING) * scale
+        surplus = count - expected - 2.0 * expected**0.5
+        if count > 1 and surplus > 0.5:
+            over.append(surplus)
+    return over
 
 
 WATCH_BINS = 8
@@ -121,41 +128,118 @@ class KnownActors:
                 return True
         return False
 
-    def unmet(self, crowd: Crowd) -> int:
-        """Number of the crowd's sampled actors that have not been met before."""
-        return sum(1 for actor in crowd.actor_hashes() if actor not in self)
 
-    def strangers(self, crowd: Crowd) -> float:
-        """Their share, 0 … 1."""
-        return self.unmet(crowd) / len(crowd.actor_hashes())
+def met_before(actor: int, known: Sequence[KnownActors]) -> bool:
+    """Whether any of these has met an actor."""
+    return any(actor in those for those in known)
+
+
+def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]) -> None:
+    """Note in a crowd how many of its actors have been met before, before they are."""
+    unmet = [actor for actor in actors if not met_before(actor, known)]
+    crowd.unmet = len(unmet)
+    crowd.met = len(actors) - crowd.unmet
+    crowd.asked = sum(actor & 1 for actor in actors)
+    crowd.newcomers = sum(actor & 1 for actor in unmet)
+
+
+def newcomers(crowd: Crowd, known: Sequence[KnownActors]) -> tuple[int, int, int, int]:
+    """How many of a crowd's sampled actors were asked for and not met before, and the same of those with accounts.
+
+    What was counted when its minutes closed counts (by now all have been met).
+    """
+    asked = crowd.met + crowd.unmet
+    if asked:
+        return asked, crowd.unmet, crowd.asked, crowd.newcomers
+    actors = crowd.actor_hashes()
+    unmet = [actor for actor in actors if not met_before(actor, known)]
+    return len(actors), len(unmet), sum(actor & 1 for actor in actors), sum(actor & 1 for actor in unmet)
 
 
 assert HASH_SPACE >> (18 * KNOWN_HASHES) > 0, "an actor hash must have bits for every Bloom hash"
 
 
 class WatchMix(Mix):
-    """The mix of watch times, each class of length by itself: a target has one length, the platform has all."""
+    """The mix of watch times, each class of length by itself: a target has one length, the platform has all.
 
-    def excess(self, counts: dict[int, int]) -> float:
-        """As ``Mix.excess``, each class compared with the platform's viewers of that class."""
-        n = sum(counts.values())
-        over = 0.0
+    Whoever watches to the end is the best viewer there is: a crowd in the last bin is no evidence.
+    """
+
+    def surpluses(self, counts: dict[int, int]) -> list[float]:
+        """As ``Mix.surpluses``, each class compared with the platform's viewers of that class."""
+        over = []
         for first in range(0, self.size, WATCH_BINS):
-            bins = range(first, first + WATCH_BINS)
-            here = {b: counts[b] for b in bins if b in counts}
-            usual = {b: self.counts[b] for b in bins if b in self.counts}
+            here = {b: counts[b] for b in range(first, first + WATCH_BINS) if b in counts}
+            usual = {b: self.counts[b] for b in range(first, first + WATCH_BINS) if b in self.counts}
             total = sum(usual.values())
             if here and total >= MIX_MIN:
-                over += Mix(WATCH_BINS, usual, total).excess(here) * sum(here.values())
-        return over / n
+                scale = sum(here.values()) / (total + SMOOTHING * WATCH_BINS)
+                here.pop(first + WATCH_BINS - 1, None)
+                over += _over(here, usual, scale)
+        return over
+
+
+NETWORK_FACTOR = 4.0
+"""A network may honestly send four times its share: people are at work, on the road, in one carrier's towns."""
+COHORT_FACTOR = 4.0
+"""Days on which many joined, and platforms that grow, may honestly show four times their share."""
+
+
+class NetworkMix(Mix):
+    """The mix of networks, each country's by itself: a crowd of one country comes by that country's networks."""
+
+    def surpluses(self, counts: dict[int, int]) -> list[float]:
+        """As ``Mix.surpluses``, each country compared with the platform's people there; one unknown says nothing."""
+        countries: dict[int, dict[int, int]] = {}
+        for bucket, count in counts.items():
+            countries.setdefault(bucket // NETWORK_BUCKETS, {})[bucket] = count
+        usual: dict[int, float] = {}
+        for bucket, weight in self.counts.items():
+            country = bucket // NETWORK_BUCKETS
+            if country in countries:
+                usual[country] = usual.get(country, 0.0) + weight
+        over = []
+        for country, here in countries.items():
+            total = usual.get(country, 0.0)
+            if total >= MIX_MIN:
+                scale = sum(here.values()) / (total + SMOOTHING * NETWORK_BUCKETS)
+                over += _over(here, self.counts, scale, NETWORK_FACTOR)
+        return over
+
+
+class CohortMix(Mix):
+    """The mix of the days in which accounts were made, of account buckets (events.account_bucket)."""
+
+    def learn(self, counts: dict[int, int]) -> None:
+        """See Mix."""
+        super().learn(_cohorts(counts))
+
+    def learn_each(self, buckets: tuple[int, ...]) -> None:
+        """See Mix."""
+        super().learn_each(tuple(bucket >> 1 if bucket >= 0 else -1 for bucket in buckets))
+
+    def surpluses(self, counts: dict[int, int]) -> list[float]:
+        """As ``Mix.surpluses``, with COHORT_FACTOR."""
+        if self.total < MIX_MIN:
+            return []
+        scale = sum(counts.values()) / (self.total + SMOOTHING * self.size)
+        return _over(_cohorts(counts), self.counts, scale, COHORT_FACTOR)
+
+
+def _cohorts(accounts: dict[int, int]) -> dict[int, int]:
+    cohorts: dict[int, int] = {}
+    for bucket, count in accounts.items():
+        cohorts[bucket >> 1] = cohorts.get(bucket >> 1, 0) + count
+    return cohorts
 
 
 def platform_mixes() -> dict[str, Mix]:
     """The mixes of one metric, by dimension."""
     return {
-        "network": Mix(NETWORK_BUCKETS),
+        "network": NetworkMix(NETWORK_BUCKETS),
         "agent": Mix(MIX_BUCKETS),
         "referrer": Mix(MIX_BUCKETS),
         "country": Mix(MIX_BUCKETS),
+        "account": CohortMix(COHORT_BUCKETS),
         "watch": WatchMix(4 * WATCH_BINS),
     }

@@ -1,17 +1,40 @@
-"""Which detectors there are. A new one is a file in ``catalog/`` and a line here."""
+"""Which detectors there are, and what each can say. A new one is a file in ``catalog/`` and a line here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from detectors.catalog.composition import Composition
+from detectors.catalog.accounts import Accounts
+from detectors.catalog.cadence import Cadence
+from detectors.catalog.engagement import Engagement
+from detectors.catalog.origin import Origin
+from detectors.catalog.path import Path
+from detectors.catalog.repetition import Repetition
 from detectors.catalog.surge import Surge
+from detectors.catalog.watch import Watch
 from detectors.detector import Detector
+from detectors.shares import codes_of
 
 REGISTRY: dict[str, Callable[[], Detector]] = {
-    Surge.name: Surge,
-    Composition.name: Composition,
+    detector.name: detector for detector in (Surge, Accounts, Origin, Path, Repetition, Cadence, Watch, Engagement)
 }
+
+SURGE = Surge.name
+ONCE_ONLY = Repetition.name
+"""Convicts alone where an act can honestly be done only once."""
+
+WHO: tuple[str, ...] = (Accounts.name, Origin.name)
+HOW: tuple[str, ...] = (Repetition.name, Cadence.name, Watch.name, Engagement.name)
+"""What a verdict rests on: *who* came and *how* they behaved. Others are told, and judge nobody."""
+
+CROWD_DETECTORS: tuple[str, ...] = tuple(name for name in REGISTRY if name != SURGE)
+
+CONDUCT: tuple[str, ...] = (Repetition.name, Cadence.name, Watch.name)
+"""What the events themselves show; silence is only what they lack."""
+
+ESTIMATING_CODES = codes_of((Accounts, Origin, Repetition, Watch)) | {"no_views"}
+"""Findings whose share estimates the artificial part. Evenness has no share; silence and the path are those of
+many an honest crowd as a whole."""
 
 DETECTOR_SET = "+".join(sorted(REGISTRY))
 """Part of every flag id: flags of different sets of detectors are different flags."""

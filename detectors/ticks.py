@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.events import METRICS, EventBlock
-from detectors.windows import DIMENSIONS, PACKED, ROW_BYTES, Crowd, Packed
+from detectors.windows import COLUMNS, PACKED, ROW_BYTES, Crowd, Packed
 
 FOLD_ROWS = 1024
 """Rows of one target from which they are folded into a crowd when a heap is large."""
@@ -129,7 +129,23 @@ def rows_of(block: EventBlock) -> Packed:
     """The block's packed rows, -1 where a column was not given."""
     rows = np.empty(len(block.target), PACKED)
     rows["actor"] = block.actor
-    for name in DIMENSIONS:
+    for name in COLUMNS:
         column: Any = getattr(block, name)
         rows[name] = -1 if column is None else column
     return rows
+
+
+UNDO_BIT = 1
+"""An undo may carry the id of what it undoes; it is a duplicate only of another undo."""
+
+
+def acts_of(block: EventBlock) -> list[int] | None:
+    """What makes an event the same as another: its id, and whether it undoes; -1 is no id."""
+    if block.ident is None:
+        return None
+    idents = np.asarray(block.ident, np.int64)
+    if block.undo is not None:
+        undo = np.asarray(block.undo, bool) & (idents >= 0)
+        idents = np.where(undo, idents ^ UNDO_BIT, idents)
+    acts: list[int] = idents.tolist()
+    return acts

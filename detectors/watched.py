@@ -72,6 +72,13 @@ class Watches(dict[str, Watched]):
         self._changed.add(key)
         return watched
 
+    def peek(self, key: str) -> Watched | None:
+        """The state of a key, to be read only; None if there is none."""
+        try:
+            return self[key]
+        except KeyError:
+            return None
+
     def agenda(self) -> Iterator[tuple[str, Agenda]]:
         """What is still to come, for every key, in any order."""
         for key, watched in self.items():

@@ -32,15 +32,22 @@ ARRAY_FROM = 400
 """Values from which making a Counter pays, and from which sorting an array does (measured)."""
 
 Row = tuple[int, int, int, int, int, int, int]
-"""actor, network, agent, referrer, country, fresh, watch: one event of a window."""
+"""actor, network, agent, referrer, country, account, watch: one event of a window (see EventBlock)."""
 
-DIMENSIONS: tuple[str, ...] = ("network", "agent", "referrer", "country", "fresh", "watch")
+DIMENSIONS: tuple[str, ...] = ("network", "agent", "referrer", "country", "account")
+"""What a person is known by; a row has them behind the actor, and the watch time behind them."""
 
-PACKED = np.dtype([("actor", "<i8"), *((name, "<i4") for name in DIMENSIONS)])
+Marks = tuple[int, int, int, int, int]
+"""A person's buckets in the order of DIMENSIONS, -1 where not given."""
+
+COLUMNS: tuple[str, ...] = (*DIMENSIONS, "watch")
+"""A row's numbers behind the actor."""
+
+PACKED = np.dtype([("actor", "<i8"), *((name, "<i4") for name in COLUMNS)])
 """A row as it is kept: 32 bytes, where a tuple of numbers takes 300. Part of the state's layout."""
 ROW_BYTES = PACKED.itemsize
 Packed = NDArray[np.void]
-_ROW = struct.Struct("<q" + "i" * len(DIMENSIONS))
+_ROW = struct.Struct("<q" + "i" * len(COLUMNS))
 pack_row = _ROW.pack
 """A row's numbers as its bytes."""
 
@@ -54,22 +61,29 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     """events, duplicates and undos left out"""
     actors: dict[int, int] = {}
     """events per sampled actor: all actors until ACTOR_SAMPLE, then those with the smallest hashes"""
+    people: dict[int, Marks] = {}
+    """what the same actors are known by; of somebody who came in several ways the least tuple, whatever came first"""
     rows: bytes = b""
     """packed events not folded into the summaries yet: most windows are small, and are never looked into"""
     sampled: bool = False
-    network: dict[int, int] = {}
-    agent: dict[int, int] = {}
-    referrer: dict[int, int] = {}
-    country: dict[int, int] = {}
-    fresh: dict[int, int] = {}
     watch: dict[int, int] = {}
+    """events by bucket of watch time (features.watch_bucket)"""
     met: int = 0
     unmet: int = 0
     """sampled actors known and unknown to the platform when their five minutes closed"""
+    asked: int = 0
+    newcomers: int = 0
+    """the same of the accounts among them, and how many of these were unknown"""
+    squares: int = 0
+    """sum of the squared counts of the shorter windows that were merged: tells how evenly they came"""
+    looked: int = 0
+    """events when the window was last looked at before its end"""
     quarantined: int = 0
     """events of this window already moved to quarantine by a shorter window"""
     cased: int = 0
     """events of this window already told of by the case that is open"""
+    told: bool = False
+    """whether that case has been told what was expected of this window"""
     log_from: int = -1
     log_to: int = -1
     """first and last position of the log at which its events stood, -1 if not known"""
@@ -91,7 +105,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         self.fold_packed(b"".join(pack_row(*row) for row in rows))
 
     def columns(self) -> list[tuple[int, ...]]:
-        """The rows that are not folded, as columns: actors, then each of DIMENSIONS. There must be some."""
+        """The rows that are not folded, as columns: actors, then each of COLUMNS. There must be some."""
         return list(zip(*_ROW.iter_unpack(self.rows), strict=True))
 
     def settle(self) -> None:
@@ -102,31 +116,37 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             table, self.rows = np.frombuffer(self.rows, PACKED), b""
             self._settle_many(table)
             return
-        columns = self.columns()
+        rows = list(_ROW.iter_unpack(self.rows))
         self.rows = b""
-        _count(self.actors, columns[0])
+        self._meet(rows)
         if len(self.actors) > ACTOR_SAMPLE:
             self._trim()
-        given = {-1}
-        for name, column in zip(DIMENSIONS, columns[1:], strict=True):
-            if column[0] == -1 and given.issuperset(column):
-                continue
-            counts: dict[int, int] = getattr(self, name)
-            _count(counts, column)
-            counts.pop(-1, None)
+        _count(self.watch, tuple(row[6] for row in rows))
+        self.watch.pop(-1, None)
+
+    def _meet(self, rows: Iterable[tuple[int, ...]]) -> None:
+        actors, people = self.actors, self.people
+        for actor, network, agent, referrer, country, account, _ in rows:
+            marks = (network, agent, referrer, country, account)
+            known = people.get(actor)
+            if known is None:
+                actors[actor] = actors.get(actor, 0) + 1
+                people[actor] = marks
+            else:
+                actors[actor] += 1
+                if marks < known:
+                    people[actor] = marks
 
     def _settle_many(self, table: Packed) -> None:
-        actors = table["actor"]
-        if self.sampled and len(self.actors) == ACTOR_SAMPLE:
-            actors = actors[actors <= max(self.actors)]
-        _add(self.actors, _counted(actors))
-        if len(self.actors) > ACTOR_SAMPLE:
-            self._trim()
-        for name in DIMENSIONS:
-            column = table[name]
-            given = column[column != -1]
-            if len(given):
-                _add(getattr(self, name), _counted(given))
+        """As ``settle``, but only rows of actors that can stand in the sample become numbers of Python's."""
+        watches = table["watch"]
+        _add(self.watch, _counted(watches[watches != -1]))
+        actors = np.unique(np.append(table["actor"], np.fromiter(self.actors, np.int64, len(self.actors))))
+        if len(actors) > ACTOR_SAMPLE:
+            table = table[table["actor"] <= actors[ACTOR_SAMPLE - 1]]
+            self.sampled = True
+        self._meet(table.tolist())
+        self._trim()
 
     def merge(self, other: Crowd) -> None:
         """Take another window in; the other is not to be used afterwards."""
@@ -136,6 +156,9 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         self.rows += other.rows
         self.met += other.met
         self.unmet += other.unmet
+        self.squares += other.squares
+        self.asked += other.asked
+        self.newcomers += other.newcomers
         self.sampled = self.sampled or other.sampled
         if other.log_from >= 0:
             self.log_from = other.log_from if self.log_from < 0 else min(self.log_from, other.log_from)
@@ -145,16 +168,30 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         if not other.actors:
             return
         _add(self.actors, other.actors)
+        people = self.people
+        for actor, marks in other.people.items():
+            known = people.get(actor)
+            if known is None or marks < known:
+                people[actor] = marks
         if len(self.actors) > ACTOR_SAMPLE or self.sampled:
             self._trim()
-        for name in DIMENSIONS:
-            theirs = getattr(other, name)
-            if theirs:
-                _add(getattr(self, name), theirs)
+        _add(self.watch, other.watch)
 
     def actor_hashes(self) -> set[int]:
         """The actors that are known of the crowd: all of them, or the sample."""
         return {row[0] for row in _ROW.iter_unpack(self.rows)}.union(self.actors)
+
+    def histogram(self, name: str) -> dict[int, int]:
+        """The sampled people by bucket of one of DIMENSIONS, those without left out."""
+        self.settle()
+        index = DIMENSIONS.index(name)
+        counts: dict[int, int] = {}
+        get = counts.get
+        for marks in self.people.values():
+            bucket = marks[index]
+            if bucket >= 0:
+                counts[bucket] = get(bucket, 0) + 1
+        return counts
 
     def distinct_actors(self) -> float:
         """Estimated number of different actors (exact until the sample overflows)."""
@@ -168,6 +205,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         if len(self.actors) > ACTOR_SAMPLE:
             kept = heapq.nsmallest(ACTOR_SAMPLE, self.actors)
             self.actors = {key: self.actors[key] for key in kept}
+            self.people = {key: self.people[key] for key in kept}
             self.sampled = True
 
 

@@ -16,9 +16,16 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from detectors.events import METRICS, MIX_BUCKETS, NETWORK_BUCKETS, Event, EventBlock
-from detectors.features import FRESH_ACCOUNT_DAYS, watch_bucket
-from detectors.windows import DAY_MS, HASH_SPACE
+from detectors.events import (
+    METRICS,
+    MIX_BUCKETS,
+    NETWORK_BUCKETS,
+    Event,
+    EventBlock,
+    account_bucket,
+)
+from detectors.features import watch_bucket
+from detectors.windows import HASH_SPACE
 
 FRAME_VERSION = 1
 CACHE_ENTRIES = 100_000
@@ -183,6 +190,8 @@ def referrer_host(referrer: str) -> str | None:
 
 _hash = xxhash.xxh3_64_intdigest
 _HASH_MASK = np.uint64(HASH_SPACE - 1)
+_ACTOR_MASK = np.uint64(HASH_SPACE - 2)
+"""Without the lowest bit, which tells accounts (see EventBlock)."""
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 """Keeps a target's hash and an id's from cancelling each other where they are the same text."""
 
@@ -216,7 +225,6 @@ _network_buckets = Buckets(NETWORK_BUCKETS)
 _agent_buckets = Buckets(MIX_BUCKETS)
 _referrer_buckets = Buckets(MIX_BUCKETS)
 _country_buckets = Buckets(MIX_BUCKETS)
-_FRESH_MS = FRESH_ACCOUNT_DAYS * DAY_MS
 
 
 def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
@@ -231,13 +239,13 @@ def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
         target=frame.target,
         metric=frame.metric,
         ts=frame.ts,
-        actor=(_hashes(frame.actor) & _HASH_MASK).astype(np.int64),
+        actor=_actors(frame),
         ident=None if frame.id is None else _identities(frame),
-        network=_network_buckets.column(frame.network),
+        network=_networks_of(frame),
         agent=_agent_buckets.column(frame.agent),
         referrer=_referrer_buckets.column(frame.referrer),
         country=_country_buckets.column(frame.country),
-        fresh=None if frame.created is None else _fresh(frame.created, frame.ts),
+        account=None if frame.created is None else list(map(account_bucket, frame.created, frame.ts)),
         watch=None if frame.watch_ms is None or frame.duration_ms is None else _watches(frame),
         undo=frame.undo,
     )
@@ -247,8 +255,19 @@ def _watches(frame: Frame) -> list[int]:
     return [watch_bucket(w, d) for w, d in zip(frame.watch_ms or [], frame.duration_ms or [], strict=True)]
 
 
-def _fresh(created: list[int | None], ts: list[int]) -> list[int]:
-    return [-1 if c is None else int(t - c < _FRESH_MS) for c, t in zip(created, ts, strict=True)]
+def _actors(frame: Frame) -> NDArray[np.int64]:
+    actors: NDArray[np.int64] = (_hashes(frame.actor) & _ACTOR_MASK).astype(np.int64)
+    if frame.created is not None:
+        actors |= np.array([created is not None for created in frame.created], np.int64)
+    return actors
+
+
+def _networks_of(frame: Frame) -> NDArray[np.int32] | None:
+    networks, countries = _network_buckets.column(frame.network), _country_buckets.column(frame.country)
+    if networks is None or countries is None:
+        return networks
+    within: NDArray[np.int32] = np.where(networks < 0, networks, networks + NETWORK_BUCKETS * (countries + 1))
+    return within
 
 
 def _hashes(texts: list[str]) -> NDArray[np.uint64]:

@@ -74,6 +74,10 @@ class Surge:
         share = max(0.0, 1.0 - expected / count)
         return [Finding("surge", self.name, count, expected, 10.0**-score, share, text)]
 
+    def experienced(self) -> bool:
+        """See Detector."""
+        return self._tail.total >= HISTORY_MIN
+
     def dump(self) -> Any:
         """State as builtins."""
         return msgspec.to_builtins(self._tail)

@@ -10,12 +10,19 @@ import ipaddress
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 
-from detectors.events import METRIC_INDEX, MIX_BUCKETS, NETWORK_BUCKETS, Event, EventBlock
-from detectors.features import FRESH_ACCOUNT_DAYS, watch_bucket
-from detectors.windows import DAY_MS, HASH_SPACE
+from detectors.events import (
+    METRIC_INDEX,
+    MIX_BUCKETS,
+    NETWORK_BUCKETS,
+    Event,
+    EventBlock,
+    account_bucket,
+    network_bucket,
+)
+from detectors.features import watch_bucket
+from detectors.windows import HASH_SPACE
 
 CACHE_ENTRIES = 400_000
-_FRESH_MS = FRESH_ACCOUNT_DAYS * DAY_MS
 
 
 class Packer:
@@ -45,16 +52,24 @@ class Packer:
             target=[e.target for e in rows],
             metric=[METRIC_INDEX[e.metric or "view"] for e in rows],
             ts=[e.ts for e in rows],
-            actor=[self._actors.number(e.actor) for e in rows],
+            actor=[self._actor(e) for e in rows],
             ident=self._column("id", rows, lambda e: -1 if e.id is None else _hash(e.id) % HASH_SPACE),
-            network=self._column("ip", rows, lambda e: self._networks.number(e.ip)),
+            network=self._column("ip", rows, self._network),
             agent=self._column("user_agent", rows, lambda e: self._agents.number(e.user_agent)),
             referrer=self._column("referrer", rows, lambda e: self._referrers.number(e.referrer)),
             country=self._column("country", rows, lambda e: self._countries.number(e.country)),
-            fresh=self._column("actor_created_at", rows, _fresh),
+            account=self._column("actor_created_at", rows, lambda e: account_bucket(e.actor_created_at, e.ts)),
             watch=self._column("watch_ms", rows, lambda e: watch_bucket(e.watch_ms, e.duration_ms)),
             undo=undo if True in undo else None,
         )
+
+    def _actor(self, event: Event) -> int:
+        given = event.actor_created_at is not None and "actor_created_at" not in self._without
+        return self._actors.number(event.actor) & ~1 | given
+
+    def _network(self, event: Event) -> int:
+        country = -1 if "country" in self._without else self._countries.number(event.country)
+        return network_bucket(self._networks.number(event.ip), country)
 
     def _column(self, name: str, rows: list[Event], number: Callable[[Event], int]) -> list[int] | None:
         if name in self._without:
@@ -103,7 +118,3 @@ def referring_host(referrer: str) -> str:
 
 def _hash(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
-
-
-def _fresh(event: Event) -> int:
-    return -1 if event.actor_created_at is None else int(event.ts - event.actor_created_at < _FRESH_MS)

@@ -171,6 +171,7 @@ def super_fans(scene: Scene) -> list[Labelled]:
                         who,
                         target,
                         watch_ms=int(duration * scene.rng.uniform(0.9, 1.0)),
+                        duration_ms=duration,
                         artificial=False,
                     )
                 )

@@ -27,7 +27,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "verdict": ("suspect", "artificial", "explained"),
     "status": ("opened", "updated", "closed", "reversed"),
     "outcome": ("committed", "failed"),
-    "detector": ("surge", "composition"),
+    "detector": ("surge", "accounts"),
     "version": ("0.0.0",),
     "config": ("sha256:0",),
 }

@@ -14,7 +14,7 @@ SURGE = Finding("surge", "surge", 600.0, 10.0, 1e-20, 0.98, "600 events where 10
 
 
 def crowd(share: float = 0.8, p: float = 1e-6, code: str = "fresh_accounts") -> Finding:
-    return Finding(code, "composition", share, 0.05, p, share, "new accounts")
+    return Finding(code, "accounts", share, 0.05, p, share, "new accounts")
 
 
 def judged(
@@ -34,7 +34,7 @@ def test_a_surge_with_a_wrong_crowd_is_artificial() -> None:
     view = judged()
     assert view.verdict == ARTIFICIAL
     assert view.artificial == pytest.approx(480)
-    assert [g.detector for g in view.findings] == ["surge", "composition"]
+    assert [g.detector for g in view.findings] == ["surge", "accounts"]
 
 
 def test_a_crowd_that_is_only_odd_makes_a_suspect() -> None:
@@ -49,7 +49,7 @@ def test_a_crowd_that_is_only_odd_makes_a_suspect() -> None:
         {"findings": []},
         {"findings": [crowd(share=0.2)]},
         {"findings": [crowd(p=0.05)]},
-        {"count": 25, "expected": 10},
+        {"count": 19, "expected": 10},
     ],
     ids=["no surge", "no wrong crowd", "no evidence", "a small part of it", "weak evidence", "little excess"],
 )
@@ -62,7 +62,7 @@ def test_a_path_shared_with_honest_crowds_makes_no_verdict() -> None:
 
 
 def test_an_open_case_goes_on_with_less_evidence_but_not_with_none() -> None:
-    case = Case("id", 0, 0, 0, ARTIFICIAL, "fresh_accounts", 0.9)
+    case = Case("id", 0, 0, 0, ARTIFICIAL, "fresh_accounts", judged=1.0, found=0.9)
     assert judged(surge=1.5, score=1.5, case=case, findings=[]).verdict == ARTIFICIAL
     assert judged(surge=0.5, score=1.5, case=case, findings=[]).verdict is None
     assert judged(surge=1.5, score=0.5, case=case, findings=[]).verdict is None
@@ -79,7 +79,7 @@ def test_an_open_case_goes_on_with_less_evidence_but_not_with_none() -> None:
 def test_the_artificial_part_lies_in_its_interval_and_within_the_excess(
     *, count: int, expected: float, surge: float, score: float, share: float, open_case: bool
 ) -> None:
-    case = Case("id", 0, 0, 0, SUSPECT, "fresh_accounts", share) if open_case else None
+    case = Case("id", 0, 0, 0, SUSPECT, "fresh_accounts", judged=1.0, found=share) if open_case else None
     view = judged(count=count, expected=expected, surge=surge, score=score, findings=[crowd(share=share)], case=case)
     if view.verdict is None:
         assert (view.artificial, view.low, view.high) == (0.0, 0.0, 0.0)

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.reference import FORGET_AT, KNOWN_FILL, MIX_MIN, WEIGHT_CAP, KnownActors, Mix
+from detectors.reference import FORGET_AT, KNOWN_FILL, MIX_MIN, WEIGHT_CAP, KnownActors, Mix, newcomers
 from detectors.windows import HASH_SPACE, Crowd
 
 histograms = st.dictionaries(st.integers(0, 63), st.integers(1, 500), min_size=1, max_size=30)
@@ -89,12 +89,12 @@ def test_strangers_are_rarely_taken_for_known_and_the_long_gone_are_forgotten() 
     assert sum(actor in known for actor in first) < 300
 
 
-def test_the_share_of_strangers_is_of_the_different_actors() -> None:
+def test_strangers_are_counted_among_the_different_actors() -> None:
     known = KnownActors()
     known.add(1 << 40)
     crowd = Crowd()
     crowd.fold([(1 << 40, -1, -1, -1, -1, -1, -1)] * 9 + [(3 << 50, -1, -1, -1, -1, -1, -1)])
-    assert known.strangers(crowd) == 0.5
+    assert newcomers(crowd, [known])[:2] == (2, 1)
 
 
 def _histogram(values: list[int]) -> dict[int, int]:

@@ -76,7 +76,7 @@ def test_the_number_of_different_actors_is_estimated_within_its_error(actors: in
 def test_what_was_not_given_is_counted_nowhere() -> None:
     crowd = Crowd()
     crowd.fold([(1, -1, 3, -1, -1, -1, -1)])
-    assert (crowd.n, crowd.network, crowd.agent, crowd.fresh) == (1, {}, {3: 1}, {})
+    assert (crowd.n, crowd.histogram("network"), crowd.histogram("agent"), crowd.watch) == (1, {}, {3: 1}, {})
 
 
 def test_a_crowd_that_was_saved_and_read_merges_as_the_original() -> None:

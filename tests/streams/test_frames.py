@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.events import MAX_TS_MS, MIX_BUCKETS, NETWORK_BUCKETS, Event
+from detectors.events import COHORT_BUCKETS, MAX_TS_MS, MIX_BUCKETS, NETWORK_BUCKETS, Event
 from detectors.windows import HASH_SPACE
 from streams.frames import (
     FRAME_VERSION,
@@ -73,14 +73,19 @@ def test_what_was_packed_comes_out_equal(rows: list[tuple[int, int, Event]]) -> 
 def test_a_block_has_whole_columns_within_their_ranges(rows: list[tuple[int, int, Event]]) -> None:
     block = block_of(_frame(rows), 0)
     assert block is not None
-    ranges = {"actor": HASH_SPACE, "ident": HASH_SPACE, "network": NETWORK_BUCKETS, "fresh": 2}
+    ranges = {
+        "actor": HASH_SPACE,
+        "ident": HASH_SPACE,
+        "network": NETWORK_BUCKETS * (MIX_BUCKETS + 1),
+        "account": 2 * COHORT_BUCKETS,
+    }
     ranges |= dict.fromkeys(("agent", "referrer", "country"), MIX_BUCKETS)
     for name, size in ranges.items():
         column = getattr(block, name)
         if column is not None:
             assert len(column) == len(rows)
             assert all(-1 <= value < size for value in column)
-    assert block.fresh is None or len(block.fresh) == len(rows)
+    assert block.account is None or len(block.account) == len(rows)
 
 
 @given(batches)
@@ -88,7 +93,7 @@ def test_what_nobody_sent_is_no_column(rows: list[tuple[int, int, Event]]) -> No
     bare = [(gap, metric, Event(ts=e.ts, actor=e.actor, target=e.target)) for gap, metric, e in rows]
     block = block_of(_frame(bare), 0)
     assert block is not None
-    columns = ("ident", "network", "agent", "referrer", "country", "fresh", "watch", "undo")
+    columns = ("ident", "network", "agent", "referrer", "country", "account", "watch", "undo")
     assert [getattr(block, name) for name in columns] == [None] * len(columns)
 
 

@@ -1,0 +1,67 @@
+"""What views bring: likes and follows per person with an account, and whether a target's are missing or alone."""
+
+from __future__ import annotations
+
+from detectors import features as f
+from detectors.windows import Crowd
+
+PEOPLE_CAP = 50.0
+"""People of one target in one window that count for the platform's rates: no hit and no attack sets them."""
+
+RATES_FADING = 0.98
+"""Kept of the rates at each hour: about the last two days."""
+
+PEOPLE_BEFORE = 500.0
+"""People who must have been seen before their rate is one."""
+
+
+class Rates:
+    """Likes and follows per person of a window of views, by scale. Lives with the views' platform."""
+
+    def __init__(self) -> None:
+        self.people_and_acts: dict[str, list[float]] = {}
+        """scale → people with accounts, likes, follows"""
+
+    def learn(self, scale: str, targets: list[tuple[float, int, int]]) -> None:
+        """Learn the (people, likes, follows) of all targets whose windows of a scale have closed together."""
+        kept = self.people_and_acts.setdefault(scale, [0.0, 0.0, 0.0])
+        for index in range(3):
+            kept[index] *= RATES_FADING
+        for people, likes, follows in targets:
+            weight = min(1.0, PEOPLE_CAP / people) if people else 0.0
+            kept[0] += weight * people
+            kept[1] += weight * min(likes, people)
+            kept[2] += weight * min(follows, people)
+
+    def per_person(self, scale: str) -> tuple[float, float] | None:
+        """Likes and follows per person; of hours where this scale has none of its own; None where nothing is known."""
+        for name in (scale, "hour"):
+            people, likes, follows = self.people_and_acts.get(name, (0.0, 0.0, 0.0))
+            if people >= PEOPLE_BEFORE:
+                return likes / people, follows / people
+        return None
+
+
+def with_accounts(crowd: Crowd, ages_are_sent: bool) -> float:
+    """People of a crowd who can like: those with accounts, where the platform tells these from visitors."""
+    people = crowd.distinct_actors()
+    return people * sum(crowd.histogram("account").values()) / len(crowd.people) if ages_are_sent else people
+
+
+def silent(people: float, acts: int, rate: float) -> float | None:
+    """SILENT of a view window with so many people and so many likes and follows; None if few are expected.
+
+    >>> silent(1000, 5, 0.05), silent(20, 0, 0.05)
+    (0.9, None)
+    """
+    expected = people * rate
+    return max(0.0, 1.0 - acts / expected) if expected >= f.INTERACTIONS_MIN else None
+
+
+def lonely(acts: int, views: int, rate: float) -> float:
+    """LONELY of so many likes or follows beside so many views.
+
+    >>> lonely(100, 0, 0.05), lonely(100, 500, 0.05), round(lonely(100, 250, 0.05), 2)
+    (1.0, 0.0, 0.5)
+    """
+    return max(0.0, 1.0 - f.LONELY_FACTOR * rate * views / acts)

@@ -1,0 +1,133 @@
+"""What the detectors of a crowd's composition share: features that are shares, their habits, their p-values.
+
+Each feature is compared with the target's own habit where it has one, with the platform's mean elsewhere. The
+deviation becomes a p-value by unflagged windows of the same size (``calibration``), so a platform whose honest crowds
+vary widely raises its own bar. Where no such windows have been seen, a crowd of n counts as n / (1 + (n - 1)ρ)
+independent people (Kish's design effect), and Chernoff's bound says how far chance takes a share (Hoeffding 1963).
+The p-values of one detector's features are joined by Simes' rule (Simes 1986), which holds under positive dependence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from detectors import features as f
+from detectors.calibration import HISTORY_MIN, Calibrator, Mean
+from detectors.detector import Features, Finding
+from detectors.evidence import TEXTS, habit, usual
+
+ALIKE = 0.15
+"""ρ: how alike the people of one honest crowd are assumed to be before windows were seen. 0.15 makes any crowd worth at
+most 7 people; social clusters measure 0.01 … 0.1 (Kish 1965)."""
+
+USUAL_PRIOR = 0.1
+"""A share assumed to be usual before windows were seen."""
+
+TELL_P = 0.1
+"""A feature is told as a finding below this."""
+
+
+class Shares:
+    """See the module. A detector of the catalogue names itself and its features."""
+
+    name: str
+    of: tuple[str, ...]
+
+    def __init__(self) -> None:
+        self._calibrators: dict[str, Calibrator] = {}
+        self._usual: dict[str, Mean] = {}
+
+    def score_one(self, x: Features) -> float:
+        """-log10 p of the detector's features together."""
+        found = {finding.code: finding.p for finding in self.findings(x)}
+        measured = [TEXTS[name][0] for name in self.of if name in x]
+        ranked = sorted(found[code] for code in measured if code in found)
+        p = min([1.0, *(len(measured) * p / (rank + 1) for rank, p in enumerate(ranked))])
+        return -math.log10(max(p, 1e-300))
+
+    def learn_one(self, x: Features) -> None:
+        """Learn an unflagged window's deviations."""
+        for name in self.of:
+            value = x.get(name)
+            if value is None:
+                continue
+            seen = self._usual.get(name)
+            if seen is None:
+                seen = self._usual[name] = Mean()
+                self._calibrators[name] = Calibrator()
+            seen.learn(value)
+            self._calibrators[name].learn(_size(name, x), max(0.0, value - x.get(habit(name), seen.value)))
+
+    def findings(self, x: Features) -> list[Finding]:
+        """Features that are rarer than one honest window in ten."""
+        found = []
+        for name in self.of:
+            value = x.get(name)
+            if value is None:
+                continue
+            baseline = self._baseline(name, x)
+            if value <= baseline:
+                continue
+            p = self._p(name, x, value, baseline)
+            if p < TELL_P:
+                code, text = TEXTS[name]
+                sentence = text.format(value=f"{value:.0%}", baseline=f"{baseline:.0%}")
+                share = (value - baseline) / (1.0 - baseline)
+                found.append(Finding(code, self.name, value, baseline, p, share, sentence))
+        found.sort(key=lambda finding: (finding.p, finding.code))
+        return found
+
+    def _baseline(self, name: str, x: Features) -> float:
+        own = x.get(habit(name))
+        if own is not None:
+            return own
+        seen = self._usual.get(name)
+        return x.get(usual(name), USUAL_PRIOR) if seen is None or seen.seen < HISTORY_MIN else seen.value
+
+    def _p(self, name: str, x: Features, value: float, baseline: float) -> float:
+        size = _size(name, x)
+        calibrator = self._calibrators.get(name)
+        p = None if calibrator is None else calibrator.p(size, value - baseline)
+        return _chance(size, value, baseline) if p is None else p
+
+    def experienced(self) -> bool:
+        """Whether windows have been seen, so that p-values are the platform's own."""
+        return any(calibrator.history() >= HISTORY_MIN for calibrator in self._calibrators.values())
+
+    def dump(self) -> Any:
+        """State as builtins."""
+        return [msgspec.to_builtins(self._calibrators, str_keys=True), msgspec.to_builtins(self._usual)]
+
+    def load(self, state: Any) -> None:
+        """Take dumped state."""
+        self._calibrators = msgspec.convert(state[0], dict[str, Calibrator], strict=False)
+        self._usual = msgspec.convert(state[1], dict[str, Mean])
+
+
+def codes_of(detectors: Iterable[type[Shares]]) -> frozenset[str]:
+    """The reason codes that detectors can give."""
+    return frozenset(TEXTS[name][0] for detector in detectors for name in detector.of)
+
+
+def _size(name: str, x: Features) -> int:
+    return int(x.get(f.PEOPLE if name in f.PEOPLE_FEATURES else f.COUNT, 0.0))
+
+
+def _chance(size: int, value: float, baseline: float) -> float:
+    """Chernoff's bound on a share of ``value`` among ``size`` people who are ALIKE, where ``baseline`` is usual.
+
+    >>> _chance(100, 0.1, 0.1), _chance(100, 0.9, 0.1) < 1e-4, _chance(8, 0.3, 0.1) > 0.1
+    (1.0, True, True)
+    """
+    if value <= baseline or size <= 0:
+        return 1.0
+    alone = size / (1.0 + (size - 1) * ALIKE)
+    low, high = max(baseline, 1e-3), min(value, 1.0)
+    divergence = high * math.log(high / low)
+    if high < 1.0:
+        divergence += (1.0 - high) * math.log((1.0 - high) / (1.0 - low))
+    return math.exp(-alone * divergence)
