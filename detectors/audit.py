@@ -18,7 +18,7 @@ from detectors.evidence import EVENTS_MIN
 from detectors.incidents import Incidents
 from detectors.interaction import with_accounts
 from detectors.judge import EXCESS_MIN
-from detectors.ledger import DUPLICATE_ID, QUARANTINED, UNDONE, VALID
+from detectors.ledger import DUPLICATE_ID
 from detectors.looking import Look
 from detectors.peers import Peers
 from detectors.platform import HOURLY_CAP, Platform
@@ -160,7 +160,7 @@ class Audit:
             outcome.duplicates += 1
             watched.ledger.reject(DUPLICATE_ID, 1)
         elif block.undo is not None and block.undo[index]:
-            outcome.unmatched_undos += _undo(watched, 1)
+            outcome.unmatched_undos += watched.ledger.undo(1)
         else:
             watched.ledger.accept(1)
             outcome.entered[block.metric[index]] += 1
@@ -201,7 +201,7 @@ class Audit:
             self.watches.change(key).ledger.reject(DUPLICATE_ID, count)
             self._say_later(key, end)
         for key, count in sorted(tick.undos.items()):
-            outcome.unmatched_undos += _undo(self.watches.change(key), count)
+            outcome.unmatched_undos += self.watches.change(key).ledger.undo(count)
             self._say_later(key, end)
 
     def enter(
@@ -393,10 +393,3 @@ class Audit:
     def schedule_case(self, close_at_ms: int, key: str) -> None:
         """Look at this key's case again at ``close_at_ms``."""
         heapq.heappush(self.due, (close_at_ms, CASE_ORDER, 0, key))
-
-
-def _undo(watched: Watched, count: int) -> int:
-    """Take ``count`` events back; answers how many undos found nothing to undo."""
-    ledger = watched.ledger
-    left = count - ledger.move(VALID, UNDONE, count)
-    return left - ledger.move(QUARANTINED, UNDONE, left)

@@ -58,6 +58,11 @@ class Ledger(msgspec.Struct, omit_defaults=True, gc=False):
             return self.quarantined
         return self.invalid.get(name, 0)
 
+    def undo(self, count: int) -> int:
+        """Take ``count`` events back, valid ones first; answers how many undos found nothing to undo."""
+        left = count - self.move(VALID, UNDONE, count)
+        return left - self.move(QUARANTINED, UNDONE, left)
+
     def _shift(self, name: str, count: int) -> None:
         if name == VALID:
             self.valid += count

@@ -39,6 +39,7 @@ DIMENSIONS: tuple[str, ...] = ("network", "agent", "referrer", "country", "accou
 
 Marks = tuple[int, int, int, int, int]
 """A person's buckets in the order of DIMENSIONS, -1 where not given."""
+NOTHING_KNOWN: Marks = (-1, -1, -1, -1, -1)
 
 COLUMNS: tuple[str, ...] = (*DIMENSIONS, "watch")
 """A row's numbers behind the actor."""

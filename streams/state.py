@@ -18,7 +18,7 @@ import msgspec
 import xxhash
 
 from detectors.watched import STATE_VERSION, Agenda, Watched
-from detectors.windows import pack_row
+from detectors.windows import NOTHING_KNOWN, pack_row
 from streams.auditing import PartitionAudit
 
 META_KEY = b"meta"
@@ -40,7 +40,19 @@ def _pack_rows(state: Any) -> Any:
     return state
 
 
-UPGRADES: dict[int, Callable[[Any], Any]] = {1: lambda state: state, 2: _pack_rows}
+def _know_people(state: Any) -> Any:
+    """3 → 4: a window knows its people. Of those of an older one nothing is known; a case's purity is a ratio."""
+    if not isinstance(state, dict):
+        return state
+    for window in state.get("open", {}).values():
+        window.setdefault("people", dict.fromkeys(window.get("actors", {}), NOTHING_KNOWN))
+    case = state.get("case")
+    if case and "purity" in case:
+        case["judged"], case["found"] = 1.0, case.pop("purity")
+    return state
+
+
+UPGRADES: dict[int, Callable[[Any], Any]] = {1: lambda state: state, 2: _pack_rows, 3: _know_people}
 """version → what makes the next version's builtins of its own. 1 → 2 only sealed the records."""
 
 _GARBAGE = (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, struct.error)
