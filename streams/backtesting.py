@@ -32,10 +32,10 @@ HEADS = (
     "AUC",
     "flags",
     "flag precision",
-    "honest removed per million",
-    "seconds to detect",
+    "wrong per M",
+    "detect s",
     "share before",
-    "estimate error",
+    "error",
 )
 """Columns of every table of figures: what ``cells_of`` gives."""
 

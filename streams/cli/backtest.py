@@ -130,7 +130,7 @@ def table_of(reports: list[Report], width: int = 160) -> Table:
         table.add_column(name, no_wrap=True)
     shown = [name for name in HEADS if width >= WIDE or name not in ONLY_WIDE]
     for name in shown:
-        table.add_column(name.replace(" ", "\n"), justify="right")
+        table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
     before = None
     for report in reports:
         run = (report.scenario, report.seed)
