@@ -50,6 +50,8 @@ class AuditSettings:
     dedupe_ids: int = 100_000
     partition: int = 0
     config: str = "sha256:unset"
+    shadow: frozenset[str] = frozenset()
+    """detectors that learn but have no vote"""
 
 
 class Audit:
@@ -67,7 +69,7 @@ class Audit:
         self.horizon = 0
         self.now = -1
         self._incidents = Incidents(self, self.scales, partition=settings.partition, config=settings.config)
-        self._cases = Cases(self.scales, self._incidents)
+        self._cases = Cases(self.scales, self._incidents, settings.shadow)
         self._peers = Peers(self.watches, self.platforms, self.scales)
         self._at = 0
         self._replaying = False

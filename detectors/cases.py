@@ -38,9 +38,10 @@ LEARN_CROWD_BELOW = 2.0
 class Cases:
     """The judge's desk of one audit."""
 
-    def __init__(self, scales: tuple[Scale, ...], incidents: Incidents) -> None:
+    def __init__(self, scales: tuple[Scale, ...], incidents: Incidents, shadow: frozenset[str]) -> None:
         self._scales = scales
         self._incidents = incidents
+        self._voting = tuple(name for name in CROWD_DETECTORS if name not in shadow)
         self._tick_ratio = scales[0].span_ms / scales[1].span_ms
 
     def worth_a_look(self, watched: Watched, count: int, platform: Platform) -> bool:
@@ -94,7 +95,7 @@ class Cases:
         x, platform = look.x, look.platform
         evidence: dict[str, tuple[float, float]] = {}
         findings: list[Finding] = []
-        for name in CROWD_DETECTORS:
+        for name in self._voting:
             detector = platform.detector(name, look.scale)
             found = detector.findings(x)
             if found:

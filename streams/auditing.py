@@ -22,6 +22,7 @@ def audit_settings(settings: Settings, partition: int) -> AuditSettings:
         dedupe_ids=settings.state.dedupe_ids,
         partition=partition,
         config=settings.version(),
+        shadow=frozenset(settings.detection.shadow),
     )
 
 

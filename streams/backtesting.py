@@ -65,7 +65,7 @@ def kind_of(name: str) -> str:
 
 
 def run_scenario(name: str, seed: int, plan: Plan) -> list[Report]:
-    """Reports of all methods on one scenario. Raises NoShadowError."""
+    """Reports of all methods on one scenario. Raises NoSuchDetectorError."""
     began = time.monotonic()
     reports = run(
         name,

@@ -12,6 +12,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from detectors.events import FIELDS, METRICS
+from detectors.registry import CROWD_DETECTORS
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -170,6 +171,21 @@ class State(_Section):
     """ids one partition remembers at least, to find duplicates"""
 
 
+class Detection(_Section):
+    """How targets are judged. These keys can be changed while a worker runs (SIGHUP)."""
+
+    shadow: tuple[str, ...] = ()
+    """detectors that learn but have no vote"""
+
+    @field_validator("shadow")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in CROWD_DETECTORS]
+        if unknown:
+            raise ValueError(f"no such detector: {', '.join(unknown)}; there are {', '.join(CROWD_DETECTORS)}")
+        return names
+
+
 class Settings(_Section):
     """Everything a worker or a command is told."""
 
@@ -190,6 +206,7 @@ class Settings(_Section):
     broker: Broker = Broker()
     time: Time = Time()
     web: Web = Web()
+    detection: Detection = Detection()
     state: State = State()
     inputs: tuple[Input, ...] = (
         Input(topic="views", metric="view"),
@@ -210,7 +227,7 @@ class Settings(_Section):
 
     def version(self) -> str:
         """What flags carry as ``config``: a digest of everything that can change a verdict or a count."""
-        relevant = self.model_dump(mode="json", include={"time", "inputs", "partitions"})
+        relevant = self.model_dump(mode="json", include={"time", "inputs", "partitions", "detection"})
         relevant["dedupe_ids"] = self.state.dedupe_ids
         return "sha256:" + hashlib.sha256(orjson.dumps(relevant, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 

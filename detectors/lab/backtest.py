@@ -7,8 +7,7 @@ for what the figures mean and ``baselines`` for what stands beside them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
-from typing import Any, Protocol
+from typing import Protocol
 
 from detectors.audit import Audit, AuditSettings
 from detectors.judge import ARTIFICIAL, SUSPECT
@@ -21,6 +20,7 @@ from detectors.lab.scene import BASE_RATE
 from detectors.lab.traffic import Labelled, Platform
 from detectors.ledger import QUARANTINED, VALID
 from detectors.records import Flag, Outcome
+from detectors.registry import CROWD_DETECTORS
 
 START_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
 """Midnight at which every run begins."""
@@ -110,8 +110,13 @@ class AuditRun:
         self, without: Iterable[str] = (), *, partitions: int = PARTITIONS, shadow: Iterable[str] = ()
     ) -> None:
         self._packer = Packer(partitions, without)
-        told = _told(shadow)
-        self.audits = [Audit(AuditSettings(partition=p, config="lab", **told)) for p in range(partitions)]
+        names = frozenset(shadow)
+        unknown = sorted(names - set(CROWD_DETECTORS))
+        if unknown:
+            raise NoSuchDetectorError(
+                f"no such detector: {', '.join(unknown)}; one of {', '.join(CROWD_DETECTORS)} can be left out"
+            )
+        self.audits = [Audit(AuditSettings(partition=p, config="lab", shadow=names)) for p in range(partitions)]
         self.outcome = Outcome()
         self._position = 0
         self._latest_ms = -1
@@ -134,17 +139,8 @@ class AuditRun:
         return removals_of(self.outcome), alarms_of(self.outcome)
 
 
-class NoShadowError(ValueError):
-    """A detector was to be left out, and this version's audit cannot leave one out."""
-
-
-def _told(shadow: Iterable[str]) -> dict[str, Any]:
-    names = frozenset(shadow)
-    if not names:
-        return {}
-    if "shadow" not in {field.name for field in fields(AuditSettings)}:
-        raise NoShadowError(f"cannot leave out {', '.join(sorted(names))}: this version has no shadow mode")
-    return {"shadow": names}
+class NoSuchDetectorError(ValueError):
+    """A detector was to be left out that there is not."""
 
 
 def removals_of(outcome: Outcome) -> list[Removal]:

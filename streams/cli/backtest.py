@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from detectors.events import FIELDS, REQUIRED
-from detectors.lab.backtest import RUN_VIEWS, NoShadowError
+from detectors.lab.backtest import RUN_VIEWS, NoSuchDetectorError
 from detectors.lab.measure import Report
 from detectors.lab.scene import BASE_RATE
 from streams.backtesting import HEADS, METHODS, Plan, cells_of, document, run_file, run_scenarios, scenario_ids
@@ -68,7 +68,7 @@ def backtest(
     )
     try:
         reports = _reports(what, every, labels, map_file, learn_days, seed or [1], plan, quiet=as_json)
-    except NoShadowError as error:
+    except NoSuchDetectorError as error:
         raise SettingsError(str(error)) from None
     if html is not None:
         try:

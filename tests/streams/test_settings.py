@@ -122,3 +122,12 @@ def test_the_version_changes_with_what_can_change_a_count_and_with_nothing_else(
     assert load(None, {"TRUECOUNT_TIME__TICK_SECONDS": "5"}).version() != version
     assert load(None, {"TRUECOUNT_STATE__DEDUPE_IDS": "5"}).version() != version
     assert load(None, {"TRUECOUNT_BROKER__SERVERS": "b:2", "TRUECOUNT_WEB__PORT": "0"}).version() == version
+
+
+def test_a_detector_that_there_is_not_cannot_stand_in_shadow() -> None:
+    with pytest.raises(SettingsError, match="no such detector: clairvoyance"):
+        load(None, {"TRUECOUNT_DETECTION__SHADOW": '["clairvoyance"]'})
+
+
+def test_a_detector_in_shadow_is_another_configuration() -> None:
+    assert load(None, {"TRUECOUNT_DETECTION__SHADOW": '["cadence"]'}).version() != load(None, {}).version()

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from detectors.events import Event
-from detectors.lab.backtest import judge_stream, run
+from detectors.lab.backtest import NoSuchDetectorError, judge_stream, run
 from detectors.lab.baselines import BASELINES
 from detectors.lab.measure import Alarm, Removal, Report, Truth, measure
 from detectors.lab.scenarios import QUIET
@@ -81,3 +81,11 @@ def test_labels_of_any_stream_are_enough() -> None:
     rows = [Labelled(Event(ts=1000 * i, actor=f"a{i}", target="t", metric="view"), "", False) for i in range(500)]
     (report,) = judge_stream(iter([rows]), "mine", quiet_until_ms=0)
     assert (report.events, report.artificial, report.flags) == (500, 0, 0)
+
+
+def test_a_detector_in_shadow_has_no_vote_and_an_unknown_one_is_refused() -> None:
+    everybody = ("accounts", "origin", "repetition", "cadence", "watch", "engagement")
+    (report,) = run("botnet_burst", 3, views=20_000, shadow=everybody)
+    assert report.flags == 0
+    with pytest.raises(NoSuchDetectorError, match="no such detector: nobody"):
+        run("botnet_burst", 3, views=20_000, shadow=("nobody",))
