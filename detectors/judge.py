@@ -16,10 +16,13 @@ SUSPECT = "suspect"
 ARTIFICIAL = "artificial"
 
 SURGE_SCORE = 3.0
+SURGE_LEAST = 1.0
 CROWD_SCORE_SUSPECT = 3.0
 CROWD_SCORE_ARTIFICIAL = 4.0
-"""-log10 p. One in a thousand on *both* counts, by evidence that does not share its data, opens a case;
-the crowd must be a one-in-ten-thousand one to be called artificial."""
+JOINT_SCORE = SURGE_SCORE + CROWD_SCORE_SUSPECT
+"""-log10 p. One in a thousand on *both* counts, by evidence that does not share its data, opens a case; so does a crowd
+as much rarer as its surge, of one in ten at least, is more usual. The crowd must be a one-in-ten-thousand one to be
+called artificial."""
 
 WITNESS_SCORE = 2.0
 """-log10 p from which a family of evidence agrees with another."""
@@ -146,7 +149,8 @@ def opinion(
     own = False
     left = min(excess, share * count) - already
     enough = left >= max(EXCESS_MIN, LEFT_SHARE * already) if case is None else excess >= EXCESS_MIN
-    if surge >= SURGE_SCORE and enough and share >= SHARE_MIN and crowd >= CROWD_SCORE_SUSPECT:
+    together = surge >= SURGE_LEAST and crowd >= CROWD_SCORE_SUSPECT and surge + crowd >= JOINT_SCORE
+    if together and enough and share >= SHARE_MIN:
         verdict = ARTIFICIAL if crowd >= CROWD_SCORE_ARTIFICIAL else SUSPECT
         own = True
     elif case is not None and surge >= 1.0 and excess > 0 and crowd >= 1.0:

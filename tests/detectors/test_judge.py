@@ -37,6 +37,10 @@ def test_a_surge_with_a_wrong_crowd_is_artificial() -> None:
     assert [g.detector for g in view.findings] == ["surge", "accounts"]
 
 
+def test_a_very_wrong_crowd_needs_less_of_a_surge() -> None:
+    assert judged(surge=1.5, score=6).verdict == ARTIFICIAL
+
+
 def test_a_crowd_that_is_only_odd_makes_a_suspect() -> None:
     assert judged(score=3.5).verdict == SUSPECT
 
@@ -44,14 +48,23 @@ def test_a_crowd_that_is_only_odd_makes_a_suspect() -> None:
 @pytest.mark.parametrize(
     "lack",
     [
-        {"surge": 2.9},
+        {"surge": 0.9},
+        {"surge": 2.9, "score": 3.0},
         {"score": 2.9},
         {"findings": []},
         {"findings": [crowd(share=0.2)]},
         {"findings": [crowd(p=0.05)]},
         {"count": 19, "expected": 10},
     ],
-    ids=["no surge", "no wrong crowd", "no evidence", "a small part of it", "weak evidence", "little excess"],
+    ids=[
+        "no surge",
+        "little of both",
+        "no wrong crowd",
+        "no evidence",
+        "a small part of it",
+        "weak evidence",
+        "little excess",
+    ],
 )
 def test_one_half_alone_is_no_verdict(lack: dict[str, float]) -> None:
     assert judged(**lack).verdict is None  # type: ignore[arg-type]  # each names one argument
