@@ -179,7 +179,7 @@ class Store:
 
 
 def _after(prefix: bytes) -> bytes:
-    """The first key behind all that begin with a prefix.
+    r"""The first key behind all that begin with a prefix.
 
     >>> _after(b"w/a"), _after(b"w\xff")
     (b'w/b', b'x')
