@@ -301,12 +301,13 @@ class Audit:
         crowd = watched.open[scale.name]
         metric = int(key[0])
         platform, reference = self.platforms[metric], self._peers.reference(metric)
+        if not reference.experienced() or not self._cases.worth_an_early_look(watched, crowd, scale, platform):
+            return
         look = Look(key, watched, scale, crowd.start, crowd, platform, reference, outcome, early_at=self._at)
-        if self._cases.worth_an_early_look(look):
-            look.parts = scale.span_ms // self.scales[order - 1].span_ms if order > 1 else 0
-            look.rates = self.platforms[0].rates
-            look.peers = self._peers.counts(key, order, crowd.start, {})
-            self._cases.look(look)
+        look.parts = scale.span_ms // self.scales[order - 1].span_ms if order > 1 else 0
+        look.rates = self.platforms[0].rates
+        look.peers = self._peers.counts(key, order, crowd.start, {})
+        self._cases.look(look)
 
     # ---------------------------------------------------------------- counts
 

@@ -14,7 +14,7 @@ from detectors.looking import Look
 from detectors.platform import Platform
 from detectors.registry import CROWD_DETECTORS, SURGE
 from detectors.watched import Watched
-from detectors.windows import Scale
+from detectors.windows import Crowd, Scale
 
 TRAIL_MAX = 360
 """Ticks remembered since the onset of a surge (an hour of ten-second ticks)."""
@@ -54,13 +54,13 @@ class Cases:
         usual = level.mean if level is not None else platform.typical.get("minutes", 0.0)
         return watched.cusum > 0.0 or count > TICK_FACTOR * self._tick_ratio * usual
 
-    def worth_an_early_look(self, look: Look) -> bool:
+    @staticmethod
+    def worth_an_early_look(watched: Watched, crowd: Crowd, scale: Scale, platform: Platform) -> bool:
         """Whether a window must be judged before its end: it has grown, and beyond what all of it is expected to be."""
-        crowd, watched = look.crowd, look.watched
         if crowd.n < EXCESS_MIN or crowd.n < EARLY_GROWTH * crowd.looked:
             return False
-        level = watched.levels.get(look.scale.name)
-        usual = level.mean if level is not None else look.platform.typical.get(look.scale.name, 0.0)
+        level = watched.levels.get(scale.name)
+        usual = level.mean if level is not None else platform.typical.get(scale.name, 0.0)
         return crowd.n > EARLY_FACTOR * usual
 
     def look(self, look: Look) -> None:
