@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,10 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from bench.events import Traffic
-from bench.population import Population
+from bench.population import Population, print_measured
 from bench.topic import BATCH_BYTES
 from bench.worker import total
 from streams.topics import Topics
-from tests.brokers import KafkaServer, kafka_jars
 
 EVENTS_S = 20_000
 PARTITIONS = 4
@@ -261,14 +260,7 @@ def _figures(population: Population, played: Played, events_s: int) -> dict[str,
 def main() -> None:
     """Measure on a Kafka of its own."""
     events_s = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS_S
-    with tempfile.TemporaryDirectory(prefix="truecount-bench-") as scratch:
-        kafka = KafkaServer(Path(scratch) / "kafka", kafka_jars())
-        kafka.start()
-        try:
-            figures = measure(kafka.address.servers, Path(scratch) / "latency", events_s=events_s)
-        finally:
-            kafka.stop()
-    print(msgspec.json.encode(figures).decode())
+    print_measured(partial(measure, events_s=events_s))
 
 
 if __name__ == "__main__":

@@ -6,17 +6,14 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from bench.measured import PartError
-from bench.population import Population
+from bench.population import Population, print_measured
 from bench.worker import total
-from tests.brokers import KafkaServer, kafka_jars
 
 TARGETS = 5_000_000
 BUDGET_MIB = 512
@@ -70,16 +67,8 @@ def _show(page: str, rss: int, seconds: float) -> None:
 
 def main() -> None:
     """Measure on a Kafka of its own."""
-    numbers = [int(argument) for argument in sys.argv[1:]]
-    with tempfile.TemporaryDirectory(prefix="truecount-bench-") as scratch:
-        kafka = KafkaServer(Path(scratch) / "kafka", kafka_jars())
-        kafka.start()
-        try:
-            options = dict(zip(("targets", "budget_mib"), numbers, strict=False))
-            figures = measure(kafka.address.servers, Path(scratch) / "memory", **options)
-        finally:
-            kafka.stop()
-    print(msgspec.json.encode(figures).decode())
+    numbers: list[Any] = [int(argument) for argument in sys.argv[1:]]
+    print_measured(partial(measure, **dict(zip(("targets", "budget_mib"), numbers, strict=False))))
 
 
 if __name__ == "__main__":

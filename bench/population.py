@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -27,7 +29,7 @@ from bench.topic import BATCH_BYTES
 from bench.worker import ANSWER_SECONDS, POLL_SECONDS, total
 from streams.settings import Settings, load
 from streams.topics import Topics, create
-from tests.brokers import free_port, log_tail
+from tests.brokers import KafkaServer, free_port, kafka_jars, log_tail
 
 PARTITIONS = 4
 RATE = 20_000
@@ -247,3 +249,15 @@ def rss_bytes(pid: int) -> int:
 def restored(tasks: int) -> Callable[[str], bool]:
     """Whether as many tasks of targets are open."""
     return lambda page: total(page, 'truecount_tasks{role="targets"}') >= tasks
+
+
+def print_measured(measure: Callable[[str, Path], dict[str, Any]]) -> None:
+    """Measure on a Kafka of its own, given its servers and a directory, and print the figures as a line of JSON."""
+    with tempfile.TemporaryDirectory(prefix="truecount-bench-") as scratch:
+        kafka = KafkaServer(Path(scratch) / "kafka", kafka_jars())
+        kafka.start()
+        try:
+            figures = measure(kafka.address.servers, Path(scratch) / "measured")
+        finally:
+            kafka.stop()
+    print(msgspec.json.encode(figures).decode())

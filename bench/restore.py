@@ -6,17 +6,14 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from bench.measured import PartError
-from bench.population import Population, restored
+from bench.population import Population, print_measured, restored
 from bench.worker import total
-from tests.brokers import KafkaServer, kafka_jars
 
 TARGETS = 1_000_000
 SLOWEST_TARGETS_S = 1_500
@@ -66,14 +63,7 @@ def _restart(population: Population) -> float:
 def main() -> None:
     """Measure on a Kafka of its own."""
     targets = int(sys.argv[1]) if len(sys.argv) > 1 else TARGETS
-    with tempfile.TemporaryDirectory(prefix="truecount-bench-") as scratch:
-        kafka = KafkaServer(Path(scratch) / "kafka", kafka_jars())
-        kafka.start()
-        try:
-            figures = measure(kafka.address.servers, Path(scratch) / "restore", targets=targets)
-        finally:
-            kafka.stop()
-    print(msgspec.json.encode(figures).decode())
+    print_measured(partial(measure, targets=targets))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from detectors.records import Count, Outcome
 from detectors.reference import count_newcomers
 from detectors.ticks import Tick, acts_of, rows_of
 from detectors.watched import RecentIds, Watched, Watches, key_of
-from detectors.windows import COLUMNS, ROW_BYTES, Crowd, ladder, pack_row
+from detectors.windows import COLUMNS, ROW_BYTES, Crowd, ladder, pack_row, parts_of
 
 CASE_ORDER = 8
 COUNTS_ORDER = 9
@@ -70,6 +70,7 @@ class Audit:
         self.now = -1
         self._incidents = Incidents(self, self.scales, partition=settings.partition, config=settings.config)
         self._cases = Cases(self.scales, self._incidents, settings.shadow)
+        self._parts = parts_of(self.scales)
         self._peers = Peers(self.watches, self.platforms, self.scales)
         self._at = 0
         self._replaying = False
@@ -255,7 +256,7 @@ class Audit:
 
     def _close_windows(self, order: int, start: int, outcome: Outcome) -> None:
         scale = self.scales[order]
-        parts = scale.span_ms // self.scales[order - 1].span_ms if order > 1 else 0
+        parts = self._parts[order]
         met: list[list[int]] = [[] for _ in METRICS]
         totals = [0] * len(METRICS)
         views = self.platforms[0]
@@ -304,7 +305,7 @@ class Audit:
         if not reference.experienced() or not self._cases.worth_an_early_look(watched, crowd, scale, platform):
             return
         look = Look(key, watched, scale, crowd.start, crowd, platform, reference, outcome, early_at=self._at)
-        look.parts = scale.span_ms // self.scales[order - 1].span_ms if order > 1 else 0
+        look.parts = self._parts[order]
         look.rates = self.platforms[0].rates
         look.peers = self._peers.counts(key, order, crowd.start, {})
         self._cases.look(look)

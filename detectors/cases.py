@@ -9,7 +9,7 @@ from detectors.catalog.surge import cusum
 from detectors.detector import Finding
 from detectors.evidence import EVENTS_MIN, TEXTS
 from detectors.incidents import Incidents
-from detectors.judge import EXCESS_MIN, SURGE_SCORE, Opinion, Step, crowd_score, opinion
+from detectors.judge import EXCESS_MIN, SURGE_LEAST, SURGE_SCORE, Opinion, Step, crowd_score, opinion
 from detectors.looking import Look
 from detectors.platform import Platform
 from detectors.registry import CROWD_DETECTORS, SURGE
@@ -77,7 +77,7 @@ class Cases:
         if measured:
             look.measure()
             surge = platform.detectors_of(look.scale)[SURGE].score_one(look.x)
-            if look.reference.experienced() and (surge >= 1.0 or watched.case is not None):
+            if look.reference.experienced() and (surge >= SURGE_LEAST or watched.case is not None):
                 view = self._opinion(look, surge)
                 crowd = view.crowd
         if tick:
@@ -88,7 +88,7 @@ class Cases:
             watched.trail[-1].quarantined = look.crowd.quarantined
         if not (tick or look.early):
             unjudged = surge >= SURGE_SCORE and not look.reference.experienced()
-            suspicious = unjudged or (surge >= 1.0 and crowd >= LEARN_CROWD_BELOW)
+            suspicious = unjudged or (surge >= SURGE_LEAST and crowd >= LEARN_CROWD_BELOW)
             look.learn(measured=measured, suspicious=suspicious)
 
     def _opinion(self, look: Look, surge: float) -> Opinion:

@@ -48,7 +48,12 @@ def network_bucket(network: int, country: int) -> int:
     >>> network_bucket(7, -1), network_bucket(7, 0), network_bucket(-1, 3)
     (7, 1031, -1)
     """
-    return network if network < 0 else network + NETWORK_BUCKETS * (country + 1)
+    return network if network < 0 else network + country_offset(country)
+
+
+def country_offset(country: Any) -> Any:
+    """What a country (a bucket or an array of them, -1 not given) adds to its networks' buckets."""
+    return NETWORK_BUCKETS * (country + 1)
 
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_BYTES)]

@@ -9,7 +9,18 @@ import msgspec
 
 from detectors import features as f
 from detectors.detector import Features, Finding
-from detectors.registry import CONDUCT, ESTIMATING_CODES, HOW, ONCE_ONLY, WHO
+from detectors.registry import (
+    ACCOUNTS,
+    CONDUCT,
+    ENGAGEMENT,
+    ESTIMATING_CODES,
+    HOW,
+    ONCE_ONLY,
+    ORIGIN,
+    REPETITION,
+    WATCH,
+    WHO,
+)
 from detectors.windows import MINUTE_MS
 
 SUSPECT = "suspect"
@@ -153,7 +164,7 @@ def opinion(
     if together and enough and share >= SHARE_MIN:
         verdict = ARTIFICIAL if crowd >= CROWD_SCORE_ARTIFICIAL else SUSPECT
         own = True
-    elif case is not None and surge >= 1.0 and excess > 0 and crowd >= 1.0:
+    elif case is not None and surge >= SURGE_LEAST and excess > 0 and crowd >= 1.0:
         verdict = case.verdict
         share = share or case.purity() * excess / count
     if verdict is None:
@@ -181,10 +192,10 @@ def crowd_score(x: Features, evidence: dict[str, tuple[float, float]], rented: t
     several = rented[0] if rented[1] >= PART_MIN else 0.0
     conduct = max(of(name) for name in CONDUCT)
     pairs = [
-        (of("accounts"), max(conduct, of("engagement"))),
-        (of("origin", MOST), max(of(name, MOST) for name in CONDUCT)),
-        (several, max(conduct, of("engagement"), of("accounts"))),
-        (of("repetition", MOST), of("watch", MOST)),
+        (of(ACCOUNTS), max(conduct, of(ENGAGEMENT))),
+        (of(ORIGIN, MOST), max(of(name, MOST) for name in CONDUCT)),
+        (several, max(conduct, of(ENGAGEMENT), of(ACCOUNTS))),
+        (of(REPETITION, MOST), of(WATCH, MOST)),
     ]
     joint = max((_joined(a, b) for a, b in pairs if min(a, b) >= WITNESS_SCORE), default=0.0)
     alone = of(ONCE_ONLY) if x.get(f.ONCE, 0.0) > 0.0 else 0.0

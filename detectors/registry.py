@@ -19,17 +19,18 @@ REGISTRY: dict[str, Callable[[], Detector]] = {
     detector.name: detector for detector in (Surge, Accounts, Origin, Path, Repetition, Cadence, Watch, Engagement)
 }
 
-SURGE = Surge.name
-ONCE_ONLY = Repetition.name
+SURGE, ACCOUNTS, ORIGIN = Surge.name, Accounts.name, Origin.name
+REPETITION, CADENCE, WATCH, ENGAGEMENT = Repetition.name, Cadence.name, Watch.name, Engagement.name
+ONCE_ONLY = REPETITION
 """Convicts alone where an act can honestly be done only once."""
 
-WHO: tuple[str, ...] = (Accounts.name, Origin.name)
-HOW: tuple[str, ...] = (Repetition.name, Cadence.name, Watch.name, Engagement.name)
+WHO: tuple[str, ...] = (ACCOUNTS, ORIGIN)
+HOW: tuple[str, ...] = (REPETITION, CADENCE, WATCH, ENGAGEMENT)
 """What a verdict rests on: *who* came and *how* they behaved. Others are told, and judge nobody."""
 
 CROWD_DETECTORS: tuple[str, ...] = tuple(name for name in REGISTRY if name != SURGE)
 
-CONDUCT: tuple[str, ...] = (Repetition.name, Cadence.name, Watch.name)
+CONDUCT: tuple[str, ...] = (REPETITION, CADENCE, WATCH)
 """What the events themselves show; silence is only what they lack."""
 
 ESTIMATING_CODES = codes_of((Accounts, Origin, Repetition, Watch)) | {"no_views"}

@@ -89,10 +89,13 @@ class Shares:
         return x.get(usual(name), USUAL_PRIOR) if seen is None or seen.seen < HISTORY_MIN else seen.value
 
     def _p(self, name: str, x: Features, value: float, baseline: float) -> float:
-        size = _size(name, x)
+        p = self._seen(name, x, value - baseline)
+        return _chance(_size(name, x), value, baseline) if p is None else p
+
+    def _seen(self, name: str, x: Features, deviation: float) -> float | None:
+        """p-value by the platform's own windows; None if none as small have been seen."""
         calibrator = self._calibrators.get(name)
-        p = None if calibrator is None else calibrator.p(size, value - baseline)
-        return _chance(size, value, baseline) if p is None else p
+        return None if calibrator is None else calibrator.p(_size(name, x), deviation)
 
     def experienced(self) -> bool:
         """Whether windows have been seen, so that p-values are the platform's own."""

@@ -11,6 +11,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -262,6 +263,15 @@ def ladder(tick_seconds: int) -> tuple[Scale, ...]:
         Scale("hour", HOUR_MS),
         Scale("day", DAY_MS),
     )
+
+
+def parts_of(scales: tuple[Scale, ...]) -> tuple[int, ...]:
+    """By scale, how many windows of the next shorter one it has; 0 for ticks and minutes, which are not taken apart.
+
+    >>> parts_of(ladder(10))
+    (0, 0, 12, 24)
+    """
+    return (0, 0, *(longer.span_ms // shorter.span_ms for shorter, longer in pairwise(scales[1:])))
 
 
 class SourceTime(msgspec.Struct, array_like=True):

@@ -23,6 +23,7 @@ from detectors.events import (
     Event,
     EventBlock,
     account_bucket,
+    country_offset,
 )
 from detectors.features import watch_bucket
 from detectors.windows import HASH_SPACE
@@ -266,7 +267,7 @@ def _networks_of(frame: Frame) -> NDArray[np.int32] | None:
     networks, countries = _network_buckets.column(frame.network), _country_buckets.column(frame.country)
     if networks is None or countries is None:
         return networks
-    within: NDArray[np.int32] = np.where(networks < 0, networks, networks + NETWORK_BUCKETS * (countries + 1))
+    within: NDArray[np.int32] = np.where(networks < 0, networks, networks + country_offset(countries))
     return within
 
 

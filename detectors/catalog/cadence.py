@@ -37,6 +37,5 @@ class Cadence(Shares):
         if parts < 2 or value <= 0.0:
             return 1.0
         chance: float = (max(1.0 - value, 1e-6) * math.exp(value)) ** ((parts - 1.0) / 2.0)
-        calibrator = self._calibrators.get(name)
-        seen = None if calibrator is None else calibrator.p(int(x.get(f.COUNT, 0.0)), value - baseline)
+        seen = self._seen(name, x, value - baseline)
         return chance if seen is None else max(chance, seen)
