@@ -10,35 +10,26 @@ import heapq
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from detectors.cases import Cases
 from detectors.events import METRICS, EventBlock
 from detectors.evidence import EVENTS_MIN
 from detectors.incidents import Incidents
+from detectors.intake import Intake
 from detectors.interaction import with_accounts
 from detectors.judge import EXCESS_MIN
 from detectors.ledger import DUPLICATE_ID
 from detectors.looking import Look
 from detectors.peers import Peers
 from detectors.platform import HOURLY_CAP, Platform
-from detectors.records import Count, Outcome
+from detectors.records import Outcome
 from detectors.reference import count_newcomers
-from detectors.ticks import Tick, acts_of, rows_of
-from detectors.watched import RecentIds, Watched, Watches, key_of
-from detectors.windows import COLUMNS, ROW_BYTES, Crowd, ladder, pack_row, parts_of
+from detectors.unsaid import Unsaid
+from detectors.watched import Watched, Watches, key_of
+from detectors.windows import ROW_BYTES, Crowd, ladder, parts_of
 
 CASE_ORDER = 8
 COUNTS_ORDER = 9
 """Order of what is due at the same moment: windows by scale (0 … 3), then cases that end, then counts."""
-
-ID_BYTES = 90
-"""An id's hash in a set that is two thirds empty after it has grown (measured, CPython 3.11)."""
-UNSAID_BYTES = 700
-"""A count that is to be told: its key, and what it becomes all at once (a record, its key, its place in a list)."""
-
-FEW_EVENTS = 12
-"""Events of a block under which arrays do not pay (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,112 +53,41 @@ class Audit:
         self.scales = ladder(settings.tick_seconds)
         self.watches = Watches() if watches is None else watches
         self.platforms = [Platform() for _ in METRICS]
-        self.recent_ids = RecentIds(settings.dedupe_ids)
-        self.ticks: dict[int, Tick] = {}
-        self.unsaid: set[str] = set()
+        self.intake = Intake(self, self.scales[0], settings.dedupe_ids)
+        self.unsaid = Unsaid(self.watches, settings.counts_seconds, self._schedule_counts)
         self.due: list[tuple[int, int, int, str]] = []
-        self.horizon = 0
         self.now = -1
         self._incidents = Incidents(self, self.scales, partition=settings.partition, config=settings.config)
         self._cases = Cases(self.scales, self._incidents, settings.shadow)
         self._parts = parts_of(self.scales)
         self._peers = Peers(self.watches, self.platforms, self.scales)
         self._at = 0
-        self._replaying = False
-        self._rolls: frozenset[int] = frozenset()
 
     # ---------------------------------------------------------------- events
 
     def observe(self, block: EventBlock, position: int, outcome: Outcome) -> None:
         """Take in a block of events that stood at ``position`` of the log. Late ones are counted at once."""
-        if block.ident is not None:
-            self.recent_ids.turn(position, self._oldest_open(position))
-        self._collect(block, position, outcome)
+        self.intake.observe(block, position, outcome)
 
     def replay(self, block: EventBlock, position: int) -> None:
         """Observe a block again after ``load``: events of open windows come back, others are passed over."""
-        if block.ident is not None and position in self._rolls:
-            self.recent_ids.roll()
-        self._replaying = True
-        self._collect(block, position, Outcome())
-        self._replaying = False
+        self.intake.replay(block, position)
 
-    def _collect(self, block: EventBlock, position: int, outcome: Outcome) -> None:
-        acts = acts_of(block)
-        known = set() if acts is None else self.recent_ids.add_all(acts)
-        if len(block.target) < FEW_EVENTS:
-            self._collect_few(block, position, known, outcome)
-            return
-        span = self.scales[0].span_ms
-        ts = np.asarray(block.ts, np.int64)
-        starts = ts - ts % span
-        left = np.ones(len(ts), bool)
-        for index in np.nonzero(starts < self.horizon)[0].tolist():
-            self._late(block, index, index in known, outcome)
-            left[index] = False
-        exceptions = [(index, True) for index in sorted(known) if left[index]]
-        outcome.duplicates += len(exceptions)
-        if block.undo is not None:
-            exceptions += [(i, False) for i, undo in enumerate(block.undo) if undo and left[i] and i not in known]
-        for index, duplicate in exceptions:
-            tick = self._tick(int(starts[index]), position)
-            key = key_of(block.metric[index], block.target[index])
-            tick.note(tick.duplicates if duplicate else tick.undos, key)
-            left[index] = False
-        rows = rows_of(block)
-        if left.all() and starts.min() == starts.max() and block.metric.count(block.metric[0]) == len(block.metric):
-            self._tick(int(starts[0]), position).heaps[block.metric[0]].add(block.target, rows)
-            return
-        metrics = np.asarray(block.metric, np.int8)
-        for start in np.unique(starts[left]).tolist():
-            here = left & (starts == start)
-            tick = self._tick(start, position)
-            for metric in np.unique(metrics[here]).tolist():
-                places = np.nonzero(here & (metrics == metric))[0]
-                tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places])
+    def expect_tick(self, start: int) -> None:
+        """See intake.Desk."""
+        heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, ""))
 
-    def _collect_few(self, block: EventBlock, position: int, known: set[int], outcome: Outcome) -> None:
-        """As above, event by event: arrays cost some 40 µs a block, whatever its size."""
-        span = self.scales[0].span_ms
-        columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
-        for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, block.ts, strict=True)):
-            start = ts - ts % span
-            if start < self.horizon:
-                self._late(block, index, index in known, outcome)
-                continue
-            tick = self._tick(start, position)
-            if index in known:
-                outcome.duplicates += 1
-                tick.note(tick.duplicates, key_of(metric, target))
-            elif block.undo is not None and block.undo[index]:
-                tick.note(tick.undos, key_of(metric, target))
-            else:
-                row = pack_row(*[-1 if column is None else column[index] for column in columns])
-                tick.heaps[metric].add_one(target, row)
-
-    def _tick(self, start: int, position: int) -> Tick:
-        tick = self.ticks.get(start)
-        if tick is None:
-            tick = self.ticks[start] = Tick(position)
-            heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, ""))
-        tick.log_to = position
-        return tick
-
-    def _late(self, block: EventBlock, index: int, known: bool, outcome: Outcome) -> None:
-        if self._replaying:
-            return
-        key = key_of(block.metric[index], block.target[index])
-        outcome.late += 1
-        watched = self.watches.change(key)
-        if known:
-            outcome.duplicates += 1
-            watched.ledger.reject(DUPLICATE_ID, 1)
-        elif block.undo is not None and block.undo[index]:
-            outcome.unmatched_undos += watched.ledger.undo(1)
+    def enter_late(self, key: str, *, duplicate: bool, undo: bool, outcome: Outcome) -> None:
+        """See intake.Desk."""
+        ledger = self.watches.change(key).ledger
+        if duplicate:
+            ledger.reject(DUPLICATE_ID, 1)
+        elif undo:
+            outcome.unmatched_undos += ledger.undo(1)
         else:
-            watched.ledger.accept(1)
-            outcome.entered[block.metric[index]] += 1
-        self._say_later(key, self.now + 1)
+            ledger.accept(1)
+            outcome.entered[int(key[0])] += 1
+        self.unsaid.add(key, self.now + 1)
 
     # ---------------------------------------------------------------- time
 
@@ -184,14 +104,14 @@ class Audit:
             elif order < len(self.scales):
                 self._close_windows(order, start, outcome)
             elif order == COUNTS_ORDER:
-                self._say_counts(end, outcome)
+                self.unsaid.tell(end, outcome)
             elif order == CASE_ORDER:
                 self._incidents.expire(key, self.watches.change(key), end, outcome)
         self.now = now_ms
-        self.horizon = self.scales[0].start(now_ms)
+        self.intake.horizon = self.scales[0].start(now_ms)
 
     def _close_tick(self, start: int, end: int, outcome: Outcome) -> None:
-        tick = self.ticks.pop(start)
+        tick = self.intake.ticks.pop(start)
         log = tick.log_from, tick.log_to
         for metric, heap in enumerate(tick.heaps):
             entered = closed = 0
@@ -202,10 +122,10 @@ class Audit:
             outcome.windows += closed
         for key, count in sorted(tick.duplicates.items()):
             self.watches.change(key).ledger.reject(DUPLICATE_ID, count)
-            self._say_later(key, end)
+            self.unsaid.add(key, end)
         for key, count in sorted(tick.undos.items()):
             outcome.unmatched_undos += self.watches.change(key).ledger.undo(count)
-            self._say_later(key, end)
+            self.unsaid.add(key, end)
 
     def enter(
         self, key: str, start: int, rows: bytes, log: tuple[int, int], outcome: Outcome, *, folded: Crowd | None = None
@@ -221,7 +141,7 @@ class Audit:
         watched.ledger.valid += count
         scale = self.scales[0]
         if not watched.unsaid:
-            self._say_later(key, start + scale.span_ms)
+            self.unsaid.add(key, start + scale.span_ms)
         log_from, log_to = log
         into = watched.open.get("minutes")
         if into is None:
@@ -312,73 +232,32 @@ class Audit:
 
     # ---------------------------------------------------------------- counts
 
-    def _say_later(self, key: str, moment_ms: int) -> None:
-        if not self.unsaid:
-            self._schedule_counts(moment_ms)
-        if key not in self.unsaid:
-            self.unsaid.add(key)
-            self.watches.change(key).unsaid = True
-
-    def _schedule_counts(self, moment_ms: int) -> None:
-        every = self.settings.counts_seconds * 1000
-        heapq.heappush(self.due, ((max(moment_ms, 0) + every - 1) // every * every, COUNTS_ORDER, 0, ""))
-
     def begin_again(self, key: str) -> None:
         """This key's stored state was lost: go on from nothing, and say so with every count."""
         self.watches.change(key).incomplete = True
-        self._say_later(key, self.now + 1)
+        self.unsaid.add(key, self.now + 1)
 
     def changed(self, key: str) -> None:
         """A case moved part of this key's count."""
-        self._say_later(key, self._at)
+        self.unsaid.add(key, self._at)
 
-    def _say_counts(self, as_of: int, outcome: Outcome) -> None:
-        for key in sorted(self.unsaid):
-            watched = self.watches.change(key)
-            watched.unsaid = False
-            ledger = watched.ledger
-            ledger.revision += 1
-            outcome.counts.append(
-                Count(
-                    target=key[1:],
-                    metric=METRICS[int(key[0])],
-                    raw=ledger.raw,
-                    valid=ledger.valid,
-                    quarantined=ledger.quarantined,
-                    invalid=dict(sorted(ledger.invalid.items())) if ledger.invalid else {},
-                    revision=ledger.revision,
-                    as_of=as_of,
-                    incomplete=watched.incomplete,
-                )
-            )
-        self.unsaid.clear()
+    def _schedule_counts(self, moment_ms: int) -> None:
+        heapq.heappush(self.due, (moment_ms, COUNTS_ORDER, 0, ""))
 
     # ---------------------------------------------------------------- state
 
     def dump(self) -> dict[str, Any]:
         """What is neither keyed nor a function of the log's last stretch, as msgspec-encodable builtins."""
-        return {"now": self.now, "generations": self.recent_ids.starts}
+        return {"now": self.now, "generations": self.intake.recent_ids.starts}
 
     def held_bytes(self) -> int:
         """About what is in memory besides the watches: ids, counts to tell, open ticks."""
-        heaps = sum(heap.held_bytes() for tick in self.ticks.values() for heap in tick.heaps)
-        return len(self.recent_ids) * ID_BYTES + len(self.unsaid) * UNSAID_BYTES + heaps
-
-    def replay_start(self, position: int) -> int:
-        """Where the log must be read again from, to have at ``position`` what is open now."""
-        oldest = self._oldest_open(position)
-        ids = self.recent_ids.replay_start(oldest)
-        return oldest if ids is None else min(oldest, ids)
-
-    def _oldest_open(self, position: int) -> int:
-        return min((tick.log_from for tick in self.ticks.values()), default=position)
+        return self.intake.held_bytes() + self.unsaid.held_bytes()
 
     def load(self, state: dict[str, Any]) -> None:
         """Take dumped state, the watches and platforms being loaded already; then ``replay`` the log."""
         self.now = state["now"]
-        self.horizon = self.scales[0].start(self.now) if self.now >= 0 else 0
-        self.recent_ids.starts = list(state["generations"])
-        self._rolls = frozenset(self.recent_ids.starts)
+        self.intake.load(state["generations"], self.scales[0].start(self.now) if self.now >= 0 else 0)
         orders = {scale.name: order for order, scale in enumerate(self.scales)}
         for key, agenda in self.watches.agenda():
             for name, start in agenda.starts.items():
@@ -386,9 +265,7 @@ class Audit:
             if agenda.close_at is not None:
                 self.schedule_case(agenda.close_at, key)
             if agenda.unsaid:
-                if not self.unsaid:
-                    self._schedule_counts(self.now + 1)
-                self.unsaid.add(key)
+                self.unsaid.restore(key, self.now)
 
     def _wait(self, order: int, start: int, key: str) -> None:
         if self.watches.wait(order, start, key):

@@ -62,8 +62,8 @@ class PartitionAudit:
 
     def dump(self, position: int) -> dict[str, Any]:
         """All that is not keyed, at ``position`` of the log, as msgspec-encodable builtins."""
-        replay_from = self.audit.replay_start(position)
-        kept = {tick.log_from for tick in self.audit.ticks.values()} | set(self.audit.recent_ids.starts)
+        replay_from = self.audit.intake.replay_start(position)
+        kept = self.audit.intake.starts()
         self._marks = {offset: mark for offset, mark in self._marks.items() if offset in kept}
         return {
             "audit": self.audit.dump(),
@@ -95,6 +95,5 @@ class PartitionAudit:
 
     def _mark(self, offset: int) -> None:
         """Where a tick or a generation of ids begins, note what had been seen of each source before."""
-        ticks, starts = self.audit.ticks, self.audit.recent_ids.starts
-        if (starts and starts[-1] == offset) or any(tick.log_from == offset for tick in ticks.values()):
+        if offset in self.audit.intake.starts():
             self._marks[offset] = {source: s.next_offset for source, s in self.clock.sources.items()}

@@ -1,0 +1,157 @@
+"""Events as they come: known ids are found, each event joins its open tick, late ones are handed on at once."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from detectors.events import EventBlock
+from detectors.records import Outcome
+from detectors.ticks import Tick, acts_of, rows_of
+from detectors.watched import RecentIds, key_of
+from detectors.windows import COLUMNS, Scale, pack_row
+
+ID_BYTES = 90
+"""An id's hash in a set that is two thirds empty after it has grown (measured, CPython 3.11)."""
+
+FEW_EVENTS = 12
+"""Events of a block under which arrays do not pay (measured)."""
+
+
+class Desk(Protocol):
+    """What the intake needs of its audit."""
+
+    def expect_tick(self, start: int) -> None:
+        """A tick has opened."""
+        ...
+
+    def enter_late(self, key: str, *, duplicate: bool, undo: bool, outcome: Outcome) -> None:
+        """An event of this key came after its tick was closed."""
+        ...
+
+
+class Intake:
+    """The open ticks of one partition, and the ids that were met recently."""
+
+    def __init__(self, desk: Desk, tick: Scale, dedupe_ids: int) -> None:
+        self.recent_ids = RecentIds(dedupe_ids)
+        self.ticks: dict[int, Tick] = {}
+        self.horizon = 0
+        """events before it, in epoch ms, are late"""
+        self._desk = desk
+        self._scale = tick
+        self._replaying = False
+        self._rolls: frozenset[int] = frozenset()
+
+    # ---------------------------------------------------------------- events
+
+    def observe(self, block: EventBlock, position: int, outcome: Outcome) -> None:
+        """Take in a block of events that stood at ``position`` of the log. Late ones are counted at once."""
+        if block.ident is not None:
+            self.recent_ids.turn(position, self._oldest_open(position))
+        self._collect(block, position, outcome)
+
+    def replay(self, block: EventBlock, position: int) -> None:
+        """Observe a block again after ``load``: events of open windows come back, others are passed over."""
+        if block.ident is not None and position in self._rolls:
+            self.recent_ids.roll()
+        self._replaying = True
+        self._collect(block, position, Outcome())
+        self._replaying = False
+
+    def _collect(self, block: EventBlock, position: int, outcome: Outcome) -> None:
+        acts = acts_of(block)
+        known = set() if acts is None else self.recent_ids.add_all(acts)
+        if len(block.target) < FEW_EVENTS:
+            self._collect_few(block, position, known, outcome)
+            return
+        span = self._scale.span_ms
+        ts = np.asarray(block.ts, np.int64)
+        starts = ts - ts % span
+        left = np.ones(len(ts), bool)
+        for index in np.nonzero(starts < self.horizon)[0].tolist():
+            self._late(block, index, index in known, outcome)
+            left[index] = False
+        exceptions = [(index, True) for index in sorted(known) if left[index]]
+        outcome.duplicates += len(exceptions)
+        if block.undo is not None:
+            exceptions += [(i, False) for i, undo in enumerate(block.undo) if undo and left[i] and i not in known]
+        for index, duplicate in exceptions:
+            tick = self._tick(int(starts[index]), position)
+            key = key_of(block.metric[index], block.target[index])
+            tick.note(tick.duplicates if duplicate else tick.undos, key)
+            left[index] = False
+        rows = rows_of(block)
+        if left.all() and starts.min() == starts.max() and block.metric.count(block.metric[0]) == len(block.metric):
+            self._tick(int(starts[0]), position).heaps[block.metric[0]].add(block.target, rows)
+            return
+        metrics = np.asarray(block.metric, np.int8)
+        for start in np.unique(starts[left]).tolist():
+            here = left & (starts == start)
+            tick = self._tick(start, position)
+            for metric in np.unique(metrics[here]).tolist():
+                places = np.nonzero(here & (metrics == metric))[0]
+                tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places])
+
+    def _collect_few(self, block: EventBlock, position: int, known: set[int], outcome: Outcome) -> None:
+        """As above, event by event: arrays cost some 40 µs a block, whatever its size."""
+        span = self._scale.span_ms
+        columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
+        for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, block.ts, strict=True)):
+            start = ts - ts % span
+            if start < self.horizon:
+                self._late(block, index, index in known, outcome)
+                continue
+            tick = self._tick(start, position)
+            if index in known:
+                outcome.duplicates += 1
+                tick.note(tick.duplicates, key_of(metric, target))
+            elif block.undo is not None and block.undo[index]:
+                tick.note(tick.undos, key_of(metric, target))
+            else:
+                row = pack_row(*[-1 if column is None else column[index] for column in columns])
+                tick.heaps[metric].add_one(target, row)
+
+    def _tick(self, start: int, position: int) -> Tick:
+        tick = self.ticks.get(start)
+        if tick is None:
+            tick = self.ticks[start] = Tick(position)
+            self._desk.expect_tick(start)
+        tick.log_to = position
+        return tick
+
+    def _late(self, block: EventBlock, index: int, known: bool, outcome: Outcome) -> None:
+        if self._replaying:
+            return
+        key = key_of(block.metric[index], block.target[index])
+        outcome.late += 1
+        outcome.duplicates += known
+        undo = block.undo is not None and block.undo[index]
+        self._desk.enter_late(key, duplicate=known, undo=undo, outcome=outcome)
+
+    # ---------------------------------------------------------------- state
+
+    def load(self, generations: list[int], horizon: int) -> None:
+        """Take dumped state (``recent_ids.starts``); what else there was comes with ``replay``."""
+        self.horizon = horizon
+        self.recent_ids.starts = list(generations)
+        self._rolls = frozenset(generations)
+
+    def held_bytes(self) -> int:
+        """About what is in memory: ids, open ticks."""
+        heaps = sum(heap.held_bytes() for tick in self.ticks.values() for heap in tick.heaps)
+        return len(self.recent_ids) * ID_BYTES + heaps
+
+    def replay_start(self, position: int) -> int:
+        """Where the log must be read again from, to have at ``position`` what is open now."""
+        oldest = self._oldest_open(position)
+        ids = self.recent_ids.replay_start(oldest)
+        return oldest if ids is None else min(oldest, ids)
+
+    def starts(self) -> set[int]:
+        """Positions of the log from which on something is held: an open tick, a generation of ids."""
+        return {tick.log_from for tick in self.ticks.values()}.union(self.recent_ids.starts)
+
+    def _oldest_open(self, position: int) -> int:
+        return min((tick.log_from for tick in self.ticks.values()), default=position)
