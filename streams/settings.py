@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from detectors.events import FIELDS, METRICS
 from detectors.registry import CROWD_DETECTORS
+from streams.failures import Failure
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -20,8 +21,10 @@ ENV_PREFIX = "TRUECOUNT_"
 ENV_NESTING = "__"
 
 
-class SettingsError(Exception):
+class SettingsError(Failure):
     """A configuration that must not run. The message names the key and says what to do."""
+
+    exit_code = 2
 
 
 class _Section(BaseModel):

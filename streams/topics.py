@@ -9,13 +9,16 @@ from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from streams.clients import kafka_python_options
+from streams.failures import Failure
 from streams.settings import Settings
 
 HOUR_MS = 3_600_000
 
 
-class BrokerError(Exception):
+class BrokerError(Failure):
     """The broker could not be reached or did not do what was asked; the message is a sentence."""
+
+    exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)

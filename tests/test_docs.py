@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import pytest
 import typer.main
-from typer.testing import CliRunner
 
 from detectors.calibration import HISTORY_MIN
 from detectors.catalog.surge import Surge
@@ -185,9 +184,10 @@ def _refused(command: str) -> str | None:
     node: Any = typer.main.get_command(app)
     words = shlex.split(command)[1:]
     while hasattr(node, "commands"):
-        if not words or words[0] not in node.commands:
-            return f"no command {words[0] if words else '(none)'}"
-        node = node.commands[words.pop(0)]
+        inner = node.get_command(None, words.pop(0)) if words else None
+        if inner is None:
+            return f"no such command: {command}"
+        node = inner
     if "--help" in words or not words:
         return None
     try:
@@ -206,18 +206,6 @@ def test_every_command_that_is_shown_is_taken() -> None:
 @pytest.mark.parametrize("command", ["truecount adudit", "truecount worker --sped 3", "truecount topics make"])
 def test_a_command_that_does_not_exist_would_be_seen(command: str) -> None:
     assert _refused(command)
-
-
-def test_every_command_has_help_with_an_example() -> None:
-    paths = []
-    root: Any = typer.main.get_command(app)
-    for name, node in root.commands.items():
-        paths += [[name, inner] for inner in node.commands] if hasattr(node, "commands") else [[name]]
-    assert len(paths) > 8
-    for path in paths:
-        result = CliRunner().invoke(app, [*path, "--help"])
-        assert result.exit_code == 0, path
-        assert "Example:" in result.stdout, path
 
 
 def test_every_make_target_that_is_shown_exists() -> None:

@@ -3,49 +3,77 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from streams.cli import audit_topics, backtest, explain, files, log, service, tools
-from streams.embedded import EmbeddedBrokerError
-from streams.rebuilding import LogError
-from streams.settings import SettingsError
-from streams.topics import BrokerError
+from streams.failures import Failure
 
-EXIT_NOT_AS_WANTED = 1
-EXIT_CONFIGURATION = 2
-EXIT_BROKER = 3
+ROOMS = {
+    "worker": "service",
+    "broker": "service",
+    "topics": "service",
+    "replay": "files",
+    "simulate": "files",
+    "backtest": "backtest",
+    "explain": "explain",
+    "flags": "audit_topics",
+    "counts": "audit_topics",
+    "rebuild": "log",
+    "repartition": "log",
+    "config": "tools",
+    "doctor": "tools",
+    "demo": "tools",
+}
+"""Command → the module of this package that adds it."""
+
+
+class Commands(TyperGroup):
+    """Imports a command's module when it is asked for: a worker that starts has no use for the lab's libraries.
+
+    Contexts and commands are of the click that Typer brings along, which has no public name.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names, in the order of the help."""
+        return list(ROOMS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, or None."""
+        if cmd_name not in ROOMS:
+            return None
+        room = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        room.callback()(truecount)  # without one, Typer makes a room of one command that command
+        import_module(f"streams.cli.{ROOMS[cmd_name]}").add(room)
+        group = typer.main.get_command(room)
+        assert isinstance(group, TyperGroup)
+        return group.commands[cmd_name]
+
 
 app = typer.Typer(
     name="truecount",
-    help="Audits view, like and follow counts on the stream: flags bought bursts, spares viral hits.",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-service.add(app)
-files.add(app)
-backtest.add(app)
-explain.add(app)
-audit_topics.add(app)
-log.add(app)
-tools.add(app)
+
+
+@app.callback()
+def truecount() -> None:
+    """Audits view, like and follow counts on the stream: flags bought bursts, spares viral hits."""
 
 
 def main() -> None:
     """Entry point: errors are sentences on standard error."""
     try:
         app()
-    except SettingsError as error:
+    except Failure as error:
         print(f"truecount: {error}", file=sys.stderr)
-        sys.exit(EXIT_CONFIGURATION)
-    except LogError as error:
-        print(f"truecount: {error}", file=sys.stderr)
-        sys.exit(EXIT_NOT_AS_WANTED)
-    except (BrokerError, EmbeddedBrokerError) as error:
-        print(f"truecount: {error}", file=sys.stderr)
-        sys.exit(EXIT_BROKER)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
