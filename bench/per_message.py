@@ -24,6 +24,7 @@ from detectors.records import Outcome
 from detectors.windows import SourceTime
 from streams.auditing import PartitionAudit, audit_settings
 from streams.frames import FRAME_VERSION, Frame, block_of, fill
+from streams.rules.tagging import Tagger
 from streams.settings import Settings
 
 VIEW = METRIC_INDEX["view"]
@@ -37,6 +38,7 @@ class OneByOne:
     def __init__(self, settings: Settings) -> None:
         self.events = 0
         self._audit = PartitionAudit(audit_settings(settings, 0))
+        self._tagger = Tagger(settings.rules)
         self._decode = msgspec.json.Decoder(Event).decode
         self._lateness_ms = round(settings.time.lateness_seconds * 1000)
 
@@ -45,7 +47,7 @@ class OneByOne:
         event = self._decode(value)
         source, watermark = f"{TOPIC}/{partition}", event.ts - self._lateness_ms
         frame = Frame(FRAME_VERSION, source, offset, offset + 1, watermark, False, ROSTER)
-        fill(frame, [(offset, VIEW, event)])
+        fill(frame, [(offset, VIEW, event)], self._tagger)
         block = block_of(frame, 0)
         audit, outcome = self._audit, Outcome()
         if block is not None:

@@ -7,7 +7,7 @@ windows, shortest first, targets in order of their ids. Live worker, offline rep
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from detectors.cases import Cases
@@ -17,12 +17,12 @@ from detectors.incidents import Incidents
 from detectors.intake import Intake
 from detectors.interaction import with_accounts
 from detectors.judge import EXCESS_MIN
-from detectors.ledger import DUPLICATE_ID
 from detectors.looking import Look
 from detectors.peers import Peers
 from detectors.platform import HOURLY_CAP, Platform
-from detectors.records import Outcome
+from detectors.records import Hit, Outcome
 from detectors.reference import count_newcomers
+from detectors.rules.settings import RuleSettings
 from detectors.unsaid import Unsaid
 from detectors.watched import Watched, Watches, key_of
 from detectors.windows import ROW_BYTES, Crowd, ladder, parts_of
@@ -43,6 +43,7 @@ class AuditSettings:
     config: str = "sha256:unset"
     shadow: frozenset[str] = frozenset()
     """detectors that learn but have no vote"""
+    rules: RuleSettings = field(default_factory=RuleSettings)
 
 
 class Audit:
@@ -77,17 +78,21 @@ class Audit:
         """See intake.Desk."""
         heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, ""))
 
-    def enter_late(self, key: str, *, duplicate: bool, undo: bool, outcome: Outcome) -> None:
+    def enter_late(self, key: str, ts_ms: int, *, reason: str, undo: bool, outcome: Outcome) -> None:
         """See intake.Desk."""
         ledger = self.watches.change(key).ledger
-        if duplicate:
-            ledger.reject(DUPLICATE_ID, 1)
-        elif undo:
-            outcome.unmatched_undos += ledger.undo(1)
+        if undo:
+            outcome.unmatched_undos += ledger.undo(1, reason)
+        elif reason:
+            self._reject(Hit(key, reason, ts_ms, ts_ms + 1, 1), outcome)
         else:
             ledger.accept(1)
             outcome.entered[int(key[0])] += 1
         self.unsaid.add(key, self.now + 1)
+
+    def _reject(self, hit: Hit, outcome: Outcome) -> None:
+        self.watches.change(hit.key).ledger.reject(hit.reason, hit.events)
+        outcome.hits.append(hit)
 
     # ---------------------------------------------------------------- time
 
@@ -120,11 +125,11 @@ class Audit:
                 closed += 1
             outcome.entered[metric] += entered
             outcome.windows += closed
-        for key, count in sorted(tick.duplicates.items()):
-            self.watches.change(key).ledger.reject(DUPLICATE_ID, count)
+        for (key, reason), count in sorted(tick.rejected.items()):
+            self._reject(Hit(key, reason, start, end, count), outcome)
             self.unsaid.add(key, end)
-        for key, count in sorted(tick.undos.items()):
-            outcome.unmatched_undos += self.watches.change(key).ledger.undo(count)
+        for (key, reason), count in sorted(tick.undos.items()):
+            outcome.unmatched_undos += self.watches.change(key).ledger.undo(count, reason)
             self.unsaid.add(key, end)
 
     def enter(

@@ -113,3 +113,5 @@ class EventBlock(msgspec.Struct, gc=False):
     account: Column | None = None
     watch: Column | None = None
     undo: list[bool] | None = None
+    rule: Column | None = None
+    """what is known of it for the rules, without its history (rules.reasons.TAGS)"""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Protocol
 
 import numpy as np
 
 from detectors.events import EventBlock
+from detectors.ledger import DUPLICATE_ID
 from detectors.records import Outcome
+from detectors.rules.reasons import EXEMPT, TAGS
 from detectors.ticks import Tick, acts_of, rows_of
 from detectors.watched import RecentIds, key_of
 from detectors.windows import COLUMNS, Scale, pack_row
@@ -26,8 +29,8 @@ class Desk(Protocol):
         """A tick has opened."""
         ...
 
-    def enter_late(self, key: str, *, duplicate: bool, undo: bool, outcome: Outcome) -> None:
-        """An event of this key came after its tick was closed."""
+    def enter_late(self, key: str, ts_ms: int, *, reason: str, undo: bool, outcome: Outcome) -> None:
+        """An event of this key came after its tick was closed; ``reason`` says why it is invalid, if it is."""
         ...
 
 
@@ -61,27 +64,23 @@ class Intake:
         self._replaying = False
 
     def _collect(self, block: EventBlock, position: int, outcome: Outcome) -> None:
-        acts = acts_of(block)
-        known = set() if acts is None else self.recent_ids.add_all(acts)
+        hits = self._hits(block)
         if len(block.target) < FEW_EVENTS:
-            self._collect_few(block, position, known, outcome)
+            self._collect_few(block, position, hits, outcome)
             return
         span = self._scale.span_ms
         ts = np.asarray(block.ts, np.int64)
         starts = ts - ts % span
         left = np.ones(len(ts), bool)
         for index in np.nonzero(starts < self.horizon)[0].tolist():
-            self._late(block, index, index in known, outcome)
+            self._late(block, index, hits.get(index, ""), outcome)
             left[index] = False
-        exceptions = [(index, True) for index in sorted(known) if left[index]]
-        outcome.duplicates += len(exceptions)
-        if block.undo is not None:
-            exceptions += [(i, False) for i, undo in enumerate(block.undo) if undo and left[i] and i not in known]
-        for index, duplicate in exceptions:
-            tick = self._tick(int(starts[index]), position)
-            key = key_of(block.metric[index], block.target[index])
-            tick.note(tick.duplicates if duplicate else tick.undos, key)
-            left[index] = False
+        undos = () if block.undo is None else (i for i, undo in enumerate(block.undo) if undo and i not in hits)
+        for index in itertools.chain(hits, undos):
+            if left[index]:
+                tick = self._tick(int(starts[index]), position)
+                self._note(tick, block, index, hits.get(index, ""), outcome)
+                left[index] = False
         rows = rows_of(block)
         if left.all() and starts.min() == starts.max() and block.metric.count(block.metric[0]) == len(block.metric):
             self._tick(int(starts[0]), position).heaps[block.metric[0]].add(block.target, rows)
@@ -94,24 +93,39 @@ class Intake:
                 places = np.nonzero(here & (metrics == metric))[0]
                 tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places])
 
-    def _collect_few(self, block: EventBlock, position: int, known: set[int], outcome: Outcome) -> None:
+    def _collect_few(self, block: EventBlock, position: int, hits: dict[int, str], outcome: Outcome) -> None:
         """As above, event by event: arrays cost some 40 µs a block, whatever its size."""
         span = self._scale.span_ms
         columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
         for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, block.ts, strict=True)):
             start = ts - ts % span
             if start < self.horizon:
-                self._late(block, index, index in known, outcome)
+                self._late(block, index, hits.get(index, ""), outcome)
                 continue
             tick = self._tick(start, position)
-            if index in known:
-                outcome.duplicates += 1
-                tick.note(tick.duplicates, key_of(metric, target))
-            elif block.undo is not None and block.undo[index]:
-                tick.note(tick.undos, key_of(metric, target))
+            if index in hits or (block.undo is not None and block.undo[index]):
+                self._note(tick, block, index, hits.get(index, ""), outcome)
             else:
                 row = pack_row(*[-1 if column is None else column[index] for column in columns])
                 tick.heaps[metric].add_one(target, row)
+
+    def _hits(self, block: EventBlock) -> dict[int, str]:
+        """Events of the block that are known to be invalid, each with its reason: ids that were met, tags of ingest."""
+        acts = acts_of(block)
+        known = set() if acts is None else self.recent_ids.add_all(acts)
+        hits = dict.fromkeys(sorted(known), DUPLICATE_ID)
+        if block.rule is not None:
+            for index in np.nonzero(np.asarray(block.rule) > EXEMPT)[0].tolist():
+                hits.setdefault(index, TAGS[int(block.rule[index])])
+        return hits
+
+    @staticmethod
+    def _note(tick: Tick, block: EventBlock, index: int, reason: str, outcome: Outcome) -> None:
+        """What is no valid event: a duplicate (of an undo as well), an undo, a rule's hit."""
+        key = key_of(block.metric[index], block.target[index])
+        outcome.duplicates += reason == DUPLICATE_ID
+        undo = block.undo is not None and block.undo[index] and reason != DUPLICATE_ID
+        tick.note(tick.undos if undo else tick.rejected, key, reason)
 
     def _tick(self, start: int, position: int) -> Tick:
         tick = self.ticks.get(start)
@@ -121,14 +135,14 @@ class Intake:
         tick.log_to = position
         return tick
 
-    def _late(self, block: EventBlock, index: int, known: bool, outcome: Outcome) -> None:
+    def _late(self, block: EventBlock, index: int, reason: str, outcome: Outcome) -> None:
         if self._replaying:
             return
         key = key_of(block.metric[index], block.target[index])
         outcome.late += 1
-        outcome.duplicates += known
-        undo = block.undo is not None and block.undo[index]
-        self._desk.enter_late(key, duplicate=known, undo=undo, outcome=outcome)
+        outcome.duplicates += reason == DUPLICATE_ID
+        undo = block.undo is not None and block.undo[index] and reason != DUPLICATE_ID
+        self._desk.enter_late(key, block.ts[index], reason=reason, undo=undo, outcome=outcome)
 
     # ---------------------------------------------------------------- state
 

@@ -58,8 +58,14 @@ class Ledger(msgspec.Struct, omit_defaults=True, gc=False):
             return self.quarantined
         return self.invalid.get(name, 0)
 
-    def undo(self, count: int) -> int:
-        """Take ``count`` events back, valid ones first; answers how many undos found nothing to undo."""
+    def undo(self, count: int, reason: str = "") -> int:
+        """Take ``count`` events back, valid ones first; answers how many undos found nothing to undo.
+
+        Undos that a rule catches for ``reason`` take back what was invalid for it, and nothing else: a robot that takes
+        its like back must not take somebody's.
+        """
+        if reason:
+            return count - self.move(reason, UNDONE, count)
         left = count - self.move(VALID, UNDONE, count)
         return left - self.move(QUARANTINED, UNDONE, left)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
@@ -84,6 +85,16 @@ class Count(msgspec.Struct, gc=False):
     """stored state was damaged: the count holds only what came afterwards"""
 
 
+class Hit(NamedTuple):
+    """Events of a key between two moments that were invalid when they came."""
+
+    key: str
+    reason: str
+    start: int
+    end: int
+    events: int
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a step of the audit has to say, in order, and what it counted on the way."""
@@ -91,6 +102,7 @@ class Outcome:
     flags: list[Flag] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
     counts: list[Count] = field(default_factory=list)
+    hits: list[Hit] = field(default_factory=list)
     late: int = 0
     duplicates: int = 0
     unmatched_undos: int = 0

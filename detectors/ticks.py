@@ -111,18 +111,20 @@ class _Codes(dict[str, int]):
 class Tick:
     """The open tick of all targets of a partition."""
 
-    __slots__ = ("duplicates", "heaps", "log_from", "log_to", "undos")
+    __slots__ = ("heaps", "log_from", "log_to", "rejected", "undos")
 
     def __init__(self, position: int) -> None:
         self.log_from = self.log_to = position
         self.heaps = [Heap() for _ in METRICS]
-        self.duplicates: dict[str, int] = {}
-        self.undos: dict[str, int] = {}
+        self.rejected: dict[tuple[str, str], int] = {}
+        """invalid events by key and reason"""
+        self.undos: dict[tuple[str, str], int] = {}
+        """undos by key and the reason that whoever undoes is invalid for, if any"""
 
     @staticmethod
-    def note(counts: dict[str, int], key: str) -> None:
+    def note(counts: dict[tuple[str, str], int], key: str, reason: str) -> None:
         """One more of an exceptional kind."""
-        counts[key] = counts.get(key, 0) + 1
+        counts[key, reason] = counts.get((key, reason), 0) + 1
 
 
 def rows_of(block: EventBlock) -> Packed:

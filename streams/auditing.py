@@ -11,6 +11,7 @@ from detectors.records import Outcome
 from detectors.watched import Watches
 from detectors.windows import Clock, SourceTime
 from streams.frames import FrameError, block_of, decode
+from streams.rules.standing import Standing, rule_settings
 from streams.settings import Settings
 
 
@@ -23,6 +24,7 @@ def audit_settings(settings: Settings, partition: int) -> AuditSettings:
         partition=partition,
         config=settings.version(),
         shadow=frozenset(settings.detection.shadow),
+        rules=rule_settings(settings.rules),
     )
 
 
@@ -32,6 +34,7 @@ class PartitionAudit:
     def __init__(self, settings: AuditSettings, watches: Watches | None = None) -> None:
         self.clock = Clock()
         self.audit = Audit(settings, watches)
+        self._standing = Standing(settings.rules)
         self.events = 0
         self.skipped = 0
         self.broken = 0
@@ -46,7 +49,7 @@ class PartitionAudit:
             self.broken += 1
             return
         known = self.clock.sources.get(frame.source)
-        block = block_of(frame, known.next_offset if known is not None else 0)
+        block = self._standing.ruled(block_of(frame, known.next_offset if known is not None else 0))
         taken = 0 if block is None else len(block.target)
         self.skipped += len(frame.target) - taken
         self.events += taken
@@ -88,7 +91,7 @@ class PartitionAudit:
             frame = decode(value)
         except FrameError:
             return
-        block = block_of(frame, self._replayed.get(frame.source, 0))
+        block = self._standing.ruled(block_of(frame, self._replayed.get(frame.source, 0)))
         self._replayed[frame.source] = max(frame.next, self._replayed.get(frame.source, 0))
         if block is not None:
             self.audit.replay(block, offset)

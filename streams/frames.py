@@ -26,7 +26,9 @@ from detectors.events import (
     country_offset,
 )
 from detectors.features import watch_bucket
+from detectors.rules.reasons import TAGS
 from detectors.windows import HASH_SPACE
+from streams.rules.tagging import Tagger
 
 FRAME_VERSION = 1
 CACHE_ENTRIES = 100_000
@@ -60,6 +62,8 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     session: list[str | None] | None = None
     owner: list[str | None] | None = None
     undo: list[bool] | None = None
+    rule: list[int] | None = None
+    """what ingest found out for the rules (detectors.rules.reasons.TAGS)"""
 
 
 COLUMNS = Frame.__struct_fields__[7:]
@@ -82,7 +86,7 @@ def decode(value: bytes | None) -> Frame:
     """Bytes to frame. Raises FrameError."""
     try:
         frame = _decoder.decode(value or b"")
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FrameError(f"not a frame: {error}") from None
     if frame.version != FRAME_VERSION:
         raise FrameError(f"frame version {frame.version}; this worker reads {FRAME_VERSION}")
@@ -91,6 +95,8 @@ def decode(value: bytes | None) -> Frame:
         column = getattr(frame, name)
         if column is not None and len(column) != size:
             raise FrameError(f"column {name} has {len(column)} values for {size} events")
+    if frame.rule is not None and size and not 0 <= min(frame.rule) <= max(frame.rule) < len(TAGS):
+        raise FrameError("a rule that this version does not know")
     if size and not 0 <= min(frame.metric) <= max(frame.metric) < len(METRICS):
         raise FrameError("a metric that this version does not know")
     return frame
@@ -101,7 +107,7 @@ def partition_of(target: str, partitions: int) -> int:
     return xxhash.xxh3_64_intdigest(target.encode()) % partitions
 
 
-def fill(frame: Frame, rows: list[tuple[int, int, Event]]) -> None:
+def fill(frame: Frame, rows: list[tuple[int, int, Event]], tagger: Tagger) -> None:
     """Set a frame's columns from (offset, metric index, event) rows."""
     events = [row[2] for row in rows]
     frame.offset = [row[0] - frame.first for row in rows]
@@ -110,8 +116,10 @@ def fill(frame: Frame, rows: list[tuple[int, int, Event]]) -> None:
     frame.ts = [e.ts for e in events]
     frame.actor = [e.actor for e in events]
     frame.id = _given([e.id for e in events])
-    frame.network = _derived([e.ip for e in events], _networks, network_of)
-    frame.agent = _given([e.user_agent and e.user_agent[:AGENT_CHARS] for e in events])
+    ips, agents = [e.ip for e in events], [e.user_agent for e in events]
+    frame.rule = tagger.tags(ips, agents)
+    frame.network = _derived(ips, _networks, network_of)
+    frame.agent = _given([agent and agent[:AGENT_CHARS] for agent in agents])
     frame.referrer = _derived([e.referrer for e in events], _referrers, referrer_host)
     frame.country = _given([e.country for e in events])
     frame.created = _given([e.actor_created_at for e in events])
@@ -249,6 +257,7 @@ def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
         account=None if frame.created is None else list(map(account_bucket, frame.created, frame.ts)),
         watch=None if frame.watch_ms is None or frame.duration_ms is None else _watches(frame),
         undo=frame.undo,
+        rule=frame.rule,
     )
 
 
@@ -256,8 +265,14 @@ def _watches(frame: Frame) -> list[int]:
     return [watch_bucket(w, d) for w, d in zip(frame.watch_ms or [], frame.duration_ms or [], strict=True)]
 
 
+def actor_hashes(actors: list[str]) -> NDArray[np.int64]:
+    """Actors as detectors know them, without the lowest bit, which tells accounts (see EventBlock)."""
+    hashes: NDArray[np.int64] = (_hashes(actors) & _ACTOR_MASK).astype(np.int64)
+    return hashes
+
+
 def _actors(frame: Frame) -> NDArray[np.int64]:
-    actors: NDArray[np.int64] = (_hashes(frame.actor) & _ACTOR_MASK).astype(np.int64)
+    actors = actor_hashes(frame.actor)
     if frame.created is not None:
         actors |= np.array([created is not None for created in frame.created], np.int64)
     return actors

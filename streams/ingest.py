@@ -14,6 +14,7 @@ from streams.frames import partition_of
 from streams.outlet import Delivered, Output
 from streams.restore import StateReader
 from streams.routing import Routed, Router
+from streams.rules.tagging import Tagger
 from streams.settings import Settings
 from streams.topics import Topics
 from streams.transport import Batch
@@ -53,12 +54,21 @@ class Ingest:
     role = "ingest"
 
     def __init__(
-        self, settings: Settings, tp: TP, *, partitions: int, roster: dict[str, int], state: StateReader
+        self,
+        settings: Settings,
+        tp: TP,
+        *,
+        partitions: int,
+        roster: dict[str, int],
+        state: StateReader,
+        tagger: Tagger | None = None,
     ) -> None:
         config = next(i for i in settings.inputs if i.topic == tp.topic)
         self.every_seconds = min(INGEST_CHECKPOINT_SECONDS, settings.checkpoint_seconds)
         self._topics = Topics.of(settings)
-        self._router = Router(config=config, partition=tp.partition, time=settings.time, partitions=partitions)
+        self._router = Router(
+            config=config, partition=tp.partition, time=settings.time, partitions=partitions, tagger=tagger
+        )
         self._key = f"{tp.topic}/{tp.partition}".encode()
         self._state_partition = partition_of(f"{tp.topic}/{tp.partition}", partitions)
         self._partitions = partitions

@@ -11,6 +11,7 @@ import contextlib
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from detectors.events import METRICS
+from detectors.rules.reasons import RULES
 from streams.deadletters import Why
 
 REGISTRY = CollectorRegistry()
@@ -20,6 +21,12 @@ EVENTS = Counter("truecount_events_total", "Events audited, by metric.", ["metri
 DEAD_LETTERS = Counter("truecount_dead_letters_total", "Records refused, by reason.", ["reason"], registry=REGISTRY)
 LATE = Counter("truecount_late_events_total", "Events counted after their window had closed.", registry=REGISTRY)
 DUPLICATES = Counter("truecount_duplicate_events_total", "Events whose id had been counted already.", registry=REGISTRY)
+REJECTED = Counter(
+    "truecount_rejected_events_total",
+    "Events that were invalid when they came, by metric and reason.",
+    ["metric", "reason"],
+    registry=REGISTRY,
+)
 UNMATCHED_UNDOS = Counter("truecount_unmatched_undos_total", "Undos that found nothing to undo.", registry=REGISTRY)
 REDELIVERED = Counter(
     "truecount_redelivered_events_total", "Events skipped because their offset had been seen.", registry=REGISTRY
@@ -130,13 +137,15 @@ def start(version: str, config: str) -> None:
     configured(version, config)
     for outcome in ("applied", "unchanged", "refused"):
         RELOADS.labels(outcome)
-    for reason in Why:
-        DEAD_LETTERS.labels(str(reason))
+    for why in Why:
+        DEAD_LETTERS.labels(str(why))
     for role in ("ingest", "targets"):
         for outcome in ("committed", "failed"):
             CHECKPOINTS.labels(role, outcome)
     for metric in METRICS:
         EVENTS.labels(metric)
+        for reason in RULES:
+            REJECTED.labels(metric, reason)
         for part in ("valid", "invalid", "quarantined"):
             COUNTED.labels(metric, part)
         for verdict in ("suspect", "artificial"):

@@ -15,6 +15,7 @@ from detectors.records import Outcome
 from streams.auditing import PartitionAudit, audit_settings
 from streams.records import correction_value, count_value, flag_value
 from streams.routing import Routed, Router
+from streams.rules.tagging import Tagger
 from streams.settings import Input, Settings
 
 BATCH = 2000
@@ -55,7 +56,13 @@ class Offline:
         self._settings = settings
         self._sink = sink
         config = Input(topic=SOURCE)
-        self._router = Router(config=config, partition=0, time=settings.time, partitions=settings.partitions)
+        self._router = Router(
+            config=config,
+            partition=0,
+            time=settings.time,
+            partitions=settings.partitions,
+            tagger=Tagger(settings.rules),
+        )
         self._audits = [PartitionAudit(audit_settings(settings, partition)) for partition in range(settings.partitions)]
         self._offsets = [0] * settings.partitions
         self._flagged: set[tuple[str, str]] = set()

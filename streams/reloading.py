@@ -6,7 +6,7 @@ from typing import Any
 
 from streams.settings import Settings, SettingsError
 
-LIVE_SECTIONS = ("detection.",)
+LIVE_SECTIONS = ("detection.", "rules.")
 LIVE_KEYS = ("state.memory_bytes", "time.counts_seconds")
 """What a task reads when it is opened, and nothing before it in the log rests upon."""
 

@@ -11,6 +11,8 @@ from detectors.events import Event
 from streams.codec import Codec
 from streams.deadletters import DeadLetter
 from streams.frames import CACHE_ENTRIES, FRAME_VERSION, Frame, encode, fill, partition_of
+from streams.rules.config import Rules
+from streams.rules.tagging import Tagger
 from streams.settings import Input, Time
 
 MARK_EVERY_MS = 500
@@ -40,7 +42,9 @@ class Routed:
 class Router:
     """One source (an input partition): its time, its codec, its frames."""
 
-    def __init__(self, *, config: Input, partition: int, time: Time, partitions: int) -> None:
+    def __init__(
+        self, *, config: Input, partition: int, time: Time, partitions: int, tagger: Tagger | None = None
+    ) -> None:
         self.topic = config.topic
         self.partition = partition
         self.source = f"{config.topic}/{partition}"
@@ -48,6 +52,7 @@ class Router:
         self.watermark = -1
         self.idle = False
         self._codec = Codec(config, time.earliest)
+        self._tagger = Tagger(Rules()) if tagger is None else tagger
         self._skew_ms = round(time.future_skew_seconds * 1000)
         self._lateness_ms = round(time.lateness_seconds * 1000)
         self._idle_ms = round(time.idle_seconds * 1000)
@@ -137,7 +142,7 @@ class Router:
         """
         frame = replace(head)
         if rows:
-            fill(frame, rows)
+            fill(frame, rows, self._tagger)
         value = encode(frame)
         if len(value) <= MAX_FRAME_BYTES or len(rows) < 2:
             routed.frames.append((place, value))

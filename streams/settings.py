@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from detectors.events import FIELDS, METRICS
 from detectors.registry import CROWD_DETECTORS
 from streams.failures import Failure
+from streams.rules.config import Rules
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -210,6 +211,7 @@ class Settings(_Section):
     time: Time = Time()
     web: Web = Web()
     detection: Detection = Detection()
+    rules: Rules = Rules()
     state: State = State()
     inputs: tuple[Input, ...] = (
         Input(topic="views", metric="view"),
@@ -230,7 +232,7 @@ class Settings(_Section):
 
     def version(self) -> str:
         """What flags carry as ``config``: a digest of everything that can change a verdict or a count."""
-        relevant = self.model_dump(mode="json", include={"time", "inputs", "partitions", "detection"})
+        relevant = self.model_dump(mode="json", include={"time", "inputs", "partitions", "detection", "rules"})
         relevant["dedupe_ids"] = self.state.dedupe_ids
         return "sha256:" + hashlib.sha256(orjson.dumps(relevant, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 

@@ -162,6 +162,8 @@ class Targets:
             metrics.CORRECTED.labels(correction.metric, correction.to).inc(correction.count)
         for count in outcome.counts:
             outputs.append(Output(topics.audited_counts, partition, count_key(count), count_value(count)))
+        for hit in outcome.hits:
+            metrics.REJECTED.labels(METRICS[int(hit.key[0])], hit.reason).inc(hit.events)
         metrics.LATE.inc(outcome.late)
         metrics.DUPLICATES.inc(outcome.duplicates)
         metrics.UNMATCHED_UNDOS.inc(outcome.unmatched_undos)

@@ -31,6 +31,7 @@ from streams.keyed import Budget
 from streams.outlet import Outlet, PlainOutlet, TransactionalOutlet
 from streams.reloading import live_changes
 from streams.restore import StateReader
+from streams.rules.tagging import Tagger
 from streams.settings import Settings, SettingsError
 from streams.targets import Targets
 from streams.tasks import Work
@@ -72,6 +73,7 @@ class Worker:
         self._topics = Topics.of(settings)
         self._state = StateReader(settings)
         self._budget = Budget(settings.state.memory_bytes)
+        self._tagger = Tagger(settings.rules)
         self._partitions = settings.partitions
         self._roster: dict[str, int] = {}
         self._plain: PlainOutlet | None = None
@@ -137,6 +139,7 @@ class Worker:
             return
         self.settings = settings
         self._budget.bytes = settings.state.memory_bytes
+        self._tagger.follow(settings.rules)
         metrics.configured(_version(), settings.version())
         await self.engine.reopen(self._topics.by_target)
         log.info("the configuration was applied", changed=changed, config=settings.version())
@@ -272,7 +275,14 @@ class Worker:
         if tp.topic == self._topics.by_target:
             work: Work = Targets(self.settings, tp, state=self._state, budget=self._budget)
         else:
-            work = Ingest(self.settings, tp, partitions=self._partitions, roster=self._roster, state=self._state)
+            work = Ingest(
+                self.settings,
+                tp,
+                partitions=self._partitions,
+                roster=self._roster,
+                state=self._state,
+                tagger=self._tagger,
+            )
         outlet: Outlet
         if self._plain is not None:
             outlet = self._plain

@@ -180,13 +180,13 @@ PANELS = (
         stacked=True,
     ),
     Panel(
-        "Late, repeated, unmatched",
-        "Late events are counted but no closed window learns from them; duplicates are invalid; redelivered "
-        "ones were counted before and are skipped; broken frames should not exist.",
+        "Late, invalid on arrival, unmatched",
+        "Late events are counted but no closed window learns from them; what a rule catches is invalid "
+        "under its reason; redelivered ones were counted before and are skipped; broken frames should not exist.",
         EVENTS_PER_SECOND,
         (
             (rate("truecount_late_events_total"), "late"),
-            (rate("truecount_duplicate_events_total"), "duplicate"),
+            (rate("truecount_rejected_events_total", "reason"), "{{reason}}"),
             (rate("truecount_unmatched_undos_total"), "undo of nothing"),
             (rate("truecount_redelivered_events_total"), "redelivered"),
             (rate("truecount_broken_frames_total"), "broken frames"),

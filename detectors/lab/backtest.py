@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from detectors.audit import Audit, AuditSettings
+from detectors.events import METRICS
 from detectors.judge import ARTIFICIAL, SUSPECT
 from detectors.lab.baselines import BASELINES
 from detectors.lab.blocks import Packer
@@ -144,9 +145,10 @@ class NoSuchDetectorError(ValueError):
 
 
 def removals_of(outcome: Outcome) -> list[Removal]:
-    """What corrections took out of the counts and did not give back."""
+    """What rules caught, and what corrections took out of the counts and did not give back."""
     given_back = {c.flag_id for c in outcome.corrections if c.from_ == QUARANTINED and c.to == VALID}
-    return [
+    caught = [Removal((hit.key[1:], METRICS[int(hit.key[0])]), hit.start, hit.end, hit.events) for hit in outcome.hits]
+    return caught + [
         Removal((c.target, c.metric), c.window["start"], c.window["end"], c.count, c.flag_id)
         for c in outcome.corrections
         if c.from_ == VALID and c.to == QUARANTINED and c.flag_id not in given_back

@@ -23,6 +23,8 @@ from streams.frames import (
     partition_of,
     referrer_host,
 )
+from streams.rules.config import Rules
+from streams.rules.tagging import Tagger
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 times = st.integers(0, MAX_TS_MS)
@@ -54,7 +56,7 @@ def _frame(rows: list[tuple[int, int, Event]], first: int = 100) -> Frame:
         placed.append((offset, metric, event))
         offset += 1
     frame = Frame(FRAME_VERSION, "views/3", first, offset, 77, False, {"views": 4})
-    fill(frame, placed)
+    fill(frame, placed, Tagger(Rules()))
     return frame
 
 

@@ -1,0 +1,56 @@
+"""What the configuration says of the rules on single events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from detectors.rules.reasons import RULES
+from streams.rules import lists
+
+
+def _list(check: Callable[[str], str]) -> BeforeValidator:
+    def read(raw: object) -> object:
+        if not isinstance(raw, list | tuple) or not all(isinstance(entry, str) for entry in raw):
+            raise ValueError('write a list of texts, where "@path" stands for the lines of a file')
+        return lists.read(raw, check)
+
+    return BeforeValidator(read)
+
+
+NetworkList = Annotated[tuple[str, ...], _list(lists.network)]
+AgentList = Annotated[tuple[str, ...], _list(lists.agent)]
+NameList = Annotated[tuple[str, ...], _list(lists.name)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Allow(_Section):
+    """Whom no rule applies to."""
+
+    networks: NetworkList = ()
+    agents: AgentList = ()
+    actors: NameList = ()
+    targets: NameList = ()
+
+
+class Rules(_Section):
+    """Rules on single events. These keys can be changed while a worker runs (SIGHUP)."""
+
+    off: tuple[str, ...] = ()
+    """rules that do not hold"""
+    networks: NetworkList = ()
+    agents: AgentList = ()
+    allow: Allow = Field(default=Allow())
+
+    @field_validator("off")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in RULES]
+        if unknown:
+            raise ValueError(f"no such rule: {', '.join(unknown)}; there are {', '.join(RULES)}")
+        return names
