@@ -29,7 +29,7 @@ demo: setup ## see it find a bought burst and spare a viral hit (no Java, no Doc
 	$(BIN)/truecount demo
 
 test: setup ## run the whole suite; the Kafka half needs Java 17+ and Maven
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 check: setup ## format, lint, types, architecture, shipped configurations
 	$(BIN)/ruff format --check .

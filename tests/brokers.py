@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -268,6 +269,12 @@ def kafka_jars() -> Path:
     if _fetched(cache):
         return cache
     cache.parent.mkdir(parents=True, exist_ok=True)
+    with (cache.parent / "fetching.lock").open("w") as lock:  # two processes run the suite; one fetches
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return cache if _fetched(cache) else _fetch(cache)
+
+
+def _fetch(cache: Path) -> Path:
     # Fetched beside its place and moved there whole: an interrupted fetch leaves nothing that looks complete.
     with tempfile.TemporaryDirectory(dir=cache.parent, prefix="fetching-") as scratch:
         jars = Path(scratch) / "jars"

@@ -78,6 +78,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("integration")
         if used & KAFKA_FIXTURES:
             item.add_marker("kafka")
+        # Broker tests stay together: one broker for all of them, and none is disturbed by another's kills.
+        item.add_marker(pytest.mark.xdist_group("brokers" if used & BROKER_FIXTURES else item.nodeid.split("::")[0]))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
