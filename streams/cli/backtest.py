@@ -123,12 +123,16 @@ def _chosen(kind: str, names: list[str], known: tuple[str, ...]) -> tuple[str, .
 
 
 def table_of(reports: list[Report], width: int = 160) -> Table:
-    """The figures as a table; a dash where there is nothing to divide by. A narrow one leaves out what JSON has."""
+    """The figures as a table; a dash where there is nothing to divide by.
+
+    A narrow one leaves out what JSON has, and names each scenario on a line above its methods.
+    """
     table = Table(title="Backtest: events right and wrong, times in event time", box=SIMPLE_HEAD, pad_edge=False)
     seeds = len({report.seed for report in reports}) > 1
-    for name in ("scenario", "method"):
+    wide = width >= WIDE
+    for name in ("scenario", "method") if wide else ("method",):
         table.add_column(name, no_wrap=True)
-    shown = [name for name in HEADS if width >= WIDE or name not in ONLY_WIDE]
+    shown = [name for name in HEADS if wide or name not in ONLY_WIDE]
     for name in shown:
         table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
     before = None
@@ -139,5 +143,11 @@ def table_of(reports: list[Report], width: int = 160) -> Table:
         name = "" if run == before else f"{report.scenario} {report.seed}" if seeds else report.scenario
         before = run
         cells = dict(zip(HEADS, cells_of(report), strict=True))
-        table.add_row(name, report.method, *(cells[head] for head in shown))
+        figures = [cells[head] for head in shown]
+        if wide:
+            table.add_row(name, report.method, *figures)
+            continue
+        if name:
+            table.add_row(f"[bold]{name}[/bold]")
+        table.add_row(f" {report.method}", *figures)
     return table
