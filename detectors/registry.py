@@ -8,6 +8,7 @@ from detectors.catalog.accounts import Accounts
 from detectors.catalog.cadence import Cadence
 from detectors.catalog.engagement import Engagement
 from detectors.catalog.origin import Origin
+from detectors.catalog.outlier import Outlier
 from detectors.catalog.path import Path
 from detectors.catalog.repetition import Repetition
 from detectors.catalog.surge import Surge
@@ -16,7 +17,8 @@ from detectors.detector import Detector
 from detectors.shares import codes_of
 
 REGISTRY: dict[str, Callable[[], Detector]] = {
-    detector.name: detector for detector in (Surge, Accounts, Origin, Path, Repetition, Cadence, Watch, Engagement)
+    detector.name: detector
+    for detector in (Surge, Accounts, Origin, Path, Repetition, Cadence, Watch, Engagement, Outlier)
 }
 
 SURGE, ACCOUNTS, ORIGIN = Surge.name, Accounts.name, Origin.name
