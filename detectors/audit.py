@@ -18,10 +18,12 @@ from detectors.intake import Intake
 from detectors.interaction import with_accounts
 from detectors.judge import EXCESS_MIN
 from detectors.looking import Look
+from detectors.models import Choice
 from detectors.peers import Peers
 from detectors.platform import HOURLY_CAP, Platform
 from detectors.records import Hit, Outcome
 from detectors.reference import count_newcomers
+from detectors.registry import IN_SHADOW
 from detectors.rules.settings import RuleSettings
 from detectors.unsaid import Unsaid
 from detectors.watched import Watched, Watches, key_of
@@ -41,9 +43,11 @@ class AuditSettings:
     dedupe_ids: int = 100_000
     partition: int = 0
     config: str = "sha256:unset"
-    shadow: frozenset[str] = frozenset()
+    shadow: frozenset[str] = IN_SHADOW
     """detectors that learn but have no vote"""
     rules: RuleSettings = field(default_factory=RuleSettings)
+    models: tuple[Choice, ...] = ()
+    """River models of an operator's choice, detectors of their own"""
 
 
 class Audit:
@@ -53,13 +57,13 @@ class Audit:
         self.settings = settings
         self.scales = ladder(settings.tick_seconds)
         self.watches = Watches() if watches is None else watches
-        self.platforms = [Platform() for _ in METRICS]
+        self.platforms = [Platform(settings.models) for _ in METRICS]
         self.intake = Intake(self, self.scales[0], settings.dedupe_ids)
         self.unsaid = Unsaid(self.watches, settings.counts_seconds, self._schedule_counts)
         self.due: list[tuple[int, int, int, str]] = []
         self.now = -1
         self._incidents = Incidents(self, self.scales, partition=settings.partition, config=settings.config)
-        self._cases = Cases(self.scales, self._incidents, settings.shadow)
+        self._cases = Cases(self.scales, self._incidents, settings.shadow, settings.models)
         self._parts = parts_of(self.scales)
         self._peers = Peers(self.watches, self.platforms, self.scales)
         self._at = 0

@@ -9,8 +9,18 @@ from detectors.catalog.surge import cusum
 from detectors.detector import Finding
 from detectors.evidence import EVENTS_MIN, TEXTS
 from detectors.incidents import Incidents
-from detectors.judge import EXCESS_MIN, SURGE_LEAST, SURGE_SCORE, Opinion, Step, crowd_score, opinion
+from detectors.judge import (
+    EXCESS_MIN,
+    SURGE_LEAST,
+    SURGE_SCORE,
+    WITNESS_SCORE,
+    Opinion,
+    Step,
+    crowd_score,
+    opinion,
+)
 from detectors.looking import Look
+from detectors.models import Choice, ModelDetector
 from detectors.platform import Platform
 from detectors.registry import CROWD_DETECTORS, SURGE
 from detectors.watched import Watched
@@ -38,10 +48,25 @@ LEARN_CROWD_BELOW = 2.0
 class Cases:
     """The judge's desk of one audit."""
 
-    def __init__(self, scales: tuple[Scale, ...], incidents: Incidents, shadow: frozenset[str]) -> None:
+    def __init__(
+        self,
+        scales: tuple[Scale, ...],
+        incidents: Incidents,
+        shadow: frozenset[str],
+        models: tuple[Choice, ...] = (),
+    ) -> None:
         self._scales = scales
         self._incidents = incidents
-        self._voting = tuple(name for name in CROWD_DETECTORS if name not in shadow)
+        silent = shadow | {model.name for model in models if model.shadow}
+        names = (*CROWD_DETECTORS, *(model.name for model in models))
+        self._voting = tuple(name for name in names if name not in silent)
+        self._silent = tuple(name for name in names if name in silent)
+        who, how = (
+            tuple(model.name for model in models if model.family == family and not model.shadow)
+            for family in ("who", "how")
+        )
+        self._models = who, how
+        self._names_of_models = tuple(model.name for model in models)
         self._tick_ratio = scales[0].span_ms / scales[1].span_ms
 
     def worth_a_look(self, watched: Watched, count: int, platform: Platform) -> bool:
@@ -103,13 +128,21 @@ class Cases:
                 findings += found
         findings.sort(key=lambda finding: (finding.p, finding.code))
         rented = next(((-math.log10(max(g.p, 1e-300)), g.share) for g in findings if g.code == RENTED), (0.0, 0.0))
-        return opinion(
+        view = opinion(
             x,
-            (surge, crowd_score(x, evidence, rented)),
+            (surge, crowd_score(x, evidence, rented, self._models)),
             (platform.detectors_of(look.scale)[SURGE].findings(x), findings),
             case=look.watched.case,
             already=look.crowd.quarantined,
         )
+        for name in self._silent:
+            evidence[name] = platform.detector(name, look.scale).score_one(x), 0.0
+        look.outcome.note(view.verdict, [name for name, (score, _) in evidence.items() if score >= WITNESS_SCORE])
+        for name in self._names_of_models:
+            detector = platform.detector(name, look.scale)
+            if isinstance(detector, ModelDetector) and detector.failed():
+                look.outcome.witnesses[name, "failed"] = look.outcome.witnesses.get((name, "failed"), 0) + 1
+        return view
 
     def _follow_onset(self, look: Look) -> None:
         watched = look.watched

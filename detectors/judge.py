@@ -176,13 +176,19 @@ def opinion(
     return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high, own)
 
 
-def crowd_score(x: Features, evidence: dict[str, tuple[float, float]], rented: tuple[float, float]) -> float:
+def crowd_score(
+    x: Features,
+    evidence: dict[str, tuple[float, float]],
+    rented: tuple[float, float],
+    models: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
+) -> float:
     """-log10 p of a crowd, from the (score, share of the crowd) of each detector of who and how.
 
     One family of evidence is met honestly on any large platform. Two that use different data convict together:
     *who* came and *how* they behaved; new accounts from several rented networks (``rented``, the score of that
     feature alone); few actors who do not watch. What can honestly be done once and is repeated convicts alone.
     One network that nobody likes from is a school, so people of one place need strong conduct against them.
+    ``models`` are an operator's own of who and of how: they may stand in for the accounts and for conduct.
     """
 
     def of(name: str, least: float = PART_MIN) -> float:
@@ -190,9 +196,10 @@ def crowd_score(x: Features, evidence: dict[str, tuple[float, float]], rented: t
         return score if share >= least else 0.0
 
     several = rented[0] if rented[1] >= PART_MIN else 0.0
-    conduct = max(of(name) for name in CONDUCT)
+    accounts = max(of(name) for name in (ACCOUNTS, *models[0]))
+    conduct = max(of(name) for name in (*CONDUCT, *models[1]))
     pairs = [
-        (of(ACCOUNTS), max(conduct, of(ENGAGEMENT))),
+        (accounts, max(conduct, of(ENGAGEMENT))),
         (of(ORIGIN, MOST), max(of(name, MOST) for name in CONDUCT)),
         (several, max(conduct, of(ENGAGEMENT), of(ACCOUNTS))),
         (of(REPETITION, MOST), of(WATCH, MOST)),

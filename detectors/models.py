@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -41,6 +42,14 @@ STEPS = 100
 
 CODE = "unlike_crowd"
 TELL_P = 0.1
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "who": (f.FRESH, f.COHORT, f.DORMANT, f.NETWORK, f.SPREAD),
+    "how": (f.REPEATS, f.EVEN, f.WATCH, f.SILENT, f.LONELY),
+    "told": f.CROWD_FEATURES,
+}
+"""What a model is shown by what it answers. A verdict needs a *who* and a *how* that do not share their data, so a
+model that votes sees the features of one of them alone; one that sees all is told, and judges nobody."""
 
 
 class Model(Protocol):
@@ -79,6 +88,25 @@ class Keeping(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model that an operator has put beside the catalogue's detectors."""
+
+    name: str
+    make: Callable[[], Model]
+    identity: str = ""
+    """what else it is than its name: state of another identity is forgotten"""
+    family: str = "told"
+    """one of FAMILIES"""
+    windows: int = WINDOWS
+    shadow: bool = True
+
+    def detector(self) -> ModelDetector:
+        """A detector with a new model in it."""
+        of = FAMILIES[self.family]
+        return ModelDetector(self.name, self.make, of=of, windows=self.windows, identity=self.identity)
+
+
 class Taught:
     """A model that offers no state of its own, as a function of the windows it was taught by."""
 
@@ -89,6 +117,8 @@ class Taught:
         self._model: Model | None = None
         self._taught: list[list[int]] = []
         self._gathered: list[list[int]] = []
+        self.failed = False
+        """whether it raised since it was last taught"""
 
     @property
     def ready(self) -> bool:
@@ -96,8 +126,12 @@ class Taught:
         return self._model is not None
 
     def score_one(self, x: dict[str, float]) -> float:
-        """See Keeping. What is not a finite number is taken for 0."""
-        score = 0.0 if self._model is None else float(self._model.score_one(x))
+        """See Keeping. What raises, or is no finite number, is taken for 0: somebody else's code stops no worker."""
+        try:
+            score = 0.0 if self._model is None else float(self._model.score_one(x))
+        except Exception:  # noqa: BLE001  # as above; `failed` says so
+            self.failed = True
+            return 0.0
         return score if math.isfinite(score) else 0.0
 
     def learn_one(self, x: dict[str, float]) -> None:
@@ -109,18 +143,21 @@ class Taught:
 
     def _teach(self, windows: list[list[int]]) -> None:
         model = self._make()
-        for row in windows:
-            model.learn_one({name: value / STEPS for name, value in zip(self._names, row, strict=True)})
-        self._model, self._taught = model, windows
+        try:
+            for row in windows:
+                model.learn_one({name: value / STEPS for name, value in zip(self._names, row, strict=True)})
+        except Exception:  # noqa: BLE001  # as above
+            self.failed = True
+            return
+        self._model, self._taught, self.failed = model, windows, False
 
     def dump(self) -> Any:
         """See Keeping."""
         return [self._taught, self._gathered]
 
     def load(self, state: Any) -> None:
-        """See Keeping. Windows of other features than these (the configuration has changed) are forgotten."""
-        taught, gathered = ([list(row) for row in rows if len(row) == len(self._names)] for rows in state)
-        self._gathered = gathered
+        """See Keeping."""
+        taught, self._gathered = ([list(row) for row in rows] for rows in state)
         if taught:
             self._teach(taught)
 
@@ -128,8 +165,17 @@ class Taught:
 class ModelDetector:
     """See the module. ``of`` are the features it is shown."""
 
-    def __init__(self, name: str, make: Callable[[], Model], *, of: tuple[str, ...], windows: int = WINDOWS) -> None:
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], Model],
+        *,
+        of: tuple[str, ...],
+        windows: int = WINDOWS,
+        identity: str = "",
+    ) -> None:
         self.name = name
+        self._identity = [identity, *of]
         self._of = of
         self._make = make
         self._windows = windows
@@ -176,9 +222,14 @@ class ModelDetector:
         """See Detector."""
         return self._calibrator.history() >= HISTORY_MIN
 
+    def failed(self) -> bool:
+        """Whether the model has raised lately; its scores are then no evidence."""
+        return isinstance(self._model, Taught) and self._model.failed
+
     def dump(self) -> Any:
         """State as builtins."""
         return [
+            self._identity,
             None if self._model is None else self._model.dump(),
             msgspec.to_builtins([self._usual, self._scores, self._squares]),
             msgspec.to_builtins(self._calibrator, str_keys=True),
@@ -186,8 +237,11 @@ class ModelDetector:
         ]
 
     def load(self, state: Any) -> None:
-        """Take dumped state."""
-        model, (usual, scores, squares), calibrator, self._seen = state
+        """Take dumped state; that of another model, or one of other features, is forgotten."""
+        identity, model, (usual, scores, squares), calibrator, seen = state
+        if list(identity) != self._identity:
+            return
+        self._seen = seen
         if model is not None:
             self._model = self._new()
             self._model.load(model)

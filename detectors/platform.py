@@ -10,6 +10,7 @@ from detectors import features as f
 from detectors.baseline import Seasons
 from detectors.detector import Detector
 from detectors.interaction import Rates
+from detectors.models import Choice
 from detectors.reference import MIX_MIN, WEIGHT_CAP, KnownActors, Mix, platform_mixes
 from detectors.registry import REGISTRY
 from detectors.windows import COLUMNS, DAY_MS, DIMENSIONS, HOUR_MS, Crowd, Scale
@@ -30,7 +31,8 @@ HOURLY_CAP = 50
 class Platform:
     """The platform as seen by one task through one metric."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: tuple[Choice, ...] = ()) -> None:
+        """``models`` are detectors of an operator's choice, beside those of the catalogue."""
         self.mixes: dict[str, Mix] = platform_mixes()
         self.known = KnownActors()
         self.seasons = Seasons()
@@ -43,7 +45,8 @@ class Platform:
         self._season_hour = -1
         self._season = 1.0
         self.detectors: dict[str, dict[str, Detector]] = {
-            rung: {name: make() for name, make in REGISTRY.items()} for rung in sorted(set(RUNGS.values()))
+            rung: {name: make() for name, make in REGISTRY.items()} | {model.name: model.detector() for model in models}
+            for rung in sorted(set(RUNGS.values()))
         }
 
     def detectors_of(self, scale: Scale) -> dict[str, Detector]:

@@ -109,3 +109,14 @@ class Outcome:
     windows: int = 0
     entered: list[int] = field(default_factory=lambda: [0] * len(METRICS))
     """events accepted as valid, by metric"""
+    judged: dict[str, int] = field(default_factory=dict)
+    """windows in a surge that were judged, by verdict ("none" without one)"""
+    witnesses: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(detector, verdict) → such windows in which the detector found one honest window in a hundred, or rarer"""
+
+    def note(self, verdict: str | None, witnesses: list[str]) -> None:
+        """Count a judged window, and the detectors that spoke against it, with or without a vote."""
+        word = verdict or "none"
+        self.judged[word] = self.judged.get(word, 0) + 1
+        for name in witnesses:
+            self.witnesses[name, word] = self.witnesses.get((name, word), 0) + 1

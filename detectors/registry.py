@@ -30,6 +30,9 @@ WHO: tuple[str, ...] = (ACCOUNTS, ORIGIN)
 HOW: tuple[str, ...] = (REPETITION, CADENCE, WATCH, ENGAGEMENT)
 """What a verdict rests on: *who* came and *how* they behaved. Others are told, and judge nobody."""
 
+IN_SHADOW = frozenset({Outlier.name})
+"""Without a vote unless the configuration gives it one. docs/detection.md says what was measured."""
+
 CROWD_DETECTORS: tuple[str, ...] = tuple(name for name in REGISTRY if name != SURGE)
 
 CONDUCT: tuple[str, ...] = (REPETITION, CADENCE, WATCH)

@@ -25,6 +25,7 @@ def audit_settings(settings: Settings, partition: int) -> AuditSettings:
         config=settings.version(),
         shadow=frozenset(settings.detection.shadow),
         rules=rule_settings(settings.rules),
+        models=settings.detection.choices(),
     )
 
 

@@ -11,6 +11,7 @@ import contextlib
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from detectors.events import METRICS
+from detectors.registry import CROWD_DETECTORS
 from detectors.rules.reasons import RULES
 from streams.deadletters import Why
 
@@ -51,6 +52,19 @@ FLAG_REASONS = Counter(
     "truecount_flag_reasons_total",
     "Flags opened, by metric and leading reason.",
     ["metric", "reason"],
+    registry=REGISTRY,
+)
+JUDGED = Counter(
+    "truecount_judged_windows_total",
+    "Windows in a surge that were judged, by verdict (none, suspect, artificial).",
+    ["verdict"],
+    registry=REGISTRY,
+)
+WITNESSES = Counter(
+    "truecount_detector_witnesses_total",
+    "Judged windows that a detector, with or without a vote, found rarer than one honest one in a hundred, by verdict;"
+    " failed if a model of the configuration raised.",
+    ["detector", "verdict"],
     registry=REGISTRY,
 )
 CORRECTED = Counter(
@@ -142,6 +156,10 @@ def start(version: str, config: str) -> None:
     for role in ("ingest", "targets"):
         for outcome in ("committed", "failed"):
             CHECKPOINTS.labels(role, outcome)
+    for verdict in ("none", "suspect", "artificial"):
+        JUDGED.labels(verdict)
+        for detector in CROWD_DETECTORS:
+            WITNESSES.labels(detector, verdict)
     for metric in METRICS:
         EVENTS.labels(metric)
         for reason in RULES:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from detectors.events import FIELDS, METRICS
-from detectors.registry import CROWD_DETECTORS
+from streams.detection import Detection
 from streams.failures import Failure
 from streams.rules.config import Rules
+from streams.sections import Section
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -28,11 +29,7 @@ class SettingsError(Failure):
     exit_code = 2
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Broker(_Section):
+class Broker(Section):
     """How to reach Kafka; one object serves aiokafka, kafka-python and Faust."""
 
     servers: str = "127.0.0.1:9092"
@@ -59,7 +56,7 @@ class Broker(_Section):
             raise SettingsError(f"broker.password_file: cannot read {self.password_file} ({error.strerror})") from None
 
 
-class FieldSource(_Section):
+class FieldSource(Section):
     """Where one field of the native event comes from: a path into the document, or a constant."""
 
     path: str | None = None
@@ -86,7 +83,7 @@ def _read_map(raw: Any) -> Any:
     return {name: {"path": source} if isinstance(source, str) else source for name, source in raw.items()}
 
 
-class Input(_Section):
+class Input(Section):
     """One input topic. Without a map its records are native JSON events."""
 
     topic: str = Field(min_length=1)
@@ -117,13 +114,13 @@ def check_map(fields: FieldMap, *, has_metric: bool) -> None:
         raise ValueError(f"metric = {metric.value!r}: must be one of {', '.join(METRICS)}")
 
 
-class ReplayFile(_Section):
+class ReplayFile(Section):
     """How a recorded file is laid out."""
 
     format: Literal["csv", "tsv", "ndjson"] = "csv"
 
 
-class ReplayMap(_Section):
+class ReplayMap(Section):
     """A map for ``truecount replay``: the file's layout and where each field comes from."""
 
     file: ReplayFile = ReplayFile()
@@ -140,7 +137,7 @@ class ReplayMap(_Section):
         return self
 
 
-class Time(_Section):
+class Time(Section):
     """Event time. The tick is the smallest window; lateness is how long a window waits for stragglers."""
 
     tick_seconds: int = Field(default=10, ge=1, le=300)
@@ -159,14 +156,14 @@ class Time(_Section):
         return value
 
 
-class Web(_Section):
+class Web(Section):
     """The HTTP server for /metrics, /livez and /readyz. Port 0 takes a free one."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=6067, ge=0, le=65535)
 
 
-class State(_Section):
+class State(Section):
     """Where state lives and how much of it stays in memory."""
 
     directory: Path = Path("truecount-data")
@@ -175,22 +172,7 @@ class State(_Section):
     """ids one partition remembers at least, to find duplicates"""
 
 
-class Detection(_Section):
-    """How targets are judged. These keys can be changed while a worker runs (SIGHUP)."""
-
-    shadow: tuple[str, ...] = ()
-    """detectors that learn but have no vote"""
-
-    @field_validator("shadow")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in names if name not in CROWD_DETECTORS]
-        if unknown:
-            raise ValueError(f"no such detector: {', '.join(unknown)}; there are {', '.join(CROWD_DETECTORS)}")
-        return names
-
-
-class Settings(_Section):
+class Settings(Section):
     """Everything a worker or a command is told."""
 
     app: str = Field(default="truecount", pattern=r"^[A-Za-z0-9._-]{1,100}$")

@@ -168,6 +168,10 @@ class Targets:
         metrics.DUPLICATES.inc(outcome.duplicates)
         metrics.UNMATCHED_UNDOS.inc(outcome.unmatched_undos)
         metrics.WINDOWS.inc(outcome.windows)
+        for verdict, windows in outcome.judged.items():
+            metrics.JUDGED.labels(verdict).inc(windows)
+        for (detector, verdict), windows in outcome.witnesses.items():
+            metrics.WITNESSES.labels(detector, verdict).inc(windows)
         for name, events in zip(METRICS, outcome.entered, strict=True):
             if events:
                 metrics.EVENTS.labels(name).inc(events)

@@ -21,7 +21,7 @@ from detectors.lab.scene import BASE_RATE
 from detectors.lab.traffic import Labelled, Platform
 from detectors.ledger import QUARANTINED, VALID
 from detectors.records import Flag, Outcome
-from detectors.registry import CROWD_DETECTORS
+from detectors.registry import CROWD_DETECTORS, IN_SHADOW
 
 START_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
 """Midnight at which every run begins."""
@@ -88,7 +88,12 @@ def judge_stream(
     reports = []
     for method, runner in zip(methods, runners, strict=True):
         removals, alarms = runner.finish()
-        reports.append(measure(Report(name, method, seed), truth, removals, alarms))
+        report = measure(Report(name, method, seed), truth, removals, alarms)
+        if isinstance(runner, AuditRun):
+            report.judged = dict(sorted(runner.outcome.judged.items()))
+            for (detector, verdict), windows in sorted(runner.outcome.witnesses.items()):
+                report.witnesses.setdefault(detector, {})[verdict] = windows
+        reports.append(report)
     return reports
 
 
@@ -111,7 +116,7 @@ class AuditRun:
         self, without: Iterable[str] = (), *, partitions: int = PARTITIONS, shadow: Iterable[str] = ()
     ) -> None:
         self._packer = Packer(partitions, without)
-        names = frozenset(shadow)
+        names = frozenset(shadow) | IN_SHADOW
         unknown = sorted(names - set(CROWD_DETECTORS))
         if unknown:
             raise NoSuchDetectorError(

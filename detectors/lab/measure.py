@@ -87,6 +87,10 @@ class Report:
     """median |estimated - true| / true of the attacks found"""
     estimate_bias: float | None = None
     reasons: dict[str, int] = field(default_factory=dict)
+    judged: dict[str, int] = field(default_factory=dict)
+    """windows in a surge, by verdict"""
+    witnesses: dict[str, dict[str, int]] = field(default_factory=dict)
+    """detector, with or without a vote → verdict → such windows that it found rarer than one honest one in a hundred"""
     curve: list[tuple[float, float, float]] = field(default_factory=list)
     """recall, precision and share of honest events hit, by falling score: the curves' points"""
     seconds: float = 0.0

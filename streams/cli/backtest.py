@@ -80,6 +80,8 @@ def backtest(
     else:
         console = Console()
         console.print(table_of(reports, console.width))
+        if any(report.witnesses for report in reports):
+            console.print(witnesses_of(reports))
 
 
 def _reports(
@@ -150,4 +152,19 @@ def table_of(reports: list[Report], width: int = 160) -> Table:
         if name:
             table.add_row(f"[bold]{name}[/bold]")
         table.add_row(f" {report.method}", *figures)
+    return table
+
+
+def witnesses_of(reports: list[Report]) -> Table:
+    """Of the windows that were judged, how many each detector spoke against, those in shadow too."""
+    flagged = sum(n for report in reports for verdict, n in report.judged.items() if verdict != "none")
+    others = sum(report.judged.get("none", 0) for report in reports)
+    title = f"Detectors: of {flagged:,} windows that were flagged and {others:,} surges that were not"
+    table = Table("detector", title=title, box=SIMPLE_HEAD, pad_edge=False)
+    for head in ("spoke against\nflagged ones", "spoke against\nothers"):
+        table.add_column(head, justify="right")
+    for name in sorted({name for report in reports for name in report.witnesses}):
+        told = [report.witnesses.get(name, {}) for report in reports]
+        spoke = sum(n for verdicts in told for verdict, n in verdicts.items() if verdict not in ("none", "failed"))
+        table.add_row(name, f"{spoke:,}", f"{sum(verdicts.get('none', 0) for verdicts in told):,}")
     return table

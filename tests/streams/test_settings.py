@@ -131,3 +131,47 @@ def test_a_detector_that_there_is_not_cannot_stand_in_shadow() -> None:
 
 def test_a_detector_in_shadow_is_another_configuration() -> None:
     assert load(None, {"TRUECOUNT_DETECTION__SHADOW": '["cadence"]'}).version() != load(None, {}).version()
+
+
+MODEL = "[detection.models.neighbours]\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('model = "river.anomaly.LocalOutlierFactr"', "there is no 'river.anomaly.LocalOutlierFactr' to import"),
+        ('model = "rivr.anomaly.HalfSpaceTrees"', "there is no 'rivr.anomaly.HalfSpaceTrees' to import"),
+        ('model = "river.anomaly.LocalOutlierFactor"\narguments = {neighbors = 3}', "cannot be made with"),
+        ('model = "river.stats.Mean"', "has no score_one and learn_one"),
+        ('model = "river.anomaly.GaussianScorer"', "does not score features of its own accord"),
+        ('model = "river.anomaly.OneClassSVM"\nfamily = "whom"', "family"),
+        ('model = "river.anomaly.OneClassSVM"\nwindow = 3', "unknown key"),
+    ],
+)
+def test_a_model_that_cannot_be_one_is_refused_by_a_sentence(tmp_path: Path, lines: str, said: str) -> None:
+    refused = _refusal(tmp_path, MODEL + lines)
+    assert "detection.models.neighbours" in refused
+    assert said in refused
+
+
+def test_a_model_may_not_take_a_detectors_name(tmp_path: Path) -> None:
+    refused = _refusal(tmp_path, '[detection.models.watch]\nmodel = "river.anomaly.OneClassSVM"')
+    assert "'watch' cannot be a model's name" in refused
+
+
+def test_a_model_starts_in_shadow_and_its_seed_is_set(tmp_path: Path) -> None:
+    text = MODEL + 'model = "river.anomaly.HalfSpaceTrees"\narguments = {n_trees = 3, height = 4}'
+    settings = load(_file(tmp_path, text), {})
+    (choice,) = settings.detection.choices()
+    assert choice.shadow
+    assert (choice.make().seed, choice.make().n_trees) == (1, 3)  # type: ignore[attr-defined]  # River's own
+    assert settings.version() != Settings().version()
+
+
+def test_a_pipeline_is_a_model_behind_transforms(tmp_path: Path) -> None:
+    text = MODEL + (
+        'model = "river.anomaly.OneClassSVM"\ntransforms = [{model = "river.preprocessing.StandardScaler"}]\n'
+        'family = "who"\nshadow = false'
+    )
+    (choice,) = load(_file(tmp_path, text), {}).detection.choices()
+    assert list(choice.make().steps) == ["StandardScaler", "OneClassSVM"]  # type: ignore[attr-defined]  # as above

@@ -1,0 +1,148 @@
+"""River models as detectors: scored as River scores, kept as builtins, and no worker's end."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from river.anomaly import HalfSpaceTrees, LocalOutlierFactor, OneClassSVM
+from river.compose import Pipeline
+from river.preprocessing import StandardScaler
+
+from detectors import features as f
+from detectors.catalog.outlier import HEIGHT, SEED, TREES, Trees
+from detectors.evidence import habit
+from detectors.models import CODE, FAMILIES, THIN, THIN_AFTER, WINDOWS, Choice, Model, ModelDetector
+
+ODD = {f.PEOPLE: 50.0, **dict.fromkeys(FAMILIES["told"], 0.9)}
+
+
+def window(rng: random.Random) -> dict[str, float]:
+    return {f.PEOPLE: 50.0, **{name: rng.betavariate(2, 30) for name in FAMILIES["told"]}}
+
+
+def shown(x: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in x.items() if name != f.PEOPLE}
+
+
+def taught(detector: ModelDetector, windows: int = 700) -> ModelDetector:
+    rng = random.Random(1)
+    for _ in range(windows):
+        detector.learn_one(window(rng))
+    return detector
+
+
+def test_the_trees_score_a_whole_window_as_rivers_own() -> None:
+    ours, rng = Trees(), random.Random(2)
+    river: Any = HalfSpaceTrees(n_trees=TREES, height=HEIGHT, window_size=WINDOWS, seed=SEED)
+    river.learn_one(dict.fromkeys(f.CROWD_FEATURES, 0.0))
+    for number in range(3 * WINDOWS):
+        x = shown(window(rng))
+        if ours.ready and number != WINDOWS - 1:
+            assert ours.score_one(x) == pytest.approx(river.score_one(x), abs=1e-12)
+        ours.learn_one(x)
+        river.learn_one(x)
+
+
+@pytest.mark.parametrize("windows", [3, WINDOWS - 1, WINDOWS + 1, 2 * WINDOWS + 57])
+def test_trees_that_travelled_score_and_learn_as_the_original(windows: int) -> None:
+    original, copy, rng = Trees(), Trees(), random.Random(3)
+    for _ in range(windows):
+        original.learn_one(shown(window(rng)))
+    copy.load(json.loads(json.dumps(original.dump())))
+    for _ in range(WINDOWS + 5):
+        x = shown(window(rng))
+        assert copy.score_one(x) == original.score_one(x)
+        assert copy.ready == original.ready
+        original.learn_one(x)
+        copy.learn_one(x)
+    assert copy.dump() == original.dump()
+
+
+def test_an_absent_feature_makes_no_crowd_odder() -> None:
+    trees, rng = Trees(), random.Random(4)
+    for _ in range(2 * WINDOWS):
+        trees.learn_one(shown(window(rng)))
+    for _ in range(50):
+        x = {name: rng.random() for name in f.CROWD_FEATURES}
+        some = {name: value for name, value in x.items() if rng.random() < 0.7}
+        assert trees.score_one(some) <= trees.score_one(x)
+
+
+def make_factor() -> Model:
+    return LocalOutlierFactor(n_neighbors=5)
+
+
+def make_pipeline() -> Model:
+    return Pipeline(StandardScaler(), OneClassSVM(nu=0.2))
+
+
+@pytest.mark.parametrize("make", [make_factor, make_pipeline])
+def test_any_model_of_rivers_travels_as_the_windows_it_was_taught_by(make: Any) -> None:
+    choice = Choice("mine", make, family="who", windows=40)
+    original, copy, rng = taught(choice.detector(), 150), choice.detector(), random.Random(5)
+    copy.load(json.loads(json.dumps(original.dump())))
+    for _ in range(60):
+        x = window(rng)
+        assert copy.score_one(x) == original.score_one(x)
+        assert copy.findings(x) == original.findings(x)
+        original.learn_one(x)
+        copy.learn_one(x)
+    assert json.dumps(copy.dump()) == json.dumps(original.dump())
+
+
+def test_a_model_finds_what_is_unlike_what_it_was_taught_and_says_so() -> None:
+    detector = taught(Choice("mine", make_factor, family="who", windows=100).detector())
+    assert detector.experienced()
+    (finding,) = detector.findings(ODD)
+    assert (finding.code, finding.detector) == (CODE, "mine")
+    assert detector.score_one(ODD) > 1.0
+    assert detector.score_one({f.PEOPLE: 50.0, **dict.fromkeys(FAMILIES["told"], 0.06)}) < 1.0
+
+
+def test_what_a_target_is_used_to_is_not_shown_to_the_model() -> None:
+    detector = taught(Choice("mine", make_factor, family="who", windows=100).detector())
+    used_to_it = {habit(name): 0.85 for name in FAMILIES["told"]}
+    assert detector.score_one(ODD | used_to_it) < 1.0 < detector.score_one(ODD)
+
+
+def test_a_model_of_one_family_sees_nothing_of_the_other() -> None:
+    detector = taught(Choice("mine", make_factor, family="who", windows=100).detector())
+    assert detector.score_one({f.PEOPLE: 50.0, **dict.fromkeys(FAMILIES["how"], 0.9)}) == 0.0
+
+
+def test_state_of_another_model_under_the_same_name_is_forgotten() -> None:
+    old = taught(Choice("mine", make_factor, "neighbours = 5", windows=40).detector())
+    new = Choice("mine", make_factor, "neighbours = 9", windows=40).detector()
+    new.load(json.loads(json.dumps(old.dump())))
+    assert not new.experienced()
+
+
+def test_after_a_while_a_model_learns_from_every_eighth_window() -> None:
+    learned: list[float] = []
+
+    class Counting:
+        def score_one(self, x: dict[str, float]) -> float:
+            return x[f.FRESH]
+
+        def learn_one(self, x: dict[str, float]) -> None:
+            learned.append(x[f.FRESH])
+
+    taught(Choice("mine", Counting, windows=20).detector(), THIN_AFTER + 20 * THIN * 2)
+    assert len(learned) == THIN_AFTER + 2 * 20
+
+
+def test_a_model_that_raises_has_nothing_to_say_and_is_told_of() -> None:
+    class Raising:
+        def score_one(self, x: dict[str, float]) -> float:
+            raise KeyError("watch")
+
+        def learn_one(self, x: dict[str, float]) -> None:
+            pass
+
+    detector = taught(Choice("mine", Raising, windows=20).detector())
+    assert detector.score_one(ODD) == 0.0
+    assert detector.findings(ODD) == []
+    assert detector.failed()
