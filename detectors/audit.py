@@ -25,6 +25,7 @@ from detectors.records import Hit, Outcome
 from detectors.reference import count_newcomers
 from detectors.registry import IN_SHADOW
 from detectors.rules.settings import RuleSettings
+from detectors.thresholds import Rulebook
 from detectors.unsaid import Unsaid
 from detectors.watched import Watched, Watches, key_of
 from detectors.windows import ROW_BYTES, Crowd, ladder, parts_of
@@ -48,6 +49,7 @@ class AuditSettings:
     rules: RuleSettings = field(default_factory=RuleSettings)
     models: tuple[Choice, ...] = ()
     """River models of an operator's choice, detectors of their own"""
+    rulebook: Rulebook = Rulebook()  # noqa: RUF009  # it is frozen
 
 
 class Audit:
@@ -63,7 +65,7 @@ class Audit:
         self.due: list[tuple[int, int, int, str]] = []
         self.now = -1
         self._incidents = Incidents(self, self.scales, partition=settings.partition, config=settings.config)
-        self._cases = Cases(self.scales, self._incidents, settings.shadow, settings.models)
+        self._cases = Cases(self.scales, self._incidents, settings.shadow, settings.models, settings.rulebook)
         self._parts = parts_of(self.scales)
         self._peers = Peers(self.watches, self.platforms, self.scales)
         self._at = 0

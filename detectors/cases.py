@@ -23,6 +23,7 @@ from detectors.looking import Look
 from detectors.models import Choice, ModelDetector
 from detectors.platform import Platform
 from detectors.registry import CROWD_DETECTORS, SURGE
+from detectors.thresholds import Rulebook
 from detectors.watched import Watched
 from detectors.windows import Crowd, Scale
 
@@ -54,7 +55,9 @@ class Cases:
         incidents: Incidents,
         shadow: frozenset[str],
         models: tuple[Choice, ...] = (),
+        rulebook: Rulebook = Rulebook(),  # noqa: B008  # it is frozen
     ) -> None:
+        self._rulebook = rulebook
         self._scales = scales
         self._incidents = incidents
         silent = shadow | {model.name for model in models if model.shadow}
@@ -134,6 +137,7 @@ class Cases:
             (platform.detectors_of(look.scale)[SURGE].findings(x), findings),
             case=look.watched.case,
             already=look.crowd.quarantined,
+            limits=self._rulebook.of(look.key),
         )
         for name in self._silent:
             evidence[name] = platform.detector(name, look.scale).score_one(x), 0.0

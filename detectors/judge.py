@@ -21,19 +21,16 @@ from detectors.registry import (
     WATCH,
     WHO,
 )
+from detectors.thresholds import Thresholds
 from detectors.windows import MINUTE_MS
 
 SUSPECT = "suspect"
 ARTIFICIAL = "artificial"
 
-SURGE_SCORE = 3.0
-SURGE_LEAST = 1.0
-CROWD_SCORE_SUSPECT = 3.0
-CROWD_SCORE_ARTIFICIAL = 4.0
-JOINT_SCORE = SURGE_SCORE + CROWD_SCORE_SUSPECT
-"""-log10 p. One in a thousand on *both* counts, by evidence that does not share its data, opens a case; so does a crowd
-as much rarer as its surge, of one in ten at least, is more usual. The crowd must be a one-in-ten-thousand one to be
-called artificial."""
+DEFAULTS = Thresholds()
+SURGE_SCORE = DEFAULTS.surge_score
+SURGE_LEAST = DEFAULTS.surge_score_least
+"""-log10 p. From SURGE_LEAST on a window is judged; no threshold of a configuration goes below it."""
 
 WITNESS_SCORE = 2.0
 """-log10 p from which a family of evidence agrees with another."""
@@ -45,11 +42,8 @@ MOST = 0.5
 ALONE_MAX = 2.5
 """Score of a crowd against which one family stands alone: watched, never enough for a verdict."""
 
-EXCESS_MIN = 10
-"""Events beyond expectation under which there is nothing to correct."""
-
-SHARE_MIN = 0.3
-"""Part of the crowd that must be unaccounted for: a difference can be significant and still be small."""
+EXCESS_MIN = DEFAULTS.excess_events
+"""Events from which an open window is looked at before its end."""
 
 LEFT_SHARE = 0.25
 """A longer window that holds events of a closed case opens another only if this much more is left unexplained."""
@@ -145,6 +139,7 @@ def opinion(
     *,
     case: Case | None,
     already: int = 0,
+    limits: Thresholds = DEFAULTS,
 ) -> Opinion:
     """Judge a window by its features, the scores (-log10 p) of surge and crowd, and the findings behind each.
 
@@ -159,10 +154,12 @@ def opinion(
     verdict = None
     own = False
     left = min(excess, share * count) - already
-    enough = left >= max(EXCESS_MIN, LEFT_SHARE * already) if case is None else excess >= EXCESS_MIN
-    together = surge >= SURGE_LEAST and crowd >= CROWD_SCORE_SUSPECT and surge + crowd >= JOINT_SCORE
-    if together and enough and share >= SHARE_MIN:
-        verdict = ARTIFICIAL if crowd >= CROWD_SCORE_ARTIFICIAL else SUSPECT
+    enough = left >= max(limits.excess_events, LEFT_SHARE * already) if case is None else excess >= limits.excess_events
+    together = (
+        surge >= limits.surge_score_least and crowd >= limits.suspect_score and surge + crowd >= limits.joint_score
+    )
+    if together and enough and share >= limits.artificial_share:
+        verdict = ARTIFICIAL if crowd >= limits.artificial_score else SUSPECT
         own = True
     elif case is not None and surge >= SURGE_LEAST and excess > 0 and crowd >= 1.0:
         verdict = case.verdict
@@ -171,7 +168,7 @@ def opinion(
         return Opinion(None, surge, crowd, [], 0.0, 0.0, 0.0)
     artificial = min(excess, share * count)
     noise = 1.96 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count) + expected))
-    low = max(0.0, min([artificial, *(s * count for s in credible if s >= SHARE_MIN)]) - noise)
+    low = max(0.0, min([artificial, *(s * count for s in credible if s >= limits.artificial_share)]) - noise)
     high = min(count, artificial + noise)
     return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high, own)
 

@@ -26,6 +26,7 @@ def audit_settings(settings: Settings, partition: int) -> AuditSettings:
         shadow=frozenset(settings.detection.shadow),
         rules=rule_settings(settings.rules),
         models=settings.detection.choices(),
+        rulebook=settings.detection.rulebook(),
     )
 
 

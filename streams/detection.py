@@ -1,21 +1,28 @@
-"""The section ``[detection]``: who has a vote, and which models an operator has put beside the catalogue."""
+"""The section ``[detection]``: thresholds, who has a vote, and which models stand beside the catalogue's detectors."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from importlib import import_module
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 from river.compose import Pipeline
 
+from detectors.events import METRICS
 from detectors.models import FAMILIES, WINDOWS, Choice, Model
 from detectors.registry import CROWD_DETECTORS, IN_SHADOW, REGISTRY
+from detectors.thresholds import Rulebook, TargetClass, Thresholds
 from streams.sections import Section
 
 SEED = 1
 """Given to every model that takes a seed and was not told one: without, a replay would not give the same flags."""
+
+
+STANDARD = Thresholds()
 
 
 class Part(Section):
@@ -76,9 +83,59 @@ class ModelChoice(Part):
         return Choice(name, self.make_all, identity, self.family, self.windows, self.shadow)
 
 
-class Detection(Section):
+class Overrides(Section):
+    """Thresholds that replace those of ``[detection]``. What is not given stays."""
+
+    surge_score: float | None = Field(default=None, ge=1, le=100)
+    surge_score_least: float | None = Field(default=None, ge=1, le=100)
+    suspect_score: float | None = Field(default=None, ge=1, le=100)
+    artificial_score: float | None = Field(default=None, ge=1, le=100)
+    excess_events: int | None = Field(default=None, ge=5, le=1_000_000_000)
+    artificial_share: float | None = Field(default=None, ge=0.05, le=1)
+
+    def over(self, thresholds: Thresholds) -> Thresholds:
+        """The thresholds with what is given here put over them."""
+        names = [field.name for field in fields(Thresholds)]
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return replace(thresholds, **given)
+
+
+class ClassOfTargets(Overrides):
+    """Targets with thresholds of their own: those of a list, those whose ids begin so, those that a pattern finds."""
+
+    targets: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    pattern: str = ""
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, text: str) -> str:
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise ValueError(f"{text!r} is no regular expression: {error}") from None
+        return text
+
+    @model_validator(mode="after")
+    def _has_some(self) -> ClassOfTargets:
+        if not (self.targets or self.prefixes or self.pattern):
+            raise ValueError("say which targets: targets = [ids], prefixes = [beginnings of ids] or pattern = a regex")
+        if "" in self.prefixes:
+            raise ValueError("an empty prefix would be every target; leave it out")
+        return self
+
+
+class Detection(Overrides):
     """How targets are judged. These keys can be changed while a worker runs (SIGHUP)."""
 
+    surge_score: float | None = Field(default=STANDARD.surge_score, ge=1, le=100)
+    surge_score_least: float | None = Field(default=STANDARD.surge_score_least, ge=1, le=100)
+    suspect_score: float | None = Field(default=STANDARD.suspect_score, ge=1, le=100)
+    artificial_score: float | None = Field(default=STANDARD.artificial_score, ge=1, le=100)
+    excess_events: int | None = Field(default=STANDARD.excess_events, ge=5, le=1_000_000_000)
+    artificial_share: float | None = Field(default=STANDARD.artificial_share, ge=0.05, le=1)
+    metric: dict[Literal["view", "like", "follow"], Overrides] = Field(default={})
+    classes: dict[str, ClassOfTargets] = Field(default={}, alias="class")
     shadow: tuple[str, ...] = tuple(sorted(IN_SHADOW))
     """detectors that learn but have no vote"""
     models: dict[str, ModelChoice] = Field(default={})
@@ -98,6 +155,35 @@ class Detection(Section):
             if name in REGISTRY or not name.isidentifier():
                 raise ValueError(f"{name!r} cannot be a model's name: it must be a word that no detector has")
         return models
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Detection:
+        book = self.rulebook()
+        for where, rules in [("", book.by_metric), *((f"class.{n}: ", c.by_metric) for n, c in self._classes(book))]:
+            for metric, rule in zip(METRICS, rules, strict=True):
+                if rule.surge_score_least > rule.surge_score:
+                    raise ValueError(f"{where}surge_score_least is above surge_score for {metric}s; it must not be")
+                if rule.suspect_score > rule.artificial_score:
+                    raise ValueError(f"{where}suspect_score is above artificial_score for {metric}s; it must not be")
+        return self
+
+    def _classes(self, book: Rulebook) -> Iterator[tuple[str, TargetClass]]:
+        yield from zip(sorted(self.classes), book.classes, strict=True)
+
+    def rulebook(self) -> Rulebook:
+        """The thresholds by metric and class, as the audit is told of them: classes in the order of their names."""
+        least = self.over(Thresholds())
+        by_metric = tuple(self.metric[name].over(least) if name in self.metric else least for name in METRICS)
+        classes = tuple(
+            TargetClass(
+                frozenset(some.targets),
+                some.prefixes,
+                re.compile(some.pattern) if some.pattern else None,
+                tuple(some.over(thresholds) for thresholds in by_metric),
+            )
+            for _, some in sorted(self.classes.items())
+        )
+        return Rulebook(by_metric, classes)
 
     def choices(self) -> tuple[Choice, ...]:
         """The operator's models, as the audit is told of them."""

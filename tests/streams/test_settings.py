@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from detectors.thresholds import Rulebook, Thresholds
 from streams.settings import Settings, SettingsError, load, load_map
 
 
@@ -175,3 +176,42 @@ def test_a_pipeline_is_a_model_behind_transforms(tmp_path: Path) -> None:
     )
     (choice,) = load(_file(tmp_path, text), {}).detection.choices()
     assert list(choice.make().steps) == ["StandardScaler", "OneClassSVM"]  # type: ignore[attr-defined]  # as above
+
+
+def test_thresholds_of_a_metric_and_of_a_class_stand_over_the_general_ones(tmp_path: Path) -> None:
+    text = """
+    [detection]
+    excess_events = 12
+    [detection.metric.like]
+    suspect_score = 3.5
+    [detection.class.news]
+    prefixes = ["news-"]
+    surge_score = 5
+    """
+    book = load(_file(tmp_path, text), {}).detection.rulebook()
+    assert book.of("0v1") == Thresholds(excess_events=12)
+    assert book.of("1v1") == Thresholds(excess_events=12, suspect_score=3.5)
+    assert book.of("1news-1") == Thresholds(excess_events=12, suspect_score=3.5, surge_score=5.0)
+
+
+def test_without_thresholds_in_the_configuration_the_judges_own_hold() -> None:
+    assert Settings().detection.rulebook() == Rulebook()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[detection]\nsuspect_score = 5", "suspect_score is above artificial_score for views"),
+        ("[detection.metric.like]\nsurge_score_least = 4", "surge_score_least is above surge_score for likes"),
+        ('[detection.class.a]\nprefixes = ["a"]\nartificial_score = 2', "class.a: suspect_score is above"),
+        ("[detection]\nartificial_share = 30", "detection.artificial_share: Input should be less than or equal to 1"),
+        ("[detection]\nexcess_events = 0", "detection.excess_events"),
+        ("[detection.metric.share]\nsurge_score = 4", "'view', 'like' or 'follow'"),
+        ("[detection.class.a]\nsurge_score = 4", "detection.class.a: say which targets"),
+        ('[detection.class.a]\npattern = "("', "detection.class.a.pattern: '(' is no regular expression"),
+        ('[detection.class.a]\nprefixes = [""]', "an empty prefix would be every target"),
+        ('[detection.class.a]\ntargets = ["a"]\nscore = 4', "detection.class.a.score: unknown key"),
+    ],
+)
+def test_thresholds_that_make_no_sense_are_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
+    assert said in _refusal(tmp_path, text)
