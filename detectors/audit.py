@@ -49,7 +49,7 @@ class AuditSettings:
     rules: RuleSettings = field(default_factory=RuleSettings)
     models: tuple[Choice, ...] = ()
     """River models of an operator's choice, detectors of their own"""
-    rulebook: Rulebook = Rulebook()  # noqa: RUF009  # it is frozen
+    rulebook: Rulebook = field(default_factory=Rulebook)
 
 
 class Audit:

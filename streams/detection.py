@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
-from river.compose import Pipeline
 
 from detectors.events import METRICS
 from detectors.models import FAMILIES, WINDOWS, Choice, Model
@@ -74,6 +73,8 @@ class ModelChoice(Part):
 
     def make_all(self) -> Model:
         """The model behind its transforms. Raises ValueError."""
+        from river.compose import Pipeline  # noqa: PLC0415  # half a second that is spent where there are models
+
         model: Model = self.make()
         return Pipeline(*(part.make() for part in self.transforms), model) if self.transforms else model
 

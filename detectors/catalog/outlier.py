@@ -22,8 +22,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from river.anomaly import HalfSpaceTrees
-
 from detectors import features as f
 from detectors.models import WINDOWS, ModelDetector
 
@@ -39,6 +37,8 @@ class Trees:
     """HalfSpaceTrees whose masses can be dumped: the cuts are the seed's, so they need not be kept."""
 
     def __init__(self) -> None:
+        from river.anomaly import HalfSpaceTrees  # noqa: PLC0415  # it brings SciPy: a second that no command waits for
+
         self._trees = HalfSpaceTrees(n_trees=TREES, height=HEIGHT, window_size=WINDOWS, seed=SEED)
         # The first window it learns names the features: an empty crowd that has them all.
         self._learn(dict.fromkeys(f.CROWD_FEATURES, 0.0))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from detectors.rules.reasons import RULES
 from streams.rules import lists
+from streams.sections import Section
 
 
 def _list(check: Callable[[str], str]) -> BeforeValidator:
@@ -25,11 +26,7 @@ AgentList = Annotated[tuple[str, ...], _list(lists.agent)]
 NameList = Annotated[tuple[str, ...], _list(lists.name)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Allow(_Section):
+class Allow(Section):
     """Whom no rule applies to."""
 
     networks: NetworkList = ()
@@ -38,7 +35,7 @@ class Allow(_Section):
     targets: NameList = ()
 
 
-class Rules(_Section):
+class Rules(Section):
     """Rules on single events. These keys can be changed while a worker runs (SIGHUP)."""
 
     off: tuple[str, ...] = ()
