@@ -44,7 +44,7 @@ class Trees:
         self._learn(dict.fromkeys(f.CROWD_FEATURES, 0.0))
         self._windows = 0
         self._roots: list[Any] = self._trees.trees
-        self._nodes: list[Any] = [node for tree in self._roots for node in tree.iter_dfs()]  # type: ignore[no-untyped-call]
+        self._nodes: list[Any] = [node for tree in self._roots for node in tree.iter_dfs()]  # type: ignore[no-untyped-call]  # as below
 
     @property
     def ready(self) -> bool:
