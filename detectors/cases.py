@@ -102,10 +102,13 @@ class Cases:
         surge = crowd = 0.0
         view: Opinion | None = None
         measured = look.crowd.n >= EVENTS_MIN
+        teaches = not (tick or look.early)
         if measured:
-            look.measure()
             surge = platform.detectors_of(look.scale)[SURGE].score_one(look.x)
-            if look.reference.experienced() and (surge >= SURGE_LEAST or watched.case is not None):
+            judged = look.reference.experienced() and (surge >= SURGE_LEAST or watched.case is not None)
+            if judged or teaches:
+                look.measure()
+            if judged:
                 view = self._opinion(look, surge)
                 crowd = view.crowd
         if tick:
@@ -114,7 +117,7 @@ class Cases:
             self._incidents.act(look, view)
         elif tick and watched.trail:
             watched.trail[-1].quarantined = look.crowd.quarantined
-        if not (tick or look.early):
+        if teaches:
             unjudged = surge >= SURGE_SCORE and not look.reference.experienced()
             suspicious = unjudged or (surge >= SURGE_LEAST and crowd >= LEARN_CROWD_BELOW)
             look.learn(measured=measured, suspicious=suspicious)

@@ -140,7 +140,7 @@ class Platform:
     def dump(self) -> Any:
         """State as msgspec-encodable builtins."""
         return {
-            "mixes": {name: [mix.counts, mix.total] for name, mix in self.mixes.items()},
+            "mixes": {name: mix.dump() for name, mix in self.mixes.items()},
             "known": [bytes(self.known.newer), bytes(self.known.older), self.known.filled],
             "seasons": msgspec.to_builtins(self.seasons),
             "typical": self.typical,
@@ -155,8 +155,8 @@ class Platform:
 
     def load(self, state: Any) -> None:
         """Take dumped state; a detector that is new since then starts empty."""
-        for name, (counts, total) in state["mixes"].items():
-            self.mixes[name].counts, self.mixes[name].total = dict(counts), total
+        for name, dumped in state["mixes"].items():
+            self.mixes[name].load(dumped)
         newer, older, self.known.filled = state["known"]
         self.known.newer, self.known.older = bytearray(newer), bytearray(older)
         self.seasons = msgspec.convert(state["seasons"], Seasons)

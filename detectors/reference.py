@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -34,7 +35,7 @@ class Mix(msgspec.Struct, array_like=True):
     def learn(self, counts: dict[int, int]) -> None:
         """Add one window's histogram, its weight capped."""
         n = sum(counts.values())
-        weight = min(1.0, WEIGHT_CAP / n)
+        weight = _weight(n)
         mine = self.counts
         get = mine.get
         for bucket, count in counts.items():
@@ -53,6 +54,14 @@ class Mix(msgspec.Struct, array_like=True):
                 mine[bucket] = get(bucket, 0.0) + 1.0
                 self.total += 1.0
 
+    def dump(self) -> list[Any]:
+        """State as builtins."""
+        return [self.counts, self.total]
+
+    def load(self, state: list[Any]) -> None:
+        """Take dumped state."""
+        self.counts, self.total = dict(state[0]), state[1]
+
     def excess(self, counts: dict[int, int]) -> float:
         """Share of a crowd, 0 … 1, that the platform's mix does not account for.
 
@@ -67,6 +76,11 @@ class Mix(msgspec.Struct, array_like=True):
         if self.total < MIX_MIN:
             return []
         return _over(counts, self.counts, sum(counts.values()) / (self.total + SMOOTHING * self.size))
+
+
+def _weight(n: int) -> float:
+    """What each of a window's ``n`` events counts."""
+    return min(1.0, WEIGHT_CAP / n)
 
 
 def _over(counts: Mapping[int, int], usual: Mapping[int, float], scale: float, factor: float = 1.0) -> list[float]:
@@ -188,23 +202,61 @@ COHORT_FACTOR = 4.0
 class NetworkMix(Mix):
     """The mix of networks, each country's by itself: a crowd of one country comes by that country's networks."""
 
+    countries: dict[int, float] = {}
+    """total of each country: a platform has tens of thousands of networks, too many to add up for every window"""
+
+    def learn(self, counts: dict[int, int]) -> None:
+        """See Mix."""
+        before = self.counts
+        super().learn(counts)
+        if self.counts is not before:  # halved
+            self.countries = by_country(self.counts)
+            return
+        weight = _weight(sum(counts.values()))
+        totals = self.countries
+        for bucket, count in counts.items():
+            country = bucket // NETWORK_BUCKETS
+            totals[country] = totals.get(country, 0.0) + count * weight
+
+    def learn_each(self, buckets: tuple[int, ...]) -> None:
+        """See Mix."""
+        super().learn_each(buckets)
+        totals = self.countries
+        for bucket in buckets:
+            if bucket >= 0:
+                country = bucket // NETWORK_BUCKETS
+                totals[country] = totals.get(country, 0.0) + 1.0
+
     def surpluses(self, counts: dict[int, int]) -> list[float]:
         """As ``Mix.surpluses``, each country compared with the platform's people there; one unknown says nothing."""
         countries: dict[int, dict[int, int]] = {}
         for bucket, count in counts.items():
             countries.setdefault(bucket // NETWORK_BUCKETS, {})[bucket] = count
-        usual: dict[int, float] = {}
-        for bucket, weight in self.counts.items():
-            country = bucket // NETWORK_BUCKETS
-            if country in countries:
-                usual[country] = usual.get(country, 0.0) + weight
         over = []
         for country, here in countries.items():
-            total = usual.get(country, 0.0)
+            total = self.countries.get(country, 0.0)
             if total >= MIX_MIN:
                 scale = sum(here.values()) / (total + SMOOTHING * NETWORK_BUCKETS)
                 over += _over(here, self.counts, scale, NETWORK_FACTOR)
         return over
+
+    def dump(self) -> list[Any]:
+        """See Mix."""
+        return [self.counts, self.total, self.countries]
+
+    def load(self, state: list[Any]) -> None:
+        """See Mix."""
+        super().load(state)
+        self.countries = dict(state[2])
+
+
+def by_country(counts: Mapping[int, float]) -> dict[int, float]:
+    """The networks' weights added up for each country."""
+    totals: dict[int, float] = {}
+    for bucket, weight in counts.items():
+        country = bucket // NETWORK_BUCKETS
+        totals[country] = totals.get(country, 0.0) + weight
+    return totals
 
 
 class CohortMix(Mix):

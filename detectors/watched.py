@@ -48,7 +48,7 @@ class Watched(msgspec.Struct, omit_defaults=True, gc=False):
         return Agenda(starts, None if self.case is None else self.case.close_at, self.unsaid)
 
 
-STATE_VERSION = 4
+STATE_VERSION = 5
 
 
 def key_of(metric: int, target: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 import xxhash
 
+from detectors.reference import by_country
 from detectors.watched import STATE_VERSION, Agenda, Watched
 from detectors.windows import NOTHING_KNOWN, pack_row
 from streams.auditing import PartitionAudit
@@ -52,7 +53,21 @@ def _know_people(state: Any) -> Any:
     return state
 
 
-UPGRADES: dict[int, Callable[[Any], Any]] = {1: lambda state: state, 2: _pack_rows, 3: _know_people}
+def _sum_countries(state: Any) -> Any:
+    """4 → 5: a platform's mix of networks has a total for each country."""
+    if isinstance(state, dict) and "mixes" in state:
+        mix = state["mixes"]["network"]
+        if len(mix) == 2:
+            mix.append(by_country(mix[0]))
+    return state
+
+
+UPGRADES: dict[int, Callable[[Any], Any]] = {
+    1: lambda state: state,
+    2: _pack_rows,
+    3: _know_people,
+    4: _sum_countries,
+}
 """version → what makes the next version's builtins of its own. 1 → 2 only sealed the records."""
 
 _GARBAGE = (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, struct.error)

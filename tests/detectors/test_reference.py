@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.reference import FORGET_AT, KNOWN_FILL, MIX_MIN, WEIGHT_CAP, KnownActors, Mix, newcomers
+from detectors.events import NETWORK_BUCKETS
+from detectors.reference import (
+    FORGET_AT,
+    KNOWN_FILL,
+    MIX_MIN,
+    WEIGHT_CAP,
+    KnownActors,
+    Mix,
+    NetworkMix,
+    by_country,
+    newcomers,
+)
 from detectors.windows import HASH_SPACE, Crowd
 
 histograms = st.dictionaries(st.integers(0, 63), st.integers(1, 500), min_size=1, max_size=30)
@@ -65,6 +77,21 @@ def test_the_mix_forgets_and_stays_bounded() -> None:
         mix.learn({number % 64: 100})
     assert mix.total <= FORGET_AT
     assert len(mix.counts) <= 64
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 4 * NETWORK_BUCKETS), st.integers(1, 90), min_size=1), max_size=40))
+def test_a_country_weighs_what_its_networks_do(windows: list[dict[int, int]]) -> None:
+    mix = NetworkMix(NETWORK_BUCKETS)
+    for number, counts in enumerate(windows):
+        if number % 3:
+            mix.learn(counts)
+        else:
+            mix.learn_each(tuple(counts))
+        if number == 20:
+            mix.total += FORGET_AT  # it is halved with the next
+    expected = by_country(mix.counts)
+    assert mix.countries == pytest.approx({country: expected.get(country, 0.0) for country in mix.countries})
+    assert expected.keys() <= mix.countries.keys()
 
 
 @given(st.lists(st.integers(0, HASH_SPACE - 1), max_size=50))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from detectors.audit import AuditSettings
 from detectors.events import Event
+from detectors.platform import Platform
 from detectors.records import Outcome
 from detectors.watched import STATE_VERSION, Watched
 from detectors.windows import Crowd
@@ -19,6 +20,7 @@ from streams.auditing import PartitionAudit
 from streams.state import (
     META_KEY,
     SEAL_BYTES,
+    UPGRADES,
     StateError,
     agenda_of,
     decode_watched,
@@ -206,12 +208,22 @@ def test_records_of_version_1_are_read_and_go_on_byte_for_byte() -> None:
 
 
 def _as_version_1(payload: bytes) -> bytes:
-    """Unsealed, and with the rows of open windows as lists."""
-    state = msgspec.msgpack.decode(payload)
+    """Unsealed, and with the rows of open windows as lists; the weights of countries differ in their last bits."""
+    state = msgspec.msgpack.decode(payload, strict=False)
     for window in state.get("open", {}).values():
         if window.get("rows"):
             window["rows"] = list(zip(*Crowd(rows=window["rows"]).columns(), strict=True))
     return msgspec.msgpack.encode(state)
+
+
+def test_a_platform_of_version_4_learns_what_its_countries_weigh() -> None:
+    platform = Platform()
+    for bucket in range(3000):
+        platform.mixes["network"].learn({bucket: 1 + bucket % 50})
+    state = platform.dump()
+    weights = state["mixes"]["network"].pop()
+    upgraded = UPGRADES[4](msgspec.msgpack.decode(msgspec.msgpack.encode(state), strict=False))
+    assert upgraded["mixes"]["network"][2] == pytest.approx(weights)
 
 
 @given(
