@@ -25,10 +25,6 @@ LOG_APPEND_TIME = 1
 INGEST_CHECKPOINT_SECONDS = 0.5
 """Frames can be read only once committed, so this is part of every flag's latency; one transaction costs ~30 ms."""
 
-
-HEARTBEAT_GAP_SECONDS = 2.0
-"""Heartbeats come twice a second; a longer gap is a worker that was busy or stopped."""
-
 MAX_LETTER_BYTES = 900_000
 """Brokers accept records of 1 MB by default; an input topic may have been allowed larger ones."""
 MAX_CUT_BYTES = 800_000

@@ -79,16 +79,16 @@ class RecordedFile:
 
     def _table(self, plain: Any) -> Iterator[tuple[dict[str, Any] | None, bytes]]:
         delimiter = "\t" if self._layout.file.format == "tsv" else ","
-        text = io.TextIOWrapper(plain, encoding="utf-8", errors="surrogateescape", newline="")
-        reader = csv.reader(text, delimiter=delimiter)
-        header = next(reader, None)
-        if header is None:
-            return
-        self._check(header)
-        for row in reader:
-            if row:
-                original = delimiter.join(row).encode("utf-8", "surrogateescape")
-                yield (dict(zip(header, row, strict=True)) if len(row) == len(header) else None), original
+        with io.TextIOWrapper(plain, encoding="utf-8", errors="surrogateescape", newline="") as text:
+            reader = csv.reader(text, delimiter=delimiter)
+            header = next(reader, None)
+            if header is None:
+                return
+            self._check(header)
+            for row in reader:
+                if row:
+                    original = delimiter.join(row).encode("utf-8", "surrogateescape")
+                    yield (dict(zip(header, row, strict=True)) if len(row) == len(header) else None), original
 
     def _lines(self, plain: Any) -> Iterator[tuple[dict[str, Any] | None, bytes]]:
         for line in plain:

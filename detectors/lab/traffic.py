@@ -15,7 +15,7 @@ import numpy as np
 
 from detectors.events import Event
 from detectors.lab.agents import agent_mix
-from detectors.lab.population import COUNTRIES, Floats, Ints, Population, populate, rhythm, world_rhythm
+from detectors.lab.population import COUNTRIES, Floats, Ints, Population, populate
 from detectors.lab.stream import DIRECT_SHARE, EXTERNAL_HOSTS, INTERNAL_SHARE, Stream
 
 ZIPF_EXPONENT = 0.95
@@ -85,13 +85,6 @@ class Platform:
         self.referrer_sums: Floats = np.cumsum(shares)
 
     # ---------------------------------------------------------------- what scenarios ask
-
-    def rate_per_hour(self, target: int, at_ms: int) -> float:
-        """Expected views of a target in the hour around ``at_ms``, honest hits left out."""
-        base = self.views_per_day / 24 * self.popularity[target]
-        home = float(rhythm(self.home[target : target + 1], at_ms)[0])
-        tilt = self.tilt[target]
-        return float(base * (tilt * home + (1 - tilt) * world_rhythm(at_ms)))
 
     def ranked(self) -> Ints:
         """Targets, the most popular first."""

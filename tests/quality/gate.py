@@ -20,10 +20,12 @@ class Bound:
     higher_is_better: bool
     slack: float
     share: float = 0.0
+    first: float | None = None
+    """least value where base has none, None if any will do"""
 
 
 BOUNDS = (
-    Bound("precision", higher_is_better=True, slack=0.02),
+    Bound("precision", higher_is_better=True, slack=0.02, first=0.95),
     Bound("recall", higher_is_better=True, slack=0.05),
     Bound("average_precision", higher_is_better=True, slack=0.05),
     Bound("removed_honest_per_million", higher_is_better=False, slack=50.0, share=0.2),
@@ -64,8 +66,11 @@ def _compared(bound: Bound, base: float | None, head: float | None, run: str) ->
     honest = kind_of(run.split("/", maxsplit=1)[0]) == "honest"
     if base is None or head is None:
         # Nothing removed where nothing was bought is as it should be; nothing found any more is a loss.
-        lost = base is not None and not honest
-        return f"{bound.name} was {base:g} in base and has no value at head" if lost else None
+        if base is not None and not honest:
+            return f"{bound.name} was {base:g} in base and has no value at head"
+        if head is None or bound.first is None or honest or head >= bound.first:
+            return None
+        return f"{bound.name} had no value in base and is {head:g} at head; {bound.first:g} is asked of a first one"
     allowed = bound.slack + bound.share * base
     behind = base - head if bound.higher_is_better else head - base
     if behind <= allowed + 1e-9:

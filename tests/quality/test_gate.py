@@ -35,3 +35,9 @@ def test_an_attack_that_is_no_longer_found_is_said() -> None:
 
 def test_runs_that_only_one_side_has_are_said() -> None:
     assert len(fallen({"mimic/1": GOOD}, {"quiet/1": GOOD})) == 2
+
+
+def test_an_attack_that_is_found_for_the_first_time_must_be_found_precisely() -> None:
+    missed = {"mimic/1": {**GOOD, "precision": None, "recall": 0.0}}
+    assert fallen(missed, {"mimic/1": {**GOOD, "precision": 0.97}}) == []
+    assert len(fallen(missed, {"mimic/1": {**GOOD, "precision": 0.5}})) == 1
