@@ -13,6 +13,7 @@ from typing import Any
 from detectors.cases import Cases
 from detectors.events import METRICS, EventBlock
 from detectors.evidence import EVENTS_MIN
+from detectors.explained import Explanations, Promotion
 from detectors.incidents import Incidents
 from detectors.intake import Intake
 from detectors.interaction import with_accounts
@@ -50,6 +51,9 @@ class AuditSettings:
     models: tuple[Choice, ...] = ()
     """River models of an operator's choice, detectors of their own"""
     rulebook: Rulebook = field(default_factory=Rulebook)
+    explained: bool = True
+    """whether strong surges that are accounted for are told"""
+    promotions: tuple[Promotion, ...] = ()
 
 
 class Audit:
@@ -65,7 +69,21 @@ class Audit:
         self.due: list[tuple[int, int, int, str]] = []
         self.now = -1
         self._incidents = Incidents(self, self.scales, partition=settings.partition, config=settings.config)
-        self._cases = Cases(self.scales, self._incidents, settings.shadow, settings.models, settings.rulebook)
+        self._explanations = Explanations(
+            self.schedule_case,
+            enabled=settings.explained,
+            promotions=settings.promotions,
+            partition=settings.partition,
+            config=settings.config,
+        )
+        self._cases = Cases(
+            self.scales,
+            self._incidents,
+            self._explanations,
+            shadow=settings.shadow,
+            models=settings.models,
+            rulebook=settings.rulebook,
+        )
         self._parts = parts_of(self.scales)
         self._peers = Peers(self.watches, self.platforms, self.scales)
         self._at = 0
@@ -117,9 +135,15 @@ class Audit:
             elif order == COUNTS_ORDER:
                 self.unsaid.tell(end, outcome)
             elif order == CASE_ORDER:
-                self._incidents.expire(key, self.watches.change(key), end, outcome)
+                self._expire(key, end, outcome)
         self.now = now_ms
         self.intake.horizon = self.scales[0].start(now_ms)
+
+    def _expire(self, key: str, now: int, outcome: Outcome) -> None:
+        watched = self.watches.change(key)
+        self._incidents.expire(key, watched, now, outcome)
+        if self._explanations.expire(key, watched.explained, now, outcome):
+            watched.explained = None
 
     def _close_tick(self, start: int, end: int, outcome: Outcome) -> None:
         tick = self.intake.ticks.pop(start)

@@ -8,6 +8,7 @@ from detectors import features as f
 from detectors.catalog.surge import cusum
 from detectors.detector import Finding
 from detectors.evidence import EVENTS_MIN, TEXTS
+from detectors.explained import Explanations
 from detectors.incidents import Incidents
 from detectors.judge import (
     EXCESS_MIN,
@@ -53,6 +54,8 @@ class Cases:
         self,
         scales: tuple[Scale, ...],
         incidents: Incidents,
+        explanations: Explanations,
+        *,
         shadow: frozenset[str],
         models: tuple[Choice, ...] = (),
         rulebook: Rulebook = Rulebook(),  # noqa: B008  # it is frozen
@@ -60,6 +63,7 @@ class Cases:
         self._rulebook = rulebook
         self._scales = scales
         self._incidents = incidents
+        self._explanations = explanations
         silent = shadow | {model.name for model in models if model.shadow}
         names = (*CROWD_DETECTORS, *(model.name for model in models))
         self._voting = tuple(name for name in names if name not in silent)
@@ -114,9 +118,14 @@ class Cases:
         if tick:
             self._follow_onset(look)
         if view is not None and view.verdict is not None:
+            self._explanations.end(look)
             self._incidents.act(look, view)
-        elif tick and watched.trail:
-            watched.trail[-1].quarantined = look.crowd.quarantined
+        else:
+            self._incidents.follow(look)
+            if view is not None:
+                self._explanations.consider(look, view, self._rulebook.of(look.key))
+            if tick and watched.trail:
+                watched.trail[-1].quarantined = look.crowd.quarantined
         if teaches:
             unjudged = surge >= SURGE_SCORE and not look.reference.experienced()
             suspicious = unjudged or (surge >= SURGE_LEAST and crowd >= LEARN_CROWD_BELOW)

@@ -21,8 +21,9 @@ from detectors.judge import (
 )
 from detectors.ledger import QUARANTINED, VALID
 from detectors.looking import Look
-from detectors.records import Correction, Flag, Interval, Outcome, Reason
+from detectors.records import Correction, Flag, Interval, Moment, Outcome, Reason
 from detectors.registry import DETECTOR_SET, ESTIMATING_CODES
+from detectors.series import Point, put
 from detectors.watched import Watched
 from detectors.windows import Crowd, Scale
 
@@ -62,7 +63,9 @@ class Incidents:
         self._weigh(case, look, view)
         if opened and look.scale.name == "tick":
             for step in watched.trail[:-1]:
+                put(case.series, Point(step.start, look.scale.span_ms, step.count, step.expected))
                 self._take_back(look, case, step)
+        self.follow(look)
         fresh = max(0, round(view.artificial) - crowd.quarantined)
         moved = self._move(look, case, fresh, look.start, look.end)
         crowd.quarantined += moved
@@ -100,6 +103,12 @@ class Incidents:
         watched.case = None
         watched.trail = []
         watched.cusum = 0.0
+
+    @staticmethod
+    def follow(look: Look) -> None:
+        """Note the course of an open case."""
+        if look.watched.case is not None:
+            put(look.watched.case.series, Point(look.start, look.scale.span_ms, look.crowd.n, look.x[f.EXPECTED]))
 
     def _open(self, look: Look, view: Opinion) -> Case:
         watched, onset, log_from = look.watched, look.start, look.crowd.log_from
@@ -210,5 +219,6 @@ class Incidents:
                 reasons=[Reason(e.code, e.detector, e.value, e.baseline, e.p, e.text) for e in case.reasons],
                 config=self._config,
                 log={"partition": self._partition, "from": case.log_from, "to": case.log_to},
+                series=[Moment(p.start, p.start + p.span, p.observed, round(p.expected, 1)) for p in case.series],
             )
         )

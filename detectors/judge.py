@@ -21,11 +21,14 @@ from detectors.registry import (
     WATCH,
     WHO,
 )
+from detectors.series import Point
 from detectors.thresholds import Thresholds
 from detectors.windows import MINUTE_MS
 
 SUSPECT = "suspect"
 ARTIFICIAL = "artificial"
+EXPLAINED = "explained"
+"""A surge that is accounted for: told, and nothing moved (``explained``)."""
 
 DEFAULTS = Thresholds()
 SURGE_SCORE = DEFAULTS.surge_score
@@ -108,6 +111,7 @@ class Case(msgspec.Struct):
     log_from: int = -1
     log_to: int = -1
     reasons: list[Evidence] = []
+    series: list[Point] = []
 
     def purity(self) -> float:
         """Artificial events per event in excess, where nothing better is known of a window."""
@@ -116,6 +120,29 @@ class Case(msgspec.Struct):
     def score(self) -> int:
         """0 … 100, from the joined strength of surge and crowd."""
         return round(100.0 * (1.0 - math.exp(-(min(self.surge, 30.0) + self.crowd) / 4.0)))
+
+
+class Explained(msgspec.Struct):
+    """One explained surge while it goes on."""
+
+    flag_id: str
+    onset: int
+    until: int
+    close_at: int
+    observed: int = 0
+    expected: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    """of the windows before the one that is open now"""
+    current: tuple[int, int, float, float, float] = (-1, 0, 0.0, 0.0, 0.0)
+    """start, observed, expected, low and high of that one"""
+    revision: int = 0
+    said: int = 0
+    surge: float = 0.0
+    log_from: int = -1
+    log_to: int = -1
+    reasons: list[Evidence] = []
+    series: list[Point] = []
 
 
 class Opinion(msgspec.Struct):
@@ -224,6 +251,11 @@ def spread(expected: float, dispersion: float) -> float:
 def flag_id(target: str, metric: str, detectors: str, onset_ms: int) -> str:
     """Deterministic id of an incident: never clock, worker or score."""
     return _digest("flag", target, metric, detectors, str(onset_ms))
+
+
+def explained_id(target: str, metric: str, detectors: str, onset_ms: int) -> str:
+    """As ``flag_id``, of a surge that is explained."""
+    return _digest("explained", target, metric, detectors, str(onset_ms))
 
 
 def correction_id(flag: str, number: int) -> str:

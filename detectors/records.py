@@ -32,6 +32,16 @@ class Reason:
 
 
 @dataclass(slots=True)
+class Moment:
+    """A span of an incident's course: when, what came, what was expected."""
+
+    start: int
+    end: int
+    observed: int
+    expected: float
+
+
+@dataclass(slots=True)
 class Flag:
     """One incident on one target and metric, in one of its revisions (topic flagged-events)."""
 
@@ -50,6 +60,7 @@ class Flag:
     reasons: list[Reason]
     config: str
     log: dict[str, int]
+    series: list[Moment] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import msgspec
 
 from detectors.baseline import Level
-from detectors.judge import Case, Step
+from detectors.judge import Case, Explained, Step
 from detectors.ledger import Ledger
 from detectors.windows import Crowd
 
 
 class Agenda(NamedTuple):
-    """What is still to come for a key: its open windows' starts by scale, when its case may close, a count to tell."""
+    """What is still to come for a key: its open windows' starts by scale, when what is told may close, a count."""
 
     starts: dict[str, int]
     close_at: int | None
@@ -37,6 +37,8 @@ class Watched(msgspec.Struct, omit_defaults=True, gc=False):
     cusum_at: int = -1
     trail: list[Step] = []
     case: Case | None = None
+    explained: Explained | None = None
+    """a surge that is accounted for; never beside a case"""
     unsaid: bool = False
     """changed since the count was last published"""
     incomplete: bool = False
@@ -45,7 +47,8 @@ class Watched(msgspec.Struct, omit_defaults=True, gc=False):
     def agenda(self) -> Agenda:
         """What is still to come."""
         starts = {name: crowd.start for name, crowd in self.open.items()}
-        return Agenda(starts, None if self.case is None else self.case.close_at, self.unsaid)
+        due = self.case or self.explained
+        return Agenda(starts, None if due is None else due.close_at, self.unsaid)
 
 
 STATE_VERSION = 5

@@ -27,6 +27,8 @@ def audit_settings(settings: Settings, partition: int) -> AuditSettings:
         rules=rule_settings(settings.rules),
         models=settings.detection.choices(),
         rulebook=settings.detection.rulebook(),
+        explained=settings.detection.explained,
+        promotions=settings.detection.announced(),
     )
 
 

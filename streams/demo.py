@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from detectors.judge import EXPLAINED
 from streams.cli.audit_topics import flag_lines
 from streams.demo_view import LiveView, PlainView, View
 from streams.embedded import EmbeddedBroker, free_port
@@ -46,6 +47,7 @@ class Result:
     bought_events: int = 0
     quarantined: int = 0
     others_flagged: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -170,7 +172,11 @@ class Demo:
             flag = orjson.loads(record.value)
             if flag["status"] in ("opened", "closed"):
                 self._view.say("\n".join(flag_lines(flag)))
-            self._flagged[flag["flag_id"]] = flag
+            if flag["verdict"] == EXPLAINED:
+                if flag["status"] == "opened":
+                    self._result.explained.append(flag["target"])
+            else:
+                self._flagged[flag["flag_id"]] = flag
         self._result.raw = sum(count["raw"] for count in self._counts.values())
 
     def _conclude(self, story: Story) -> None:
@@ -192,7 +198,10 @@ class Demo:
             f"bought burst on {story.bought}: {'FLAGGED' if result.bought_flagged else 'MISSED'}"
             f" ({result.quarantined:,} of {result.bought_events:,} bought views taken out of its count)"
         )
-        say(f"viral hit on {story.viral}: {'FLAGGED, wrongly' if result.viral_flagged else 'spared, as it should be'}")
+        spared = "FLAGGED, wrongly" if result.viral_flagged else "spared, as it should be"
+        if story.viral in result.explained:
+            spared += ", and explained"
+        say(f"viral hit on {story.viral}: {spared}")
         if result.others_flagged:
             say(f"also flagged: {', '.join(result.others_flagged)}")
         say("the demo passed" if result.passed else "the demo FAILED")

@@ -6,12 +6,14 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from datetime import datetime
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
 from detectors.events import METRICS
+from detectors.explained import Promotion
 from detectors.models import FAMILIES, WINDOWS, Choice, Model
 from detectors.registry import CROWD_DETECTORS, IN_SHADOW, REGISTRY
 from detectors.thresholds import Rulebook, TargetClass, Thresholds
@@ -126,6 +128,38 @@ class ClassOfTargets(Overrides):
         return self
 
 
+class Announced(Section):
+    """A promotion of a target that was announced: its surge is expected."""
+
+    target: str = Field(min_length=1)
+    from_: int | datetime = Field(alias="from")
+    until: int | datetime
+    metric: Literal["view", "like", "follow"] | None = None
+    name: str = "a promotion"
+    factor: float | None = Field(default=None, gt=1)
+
+    @field_validator("from_", "until")
+    @classmethod
+    def _in_ms(cls, moment: int | datetime) -> int:
+        if isinstance(moment, int):
+            return moment
+        if moment.tzinfo is None:
+            raise ValueError(f"{moment} has no time zone; write it with Z or an offset, or in epoch milliseconds")
+        return round(moment.timestamp() * 1000)
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Announced:
+        if self.promotion().until_ms <= self.promotion().from_ms:
+            raise ValueError(f"the promotion of {self.target!r} ends before it begins")
+        return self
+
+    def promotion(self) -> Promotion:
+        """As the audit is told of it."""
+        begin, end = cast("int", self.from_), cast("int", self.until)
+        metric = None if self.metric is None else METRICS.index(self.metric)
+        return Promotion(self.name, self.target, begin, end, metric, self.factor)
+
+
 class Detection(Overrides):
     """How targets are judged. These keys can be changed while a worker runs (SIGHUP)."""
 
@@ -140,6 +174,9 @@ class Detection(Overrides):
     shadow: tuple[str, ...] = tuple(sorted(IN_SHADOW))
     """detectors that learn but have no vote"""
     models: dict[str, ModelChoice] = Field(default={})
+    explained: bool = True
+    """whether strong surges that are accounted for are told of"""
+    promotions: tuple[Announced, ...] = ()
 
     @field_validator("shadow")
     @classmethod
@@ -185,6 +222,10 @@ class Detection(Overrides):
             for _, some in sorted(self.classes.items())
         )
         return Rulebook(by_metric, classes)
+
+    def announced(self) -> tuple[Promotion, ...]:
+        """The promotions, as the audit is told of them."""
+        return tuple(one.promotion() for one in self.promotions)
 
     def choices(self) -> tuple[Choice, ...]:
         """The operator's models, as the audit is told of them."""

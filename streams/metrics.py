@@ -166,7 +166,7 @@ def start(version: str, config: str) -> None:
             REJECTED.labels(metric, reason)
         for part in ("valid", "invalid", "quarantined"):
             COUNTED.labels(metric, part)
-        for verdict in ("suspect", "artificial"):
+        for verdict in ("suspect", "artificial", "explained"):
             for status in ("opened", "updated", "closed"):
                 FLAGS.labels(metric, verdict, status)
 

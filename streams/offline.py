@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import orjson
 
+from detectors.judge import EXPLAINED
 from detectors.records import Outcome
 from streams.auditing import PartitionAudit, audit_settings
 from streams.records import correction_value, count_value, flag_value
@@ -43,6 +44,8 @@ class Summary:
     flags: int = 0
     flagged_targets: int = 0
     corrections: int = 0
+    explained: int = 0
+    """surges that were accounted for; no flags of anything wrong"""
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -106,7 +109,9 @@ class Offline:
         summary.duplicates += outcome.duplicates
         for flag in outcome.flags:
             self._sink("flagged-events", flag_value(flag))
-            if flag.status == "opened":
+            if flag.status == "opened" and flag.verdict == EXPLAINED:
+                summary.explained += 1
+            elif flag.status == "opened":
                 summary.flags += 1
                 self._flagged.add((flag.target, flag.metric))
         for correction in outcome.corrections:

@@ -213,6 +213,7 @@ class _Case(msgspec.Struct):
 class _Glance(msgspec.Struct):
     open: dict[str, _Window] = {}
     case: _Case | None = None
+    explained: _Case | None = None
     unsaid: bool = False
 
 
@@ -229,7 +230,8 @@ def agenda_of(value: bytes) -> Agenda:
     except msgspec.MsgspecError as error:
         raise DamagedError(f"a state record cannot be read: {error}") from error
     starts = {name: window.start for name, window in glance.open.items()}
-    return Agenda(starts, None if glance.case is None else glance.case.close_at, glance.unsaid)
+    due = glance.case or glance.explained
+    return Agenda(starts, None if due is None else due.close_at, glance.unsaid)
 
 
 def _builtins(value: bytes) -> Any:

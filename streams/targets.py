@@ -11,6 +11,7 @@ import structlog
 from faust.types import TP
 
 from detectors.events import METRICS
+from detectors.judge import EXPLAINED
 from detectors.records import Flag, Outcome
 from streams import metrics
 from streams.auditing import PartitionAudit, audit_settings
@@ -153,7 +154,7 @@ class Targets:
             headers = cloud_headers(flag, self._source)
             outputs.append(Output(topics.flagged_events, partition, flag.target.encode(), flag_value(flag), headers))
             metrics.FLAGS.labels(flag.metric, flag.verdict, flag.status).inc()
-            if flag.status == "opened":
+            if flag.status == "opened" and flag.verdict != EXPLAINED:
                 metrics.FLAG_REASONS.labels(flag.metric, _leading(flag)).inc()
         for correction in outcome.corrections:
             outputs.append(

@@ -17,6 +17,7 @@ from detectors.catalog.surge import Surge
 from detectors.detector import Detector
 from detectors.events import FIELDS
 from detectors.evidence import TEXTS
+from detectors.explained import CODES as EXPLAINING
 from detectors.models import CODE
 from detectors.records import Correction, Count, Flag
 from detectors.registry import REGISTRY
@@ -239,7 +240,7 @@ def test_the_dead_letter_table_has_every_reason() -> None:
 
 
 def test_the_table_of_reasons_has_every_code() -> None:
-    codes = {Surge.name, CODE, *(code for code, _ in TEXTS.values())}
+    codes = {Surge.name, CODE, *EXPLAINING, *(code for code, _ in TEXTS.values())}
     assert _first_cells(DOCS / "events.md", "## Reasons") == codes
 
 

@@ -161,9 +161,15 @@ PANELS = (
     ),
     Panel(
         "Flag revisions by verdict",
-        "Flag revisions per hour, by verdict and status.",
+        "Revisions per hour of flags, by verdict and status; surges that are accounted for are no alarm.",
         "short",
-        ((rate("truecount_flags_total", "verdict", "status") + " * 3600", "{{verdict}} {{status}}"),),
+        (
+            (
+                rate('truecount_flags_total{verdict!="explained"}', "verdict", "status") + " * 3600",
+                "{{verdict}} {{status}}",
+            ),
+            (rate('truecount_flags_total{verdict="explained", status="opened"}') + " * 3600", "surges explained"),
+        ),
         stacked=True,
     ),
     Panel(

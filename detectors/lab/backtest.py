@@ -11,7 +11,7 @@ from typing import Protocol
 
 from detectors.audit import Audit, AuditSettings
 from detectors.events import METRICS
-from detectors.judge import ARTIFICIAL, SUSPECT
+from detectors.judge import ARTIFICIAL, EXPLAINED, SUSPECT
 from detectors.lab.baselines import BASELINES
 from detectors.lab.blocks import Packer
 from detectors.lab.measure import Alarm, Key, Removal, Report, Truth, measure
@@ -90,6 +90,7 @@ def judge_stream(
         removals, alarms = runner.finish()
         report = measure(Report(name, method, seed), truth, removals, alarms)
         if isinstance(runner, AuditRun):
+            report.explained = len({flag.flag_id for flag in runner.outcome.flags if flag.verdict == EXPLAINED})
             report.judged = dict(sorted(runner.outcome.judged.items()))
             for (detector, verdict), windows in sorted(runner.outcome.witnesses.items()):
                 report.witnesses.setdefault(detector, {})[verdict] = windows

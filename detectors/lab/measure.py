@@ -87,6 +87,8 @@ class Report:
     """median |estimated - true| / true of the attacks found"""
     estimate_bias: float | None = None
     reasons: dict[str, int] = field(default_factory=dict)
+    explained: int = 0
+    """surges that were told as accounted for: no flags of anything wrong"""
     judged: dict[str, int] = field(default_factory=dict)
     """windows in a surge, by verdict"""
     witnesses: dict[str, dict[str, int]] = field(default_factory=dict)

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from detectors.judge import EXPLAINED
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
 from streams.reading import Reader
 from streams.topics import Topics
@@ -102,6 +103,9 @@ def flag_lines(flag: dict[str, Any]) -> list[str]:
     """A flag as a person reads it."""
     onset = datetime.fromtimestamp(flag["onset"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     expected, artificial = flag["expected"], flag["artificial"]
+    held = f"about {artificial['value']:,} ({artificial['low']:,} to {artificial['high']:,}) artificial"
+    if flag["verdict"] == EXPLAINED:
+        held = "accounted for, so nothing is taken out"
     lines = [
         (
             f"{flag['verdict'].upper()} {flag['status']}: {flag['metric']}s of {flag['target']} since {onset} UTC, "
@@ -109,8 +113,7 @@ def flag_lines(flag: dict[str, Any]) -> list[str]:
         ),
         (
             f"   {flag['observed']:,} observed where {expected['value']:,} "
-            f"({expected['low']:,} to {expected['high']:,}) were expected; "
-            f"about {artificial['value']:,} ({artificial['low']:,} to {artificial['high']:,}) artificial"
+            f"({expected['low']:,} to {expected['high']:,}) were expected; {held}"
         ),
     ]
     lines += [f"   - {reason['text']}  (p = {reason['p']:.0e})" for reason in flag["reasons"]]

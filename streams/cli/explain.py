@@ -1,4 +1,4 @@
-"""The command that explains a flag: its numbers, its sentences and a chart of where its artificial part lies."""
+"""The command that explains a flag: its numbers, its sentences, its course and where its artificial part lies."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from detectors.judge import EXPLAINED
 from streams.cli.audit_topics import flag_lines
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
 from streams.reading import Reader
@@ -54,7 +55,7 @@ def explain(
         print(orjson.dumps({"flag": flag, "corrections": moved, "artificial_by_time": bars}).decode())
         return
     console = Console()
-    for line in [*flag_lines(flag), "", *_ratio_lines(flag), "", *_chart(bars)]:
+    for line in [*flag_lines(flag), "", *_ratio_lines(flag), "", *course(flag), *_chart(flag, bars)]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -102,8 +103,25 @@ def _ratio_lines(flag: dict[str, Any]) -> list[str]:
     return [f"   {name:<10} {_bar(count / most):<{WIDTH}} {count:,}" for name, count in rows]
 
 
-def _chart(bars: list[dict[str, int]]) -> list[str]:
+def course(flag: dict[str, Any]) -> list[str]:
+    """What came, span by span, with a mark where the expectation lies; flags of older versions have none."""
+    series = flag.get("series") or []
+    if not series:
+        return []
+    most = max(1.0, *(max(row["observed"], row["expected"]) for row in series))
+    lines = ["   what came, by time (UTC); | is what was expected"]
+    for row in series:
+        bar = f"{_bar(row['observed'] / most):<{WIDTH + 1}}"
+        at = min(WIDTH, round(row["expected"] / most * WIDTH))
+        bar = bar if bar[at] == "█" else f"{bar[:at]}|{bar[at + 1 :]}"
+        lines.append(f"   {_clock(row['start'])} {bar} {row['observed']:,} ({row['expected']:,.0f})")
+    return [*lines, ""]
+
+
+def _chart(flag: dict[str, Any], bars: list[dict[str, int]]) -> list[str]:
     most = max(row["count"] for row in bars)
+    if flag["verdict"] == EXPLAINED:
+        return ["   nothing is taken out of the count: this surge is accounted for"]
     if most == 0:
         return ["   nothing was taken out of the count for this flag"]
     lines = ["   taken out of the count, by time (UTC)"]

@@ -21,9 +21,11 @@ LATENESS_MS = 10_000
 TICK_MS = 10_000
 
 
-def audited(events: Iterable[Event], *, until: int = START_MS + DAY_MS) -> tuple[Audit, Outcome]:
+def audited(
+    events: Iterable[Event], *, until: int = START_MS + DAY_MS, settings: AuditSettings | None = None
+) -> tuple[Audit, Outcome]:
     """Views through one audit, a block every ten seconds."""
-    audit, outcome, packer = Audit(AuditSettings()), Outcome(), Packer(1)
+    audit, outcome, packer = Audit(settings or AuditSettings()), Outcome(), Packer(1)
     by_tick: dict[int, list[Event]] = {}
     for event in events:
         by_tick.setdefault(event.ts // TICK_MS, []).append(event)
@@ -66,13 +68,13 @@ def test_it_is_flagged_while_it_runs() -> None:
 
 def test_an_equally_large_surge_of_the_platforms_own_crowd_is_not_flagged() -> None:
     audit, outcome = burst()
-    assert flags_of(outcome, "v5") == []
+    assert {flag.verdict for flag in flags_of(outcome, "v5")} <= {"explained"}
     ledger = audit.watches["0v5"].ledger
     assert ledger.valid == ledger.raw > 720
 
 
 def test_nobody_else_is_flagged() -> None:
-    assert {flag.target for flag in burst()[1].flags} == {"v3"}
+    assert {flag.target for flag in burst()[1].flags if flag.verdict != "explained"} == {"v3"}
 
 
 def test_it_is_quarantined_back_to_where_it_began() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from streams.cli.explain import bars_of, newest
+from streams.cli.audit_topics import flag_lines
+from streams.cli.explain import bars_of, course, newest
 from streams.settings import SettingsError
 
 FLAG: dict[str, Any] = {"flag_id": "9f2c04aa", "revision": 1, "onset": 0, "until": 240_000}
@@ -39,3 +40,36 @@ def test_what_was_taken_out_lies_in_its_windows_and_adds_up() -> None:
 
 def test_what_was_given_back_is_not_counted_again() -> None:
     assert sum(row["count"] for row in bars_of(FLAG, [moved(60, 0, 10_000, from_="quarantined")])) == 0
+
+
+def test_the_course_shows_what_came_beside_what_was_expected() -> None:
+    moments = [
+        {"start": 0, "end": 10, "observed": 2, "expected": 20.0},
+        {"start": 10, "end": 20, "observed": 40, "expected": 20.0},
+    ]
+    head, first, second, _ = course({"series": moments})
+    assert "expected" in head
+    assert first.index("|") == 3 + len("01-01 00:00:00 ") + 20
+    assert first.endswith("2 (20)")
+    assert second.count("█") == 40
+    assert second.endswith("40 (20)")
+    assert course({}) == []
+
+
+def test_an_explained_flag_is_told_as_one() -> None:
+    flag = {
+        "flag_id": "9f2c04aa",
+        "revision": 1,
+        "onset": 0,
+        "until": 240_000,
+        "status": "opened",
+        "target": "v1",
+        "metric": "view",
+        "verdict": "explained",
+        "score": 0,
+        "observed": 900,
+        "reasons": [],
+        "expected": {"value": 10, "low": 5, "high": 20},
+        "artificial": {"value": 0, "low": 0, "high": 0},
+    }
+    assert "accounted for" in "\n".join(flag_lines(flag))

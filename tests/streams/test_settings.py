@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from detectors.explained import Promotion
 from detectors.thresholds import Rulebook, Thresholds
 from streams.settings import Settings, SettingsError, load, load_map
 
@@ -215,3 +216,40 @@ def test_without_thresholds_in_the_configuration_the_judges_own_hold() -> None:
 )
 def test_thresholds_that_make_no_sense_are_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
     assert said in _refusal(tmp_path, text)
+
+
+PROMOTION = '[[detection.promotions]]\ntarget = "v1"\n'
+
+
+def test_a_promotion_is_given_in_a_zones_time_or_in_milliseconds(tmp_path: Path) -> None:
+    text = PROMOTION + 'from = 2026-03-01T18:00:00+01:00\nuntil = 1772445600000\nmetric = "like"\nfactor = 3.5'
+    (promotion,) = load(_file(tmp_path, text), {}).detection.announced()
+    assert promotion == Promotion("a promotion", "v1", 1_772_384_400_000, 1_772_445_600_000, 1, 3.5)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("from = 2026-03-01T18:00:00\nuntil = 2026-03-02T18:00:00Z", "has no time zone"),
+        ("from = 20\nuntil = 10", "the promotion of 'v1' ends before it begins"),
+        ("from = 10\nuntil = 20\nfactor = 0.5", "factor"),
+        ("from = 10\nuntil = 20\nmetric = 'share'", "metric"),
+        ("until = 20", "from: Field required"),
+    ],
+)
+def test_a_promotion_that_makes_no_sense_is_refused(tmp_path: Path, lines: str, said: str) -> None:
+    assert said in _refusal(tmp_path, PROMOTION + lines)
+
+
+def test_settings_that_travelled_to_another_process_as_json_are_the_same() -> None:
+    """The demo's worker is told so."""
+    text = '[{target = "v1", from = 10, until = 20}]'
+    settings = load(
+        None,
+        {
+            "TRUECOUNT_DETECTION__PROMOTIONS": text,
+            "TRUECOUNT_DETECTION__CLASS": '{news = {prefixes = ["n"], surge_score = 4}}',
+        },
+    )
+    again = Settings.model_validate(settings.model_dump(mode="json", exclude={"broker": {"password"}}))
+    assert again.version() == settings.version()

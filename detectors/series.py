@@ -1,0 +1,58 @@
+"""The course of an incident, in at most 60 points: what came and what was expected, for a chart beside the flag."""
+
+from __future__ import annotations
+
+import msgspec
+
+POINTS_MAX = 60
+"""Above this, two neighbours become one, and later windows are gathered to the same width."""
+
+
+class Point(msgspec.Struct, array_like=True):
+    """A span of time: where it begins and how long it is, in ms, the events that came and those expected."""
+
+    start: int
+    span: int
+    observed: int
+    expected: float
+
+
+def put(series: list[Point], point: Point) -> None:
+    """Add a window. One that is seen again, longer or fuller, replaces itself; one that lies in another is left out.
+
+    >>> course = [Point(0, 10, 3, 1.0)]
+    >>> put(course, Point(0, 10, 5, 1.0)); put(course, Point(5, 5, 9, 1.0)); put(course, Point(30, 10, 2, 1.0))
+    >>> [(p.start, p.span, p.observed) for p in course]
+    [(0, 10, 5), (10, 20, 0), (30, 10, 2)]
+    """
+    if not series:
+        series.append(point)
+        return
+    last, width = series[-1], series[0].span
+    end = last.start + last.span
+    if point.start == last.start and point.span >= last.span:
+        series[-1] = point
+    elif point.start >= end:
+        silent = point.start - end
+        if silent:
+            _append(series, Point(end, silent, 0, point.expected * silent / point.span), width)
+        _append(series, point, width)
+    if len(series) > POINTS_MAX:
+        series[:] = [_joined(series[at : at + 2]) for at in range(0, len(series), 2)]
+
+
+def _append(series: list[Point], point: Point, width: int) -> None:
+    last = series[-1]
+    if last.span + point.span <= width:
+        series[-1] = _joined([last, point])
+    else:
+        series.append(point)
+
+
+def _joined(points: list[Point]) -> Point:
+    return Point(
+        points[0].start,
+        points[-1].start + points[-1].span - points[0].start,
+        sum(point.observed for point in points),
+        sum(point.expected for point in points),
+    )
