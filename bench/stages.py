@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import numpy as np
 from aiokafka.codec import zstd_encode
 
 from bench.events import Traffic
@@ -20,9 +21,10 @@ from detectors.records import Outcome
 from streams import collector
 from streams.auditing import PartitionAudit, audit_settings
 from streams.codec import Codec
-from streams.frames import Frame, block_of, decode
+from streams.decoding import decode
+from streams.frames import Frame, block_of
 from streams.records import count_key, count_value
-from streams.routing import Router
+from streams.routing import Records, Router
 from streams.settings import Input, Settings
 from streams.state import dump_changes
 
@@ -69,9 +71,12 @@ def _round(clock: Clock, values: list[bytes], traffic: Traffic) -> None:
     now = traffic.last_ts_ms()
     chunks = [values[at : at + CHUNK] for at in range(0, len(values), CHUNK)]
     codec = Codec(source)
-    clock.time("decode_and_check", lambda: [len(codec.decode(chunk, [now] * len(chunk))[0]) for chunk in chunks])
+    clock.time("decode_and_check", lambda: [len(codec.decode(chunk, np.full(len(chunk), now))[1]) for chunk in chunks])
     router = Router(config=source, partition=0, time=settings.time, partitions=PARTITIONS)
-    batches = [[(n * CHUNK + i, None, v, now) for i, v in enumerate(chunk)] for n, chunk in enumerate(chunks)]
+    batches = [
+        Records(np.arange(len(chunk)) + n * CHUNK, [None] * len(chunk), chunk, np.full(len(chunk), now))
+        for n, chunk in enumerate(chunks)
+    ]
     routed = clock.time(
         "ingest",
         lambda: [

@@ -42,6 +42,13 @@ def account_bucket(created_ms: int | None, ts_ms: int) -> int:
     return created_ms // COHORT_MS % COHORT_BUCKETS * 2 + (ts_ms - created_ms < FRESH_ACCOUNT_MS)
 
 
+def account_buckets(created_ms: NDArray[np.int64], ts_ms: NDArray[np.int64]) -> NDArray[np.int32]:
+    """``account_bucket`` of columns, in which -1 is "not given"."""
+    cohorts = created_ms // COHORT_MS % COHORT_BUCKETS * 2 + (ts_ms - created_ms < FRESH_ACCOUNT_MS)
+    buckets: NDArray[np.int32] = np.where(created_ms < 0, -1, cohorts).astype(np.int32)
+    return buckets
+
+
 def network_bucket(network: int, country: int) -> int:
     """A network's bucket within its country: a crowd of one country must not look like one of few networks.
 
@@ -103,7 +110,7 @@ class EventBlock(msgspec.Struct, gc=False):
 
     target: list[str]
     metric: list[int]
-    ts: list[int]
+    ts: Column
     actor: Column
     ident: Column | None = None
     network: Column | None = None

@@ -9,6 +9,10 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Sequence
 from math import fsum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from detectors.reference import WATCH_BINS, KnownActors, Mix, newcomers
 from detectors.windows import Crowd
@@ -91,6 +95,16 @@ def watch_bucket(watch_ms: int | None, duration_ms: int | None) -> int:
     if watch_ms is None or not duration_ms:
         return -1
     return bisect(LENGTHS_MS, duration_ms) * WATCH_BINS + bisect(WATCH_FRACTIONS, watch_ms / duration_ms)
+
+
+def watch_buckets(watch_ms: NDArray[Any], duration_ms: NDArray[Any]) -> NDArray[np.int32]:
+    """``watch_bucket`` of columns, in which -1 is "not given"."""
+    given = (watch_ms >= 0) & (duration_ms > 0)
+    length = np.where(given, duration_ms, 1)
+    lengths = np.searchsorted(LENGTHS_MS, length, side="right")
+    fractions = np.searchsorted(WATCH_FRACTIONS, watch_ms / length, side="right")
+    buckets: NDArray[np.int32] = np.where(given, lengths * WATCH_BINS + fractions, -1).astype(np.int32)
+    return buckets
 
 
 def crowd_features(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors]) -> dict[str, float]:

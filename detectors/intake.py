@@ -142,7 +142,7 @@ class Intake:
         outcome.late += 1
         outcome.duplicates += reason == DUPLICATE_ID
         undo = block.undo is not None and block.undo[index] and reason != DUPLICATE_ID
-        self._desk.enter_late(key, block.ts[index], reason=reason, undo=undo, outcome=outcome)
+        self._desk.enter_late(key, int(block.ts[index]), reason=reason, undo=undo, outcome=outcome)
 
     # ---------------------------------------------------------------- state
 

@@ -10,7 +10,8 @@ from detectors.audit import Audit, AuditSettings
 from detectors.records import Outcome
 from detectors.watched import Watches
 from detectors.windows import Clock, SourceTime
-from streams.frames import FrameError, block_of, decode
+from streams.decoding import FrameError, decode
+from streams.frames import block_of
 from streams.rules.standing import Standing, rule_settings
 from streams.settings import Settings
 

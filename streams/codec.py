@@ -10,15 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from detectors.events import MAX_ID_BYTES, METRIC_INDEX, Event
+from detectors.events import FIELDS, MAX_ID_BYTES, METRIC_INDEX, Event
 from streams.deadletters import Why
 from streams.mapping import MapError, Mapper
 from streams.settings import Input
 
 MAX_RECORD_BYTES = 64 * 1024
+_OPENING, _CLOSING, _NEWLINE = b"{}\n"
+
+
+Fields = dict[str, Sequence[Any]]
 
 
 @dataclass(slots=True)
@@ -30,6 +37,28 @@ class Refusal:
     message: str
 
 
+@dataclass(slots=True)
+class Good:
+    """The events of a batch, a column a field."""
+
+    index: NDArray[np.intp]
+    """place of each in the batch"""
+    metric: NDArray[np.int8]
+    ts: NDArray[np.int64]
+    """epoch ms"""
+    fields: Fields
+    """of the native event, by name; ``metric`` may be None there"""
+
+    def without(self, places: list[int]) -> Good | None:
+        """The others; None if there are none."""
+        left = np.delete(np.arange(len(self.ts)), places)
+        if not len(left):
+            return None
+        kept = left.tolist()
+        fields: Fields = {name: [column[place] for place in kept] for name, column in self.fields.items()}
+        return Good(self.index[left], self.metric[left], self.ts[left], fields)
+
+
 class Codec:
     """Decoder of one input topic."""
 
@@ -39,54 +68,69 @@ class Codec:
         self._decoder = msgspec.json.Decoder(Event)
         self._mapper = None if config.map is None else Mapper(config.map, config.metric)
 
-    def decode(
-        self, values: Sequence[bytes | None], latest_ms: Sequence[int]
-    ) -> tuple[list[tuple[int, int, Event]], list[Refusal]]:
+    def decode(self, values: Sequence[bytes | None], latest_ms: NDArray[np.int64]) -> tuple[Good | None, list[Refusal]]:
         """Decode a batch.
 
-        ``latest_ms[i]`` is the latest acceptable time of record i. Answers (index, metric index, event) for the
-        good ones, in order, and a refusal for each of the others.
+        ``latest_ms[i]`` is the latest acceptable time of record i. Answers the good ones in order (None if there are
+        none), and a refusal for each of the others.
         """
         refused: list[Refusal] = []
-        events = self._joined(values)
+        index = np.arange(len(values))
+        events: Sequence[Event] | None = self._joined(values)
         if events is None:
-            events = [self._single(index, value, refused) for index, value in enumerate(values)]
-        good = []
-        default, earliest = self._default, self._earliest_ms
-        metric_index = METRIC_INDEX
-        for index, event in enumerate(events):
-            if event is None:
-                continue
-            metric = default if event.metric is None else metric_index[event.metric]
-            if (
-                metric is not None
-                and earliest <= event.ts <= latest_ms[index]
-                and event.target.isascii()
-                and event.actor.isascii()
-                and (event.id is None or event.id.isascii())
-            ):
-                good.append((index, metric, event))
-                continue
-            refusal = _unacceptable(index, event, metric, earliest, latest_ms[index])
-            if refusal is None and metric is not None:
-                good.append((index, metric, event))
-            elif refusal is not None:
+            single = [self._single(place, value, refused) for place, value in enumerate(values)]
+            index = np.array([place for place, event in enumerate(single) if event is not None], np.intp)
+            events = [event for event in single if event is not None]
+        if not events:
+            return None, refused
+        fields = _fields(events)
+        good = Good(index, self._metrics(fields["metric"]), np.fromiter(fields["ts"], np.int64, len(events)), fields)
+        wrong = []
+        for place in np.nonzero(self._odd(good, latest_ms[index]))[0].tolist():
+            number = int(index[place])
+            refusal = self._unacceptable(number, events[place], int(good.metric[place]), int(latest_ms[number]))
+            if refusal is not None:
                 refused.append(refusal)
+                wrong.append(place)
+        if not wrong:
+            return good, refused
         refused.sort(key=lambda r: r.index)
-        return good, refused
+        return good.without(wrong), refused
 
-    def _joined(self, values: Sequence[bytes | None]) -> list[Event | None] | None:
+    def _metrics(self, names: Sequence[str | None]) -> NDArray[np.int8]:
+        """Indexes of metrics, -1 where an event has none and its topic declares none."""
+        known: dict[str | None, int] = {None: -1 if self._default is None else self._default}
+        known.update(METRIC_INDEX)
+        return np.fromiter(map(known.__getitem__, names), np.int8, len(names))
+
+    def _odd(self, good: Good, latest_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which events need a closer look. Nearly none: what is good in all of a column is seen at once."""
+        odd: NDArray[np.bool_] = (good.ts < self._earliest_ms) | (good.ts > latest_ms) | (good.metric < 0)
+        for name in ("target", "actor", "id"):
+            column = good.fields[name]
+            texts = column if None not in column else [text or "" for text in column]
+            if not "".join(texts).isascii():
+                odd |= np.fromiter((not text.isascii() for text in texts), np.bool_, len(texts))
+        return odd
+
+    def _joined(self, values: Sequence[bytes | None]) -> list[Event] | None:
         if self._mapper is not None or not values:
             return None
         try:
             joined = b"\n".join(values)  # type: ignore[arg-type]  # a None raises TypeError, which is the test
-            seams = len(values) - 1
-            if joined.count(b"\n") != seams or joined.count(b"}\n{") != seams or joined[:1] != b"{":
-                return None
-            if max(map(len, values)) > MAX_RECORD_BYTES:  # type: ignore[arg-type]  # no None left here
-                return None
-            events: list[Event | None] = list(self._decoder.decode_lines(joined))
-        except (TypeError, ValueError, RecursionError):
+        except TypeError:
+            return None
+        lengths = np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]  # no None left here
+        if lengths.min() < 1 or lengths.max() > MAX_RECORD_BYTES:
+            return None
+        text = np.frombuffer(joined, np.uint8)
+        ends = np.cumsum(lengths + 1) - 2
+        braced = (text[ends] == _CLOSING).all() and (text[ends - lengths + 1] == _OPENING).all()
+        if not braced or np.count_nonzero(text == _NEWLINE) != len(values) - 1:
+            return None
+        try:
+            events = self._decoder.decode_lines(joined)
+        except (ValueError, RecursionError):
             return None
         return events if len(events) == len(values) else None
 
@@ -113,24 +157,30 @@ class Codec:
             refused.append(Refusal(index, _malformed(value, str(error)), str(error)))
         return None
 
+    def _unacceptable(self, index: int, event: Event, metric: int, latest: int) -> Refusal | None:
+        earliest = self._earliest_ms
+        if metric < 0:
+            return Refusal(
+                index, Why.MISSING_FIELD, "the event has no metric and its topic declares none - at `$.metric`"
+            )
+        if event.ts < earliest:
+            return Refusal(index, Why.BEFORE_FLOOR, f"{event.ts} ms is before the floor of {earliest} ms - at `$.ts`")
+        if event.ts > latest:
+            return Refusal(index, Why.FROM_FUTURE, f"{event.ts} ms is more than the skew allowed ahead - at `$.ts`")
+        for name, value in (("target", event.target), ("actor", event.actor), ("id", event.id)):
+            if value is None:
+                continue
+            try:
+                size = len(value.encode())
+            except UnicodeEncodeError:
+                return Refusal(index, Why.INVALID_UTF8, f"a lone surrogate is no character - at `$.{name}`")
+            if size > MAX_ID_BYTES:
+                return Refusal(index, Why.BAD_ID, f"{size} bytes; {MAX_ID_BYTES} are allowed - at `$.{name}`")
+        return None
 
-def _unacceptable(index: int, event: Event, metric: int | None, earliest: int, latest: int) -> Refusal | None:
-    if metric is None:
-        return Refusal(index, Why.MISSING_FIELD, "the event has no metric and its topic declares none - at `$.metric`")
-    if event.ts < earliest:
-        return Refusal(index, Why.BEFORE_FLOOR, f"{event.ts} ms is before the floor of {earliest} ms - at `$.ts`")
-    if event.ts > latest:
-        return Refusal(index, Why.FROM_FUTURE, f"{event.ts} ms is more than the skew allowed ahead - at `$.ts`")
-    for name, value in (("target", event.target), ("actor", event.actor), ("id", event.id)):
-        if value is None:
-            continue
-        try:
-            size = len(value.encode())
-        except UnicodeEncodeError:
-            return Refusal(index, Why.INVALID_UTF8, f"a lone surrogate is no character - at `$.{name}`")
-        if size > MAX_ID_BYTES:
-            return Refusal(index, Why.BAD_ID, f"{size} bytes; {MAX_ID_BYTES} are allowed - at `$.{name}`")
-    return None
+
+def _fields(events: Sequence[Event]) -> Fields:
+    return dict(zip(FIELDS, zip(*map(msgspec.structs.astuple, events), strict=True), strict=True))
 
 
 def _kind(message: str) -> Why:

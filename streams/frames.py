@@ -2,42 +2,30 @@
 
 A frame tells from which input offsets it was made (``first`` ≤ offset < ``next``), so a reader that has seen a
 source up to an offset skips what comes again; and how far its source's time has come, so quiet partitions still close.
+Names other than targets' travel as hashes: each event has its input offset, and the record there has the texts.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
-from detectors.events import (
-    METRICS,
-    MIX_BUCKETS,
-    NETWORK_BUCKETS,
-    Event,
-    EventBlock,
-    account_bucket,
-    country_offset,
-)
-from detectors.features import watch_bucket
-from detectors.rules.reasons import TAGS
-from detectors.windows import HASH_SPACE
-from streams.rules.tagging import Tagger
+from detectors.events import MIX_BUCKETS, NETWORK_BUCKETS, EventBlock, account_buckets, country_offset
+from detectors.features import watch_buckets
+from detectors.intake import FEW_EVENTS
 
-FRAME_VERSION = 1
-CACHE_ENTRIES = 100_000
-AGENT_CHARS = 256
-"""User agents are kept up to here; what tells them apart comes earlier."""
+FRAME_VERSION = 2
 
 
 class Frame(msgspec.Struct, array_like=True, gc=False):
-    """See the module. Columns are equally long; an optional column nobody filled is None."""
+    """See the module.
+
+    Columns of numbers are little-endian signed integers, 1, 2, 4 or 8 bytes each: their length tells which. -1 is
+    "not given", and a column in which nothing is given is empty. All others are as long as ``target``.
+    """
 
     version: int
     source: str
@@ -46,35 +34,46 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     watermark: int
     idle: bool
     roster: dict[str, int]
-    offset: list[int] = []
+    ts_from: int = 0
+    """epoch ms from which ``ts`` counts"""
     target: list[str] = []
-    metric: list[int] = []
-    ts: list[int] = []
-    actor: list[str] = []
-    id: list[str | None] | None = None
-    network: list[str | None] | None = None
-    agent: list[str | None] | None = None
-    referrer: list[str | None] | None = None
-    country: list[str | None] | None = None
-    created: list[int | None] | None = None
-    watch_ms: list[int | None] | None = None
-    duration_ms: list[int | None] | None = None
+    offset: bytes = b""
+    """from ``first``"""
+    metric: bytes = b""
+    ts: bytes = b""
+    actor: bytes = b""
+    """names.actor_hashes"""
+    ident: bytes = b""
+    """names.identities"""
+    network: bytes = b""
+    agent: bytes = b""
+    referrer: bytes = b""
+    country: bytes = b""
+    """names.Mix"""
+    created: bytes = b""
+    watch_ms: bytes = b""
+    duration_ms: bytes = b""
+    undo: bytes = b""
+    """1 where it undoes, else 0"""
+    rule: bytes = b""
+    """what ingest found out for the rules (detectors.rules.reasons.TAGS), 0 is nothing"""
     session: list[str | None] | None = None
     owner: list[str | None] | None = None
-    undo: list[bool] | None = None
-    rule: list[int] | None = None
-    """what ingest found out for the rules (detectors.rules.reasons.TAGS)"""
 
 
-COLUMNS = Frame.__struct_fields__[7:]
+NEEDED = ("offset", "metric", "ts", "actor")
+GIVEN = ("ident", "network", "agent", "referrer", "country", "created", "watch_ms", "duration_ms")
+"""Columns of numbers that may be empty, and hold -1 where nothing is given."""
+MARKS = ("undo", "rule")
+"""Columns of numbers that may be empty, and hold 0 where there is nothing to tell."""
+NUMBERS = (*NEEDED, *GIVEN, *MARKS)
+TEXTS = ("session", "owner")
 
-
-class FrameError(ValueError):
-    """A record in the log that is no frame this version can read."""
+_WIDTHS: dict[int, Any] = {1: np.dtype("<i1"), 2: np.dtype("<i2"), 4: np.dtype("<i4"), 8: np.dtype("<i8")}
+Numbers = NDArray[np.signedinteger[Any]]
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Frame)
 
 
 def encode(frame: Frame) -> bytes:
@@ -82,158 +81,52 @@ def encode(frame: Frame) -> bytes:
     return _encoder.encode(frame)
 
 
-def decode(value: bytes | None) -> Frame:
-    """Bytes to frame. Raises FrameError."""
-    try:
-        frame = _decoder.decode(value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise FrameError(f"not a frame: {error}") from None
-    if frame.version != FRAME_VERSION:
-        raise FrameError(f"frame version {frame.version}; this worker reads {FRAME_VERSION}")
-    size = len(frame.target)
-    for name in COLUMNS:
+def numbers(frame: Frame, name: str) -> Numbers:
+    """A column of numbers that is not empty."""
+    column: bytes = getattr(frame, name)
+    values: Numbers = np.frombuffer(column, _WIDTHS[len(column) // len(frame.target)])
+    return values
+
+
+def times(frame: Frame) -> NDArray[np.int64]:
+    """When the events of a frame that has some were, in epoch ms."""
+    return numbers(frame, "ts") + np.int64(frame.ts_from)
+
+
+def offsets(frame: Frame) -> NDArray[np.int64]:
+    """The input offsets of the events of a frame."""
+    if not frame.target:
+        return np.empty(0, np.int64)
+    return numbers(frame, "offset") + np.int64(frame.first)
+
+
+def part_of(frame: Frame, rows: NDArray[np.intp]) -> Frame:
+    """A frame with these rows of another and the same columns; without any it still tells its source's time."""
+    places = rows.tolist()
+    columns: dict[str, Any] = {"target": [frame.target[place] for place in places]}
+    for name in NUMBERS:
+        if getattr(frame, name):
+            columns[name] = numbers(frame, name)[rows].tobytes()
+    for name in TEXTS:
         column = getattr(frame, name)
-        if column is not None and len(column) != size:
-            raise FrameError(f"column {name} has {len(column)} values for {size} events")
-    if frame.rule is not None and size and not 0 <= min(frame.rule) <= max(frame.rule) < len(TAGS):
-        raise FrameError("a rule that this version does not know")
-    if size and not 0 <= min(frame.metric) <= max(frame.metric) < len(METRICS):
-        raise FrameError("a metric that this version does not know")
-    return frame
+        columns[name] = None if column is None else [column[place] for place in places]
+    return msgspec.structs.replace(frame, **columns)
 
 
-def partition_of(target: str, partitions: int) -> int:
-    """The partition of ``by-target`` that a target's events go to: XXH3-64 of the id."""
-    return xxhash.xxh3_64_intdigest(target.encode()) % partitions
+def lean(frame: Frame) -> Frame:
+    """The same frame without columns that tell nothing."""
+    dropped: dict[str, Any] = {
+        name: b"" for name in NUMBERS if getattr(frame, name) and not told(name, numbers(frame, name))
+    }
+    dropped |= {name: None for name in TEXTS if not any(text is not None for text in getattr(frame, name) or ())}
+    return msgspec.structs.replace(frame, **dropped)
 
 
-def fill(frame: Frame, rows: list[tuple[int, int, Event]], tagger: Tagger) -> None:
-    """Set a frame's columns from (offset, metric index, event) rows."""
-    events = [row[2] for row in rows]
-    frame.offset = [row[0] - frame.first for row in rows]
-    frame.metric = [row[1] for row in rows]
-    frame.target = [e.target for e in events]
-    frame.ts = [e.ts for e in events]
-    frame.actor = [e.actor for e in events]
-    frame.id = _given([e.id for e in events])
-    ips, agents = [e.ip for e in events], [e.user_agent for e in events]
-    frame.rule = tagger.tags(ips, agents)
-    frame.network = _derived(ips, _networks, network_of)
-    frame.agent = _given([agent and agent[:AGENT_CHARS] for agent in agents])
-    frame.referrer = _derived([e.referrer for e in events], _referrers, referrer_host)
-    frame.country = _given([e.country for e in events])
-    frame.created = _given([e.actor_created_at for e in events])
-    frame.watch_ms = _given([e.watch_ms for e in events])
-    frame.duration_ms = _given([e.duration_ms for e in events])
-    frame.session = _given([e.session for e in events])
-    frame.owner = _given([e.owner for e in events])
-    undo = [e.undo for e in events]
-    frame.undo = undo if True in undo else None
-
-
-def _given(column: list[Any]) -> list[Any] | None:
-    return None if column.count(None) == len(column) else column
-
-
-_networks: dict[str, str | None] = {}
-_referrers: dict[str, str | None] = {}
-
-
-def _derived(column: list[str | None], cache: dict[str, str | None], derive: Any) -> list[str | None] | None:
-    if column.count(None) == len(column):
-        return None
-    derived: list[str | None] = []
-    for value in column:
-        if value is None:
-            derived.append(None)
-            continue
-        found = _IPV4(value) if derive is network_of else None
-        if found is not None:  # quicker than the cache, which a platform's worth of addresses overflows
-            derived.append(f"{found[1]}.0/24")
-            continue
-        try:
-            derived.append(cache[value])
-        except KeyError:
-            if len(cache) >= CACHE_ENTRIES:
-                cache.clear()
-            cache[value] = result = derive(value)
-            derived.append(result)
-    return _given(derived)
-
-
-_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"({_OCTET}\.{_OCTET}\.{_OCTET})\.{_OCTET}").fullmatch
-"""What nearly every address is, without building an address object (18 µs)."""
-
-
-def network_of(ip: str) -> str | None:
-    """The IPv4 /24 or IPv6 /48 of an address, None if it is none.
-
-    >>> network_of("203.0.113.77"), network_of("2001:db8:1:2::3"), network_of("somewhere")
-    ('203.0.113.0/24', '2001:db8:1::/48', None)
-    """
-    found = _IPV4(ip)
-    if found is not None:
-        return f"{found[1]}.0/24"
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    prefix = 24 if address.version == 4 else 48
-    return str(ipaddress.ip_network((address, prefix), strict=False))
-
-
-def referrer_host(referrer: str) -> str | None:
-    """The host of a referrer, or the text itself if it is not a URL.
-
-    >>> referrer_host("https://news.example/a?b"), referrer_host("search")
-    ('news.example', 'search')
-    """
-    try:
-        return (urlsplit(referrer).hostname or referrer)[:128]
-    except ValueError:
-        return referrer[:128]
-
-
-_hash = xxhash.xxh3_64_intdigest
-_HASH_MASK = np.uint64(HASH_SPACE - 1)
-_ACTOR_MASK = np.uint64(HASH_SPACE - 2)
-"""Without the lowest bit, which tells accounts (see EventBlock)."""
-_ODD = np.uint64(0x9E3779B97F4A7C15)
-"""Keeps a target's hash and an id's from cancelling each other where they are the same text."""
-
-
-class Buckets:
-    """Names into hashed buckets, remembered up to a bound."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._known: dict[str | None, int] = {None: -1}
-
-    def column(self, names: list[str | None] | None) -> NDArray[np.int32] | None:
-        """Bucket numbers of a column; -1 where it has None."""
-        if names is None:
-            return None
-        known = self._known
-        try:
-            return np.fromiter(map(known.__getitem__, names), np.int32, len(names))
-        except KeyError:
-            pass
-        if len(known) > CACHE_ENTRIES:
-            known.clear()
-            known[None] = -1
-        for name in names:
-            if name is not None and name not in known:
-                known[name] = _hash(name.encode()) % self._size
-        return np.fromiter(map(known.__getitem__, names), np.int32, len(names))
-
-
-_network_buckets = Buckets(NETWORK_BUCKETS)
-_agent_buckets = Buckets(MIX_BUCKETS)
-_referrer_buckets = Buckets(MIX_BUCKETS)
-_country_buckets = Buckets(MIX_BUCKETS)
+def told(name: str, part: Numbers) -> bool:
+    """Whether a column tells anything."""
+    if name in MARKS:
+        return bool(part.any())
+    return name in NEEDED or bool((part >= 0).any())
 
 
 def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
@@ -241,70 +134,52 @@ def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
     if not frame.target:
         return None
     if frame.first < seen_offset:
-        frame = _from_offset(frame, seen_offset)
+        frame = part_of(frame, np.nonzero(offsets(frame) >= seen_offset)[0])
         if not frame.target:
             return None
-    return EventBlock(
+    ts = times(frame)
+    created = _given(frame, "created")
+    watch_ms, duration_ms = _given(frame, "watch_ms"), _given(frame, "duration_ms")
+    country = _buckets(frame, "country", MIX_BUCKETS)
+    network = _buckets(frame, "network", NETWORK_BUCKETS)
+    if network is not None and country is not None:
+        network = np.where(network < 0, network, network + country_offset(country))
+    block = EventBlock(
         target=frame.target,
-        metric=frame.metric,
-        ts=frame.ts,
-        actor=_actors(frame),
-        ident=None if frame.id is None else _identities(frame),
-        network=_networks_of(frame),
-        agent=_agent_buckets.column(frame.agent),
-        referrer=_referrer_buckets.column(frame.referrer),
-        country=_country_buckets.column(frame.country),
-        account=None if frame.created is None else list(map(account_bucket, frame.created, frame.ts)),
-        watch=None if frame.watch_ms is None or frame.duration_ms is None else _watches(frame),
-        undo=frame.undo,
-        rule=frame.rule,
+        metric=numbers(frame, "metric").tolist(),
+        ts=ts,
+        actor=numbers(frame, "actor"),
+        ident=_given(frame, "ident"),
+        network=network,
+        agent=_buckets(frame, "agent", MIX_BUCKETS),
+        referrer=_buckets(frame, "referrer", MIX_BUCKETS),
+        country=country,
+        account=None if created is None else account_buckets(created, ts),
+        watch=None if watch_ms is None or duration_ms is None else watch_buckets(watch_ms, duration_ms),
+        undo=numbers(frame, "undo").astype(bool).tolist() if frame.undo else None,
+        rule=_given(frame, "rule"),
     )
+    return _listed(block) if len(frame.target) < FEW_EVENTS else block
 
 
-def _watches(frame: Frame) -> list[int]:
-    return [watch_bucket(w, d) for w, d in zip(frame.watch_ms or [], frame.duration_ms or [], strict=True)]
+def _given(frame: Frame, name: str) -> Numbers | None:
+    return numbers(frame, name) if getattr(frame, name) else None
 
 
-def actor_hashes(actors: list[str]) -> NDArray[np.int64]:
-    """Actors as detectors know them, without the lowest bit, which tells accounts (see EventBlock)."""
-    hashes: NDArray[np.int64] = (_hashes(actors) & _ACTOR_MASK).astype(np.int64)
-    return hashes
+def _buckets(frame: Frame, name: str, size: int) -> NDArray[np.int32] | None:
+    """The lowest bits of a column's hashes, -1 where it has -1. ``size`` is a power of two."""
+    column = getattr(frame, name)
+    if not column:
+        return None
+    hashed = numbers(frame, name).astype(np.int32, copy=False)
+    buckets: NDArray[np.int32] = hashed & (size - 1) | hashed >> 31
+    return buckets
 
 
-def _actors(frame: Frame) -> NDArray[np.int64]:
-    actors = actor_hashes(frame.actor)
-    if frame.created is not None:
-        actors |= np.array([created is not None for created in frame.created], np.int64)
-    return actors
-
-
-def _networks_of(frame: Frame) -> NDArray[np.int32] | None:
-    networks, countries = _network_buckets.column(frame.network), _country_buckets.column(frame.country)
-    if networks is None or countries is None:
-        return networks
-    within: NDArray[np.int32] = np.where(networks < 0, networks, networks + country_offset(countries))
-    return within
-
-
-def _hashes(texts: list[str]) -> NDArray[np.uint64]:
-    return np.fromiter(map(_hash, map(str.encode, texts)), np.uint64, len(texts))
-
-
-def _identities(frame: Frame) -> NDArray[np.int64]:
-    """An id counts once per target and metric; -1 where there is none."""
-    ids = frame.id or []
-    targets = _hashes(frame.target) * _ODD + np.array(frame.metric, np.uint64)
-    given = ids if None not in ids else [ident or "" for ident in ids]
-    idents = ((_hashes(given) ^ targets) & _HASH_MASK).astype(np.int64)  # type: ignore[arg-type]  # no None is left
-    if given is not ids:
-        idents[[ident is None for ident in ids]] = -1
-    return idents
-
-
-def _from_offset(frame: Frame, offset: int) -> Frame:
-    keep = [i for i, delta in enumerate(frame.offset) if frame.first + delta >= offset]
-    columns = {}
-    for name in COLUMNS:
-        column = getattr(frame, name)
-        columns[name] = None if column is None else [column[i] for i in keep]
-    return msgspec.structs.replace(frame, **columns)
+def _listed(block: EventBlock) -> EventBlock:
+    """The same with lists for arrays: what takes few events takes them one by one."""
+    for name in block.__struct_fields__:
+        column = getattr(block, name)
+        if isinstance(column, np.ndarray):
+            setattr(block, name, column.tolist())
+    return block

@@ -6,14 +6,15 @@ import time
 from typing import Any
 
 import msgspec
+import numpy as np
 from faust.types import TP
 
 from streams import metrics
 from streams.deadletters import DeadLetter
-from streams.frames import partition_of
+from streams.names import partition_of
 from streams.outlet import Delivered, Output
 from streams.restore import StateReader
-from streams.routing import Routed, Router
+from streams.routing import Records, Routed, Router
 from streams.rules.tagging import Tagger
 from streams.settings import Settings
 from streams.topics import Topics
@@ -92,11 +93,10 @@ class Ingest:
     def take(self, batch: Batch, records: list[Any]) -> None:
         """See Work."""
         now_ms = int(time.time() * 1000)
-        rows = [
-            (r.offset, r.key, r.value, r.timestamp if r.timestamp_type == LOG_APPEND_TIME else now_ms) for r in records
-        ]
         self._position = batch.next
-        routed = self._router.route(rows, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
+        routed = self._router.route(
+            _columns(records, now_ms), next_offset=batch.next, now_ms=now_ms, roster=self._roster
+        )
         headers = {r.offset: list(r.headers) for r in records} if routed.dead else {}
         self._keep(routed, headers)
 
@@ -133,6 +133,21 @@ class Ingest:
             original = (headers or {}).get(letter.offset, [])
             place = letter.partition % self._partitions
             self._outputs.append(letter_output(self._topics.dead_letters, place, letter, original))
+
+
+def _columns(records: list[Any], now_ms: int) -> Records:
+    """Fetched records as columns. Offsets ascend, so they have no gap if the last one's is as far as it must be."""
+    size, first = len(records), records[0].offset
+    if records[-1].offset - first == size - 1:
+        offset = np.arange(first, first + size)
+    else:
+        offset = np.array([r.offset for r in records], np.int64)
+    if LOG_APPEND_TIME in {r.timestamp_type for r in records}:
+        clocks = [r.timestamp if r.timestamp_type == LOG_APPEND_TIME else now_ms for r in records]
+        clock_ms = np.array(clocks, np.int64)
+    else:
+        clock_ms = np.full(size, now_ms)
+    return Records(offset, [r.key for r in records], [r.value for r in records], clock_ms)
 
 
 def letter_output(topic: str, place: int, letter: DeadLetter, original: Headers) -> Output:

@@ -9,13 +9,14 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import orjson
 
 from detectors.judge import EXPLAINED
 from detectors.records import Outcome
 from streams.auditing import PartitionAudit, audit_settings
 from streams.records import correction_value, count_value, flag_value
-from streams.routing import Routed, Router
+from streams.routing import Records, Routed, Router
 from streams.rules.tagging import Tagger
 from streams.settings import Input, Settings
 
@@ -78,8 +79,9 @@ class Offline:
         offset = 0
         roster = {SOURCE: 1}
         for batch in _batches(values):
-            records = [(offset + i, None, value, NO_BROKER_CLOCK) for i, value in enumerate(batch)]
-            offset += len(batch)
+            size = len(batch)
+            records = Records(np.arange(offset, offset + size), [None] * size, batch, np.full(size, NO_BROKER_CLOCK))
+            offset += size
             self._take(self._router.route(records, next_offset=offset, now_ms=offset, roster=roster))
             self.summary.records = offset
             progress(offset)

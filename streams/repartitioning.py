@@ -20,8 +20,9 @@ from aiokafka.structs import TopicPartition
 from kafka.errors import KafkaError as AdminError
 
 from detectors.events import METRICS
+from streams.decoding import FrameError, decode
 from streams.disk import StateOnDisk
-from streams.frames import FrameError, decode, partition_of
+from streams.names import partition_of
 from streams.outlet import Outlet, OutletError, Output, PlainOutlet, TransactionalOutlet
 from streams.rebuilding import LogError
 from streams.rerouting import Child

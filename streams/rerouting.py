@@ -13,29 +13,15 @@ from bisect import bisect_left
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from detectors.watched import Watched
-from streams.frames import COLUMNS, Frame, encode, partition_of
+from streams.frames import Frame, encode, lean, part_of, times
+from streams.names import hashes
 from streams.state import Meta
 
-OPTIONAL = [name for name in COLUMNS if name not in {"offset", "target", "metric", "ts", "actor", "undo"}]
 PLACES = {"log_from", "log_to"}
 """Fields of keyed state that name an offset of the log, -1 if none."""
-
-
-def share(frame: Frame, rows: list[int]) -> Frame:
-    """A frame with these rows of another; without any it still tells its source's time."""
-    columns: dict[str, Any] = {}
-    for name in COLUMNS:
-        column = getattr(frame, name)
-        columns[name] = None if column is None else [column[row] for row in rows]
-    for name in OPTIONAL:
-        column = columns[name]
-        if column is not None and column.count(None) == len(column):
-            columns[name] = None
-    if not any(columns["undo"] or ()):
-        columns["undo"] = None
-    return msgspec.structs.replace(frame, **columns)
 
 
 class Child:
@@ -58,16 +44,14 @@ class Child:
 
     def frame(self, frame: Frame, offset: int, seen: dict[str, int]) -> bytes:
         """This child's share of the frame at ``offset``; ``seen`` is the next offset of each source before it."""
-        rows = [
-            row for row, target in enumerate(frame.target) if partition_of(target, self._partitions) == self.partition
-        ]
-        mine = share(frame, rows)
+        places = hashes(frame.target) % np.uint64(self._partitions)
+        mine = lean(part_of(frame, np.nonzero(places == self.partition)[0]))
         self._was.append(offset)
-        if rows and self._parent is not None and offset < self._parent.position:
-            new_ticks = {ts - ts % self._span_ms for ts in mine.ts} - self._ticks
+        if mine.target and self._parent is not None and offset < self._parent.position:
+            new_ticks = {ts - ts % self._span_ms for ts in times(mine).tolist()} - self._ticks
             open_ticks = any(tick >= self._horizon for tick in new_ticks)
             self._ticks |= new_ticks
-            has_ids = mine.id is not None
+            has_ids = bool(mine.ident)
             begins = has_ids and self._begins_generation(offset)
             if has_ids:
                 self._with_ids.append(offset)

@@ -8,7 +8,7 @@ from detectors.events import EventBlock
 from detectors.ledger import DUPLICATE_ID
 from detectors.rules.reasons import EXEMPT, NOTHING, TAGS
 from detectors.rules.settings import RuleSettings
-from streams.frames import actor_hashes
+from streams.names import actor_hashes
 from streams.rules.config import Rules
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from detectors.rules.reasons import DECLARED_ROBOT, EXEMPT, LISTED_AGENT, LISTED_NETWORK, NOTHING, TAGS
@@ -13,7 +13,7 @@ from streams.rules.robots import Robots
 CACHE_ENTRIES = 100_000
 """Addresses and user agents whose tag is remembered."""
 
-Texts = list[str | None]
+Texts = Sequence[str | None]
 
 
 class Tagger:

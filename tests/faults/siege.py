@@ -16,7 +16,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from streams.frames import FrameError, decode, partition_of
+from streams.decoding import FrameError, decode
+from streams.names import partition_of
 from tests.brokers import KafkaServer, log_tail
 from tests.faults.traffic import CLOSING_TARGET, Traffic, closing
 from tests.faults.truth import Record, Said, Tally, undisturbed

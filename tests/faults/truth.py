@@ -11,7 +11,7 @@ import orjson
 from detectors.records import Outcome
 from streams.auditing import PartitionAudit, audit_settings
 from streams.records import correction_value, count_value, flag_value
-from streams.routing import Routed, Router
+from streams.routing import Records, Routed, Router
 from streams.settings import Settings
 from tests.faults.traffic import CLOSING_TARGET
 
@@ -143,7 +143,7 @@ def undisturbed(settings: Settings, sources: dict[tuple[str, int], list[Record]]
         for source, records in turn.items():
             now += TURN_MS
             rows = [(offset, None, value, sent) for offset, sent, value in records]
-            take(routers[source].route(rows, next_offset=rows[-1][0] + 1, now_ms=now, roster=roster))
+            take(routers[source].route(Records.of(rows), next_offset=rows[-1][0] + 1, now_ms=now, roster=roster))
     return said
 
 

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from streams import rebuilding
-from streams.frames import decode
+from streams.decoding import decode
 from streams.rebuilding import LogError, Start, beside, rebuild
 from streams.settings import load
 from streams.topics import Topics

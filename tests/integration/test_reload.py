@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from streams.frames import decode
+from streams.decoding import decode
 from streams.settings import load
 from streams.state import META_KEY, meta_of
 from tests.brokers import BrokerAddress

@@ -11,15 +11,26 @@ from detectors.audit import AuditSettings
 from detectors.events import Event
 from detectors.records import Outcome
 from streams.auditing import PartitionAudit
+from streams.codec import Good
 from streams.deadletters import DeadLetter
 from streams.records import correction_value, count_value, flag_value
-from streams.routing import Routed, Router
+from streams.routing import Records, Routed, Router
 from streams.settings import Input, Time
 
 FAR_FUTURE_MS = 200_000_000_000_000
 """A broker's clock that calls nothing of a test's the future."""
 
 _encode = msgspec.json.Encoder().encode
+
+
+def events_of(good: Good | None) -> list[tuple[int, int, Event]]:
+    """What was decoded as (index, metric index, event)."""
+    if good is None:
+        return []
+    events = [
+        Event(**dict(zip(good.fields, values, strict=True))) for values in zip(*good.fields.values(), strict=True)
+    ]
+    return list(zip(good.index.tolist(), good.metric.tolist(), events, strict=True))
 
 
 class Pipeline:
@@ -51,7 +62,9 @@ class Pipeline:
         self._next[source] = first + len(values)
         self._now += 200
         rows = [(first + i, None, value, self._broker_ms) for i, value in enumerate(values)]
-        routed = self.routers[source].route(rows, next_offset=self._next[source], now_ms=self._now, roster=self.roster)
+        routed = self.routers[source].route(
+            Records.of(rows), next_offset=self._next[source], now_ms=self._now, roster=self.roster
+        )
         self._keep(routed)
         return routed
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.events import METRIC_INDEX, Event
-from streams.codec import MAX_RECORD_BYTES, Codec
+from streams.codec import MAX_RECORD_BYTES, Codec, Refusal
 from streams.deadletters import Why
 from streams.settings import Input
+from tests.streams.pipeline import events_of
 
 LATEST = 2_000_000_000_000
 FLOOR = 1_000_000_000_000
@@ -60,16 +64,23 @@ BAD: list[tuple[str, bytes | None, Why, str]] = [
 bad_ones = pytest.mark.parametrize(("value", "reason", "words"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
 
 
+def _read(
+    codec: Codec, values: Sequence[bytes | None], latest: list[int]
+) -> tuple[list[tuple[int, int, Event]], list[Refusal]]:
+    good, refused = codec.decode(values, np.array(latest, np.int64))
+    return events_of(good), refused
+
+
 def _decode(*values: bytes | None, metric: str | None = "view") -> tuple[list[tuple[int, int, Event]], list[Why]]:
     codec = Codec(Input(topic="views", metric=metric), FLOOR)  # type: ignore[arg-type]  # one of the three, or None
-    good, refused = codec.decode(values, [LATEST] * len(values))
+    good, refused = _read(codec, values, [LATEST] * len(values))
     assert sorted([index for index, _, _ in good] + [r.index for r in refused]) == list(range(len(values)))
     return good, [refusal.reason for refusal in refused]
 
 
 @bad_ones
 def test_a_bad_record_is_named_with_its_reason_and_its_place(value: bytes | None, reason: Why, words: str) -> None:
-    good, refused = Codec(Input(topic="views", metric="view"), FLOOR).decode([value], [LATEST])
+    good, refused = _read(Codec(Input(topic="views", metric="view"), FLOOR), [value], [LATEST])
     assert good == []
     assert [r.reason for r in refused] == [reason]
     assert words in refused[0].message
@@ -138,12 +149,30 @@ def test_a_record_without_a_metric_on_a_topic_without_one_lacks_a_field() -> Non
 
 def test_each_record_has_its_own_latest_time() -> None:
     codec = Codec(Input(topic="views", metric="view"))
-    good, refused = codec.decode([GOOD, GOOD], [1_699_999_999_999, 1_700_000_000_000])
+    good, refused = _read(codec, [GOOD, GOOD], [1_699_999_999_999, 1_700_000_000_000])
     assert [index for index, _, _ in good] == [1]
     assert [r.reason for r in refused] == [Why.FROM_FUTURE]
 
 
-@given(st.lists(st.one_of(st.just(GOOD), st.sampled_from([b[1] for b in BAD]), st.binary(max_size=60)), max_size=12))
+ODD = [
+    _with(b'"actor":"a2"'),
+    _with(b'"watch_ms":3.0'),
+    _with(b'"watch_ms":3.5'),
+    _with(b'"duration_ms":1e3'),
+    _with(b'"watch_ms":18446744073709551616'),
+    _with(b'"\\u0069d":"\\u00e9\\ud83d\\ude00"'),
+    _with(b'"id":"\\ud800"'),
+    _with(b'"unknown":{"target":[1,{}]},"id":null,"undo":true'),
+    GOOD.replace(b'"v1"', '"vidéo ▶"'.encode()),
+    GOOD.replace(b'"v1"', '"{}"'.format("é" * 65).encode()),
+    GOOD.replace(b"1700000000000", b"1700000000000.0"),
+    GOOD.replace(b",", b",\n"),
+]
+"""Good or bad in ways that one decoder may see otherwise than another."""
+records = st.sampled_from([GOOD, *ODD, *(b[1] for b in BAD)]) | st.binary(max_size=60)
+
+
+@given(st.lists(records, max_size=12))
 def test_a_batch_is_read_as_its_records_are_one_by_one(values: list[bytes | None]) -> None:
     good, reasons = _decode(*values)
     alone = [_decode(value) for value in values]

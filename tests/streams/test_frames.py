@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.events import COHORT_BUCKETS, MAX_TS_MS, MIX_BUCKETS, NETWORK_BUCKETS, Event
-from detectors.windows import HASH_SPACE
-from streams.frames import (
-    FRAME_VERSION,
-    Frame,
-    FrameError,
-    block_of,
-    decode,
-    encode,
-    fill,
-    network_of,
-    partition_of,
-    referrer_host,
+from detectors.events import (
+    COHORT_BUCKETS,
+    FIELDS,
+    MAX_TS_MS,
+    MIX_BUCKETS,
+    NETWORK_BUCKETS,
+    Event,
+    account_bucket,
+    account_buckets,
 )
-from streams.rules.config import Rules
-from streams.rules.tagging import Tagger
+from detectors.features import watch_bucket, watch_buckets
+from detectors.windows import HASH_SPACE
+from streams.columns import columns_of, joined
+from streams.decoding import FrameError, FrameOfTexts, decode
+from streams.frames import FRAME_VERSION, Frame, block_of, encode, numbers, offsets, times
+from streams.names import AGENT_CHARS, Networks, mix_hash, network_of, partition_of, referrer_host
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
-times = st.integers(0, MAX_TS_MS)
+times_ms = st.integers(0, MAX_TS_MS)
+spans = st.integers(0, 10**9)
 events = st.builds(
     Event,
-    ts=times,
+    ts=times_ms,
     actor=texts,
     target=texts,
     id=st.none() | texts,
@@ -38,41 +41,131 @@ events = st.builds(
     ip=st.none() | st.ip_addresses().map(str) | texts,
     user_agent=st.none() | st.text(st.characters(codec="utf-8"), max_size=400),
     session=st.none() | texts,
-    watch_ms=st.none() | st.integers(0, 10**9),
-    duration_ms=st.none() | st.integers(0, 10**9),
+    watch_ms=st.none() | spans,
+    duration_ms=st.none() | spans,
     referrer=st.none() | texts,
     country=st.none() | texts,
-    actor_created_at=st.none() | times,
+    actor_created_at=st.none() | times_ms,
     undo=st.booleans(),
 )
 batches = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), events), min_size=1, max_size=20)
 
 
-def _frame(rows: list[tuple[int, int, Event]], first: int = 100) -> Frame:
-    """A frame of rows whose offsets are given as gaps."""
+Rows = list[tuple[int, int, Event]]
+
+
+def _frame(rows: Rows, first: int = 100, *, cut: int = 0) -> Frame:
+    """A frame of rows whose offsets are given as gaps, made of two stretches if there is a ``cut``."""
+    placed, end = _placed(rows, first)
+    frame = Frame(FRAME_VERSION, "views/3", first, end, 77, False, {"views": 4})
+    parts = [placed[:cut], placed[cut:]]
+    columns = joined(
+        [
+            columns_of(
+                dict(
+                    zip(
+                        FIELDS, zip(*(msgspec.structs.astuple(event) for _, _, event in part), strict=True), strict=True
+                    )
+                ),
+                offset=np.array([offset for offset, _, _ in part]),
+                metric=np.array([metric for _, metric, _ in part], np.int8),
+                ts=np.array([event.ts for _, _, event in part]),
+            )
+            for part in parts
+            if part
+        ]
+    )
+    columns.fill(frame, 0, len(rows))
+    return frame
+
+
+def _placed(rows: Rows, first: int) -> tuple[Rows, int]:
     placed, offset = [], first
     for gap, metric, event in rows:
         offset += gap
         placed.append((offset, metric, event))
         offset += 1
-    frame = Frame(FRAME_VERSION, "views/3", first, offset, 77, False, {"views": 4})
-    fill(frame, placed, Tagger(Rules()))
-    return frame
+    return placed, offset
+
+
+def _frame_of_texts(rows: Rows, first: int = 100) -> bytes:
+    """The same as it was written until version 1."""
+    placed, end = _placed(rows, first)
+    events = [event for _, _, event in placed]
+
+    def given(column: list[Any]) -> list[Any] | None:
+        return None if column.count(None) == len(column) else column
+
+    frame = FrameOfTexts(
+        *(1, "views/3", first, end, 77, False, {"views": 4}),
+        offset=[offset - first for offset, _, _ in placed],
+        target=[e.target for e in events],
+        metric=[metric for _, metric, _ in placed],
+        ts=[e.ts for e in events],
+        actor=[e.actor for e in events],
+        id=given([e.id for e in events]),
+        network=given([e.ip and network_of(e.ip) for e in events]),
+        agent=given([e.user_agent and e.user_agent[:AGENT_CHARS] for e in events]),
+        referrer=given([e.referrer and referrer_host(e.referrer) for e in events]),
+        country=given([e.country for e in events]),
+        created=given([e.actor_created_at for e in events]),
+        watch_ms=given([e.watch_ms for e in events]),
+        duration_ms=given([e.duration_ms for e in events]),
+        session=given([e.session for e in events]),
+        owner=given([e.owner for e in events]),
+        undo=[e.undo for e in events] if any(e.undo for e in events) else None,
+    )
+    return msgspec.msgpack.encode(frame)
 
 
 @given(batches)
-def test_what_was_packed_comes_out_equal(rows: list[tuple[int, int, Event]]) -> None:
+def test_what_was_packed_comes_out_equal(rows: Rows) -> None:
     frame = decode(encode(_frame(rows)))
     assert frame == _frame(rows)
     assert (frame.source, frame.watermark, frame.roster) == ("views/3", 77, {"views": 4})
     assert frame.target == [event.target for _, _, event in rows]
-    assert frame.metric == [metric for _, metric, _ in rows]
-    assert frame.ts == [event.ts for _, _, event in rows]
-    assert [undo or False for undo in frame.undo or [False] * len(rows)] == [event.undo for _, _, event in rows]
+    assert numbers(frame, "metric").tolist() == [metric for _, metric, _ in rows]
+    assert times(frame).tolist() == [event.ts for _, _, event in rows]
+    assert offsets(frame).tolist() == [offset for offset, _, _ in _placed(rows, 100)[0]]
+    undo = numbers(frame, "undo").tolist() if frame.undo else [0] * len(rows)
+    assert undo == [event.undo for _, _, event in rows]
+    for name in ("session", "owner"):
+        assert getattr(frame, name) in (None, [getattr(event, name) for _, _, event in rows])
+
+
+@given(batches, st.integers(0, 20))
+def test_a_batch_that_was_read_in_stretches_is_the_same(rows: Rows, cut: int) -> None:
+    assert _as_lists(_frame(rows, cut=cut)) == _as_lists(_frame(rows))
+
+
+@given(batches, st.integers(0, 160))
+def test_a_frame_of_version_1_reads_as_it_would_be_written_today(rows: Rows, seen: int) -> None:
+    older, today = decode(_frame_of_texts(rows)), _frame(rows)
+    assert _as_lists(older, seen) == _as_lists(today, seen)
+    assert (older.first, older.next, older.watermark, older.target) == (
+        *(today.first, today.next, today.watermark),
+        today.target,
+    )
+
+
+def _as_lists(frame: Frame, seen: int = 0) -> dict[str, list[Any] | None] | None:
+    block = block_of(frame, seen)
+    if block is None:
+        return None
+    columns = {name: getattr(block, name) for name in block.__struct_fields__}
+    return {name: None if column is None else list(column) for name, column in columns.items()}
+
+
+@given(st.lists(st.tuples(st.just(-1) | times_ms, times_ms, st.just(-1) | spans, st.just(-1) | spans), min_size=1))
+def test_columns_have_the_buckets_of_their_values(rows: list[tuple[int, int, int, int]]) -> None:
+    created, ts, watched, lasting = (np.array(column, np.int64) for column in zip(*rows, strict=True))
+    none = [[None if value < 0 else value for value in row] for row in rows]
+    assert account_buckets(created, ts).tolist() == [account_bucket(c, t or 0) for c, t, _, _ in none]
+    assert watch_buckets(watched, lasting).tolist() == [watch_bucket(w, d) for _, _, w, d in none]
 
 
 @given(batches)
-def test_a_block_has_whole_columns_within_their_ranges(rows: list[tuple[int, int, Event]]) -> None:
+def test_a_block_has_whole_columns_within_their_ranges(rows: Rows) -> None:
     block = block_of(_frame(rows), 0)
     assert block is not None
     ranges = {
@@ -91,7 +184,7 @@ def test_a_block_has_whole_columns_within_their_ranges(rows: list[tuple[int, int
 
 
 @given(batches)
-def test_what_nobody_sent_is_no_column(rows: list[tuple[int, int, Event]]) -> None:
+def test_what_nobody_sent_is_no_column(rows: Rows) -> None:
     bare = [(gap, metric, Event(ts=e.ts, actor=e.actor, target=e.target)) for gap, metric, e in rows]
     block = block_of(_frame(bare), 0)
     assert block is not None
@@ -100,9 +193,9 @@ def test_what_nobody_sent_is_no_column(rows: list[tuple[int, int, Event]]) -> No
 
 
 @given(batches, st.integers(0, 160))
-def test_a_reader_skips_what_it_has_seen_and_no_more(rows: list[tuple[int, int, Event]], seen: int) -> None:
+def test_a_reader_skips_what_it_has_seen_and_no_more(rows: Rows, seen: int) -> None:
     frame = _frame(rows)
-    kept = [i for i, delta in enumerate(frame.offset) if frame.first + delta >= seen]
+    kept = [i for i, offset in enumerate(offsets(frame).tolist()) if offset >= seen]
     whole, rest = block_of(_frame(rows), 0), block_of(decode(encode(frame)), seen)
     assert whole is not None
     if not kept:
@@ -152,6 +245,29 @@ def test_anything_else_given_as_an_address_or_referrer_is_no_error(text: str) ->
     assert len(referrer_host(text) or "") <= 128
 
 
+addresses = st.none() | st.ip_addresses().map(str) | st.ip_addresses(v=6).map(lambda ip: ip.exploded)
+odd_addresses = st.text("0123456789abf.:/% ", max_size=24) | st.sampled_from(
+    ["::ffff:9.8.7.6", "fe80::1%a.5", "::", "1.2.3."]
+)
+
+
+@given(st.lists(addresses | odd_addresses, min_size=1, max_size=8))
+def test_a_column_of_addresses_is_the_networks_of_each(ips: list[str | None]) -> None:
+    assert Networks().column(ips).tolist() == [mix_hash(None if ip is None else network_of(ip)) for ip in ips]
+
+
+@given(odd_addresses | st.ip_addresses(v=6).map(str))
+def test_a_network_is_what_the_standard_library_says(ip: str) -> None:
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        assert network_of(ip) is None
+        return
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    prefix = 24 if mapped.version == 4 else 48
+    assert network_of(ip) == str(ipaddress.ip_network((mapped, prefix), strict=False))
+
+
 def test_a_scoped_address_is_its_network() -> None:
     assert network_of("fe80::1%eth0") == "fe80::/48"
 
@@ -178,12 +294,11 @@ def test_nothing_and_another_versions_frame_are_no_frames(value: bytes | None) -
         decode(value)
 
 
-@pytest.mark.parametrize("column", ["offset", "metric", "actor", "ip", "country", "undo"])
+@pytest.mark.parametrize("column", ["offset", "metric", "actor", "network", "country", "undo", "owner"])
 def test_a_frame_whose_columns_differ_in_length_is_no_frame(column: str) -> None:
-    row = (0, 0, Event(ts=1, actor="a", target="v", ip="10.0.0.1", country="de", undo=True))
+    row = (0, 0, Event(ts=1, actor="a", target="v", ip="10.0.0.1", country="de", owner="o", undo=True))
     frame = _frame([row, row])
-    name = "network" if column == "ip" else column
-    broken = msgspec.structs.replace(frame, **{name: getattr(frame, name)[:1]})
+    broken = msgspec.structs.replace(frame, **{column: getattr(frame, column)[:1]})
     with pytest.raises(FrameError):
         decode(encode(broken))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from detectors.events import Event
 from streams.codec import Codec
 from streams.deadletters import Why
 from streams.settings import Input
+from tests.streams.pipeline import events_of
 
 LATEST = 4_000_000_000_000
 DOCUMENT: dict[str, Any] = {
@@ -36,7 +38,8 @@ MAP: dict[str, Any] = {
 def _map(document: Any, fields: dict[str, Any] | None = None, metric: str | None = None) -> Event | tuple[Why, str]:
     config = Input.model_validate({"topic": "plays", "metric": metric, "map": MAP if fields is None else fields})
     value = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    good, refused = Codec(config).decode([value], [LATEST])
+    found, refused = Codec(config).decode([value], np.array([LATEST]))
+    good = events_of(found)
     if good:
         return good[0][2]
     return refused[0].reason, refused[0].message

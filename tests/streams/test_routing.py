@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.events import Event
-from streams.frames import Frame, decode, partition_of
-from streams.routing import MARK_EVERY_MS, MAX_FRAME_BYTES, Routed, Router
+from streams.decoding import decode
+from streams.frames import Frame, offsets
+from streams.names import partition_of
+from streams.routing import MARK_EVERY_MS, MAX_FRAME_BYTES, Records, Routed, Router
 from streams.settings import Input, Time
 
 NOW = 1_700_000_000_000
@@ -32,7 +34,7 @@ def _value(ts: int, target: str = "v1", **fields: str) -> bytes:
 
 def _route(router: Router, values: list[bytes], *, first: int = 0, now: int = NOW, broker: int = NOW) -> Routed:
     rows = [(first + i, None, value, broker) for i, value in enumerate(values)]
-    return router.route(rows, next_offset=first + len(values), now_ms=now, roster=ROSTER)
+    return router.route(Records.of(rows), next_offset=first + len(values), now_ms=now, roster=ROSTER)
 
 
 def _frames(routed: Routed) -> list[tuple[int, Frame]]:
@@ -40,7 +42,7 @@ def _frames(routed: Routed) -> list[tuple[int, Frame]]:
 
 
 def _positions(frames: list[tuple[int, Frame]]) -> list[int]:
-    return sorted(frame.first + delta for _, frame in frames for delta in frame.offset)
+    return sorted(offset for _, frame in frames for offset in offsets(frame).tolist())
 
 
 @given(st.lists(st.sampled_from(["good", "good", "bad"]), min_size=1, max_size=60), st.integers(1, 8))
@@ -57,7 +59,7 @@ def test_every_good_event_is_in_exactly_one_frame_of_its_targets_partition(kinds
 
 def test_a_dead_letter_keeps_where_it_stood_and_its_bytes() -> None:
     rows = [(7, b"key", b"\xff\x00", NOW), (8, None, None, NOW)]
-    letters = _router().route(rows, next_offset=9, now_ms=NOW, roster=ROSTER).dead
+    letters = _router().route(Records.of(rows), next_offset=9, now_ms=NOW, roster=ROSTER).dead
     assert [(n.topic, n.partition, n.offset, n.key, n.value) for n in letters] == [
         ("views", 0, 7, b"key", b"\xff\x00"),
         ("views", 0, 8, None, None),
