@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -99,7 +99,7 @@ WATCH_BINS = 8
 
 KNOWN_BITS = 1 << 18
 KNOWN_HASHES = 3
-_BIT = KNOWN_BITS - 1
+_BYTE = KNOWN_BITS // 8 - 1
 KNOWN_FILL = 60_000
 """Actors in one generation: at 60,000 of 2¹⁸ bits and 3 hashes the filter errs in 12 % of look-ups at most,
 equally for every crowd."""
@@ -132,25 +132,35 @@ class KnownActors:
 
     def __contains__(self, actor: int) -> bool:
         """True if met in the last one to two generations (or, rarely, by collision)."""
-        first, second, third = actor & _BIT, actor >> 18 & _BIT, actor >> 36 & _BIT
+        return not self.unmet((actor,))
+
+    def unmet(self, actors: Iterable[int]) -> list[int]:
+        """Those not met in the last one to two generations. Without a call for each: they are many."""
+        left = list(actors)
         for bits in (self.newer, self.older):
-            if (
-                bits[first >> 3] >> (first & 7) & 1
-                and bits[second >> 3] >> (second & 7) & 1
-                and bits[third >> 3] >> (third & 7) & 1
-            ):
-                return True
-        return False
+            left = [
+                actor
+                for actor in left
+                if not (
+                    bits[actor >> 3 & _BYTE] >> (actor & 7) & 1
+                    and bits[actor >> 21 & _BYTE] >> (actor >> 18 & 7) & 1
+                    and bits[actor >> 39 & _BYTE] >> (actor >> 36 & 7) & 1
+                )
+            ]
+        return left
 
 
-def met_before(actor: int, known: Sequence[KnownActors]) -> bool:
-    """Whether any of these has met an actor."""
-    return any(actor in those for those in known)
+def never_met(actors: Iterable[int], known: Sequence[KnownActors]) -> list[int]:
+    """Those whom none of these has met."""
+    left = list(actors)
+    for those in known:
+        left = those.unmet(left)
+    return left
 
 
 def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]) -> None:
     """Note in a crowd how many of its actors have been met before, before they are."""
-    unmet = [actor for actor in actors if not met_before(actor, known)]
+    unmet = never_met(actors, known)
     crowd.unmet = len(unmet)
     crowd.met = len(actors) - crowd.unmet
     crowd.asked = sum(actor & 1 for actor in actors)
@@ -166,7 +176,7 @@ def newcomers(crowd: Crowd, known: Sequence[KnownActors]) -> tuple[int, int, int
     if asked:
         return asked, crowd.unmet, crowd.asked, crowd.newcomers
     actors = crowd.actor_hashes()
-    unmet = [actor for actor in actors if not met_before(actor, known)]
+    unmet = never_met(actors, known)
     return len(actors), len(unmet), sum(actor & 1 for actor in actors), sum(actor & 1 for actor in unmet)
 
 

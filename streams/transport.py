@@ -185,7 +185,8 @@ def pieces(chunk: list[Any]) -> Iterator[list[Any]]:
     """A chunk in messages of at most MAX_CHUNK_RECORDS records and about MAX_CHUNK_BYTES bytes."""
     for at in range(0, len(chunk), MAX_CHUNK_RECORDS):
         piece = chunk[at : at + MAX_CHUNK_RECORDS]
-        size = sum(len(record.value or b"") for record in piece)
+        values = [record.value for record in piece]
+        size = sum(map(len, values)) if None not in values else sum(len(value or b"") for value in values)
         step = max(1, len(piece) * MAX_CHUNK_BYTES // max(size, 1))
         for place in range(0, len(piece), step):
             yield piece[place : place + step]
