@@ -17,6 +17,7 @@ from streams.restore import StateReader
 from streams.routing import Records, Routed, Router
 from streams.rules.tagging import Tagger
 from streams.settings import Settings
+from streams.state import MovedError
 from streams.topics import Topics
 from streams.transport import Batch
 
@@ -43,6 +44,8 @@ class IngestState(msgspec.Struct, array_like=True):
     watermark: int
     reliable: int = -1
     """see Router: without it the watermark of a source that woke, and then has nothing more to read, would stand"""
+    moved_to: str = ""
+    """the log goes on elsewhere: what an older configuration would read would be written where nobody looks"""
 
 
 class Ingest:
@@ -76,11 +79,13 @@ class Ingest:
         self._beat = 0.0
 
     async def restore(self) -> int:
-        """See Work. A source that nobody has read is read from its beginning."""
+        """See Work. A source that nobody has read is read from its beginning. Raises MovedError."""
         position: int | None = None
         async for key, value in self._state.read(self._topics.ingest_state, self._state_partition):
             if key == self._key and value is not None:
                 state = msgspec.msgpack.decode(value, type=IngestState)
+                if state.moved_to:
+                    raise MovedError(f"{self._topics.ingest_state}/{self._state_partition}", state.moved_to)
                 position = state.position
                 self._router.max_ts, self._router.watermark = state.max_ts, state.watermark
                 self._router.reliable = state.reliable

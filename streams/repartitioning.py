@@ -22,6 +22,7 @@ from kafka.errors import KafkaError as AdminError
 from detectors.events import METRICS
 from streams.decoding import FrameError, decode
 from streams.disk import StateOnDisk
+from streams.ingest import IngestState
 from streams.names import partition_of
 from streams.outlet import Outlet, OutletError, Output, PlainOutlet, TransactionalOutlet
 from streams.rebuilding import LogError
@@ -101,6 +102,7 @@ async def repartition(settings: Settings, after: Settings, *, progress: Progress
         summary.sources = await _move_sources(settings, after)
         own = Topics.of(after)
         grow(after, [own.flagged_events, own.corrections, own.audited_counts, own.dead_letters])
+        await _leave_sources(settings, after)
         for job in jobs:
             await job.leave()
     except (StateError, StoreError, OutletError) as error:
@@ -145,25 +147,45 @@ async def _fence_ingest(settings: Settings) -> None:
             await outlet.stop()
 
 
-async def _move_sources(settings: Settings, after: Settings) -> int:
-    old, new = Topics.of(settings), Topics.of(after)
-    reader, latest = StateReader(settings), dict[bytes, bytes]()
+async def _sources(settings: Settings) -> dict[bytes, IngestState]:
+    """Where each source that somebody has read stands in the old installation."""
+    topic = Topics.of(settings).ingest_state
+    reader, latest = StateReader(settings), dict[bytes, IngestState]()
     for partition in range(settings.partitions):
-        async for key, value in reader.read(old.ingest_state, partition):
+        async for key, value in reader.read(topic, partition):
             if key is not None and value is not None:
-                latest[key] = value
+                latest[key] = msgspec.msgpack.decode(value, type=IngestState)
+    return latest
+
+
+async def _move_sources(settings: Settings, after: Settings) -> int:
+    sources = await _sources(settings)
+    here = {key: state for key, state in sources.items() if not state.moved_to}
+    await _write_sources(settings, after, here)
+    return len(sources)
+
+
+async def _leave_sources(settings: Settings, after: Settings) -> None:
+    """Say in the old state where the sources have gone: a worker of the old configuration would read on."""
+    sources = await _sources(settings)
+    moved = {key: msgspec.structs.replace(state, moved_to=after.log_prefix) for key, state in sources.items()}
+    await _write_sources(settings, settings, moved)
+
+
+async def _write_sources(settings: Settings, into: Settings, sources: dict[bytes, IngestState]) -> None:
+    old, new = Topics.of(settings), Topics.of(into)
     outputs = [
-        Output(new.ingest_state, partition_of(key.decode(), after.partitions), key, value)
-        for key, value in latest.items()
+        Output(new.ingest_state, partition_of(key.decode(), into.partitions), key, msgspec.msgpack.encode(state))
+        for key, state in sources.items()
     ]
+    if not outputs:
+        return
     outlet = _outlet(settings, "repartition")
     await outlet.start()
     try:
-        if outputs:
-            await outlet.commit(outputs, {TopicPartition(old.by_target, 0): 0})
+        await outlet.commit(outputs, {TopicPartition(old.by_target, 0): 0})
     finally:
         await _stop(outlet)
-    return len(latest)
 
 
 async def _stop(outlet: Outlet) -> None:
