@@ -54,7 +54,7 @@ def actor_hashes(actors: Sequence[str]) -> NDArray[np.int64]:
 def identities(ids: Sequence[str | None], targets: Hashes, metric: NDArray[np.int8]) -> NDArray[np.int64]:
     """Ids as 63-bit hashes, -1 where there is none. An id counts once per target and metric."""
     missing = None in ids
-    given: Sequence[str] = [ident or "" for ident in ids] if missing else ids  # type: ignore[assignment]
+    given: Sequence[str] = [ident or "" for ident in ids] if missing else ids  # type: ignore[assignment]  # no None is left
     places = targets * _ODD + metric.astype(np.uint64)
     idents: NDArray[np.int64] = ((hashes(given) ^ places) & _ID_MASK).astype(np.int64)
     if missing:
