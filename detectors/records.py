@@ -125,6 +125,12 @@ class Outcome:
     witnesses: dict[tuple[str, str], int] = field(default_factory=dict)
     """(detector, verdict) → such windows in which the detector found one honest window in a hundred, or rarer"""
 
+    def drain(self) -> Outcome:
+        """What it has to say so far, which it forgets."""
+        said = Outcome(**{name: getattr(self, name) for name in self.__slots__})
+        self.__init__()  # type: ignore[misc]  # every field to its default, whatever fields there are
+        return said
+
     def note(self, verdict: str | None, witnesses: list[str]) -> None:
         """Count a judged window, and the detectors that spoke against it, with or without a vote."""
         word = verdict or "none"

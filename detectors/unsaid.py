@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from detectors.events import METRICS
 from detectors.records import Count, Outcome
@@ -10,6 +10,9 @@ from detectors.watched import Watches
 
 UNSAID_BYTES = 700
 """A count that is to be told: its key, and what it becomes all at once (a record, its key, its place in a list)."""
+
+STEP_COUNTS = 256
+"""Counts told before a pause."""
 
 
 class Unsaid:
@@ -40,9 +43,11 @@ class Unsaid:
         every = self._every_ms
         self._schedule((max(moment_ms, 0) + every - 1) // every * every)
 
-    def tell(self, as_of: int, outcome: Outcome) -> None:
-        """Tell all of them, in order of their keys."""
-        for key in sorted(self._keys):
+    def tell(self, as_of: int, outcome: Outcome) -> Iterator[None]:
+        """Tell all of them, in order of their keys, pausing after every few."""
+        for number, key in enumerate(sorted(self._keys)):
+            if number % STEP_COUNTS == 0:
+                yield
             watched = self._watches.change(key)
             watched.unsaid = False
             ledger = watched.ledger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -48,6 +49,11 @@ class PartitionAudit:
 
     def apply(self, value: bytes | None, offset: int, outcome: Outcome) -> None:
         """Apply the record at ``offset``. A record that is no frame is counted as broken and passed over."""
+        for _ in self.steps(value, offset, outcome):
+            pass
+
+    def steps(self, value: bytes | None, offset: int, outcome: Outcome) -> Iterator[None]:
+        """As ``apply``, pausing now and then (see ``Audit.steps``)."""
         try:
             frame = decode(value)
         except FrameError:
@@ -64,7 +70,7 @@ class PartitionAudit:
         heard = SourceTime(frame.next, frame.watermark, frame.idle)
         now = self.clock.hear(frame.source, heard, frame.roster)
         if now > self.audit.now:
-            self.audit.advance(now, outcome)
+            yield from self.audit.steps(now, outcome)
 
     # ------------------------------------------------------------ state
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +20,8 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from streams import metrics
-from streams.outlet import Delivered, Outlet, OutletError
-from streams.tasks import PENDING_MAX, Membership, Task, Work
+from streams.outlet import Delivered, Outlet, OutletError, Output
+from streams.tasks import PENDING_MAX, Membership, Task, Work, turns
 from streams.transport import Batch
 
 log = structlog.get_logger()
@@ -79,7 +80,8 @@ class Engine:
                     return
             began = time.perf_counter()
             try:
-                task.work.take(batch, records)
+                if not await self._taken(task, task.work.take(batch, records)):
+                    return
             except Exception:
                 # Whatever it is, it must not end the agent, which takes all partitions of its role with it.
                 log.exception("a batch could not be taken; the task starts again", tp=str(batch.tp), start=start)
@@ -94,6 +96,26 @@ class Engine:
             self.last_taken = time.monotonic()
             self.unsaved.setdefault(batch.tp, self.last_taken)
             self._maybe_checkpoint(task)
+
+    async def _taken(self, task: Task, steps: Iterable[None]) -> bool:
+        """Take records step by step; whether all were. A task that has taken half of them is of no use any more."""
+        try:
+            since = time.monotonic()
+            async with aclosing(turns(steps)) as taking:
+                async for now in taking:
+                    self.last_taken = now
+                    if task.tp in self.unsaved:  # no checkpoint can be taken now, so this is no time without one
+                        self.unsaved[task.tp] += now - since
+                    since = now
+                    if task.give_up_at is not None and now > task.give_up_at:
+                        log.warning("what was being taken is given up, and done again", tp=str(task.tp))
+                        task.failed = True
+                    if task.failed:
+                        return False
+        except BaseException:
+            task.failed = True
+            raise
+        return True
 
     def heartbeat(self) -> None:
         """Open what is assigned, let idle tasks tell the time, start due checkpoints, drop what failed.
@@ -166,6 +188,9 @@ class Engine:
         await asyncio.gather(*(self._release(tp) for tp in list(self._locks) if tp.topic == topic))
 
     async def _release(self, tp: TP) -> None:
+        taking = self.tasks.get(tp)
+        if taking is not None:
+            taking.give_up_at = time.monotonic() + GIVE_UP_SECONDS
         async with self._lock(tp):
             task = self.tasks.get(tp)
             if task is None:
@@ -276,15 +301,23 @@ class Engine:
             self._start_checkpoint(task)
 
     def _start_checkpoint(self, task: Task) -> asyncio.Task[None]:
-        task.running = asyncio.get_running_loop().create_task(self._checkpoint(task))
-        return task.running
-
-    async def _checkpoint(self, task: Task) -> None:
-        role, position = task.work.role, task.position
+        """Cut at once: the next records may be half taken when the rest gets its turn."""
+        position = task.position
         task.dirty = False
         task.cut_at = time.monotonic()
+        outputs: Iterable[Output] | Exception
         try:
             outputs = task.work.cut(position)
+        except Exception as error:  # noqa: BLE001  # told, and dealt with, as whatever else a checkpoint may die of
+            outputs = error
+        task.running = asyncio.get_running_loop().create_task(self._checkpoint(task, position, outputs))
+        return task.running
+
+    async def _checkpoint(self, task: Task, position: int, outputs: Iterable[Output] | Exception) -> None:
+        role = task.work.role
+        try:
+            if isinstance(outputs, Exception):
+                raise outputs
             offsets = {TopicPartition(task.tp.topic, task.tp.partition): position}
             delivered = await task.outlet.commit(outputs, offsets)
         except asyncio.CancelledError:
@@ -310,14 +343,18 @@ class Engine:
             metrics.LAST_PROGRESS.set(time.time())
             metrics.CHECKPOINTS.labels(role, "committed").inc()
             metrics.CHECKPOINT_SECONDS.labels(role).observe(time.monotonic() - task.cut_at)
-            self._stored(task, delivered)
+            await self._stored(task, delivered)
         finally:
             task.running = None
 
-    @staticmethod
-    def _stored(task: Task, delivered: Delivered) -> None:
+    async def _stored(self, task: Task, delivered: Delivered) -> None:
         try:
-            task.work.stored(delivered)
+            async with aclosing(turns(task.work.stored(delivered))) as storing:
+                async for now in storing:
+                    self.last_taken = now
+        except asyncio.CancelledError:
+            task.failed = True
+            raise
         except Exception as error:  # noqa: BLE001  # the checkpoint stands; only what is kept of it here is in doubt
             task.failed = True
             log.warning("state could not be stored; the task starts again", tp=str(task.tp), error=repr(error))

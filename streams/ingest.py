@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -95,8 +96,8 @@ class Ingest:
         self._router.wake(int(time.time() * 1000))
         return position
 
-    def take(self, batch: Batch, records: list[Any]) -> None:
-        """See Work."""
+    def take(self, batch: Batch, records: list[Any]) -> Iterable[None]:
+        """See Work: one step, however large the batch is."""
         now_ms = int(time.time() * 1000)
         self._position = batch.next
         routed = self._router.route(
@@ -104,9 +105,11 @@ class Ingest:
         )
         headers = {r.offset: list(r.headers) for r in records} if routed.dead else {}
         self._keep(routed, headers)
+        return ()
 
-    def stored(self, delivered: Delivered) -> None:
+    def stored(self, delivered: Delivered) -> Iterable[None]:
         """See Work: nothing is kept on disk."""
+        return ()
 
     def close(self) -> None:
         """See Work: nothing of it is shown that the engine does not take back."""

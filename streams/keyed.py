@@ -151,10 +151,10 @@ class KeyedState(TalliedWatches):
         if self._spill is not None:
             yield from self._spill.records()
 
-    def store_spilled(self) -> None:
-        """The checkpoint is committed: what was spilled is state. Raises StoreError."""
+    def store_spilled(self) -> Iterator[None]:
+        """The checkpoint is committed: what was spilled is state. Keys may change in its pauses. Raises StoreError."""
         if self._spill is not None:
-            self._spill.promote()
+            yield from self._spill.promote()
 
     def stored(self) -> None:
         """All of the last checkpoint is in the store."""

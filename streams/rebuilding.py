@@ -271,7 +271,8 @@ class _Job:
 
     def _take(self, frames: list[Any]) -> int:
         batch = Batch(self._tp, None, frames)
-        self._work.take(batch, frames)
+        for _ in self._work.take(batch, frames):
+            pass
         self.summary.frames += len(frames)
         return batch.next
 
@@ -280,7 +281,8 @@ class _Job:
         outputs = self._work.cut(position)
         self._written.update(output.topic for output in outputs)
         delivered = await self._outlet.commit(outputs, {TopicPartition(*self._tp): position})
-        self._work.stored(delivered)
+        for _ in self._work.stored(delivered):
+            pass
 
 
 def _nowhere(offsets: Mapping[TopicPartition, int]) -> None:

@@ -60,8 +60,8 @@ class Spill:
             for key, value in self._store.scan(area):
                 yield key[len(area) :], value
 
-    def promote(self) -> None:
-        """What the last cut took is committed: it is state now. Raises StoreError."""
+    def promote(self) -> Iterator[None]:
+        """What the last cut took is committed: it is state now. Pauses after every batch. Raises StoreError."""
         closed = 1 - self._active
         if not self._filled[closed]:
             return
@@ -71,6 +71,7 @@ class Spill:
             if len(batch) >= PROMOTED_AT_ONCE:
                 self._store.promote(batch)
                 batch = []
+                yield
         self._store.promote(batch)
         self._store.rub_out(_area(closed))
         self._filled[closed] = 0

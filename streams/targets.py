@@ -33,6 +33,9 @@ log = structlog.get_logger()
 FRAMES_PER_TURN = 50
 """Frames replayed before other tasks get a turn."""
 
+COUNTS_KEPT = 1_000
+"""Counts that are told in one step of time before they are made the bytes that are sent, which take less room."""
+
 CONFIGS_KEPT = 20
 """Changes of the configuration that are remembered, the first one besides."""
 
@@ -102,13 +105,17 @@ class Targets:
         if key.startswith(WATCHED_KEY):
             self.audit.audit.begin_again(key[len(WATCHED_KEY) :].decode())
 
-    def take(self, batch: Batch, records: list[Any]) -> None:
-        """See Work."""
+    def take(self, batch: Batch, records: list[Any]) -> Iterator[None]:
+        """See Work: a window may end for all targets of the partition with one record."""
         outcome = Outcome()
         audit = self.audit
         skipped, broken = audit.skipped, audit.broken
         for record in records:
-            audit.apply(record.value, record.offset, outcome)
+            for _ in audit.steps(record.value, record.offset, outcome):
+                if len(outcome.counts) >= COUNTS_KEPT:
+                    self._keep(outcome.drain())
+                yield
+            yield
         self._watches.beside_bytes = audit.audit.held_bytes()
         metrics.REDELIVERED.inc(audit.skipped - skipped)
         metrics.BROKEN_FRAMES.inc(audit.broken - broken)
@@ -136,10 +143,10 @@ class Targets:
         headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]
         return _Cut(outputs, watches, self._cut, (self._topics.targets_state, self._partition), headers)
 
-    def stored(self, delivered: Delivered) -> None:
+    def stored(self, delivered: Delivered) -> Iterator[None]:
         """See Work: what Kafka has, the disk may have."""
         records, self._cut = self._cut, []
-        self._watches.store_spilled()  # older than the records, and before the offset that stands for both
+        yield from self._watches.store_spilled()  # older than the records, and before the offset that stands for both
         self._disk.write(records, delivered[self._topics.targets_state, self._partition])
         self._watches.stored()
 

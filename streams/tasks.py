@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,9 +16,15 @@ from streams.transport import Batch
 PENDING_MAX = 20_000
 """Outputs a task may hold back before it waits for its running checkpoint: a slow broker slows the worker."""
 
+TURN_SECONDS = 0.02
+"""What a task takes before others get their turn: heartbeats, transactions and other tasks wait for it, often."""
+
 
 class Work(Protocol):
-    """What a role does on one partition. Only ``restore`` may await; nothing else may block."""
+    """What a role does on one partition. Only ``restore`` may await; nothing else may block.
+
+    ``take`` and ``stored`` are done in steps: each ``next`` does a little, and other tasks get their turn in between.
+    """
 
     role: str
     every_seconds: float
@@ -27,8 +33,11 @@ class Work(Protocol):
         """Rebuild the state; answers the position to go on from."""
         ...
 
-    def take(self, batch: Batch, records: list[Any]) -> None:
-        """Take the batch's records that are at or above the position."""
+    def take(self, batch: Batch, records: list[Any]) -> Iterable[None]:
+        """Take the batch's records that are at or above the position.
+
+        Between its steps ``stored`` may go on, and ``close`` may end both; nothing else is called.
+        """
         ...
 
     def heartbeat(self, now: float, at_end: bool) -> None:
@@ -43,8 +52,11 @@ class Work(Protocol):
         """Outputs and changed state since the last cut; called at most once per checkpoint."""
         ...
 
-    def stored(self, delivered: Delivered) -> None:
-        """The checkpoint of the last cut is committed; ``delivered`` says up to where its topics hold it."""
+    def stored(self, delivered: Delivered) -> Iterable[None]:
+        """The checkpoint of the last cut is committed; ``delivered`` says up to where its topics hold it.
+
+        Records may be taken between its steps.
+        """
         ...
 
     def close(self) -> None:
@@ -65,6 +77,8 @@ class Task:
     failed: bool = False
     running: asyncio.Task[None] | None = None
     dirty: bool = False
+    give_up_at: float | None = None
+    """monotonic seconds from which on records that are being taken are given up, and the task with them"""
     heard_at: float = field(default_factory=time.monotonic)
 
 
@@ -82,3 +96,20 @@ class Membership(Protocol):
     def remaining(self, tp: TP, position: int) -> int | None:
         """Records from a position to the end of what may be read, if known."""
         ...
+
+
+async def turns(steps: Iterable[None]) -> AsyncGenerator[float]:
+    """Do the steps, and let others have their turn every TURN_SECONDS. Answers when that was, in monotonic seconds.
+
+    Closed before its end (``aclosing``), it closes the steps.
+    """
+    try:
+        turn_at = time.monotonic() + TURN_SECONDS
+        for _ in steps:
+            if time.monotonic() >= turn_at:
+                await asyncio.sleep(0)
+                yield time.monotonic()
+                turn_at = time.monotonic() + TURN_SECONDS
+    finally:
+        if isinstance(steps, Generator):
+            steps.close()

@@ -6,18 +6,20 @@ import asyncio
 import os
 import random
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from faust.types import TP
 
-from streams import keyed
+from detectors import audit, unsaid
+from detectors.watched import Watched
+from streams import keyed, spill, targets
 from streams.keyed import Budget
 from streams.outlet import Output
 from streams.settings import Settings, State
-from streams.state import META_KEY, PLATFORM_KEY, WATCHED_KEY
+from streams.state import META_KEY, PLATFORM_KEY, WATCHED_KEY, decode_watched
 from streams.store import Store, StoreError
 from streams.targets import Targets
 from streams.topics import Topics
@@ -113,9 +115,41 @@ class Plant:
         log = self.kafka.log(self.topics.by_target)
         while self.position < until:
             records = log[self.position : min(until, self.position + every)]
-            task.take(Batch(TP(self.topics.by_target, 0), self.position, records), records)
+            list(task.take(Batch(TP(self.topics.by_target, 0), self.position, records), records))
             self.position = records[-1].offset + 1
-            task.stored(self.kafka.append(task.cut(self.position)))
+            list(task.stored(self.kafka.append(task.cut(self.position))))
+
+    def work_in_steps(self, until: int, rng: random.Random, *, break_off: float) -> None:
+        """As ``work``, in steps: what a checkpoint changed is stored while the next records are taken.
+
+        At one step in ``1 / break_off`` the owner goes, whatever is half done.
+        """
+        self.open()
+        storing: Iterator[None] = iter(())
+        while self.position < until:
+            task, log = self.task or self.open(), self.kafka.log(self.topics.by_target)
+            records = log[self.position : min(until, self.position + rng.randint(1, 60))]
+            taking = task.take(Batch(TP(self.topics.by_target, 0), self.position, records), records)
+            for _ in taking:
+                while rng.random() < 0.5 and next(storing, self) is None:
+                    pass
+                if rng.random() < break_off:
+                    self.stop()
+                    break
+            else:
+                list(storing)
+                self.position = records[-1].offset + 1
+                storing = task.stored(self.kafka.append(task.cut(self.position)))
+                continue
+            taking.close()  # type: ignore[attr-defined]  # a generator's
+            storing = iter(())
+        list(storing)
+
+    def keyed_state(self) -> dict[bytes, Watched]:
+        """What the newest record of each key says."""
+        log = self.kafka.log(self.topics.targets_state)
+        newest = {record.key: record.value for record in log if record is not MARKER}
+        return {key: decode_watched(value) for key, value in newest.items() if key.startswith(WATCHED_KEY)}
 
     def stop(self) -> None:
         """The owner goes, in order or not: what was not checkpointed is lost."""
@@ -158,6 +192,24 @@ def test_a_task_with_hardly_any_memory_says_the_same(tmp_path: Path, undisturbed
     plant.work(plant.size)
     plant.stop()
     assert plant.said() == undisturbed
+
+
+@pytest.mark.usefixtures("few_hot_keys")
+@pytest.mark.parametrize("break_off", [0.0, 0.0005])
+def test_what_is_done_in_steps_or_broken_off_between_them_is_what_is_done_at_once(
+    tmp_path: Path, undisturbed: list[bytes | None], break_off: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "STEP_KEYS", 1)
+    monkeypatch.setattr(unsaid, "STEP_COUNTS", 1)
+    monkeypatch.setattr(spill, "PROMOTED_AT_ONCE", 1)
+    monkeypatch.setattr(targets, "COUNTS_KEPT", 3)
+    plant = Plant(tmp_path / "steps")
+    plant.work_in_steps(plant.size, random.Random(4), break_off=break_off)
+    plant.stop()
+    assert plant.said() == undisturbed
+    at_once = Plant(tmp_path / "at once", budget_bytes=1 << 30)
+    at_once.work(at_once.size, every=1000)
+    assert plant.keyed_state() == at_once.keyed_state()
 
 
 @pytest.mark.usefixtures("few_hot_keys")

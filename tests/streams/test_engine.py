@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
+from streams import engine as engines
 from streams.engine import Engine
 from streams.outlet import Delivered, OutletError, Output
 from streams.transport import Batch
@@ -45,8 +48,9 @@ class Work:
             await self._broker.gates[self._tp].wait()
         return self._broker.committed.get(self._tp, 0)
 
-    def take(self, batch: Batch, records: list[Any]) -> None:
+    def take(self, batch: Batch, records: list[Any]) -> Iterable[None]:
         self._outputs += [Output("out", 0, None, record.value) for record in records]
+        return ()
 
     def heartbeat(self, now: float, at_end: bool) -> None:
         pass
@@ -58,8 +62,8 @@ class Work:
         outputs, self._outputs = self._outputs, []
         return outputs
 
-    def stored(self, delivered: Delivered) -> None:
-        pass
+    def stored(self, delivered: Delivered) -> Iterable[None]:
+        return ()
 
     def close(self) -> None:
         self.closed = True
@@ -115,7 +119,7 @@ def engine(broker: Broker, *assigned: TP) -> tuple[Engine, Consumer]:
 
 async def settled() -> None:
     """Let everything that can run, run."""
-    for _ in range(50):
+    for _ in range(20):
         await asyncio.sleep(0)
 
 
@@ -198,5 +202,108 @@ def test_a_partition_that_is_taken_away_is_checkpointed_and_closed() -> None:
         tasks.heartbeat()
         await settled()
         assert not tasks.tasks
+
+    asyncio.run(course())
+
+
+class SlowWork(Work):
+    """Passes records on after as many steps as it takes until it is told to get on."""
+
+    def __init__(self, broker: Broker, tp: TP) -> None:
+        super().__init__(broker, tp)
+        self.slow = True
+        self.halves = 0
+
+    def take(self, batch: Batch, records: list[Any]) -> Iterable[None]:
+        self.halves += 1
+        while self.slow:
+            time.sleep(0.003)
+            yield
+        super().take(batch, records)
+        self.halves -= 1
+
+    def cut(self, position: int) -> list[Output]:
+        assert not self.halves, "half of a batch was in it"
+        return super().cut(position)
+
+
+def slow_engine(broker: Broker) -> tuple[Engine, Consumer]:
+    consumer = Consumer({FIRST, SECOND})
+
+    def make(tp: TP) -> tuple[Any, Any]:
+        return SlowWork(broker, tp) if tp == FIRST else Work(broker, tp), Outlet(broker)
+
+    return Engine(membership=lambda: consumer, make=make), consumer
+
+
+async def slow_work(tasks: Engine) -> Any:
+    tasks.heartbeat()
+    await settled()
+    return tasks.tasks[FIRST].work
+
+
+def test_while_a_task_takes_long_the_others_are_tended_and_commit() -> None:
+    async def course() -> None:
+        broker = Broker()
+        tasks, _ = slow_engine(broker)
+        work = await slow_work(tasks)
+        work.slow = False
+        await tasks.handle(batch(FIRST, 0, 10))
+        assert tasks.tasks[FIRST].running is not None, "its checkpoint is under way when the next batch comes"
+        work.slow = True
+        closing = asyncio.create_task(tasks.handle(batch(FIRST, 10, 10)))
+        await settled()
+        taken_at = tasks.last_taken
+        await tasks.handle(batch(SECOND, 0, 7))
+        tasks.heartbeat()
+        await settled()
+        assert broker.committed == {FIRST: 10, SECOND: 7}
+        assert not closing.done()
+        assert tasks.last_taken > taken_at, "its steps are progress"
+        work.slow = False
+        await closing
+        await settled()
+        assert broker.committed[FIRST] == 20
+        assert not tasks.unsaved
+
+    asyncio.run(course())
+
+
+def test_a_partition_that_goes_while_its_task_takes_long_is_given_up_and_taken_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engines, "GIVE_UP_SECONDS", 0.05)
+
+    async def course() -> None:
+        broker = Broker()
+        tasks, consumer = slow_engine(broker)
+        work = await slow_work(tasks)
+        closing = asyncio.create_task(tasks.handle(batch(FIRST, 0, 10)))
+        await settled()
+        consumer.assigned = {SECOND}
+        await tasks.release([FIRST])
+        assert closing.done()
+        assert work.closed
+        assert not broker.outputs
+        consumer.assigned = {FIRST}
+        (await slow_work(tasks)).slow = False
+        await tasks.handle(batch(FIRST, 0, 10))
+        await settled()
+        assert said(broker) == list(range(10))
+
+    asyncio.run(course())
+
+
+def test_an_agent_that_is_cancelled_while_its_task_takes_long_leaves_no_half_batch() -> None:
+    async def course() -> None:
+        broker = Broker()
+        tasks, _ = slow_engine(broker)
+        await slow_work(tasks)
+        closing = asyncio.create_task(tasks.handle(batch(FIRST, 0, 10)))
+        await settled()
+        closing.cancel()
+        await asyncio.wait({closing})
+        await tasks.close()
+        assert not broker.outputs
 
     asyncio.run(course())
