@@ -227,6 +227,17 @@ class Audit:
             self._wait(order, start, key)
         return crowd
 
+    def _merge(self, order: int, start: int, key: str, watched: Watched, crowd: Crowd) -> Crowd:
+        """Let a longer window take in a shorter one that has closed; its first becomes the window itself."""
+        into = watched.open.get(self.scales[order].name)
+        if into is not None:
+            into.merge(crowd)
+            return into
+        crowd.start, crowd.looked, crowd.told = self.scales[order].start(start), 0, False
+        watched.open[self.scales[order].name] = crowd
+        self._wait(order, crowd.start, key)
+        return crowd
+
     def _close_windows(self, order: int, start: int, outcome: Outcome) -> Iterator[None]:
         scale = self.scales[order]
         parts = self._parts[order]
@@ -244,7 +255,8 @@ class Audit:
             crowd = watched.open.pop(scale.name)
             if order == 1:
                 actors = crowd.actor_hashes()
-                count_newcomers(crowd, actors, [platform.known, reference.known])
+                known = [platform.known] if platform is reference else [platform.known, reference.known]
+                count_newcomers(crowd, actors, known)
                 met[metric].extend(actors)
             outcome.windows += 1
             totals[metric] += min(crowd.n, HOURLY_CAP)
@@ -258,8 +270,7 @@ class Audit:
             self._cases.look(look)
             if order + 1 < len(self.scales):
                 crowd.squares = crowd.n * crowd.n
-                into = self._open_window(order + 1, start, key, watched)
-                into.merge(crowd)
+                into = self._merge(order + 1, start, key, watched, crowd)
                 if into.n >= EXCESS_MIN:
                     self._look_early(order + 1, key, watched, outcome)
         if order > 1:

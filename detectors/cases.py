@@ -101,8 +101,11 @@ class Cases:
         if tick:
             look.ratio = self._tick_ratio
         look.crowd.looked = look.crowd.n
-        look.expect()
         watched, platform = look.watched, look.platform
+        if look.crowd.n < EVENTS_MIN and watched.case is None and not (tick or look.early):
+            look.learn(measured=False, suspicious=False)  # most windows are so small; there may be millions of them
+            return
+        look.expect()
         surge = crowd = 0.0
         view: Opinion | None = None
         measured = look.crowd.n >= EVENTS_MIN

@@ -127,7 +127,8 @@ class Platform:
         else:
             columns = crowd.columns()[1:]
             for name, buckets in zip(COLUMNS, columns, strict=True):
-                self.mixes[name].learn_each(buckets)
+                if max(buckets) >= 0:  # most platforms send some of the columns only
+                    self.mixes[name].learn_each(buckets)
             ages = [bucket for bucket in columns[DIMENSIONS.index("account")] if bucket >= 0]
         if ages:
             self.learn_share(f.FRESH, sum(bucket & 1 for bucket in ages), len(ages))
