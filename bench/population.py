@@ -151,6 +151,18 @@ class Population:
 
     # ---------------------------------------------------------------- worker
 
+    def told(self, page: str) -> bool:
+        """Whether event time has passed the moment at which the counts of the last events are told, everywhere."""
+        times = self.settings.time
+        last_s = FIRST_TS_MS / 1000 + self.targets / RATE
+        reached = [
+            float(line.rpartition(" ")[2])
+            for line in page.splitlines()
+            if line.startswith("truecount_event_time_seconds{")
+        ]
+        moment = last_s + times.tick_seconds + times.counts_seconds
+        return len(reached) == self.settings.partitions and min(reached) >= moment
+
     def start(self) -> subprocess.Popen[bytes]:
         """A worker, all roles."""
         command = [sys.executable, "-m", "streams.cli", "worker", "--config", str(self.config)]
