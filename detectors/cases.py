@@ -24,7 +24,7 @@ from detectors.looking import Look
 from detectors.models import Choice, ModelDetector
 from detectors.platform import Platform
 from detectors.registry import CROWD_DETECTORS, SURGE
-from detectors.thresholds import Rulebook
+from detectors.thresholds import Rulebook, Thresholds
 from detectors.watched import Watched
 from detectors.windows import Crowd, Scale
 
@@ -146,14 +146,17 @@ class Cases:
                 findings += found
         findings.sort(key=lambda finding: (finding.p, finding.code))
         rented = next(((-math.log10(max(g.p, 1e-300)), g.share) for g in findings if g.code == RENTED), (0.0, 0.0))
+        limits = self._rulebook.of(look.key)
         view = opinion(
             x,
             (surge, crowd_score(x, evidence, rented, self._models)),
             (platform.detectors_of(look.scale)[SURGE].findings(x), findings),
             case=look.watched.case,
             already=look.crowd.quarantined,
-            limits=self._rulebook.of(look.key),
+            limits=limits,
         )
+        if look.watched.case is None:
+            view = _bounded(look, view, limits)
         for name in self._silent:
             evidence[name] = platform.detector(name, look.scale).score_one(x), 0.0
         look.outcome.note(view.verdict, [name for name, (score, _) in evidence.items() if score >= WITNESS_SCORE])
@@ -175,3 +178,18 @@ class Cases:
         watched.trail.append(Step(look.start, crowd.n, look.x["expected"], crowd.quarantined, crowd.log_from))
         if len(watched.trail) > TRAIL_MAX:
             del watched.trail[0]
+
+
+def _bounded(look: Look, view: Opinion, limits: Thresholds) -> Opinion:
+    """A verdict that would open a case, withheld if too many alarms would be wrong (``discovery``)."""
+    excess = look.x[f.COUNT] - look.x[f.EXPECTED]
+    if view.surge < limits.surge_score_least or excess < limits.excess_events:
+        return view
+    bound, before = look.platform.discoveries, look.platform.discoveries.reward
+    withheld = view.verdict is not None and not bound.allows(10.0**-view.crowd, limits.false_discovery_rate)
+    if withheld:
+        look.outcome.withheld[int(look.key[0])] += 1
+        view = Opinion(None, view.surge, view.crowd, [], 0.0, 0.0, 0.0)
+    bound.tested(alarm=view.verdict is not None)
+    look.platform.changed = look.platform.changed or bound.reward != before
+    return view

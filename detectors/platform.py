@@ -9,6 +9,7 @@ import msgspec
 from detectors import features as f
 from detectors.baseline import Seasons
 from detectors.detector import Detector
+from detectors.discovery import Discoveries
 from detectors.interaction import Rates
 from detectors.models import Choice
 from detectors.reference import MIX_MIN, WEIGHT_CAP, KnownActors, Mix, platform_mixes
@@ -41,6 +42,7 @@ class Platform:
         self.shares: dict[str, list[float]] = {f.FRESH: [0.0, 0.0], f.DORMANT: [0.0, 0.0]}
         """feature → accounts that have it, accounts asked"""
         self.rates = Rates()
+        self.discoveries = Discoveries()
         self.changed = False
         self._season_hour = -1
         self._season = 1.0
@@ -148,6 +150,7 @@ class Platform:
             "events": self.events,
             "shares": self.shares,
             "rates": self.rates.people_and_acts,
+            "discoveries": msgspec.to_builtins(self.discoveries),
             "detectors": {
                 rung: {name: detector.dump() for name, detector in detectors.items()}
                 for rung, detectors in self.detectors.items()
@@ -165,6 +168,7 @@ class Platform:
         self.events = state.get("events", 0.0)
         self.shares.update(state.get("shares", {}))
         self.rates.people_and_acts = dict(state.get("rates", {}))
+        self.discoveries = msgspec.convert(state.get("discoveries", []), Discoveries)
         for rung, detectors in state["detectors"].items():
             for name, dumped in detectors.items():
                 if name in self.detectors.get(rung, {}):

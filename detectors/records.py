@@ -120,6 +120,8 @@ class Outcome:
     windows: int = 0
     entered: list[int] = field(default_factory=lambda: [0] * len(METRICS))
     """events accepted as valid, by metric"""
+    withheld: list[int] = field(default_factory=lambda: [0] * len(METRICS))
+    """verdicts withheld by the bound of the false-discovery rate, by metric"""
     judged: dict[str, int] = field(default_factory=dict)
     """windows in a surge that were judged, by verdict ("none" without one)"""
     witnesses: dict[tuple[str, str], int] = field(default_factory=dict)

@@ -95,6 +95,7 @@ class Overrides(Section):
     artificial_score: float | None = Field(default=None, ge=1, le=100)
     excess_events: int | None = Field(default=None, ge=5, le=1_000_000_000)
     artificial_share: float | None = Field(default=None, ge=0.05, le=1)
+    false_discovery_rate: float | None = Field(default=None, gt=0, le=1)
 
     def over(self, thresholds: Thresholds) -> Thresholds:
         """The thresholds with what is given here put over them."""
@@ -169,6 +170,7 @@ class Detection(Overrides):
     artificial_score: float | None = Field(default=STANDARD.artificial_score, ge=1, le=100)
     excess_events: int | None = Field(default=STANDARD.excess_events, ge=5, le=1_000_000_000)
     artificial_share: float | None = Field(default=STANDARD.artificial_share, ge=0.05, le=1)
+    false_discovery_rate: float | None = Field(default=STANDARD.false_discovery_rate, gt=0, le=1)
     metric: dict[Literal["view", "like", "follow"], Overrides] = Field(default={})
     classes: dict[str, ClassOfTargets] = Field(default={}, alias="class")
     shadow: tuple[str, ...] = tuple(sorted(IN_SHADOW))

@@ -67,6 +67,12 @@ WITNESSES = Counter(
     ["detector", "verdict"],
     registry=REGISTRY,
 )
+WITHHELD = Counter(
+    "truecount_withheld_verdicts_total",
+    "Verdicts that opened no flag because too many would be wrong (false_discovery_rate), by metric.",
+    ["metric"],
+    registry=REGISTRY,
+)
 CORRECTED = Counter(
     "truecount_corrected_events_total",
     "Events moved by corrections, by part moved to.",
@@ -162,6 +168,7 @@ def start(version: str, config: str) -> None:
             WITNESSES.labels(detector, verdict)
     for metric in METRICS:
         EVENTS.labels(metric)
+        WITHHELD.labels(metric)
         for reason in RULES:
             REJECTED.labels(metric, reason)
         for part in ("valid", "invalid", "quarantined"):

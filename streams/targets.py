@@ -176,6 +176,8 @@ class Targets:
         metrics.DUPLICATES.inc(outcome.duplicates)
         metrics.UNMATCHED_UNDOS.inc(outcome.unmatched_undos)
         metrics.WINDOWS.inc(outcome.windows)
+        for name, windows in zip(METRICS, outcome.withheld, strict=True):
+            metrics.WITHHELD.labels(name).inc(windows)
         for verdict, windows in outcome.judged.items():
             metrics.JUDGED.labels(verdict).inc(windows)
         for (detector, verdict), windows in outcome.witnesses.items():
