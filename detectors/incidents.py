@@ -106,9 +106,11 @@ class Incidents:
 
     @staticmethod
     def follow(look: Look) -> None:
-        """Note the course of an open case."""
+        """Note the course of an open case: of an open window what has passed of it, since its ticks follow."""
         if look.watched.case is not None:
-            put(look.watched.case.series, Point(look.start, look.scale.span_ms, look.crowd.n, look.x[f.EXPECTED]))
+            span = look.until - look.start
+            expected = look.x[f.EXPECTED] * span / look.scale.span_ms
+            put(look.watched.case.series, Point(look.start, span, look.crowd.n, expected))
 
     def _open(self, look: Look, view: Opinion) -> Case:
         watched, onset, log_from = look.watched, look.start, look.crowd.log_from

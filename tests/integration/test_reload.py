@@ -62,6 +62,7 @@ def test_a_new_configuration_holds_from_one_position_of_the_log_on(
 
         edit(truecount, "partitons = 1", "partitions = 1")
         edit(truecount, "counts_seconds = 1", "counts_seconds = 2")
+        edit(truecount, "[state]", "[detection.metric.view]\nexcess_events = 11\n\n[state]")
         reload(worker, "applied")
         after = load(truecount.config, {}).version()
         assert configuration(worker) == [after] != [before]
