@@ -17,6 +17,9 @@ from streams.cli.options import ConfigOption, JsonOption, ServersOption, setting
 from streams.reading import Reader
 from streams.topics import Topics
 
+TOLD_P = 0.1
+"""A p-value from which on is no evidence, so that its number says nothing."""
+
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
@@ -116,7 +119,9 @@ def flag_lines(flag: dict[str, Any]) -> list[str]:
             f"({expected['low']:,} to {expected['high']:,}) were expected; {held}"
         ),
     ]
-    lines += [f"   - {reason['text']}  (p = {reason['p']:.0e})" for reason in flag["reasons"]]
+    for reason in flag["reasons"]:
+        rare = f"  (p = {reason['p']:.0e})" if reason["p"] < TOLD_P else ""
+        lines.append(f"   - {reason['text']}{rare}")
     return lines
 
 
