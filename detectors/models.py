@@ -192,14 +192,14 @@ class ModelDetector:
 
     def learn_one(self, x: Features) -> None:
         """Show the model an unflagged window, or leave it at every eighth."""
+        self._seen += 1
+        if self._seen > THIN_AFTER and self._seen % THIN:
+            return
         shown = self._shown(x)
         if not shown:
             return
-        self._seen += 1
         for name, value in shown.items():
             self._usual.setdefault(name, Mean()).learn(value)
-        if self._seen > THIN_AFTER and self._seen % THIN:
-            return
         model = self._model = self._model or self._new()
         full = self._full(shown, model)
         if model.ready:
