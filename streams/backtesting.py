@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from detectors.audit import AuditSettings
 from detectors.lab.backtest import METHOD, RUN_VIEWS, judge_stream, run
 from detectors.lab.baselines import BASELINES
 from detectors.lab.measure import Report
@@ -18,8 +19,9 @@ from detectors.lab.population import DAY_MS
 from detectors.lab.scenarios import QUIET, SCENARIOS
 from detectors.lab.scene import BASE_RATE
 from detectors.lab.traffic import Labelled
+from streams.auditing import audit_settings
 from streams.recorded import RecordedFile
-from streams.settings import ReplayMap, SettingsError
+from streams.settings import ReplayMap, SettingsError, load
 
 METHODS = (METHOD, *BASELINES)
 ARTIFICIAL = ("1", "true", "yes", "y", "t", "artificial", "fraud", "fake", "bot", "spam", "bought", "invalid", "robot")
@@ -50,6 +52,8 @@ class Plan:
     strength: float = 1.0
     without_fields: tuple[str, ...] = ()
     without_detectors: tuple[str, ...] = ()
+    config: Path | None = None
+    """whose ``[detection]`` is judged by; without, the defaults"""
 
 
 def scenario_ids() -> list[str]:
@@ -76,9 +80,15 @@ def run_scenario(name: str, seed: int, plan: Plan) -> list[Report]:
         without=plan.without_fields,
         methods=plan.methods,
         shadow=plan.without_detectors,
+        settings=_judged_by(plan),
     )
     seconds = round(time.monotonic() - began, 1)
     return [replace(report, seconds=seconds) for report in reports]
+
+
+def _judged_by(plan: Plan) -> AuditSettings | None:
+    """In the process that runs it: models cannot travel there. Raises SettingsError."""
+    return None if plan.config is None else audit_settings(load(plan.config), 0)
 
 
 def run_scenarios(
@@ -135,6 +145,7 @@ def run_file(path: Path, layout: ReplayMap, column: str, plan: Plan, quiet_days:
         without=plan.without_fields,
         methods=plan.methods,
         shadow=plan.without_detectors,
+        settings=_judged_by(plan),
     )
     seconds = round(time.monotonic() - began, 1)
     return [replace(report, seconds=seconds) for report in reports]
@@ -142,7 +153,8 @@ def run_file(path: Path, layout: ReplayMap, column: str, plan: Plan, quiet_days:
 
 def document(reports: list[Report], plan: Plan) -> dict[str, Any]:
     """All reports as one JSON document."""
-    return {"plan": asdict(plan), "reports": [{"kind": kind_of(r.scenario), **asdict(r)} for r in reports]}
+    told = asdict(plan) | {"config": None if plan.config is None else str(plan.config)}
+    return {"plan": told, "reports": [{"kind": kind_of(r.scenario), **asdict(r)} for r in reports]}
 
 
 def _chunks(rows: list[Labelled]) -> Iterator[list[Labelled]]:

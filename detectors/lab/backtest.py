@@ -7,6 +7,7 @@ for what the figures mean and ``baselines`` for what stands beside them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 from detectors.audit import Audit, AuditSettings
@@ -21,7 +22,7 @@ from detectors.lab.scene import BASE_RATE
 from detectors.lab.traffic import Labelled, Platform
 from detectors.ledger import QUARANTINED, VALID
 from detectors.records import Flag, Outcome
-from detectors.registry import CROWD_DETECTORS, IN_SHADOW
+from detectors.registry import CROWD_DETECTORS
 
 START_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
 """Midnight at which every run begins."""
@@ -50,17 +51,26 @@ def run(
     without: Iterable[str] = (),
     methods: Iterable[str] = (METHOD,),
     shadow: Iterable[str] = (),
+    settings: AuditSettings | None = None,
 ) -> list[Report]:
     """Reports of the methods ("truecount" or a baseline's name) on one scenario, all on the same events.
 
-    ``without`` names event fields that the platform does not send, ``shadow`` detectors that have no vote.
+    ``without`` names event fields that the platform does not send, ``shadow`` detectors that have no vote beside
+    those of ``settings``, by which the audits judge.
     """
     scenario = QUIET if scenario_id == QUIET.id else SCENARIOS[scenario_id]
     platform = platform_for(scenario, seed, views=views)
     stream = scenario.events(platform, seed=seed, start_ms=START_MS, base_rate=base_rate, strength=strength)
     quiet_until = START_MS + round(scenario.quiet_days * DAY_MS)
     return judge_stream(
-        stream, scenario_id, seed, quiet_until_ms=quiet_until, without=without, methods=methods, shadow=shadow
+        stream,
+        scenario_id,
+        seed,
+        quiet_until_ms=quiet_until,
+        without=without,
+        methods=methods,
+        shadow=shadow,
+        settings=settings,
     )
 
 
@@ -73,13 +83,15 @@ def judge_stream(
     without: Iterable[str] = (),
     methods: Iterable[str] = (METHOD,),
     shadow: Iterable[str] = (),
+    settings: AuditSettings | None = None,
 ) -> list[Report]:
     """Reports of the methods on any labelled stream. Baselines learn their thresholds before
     ``quiet_until_ms``, or from the whole stream if that is None."""
     truth = Truth()
     without, methods = tuple(without), tuple(methods)
     runners: list[Runner] = [
-        AuditRun(without, shadow=shadow) if m == METHOD else BASELINES[m](quiet_until_ms, without) for m in methods
+        AuditRun(without, shadow=shadow, settings=settings) if m == METHOD else BASELINES[m](quiet_until_ms, without)
+        for m in methods
     ]
     for chunk in stream:
         truth.note(chunk)
@@ -114,16 +126,23 @@ class AuditRun:
     """The audits of all partitions behind one stream; also keeps everything they said (``outcome``)."""
 
     def __init__(
-        self, without: Iterable[str] = (), *, partitions: int = PARTITIONS, shadow: Iterable[str] = ()
+        self,
+        without: Iterable[str] = (),
+        *,
+        partitions: int = PARTITIONS,
+        shadow: Iterable[str] = (),
+        settings: AuditSettings | None = None,
     ) -> None:
+        settings = settings or AuditSettings()
         self._packer = Packer(partitions, without)
-        names = frozenset(shadow) | IN_SHADOW
+        names = frozenset(shadow)
         unknown = sorted(names - set(CROWD_DETECTORS))
         if unknown:
             raise NoSuchDetectorError(
                 f"no such detector: {', '.join(unknown)}; one of {', '.join(CROWD_DETECTORS)} can be left out"
             )
-        self.audits = [Audit(AuditSettings(partition=p, config="lab", shadow=names)) for p in range(partitions)]
+        names |= settings.shadow
+        self.audits = [Audit(replace(settings, partition=p, config="lab", shadow=names)) for p in range(partitions)]
         self.outcome = Outcome()
         self._position = 0
         self._latest_ms = -1

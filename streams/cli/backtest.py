@@ -20,7 +20,7 @@ from streams.backtesting import HEADS, METHODS, Plan, cells_of, document, run_fi
 from streams.cli.backtest_page import page
 from streams.cli.options import JsonOption
 from streams.recorded import native_layout
-from streams.settings import SettingsError, load_map
+from streams.settings import SettingsError, load, load_map
 
 WIDE = 125
 """Columns of a terminal from which the table shows everything."""
@@ -53,11 +53,17 @@ def backtest(
     strength: Annotated[float, typer.Option(help="Strength of the attack; 1 is the scenario's own.")] = 1.0,
     without_field: Annotated[list[str] | None, typer.Option(help="A field nobody sends; may be repeated.")] = None,
     without_detector: Annotated[list[str] | None, typer.Option(help="A detector without vote.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="TOML file whose [detection] is judged by.", show_default=False),
+    ] = None,
     methods: Annotated[str, typer.Option(help="Comma-separated: truecount and baselines.")] = ",".join(METHODS),
     html: Annotated[Path | None, typer.Option(help="Write a page with the curves here.", show_default=False)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure detection against labels, beside the baselines. Example: truecount backtest botnet_burst --seed 7"""
+    if config is not None:
+        load(config)  # refused here, and not in another process
     plan = Plan(
         methods=_chosen("method", methods.split(","), METHODS),
         views=views,
@@ -65,6 +71,7 @@ def backtest(
         strength=strength,
         without_fields=_chosen("field", without_field or [], LEAVABLE),
         without_detectors=tuple(without_detector or []),
+        config=config,
     )
     try:
         reports = _reports(what, every, labels, map_file, learn_days, seed or [1], plan, quiet=as_json)

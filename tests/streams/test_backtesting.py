@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.backtesting import Plan, document, label_of, run_file, run_scenarios
+from streams.backtesting import Plan, document, label_of, run_file, run_scenario, run_scenarios
 from streams.cli.backtest_page import page
 from streams.recorded import native_layout
 from streams.settings import SettingsError
@@ -70,3 +70,14 @@ def test_scenarios_come_back_in_the_order_asked_for_and_make_a_page() -> None:
     assert drawn.count("<svg") == 2, "curves where there is something to find, none for the quiet background"
     assert "src=" not in drawn
     assert "href=" not in drawn
+
+
+def test_a_configuration_of_ones_own_is_measured_and_its_model_stands_in_the_table(tmp_path: Path) -> None:
+    config = tmp_path / "truecount.toml"
+    model = '[detection.models.neighbours]\nmodel = "river.anomaly.LocalOutlierFactor"\nwindows = 40\n'
+    config.write_text(f"{model}[detection]\nsuspect_score = 100\nartificial_score = 100\n")
+    plain, strict = Plan(methods=("truecount",), views=15_000), Plan(("truecount",), views=15_000, config=config)
+    (found,), (spared,) = run_scenario("botnet_burst", 3, plain), run_scenario("botnet_burst", 3, strict)
+    assert found.flags > spared.flags == 0
+    assert "neighbours" in spared.witnesses
+    assert document([spared], strict)["plan"]["config"] == str(config)
