@@ -87,10 +87,11 @@ def _over(counts: Mapping[int, int], usual: Mapping[int, float], scale: float, f
     get = usual.get
     over = []
     for bucket, count in counts.items():
-        expected = factor * (get(bucket, 0.0) + SMOOTHING) * scale
-        surplus = count - expected - 2.0 * expected**0.5
-        if count > 1 and surplus > 0.5:
-            over.append(surplus)
+        if count > 1:  # in most crowds most buckets have one
+            expected = factor * (get(bucket, 0.0) + SMOOTHING) * scale
+            surplus = count - expected - 2.0 * expected**0.5
+            if surplus > 0.5:
+                over.append(surplus)
     return over
 
 
@@ -239,14 +240,18 @@ class NetworkMix(Mix):
 
     def surpluses(self, counts: dict[int, int]) -> list[float]:
         """As ``Mix.surpluses``, each country compared with the platform's people there; one unknown says nothing."""
-        countries: dict[int, dict[int, int]] = {}
+        people: dict[int, int] = {}
+        several: dict[int, dict[int, int]] = {}
         for bucket, count in counts.items():
-            countries.setdefault(bucket // NETWORK_BUCKETS, {})[bucket] = count
+            country = bucket // NETWORK_BUCKETS
+            people[country] = people.get(country, 0) + count
+            if count > 1:
+                several.setdefault(country, {})[bucket] = count
         over = []
-        for country, here in countries.items():
+        for country, here in several.items():
             total = self.countries.get(country, 0.0)
             if total >= MIX_MIN:
-                scale = sum(here.values()) / (total + SMOOTHING * NETWORK_BUCKETS)
+                scale = people[country] / (total + SMOOTHING * NETWORK_BUCKETS)
                 over += _over(here, self.counts, scale, NETWORK_FACTOR)
         return over
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import struct
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -188,11 +188,8 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         self.settle()
         index = DIMENSIONS.index(name)
         counts: dict[int, int] = {}
-        get = counts.get
-        for marks in self.people.values():
-            bucket = marks[index]
-            if bucket >= 0:
-                counts[bucket] = get(bucket, 0) + 1
+        _count(counts, [marks[index] for marks in self.people.values()])
+        counts.pop(-1, None)
         return counts
 
     def distinct_actors(self) -> float:
@@ -211,7 +208,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             self.sampled = True
 
 
-def _count(into: dict[int, int], values: tuple[int, ...]) -> None:
+def _count(into: dict[int, int], values: Sequence[int]) -> None:
     if len(values) >= COUNTER_FROM:
         _add(into, Counter(values))
         return
