@@ -76,7 +76,8 @@ class Codec:
         """
         refused: list[Refusal] = []
         index = np.arange(len(values))
-        events: Sequence[Event] | None = self._joined(values)
+        plain, joined = self._joined(values)
+        events: Sequence[Event] | None = joined
         if events is None:
             single = [self._single(place, value, refused) for place, value in enumerate(values)]
             index = np.array([place for place, event in enumerate(single) if event is not None], np.intp)
@@ -86,7 +87,7 @@ class Codec:
         fields = _fields(events)
         good = Good(index, self._metrics(fields["metric"]), np.fromiter(fields["ts"], np.int64, len(events)), fields)
         wrong = []
-        for place in np.nonzero(self._odd(good, latest_ms[index]))[0].tolist():
+        for place in np.nonzero(self._odd(good, latest_ms[index], plain))[0].tolist():
             number = int(index[place])
             refusal = self._unacceptable(number, events[place], int(good.metric[place]), int(latest_ms[number]))
             if refusal is not None:
@@ -101,11 +102,18 @@ class Codec:
         """Indexes of metrics, -1 where an event has none and its topic declares none."""
         known: dict[str | None, int] = {None: -1 if self._default is None else self._default}
         known.update(METRIC_INDEX)
+        if names.count(names[0]) == len(names):
+            return np.full(len(names), known[names[0]], np.int8)
         return np.fromiter(map(known.__getitem__, names), np.int8, len(names))
 
-    def _odd(self, good: Good, latest_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which events need a closer look. Nearly none: what is good in all of a column is seen at once."""
+    def _odd(self, good: Good, latest_ms: NDArray[np.int64], plain: bool) -> NDArray[np.bool_]:
+        """Which events need a closer look. Nearly none: what is good in all of a column is seen at once.
+
+        ``plain`` says that no text can have any other character than of ASCII.
+        """
         odd: NDArray[np.bool_] = (good.ts < self._earliest_ms) | (good.ts > latest_ms) | (good.metric < 0)
+        if plain:
+            return odd
         for name in ("target", "actor", "id"):
             column = good.fields[name]
             texts = column if None not in column else [text or "" for text in column]
@@ -113,26 +121,28 @@ class Codec:
                 odd |= np.fromiter((not text.isascii() for text in texts), np.bool_, len(texts))
         return odd
 
-    def _joined(self, values: Sequence[bytes | None]) -> list[Event] | None:
+    def _joined(self, values: Sequence[bytes | None]) -> tuple[bool, list[Event] | None]:
+        """All events decoded in one call, if that is safe, and whether all there was is ASCII without escapes."""
         if self._mapper is not None or not values:
-            return None
+            return False, None
         try:
             joined = b"\n".join(values)  # type: ignore[arg-type]  # a None raises TypeError, which is the test
+            lengths = np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]  # as above
         except TypeError:
-            return None
-        lengths = np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]  # no None left here
-        if lengths.min() < 1 or lengths.max() > MAX_RECORD_BYTES:
-            return None
+            return False, None
         text = np.frombuffer(joined, np.uint8)
         ends = np.cumsum(lengths + 1) - 2
-        braced = (text[ends] == _CLOSING).all() and (text[ends - lengths + 1] == _OPENING).all()
+        fitting = lengths.min() > 0 and lengths.max() <= MAX_RECORD_BYTES
+        braced = fitting and (text[ends] == _CLOSING).all() and (text[ends - lengths + 1] == _OPENING).all()
         if not braced or np.count_nonzero(text == _NEWLINE) != len(values) - 1:
-            return None
+            return False, None
         try:
             events = self._decoder.decode_lines(joined)
         except (ValueError, RecursionError):
-            return None
-        return events if len(events) == len(values) else None
+            return False, None
+        if len(events) != len(values):
+            return False, None
+        return joined.isascii() and b"\\" not in joined, events
 
     def _single(self, index: int, value: bytes | None, refused: list[Refusal]) -> Event | None:
         if not value or not value.strip():

@@ -9,6 +9,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from streams import collector
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
 from streams.embedded import EmbeddedBroker
 from streams.logs import configure
@@ -52,7 +53,10 @@ def worker(
     async def run() -> None:
         await Worker(settings, roles=wanted, reread=read).run()
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    finally:
+        collector.rest()
 
 
 def broker(

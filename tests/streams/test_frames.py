@@ -26,7 +26,7 @@ from detectors.windows import HASH_SPACE
 from streams.columns import columns_of, joined
 from streams.decoding import FrameError, FrameOfTexts, decode
 from streams.frames import FRAME_VERSION, Frame, block_of, encode, numbers, offsets, times
-from streams.names import AGENT_CHARS, Networks, mix_hash, network_of, partition_of, referrer_host
+from streams.names import AGENT_CHARS, Networks, all_ipv4, mix_hash, network_of, partition_of, referrer_host
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 times_ms = st.integers(0, MAX_TS_MS)
@@ -251,7 +251,21 @@ odd_addresses = st.text("0123456789abf.:/% ", max_size=24) | st.sampled_from(
 )
 
 
-@given(st.lists(addresses | odd_addresses, min_size=1, max_size=8))
+near_addresses = st.from_regex(r"[0-9]{1,3}(\.[0-9]{0,3}){3}|[0-9.,]{0,15}", fullmatch=True)
+
+
+@given(st.lists(near_addresses, min_size=1, max_size=3))
+def test_addresses_are_all_of_ipv4_if_the_standard_library_says_so_of_each(ips: list[str]) -> None:
+    def is_one(ip: str) -> bool:
+        try:
+            return ipaddress.ip_address(ip).version == 4
+        except ValueError:
+            return False
+
+    assert all_ipv4(ips) == all(map(is_one, ips))
+
+
+@given(st.lists(addresses | odd_addresses | near_addresses, min_size=1, max_size=8))
 def test_a_column_of_addresses_is_the_networks_of_each(ips: list[str | None]) -> None:
     assert Networks().column(ips).tolist() == [mix_hash(None if ip is None else network_of(ip)) for ip in ips]
 
