@@ -58,7 +58,17 @@ class Engine:
     _restores: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(RESTORES_AT_ONCE))
 
     async def handle(self, batch: Batch) -> None:
-        """Give a batch to its task. Never raises: what fails is thrown away and comes again."""
+        """Give a batch to its task. Never raises: what fails is thrown away and comes again.
+
+        A checkpoint that takes much with it is waited for before anything else is taken: all tasks tell their counts
+        at the same moments of event time, and what one of them has to say then may be tens of megabytes.
+        """
+        await self._give(batch)
+        task = self.tasks.get(batch.tp)
+        if task is not None and task.heavy and task.running is not None:
+            await asyncio.wait({task.running})
+
+    async def _give(self, batch: Batch) -> None:
         async with self._lock(batch.tp):
             task = await self._task(batch.tp)
             if task is None:
@@ -303,6 +313,7 @@ class Engine:
     def _start_checkpoint(self, task: Task) -> asyncio.Task[None]:
         """Cut at once: the next records may be half taken when the rest gets its turn."""
         position = task.position
+        task.heavy = task.work.pending() > PENDING_MAX
         task.dirty = False
         task.cut_at = time.monotonic()
         outputs: Iterable[Output] | Exception

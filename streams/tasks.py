@@ -77,6 +77,8 @@ class Task:
     failed: bool = False
     running: asyncio.Task[None] | None = None
     dirty: bool = False
+    heavy: bool = False
+    """whether the last checkpoint that was started has much to send"""
     give_up_at: float | None = None
     """monotonic seconds from which on records that are being taken are given up, and the task with them"""
     heard_at: float = field(default_factory=time.monotonic)

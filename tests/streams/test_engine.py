@@ -236,6 +236,22 @@ def slow_engine(broker: Broker) -> tuple[Engine, Consumer]:
     return Engine(membership=lambda: consumer, make=make), consumer
 
 
+def test_what_one_task_has_much_of_to_say_is_out_before_the_next_task_takes_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engines, "PENDING_MAX", 5)
+
+    async def course() -> None:
+        broker = Broker()
+        tasks, _ = engine(broker, FIRST, SECOND)
+        await tasks.handle(batch(FIRST, 0, 3))
+        assert not broker.committed, "a little may wait"
+        await tasks.handle(batch(SECOND, 0, 6))
+        assert broker.committed[SECOND] == 6
+
+    asyncio.run(course())
+
+
 async def slow_work(tasks: Engine) -> Any:
     tasks.heartbeat()
     await settled()
