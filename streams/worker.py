@@ -91,6 +91,7 @@ class Worker:
             signal.signal(number, lambda *_: self.stop(loop))
         loop.add_signal_handler(signal.SIGHUP, self._start_reload)
         collector.relax()
+        collector.give_back()
         metrics.start(_version(), self.settings.version())
         self.web.start()
         log.info(
