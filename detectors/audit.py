@@ -263,6 +263,7 @@ class Audit:
             look = Look(key, watched, scale, start, crowd, platform, reference, outcome, parts=parts, rates=views.rates)
             if crowd.n >= EVENTS_MIN:
                 look.peers = self._peers.counts(key, order, start, closed)
+                look.views_days = self._peers.days(key)
                 if metric == 0:
                     closed[key] = crowd.n
                     if order > 1:

@@ -7,7 +7,8 @@ import math
 from detectors import features as f
 from detectors.catalog.surge import cusum
 from detectors.detector import Finding
-from detectors.evidence import EVENTS_MIN, TEXTS
+from detectors.drips import Day, artificial_of, gather, opinion_of, past_of
+from detectors.evidence import EVENTS_MIN, TEXTS, Said
 from detectors.explained import Explanations
 from detectors.incidents import Incidents
 from detectors.judge import (
@@ -23,7 +24,7 @@ from detectors.judge import (
 from detectors.looking import Look
 from detectors.models import Choice, ModelDetector
 from detectors.platform import Platform
-from detectors.registry import CROWD_DETECTORS, SURGE
+from detectors.registry import CROWD_DETECTORS, DRIP, SURGE
 from detectors.thresholds import Rulebook, Thresholds
 from detectors.watched import Watched
 from detectors.windows import Crowd, Scale
@@ -112,12 +113,16 @@ class Cases:
         teaches = not (tick or look.early)
         if measured:
             surge = platform.detectors_of(look.scale)[SURGE].score_one(look.x)
-            judged = look.reference.experienced() and (surge >= SURGE_LEAST or watched.case is not None)
+            asked = surge >= SURGE_LEAST or watched.case is not None
+            judged = look.reference.experienced() and (asked or look.ends_a_day())
             if judged or teaches:
                 look.measure()
             if judged:
-                view = self._opinion(look, surge)
-                crowd = view.crowd
+                said = self._evidence(look)
+                view = self._opinion(look, surge, said) if asked else None
+                crowd = 0.0 if view is None else view.crowd
+                if look.ends_a_day() and DRIP in self._voting:
+                    view = self._over_days(look, surge, said, view)
         if tick:
             self._follow_onset(look)
         if view is not None and view.verdict is not None:
@@ -129,12 +134,15 @@ class Cases:
                 self._explanations.consider(look, view, self._rulebook.of(look.key))
             if tick and watched.trail:
                 watched.trail[-1].quarantined = look.crowd.quarantined
+        if look.ends_a_day() and watched.slow is not None:
+            watched.slow.close_day(look.start, look.crowd)
         if teaches:
             unjudged = surge >= SURGE_SCORE and not look.reference.experienced()
             suspicious = unjudged or (surge >= SURGE_LEAST and crowd >= LEARN_CROWD_BELOW)
+            suspicious = suspicious or (watched.slow is not None and watched.slow.holds())
             look.learn(measured=measured, suspicious=suspicious)
 
-    def _opinion(self, look: Look, surge: float) -> Opinion:
+    def _evidence(self, look: Look) -> Said:
         x, platform = look.x, look.platform
         evidence: dict[str, tuple[float, float]] = {}
         findings: list[Finding] = []
@@ -146,11 +154,15 @@ class Cases:
                 findings += found
         findings.sort(key=lambda finding: (finding.p, finding.code))
         rented = next(((-math.log10(max(g.p, 1e-300)), g.share) for g in findings if g.code == RENTED), (0.0, 0.0))
+        return Said(evidence, rented, findings)
+
+    def _opinion(self, look: Look, surge: float, said: Said) -> Opinion:
+        x, platform, evidence = look.x, look.platform, dict(said.evidence)
         limits = self._rulebook.of(look.key)
         view = opinion(
             x,
-            (surge, crowd_score(x, evidence, rented, self._models)),
-            (platform.detectors_of(look.scale)[SURGE].findings(x), findings),
+            (surge, crowd_score(x, evidence, said.rented, self._models)),
+            (platform.detectors_of(look.scale)[SURGE].findings(x), said.findings),
             case=look.watched.case,
             already=look.crowd.quarantined,
             limits=limits,
@@ -165,6 +177,18 @@ class Cases:
             if isinstance(detector, ModelDetector) and detector.failed():
                 look.outcome.witnesses[name, "failed"] = look.outcome.witnesses.get((name, "failed"), 0) + 1
         return view
+
+    def _over_days(self, look: Look, surge: float, said: Said, view: Opinion | None) -> Opinion | None:
+        """Add a closed day to those before it; what they say together, if it is more than the day says alone."""
+        crowd, watched = look.crowd, look.watched
+        artificial = artificial_of(look.x, said.findings, surge)
+        day = Day(look.start, crowd.n, 0.0, False, *artificial, crowd.log_from)
+        past = past_of(look.x, watched.levels.get(look.scale.name), look.views_days)
+        watched.slow = slow = gather(watched.slow, day, look.x, said, past=past, models=self._models)
+        over_days = None if slow is None else opinion_of(slow, look.x, said.findings, self._rulebook.of(look.key))
+        if over_days is None or (view is not None and view.artificial > over_days.artificial):
+            return view
+        return over_days
 
     def _follow_onset(self, look: Look) -> None:
         watched = look.watched

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from detectors import features as f
+from detectors.detector import Finding
 
 EVENTS_MIN = 8
 """Windows with fewer events have no composition to speak of."""
@@ -36,3 +39,12 @@ def habit(name: str) -> str:
 def usual(name: str) -> str:
     """Name of the feature that holds what is usual of ``name`` among all the platform's accounts."""
     return f"{name}_usual"
+
+
+class Said(NamedTuple):
+    """What the voting detectors say of a window: score and share by detector, the same of the networks that no single
+    place explains, and the findings behind them."""
+
+    evidence: dict[str, tuple[float, float]]
+    rented: tuple[float, float]
+    findings: list[Finding]

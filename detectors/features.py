@@ -58,6 +58,11 @@ LONELY = "lonely"
 ONCE = "once"
 """1.0 if an actor can honestly do this to a target only once (like, follow), 0.0 if often (view)."""
 
+DRIP = "drip"
+"""log10 of the e-value that the target's days so far are those of an honest crowd, ≥ 0 (detectors/drips.py)."""
+DAYS = "days"
+"""Days since the first wrong one on which somebody wrong did something wrong, ≥ 1."""
+
 CROWD_FEATURES: tuple[str, ...] = (
     *(REPEATS, EVEN, STRANGERS, FRESH, COHORT, DORMANT, NETWORK, SPREAD),
     *(AGENT, REFERRER, COUNTRY, WATCH, SILENT, LONELY),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from detectors import features as f
+from detectors.drips import Day
 from detectors.events import METRICS
 from detectors.judge import (
     ARTIFICIAL,
@@ -25,7 +26,7 @@ from detectors.records import Correction, Flag, Interval, Moment, Outcome, Reaso
 from detectors.registry import DETECTOR_SET, ESTIMATING_CODES
 from detectors.series import Point, put
 from detectors.watched import Watched
-from detectors.windows import Crowd, Scale
+from detectors.windows import DAY_MS, Crowd, Scale
 
 STEP_DOUBT = 0.1
 """Doubt about what is taken back from before the opening: its purity is inferred from what came after."""
@@ -65,6 +66,14 @@ class Incidents:
             for step in watched.trail[:-1]:
                 put(case.series, Point(step.start, look.scale.span_ms, step.count, step.expected))
                 self._take_back(look, case, step)
+        slow = watched.slow
+        if slow is not None and f.DRIP in x and not slow.told:
+            slow.told = True
+            since = look.start if opened else case.onset
+            for day in slow.past_days():
+                if opened:
+                    put(case.series, Point(day.start, DAY_MS, day.count, day.count - day.artificial))
+                self._take_back_day(look, case, day, told=day.cased if day.start >= since else 0)
         self.follow(look)
         fresh = max(0, round(view.artificial) - crowd.quarantined)
         moved = self._move(look, case, fresh, look.start, look.end)
@@ -82,7 +91,8 @@ class Incidents:
             width = moved / max(1.0, view.artificial)
             case.artificial_low += view.low * width
             case.artificial_high += view.high * width
-        close_at = close_time(case.until, look.span_ms)
+        drips = slow is not None and slow.holds()
+        close_at = close_time(case.until, DAY_MS if drips else look.span_ms)
         if close_at > case.close_at and (opened or moved):
             case.close_at = close_at
             self._desk.schedule_case(close_at, look.key)
@@ -163,6 +173,25 @@ class Incidents:
         case.artificial_high += (1.0 + STEP_DOUBT) * moved
         if window is not None:
             window.quarantined += moved
+
+    def _take_back_day(self, look: Look, case: Case, day: Day, *, told: int) -> None:
+        """Quarantine the artificial part of a day that passed before the days spoke together.
+
+        ``told`` of its events the case has told of already.
+        """
+        artificial = day.artificial if day.wrong else 0.0
+        if day.start < case.onset:
+            case.onset, case.log_from = day.start, day.log_from
+        honest = (1.0 - told / day.count) * (day.count - artificial)
+        case.observed += day.count - told
+        case.expected += honest
+        case.low += (1.0 - STEP_DOUBT) * honest
+        case.high += (1.0 + STEP_DOUBT) * honest
+        moved = self._move(look, case, max(0, round(artificial) - day.quarantined), day.start, day.start + DAY_MS)
+        day.quarantined += moved
+        width = moved / max(1.0, artificial)
+        case.artificial_low += day.low * width
+        case.artificial_high += day.high * width
 
     def _holding(self, watched: Watched, moment: int) -> Crowd | None:
         """The open window that a past tick's events are in now: the shortest that covers it."""

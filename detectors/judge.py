@@ -228,15 +228,15 @@ def crowd_score(
         (several, max(conduct, of(ENGAGEMENT), of(ACCOUNTS))),
         (of(REPETITION, MOST), of(WATCH, MOST)),
     ]
-    joint = max((_joined(a, b) for a, b in pairs if min(a, b) >= WITNESS_SCORE), default=0.0)
+    joint = max((joined(a, b) for a, b in pairs if min(a, b) >= WITNESS_SCORE), default=0.0)
     alone = of(ONCE_ONLY) if x.get(f.ONCE, 0.0) > 0.0 else 0.0
     return max(joint, alone, min(ALONE_MAX, max(of(name) for name in WHO + HOW)))
 
 
-def _joined(first: float, second: float) -> float:
+def joined(first: float, second: float) -> float:
     """-log10 of two independent p-values' product as a p-value (Fisher 1932): pq·(1 - ln pq).
 
-    >>> round(_joined(2.0, 2.0), 1), round(_joined(4.0, 2.0), 1)
+    >>> round(joined(2.0, 2.0), 1), round(joined(4.0, 2.0), 1)
     (3.0, 4.8)
     """
     both = first + second

@@ -14,7 +14,7 @@ from detectors.interaction import Rates, lonely, silent, with_accounts
 from detectors.platform import RUNGS, Platform
 from detectors.records import Outcome
 from detectors.watched import Watched
-from detectors.windows import Crowd, Scale
+from detectors.windows import DAY_MS, Crowd, Scale
 
 HABIT_FADING = 0.1
 """Weight of a window in the target's own habits (about its last ten windows)."""
@@ -51,6 +51,8 @@ class Look:
     """event time of a look before the window's end, -1 at its end"""
     parts: int = 0
     """windows of the next shorter scale in it, 0 where evenness is not asked"""
+    views_days: int = 0
+    """days for which the target's views have been watched"""
     peers: tuple[int, int, int] | None = None
     """views, likes and follows of the target around the window, None if not asked"""
     rates: Rates | None = None
@@ -75,6 +77,10 @@ class Look:
     def until(self) -> int:
         """Up to when the window's events have been seen, in epoch ms."""
         return self.early_at if self.early else self.end
+
+    def ends_a_day(self) -> bool:
+        """Whether a whole day of the target's is over."""
+        return self.scale.span_ms >= DAY_MS and not self.early
 
     def expect(self) -> None:
         """Set count, expectation and dispersion. A tick is expected a part of what five minutes are."""

@@ -35,6 +35,12 @@ class Peers:
         )
         return views, likes, follows
 
+    def days(self, key: str) -> int:
+        """Days for which the views of a key's target have been watched."""
+        watched = self._watches.peek(key_of(0, key[1:]))
+        level = None if watched is None else watched.levels.get(self._scales[-1].name)
+        return 0 if level is None else level.windows
+
     def _count(self, peer: str, order: int, start: int, closed: dict[str, int]) -> int:
         count = closed.get(peer, 0)
         watched = self._watches.peek(peer)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from detectors.catalog.accounts import Accounts
 from detectors.catalog.cadence import Cadence
+from detectors.catalog.drip import Drip
 from detectors.catalog.engagement import Engagement
 from detectors.catalog.origin import Origin
 from detectors.catalog.outlier import Outlier
@@ -18,10 +19,10 @@ from detectors.shares import codes_of
 
 REGISTRY: dict[str, Callable[[], Detector]] = {
     detector.name: detector
-    for detector in (Surge, Accounts, Origin, Path, Repetition, Cadence, Watch, Engagement, Outlier)
+    for detector in (Surge, Accounts, Origin, Path, Repetition, Cadence, Watch, Engagement, Outlier, Drip)
 }
 
-SURGE, ACCOUNTS, ORIGIN = Surge.name, Accounts.name, Origin.name
+SURGE, DRIP, ACCOUNTS, ORIGIN = Surge.name, Drip.name, Accounts.name, Origin.name
 REPETITION, CADENCE, WATCH, ENGAGEMENT = Repetition.name, Cadence.name, Watch.name, Engagement.name
 ONCE_ONLY = REPETITION
 """Convicts alone where an act can honestly be done only once."""

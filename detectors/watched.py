@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from detectors.baseline import Level
+from detectors.drips import Slow
 from detectors.judge import Case, Explained, Step
 from detectors.ledger import Ledger
 from detectors.windows import Crowd
@@ -36,6 +37,8 @@ class Watched(msgspec.Struct, omit_defaults=True, gc=False):
     cusum: float = 0.0
     cusum_at: int = -1
     trail: list[Step] = []
+    slow: Slow | None = None
+    """what is wrong with its days, if anything is"""
     case: Case | None = None
     explained: Explained | None = None
     """a surge that is accounted for; never beside a case"""

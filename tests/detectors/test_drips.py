@@ -1,0 +1,203 @@
+"""Days that are wrong together: what is found without a surge, what is taken back, and what is spared."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable
+from functools import cache
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors import features as f
+from detectors.audit import Audit, AuditSettings
+from detectors.catalog.drip import log_e_value
+from detectors.drips import DAYS_MAX, HABITUAL, QUIET_DAYS, SUM_MAX, UNKNOWN, WATCHED, Day, Slow, gather, is_wrong
+from detectors.events import Event
+from detectors.evidence import Said
+from detectors.lab.blocks import Packer
+from detectors.records import Outcome
+from detectors.watched import Watched
+from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary
+
+DAYS = 8
+FIRST_MS = START_MS // DAY_MS * DAY_MS
+DRIP_DAY = 5
+HOUR_MS = 3_600_000
+STEP_MS = 15 * MINUTE_MS
+QUIET: tuple[float, float] = (0.0, 0.0)
+
+
+def stretched(events: Iterable[Event], *, minutes: int, begin: int, days: float) -> list[Event]:
+    """Events of the first minutes after START_MS, spread over days."""
+    scale = days * DAY_MS / (minutes * MINUTE_MS)
+    return [
+        msgspec.structs.replace(event, ts=begin + round((event.ts - START_MS) * scale), id=None) for event in events
+    ]
+
+
+def background() -> list[Event]:
+    return stretched(ordinary(1, minutes=45), minutes=45, begin=FIRST_MS, days=DAYS)
+
+
+def followers(*, days: float, each_day: int = 40) -> list[Event]:
+    """New accounts from three networks that follow v3 and do nothing else, a few an hour."""
+    made = bought(2, "v3", begin=START_MS, minutes=1, per_minute=round(each_day * days))
+    spread = stretched(made, minutes=1, begin=FIRST_MS + DRIP_DAY * DAY_MS, days=days)
+    return [
+        msgspec.structs.replace(event, actor=f"new{number}", metric="follow") for number, event in enumerate(spread)
+    ]
+
+
+def admirers() -> list[Event]:
+    """As many followers of v5, who are the platform's people and have watched it just before."""
+    rng = random.Random(4)
+    made = []
+    for view in stretched(ordinary(3, minutes=45, targets=1), minutes=45, begin=FIRST_MS, days=DAYS):
+        if view.ts >= FIRST_MS + DRIP_DAY * DAY_MS:
+            view.target = "v5"
+            made.append(view)
+            follow = msgspec.structs.replace(view, ts=view.ts + rng.randrange(HOUR_MS), metric="follow")
+            made.append(follow)
+    return made
+
+
+def audited(events: list[Event], *, reload_at: int = -1) -> tuple[Audit, Outcome]:
+    """Through one audit, a block every quarter of an hour; all keyed state is written and read again at one moment."""
+    audit, outcome, packer = Audit(AuditSettings()), Outcome(), Packer(1)
+    at = 0
+    for position, end in enumerate(range(FIRST_MS + STEP_MS, FIRST_MS + (DAYS + 4) * DAY_MS, STEP_MS)):
+        first = at
+        while at < len(events) and events[at].ts < end:
+            at += 1
+        for _, block in packer.pack(events[first:at]):
+            audit.observe(block, position, outcome)
+        audit.advance(end, outcome)
+        if end == reload_at:
+            for key, watched in audit.watches.items():
+                audit.watches[key] = msgspec.msgpack.decode(msgspec.msgpack.encode(watched), type=Watched, strict=False)
+    return audit, outcome
+
+
+@cache
+def dripped() -> tuple[Audit, Outcome]:
+    return audited(in_order(background(), followers(days=3), admirers()))
+
+
+def test_followers_that_trickle_in_over_days_are_flagged_as_one_incident() -> None:
+    flags = [flag for flag in dripped()[1].flags if flag.verdict != "explained"]
+    assert {(flag.target, flag.metric) for flag in flags} == {("v3", "follow")}
+    assert len({flag.flag_id for flag in flags}) == 1
+    assert flags[-1].status == "closed"
+    assert flags[-1].verdict == "artificial"
+    assert "slow_drip" in {reason.code for reason in flags[-1].reasons}
+
+
+def test_they_are_taken_back_to_the_first_day() -> None:
+    audit, outcome = dripped()
+    bought_followers = 120
+    last = outcome.flags[-1]
+    assert last.onset <= FIRST_MS + DRIP_DAY * DAY_MS
+    assert last.artificial.low <= last.artificial.value <= last.artificial.high
+    assert last.artificial.value == pytest.approx(bought_followers, rel=0.15)
+    ledger = audit.watches["2v3"].ledger
+    assert ledger.raw == bought_followers
+    assert sum(ledger.invalid.values()) == last.artificial.value
+
+
+def test_as_many_followers_who_are_the_platforms_own_people_are_spared() -> None:
+    ledger = dripped()[0].watches["2v5"].ledger
+    assert ledger.valid == ledger.raw > 30
+
+
+def test_what_is_gathered_goes_on_from_stored_state() -> None:
+    events = in_order(background(), followers(days=3), admirers())
+    _, outcome = audited(events, reload_at=FIRST_MS + (DRIP_DAY + 1) * DAY_MS + HOUR_MS)
+    assert outcome.flags == dripped()[1].flags
+    assert outcome.corrections == dripped()[1].corrections
+
+
+# ---------------------------------------------------------------- e-values
+
+
+def test_an_e_value_is_one_at_most_on_the_average_of_honest_days() -> None:
+    steps = 20_000
+    e_values = (10.0 ** log_e_value(-math.log10((step + 0.5) / steps)) for step in range(steps))
+    assert sum(e_values) / steps <= 1.0
+
+
+@given(score=st.floats(0, 290), more=st.floats(0.01, 10))
+def test_a_rarer_day_is_never_worth_less(score: float, more: float) -> None:
+    assert log_e_value(score) <= log_e_value(score + more)
+    assert log_e_value(score) <= score
+
+
+# ---------------------------------------------------------------- gathering
+
+
+def day(number: int) -> Day:
+    return Day(number * DAY_MS, 50, 0.0, False, 20.0, 15.0, 25.0, 0)
+
+
+def days(evidence: dict[str, tuple[float, float]], amount: int, past: int, slow: Slow | None = None) -> Slow | None:
+    first = 0 if slow is None else slow.days[-1].start // DAY_MS + 1
+    for number in range(first, first + amount):
+        slow = gather(slow, day(number), {f.ONCE: 0.0}, Said(evidence, QUIET, []), past=past)
+    return slow
+
+
+WEAK = {"accounts": (2.2, 0.5), "watch": (2.2, 0.5)}
+STRONG_BUT_SILENT = {"accounts": (7.0, 0.9), "engagement": (7.0, 0.9)}
+
+
+def test_days_too_weak_by_themselves_add_up_where_the_targets_past_is_known() -> None:
+    few, many = days(WEAK, 2, HABITUAL), days(WEAK, 8, HABITUAL)
+    assert few is not None
+    assert many is not None
+    assert few.joint < 6.0 < many.joint
+
+
+def test_they_do_not_where_there_is_no_past_to_stray_from() -> None:
+    for past in (UNKNOWN, WATCHED):
+        slow = days(WEAK, 20, past)
+        assert slow is not None
+        assert slow.joint < 6.0
+
+
+def test_one_day_never_convicts() -> None:
+    slow = days({"accounts": (30.0, 0.9), "watch": (30.0, 0.9)}, 1, HABITUAL)
+    assert slow is not None
+    assert slow.joint == 0.0
+
+
+def test_silence_is_no_conduct_of_a_target_that_nobody_knows() -> None:
+    unknown, watched = days(STRONG_BUT_SILENT, 5, UNKNOWN), days(STRONG_BUT_SILENT, 5, WATCHED)
+    assert unknown is not None
+    assert watched is not None
+    assert unknown.joint < 3.0
+    assert watched.joint > 6.0
+
+
+def test_one_family_of_evidence_is_kept_of_nobody() -> None:
+    assert days({"accounts": (9.0, 0.9)}, 30, HABITUAL) is None
+    assert not is_wrong({"watch": (9.0, 0.9), "engagement": (9.0, 0.9)}, QUIET)
+
+
+def test_it_is_forgotten_when_a_week_is_in_order() -> None:
+    slow = days(WEAK, 2, HABITUAL)
+    assert days({}, QUIET_DAYS + 1, HABITUAL, slow) is None
+
+
+@given(said=st.lists(st.tuples(st.floats(0, 50), st.floats(0, 1)), min_size=1, max_size=60))
+def test_what_is_kept_is_bounded(said: list[tuple[float, float]]) -> None:
+    slow: Slow | None = None
+    for number, (score, share) in enumerate(said):
+        evidence = {"accounts": (score, share), "watch": (score, share)}
+        slow = gather(slow, day(number), {f.ONCE: 0.0}, Said(evidence, QUIET, []), past=HABITUAL)
+        if slow is not None:
+            assert len(slow.days) <= DAYS_MAX
+            assert all(0.0 < total <= SUM_MAX for total, _, _ in slow.sums.values())
+            assert len(msgspec.msgpack.encode(slow)) < 2200
