@@ -134,13 +134,19 @@ class Cases:
                 self._explanations.consider(look, view, self._rulebook.of(look.key))
             if tick and watched.trail:
                 watched.trail[-1].quarantined = look.crowd.quarantined
-        if look.ends_a_day() and watched.slow is not None:
-            watched.slow.close_day(look.start, look.crowd)
         if teaches:
-            unjudged = surge >= SURGE_SCORE and not look.reference.experienced()
-            suspicious = unjudged or (surge >= SURGE_LEAST and crowd >= LEARN_CROWD_BELOW)
-            suspicious = suspicious or (watched.slow is not None and watched.slow.holds())
-            look.learn(measured=measured, suspicious=suspicious)
+            self._teach(look, surge, crowd, measured=measured)
+
+    @staticmethod
+    def _teach(look: Look, surge: float, crowd: float, *, measured: bool) -> None:
+        slow = look.watched.slow
+        unjudged = surge >= SURGE_SCORE and not look.reference.experienced()
+        suspicious = unjudged or (surge >= SURGE_LEAST and crowd >= LEARN_CROWD_BELOW)
+        if slow is not None:
+            suspicious = suspicious or slow.holds()
+            if look.ends_a_day():
+                slow.close_day(look.start, look.crowd)
+        look.learn(measured=measured, suspicious=suspicious)
 
     def _evidence(self, look: Look) -> Said:
         x, platform = look.x, look.platform
