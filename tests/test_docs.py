@@ -13,6 +13,7 @@ import pytest
 import typer.main
 
 from detectors.calibration import HISTORY_MIN
+from detectors.catalog.drip import DRIP_CODE
 from detectors.catalog.surge import Surge
 from detectors.detector import Detector
 from detectors.events import FIELDS
@@ -240,7 +241,7 @@ def test_the_dead_letter_table_has_every_reason() -> None:
 
 
 def test_the_table_of_reasons_has_every_code() -> None:
-    codes = {Surge.name, CODE, *EXPLAINING, *(code for code, _ in TEXTS.values())}
+    codes = {Surge.name, DRIP_CODE, CODE, *EXPLAINING, *(code for code, _ in TEXTS.values())}
     assert _first_cells(DOCS / "events.md", "## Reasons") == codes
 
 

@@ -30,6 +30,7 @@ from typing import Any
 from detectors import features as f
 from detectors.detector import Features, Finding
 
+DRIP_CODE = "slow_drip"
 SCORE_MAX = 300.0
 """-log10 of the least p that is told."""
 TELL_SCORE = 1.0
@@ -62,7 +63,7 @@ class Drip:
         if score < TELL_SCORE or days < 1.0:
             return []
         text = f"a crowd as wrong as this on {days:,.0f} days, without the surge that a burst would show"
-        return [Finding("slow_drip", self.name, days, 0.0, 10.0**-score, 1.0, text)]
+        return [Finding(DRIP_CODE, self.name, days, 0.0, 10.0**-score, 1.0, text)]
 
     def experienced(self) -> bool:
         """See Detector."""
