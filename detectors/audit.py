@@ -72,7 +72,7 @@ class Audit:
         self.scales = ladder(settings.tick_seconds)
         self.watches = Watches() if watches is None else watches
         self.platforms = [Platform(settings.models) for _ in METRICS]
-        self.intake = Intake(self, self.scales[0], settings.dedupe_ids)
+        self.intake = Intake(self, self.scales[0], settings.dedupe_ids, settings.rules)
         self.unsaid = Unsaid(self.watches, settings.counts_seconds, self._schedule_counts)
         self.due: list[tuple[int, int, int, str]] = []
         self.now = -1
@@ -162,7 +162,7 @@ class Audit:
             watched.explained = None
 
     def _close_tick(self, start: int, end: int, outcome: Outcome) -> Iterator[None]:
-        tick = self.intake.ticks.pop(start)
+        tick = self.intake.close(start)
         log = tick.log_from, tick.log_to
         for metric, heap in enumerate(tick.heaps):
             entered = closed = 0
@@ -320,7 +320,7 @@ class Audit:
 
     def dump(self) -> dict[str, Any]:
         """What is neither keyed nor a function of the log's last stretch, as msgspec-encodable builtins."""
-        return {"now": self.now, "generations": self.intake.recent_ids.starts}
+        return {"now": self.now, "generations": self.intake.recent_ids.starts, "past": self.intake.past()}
 
     def held_bytes(self) -> int:
         """About what is in memory besides the watches: ids, counts to tell, open ticks."""
@@ -329,7 +329,8 @@ class Audit:
     def load(self, state: dict[str, Any]) -> None:
         """Take dumped state, the watches and platforms being loaded already; then ``replay`` the log."""
         self.now = state["now"]
-        self.intake.load(state["generations"], self.scales[0].start(self.now) if self.now >= 0 else 0)
+        horizon = self.scales[0].start(self.now) if self.now >= 0 else 0
+        self.intake.load(state["generations"], horizon, state.get("past", ()))
         orders = {scale.name: order for order, scale in enumerate(self.scales)}
         for key, agenda in self.watches.agenda():
             for name, start in agenda.starts.items():

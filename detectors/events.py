@@ -120,5 +120,7 @@ class EventBlock(msgspec.Struct, gc=False):
     account: Column | None = None
     watch: Column | None = None
     undo: list[bool] | None = None
+    spent: Column | None = None
+    """how long was watched, in ms"""
     rule: Column | None = None
     """what is known of it for the rules, without its history (rules.reasons.TAGS)"""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
-from detectors.events import EventBlock
+from detectors.events import METRICS, EventBlock
 from detectors.ledger import DUPLICATE_ID
 from detectors.records import Outcome
 from detectors.rules.reasons import EXEMPT, TAGS
-from detectors.ticks import Tick, acts_of, rows_of
+from detectors.rules.repeats import HORIZON_MS, repeats_of
+from detectors.rules.settings import RuleSettings
+from detectors.ticks import MAX_SPENT_MS, Tick, acts_of, moments_of, rows_of
 from detectors.watched import RecentIds, key_of
 from detectors.windows import COLUMNS, Scale, pack_row
 
@@ -37,7 +40,7 @@ class Desk(Protocol):
 class Intake:
     """The open ticks of one partition, and the ids that were met recently."""
 
-    def __init__(self, desk: Desk, tick: Scale, dedupe_ids: int) -> None:
+    def __init__(self, desk: Desk, tick: Scale, dedupe_ids: int, rules: RuleSettings) -> None:
         self.recent_ids = RecentIds(dedupe_ids)
         self.ticks: dict[int, Tick] = {}
         self.horizon = 0
@@ -46,20 +49,31 @@ class Intake:
         self._scale = tick
         self._replaying = False
         self._rolls: frozenset[int] = frozenset()
+        self._repeats = [repeats_of(rules, metric) for metric in range(len(METRICS))]
+        self._judged = [repeats is not None for repeats in self._repeats]
+        self._past: dict[int, tuple[int, int]] = {}
+        """ticks that were closed within what rules look back, and where in the log their events stood"""
+        self._closed: dict[int, int] = {}
+        """the same in a replay: up to where in the log their events were on time"""
+        self._unsettled = False
 
     # ---------------------------------------------------------------- events
 
     def observe(self, block: EventBlock, position: int, outcome: Outcome) -> None:
         """Take in a block of events that stood at ``position`` of the log. Late ones are counted at once."""
+        self._settle()
         if block.ident is not None:
             self.recent_ids.turn(position, self._oldest_open(position))
         self._collect(block, position, outcome)
 
     def replay(self, block: EventBlock, position: int) -> None:
-        """Observe a block again after ``load``: events of open windows come back, others are passed over."""
+        """Observe a block again after ``load``: events of open ticks come back, and what rules look back on.
+
+        Others are passed over.
+        """
         if block.ident is not None and position in self._rolls:
             self.recent_ids.roll()
-        self._replaying = True
+        self._replaying = self._unsettled = True
         self._collect(block, position, Outcome())
         self._replaying = False
 
@@ -73,17 +87,18 @@ class Intake:
         starts = ts - ts % span
         left = np.ones(len(ts), bool)
         for index in np.nonzero(starts < self.horizon)[0].tolist():
-            self._late(block, index, hits.get(index, ""), outcome)
-            left[index] = False
+            if self._is_late(int(starts[index]), position):
+                self._late(block, index, hits.get(index, ""), outcome)
+                left[index] = False
         undos = () if block.undo is None else (i for i, undo in enumerate(block.undo) if undo and i not in hits)
         for index in itertools.chain(hits, undos):
             if left[index]:
                 tick = self._tick(int(starts[index]), position)
                 self._note(tick, block, index, hits.get(index, ""), outcome)
                 left[index] = False
-        rows = rows_of(block)
+        rows, moments = rows_of(block), moments_of(block, ts - starts)
         if left.all() and starts.min() == starts.max() and block.metric.count(block.metric[0]) == len(block.metric):
-            self._tick(int(starts[0]), position).heaps[block.metric[0]].add(block.target, rows)
+            self._tick(int(starts[0]), position).heaps[block.metric[0]].add(block.target, rows, moments)
             return
         metrics = np.asarray(block.metric, np.int8)
         for start in np.unique(starts[left]).tolist():
@@ -91,7 +106,7 @@ class Intake:
             tick = self._tick(start, position)
             for metric in np.unique(metrics[here]).tolist():
                 places = np.nonzero(here & (metrics == metric))[0]
-                tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places])
+                tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places], moments[places])
 
     def _collect_few(self, block: EventBlock, position: int, hits: dict[int, str], outcome: Outcome) -> None:
         """As above, event by event: arrays cost some 40 µs a block, whatever its size."""
@@ -99,7 +114,7 @@ class Intake:
         columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
         for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, block.ts, strict=True)):
             start = ts - ts % span
-            if start < self.horizon:
+            if start < self.horizon and self._is_late(start, position):
                 self._late(block, index, hits.get(index, ""), outcome)
                 continue
             tick = self._tick(start, position)
@@ -107,7 +122,9 @@ class Intake:
                 self._note(tick, block, index, hits.get(index, ""), outcome)
             else:
                 row = pack_row(*[-1 if column is None else column[index] for column in columns])
-                tick.heaps[metric].add_one(target, row)
+                exempt = block.rule is not None and block.rule[index] == EXEMPT
+                spent = -1 if block.spent is None else min(int(block.spent[index]), MAX_SPENT_MS)
+                tick.heaps[metric].add_one(target, row, -1 if exempt else ts - start, spent)
 
     def _hits(self, block: EventBlock) -> dict[int, str]:
         """Events of the block that are known to be invalid, each with its reason: ids that were met, tags of ingest."""
@@ -119,19 +136,22 @@ class Intake:
                 hits.setdefault(index, TAGS[int(block.rule[index])])
         return hits
 
-    @staticmethod
-    def _note(tick: Tick, block: EventBlock, index: int, reason: str, outcome: Outcome) -> None:
+    def _note(self, tick: Tick, block: EventBlock, index: int, reason: str, outcome: Outcome) -> None:
         """What is no valid event: a duplicate (of an undo as well), an undo, a rule's hit."""
         key = key_of(block.metric[index], block.target[index])
         outcome.duplicates += reason == DUPLICATE_ID
         undo = block.undo is not None and block.undo[index] and reason != DUPLICATE_ID
         tick.note(tick.undos if undo else tick.rejected, key, reason)
+        if undo and not reason:
+            at = block.ts[index] % self._scale.span_ms
+            tick.heaps[block.metric[index]].take_back(block.target[index], int(block.actor[index]), at)
 
     def _tick(self, start: int, position: int) -> Tick:
         tick = self.ticks.get(start)
         if tick is None:
-            tick = self.ticks[start] = Tick(position)
-            self._desk.expect_tick(start)
+            tick = self.ticks[start] = Tick(position, self._judged)
+            if start >= self.horizon:
+                self._desk.expect_tick(start)
         tick.log_to = position
         return tick
 
@@ -144,18 +164,56 @@ class Intake:
         undo = block.undo is not None and block.undo[index] and reason != DUPLICATE_ID
         self._desk.enter_late(key, int(block.ts[index]), reason=reason, undo=undo, outcome=outcome)
 
+    # ---------------------------------------------------------------- ticks that close
+
+    def close(self, start: int) -> Tick:
+        """The open tick that begins at ``start``, with what rules have caught taken out of its heaps."""
+        self._settle()
+        return self._close(start)
+
+    def _close(self, start: int) -> Tick:
+        tick = self.ticks.pop(start)
+        for metric, (heap, repeats) in enumerate(zip(tick.heaps, self._repeats, strict=True)):
+            if repeats is not None:
+                for (target, reason), count in heap.sift(repeats, start, start + self._scale.span_ms).items():
+                    key = key_of(metric, target), reason
+                    tick.rejected[key] = tick.rejected.get(key, 0) + count
+        if any(self._judged):
+            self._past[start] = tick.log_from, tick.log_to
+        return tick
+
+    def _is_late(self, start: int, position: int) -> bool:
+        """Whether an event of a closed tick came too late; in a replay the tick may have been open then."""
+        return not self._replaying or position > self._closed.get(start, -1)
+
+    def _settle(self) -> None:
+        """After a replay: close again the ticks that were closed, so that rules know what they knew."""
+        if self._unsettled:
+            self._unsettled = False
+            for start in sorted(start for start in self.ticks if start < self.horizon):
+                self._close(start)
+
+    def past(self) -> list[tuple[int, int]]:
+        """The closed ticks on which rules look back: when they began, and where in the log their last event stood."""
+        self._settle()
+        from_ms = self.horizon - HORIZON_MS - self._scale.span_ms
+        self._past = {start: log for start, log in self._past.items() if start > from_ms}
+        return [(start, log_to) for start, (_, log_to) in sorted(self._past.items())]
+
     # ---------------------------------------------------------------- state
 
-    def load(self, generations: list[int], horizon: int) -> None:
-        """Take dumped state (``recent_ids.starts``); what else there was comes with ``replay``."""
+    def load(self, generations: list[int], horizon: int, past: Sequence[tuple[int, int]]) -> None:
+        """Take dumped state (``recent_ids.starts``, ``past``); what else there was comes with ``replay``."""
         self.horizon = horizon
+        self._closed = dict(past)
         self.recent_ids.starts = list(generations)
         self._rolls = frozenset(generations)
 
     def held_bytes(self) -> int:
         """About what is in memory: ids, open ticks."""
         heaps = sum(heap.held_bytes() for tick in self.ticks.values() for heap in tick.heaps)
-        return len(self.recent_ids) * ID_BYTES + heaps
+        kept = sum(repeats.held_bytes() for repeats in self._repeats if repeats is not None)
+        return len(self.recent_ids) * ID_BYTES + heaps + kept
 
     def replay_start(self, position: int) -> int:
         """Where the log must be read again from, to have at ``position`` what is open now."""
@@ -164,8 +222,13 @@ class Intake:
         return oldest if ids is None else min(oldest, ids)
 
     def starts(self) -> set[int]:
-        """Positions of the log from which on something is held: an open tick, a generation of ids."""
-        return {tick.log_from for tick in self.ticks.values()}.union(self.recent_ids.starts)
+        """Positions of the log from which on something is held: a tick, a generation of ids."""
+        self.past()
+        ticks = {tick.log_from for tick in self.ticks.values()}
+        return ticks.union((log_from for log_from, _ in self._past.values()), self.recent_ids.starts)
 
     def _oldest_open(self, position: int) -> int:
-        return min((tick.log_from for tick in self.ticks.values()), default=position)
+        """From where on the log has events of ticks that are open, or that rules look back on."""
+        self.past()
+        ticks = (tick.log_from for tick in self.ticks.values())
+        return min(itertools.chain(ticks, (log_from for log_from, _ in self._past.values())), default=position)

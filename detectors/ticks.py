@@ -7,13 +7,17 @@ target costs one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Sequence
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.events import METRICS, EventBlock
+from detectors.rules.reasons import EXEMPT
+from detectors.rules.repeats import UNDONE, Acts, Repeats
 from detectors.windows import COLUMNS, PACKED, ROW_BYTES, Crowd, Packed
 
 FOLD_ROWS = 1024
@@ -21,46 +25,112 @@ FOLD_ROWS = 1024
 
 HEAP_ROWS = 1 << 17
 """Rows that one metric of a tick holds (4 MB) before its hot targets' are folded: bounds the memory of a tick."""
+JUDGED_ROWS = 1 << 20
+"""The same where rules compare an actor's acts, which they can only before rows are folded: 44 MB."""
 
 CODE_BYTES = 4
 NAME_BYTES = 170
 """A target's id, its number and its place in the dict of them (measured, CPython 3.11)."""
 
+_WHOLE = np.dtype((np.void, ROW_BYTES))
+"""A row in one piece: numpy copies its fields one by one, which takes twenty times as long."""
+
+MOMENT = np.dtype([("at", "<i4"), ("spent", "<i4")])
+"""When in its tick an event was (-1: no rule applies to it) and how long was watched (-1 not given), both in ms."""
+Moments = NDArray[np.void]
+_pack_moment = struct.Struct("<ii").pack
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_ACTOR = np.uint64(0xFFFFFFFFFFFFFFFE)
+"""Without the lowest bit, which tells accounts (see EventBlock)."""
+
 
 class Heap:
     """One metric's events of an open tick."""
 
-    __slots__ = ("_codes", "_count", "_folded", "_loose", "_loose_codes", "_names", "_room", "_rows")
+    __slots__ = (
+        "_codes", "_count", "_folded", "_loose", "_loose_codes", "_moments", "_names", "_room", "_rows", "_undone"
+    )  # fmt: skip  # one line
 
-    def __init__(self) -> None:
+    def __init__(self, *, judged: bool = False) -> None:
+        """``judged`` if rules compare its events with each other (``sift``)."""
         self._names = _Codes()
         self._codes: list[NDArray[np.int32]] = []
         self._rows: list[Packed] = []
+        self._moments: list[Moments] | None = [] if judged else None
         self._loose_codes: list[int] = []
         self._loose: list[bytes] = []
+        self._undone: list[tuple[str, int, int]] = []
         self._folded: dict[str, Crowd] = {}
         self._count = 0
-        self._room = HEAP_ROWS
+        self._room = JUDGED_ROWS if judged else HEAP_ROWS
 
     def held_bytes(self) -> int:
         """About what it takes in memory."""
-        return self._count * (ROW_BYTES + CODE_BYTES) + len(self._names) * NAME_BYTES
+        row = ROW_BYTES + CODE_BYTES + (0 if self._moments is None else MOMENT.itemsize)
+        return self._count * row + len(self._names) * NAME_BYTES
 
-    def add(self, targets: list[str], rows: Packed) -> None:
-        """Put events on the heap: one target and one packed row for each."""
+    def add(self, targets: list[str], rows: Packed, moments: Moments | None = None) -> None:
+        """Put events on the heap: one target, one packed row and, on a judged one, one moment for each."""
         self._codes.append(np.fromiter(map(self._names.__getitem__, targets), np.int32, len(targets)))
-        self._rows.append(rows)
+        self._rows.append(rows.view(_WHOLE))
+        if self._moments is not None:
+            assert moments is not None
+            self._moments.append(moments)
         self._count += len(targets)
         if self._count > self._room:
             self._fold()
 
-    def add_one(self, target: str, row: bytes) -> None:
+    def add_one(self, target: str, row: bytes, at: int = -1, spent: int = -1) -> None:
         """Put one event on the heap. Cheaper than ``add`` for a handful."""
         self._loose_codes.append(self._names[target])
-        self._loose.append(row)
+        self._loose.append(row if self._moments is None else row + _pack_moment(at, spent))
         self._count += 1
         if self._count > self._room:
             self._fold()
+
+    def take_back(self, target: str, actor: int, at: int) -> None:
+        """An actor takes an act back: what it does next to this target is no repetition."""
+        if self._moments is not None:
+            self._undone.append((target, actor, at))
+
+    def sift(self, repeats: Repeats, start: int, end: int) -> dict[tuple[str, str], int]:
+        """Take out what rules that compare events catch; answers how many by target and reason."""
+        self._gather()
+        if not (self._rows or self._undone):
+            return {}
+        moments = _joined(self._moments or [], MOMENT)
+        rows = _joined(self._rows, _WHOLE)
+        codes = _joined(self._codes, np.int32)
+        ruled = np.nonzero(moments["at"] >= 0)[0]
+        if len(ruled) < len(rows):
+            shown, when, whose = rows.take(ruled).view(PACKED), moments[ruled], codes[ruled]
+        else:
+            shown, when, whose = rows.view(PACKED), moments, codes
+        undone = [(self._names[target], actor, at) for target, actor, at in self._undone]
+        backs = np.array(undone, np.int64).reshape(-1, 3)
+        names = np.fromiter(map(crc32, map(str.encode, self._names)), np.uint64, len(self._names)) * _ODD
+        actors = np.append(shown["actor"], backs[:, 1]).astype(np.uint64) & _ACTOR
+        acts = Acts(
+            actors ^ names[np.append(whose, backs[:, 0])],
+            np.append(when["at"], backs[:, 2]) + start,
+            np.append(when["spent"], np.full(len(backs), UNDONE, np.int32)),
+        )
+        hits = repeats.judge(acts, shown, start, end)
+        self._codes, self._rows, self._moments = [codes], [rows], [moments]
+        left = np.ones(len(rows), bool)
+        targets = list(self._names)
+        caught: dict[tuple[str, str], int] = {}
+        for reason, places in hits.items():
+            left[ruled[places]] = False
+            hit, counts = np.unique(codes[ruled[places]], return_counts=True)
+            for code, count in zip(hit.tolist(), counts.tolist(), strict=True):
+                caught[targets[code], reason] = count
+        if not caught:
+            return {}
+        self._codes, self._rows, self._moments = [codes[left]], [rows[left]], [moments[left]]
+        self._count = int(left.sum())
+        return caught
 
     def by_target(self) -> Iterator[tuple[str, bytes, Crowd | None]]:
         """Each target with its packed rows and what was folded of it before, in order of ids."""
@@ -68,36 +138,56 @@ class Heap:
         folded = self._folded.get
         for target in sorted(self._names):
             code = self._names[target]
-            yield target, packed[ends[code] : ends[code + 1]], folded(target)
+            rows, before = packed[ends[code] : ends[code + 1]], folded(target)
+            if rows or before is not None:
+                yield target, rows, before
 
     def _in_order(self) -> tuple[bytes, list[int]]:
         """All rows, target by target, and where each target's begin (and the last one's end)."""
-        if self._loose:
-            self._codes.append(np.array(self._loose_codes, np.int32))
-            self._rows.append(np.frombuffer(b"".join(self._loose), PACKED))
-            self._loose_codes, self._loose = [], []
+        self._gather()
         if not self._rows:
             return b"", [0] * (len(self._names) + 1)
         codes = np.concatenate(self._codes)
         order = np.argsort(codes, kind="stable")
-        packed = np.concatenate(self._rows)[order].tobytes()
+        packed = np.concatenate(self._rows).take(order).tobytes()
         ends = np.cumsum(np.bincount(codes, minlength=len(self._names))) * ROW_BYTES
         return packed, [0, *ends.tolist()]
 
+    def _gather(self) -> None:
+        """Put what came event by event with what came in blocks."""
+        if not self._loose:
+            return
+        self._codes.append(np.array(self._loose_codes, np.int32))
+        joined = b"".join(self._loose)
+        if self._moments is None:
+            self._rows.append(np.frombuffer(joined, _WHOLE))
+        else:
+            both = np.frombuffer(joined, _ROW_AND_MOMENT)
+            self._rows.append(both["row"])
+            self._moments.append(both["moment"])
+        self._loose_codes, self._loose = [], []
+
     def _fold(self) -> None:
-        """Fold the rows of hot targets; what is left must double before this is done again."""
-        packed, ends = self._in_order()
-        codes, rows = [], []
-        for target, code in self._names.items():
-            mine = packed[ends[code] : ends[code + 1]]
-            if len(mine) >= FOLD_ROWS * ROW_BYTES:
-                self._folded.setdefault(target, Crowd()).fold_packed(mine)
-            elif mine:
-                codes.append(np.full(len(mine) // ROW_BYTES, code, np.int32))
-                rows.append(np.frombuffer(mine, PACKED))
-        self._codes, self._rows = codes, rows
-        self._count = sum(map(len, rows))
-        self._room = max(HEAP_ROWS, 2 * self._count)
+        """Fold the rows of hot targets, unjudged; what is left must double before this is done again."""
+        self._gather()
+        codes, rows = np.concatenate(self._codes), np.concatenate(self._rows)
+        names = list(self._names)
+        many = np.bincount(codes, minlength=len(names)) >= FOLD_ROWS
+        for code in np.nonzero(many)[0].tolist():
+            self._folded.setdefault(names[code], Crowd()).fold_packed(rows[codes == code].tobytes())
+        left = ~many[codes]
+        self._codes, self._rows = [codes[left]], [rows[left]]
+        if self._moments is not None:
+            self._moments = [np.concatenate(self._moments)[left]]
+        self._count = int(left.sum())
+        self._room = max(self._room, 2 * self._count)
+
+
+_ROW_AND_MOMENT = np.dtype([("row", _WHOLE), ("moment", MOMENT)])
+
+
+def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.empty(0, dtype)
 
 
 class _Codes(dict[str, int]):
@@ -113,9 +203,10 @@ class Tick:
 
     __slots__ = ("heaps", "log_from", "log_to", "rejected", "undos")
 
-    def __init__(self, position: int) -> None:
+    def __init__(self, position: int, judged: Sequence[bool] = (False,) * len(METRICS)) -> None:
+        """``judged`` says by metric whether rules compare events with each other."""
         self.log_from = self.log_to = position
-        self.heaps = [Heap() for _ in METRICS]
+        self.heaps = [Heap(judged=each) for each in judged]
         self.rejected: dict[tuple[str, str], int] = {}
         """invalid events by key and reason"""
         self.undos: dict[tuple[str, str], int] = {}
@@ -136,6 +227,16 @@ def rows_of(block: EventBlock) -> Packed:
         rows[name] = -1 if column is None else column
     return rows
 
+
+def moments_of(block: EventBlock, at: NDArray[np.int64]) -> Moments:
+    """The block's moments; ``at`` is when in their ticks the events were."""
+    moments = np.empty(len(block.target), MOMENT)
+    moments["at"] = at if block.rule is None else np.where(np.asarray(block.rule) == EXEMPT, -1, at)
+    moments["spent"] = -1 if block.spent is None else np.minimum(block.spent, MAX_SPENT_MS)
+    return moments
+
+
+MAX_SPENT_MS = (1 << 31) - 1
 
 UNDO_BIT = 1
 """An undo may carry the id of what it undoes; it is a duplicate only of another undo."""

@@ -157,6 +157,7 @@ def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
         account=None if created is None else account_buckets(created, ts),
         watch=None if watch_ms is None or duration_ms is None else watch_buckets(watch_ms, duration_ms),
         undo=numbers(frame, "undo").astype(bool).tolist() if frame.undo else None,
+        spent=watch_ms,
         rule=_given(frame, "rule"),
     )
     return _listed(block) if len(frame.target) < FEW_EVENTS else block

@@ -40,7 +40,11 @@ class Child:
         self._ticks: set[int] = set()
         self._starts: list[int] = list(parent.audit["audit"]["generations"]) if parent is not None else []
         now = parent.audit["audit"]["now"] if parent is not None else -1
-        self._horizon = now - now % span_ms if now >= 0 else 0
+        past = parent.audit["audit"].get("past", ()) if parent is not None else ()
+        self._past: list[tuple[int, int]] = [(start, log_to) for start, log_to in past]
+        horizon = now - now % span_ms if now >= 0 else 0
+        self._oldest = min((start for start, _ in self._past), default=horizon)
+        """the first tick that is open, or that rules look back on"""
 
     def frame(self, frame: Frame, offset: int, seen: dict[str, int]) -> bytes:
         """This child's share of the frame at ``offset``; ``seen`` is the next offset of each source before it."""
@@ -49,7 +53,7 @@ class Child:
         self._was.append(offset)
         if mine.target and self._parent is not None and offset < self._parent.position:
             new_ticks = {ts - ts % self._span_ms for ts in times(mine).tolist()} - self._ticks
-            open_ticks = any(tick >= self._horizon for tick in new_ticks)
+            open_ticks = any(tick >= self._oldest for tick in new_ticks)
             self._ticks |= new_ticks
             has_ids = bool(mine.ident)
             begins = has_ids and self._begins_generation(offset)
@@ -80,7 +84,8 @@ class Child:
         audit = dict(parent.audit)
         marks = {self.place(offset): mark for offset, mark in self._marks.items()}
         replay_from = self.place(audit["replay_from"])
-        audit["audit"] = {**audit["audit"], "generations": self._generations()}
+        past = [(start, self.place(log_to)) for start, log_to in self._past]
+        audit["audit"] = {**audit["audit"], "generations": self._generations(), "past": past}
         audit["marks"] = marks
         audit["replay_from"] = replay_from
         configs = [(self.place(offset), config) for offset, config in parent.configs]

@@ -172,7 +172,10 @@ class NoSuchDetectorError(ValueError):
 def removals_of(outcome: Outcome) -> list[Removal]:
     """What rules caught, and what corrections took out of the counts and did not give back."""
     given_back = {c.flag_id for c in outcome.corrections if c.from_ == QUARANTINED and c.to == VALID}
-    caught = [Removal((hit.key[1:], METRICS[int(hit.key[0])]), hit.start, hit.end, hit.events) for hit in outcome.hits]
+    caught = [
+        Removal((hit.key[1:], METRICS[int(hit.key[0])]), hit.start, hit.end, hit.events, reason=hit.reason)
+        for hit in outcome.hits
+    ]
     return caught + [
         Removal((c.target, c.metric), c.window["start"], c.window["end"], c.count, c.flag_id)
         for c in outcome.corrections

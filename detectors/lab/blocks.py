@@ -61,6 +61,7 @@ class Packer:
             account=self._column("actor_created_at", rows, lambda e: account_bucket(e.actor_created_at, e.ts)),
             watch=self._column("watch_ms", rows, lambda e: watch_bucket(e.watch_ms, e.duration_ms)),
             undo=undo if True in undo else None,
+            spent=self._column("watch_ms", rows, lambda e: -1 if e.watch_ms is None else e.watch_ms),
         )
 
     def _actor(self, event: Event) -> int:

@@ -5,7 +5,11 @@ So its events are accounted as counts: of the q removed, min(q, artificial event
 other removal has claimed) are right, the rest are honest events wrongly removed. Shorter windows claim
 first. A method that names single events (rules per actor) says itself how many of its q were right.
 
-An *attack* is what one scenario bought for one target and metric, from its first event on.
+What a rule makes invalid when it comes is removed as well. Only a double click of an honest actor is no wrong
+removal: it is one act that came twice, whoever did it; those are counted by themselves (``double_clicks``).
+
+An *attack* is what one scenario bought for one target and metric, from its first event on. Flags are
+measured by what rules have left of it.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from itertools import pairwise
 from statistics import median
 
 from detectors.lab.traffic import Labelled
+from detectors.rules.reasons import DOUBLE_CLICK
 
 ATTACK_MIN = 20
 """Artificial events on one target and metric from which they are an attack that somebody could miss."""
@@ -37,6 +42,8 @@ class Removal:
     count: int
     flag: str = ""
     right: int | None = None
+    reason: str = ""
+    """the rule that made them invalid when they came, if one did"""
 
 
 @dataclass(slots=True)
@@ -79,6 +86,8 @@ class Report:
     removed_honest: int = 0
     removed_honest_per_million: float = 0.0
     removed_honest_elsewhere: int = 0
+    double_clicks: int = 0
+    """honest actors' events that were a double click: one act counted once, which is no wrong removal"""
     detect_seconds: float | None = None
     """median, from an attack's first event to its flag; of the attacks found"""
     before_detection: float | None = None
@@ -133,7 +142,7 @@ def measure(report: Report, truth: Truth, removals: list[Removal], alarms: list[
     """Fill a report. ``alarms`` are the flags that speak against an event (no ``explained`` ones)."""
     total = sum(len(times) for times in truth.artificial.values())
     report.events, report.artificial = truth.events, total
-    right_of_flag, count_of_flag = _account(report, truth, removals)
+    right_of_flag, count_of_flag, by_rules = _account(report, truth, removals)
     found = sum(right_of_flag.values())
     removed = sum(count_of_flag.values())
     report.precision = found / removed if removed else None
@@ -158,16 +167,19 @@ def measure(report: Report, truth: Truth, removals: list[Removal], alarms: list[
         elif not is_good:
             report.flags_elsewhere += 1
     report.flag_precision = good / len(alarms) if alarms else None
-    _times(report, truth, alarms)
+    _times(report, truth, alarms, by_rules)
     report.average_precision, report.auc, report.curve = _ranking(truth, alarms, total)
     return report
 
 
-def _account(report: Report, truth: Truth, removals: list[Removal]) -> tuple[dict[str, int], dict[str, int]]:
-    """Right and removed events by flag. Each artificial event is claimed at most once."""
+def _account(
+    report: Report, truth: Truth, removals: list[Removal]
+) -> tuple[dict[str, int], dict[str, int], dict[Key, int]]:
+    """Right and removed events by flag, and artificial ones that rules caught by key. Each is claimed at most once."""
     left = {key: list(times) for key, times in truth.artificial.items()}
     right: dict[str, int] = defaultdict(int)
     count: dict[str, int] = defaultdict(int)
+    by_rules: dict[Key, int] = defaultdict(int)
     for removal in sorted(removals, key=lambda r: (r.end_ms - r.start_ms, r.start_ms, r.key, r.flag)):
         claimed = removal.right
         if claimed is None:
@@ -175,17 +187,24 @@ def _account(report: Report, truth: Truth, removals: list[Removal]) -> tuple[dic
             low, high = bisect_left(times, removal.start_ms), bisect_left(times, removal.end_ms)
             claimed = min(removal.count, high - low)
             del times[low : low + claimed]
+        if removal.reason:
+            by_rules[removal.key] += claimed
+        wrong = removal.count - claimed
+        if removal.reason == DOUBLE_CLICK:
+            report.double_clicks += wrong
+            wrong = 0
         right[removal.flag] += claimed
-        count[removal.flag] += removal.count
+        count[removal.flag] += claimed + wrong
         if removal.key[0] not in truth.touched:
-            report.removed_honest_elsewhere += removal.count - claimed
-    return right, count
+            report.removed_honest_elsewhere += wrong
+    return right, count, by_rules
 
 
-def _times(report: Report, truth: Truth, alarms: list[Alarm]) -> None:
+def _times(report: Report, truth: Truth, alarms: list[Alarm], by_rules: dict[Key, int]) -> None:
     waits, before, errors = [], [], []
     for key, times in truth.artificial.items():
-        if len(times) < ATTACK_MIN:
+        left = len(times) - by_rules.get(key, 0)
+        if left < ATTACK_MIN:
             continue
         report.attacks += 1
         first, last = times[0], times[-1]
@@ -196,7 +215,7 @@ def _times(report: Report, truth: Truth, alarms: list[Alarm]) -> None:
         raised = min(a.raised_ms for a in hits)
         waits.append(max(0, raised - first) / 1000)
         before.append(bisect_left(times, raised) / len(times))
-        errors.append((sum(a.estimate for a in hits) - len(times)) / len(times))
+        errors.append((sum(a.estimate for a in hits) - left) / left)
     if waits:
         report.detect_seconds, report.before_detection = median(waits), median(before)
         report.estimate_error, report.estimate_bias = median(abs(e) for e in errors), median(errors)

@@ -14,3 +14,7 @@ class RuleSettings:
     actors: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
     """names that no rule applies to"""
+    double_click_seconds: tuple[float, ...] = (30.0, 0.0, 0.0)
+    """by metric, how soon the same act is the same; 0 never"""
+    per_minute: int = 30
+    """acts of one actor on one target; 0 is no limit"""

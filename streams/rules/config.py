@@ -35,6 +35,20 @@ class Allow(Section):
     targets: NameList = ()
 
 
+class DoubleClick(Section):
+    """Seconds within which the same act of the same actor on the same target is the same; 0 is never."""
+
+    view: float = Field(default=30.0, ge=0, le=60)
+    like: float = Field(default=0.0, ge=0, le=60)
+    follow: float = Field(default=0.0, ge=0, le=60)
+
+
+class Rate(Section):
+    """How often one actor may act on one target; 0 is no limit."""
+
+    per_minute: int = Field(default=30, ge=0)
+
+
 class Rules(Section):
     """Rules on single events. These keys can be changed while a worker runs (SIGHUP)."""
 
@@ -42,6 +56,8 @@ class Rules(Section):
     """rules that do not hold"""
     networks: NetworkList = ()
     agents: AgentList = ()
+    double_click: DoubleClick = Field(default=DoubleClick())
+    rate: Rate = Field(default=Rate())
     allow: Allow = Field(default=Allow())
 
     @field_validator("off")

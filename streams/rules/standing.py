@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.events import EventBlock
+from detectors.events import METRICS, EventBlock
 from detectors.ledger import DUPLICATE_ID
 from detectors.rules.reasons import EXEMPT, NOTHING, TAGS
 from detectors.rules.settings import RuleSettings
@@ -15,7 +15,11 @@ from streams.rules.config import Rules
 def rule_settings(rules: Rules) -> RuleSettings:
     """What detectors are told of the configuration."""
     return RuleSettings(
-        off=frozenset(rules.off), actors=frozenset(rules.allow.actors), targets=frozenset(rules.allow.targets)
+        off=frozenset(rules.off),
+        actors=frozenset(rules.allow.actors),
+        targets=frozenset(rules.allow.targets),
+        double_click_seconds=tuple(getattr(rules.double_click, metric) for metric in METRICS),
+        per_minute=rules.rate.per_minute,
     )
 
 

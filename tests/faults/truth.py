@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -13,10 +14,12 @@ from streams.auditing import PartitionAudit, audit_settings
 from streams.records import correction_value, count_value, flag_value
 from streams.routing import Records, Routed, Router
 from streams.settings import Settings
-from tests.faults.traffic import CLOSING_TARGET
+from tests.faults.traffic import CLOSING_TARGET, MINUTE_MS
 
 Key = tuple[str, str]
 """Target and metric."""
+
+DOUBLE_CLICK_MS = 30_000
 
 TURN_MS = 500
 """Pretended time between batches: watermarks go to every partition with each."""
@@ -32,6 +35,8 @@ class Tally:
     """all but undos, copies included: what raw must be"""
     copies: Counter[Key] = field(default_factory=Counter)
     undos: Counter[Key] = field(default_factory=Counter)
+    views: dict[Key, dict[str, list[int]]] = field(default_factory=dict)
+    """times of each actor's views, copies left out"""
     _ids: set[tuple[str, bool]] = field(default_factory=set)
 
     def add(self, metric: str, value: bytes) -> None:
@@ -57,10 +62,24 @@ class Tally:
             self.undos[key] += 1
         else:
             self.events[key] += 1
+            if metric == "view":
+                self.views.setdefault(key, {}).setdefault(event["actor"], []).append(event["ts"])
+
+    def double_clicks(self, key: Key) -> int:
+        """Views less than thirty seconds after the same actor's, two at the same full minute left out."""
+        return sum(
+            later - before < DOUBLE_CLICK_MS and (later > before or later % MINUTE_MS > 0)
+            for times in self.views.get(key, {}).values()
+            for before, later in pairwise(sorted(times))
+        )
 
     def parts(self, key: Key) -> dict[str, Any]:
         """The count of a target that was never under suspicion."""
-        invalid = {"duplicate_id": self.copies[key], "undone": self.undos[key]}
+        invalid = {
+            "duplicate_id": self.copies[key],
+            "undone": self.undos[key],
+            "double_click": self.double_clicks(key),
+        }
         invalid = {reason: count for reason, count in invalid.items() if count}
         return {
             "raw": self.events[key],

@@ -1,0 +1,202 @@
+"""One actor's acts on one target: which of them are double clicks or too many, whatever came first."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from detectors import ticks
+from detectors.audit import Audit, AuditSettings
+from detectors.events import EventBlock
+from detectors.records import Outcome
+from detectors.rules.reasons import EXEMPT
+from detectors.rules.settings import RuleSettings
+
+START_MS = 1_700_000_040_000
+"""A full minute."""
+MINUTE_MS = 60_000
+END_MS = START_MS + 20 * MINUTE_MS
+
+RULES = RuleSettings(double_click_seconds=(30.0, 20.0, 0.0), per_minute=5)
+
+
+class Act(NamedTuple):
+    """One event; ``at`` in ms from START_MS."""
+
+    at: int
+    actor: int = 0
+    target: str = "v"
+    metric: int = 0
+    spent: int = -1
+    undo: bool = False
+    exempt: bool = False
+    network: int = -1
+
+
+acts_of_some = st.lists(
+    st.builds(
+        Act,
+        st.integers(0, 300).map(lambda halves: halves * 500) | st.sampled_from([0, MINUTE_MS, 59_999]),
+        st.sampled_from([0, 1, 2, 8]),
+        st.sampled_from("vw"),
+        st.sampled_from([0, 0, 0, 1, 2]),
+        st.sampled_from([-1, -1, 0, 1_900, 2_500, 20_000]),
+        st.sampled_from([False, False, False, True]),
+        st.sampled_from([False, False, False, True]),
+        st.integers(-1, 2),
+    ),
+    max_size=60,
+)
+
+
+def expected(events: list[Act], rules: RuleSettings) -> dict[str, Counter[str]]:
+    """The same in plain words: invalid events by key and reason."""
+    by_pair: dict[tuple[str, int], list[Act]] = defaultdict(list)
+    for act in events:
+        if not act.exempt:
+            by_pair[f"{act.metric}{act.target}", act.actor // 2].append(act)
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for (key, _), mine in by_pair.items():
+        mine.sort(key=lambda act: (act.at, -2 if act.undo else act.spent))
+        numbers: Counter[int] = Counter()
+        for before, act in zip([None, *mine], mine, strict=False):
+            gap = 10**9 if before is None else act.at - before.at
+            rounded = gap == 0 and (START_MS + act.at) % MINUTE_MS == 0
+            soon = gap < rules.double_click_seconds[act.metric] * 1000 and not rounded
+            undone = before is not None and before.undo
+            viewing = before is not None and any(2_000 <= spent <= gap for spent in (before.spent, act.spent))
+            minute = act.at // MINUTE_MS
+            if act.undo:
+                continue
+            if soon and not undone and not viewing:
+                found[key]["double_click"] += 1
+            elif rules.per_minute and numbers[minute] >= rules.per_minute and not rounded:
+                found[key]["rate"] += 1
+            numbers[minute] += not rounded
+    return dict(found)
+
+
+def block_of(events: list[Act]) -> EventBlock:
+    """The events as the columns that an audit reads."""
+    return EventBlock(
+        target=[act.target for act in events],
+        metric=[act.metric for act in events],
+        ts=[START_MS + act.at for act in events],
+        actor=[act.actor for act in events],
+        network=[act.network for act in events],
+        spent=[act.spent for act in events],
+        undo=[act.undo for act in events],
+        rule=[EXEMPT if act.exempt else 0 for act in events],
+    )
+
+
+def audited(events: list[Act], rules: RuleSettings = RULES, *, size: int = 7) -> tuple[Audit, Outcome]:
+    """Events in this order, in blocks of this size, time standing until all are in."""
+    audit, outcome = Audit(AuditSettings(rules=rules)), Outcome()
+    for at in range(0, len(events), size):
+        audit.observe(block_of(events[at : at + size]), 1, outcome)
+    audit.advance(END_MS, outcome)
+    return audit, outcome
+
+
+def caught(audit: Audit) -> dict[str, Counter[str]]:
+    """Invalid events by key and reason, undone ones left out."""
+    found = {key: Counter(watched.ledger.invalid) for key, watched in audit.watches.items()}
+    for counts in found.values():
+        del counts["undone"]
+    return {key: counts for key, counts in found.items() if counts}
+
+
+@given(acts_of_some)
+@example([Act(0), Act(0), Act(5_000), Act(MINUTE_MS), Act(MINUTE_MS)])
+def test_the_rules_catch_what_their_words_say(events: list[Act]) -> None:
+    assert caught(audited(events)[0]) == expected(events, RULES)
+
+
+@given(acts_of_some, st.randoms(use_true_random=False), st.sampled_from([1, 3, 12, 60]))
+def test_neither_order_nor_blocks_change_anything(events: list[Act], random: object, size: int) -> None:
+    shuffled = list(events)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis does not type it
+
+    def state(audit: Audit) -> dict[str, object]:
+        for watched in audit.watches.values():
+            for crowd in watched.open.values():
+                crowd.settle()  # rows that wait are in the order in which they came
+        return {key: msgspec.to_builtins(watched) for key, watched in audit.watches.items()}
+
+    one, other = audited(events)[0], audited(shuffled, size=size)[0]
+    assert state(one) == state(other)
+
+
+@given(acts_of_some, st.booleans())
+def test_the_ledger_adds_up_and_windows_hold_the_valid_alone(events: list[Act], off: bool) -> None:
+    rules = RuleSettings(off=frozenset({"double_click", "rate"})) if off else RULES
+    audit, outcome = audited(events, rules)
+    raw = Counter(f"{act.metric}{act.target}" for act in events if not act.undo)
+    assert {key: watched.ledger.raw for key, watched in audit.watches.items() if watched.ledger.raw} == dict(raw)
+    assert sum(hit.events for hit in outcome.hits) == sum(sum(counts.values()) for counts in caught(audit).values())
+    for key, watched in audit.watches.items():
+        in_windows = sum(crowd.n for crowd in watched.open.values() if crowd is watched.open.get("hour"))
+        assert in_windows == raw[key] - sum(caught(audit).get(key, Counter()).values())
+    if off:
+        assert caught(audit) == {}
+
+
+def test_a_double_click_is_one_act_and_the_first_stays() -> None:
+    audit, _ = audited([Act(1_000), Act(1_200), Act(29_000), Act(60_000, actor=2)])
+    assert audit.watches["0v"].ledger.valid == 2
+    assert audit.watches["0v"].ledger.invalid == {"double_click": 2}
+    assert audited([Act(1_000), Act(31_000)])[0].watches["0v"].ledger.invalid == {}
+
+
+def test_somebody_who_watches_a_short_clip_again_is_no_double_click() -> None:
+    """Whether the time of an event is the beginning of a view or its end."""
+    begins = [Act(1_000 + 12_000 * n, spent=12_000) for n in range(4)]
+    assert audited(begins)[0].watches["0v"].ledger.valid == 4
+    tapped = [Act(1_000, spent=0), Act(1_300, spent=12_000), Act(13_500, spent=11_000)]
+    assert audited(tapped)[0].watches["0v"].ledger.invalid == {"double_click": 1}
+
+
+def test_a_like_taken_back_and_given_again_is_no_double_click() -> None:
+    events = [Act(1_000, metric=1), Act(2_000, metric=1, undo=True), Act(3_000, metric=1), Act(3_500, metric=1)]
+    assert audited(events)[0].watches["1v"].ledger.invalid == {"undone": 1, "double_click": 1}
+
+
+@pytest.mark.parametrize("step", [MINUTE_MS, 86_400_000])
+def test_times_that_are_known_to_the_minute_or_the_day_accuse_nobody(step: int) -> None:
+    events = [Act(n // 10 * step) for n in range(40)]
+    audit, outcome = Audit(AuditSettings()), Outcome()
+    audit.observe(block_of(events), 1, outcome)
+    audit.advance(START_MS + 5 * 86_400_000, outcome)
+    assert audit.watches["0v"].ledger.invalid == {}
+
+
+def test_a_tick_too_large_to_be_compared_is_counted_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticks, "JUDGED_ROWS", 100)
+    monkeypatch.setattr(ticks, "FOLD_ROWS", 10)
+    audit, outcome = Audit(AuditSettings()), Outcome()
+    for n in range(60):
+        audit.observe(block_of([Act(n * 100 + k, actor=2 * k) for k in range(20)]), 1, outcome)
+        assert audit.intake.held_bytes() < 50_000
+    audit.advance(END_MS, outcome)
+    ledger = audit.watches["0v"].ledger
+    assert ledger.raw == 1200
+    assert ledger.valid >= 20
+
+
+def test_memory_is_a_minutes_acts() -> None:
+    audit, outcome = Audit(AuditSettings()), Outcome()
+    for second in range(600):
+        audit.observe(
+            block_of([Act(second * 1000 + k, actor=2 * (second * 50 + k)) for k in range(50)]), second, outcome
+        )
+        audit.advance(START_MS + second * 1000 - 10_000, outcome)
+    assert len(audit.intake.past()) <= 7
+    repeats = audit.intake._repeats[0]
+    assert repeats is not None
+    assert repeats.held_bytes() <= 20 * 50 * 80
