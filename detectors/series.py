@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 POINTS_MAX = 60
-"""Above this, two neighbours become one, and later windows are gathered to the same width."""
+"""Above this, two neighbours become one, and later windows are gathered to the same width. The first point is left as
+it is: a case may begin with a window of minutes and go on in ticks."""
 
 
 class Point(msgspec.Struct, array_like=True):
@@ -28,7 +29,7 @@ def put(series: list[Point], point: Point) -> None:
     if not series:
         series.append(point)
         return
-    last, width = series[-1], series[0].span
+    last, width = series[-1], min((inner.span for inner in series[1:-1]), default=0)
     end = last.start + last.span
     if point.start == last.start and point.span >= last.span:
         series[-1] = point
@@ -38,12 +39,12 @@ def put(series: list[Point], point: Point) -> None:
             _append(series, Point(end, silent, 0, point.expected * silent / point.span), width)
         _append(series, point, width)
     if len(series) > POINTS_MAX:
-        series[:] = [_joined(series[at : at + 2]) for at in range(0, len(series), 2)]
+        series[1:] = [_joined(series[at : at + 2]) for at in range(1, len(series), 2)]
 
 
 def _append(series: list[Point], point: Point, width: int) -> None:
     last = series[-1]
-    if last.span + point.span <= width:
+    if len(series) > 1 and last.span + point.span <= width:
         series[-1] = _joined([last, point])
     else:
         series.append(point)

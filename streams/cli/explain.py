@@ -108,11 +108,12 @@ def course(flag: dict[str, Any]) -> list[str]:
     series = flag.get("series") or []
     if not series:
         return []
-    most = max(1.0, *(max(row["observed"], row["expected"]) for row in series))
-    lines = ["   what came, by time (UTC); | is what was expected"]
-    for row in series:
-        bar = f"{_bar(row['observed'] / most):<{WIDTH + 1}}"
-        at = min(WIDTH, round(row["expected"] / most * WIDTH))
+    spans = [max(1, row["end"] - row["start"]) for row in series]
+    fastest = max(max(row["observed"], row["expected"]) / span for row, span in zip(series, spans, strict=True)) or 1.0
+    lines = ["   how fast they came, by time (UTC); | is what was expected"]
+    for row, span in zip(series, spans, strict=True):
+        bar = f"{_bar(row['observed'] / span / fastest):<{WIDTH + 1}}"
+        at = min(WIDTH, round(row["expected"] / span / fastest * WIDTH))
         bar = bar if bar[at] == "█" else f"{bar[:at]}|{bar[at + 1 :]}"
         lines.append(f"   {_clock(row['start'])} {bar} {row['observed']:,} ({row['expected']:,.0f})")
     return [*lines, ""]
