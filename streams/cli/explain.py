@@ -114,8 +114,8 @@ def course(flag: dict[str, Any]) -> list[str]:
     for row, span in zip(series, spans, strict=True):
         bar = f"{_bar(row['observed'] / span / fastest):<{WIDTH + 1}}"
         at = min(WIDTH, round(row["expected"] / span / fastest * WIDTH))
-        bar = bar if bar[at] == "█" else f"{bar[:at]}|{bar[at + 1 :]}"
-        lines.append(f"   {_clock(row['start'])} {bar} {row['observed']:,} ({row['expected']:,.0f})")
+        marked = f"{bar[:at]}|{bar[at + 1 :]}"
+        lines.append(f"   {_clock(row['start'])} {marked} {row['observed']:,} ({row['expected']:,.0f})")
     return [*lines, ""]
 
 

@@ -51,7 +51,8 @@ def test_the_course_shows_what_came_beside_what_was_expected() -> None:
     assert "expected" in head
     assert first.index("|") == 3 + len("01-01 00:00:00 ") + 20
     assert first.endswith("2 (20)")
-    assert second.count("█") == 40
+    assert second.count("█") == 39
+    assert second.index("|") == first.index("|")
     assert second.endswith("40 (20)")
     assert course({}) == []
 
