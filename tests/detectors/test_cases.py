@@ -7,11 +7,13 @@ from functools import cache
 
 import msgspec
 import pytest
+from river.anomaly import LocalOutlierFactor
 
 from detectors.audit import Audit, AuditSettings
 from detectors.events import Event
 from detectors.lab.blocks import Packer
 from detectors.ledger import QUARANTINED, VALID
+from detectors.models import Choice
 from detectors.records import Flag, Outcome
 from detectors.rules.reasons import DOUBLE_CLICK
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary, viral
@@ -188,3 +190,29 @@ def test_an_audit_that_takes_all_events_at_once_and_one_that_takes_them_tick_by_
 def _without_log(flag: Flag) -> dict[str, object]:
     line: dict[str, object] = msgspec.to_builtins(flag)
     return {key: value for key, value in line.items() if key != "log"}
+
+
+class Raising:
+    """A model that learns anything and can score nothing."""
+
+    def score_one(self, x: dict[str, float]) -> float:
+        raise KeyError(min(x))
+
+    def learn_one(self, x: dict[str, float]) -> None:
+        pass
+
+
+def test_a_model_in_shadow_changes_no_word_and_one_that_raises_is_counted() -> None:
+    models = (
+        Choice("neighbours", lambda: LocalOutlierFactor(n_neighbors=5), windows=40),
+        Choice("bad", Raising, windows=40),
+    )
+    crowds = (
+        ordinary(1, minutes=HISTORY_MINUTES),
+        bought(2, "v3", begin=BURST_MS),
+        viral(3, "v5", begin=BURST_MS + MINUTE_MS),
+    )
+    _, outcome = audited(in_order(*crowds), settings=AuditSettings(models=models))
+    assert (outcome.flags, outcome.corrections) == (burst()[1].flags, burst()[1].corrections)
+    assert ("neighbours", "failed") not in outcome.witnesses
+    assert outcome.witnesses["bad", "failed"] > 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from detectors import features as f
 from detectors.detector import Finding
-from detectors.judge import ARTIFICIAL, SUSPECT, Case, Opinion, correction_id, flag_id, opinion
+from detectors.judge import ARTIFICIAL, SUSPECT, Case, Opinion, correction_id, crowd_score, flag_id, opinion
 
 SURGE = Finding("surge", "surge", 600.0, 10.0, 1e-20, 0.98, "600 events where 10 are usual")
 
@@ -112,3 +112,19 @@ def test_ids_depend_on_what_happened_and_on_nothing_else() -> None:
     others = {flag_id("v2", "view", "a+b", 10), flag_id("v1", "like", "a+b", 10), flag_id("v1", "view", "a+b", 20)}
     assert one not in others
     assert correction_id(one, 1) != correction_id(one, 2)
+
+
+WHO, HOW = (("neighbours",), ()), ((), ("forest",))
+
+
+@pytest.mark.parametrize(
+    ("models", "name", "beside"), [(WHO, "neighbours", "watch"), (HOW, "forest", "accounts")], ids=["who", "how"]
+)
+def test_a_model_with_a_vote_stands_in_for_its_family_and_convicts_nobody_alone(
+    models: tuple[tuple[str, ...], tuple[str, ...]], name: str, beside: str
+) -> None:
+    both = {name: (4.0, 0.6), beside: (3.0, 0.6)}
+    none, x = (0.0, 0.0), {f.ONCE: 0.0}
+    assert crowd_score(x, both, none, models) > 4.0
+    assert crowd_score(x, both, none) < 3.0
+    assert crowd_score(x, {name: (9.0, 0.9)}, none, models) < 3.0
