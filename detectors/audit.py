@@ -10,11 +10,12 @@ else in between; what it says does not depend on when, or whether, it is stopped
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from detectors.cases import Cases
+from detectors.company import Company
 from detectors.events import METRICS, EventBlock
 from detectors.evidence import EVENTS_MIN
 from detectors.explained import Explanations, Promotion
@@ -93,6 +94,7 @@ class Audit:
             rulebook=settings.rulebook,
         )
         self._parts = parts_of(self.scales)
+        self.company = Company()
         self._peers = Peers(self.watches, self.platforms, self.scales)
         self._at = 0
 
@@ -167,7 +169,8 @@ class Audit:
         for metric, heap in enumerate(tick.heaps):
             entered = closed = 0
             for target, rows, folded in heap.by_target():
-                entered += self.enter(key_of(metric, target), start, rows, log, outcome, folded=folded)
+                owner = tick.owners.get(target, -1)
+                entered += self.enter(key_of(metric, target), start, rows, log, outcome, folded=folded, owner=owner)
                 closed += 1
                 if closed % STEP_KEYS == 0:
                     yield
@@ -181,7 +184,15 @@ class Audit:
             self.unsaid.add(key, end)
 
     def enter(
-        self, key: str, start: int, rows: bytes, log: tuple[int, int], outcome: Outcome, *, folded: Crowd | None = None
+        self,
+        key: str,
+        start: int,
+        rows: bytes,
+        log: tuple[int, int],
+        outcome: Outcome,
+        *,
+        folded: Crowd | None = None,
+        owner: int = -1,
     ) -> int:
         """Enter a key's events of the closed tick at ``start``, which stood between two positions of the log.
 
@@ -203,6 +214,7 @@ class Audit:
         elif log_from < into.log_from or into.log_from < 0:
             into.log_from = log_from
         into.log_to = max(into.log_to, log_to)
+        into.owner = max(into.owner, owner)
         metric = int(key[0])
         platform = self.platforms[metric]
         if folded is None and not self._cases.worth_a_look(watched, count, platform):
@@ -246,6 +258,8 @@ class Audit:
         views = self.platforms[0]
         interactions: list[tuple[float, int, int]] = []
         closed: dict[str, int] = {}
+        actors: Set[int] = frozenset()
+        unmet: list[int] = []
         for number, key in enumerate(self.watches.waited(order, start)):
             if number % STEP_KEYS == 0:
                 yield
@@ -256,7 +270,7 @@ class Audit:
             if order == 1:
                 actors = crowd.actor_hashes()
                 known = [platform.known] if platform is reference else [platform.known, reference.known]
-                count_newcomers(crowd, actors, known)
+                unmet = count_newcomers(crowd, actors, known)
                 met[metric].extend(actors)
             outcome.windows += 1
             totals[metric] += min(crowd.n, HOURLY_CAP)
@@ -268,7 +282,7 @@ class Audit:
                     closed[key] = crowd.n
                     if order > 1:
                         interactions.append((with_accounts(crowd, views.tells_accounts()), *look.peers[1:]))
-            self._cases.look(look)
+            self._judge(look, actors, unmet)
             if order + 1 < len(self.scales):
                 crowd.squares = crowd.n * crowd.n
                 into = self._merge(order + 1, start, key, watched, crowd)
@@ -277,6 +291,7 @@ class Audit:
         if order > 1:
             views.rates.learn(scale.name, interactions)
             views.changed = True
+        self.company.lockstep.learn()
         if scale.name == "hour":
             for platform, total in zip(self.platforms, totals, strict=True):
                 platform.learn_hour(start, total)
@@ -300,6 +315,16 @@ class Audit:
         look.parts = self._parts[order]
         look.rates = self.platforms[0].rates
         look.peers = self._peers.counts(key, order, crowd.start, {})
+        self._judge(look, crowd.actor_hashes() if order == 1 else frozenset())
+
+    def _judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:
+        """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""
+        if len(actors) < 2:
+            self._cases.look(look)
+            return
+        self.company.ask(look, actors)
+        if not look.early:
+            self.company.note(look, actors, unmet)
         self._cases.look(look)
 
     # ---------------------------------------------------------------- counts

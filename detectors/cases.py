@@ -6,6 +6,7 @@ import math
 
 from detectors import features as f
 from detectors.catalog.surge import cusum
+from detectors.company import band_opinion
 from detectors.detector import Finding
 from detectors.drips import Day, artificial_of, gather, opinion_of, past_of
 from detectors.evidence import EVENTS_MIN, TEXTS, Said
@@ -24,7 +25,7 @@ from detectors.judge import (
 from detectors.looking import Look
 from detectors.models import Choice, ModelDetector
 from detectors.platform import Platform
-from detectors.registry import CROWD_DETECTORS, DRIP, SURGE
+from detectors.registry import CROWD_DETECTORS, DRIP, LOCKSTEP, SURGE
 from detectors.thresholds import Rulebook, Thresholds
 from detectors.watched import Watched
 from detectors.windows import Crowd, Scale
@@ -103,7 +104,8 @@ class Cases:
             look.ratio = self._tick_ratio
         look.crowd.looked = look.crowd.n
         watched, platform = look.watched, look.platform
-        if look.crowd.n < EVENTS_MIN and watched.case is None and not (tick or look.early):
+        small = look.crowd.n < EVENTS_MIN and watched.case is None and f.BAND not in look.x
+        if small and not (tick or look.early):
             look.learn(measured=False, suspicious=False)  # most windows are so small; there may be millions of them
             return
         look.expect()
@@ -123,6 +125,8 @@ class Cases:
                 crowd = 0.0 if view is None else view.crowd
                 if look.ends_a_day() and DRIP in self._voting:
                     view = self._over_days(look, surge, said, view)
+        if f.BAND in look.x and LOCKSTEP in self._voting and look.reference.experienced():
+            view = self._with_band(look, view)
         if tick:
             self._follow_onset(look)
         if view is not None and view.verdict is not None:
@@ -195,6 +199,16 @@ class Cases:
         if over_days is None or (view is not None and view.artificial > over_days.artificial):
             return view
         return over_days
+
+    def _with_band(self, look: Look, view: Opinion | None) -> Opinion | None:
+        """The opinion of a window in which a band was found: the band's own, if it says more."""
+        surges = look.platform.detectors_of(look.scale)[SURGE]
+        surge, limits = surges.score_one(look.x), self._rulebook.of(look.key)
+        band = band_opinion(look.x, surge, case=look.watched.case, already=look.crowd.quarantined, limits=limits)
+        if band is None or (view is not None and view.verdict is not None and view.artificial >= band.artificial):
+            return view
+        band.findings = [*surges.findings(look.x), *look.platform.detector(LOCKSTEP, look.scale).findings(look.x)]
+        return band
 
     def _follow_onset(self, look: Look) -> None:
         watched = look.watched

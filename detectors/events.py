@@ -24,6 +24,9 @@ MIX_BUCKETS = 256
 """Networks, agents, referrers and countries are counted in hashed buckets: a histogram of fixed size
 merges, commutes and compares; a table of names does none of the three within a bound."""
 
+OWNER_SPACE = 1 << 31
+"""Owners are told apart by hashes below this."""
+
 COHORT_BUCKETS = 1024
 COHORT_MS = 3 * 86_400_000
 """Accounts made within the same three days are a cohort: sellers make theirs in batches."""
@@ -104,7 +107,8 @@ class EventBlock(msgspec.Struct, gc=False):
 
     ``actor`` and ``ident`` are 63-bit hashes; the lowest bit of ``actor`` is 1 where an account's age came with the
     event. ``network`` … ``country`` are bucket numbers, ``network`` within its country (``network_bucket``), and
-    ``account`` says in which days the account was made and whether it is fresh (``account_bucket``).
+    ``account`` says in which days the account was made and whether it is fresh (``account_bucket``). ``owner`` is a
+    hash below OWNER_SPACE.
     An optional column that nobody filled is None as a whole.
     """
 
@@ -119,6 +123,7 @@ class EventBlock(msgspec.Struct, gc=False):
     country: Column | None = None
     account: Column | None = None
     watch: Column | None = None
+    owner: Column | None = None
     undo: list[bool] | None = None
     spent: Column | None = None
     """how long was watched, in ms"""

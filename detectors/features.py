@@ -62,6 +62,18 @@ DRIP = "drip"
 """log10 of the e-value that the target's days so far are those of an honest crowd, ≥ 0 (detectors/drips.py)."""
 DAYS = "days"
 """Days since the first wrong one on which somebody wrong did something wrong, ≥ 1."""
+BAND = "band"
+"""Share of the events that are of actors who act together on target after target (lockstep), 0 … 1."""
+BAND_SCORE = "band_score"
+"""-log10 p of that band, ≥ 0."""
+BAND_PEOPLE = "band_people"
+"""How many they are, ≥ 3."""
+BAND_OCCASIONS = "band_occasions"
+"""On how many other owners' targets (other targets, where owners are not given) they met, ≥ 4."""
+BAND_EXPECTED = "band_expected"
+"""On how many chance would have them meet, > 0."""
+BAND_KNOWN = "band_known"
+"""1.0 if owners and networks are told, so that neither one channel's fans nor one household can be taken for a band."""
 
 CROWD_FEATURES: tuple[str, ...] = (
     *(REPEATS, EVEN, STRANGERS, FRESH, COHORT, DORMANT, NETWORK, SPREAD),

@@ -98,12 +98,18 @@ class Intake:
                 left[index] = False
         rows, moments = rows_of(block), moments_of(block, ts - starts)
         if left.all() and starts.min() == starts.max() and block.metric.count(block.metric[0]) == len(block.metric):
-            self._tick(int(starts[0]), position).heaps[block.metric[0]].add(block.target, rows, moments)
+            tick = self._tick(int(starts[0]), position)
+            tick.heaps[block.metric[0]].add(block.target, rows, moments)
+            if block.owner is not None:
+                tick.own(block.target, np.asarray(block.owner).tolist())
             return
         metrics = np.asarray(block.metric, np.int8)
         for start in np.unique(starts[left]).tolist():
             here = left & (starts == start)
             tick = self._tick(start, position)
+            if block.owner is not None:
+                owners = np.asarray(block.owner)[here].tolist()
+                tick.own([block.target[i] for i in np.nonzero(here)[0].tolist()], owners)
             for metric in np.unique(metrics[here]).tolist():
                 places = np.nonzero(here & (metrics == metric))[0]
                 tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places], moments[places])
@@ -125,6 +131,8 @@ class Intake:
                 exempt = block.rule is not None and block.rule[index] == EXEMPT
                 spent = -1 if block.spent is None else min(int(block.spent[index]), MAX_SPENT_MS)
                 tick.heaps[metric].add_one(target, row, -1 if exempt else ts - start, spent)
+                if block.owner is not None:
+                    tick.own([target], [int(block.owner[index])])
 
     def _hits(self, block: EventBlock) -> dict[int, str]:
         """Events of the block that are known to be invalid, each with its reason: ids that were met, tags of ingest."""

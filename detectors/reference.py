@@ -159,13 +159,14 @@ def never_met(actors: Iterable[int], known: Sequence[KnownActors]) -> list[int]:
     return left
 
 
-def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]) -> None:
-    """Note in a crowd how many of its actors have been met before, before they are."""
+def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]) -> list[int]:
+    """Note in a crowd how many of its actors have been met before, before they are; answers those who have not."""
     unmet = never_met(actors, known)
     crowd.unmet = len(unmet)
     crowd.met = len(actors) - crowd.unmet
     crowd.asked = sum(actor & 1 for actor in actors)
     crowd.newcomers = sum(actor & 1 for actor in unmet)
+    return unmet
 
 
 def newcomers(crowd: Crowd, known: Sequence[KnownActors]) -> tuple[int, int, int, int]:

@@ -8,6 +8,8 @@ from detectors.catalog.accounts import Accounts
 from detectors.catalog.cadence import Cadence
 from detectors.catalog.drip import Drip
 from detectors.catalog.engagement import Engagement
+from detectors.catalog.lockstep import CODE as LOCKSTEP_CODE
+from detectors.catalog.lockstep import Lockstep
 from detectors.catalog.origin import Origin
 from detectors.catalog.outlier import Outlier
 from detectors.catalog.path import Path
@@ -19,10 +21,11 @@ from detectors.shares import codes_of
 
 REGISTRY: dict[str, Callable[[], Detector]] = {
     detector.name: detector
-    for detector in (Surge, Accounts, Origin, Path, Repetition, Cadence, Watch, Engagement, Outlier, Drip)
+    for detector in (Surge, Accounts, Origin, Path, Repetition, Cadence, Watch, Engagement, Outlier, Drip, Lockstep)
 }
 
 SURGE, DRIP, ACCOUNTS, ORIGIN = Surge.name, Drip.name, Accounts.name, Origin.name
+LOCKSTEP = Lockstep.name
 REPETITION, CADENCE, WATCH, ENGAGEMENT = Repetition.name, Cadence.name, Watch.name, Engagement.name
 ONCE_ONLY = REPETITION
 """Convicts alone where an act can honestly be done only once."""
@@ -39,7 +42,7 @@ CROWD_DETECTORS: tuple[str, ...] = tuple(name for name in REGISTRY if name != SU
 CONDUCT: tuple[str, ...] = (REPETITION, CADENCE, WATCH)
 """What the events themselves show; silence is only what they lack."""
 
-ESTIMATING_CODES = codes_of((Accounts, Origin, Repetition, Watch)) | {"no_views"}
+ESTIMATING_CODES = codes_of((Accounts, Origin, Repetition, Watch)) | {"no_views", LOCKSTEP_CODE}
 """Findings whose share estimates the artificial part. Evenness has no share; silence and the path are those of
 many an honest crowd as a whole."""
 

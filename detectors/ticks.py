@@ -8,7 +8,7 @@ target costs one.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -201,7 +201,7 @@ class _Codes(dict[str, int]):
 class Tick:
     """The open tick of all targets of a partition."""
 
-    __slots__ = ("heaps", "log_from", "log_to", "rejected", "undos")
+    __slots__ = ("heaps", "log_from", "log_to", "owners", "rejected", "undos")
 
     def __init__(self, position: int, judged: Sequence[bool] = (False,) * len(METRICS)) -> None:
         """``judged`` says by metric whether rules compare events with each other."""
@@ -211,6 +211,12 @@ class Tick:
         """invalid events by key and reason"""
         self.undos: dict[tuple[str, str], int] = {}
         """undos by key and the reason that whoever undoes is invalid for, if any"""
+        self.owners: dict[str, int] = {}
+        """target → whose it is, where that is told"""
+
+    def own(self, targets: list[str], owners: Iterable[int]) -> None:
+        """Note whose targets these are, -1 not given. If a target is said to be of several, the last holds."""
+        self.owners.update(zip(targets, owners, strict=True))
 
     @staticmethod
     def note(counts: dict[tuple[str, str], int], key: str, reason: str) -> None:

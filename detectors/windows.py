@@ -86,6 +86,8 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     """events of this window already told of by the case that is open"""
     told: bool = False
     """whether that case has been told what was expected of this window"""
+    owner: int = -1
+    """whose target it is (a hash), -1 if not given; of five minutes only"""
     log_from: int = -1
     log_to: int = -1
     """first and last position of the log at which its events stood, -1 if not known"""

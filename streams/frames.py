@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from detectors.events import MIX_BUCKETS, NETWORK_BUCKETS, EventBlock, account_buckets, country_offset
 from detectors.features import watch_buckets
 from detectors.intake import FEW_EVENTS
+from streams.names import Mix
 
 FRAME_VERSION = 2
 
@@ -68,6 +69,8 @@ MARKS = ("undo", "rule")
 """Columns of numbers that may be empty, and hold 0 where there is nothing to tell."""
 NUMBERS = (*NEEDED, *GIVEN, *MARKS)
 TEXTS = ("session", "owner")
+
+_owners = Mix(str)
 
 _WIDTHS: dict[int, Any] = {1: np.dtype("<i1"), 2: np.dtype("<i2"), 4: np.dtype("<i4"), 8: np.dtype("<i8")}
 Numbers = NDArray[np.signedinteger[Any]]
@@ -159,6 +162,7 @@ def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
         undo=numbers(frame, "undo").astype(bool).tolist() if frame.undo else None,
         spent=watch_ms,
         rule=_given(frame, "rule"),
+        owner=None if frame.owner is None else _owners.column(frame.owner),
     )
     return _listed(block) if len(frame.target) < FEW_EVENTS else block
 

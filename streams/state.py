@@ -24,6 +24,8 @@ from streams.auditing import PartitionAudit
 
 META_KEY = b"meta"
 PLATFORM_KEY = b"platform/"
+LOCKSTEP_KEY = b"platform/lockstep/"
+"""Of the platform too: it travels and is split as what else a task knows of it."""
 WATCHED_KEY = b"w/"
 
 SEAL_BYTES = 5
@@ -128,6 +130,8 @@ def dump_changes(
     for index, platform in enumerate(audit.audit.platforms):
         if platform.take_changed():
             records.append((PLATFORM_KEY + str(index).encode(), seal(_encode(platform.dump()))))
+    for name, part in audit.audit.company.lockstep.take_changed():
+        records.append((LOCKSTEP_KEY + name.encode(), seal(_encode(part))))
     meta = Meta(STATE_VERSION, position, audit.dump(position), born, totals or [], configs or [])
     records.append((META_KEY, encode_meta(meta)))
     return records
@@ -144,6 +148,8 @@ def load(audit: PartitionAudit, saved: Mapping[bytes, bytes]) -> Restored | None
     for key, value in saved.items():
         if key.startswith(WATCHED_KEY):
             audit.audit.watches[key[len(WATCHED_KEY) :].decode()] = decode_watched(value)
+        elif key.startswith(LOCKSTEP_KEY):
+            audit.audit.company.lockstep.load(key[len(LOCKSTEP_KEY) :].decode(), _builtins(value))
         elif key.startswith(PLATFORM_KEY):
             index = int(key[len(PLATFORM_KEY) :])
             audit.audit.platforms[index].load(_builtins(value))

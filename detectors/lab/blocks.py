@@ -14,6 +14,7 @@ from detectors.events import (
     METRIC_INDEX,
     MIX_BUCKETS,
     NETWORK_BUCKETS,
+    OWNER_SPACE,
     Event,
     EventBlock,
     account_bucket,
@@ -60,6 +61,7 @@ class Packer:
             country=self._column("country", rows, lambda e: self._countries.number(e.country)),
             account=self._column("actor_created_at", rows, lambda e: account_bucket(e.actor_created_at, e.ts)),
             watch=self._column("watch_ms", rows, lambda e: watch_bucket(e.watch_ms, e.duration_ms)),
+            owner=self._column("owner", rows, lambda e: -1 if e.owner is None else _hash(e.owner) % OWNER_SPACE),
             undo=undo if True in undo else None,
             spent=self._column("watch_ms", rows, lambda e: -1 if e.watch_ms is None else e.watch_ms),
         )

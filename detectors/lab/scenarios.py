@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.lab import honest, overt, stealthy
+from detectors.lab import honest, overt, stealthy, together
 from detectors.lab.population import DAY_MS
 from detectors.lab.scene import BASE_RATE, Scene, lay_over
 from detectors.lab.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
@@ -86,6 +86,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("sleepers", STEALTHY, stealthy.sleepers),
         Scenario("hidden_in_hit", STEALTHY, stealthy.hidden_in_hit),
         Scenario("poisoning", STEALTHY, stealthy.poisoning, days=2.0, quiet_days=5.0),
+        Scenario("lockstep", STEALTHY, together.lockstep, days=2.0),
         Scenario("news_spike", HONEST, honest.news_spike),
         Scenario("celebrity_share", HONEST, honest.celebrity_share),
         Scenario("premiere", HONEST, honest.premiere),
@@ -98,6 +99,8 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("night_country", HONEST, honest.night_country, days=1.0),
         Scenario("new_target", HONEST, honest.new_target),
         Scenario("bulk_catalogue", HONEST, honest.bulk_catalogue),
+        Scenario("release_fans", HONEST, together.release_fans, days=2.0),
+        Scenario("playlist_followers", HONEST, together.playlist_followers, days=2.0),
         Scenario("outage", HONEST, rewrite=honest.outage),
     )
 }

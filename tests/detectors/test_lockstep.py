@@ -1,0 +1,134 @@
+"""Who comes together with whom: rings are found, and what only looks like one is not."""
+
+from __future__ import annotations
+
+import random
+from itertools import count
+
+import msgspec
+
+from detectors.lockstep import CROWD_MAX, FORGET_AT, Band, Lockstep, mark_of, weight_of
+
+MINUTES = 300_000
+HOUR = 12 * MINUTES
+RING = list(range(10**9, 10**9 + 10 * 2**26, 2**26 + 2))
+EVERYBODY = [random.Random(7).getrandbits(62) & ~1 for _ in range(3000)]
+
+
+class Town:
+    """Three thousand people who come to small targets as they like, and whoever else a test sends there."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.lockstep = Lockstep()
+        self.rng = random.Random(seed)
+        self.now = 0
+        self._names = count()
+
+    def let_pass(self, windows: int) -> None:
+        for _ in range(windows):
+            self.together()
+
+    def together(self, *groups: tuple[list[int], int], weight: float = 0.9) -> None:
+        """Five minutes in which each of ``groups`` (people, whose target) comes together."""
+        for _ in range(15):
+            self.lockstep.note(self.now, self.elsewhere(), 0.8, self.rng.sample(EVERYBODY, self.rng.randint(2, 6)))
+        for people, bit in groups:
+            self.lockstep.note(self.now, bit, weight, people)
+        self.lockstep.learn()
+        self.now += MINUTES
+
+    def elsewhere(self) -> int:
+        return mark_of(-1, f"t{next(self._names)}")
+
+    def band(self, people: list[int]) -> Band | None:
+        return self.lockstep.band(people, mark_of(-1, "here"))
+
+    def strike(self, people: list[int], times: int, *, owner: int = -1) -> None:
+        for _ in range(times):
+            bit = self.elsewhere() if owner < 0 else mark_of(owner, "")
+            self.together((self.rng.sample(people, min(7, len(people))), bit))
+            self.let_pass(11)
+
+
+def test_a_ring_is_found_once_it_has_come_together_often_enough() -> None:
+    town = Town()
+    town.strike(RING, 2)
+    assert town.band(RING[:7]) is None
+    town.strike(RING, 18)
+    band = town.band([*RING[:7], *EVERYBODY[:3]])
+    assert band is not None
+    assert set(RING[:7]) >= set(band.members)
+    assert len(band.members) >= 5
+    assert band.occasions > 20 * band.expected
+    assert band.score > 6.0
+
+
+def test_strangers_and_one_couple_are_no_band() -> None:
+    town = Town()
+    town.strike(RING[:2], 25)
+    assert town.band([*RING[:2], *EVERYBODY[:8]]) is None
+    assert all(town.band(town.rng.sample(EVERYBODY, 40)) is None for _ in range(50))
+
+
+def test_fans_of_one_owner_meet_once() -> None:
+    town = Town()
+    town.strike(RING, 25, owner=77)
+    assert town.band(RING) is None
+
+
+def test_a_sitting_over_many_targets_is_no_band_however_often_it_is_repeated() -> None:
+    town = Town()
+    for _ in range(8):
+        for _ in range(12):
+            town.together((RING, town.elsewhere()))
+        town.let_pass(24)
+    assert town.band(RING) is None
+
+
+def test_a_crowd_that_its_target_accounts_for_teaches_nothing() -> None:
+    assert weight_of(40, 0.5, before=0.0) == 0.0
+    assert weight_of(40, 40.0, before=9e9) == 0.0
+    town = Town()
+    for _ in range(20):
+        town.together((RING, town.elsewhere()), weight=0.0)
+        town.let_pass(6)
+    assert town.band(RING) is None
+
+
+def test_whom_everybody_meets_nobody_is_in_league_with() -> None:
+    lockstep = Lockstep()
+    lockstep.note(0, 1, 1.0, range(0, 2 * (CROWD_MAX + 1), 2))
+    lockstep.learn()
+    assert lockstep.take_changed() == []
+
+
+def test_what_travelled_in_parts_finds_and_learns_as_the_original() -> None:
+    codec = msgspec.msgpack
+    town, copy = Town(), Town()
+    saved: dict[str, bytes] = {}
+    for strikes in (8, 1, 6):
+        town.strike(RING, strikes)
+        saved |= {name: codec.encode(part) for name, part in town.lockstep.take_changed()}
+    for name, part in saved.items():
+        copy.lockstep.load(name, codec.decode(part))
+    copy.now, copy.rng = town.now, random.Random()
+    copy.rng.setstate(town.rng.getstate())
+    assert copy.band(RING) == town.band(RING)
+    assert copy.lockstep.take_changed() == []
+    town._names, copy._names = count(9000), count(9000)
+    for each in (town, copy):
+        each.strike(RING, 3)
+    assert copy.band(RING) == town.band(RING)
+    assert copy.lockstep.take_changed() == town.lockstep.take_changed()
+
+
+def test_half_is_forgotten_of_visits_and_of_meetings_alike() -> None:
+    town = Town()
+    town.strike(RING, 20)
+    before = town.band(RING)
+    assert before is not None
+    town.lockstep._total = FORGET_AT
+    town.together()
+    after = town.band(RING)
+    assert after is None or after.occasions < before.occasions
+    assert max(len(msgspec.msgpack.encode(part)) for _, part in town.lockstep.take_changed()) < 900_000
