@@ -125,8 +125,7 @@ class Cases:
                 crowd = 0.0 if view is None else view.crowd
                 if look.ends_a_day() and DRIP in self._voting:
                     view = self._over_days(look, surge, said, view)
-        if f.BAND in look.x and LOCKSTEP in self._voting and look.reference.experienced():
-            view = self._with_band(look, view)
+        view = self._with_band(look, view)
         if tick:
             self._follow_onset(look)
         if view is not None and view.verdict is not None:
@@ -201,7 +200,9 @@ class Cases:
         return over_days
 
     def _with_band(self, look: Look, view: Opinion | None) -> Opinion | None:
-        """The opinion of a window in which a band was found: the band's own, if it says more."""
+        """The opinion of a window; if a band was found in it, the band's own where that says more."""
+        if f.BAND not in look.x or LOCKSTEP not in self._voting or not look.reference.experienced():
+            return view
         surges = look.platform.detectors_of(look.scale)[SURGE]
         surge, limits = surges.score_one(look.x), self._rulebook.of(look.key)
         band = band_opinion(look.x, surge, case=look.watched.case, already=look.crowd.quarantined, limits=limits)
