@@ -25,6 +25,8 @@ OBJECT_FACTOR = 9.0
 AVERAGE_FADING = 0.001
 """Weight of a record in the running mean of record sizes: about the last thousand."""
 FIRST_RECORD_BYTES = 400.0
+HOT_SHARE = 7 / 8
+"""Of the budget; the rest is left for what nobody counts: fetched frames, outputs that wait for their checkpoint."""
 HOT_KEYS_MIN = 1_000
 """However small the budget, a task keeps this many keys hot."""
 CHANGED_MAX = 50_000
@@ -40,7 +42,7 @@ class Budget:
 
     def share(self) -> float:
         """Bytes for each task."""
-        return self.bytes / max(1, len(self.tasks))
+        return HOT_SHARE * self.bytes / max(1, len(self.tasks))
 
 
 class KeyedState(TalliedWatches):
