@@ -16,7 +16,16 @@ from typing import Any
 
 import msgspec
 import structlog
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
+from rocksdict import (
+    BlockBasedIndexType,
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteOptions,
+)
 
 log = structlog.get_logger()
 
@@ -26,6 +35,7 @@ BLOCK_CACHE_BYTES = 32 * 1024 * 1024
 """Of all stores of a worker together."""
 BLOOM_BITS = 10
 """Bits a key: 1 % of look-ups for what is not there touch the disk. New targets are looked up once each."""
+FILTER_PIECE_BYTES = 4 * 1024
 OPEN_FILES = 64
 
 STAMP_KEY = b"stamp"
@@ -211,5 +221,10 @@ def _options() -> Options:
     blocks.set_block_cache(_shared_cache())
     blocks.set_bloom_filter(BLOOM_BITS, False)
     blocks.set_cache_index_and_filter_blocks(True)
+    # In pieces: the filter of a file with half a million keys is larger than what the cache holds in one of its shards,
+    # and would be read from the disk for every look-up.
+    blocks.set_index_type(BlockBasedIndexType.two_level_index_search())
+    blocks.set_partition_filters(True)
+    blocks.set_metadata_block_size(FILTER_PIECE_BYTES)
     options.set_block_based_table_factory(blocks)
     return options
