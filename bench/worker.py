@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -29,6 +30,9 @@ START_SECONDS = 60.0
 STOP_SECONDS = 45.0
 ANSWER_SECONDS = 10.0
 READ_SECONDS = 60.0
+
+AUDITED = ("truecount_events_total", "truecount_rejected_events_total")
+"""What has been audited: events of windows, and those that a rule has made invalid."""
 
 CONFIG = """\
 app = "{app}"
@@ -70,8 +74,8 @@ class Worker:
         for member in members:
             member.start()
         try:
-            began, cpu = self._until("truecount_records_total", 1, time.monotonic() + START_SECONDS)
-            self._until("truecount_events_total", events, began + deadline_seconds)
+            began, cpu = self._until(("truecount_records_total",), 1, time.monotonic() + START_SECONDS)
+            self._until(AUDITED, events, began + deadline_seconds)
             for member in members:
                 member.process.send_signal(signal.SIGTERM)
             ends = [member.until_closed() for member in members]
@@ -84,17 +88,19 @@ class Worker:
                 member.kill()
         return Measured(events, max(at for at, _ in ends) - began, sum(used for _, used in ends) - cpu)
 
-    def _until(self, name: str, wanted: int, deadline: float) -> tuple[float, float]:
-        """Wait until a metric's sum has reached ``wanted``; answers the last moment (and CPU time) before."""
+    def _until(self, names: Sequence[str], wanted: int, deadline: float) -> tuple[float, float]:
+        """Wait until the metrics' sum has reached ``wanted``; answers the last moment (and CPU time) before."""
         while True:
             before = time.monotonic(), sum(member.cpu_seconds() for member in self._members)
-            reached = sum(member.total(name) for member in self._members)
+            reached = sum(member.total(names) for member in self._members)
             if reached >= wanted:
                 return before
             for member in self._members:
                 member.check()
             if before[0] > deadline:
-                raise PartError(f"{name} stood at {reached:,.0f} of {wanted:,}\n{log_tail(self._members[0].log)}")
+                raise PartError(
+                    f"{' + '.join(names)} stood at {reached:,.0f} of {wanted:,}\n{log_tail(self._members[0].log)}"
+                )
             time.sleep(POLL_SECONDS)
 
     def counted(self) -> int:
@@ -163,11 +169,12 @@ class _Process:
     def cpu_seconds(self) -> float:
         return cpu_seconds(self.process.pid)
 
-    def total(self, name: str) -> float:
-        """A metric's sum; what it last was if there is no answer."""
+    def total(self, names: Sequence[str]) -> float:
+        """The metrics' sum; what it last was if there is no answer."""
         with suppress(OSError, HTTPException):
-            self._last[name] = total(self._metrics(), name)
-        return self._last.get(name, 0.0)
+            page = self._metrics()
+            self._last.update({name: total(page, name) for name in names})
+        return sum(self._last.get(name, 0.0) for name in names)
 
     def until_closed(self) -> tuple[float, float]:
         """Wait for the end of its last task; answers the moment, and the CPU time used until then."""
