@@ -128,7 +128,7 @@ class Intake:
                 self._note(tick, block, index, hits.get(index, ""), outcome)
             else:
                 row = pack_row(*[-1 if column is None else column[index] for column in columns])
-                exempt = block.rule is not None and block.rule[index] == EXEMPT
+                exempt = _is_exempt(block, index)
                 spent = -1 if block.spent is None else min(int(block.spent[index]), MAX_SPENT_MS)
                 tick.heaps[metric].add_one(target, row, -1 if exempt else ts - start, spent)
                 if block.owner is not None:
@@ -150,7 +150,7 @@ class Intake:
         outcome.duplicates += reason == DUPLICATE_ID
         undo = block.undo is not None and block.undo[index] and reason != DUPLICATE_ID
         tick.note(tick.undos if undo else tick.rejected, key, reason)
-        if undo and not reason:
+        if undo and not reason and not _is_exempt(block, index):
             at = block.ts[index] % self._scale.span_ms
             tick.heaps[block.metric[index]].take_back(block.target[index], int(block.actor[index]), at)
 
@@ -240,3 +240,7 @@ class Intake:
         self.past()
         ticks = (tick.log_from for tick in self.ticks.values())
         return min(itertools.chain(ticks, (log_from for log_from, _ in self._past.values())), default=position)
+
+
+def _is_exempt(block: EventBlock, index: int) -> bool:
+    return block.rule is not None and bool(block.rule[index] == EXEMPT)

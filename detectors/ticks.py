@@ -147,9 +147,9 @@ class Heap:
         self._gather()
         if not self._rows:
             return b"", [0] * (len(self._names) + 1)
-        codes = np.concatenate(self._codes)
+        codes = _joined(self._codes, np.int32)
         order = np.argsort(codes, kind="stable")
-        packed = np.concatenate(self._rows).take(order).tobytes()
+        packed = _joined(self._rows, _WHOLE).take(order).tobytes()
         ends = np.cumsum(np.bincount(codes, minlength=len(self._names))) * ROW_BYTES
         return packed, [0, *ends.tolist()]
 
@@ -187,6 +187,8 @@ _ROW_AND_MOMENT = np.dtype([("row", _WHOLE), ("moment", MOMENT)])
 
 
 def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    if len(parts) == 1:
+        return parts[0]
     return np.concatenate(parts) if parts else np.empty(0, dtype)
 
 

@@ -114,6 +114,7 @@ def caught(audit: Audit) -> dict[str, Counter[str]]:
 
 @given(acts_of_some)
 @example([Act(0), Act(0), Act(5_000), Act(MINUTE_MS), Act(MINUTE_MS)])
+@example([Act(0), Act(500), Act(500, undo=True, exempt=True)])
 def test_the_rules_catch_what_their_words_say(events: list[Act]) -> None:
     assert caught(audited(events)[0]) == expected(events, RULES)
 
