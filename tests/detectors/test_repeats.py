@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from detectors import ticks
@@ -112,6 +112,7 @@ def caught(audit: Audit) -> dict[str, Counter[str]]:
     return {key: counts for key, counts in found.items() if counts}
 
 
+@settings(deadline=None)
 @given(acts_of_some)
 @example([Act(0), Act(0), Act(5_000), Act(MINUTE_MS), Act(MINUTE_MS)])
 @example([Act(0), Act(500), Act(500, undo=True, exempt=True)])
@@ -119,6 +120,7 @@ def test_the_rules_catch_what_their_words_say(events: list[Act]) -> None:
     assert caught(audited(events)[0]) == expected(events, RULES)
 
 
+@settings(deadline=None)
 @given(acts_of_some, st.randoms(use_true_random=False), st.sampled_from([1, 3, 12, 60]))
 def test_neither_order_nor_blocks_change_anything(events: list[Act], random: object, size: int) -> None:
     shuffled = list(events)
@@ -134,6 +136,7 @@ def test_neither_order_nor_blocks_change_anything(events: list[Act], random: obj
     assert state(one) == state(other)
 
 
+@settings(deadline=None)
 @given(acts_of_some, st.booleans())
 def test_the_ledger_adds_up_and_windows_hold_the_valid_alone(events: list[Act], off: bool) -> None:
     rules = RuleSettings(off=frozenset({"double_click", "rate"})) if off else RULES
