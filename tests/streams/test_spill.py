@@ -88,3 +88,20 @@ def test_a_task_holds_a_bounded_number_of_keys_however_many_change_at_once(
     assert {name: watches[name].ledger.raw for name in truth} == truth
     assert sum(row[0] for row in watches.totals()) == sum(truth.values())
     watches.forget()
+
+
+def test_a_look_up_reads_little_however_many_keys_there_are(store: Store) -> None:
+    """A filter that no shard of the cache can hold would be read again for every key."""
+    count = 600_000
+    for at in range(0, count, 20_000):
+        store.jot((changed_key(f"0{number:06}"), b"") for number in range(at, at + 20_000))
+    store._db.flush()
+    store._db.compact_range(None, None)
+    looked_up = range(0, count, count // 200)
+    before = _read_bytes()
+    assert all(store.get(changed_key(f"0{number:06}")) == b"" for number in looked_up)
+    assert _read_bytes() - before < 100_000 * len(looked_up)
+
+
+def _read_bytes() -> int:
+    return int(Path("/proc/self/io").read_text().split()[1])
