@@ -28,7 +28,7 @@ from detectors.models import Choice
 from detectors.peers import Peers
 from detectors.platform import HOURLY_CAP, Platform
 from detectors.records import Hit, Outcome
-from detectors.reference import count_newcomers
+from detectors.reference import count_newcomers, divide, together
 from detectors.registry import IN_SHADOW
 from detectors.rules.settings import RuleSettings
 from detectors.thresholds import Rulebook
@@ -41,7 +41,6 @@ COUNTS_ORDER = 9
 """Order of what is due at the same moment: windows by scale (0 … 3), then cases that end, then counts."""
 
 STEP_KEYS = 32
-STEP_ACTORS = 4_096
 """What is done before a pause: some milliseconds, the pause a tenth of a microsecond (measured)."""
 
 
@@ -228,6 +227,9 @@ class Audit:
             into.merge(crowd)
         if into.n >= EXCESS_MIN:
             self._look_early(1, key, watched, outcome)
+        longer = watched.open.get("hour")
+        if longer is not None and longer.n + into.n >= EXCESS_MIN:
+            self._look_across(key, watched, longer, into, outcome)
         return count
 
     def _open_window(self, order: int, ts_ms: int, key: str, watched: Watched) -> Crowd:
@@ -260,6 +262,7 @@ class Audit:
         closed: dict[str, int] = {}
         actors: Set[int] = frozenset()
         unmet: list[int] = []
+        viewed: dict[str, float] = {}
         for number, key in enumerate(self.watches.waited(order, start)):
             if number % STEP_KEYS == 0:
                 yield
@@ -278,11 +281,13 @@ class Audit:
             if crowd.n >= EVENTS_MIN:
                 look.peers = self._peers.counts(key, order, start, closed)
                 look.views_days = self._peers.days(key)
-                if metric == 0:
-                    closed[key] = crowd.n
-                    if order > 1:
-                        interactions.append((with_accounts(crowd, views.tells_accounts()), *look.peers[1:]))
+                look.viewers = self._peers.viewers(key, crowd) + viewed.get(key, 0.0)
+                if metric == 0 and order > 1:
+                    interactions.append((with_accounts(crowd, views.tells_accounts()), *look.peers[1:]))
             self._judge(look, actors, unmet)
+            if metric == 0 and crowd.n >= EVENTS_MIN:
+                viewed.update(self._peers.parting_viewers(key, order, crowd))
+                closed[key] = crowd.n - crowd.quarantined
             if order + 1 < len(self.scales):
                 crowd.squares = crowd.n * crowd.n
                 into = self._merge(order + 1, start, key, watched, crowd)
@@ -292,16 +297,10 @@ class Audit:
             views.rates.learn(scale.name, interactions)
             views.changed = True
         self.company.lockstep.learn()
-        if scale.name == "hour":
-            for platform, total in zip(self.platforms, totals, strict=True):
+        for platform, total, newly_met in zip(self.platforms, totals, met, strict=True):
+            if scale.name == "hour":
                 platform.learn_hour(start, total)
-        yield from self._meet(met)
-
-    def _meet(self, met: list[list[int]]) -> Iterator[None]:
-        for platform, newly_met in zip(self.platforms, met, strict=True):
-            for at in range(0, len(newly_met), STEP_ACTORS):
-                platform.meet(newly_met[at : at + STEP_ACTORS])
-                yield
+            yield from platform.meet_in_steps(newly_met)
 
     def _look_early(self, order: int, key: str, watched: Watched, outcome: Outcome) -> None:
         """Judge an open window that has grown far enough, rather than wait for its end."""
@@ -309,13 +308,22 @@ class Audit:
         crowd = watched.open[scale.name]
         metric = int(key[0])
         platform, reference = self.platforms[metric], self._peers.reference(metric)
-        if not reference.experienced() or not self._cases.worth_an_early_look(watched, crowd, scale, platform):
+        if not reference.experienced() or not self._cases.worth_an_early_look(
+            watched, crowd.n, crowd.looked, scale, platform
+        ):
             return
-        look = Look(key, watched, scale, crowd.start, crowd, platform, reference, outcome, early_at=self._at)
-        look.parts = self._parts[order]
-        look.rates = self.platforms[0].rates
+        look = self._open_look(order, key, watched, crowd, outcome)
         look.peers = self._peers.counts(key, order, crowd.start, {})
         self._judge(look, crowd.actor_hashes() if order == 1 else frozenset())
+
+    def _open_look(self, order: int, key: str, watched: Watched, crowd: Crowd, outcome: Outcome) -> Look:
+        metric = int(key[0])
+        platform, reference = self.platforms[metric], self._peers.reference(metric)
+        scale, rates, parts = self.scales[order], self.platforms[0].rates, self._parts[order]
+        look = Look(key, watched, scale, crowd.start, crowd, platform, reference, outcome, parts=parts, rates=rates)
+        look.early_at = self._at
+        look.viewers = self._peers.viewers(key, crowd)
+        return look
 
     def _judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:
         """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""
@@ -326,6 +334,21 @@ class Audit:
         if not look.early:
             self.company.note(look, actors, unmet)
         self._cases.look(look)
+
+    def _look_across(self, key: str, watched: Watched, hour: Crowd, minutes: Crowd, outcome: Outcome) -> None:
+        """Judge an open hour together with its open minutes: what comes slowly has no window of minutes of its own."""
+        scale = self.scales[2]
+        metric = int(key[0])
+        platform, reference = self.platforms[metric], self._peers.reference(metric)
+        count = hour.n + minutes.n
+        worth = self._cases.worth_an_early_look(watched, count, hour.looked, scale, platform)
+        if not worth or not reference.experienced():
+            return
+        both = together(hour, minutes, [platform.known, reference.known])
+        look = self._open_look(2, key, watched, both, outcome)
+        look.peers = self._peers.counts(key, 1, minutes.start, {})
+        self._cases.look(look)
+        divide(both, hour, minutes)
 
     # ---------------------------------------------------------------- counts
 

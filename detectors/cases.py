@@ -13,6 +13,7 @@ from detectors.evidence import EVENTS_MIN, TEXTS, Said
 from detectors.explained import Explanations
 from detectors.incidents import Incidents
 from detectors.judge import (
+    CREDIBLE_P,
     EXCESS_MIN,
     SURGE_LEAST,
     SURGE_SCORE,
@@ -23,12 +24,13 @@ from detectors.judge import (
     opinion,
 )
 from detectors.looking import Look
+from detectors.marks import Marks, Part, marks_of, part, share_of
 from detectors.models import Choice, ModelDetector
 from detectors.platform import Platform
-from detectors.registry import CROWD_DETECTORS, DRIP, LOCKSTEP, SURGE
+from detectors.registry import CROWD_DETECTORS, DRIP, ESTIMATING_CODES, LOCKSTEP, SURGE
 from detectors.thresholds import Rulebook, Thresholds
 from detectors.watched import Watched
-from detectors.windows import Crowd, Scale
+from detectors.windows import Scale
 
 TRAIL_MAX = 360
 """Ticks remembered since the onset of a surge (an hour of ten-second ticks)."""
@@ -89,13 +91,16 @@ class Cases:
         return watched.cusum > 0.0 or count > TICK_FACTOR * self._tick_ratio * usual
 
     @staticmethod
-    def worth_an_early_look(watched: Watched, crowd: Crowd, scale: Scale, platform: Platform) -> bool:
-        """Whether a window must be judged before its end: it has grown, and beyond what all of it is expected to be."""
-        if crowd.n < EXCESS_MIN or crowd.n < EARLY_GROWTH * crowd.looked:
+    def worth_an_early_look(watched: Watched, count: int, looked: int, scale: Scale, platform: Platform) -> bool:
+        """Whether a window of so many events must be judged before its end: it has grown, and beyond all that is usual.
+
+        ``looked`` are the events that it had when it was last looked at.
+        """
+        if count < EXCESS_MIN or count < EARLY_GROWTH * looked:
             return False
         level = watched.levels.get(scale.name)
         usual = level.mean if level is not None else platform.typical.get(scale.name, 0.0)
-        return crowd.n > EARLY_FACTOR * usual
+        return count > EARLY_FACTOR * usual
 
     def look(self, look: Look) -> None:
         """Judge a window; at its end, learn from it if nothing speaks against it."""
@@ -168,14 +173,18 @@ class Cases:
     def _opinion(self, look: Look, surge: float, said: Said) -> Opinion:
         x, platform, evidence = look.x, look.platform, dict(said.evidence)
         limits = self._rulebook.of(look.key)
+        score = crowd_score(x, evidence, said.rented, self._models)
+        marks, marked = self._marked(look, said.findings, convicted=score >= limits.suspect_score)
         view = opinion(
             x,
-            (surge, crowd_score(x, evidence, said.rented, self._models)),
+            (surge, score),
             (platform.detectors_of(look.scale)[SURGE].findings(x), said.findings),
             case=look.watched.case,
             already=look.crowd.quarantined,
             limits=limits,
+            marked=marked,
         )
+        view.marks = marks
         if look.watched.case is None:
             view = _bounded(look, view, limits)
         for name in self._silent:
@@ -197,6 +206,7 @@ class Cases:
         over_days = None if slow is None else opinion_of(slow, look.x, said.findings, self._rulebook.of(look.key))
         if over_days is None or (view is not None and view.artificial > over_days.artificial):
             return view
+        over_days.marks, _ = self._marked(look, said.findings, convicted=True)
         return over_days
 
     def _with_band(self, look: Look, view: Opinion | None) -> Opinion | None:
@@ -210,6 +220,17 @@ class Cases:
             return view
         band.findings = [*surges.findings(look.x), *look.platform.detector(LOCKSTEP, look.scale).findings(look.x)]
         return band
+
+    @staticmethod
+    def _marked(look: Look, findings: list[Finding], *, convicted: bool) -> tuple[Marks, Part]:
+        """What the findings point at in a crowd, and the part of it that has these marks or those of the open case."""
+        case, mixes = look.watched.case, look.reference.mixes
+        shares = {g.code: g.share for g in findings if g.p <= CREDIBLE_P and g.code in ESTIMATING_CODES}
+        marks = marks_of(look.crowd, shares if convicted else {}, mixes)
+        wanted = marks if case is None else case.marks.joined(marks)
+        told = max((finding.share for finding in findings if finding.code in wanted.codes), default=0.0)
+        by_marks = part(look.crowd, wanted, mixes, look.reference.usual(f.FRESH) or 0.0)
+        return marks, max(by_marks, share_of(told, 0.0, look.crowd.n))
 
     def _follow_onset(self, look: Look) -> None:
         watched = look.watched

@@ -54,7 +54,8 @@ WATCH = "watch"
 SILENT = "silent"
 """Share of a view window's people whom the platform's rate of likes and follows leaves unaccounted for, 0 … 1."""
 LONELY = "lonely"
-"""Share of likes or follows that the target's views do not account for, even at a multiple of the platform's rate."""
+"""Share of likes or follows by people who did not view, and that the target's views do not account for either, even at
+a multiple of the platform's rate."""
 ONCE = "once"
 """1.0 if an actor can honestly do this to a target only once (like, follow), 0.0 if often (view)."""
 

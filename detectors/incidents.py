@@ -75,7 +75,7 @@ class Incidents:
                     put(case.series, Point(day.start, DAY_MS, day.count, day.count - day.artificial))
                 self._take_back_day(look, case, day, told=day.cased if day.start >= since else 0)
         self.follow(look)
-        fresh = max(0, round(view.artificial) - crowd.quarantined)
+        fresh = max(0, round(view.artificial if view.sure is None else view.sure) - crowd.quarantined)
         moved = self._move(look, case, fresh, look.start, look.end)
         crowd.quarantined += moved
         if look.scale.name == "tick" and watched.trail:
@@ -146,6 +146,7 @@ class Incidents:
         if excess > 0 and view.own:
             case.judged += excess
             case.found += min(excess, view.artificial)
+            case.marks = case.marks.joined(view.marks)
         if view.crowd >= case.crowd or not case.reasons:
             case.reasons = [Evidence(g.code, g.detector, g.value, g.baseline, g.p, g.text) for g in view.findings]
             case.reason = next((g.code for g in view.findings if g.code in ESTIMATING_CODES), "surge")

@@ -58,10 +58,12 @@ def silent(people: float, acts: int, rate: float) -> float | None:
     return max(0.0, 1.0 - acts / expected) if expected >= f.INTERACTIONS_MIN else None
 
 
-def lonely(acts: int, views: int, rate: float) -> float:
-    """LONELY of so many likes or follows beside so many views.
+def lonely(acts: int, views: int, rate: float, viewers: float = 0.0) -> float:
+    """LONELY of so many likes or follows beside so many views, ``viewers`` of them by people who had viewed.
 
     >>> lonely(100, 0, 0.05), lonely(100, 500, 0.05), round(lonely(100, 250, 0.05), 2)
     (1.0, 0.0, 0.5)
+    >>> lonely(100, 100, 0.05, viewers=90.0)
+    0.1
     """
-    return max(0.0, 1.0 - f.LONELY_FACTOR * rate * views / acts)
+    return max(0.0, round(1.0 - max(f.LONELY_FACTOR * rate * views, viewers) / acts, 9))

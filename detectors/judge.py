@@ -9,8 +9,10 @@ import msgspec
 
 from detectors import features as f
 from detectors.detector import Features, Finding
+from detectors.marks import MOST, Marks, Part, share_of
 from detectors.registry import (
     ACCOUNTS,
+    CADENCE,
     CONDUCT,
     ENGAGEMENT,
     ESTIMATING_CODES,
@@ -38,8 +40,10 @@ SURGE_LEAST = DEFAULTS.surge_score_least
 WITNESS_SCORE = 2.0
 """-log10 p from which a family of evidence agrees with another."""
 
+RENTED_SHARE = 0.3
+"""Part of the crowd in several networks at once that convicts new accounts: the carriers of one country are several."""
+
 PART_MIN = 0.15
-MOST = 0.5
 """Part of the crowd that evidence must speak of to be a witness: a difference can be significant and still be small."""
 
 ALONE_MAX = 2.5
@@ -53,6 +57,11 @@ LEFT_SHARE = 0.25
 
 CREDIBLE_P = 0.01
 """A finding helps to estimate the artificial part only below this."""
+
+MARKED_DOUBTS = 2.0
+"""Standard errors by which a window must have more of an open case's marks than is usual, to go on with the case."""
+
+NOBODY = Part(0.0, 0.0)
 
 REVISE_GROWTH = 1.25
 """A flag is revised when its artificial part has grown by a quarter, when its verdict changes, and at its end."""
@@ -112,6 +121,8 @@ class Case(msgspec.Struct):
     log_to: int = -1
     reasons: list[Evidence] = []
     series: list[Point] = []
+    marks: Marks = msgspec.field(default_factory=Marks)
+    """what its crowd was convicted by"""
 
     def purity(self) -> float:
         """Artificial events per event in excess, where nothing better is known of a window."""
@@ -157,6 +168,10 @@ class Opinion(msgspec.Struct):
     high: float
     own: bool = False
     """by its own evidence, not only by that of the case it falls into"""
+    marks: Marks = msgspec.field(default_factory=Marks)
+    """what the evidence points at in this crowd"""
+    sure: float | None = None
+    """artificial events less the standard error of their share, where that is known: what is taken out of the count"""
 
 
 def opinion(
@@ -167,10 +182,13 @@ def opinion(
     case: Case | None,
     already: int = 0,
     limits: Thresholds = DEFAULTS,
+    marked: Part = NOBODY,
 ) -> Opinion:
     """Judge a window by its features, the scores (-log10 p) of surge and crowd, and the findings behind each.
 
     ``already`` of its events are in quarantine or invalid by a shorter window: what they explain opens nothing.
+    ``marked`` is the part of it by the marks that convict it, or have convicted the case that is open: it helps to
+    say how many, and opens nothing either.
     """
     surge, crowd = scores
     surge_findings, crowd_findings = findings
@@ -188,16 +206,18 @@ def opinion(
     if together and enough and share >= limits.artificial_share:
         verdict = ARTIFICIAL if crowd >= limits.artificial_score else SUSPECT
         own = True
-    elif case is not None and surge >= SURGE_LEAST and excess > 0 and crowd >= 1.0:
+    elif case is not None and excess > 0 and marked.share > MARKED_DOUBTS * marked.doubt:
         verdict = case.verdict
-        share = share or case.purity() * excess / count
+        share = 0.0
     if verdict is None:
         return Opinion(None, surge, crowd, [], 0.0, 0.0, 0.0)
-    artificial = min(excess, share * count)
+    estimate = max(share_of(share, 0.0, round(count)), marked)
+    artificial = min(excess, estimate.share * count)
+    sure = max(0.0, min(excess, (estimate.share - estimate.doubt) * count))
     noise = 1.96 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count) + expected))
     low = max(0.0, min([artificial, *(s * count for s in credible if s >= limits.artificial_share)]) - noise)
     high = min(count, artificial + noise)
-    return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high, own)
+    return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high, own, sure=sure)
 
 
 def crowd_score(
@@ -211,7 +231,10 @@ def crowd_score(
     One family of evidence is met honestly on any large platform. Two that use different data convict together:
     *who* came and *how* they behaved; new accounts from several rented networks (``rented``, the score of that
     feature alone); few actors who do not watch. What can honestly be done once and is repeated convicts alone.
-    One network that nobody likes from is a school, so people of one place need strong conduct against them.
+    One network that nobody likes from is a school, so people of one place need strong conduct against them; and who
+    is new somewhere comes again, so new accounts must have come again for most of the crowd. Television and
+    advertisements bring people who are new and people who leave, and need not be the same: where neither is most of the
+    crowd, these must be silent as well.
     ``models`` are an operator's own of who and of how: they may stand in for the accounts and for conduct.
     """
 
@@ -219,14 +242,20 @@ def crowd_score(
         score, share = evidence.get(name, (0.0, 0.0))
         return score if share >= least else 0.0
 
+    def part(name: str) -> float:
+        return evidence.get(name, (0.0, 0.0))[1]
+
     several = rented[0] if rented[1] >= PART_MIN else 0.0
+    again, left = of(REPETITION, MOST), of(WATCH)
+    mixed = max(part(ACCOUNTS), part(WATCH)) < MOST and of(ENGAGEMENT) < WITNESS_SCORE
     accounts = max(of(name) for name in (ACCOUNTS, *models[0]))
-    conduct = max(of(name) for name in (*CONDUCT, *models[1]))
+    conduct = max(again, of(CADENCE), 0.0 if mixed else left, *(of(name) for name in models[1]))
     pairs = [
         (accounts, max(conduct, of(ENGAGEMENT))),
         (of(ORIGIN, MOST), max(of(name, MOST) for name in CONDUCT)),
-        (several, max(conduct, of(ENGAGEMENT), of(ACCOUNTS))),
-        (of(REPETITION, MOST), of(WATCH, MOST)),
+        (several, max(again, of(CADENCE), left, of(ENGAGEMENT))),
+        (several if rented[1] >= RENTED_SHARE else 0.0, of(ACCOUNTS)),
+        (again, of(WATCH, MOST)),
     ]
     joint = max((joined(a, b) for a, b in pairs if min(a, b) >= WITNESS_SCORE), default=0.0)
     alone = of(ONCE_ONLY) if x.get(f.ONCE, 0.0) > 0.0 else 0.0

@@ -55,6 +55,8 @@ class Look:
     """days for which the target's views have been watched"""
     peers: tuple[int, int, int] | None = None
     """views, likes and follows of the target around the window, None if not asked"""
+    viewers: float = 0.0
+    """of a crowd of likes or follows, the events by people who viewed the target around the window"""
     rates: Rates | None = None
     x: Features = field(default_factory=dict)
 
@@ -123,7 +125,7 @@ class Look:
         views, likes, follows = self.peers
         if self.key[0] != VIEW:
             rate = rates[int(self.key[0]) - 1]
-            self.x[f.LONELY] = lonely(self.crowd.n, views, rate)
+            self.x[f.LONELY] = lonely(self.crowd.n, views, rate, self.viewers)
         elif self.parts:
             people = with_accounts(self.crowd, self.reference.tells_accounts())
             missing = silent(people, likes + follows, sum(rates))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from detectors.events import METRICS
+from detectors.evidence import EVENTS_MIN
+from detectors.looking import VIEW
 from detectors.platform import Platform
 from detectors.watched import Watches, key_of
-from detectors.windows import Scale
+from detectors.windows import Crowd, Scale
 
 
 class Peers:
@@ -28,6 +30,7 @@ class Peers:
     def counts(self, key: str, order: int, start: int, closed: dict[str, int]) -> tuple[int, int, int]:
         """Views, likes and follows of a key's target in its window; beside five minutes, those of the hour so far.
 
+        Those in quarantine are left out: bought views bring no likes, and bought likes are no answer to views.
         ``closed`` has the events of the larger windows of views that have closed at this moment, by key.
         """
         views, likes, follows = (
@@ -41,12 +44,57 @@ class Peers:
         level = None if watched is None else watched.levels.get(self._scales[-1].name)
         return 0 if level is None else level.windows
 
+    def viewers(self, key: str, crowd: Crowd) -> float:
+        """Events of a crowd of likes or follows by people who are in the target's open windows of views."""
+        if key[0] == VIEW:
+            return 0.0
+        watched = self._watches.peek(key_of(0, key[1:]))
+        crowd.settle()
+        left = dict(crowd.actors)
+        windows = () if watched is None else watched.open.values()
+        came = sum(_came(left, window) for window in windows if window.n)
+        return min(float(crowd.n), came * crowd.n / max(1, sum(crowd.actors.values())))
+
+    def parting_viewers(self, key: str, order: int, crowd: Crowd) -> dict[str, float]:
+        """The same for a window of views that closes and goes: by the keys of the target's likes and follows.
+
+        Shorter windows than the longest go nowhere: they are part of the next longer one.
+        """
+        came: dict[str, float] = {}
+        if order + 1 < len(self._scales):
+            return came
+        for peer in (key_of(metric, key[1:]) for metric in range(1, len(METRICS))):
+            watched = self._watches.peek(peer)
+            acts = None if watched is None else watched.open.get(self._scales[order].name)
+            if acts is not None and acts.n >= EVENTS_MIN:
+                acts.settle()
+                came[peer] = _came(dict(acts.actors), crowd) * acts.n / max(1, sum(acts.actors.values()))
+        return came
+
     def _count(self, peer: str, order: int, start: int, closed: dict[str, int]) -> int:
+        """Of the windows that are open at the look's scale and below, and above five minutes of the hour."""
         count = closed.get(peer, 0)
         watched = self._watches.peek(peer)
-        if watched is not None:
-            for scale in self._scales[order : order + 1 + (order == 1)]:
-                window = watched.open.get(scale.name)
-                if window is not None and window.start <= start < window.start + scale.span_ms:
-                    count += window.n
+        if watched is None:
+            return count
+        end = start + self._scales[order].span_ms
+        for scale in self._scales[1 : order + 1 + (order == 1)]:
+            window = watched.open.get(scale.name)
+            if window is not None and window.start < end and start < window.start + scale.span_ms:
+                count += window.n - window.quarantined
         return count
+
+
+def _came(left: dict[int, int], window: Crowd) -> float:
+    """Events of people who are in a window; they are taken from ``left``.
+
+    Where only a sample of the window's people is kept, those are asked who would be in it. Of views in quarantine as
+    many are left out as there are.
+    """
+    seen = window.actor_hashes()
+    last = max(window.actors) if window.sampled and window.actors else None
+    everybody = sum(left.values())
+    asked = [actor for actor in left if last is None or actor <= last]
+    of_these = sum(left[actor] for actor in asked)
+    found = sum(left.pop(actor) for actor in asked if actor in seen)
+    return (1.0 - window.quarantined / window.n) * found * everybody / max(1, of_these)

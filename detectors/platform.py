@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -24,6 +25,9 @@ EVENTS_BEFORE_JUDGING = 1_000.0
 
 SHARES_FADING = 0.9995
 """Kept of what is known of usual accounts at each window: about the last two thousand windows."""
+
+STEP_ACTORS = 4_096
+"""Actors that are remembered before a pause: some milliseconds (measured)."""
 
 HOURLY_CAP = 50
 """Events of one target that count for the platform's rhythm of an hour."""
@@ -107,6 +111,12 @@ class Platform:
         for actor in actors:
             self.known.add(actor)
         self.changed = self.changed or bool(actors)
+
+    def meet_in_steps(self, actors: list[int]) -> Iterator[None]:
+        """As ``meet``, pausing after every few thousand."""
+        for at in range(0, len(actors), STEP_ACTORS):
+            self.meet(actors[at : at + STEP_ACTORS])
+            yield
 
     def take_changed(self) -> bool:
         """Whether anything was learned since the last call."""

@@ -73,9 +73,21 @@ class Mix(msgspec.Struct, array_like=True):
 
     def surpluses(self, counts: dict[int, int]) -> list[float]:
         """How far each bucket that exceeds its expectation does so, in the counts' unit; their order means nothing."""
+        return list(self.over(counts).values())
+
+    def over(self, counts: dict[int, int]) -> dict[int, float]:
+        """The buckets that exceed their expectation, and how far each does."""
         if self.total < MIX_MIN:
-            return []
+            return {}
         return _over(counts, self.counts, sum(counts.values()) / (self.total + SMOOTHING * self.size))
+
+    def usual_share(self, counts: dict[int, int], buckets: Iterable[int]) -> float:
+        """Share of a crowd, 0 … 1, that would be in these buckets if it were the platform's; 1.0 if unknown."""
+        if self.total < MIX_MIN:
+            return 1.0
+        usual = self.counts
+        weight = math.fsum(usual.get(bucket, 0.0) + SMOOTHING for bucket in buckets)
+        return weight / (self.total + SMOOTHING * self.size)
 
 
 def _weight(n: int) -> float:
@@ -83,15 +95,15 @@ def _weight(n: int) -> float:
     return min(1.0, WEIGHT_CAP / n)
 
 
-def _over(counts: Mapping[int, int], usual: Mapping[int, float], scale: float, factor: float = 1.0) -> list[float]:
+def _over(counts: Mapping[int, int], usual: Mapping[int, float], scale: float, factor: float = 1.0) -> dict[int, float]:
     get = usual.get
-    over = []
+    over = {}
     for bucket, count in counts.items():
         if count > 1:  # in most crowds most buckets have one
             expected = factor * (get(bucket, 0.0) + SMOOTHING) * scale
             surplus = count - expected - 2.0 * expected**0.5
             if surplus > 0.5:
-                over.append(surplus)
+                over[bucket] = surplus
     return over
 
 
@@ -169,6 +181,29 @@ def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]
     return unmet
 
 
+def together(longer: Crowd, shorter: Crowd, known: Sequence[KnownActors]) -> Crowd:
+    """Two open windows as one, to be looked at; they stay as they are until ``divide``."""
+    late = Crowd()
+    late.merge(shorter)
+    late.settle()
+    count_newcomers(late, late.actor_hashes(), known)
+    both = Crowd(start=longer.start, looked=longer.looked, told=longer.told)
+    both.merge(longer)
+    both.merge(late)
+    return both
+
+
+def divide(both: Crowd, longer: Crowd, shorter: Crowd) -> None:
+    """Note in both windows what was done with the two together: the later events are the likelier to be meant."""
+    moved = both.quarantined - longer.quarantined - shorter.quarantined
+    late = min(moved, shorter.n - shorter.quarantined)
+    shorter.quarantined += late
+    longer.quarantined += moved - late
+    longer.looked, longer.told = both.looked, both.told
+    if both.cased == both.n:
+        longer.cased, shorter.cased = longer.n, shorter.n
+
+
 def newcomers(crowd: Crowd, known: Sequence[KnownActors]) -> tuple[int, int, int, int]:
     """How many of a crowd's sampled actors were asked for and not met before, and the same of those with accounts.
 
@@ -191,9 +226,9 @@ class WatchMix(Mix):
     Whoever watches to the end is the best viewer there is: a crowd in the last bin is no evidence.
     """
 
-    def surpluses(self, counts: dict[int, int]) -> list[float]:
-        """As ``Mix.surpluses``, each class compared with the platform's viewers of that class."""
-        over = []
+    def over(self, counts: dict[int, int]) -> dict[int, float]:
+        """As ``Mix.over``, each class compared with the platform's viewers of that class."""
+        over: dict[int, float] = {}
         for first in range(0, self.size, WATCH_BINS):
             here = {b: counts[b] for b in range(first, first + WATCH_BINS) if b in counts}
             usual = {b: self.counts[b] for b in range(first, first + WATCH_BINS) if b in self.counts}
@@ -201,8 +236,24 @@ class WatchMix(Mix):
             if here and total >= MIX_MIN:
                 scale = sum(here.values()) / (total + SMOOTHING * WATCH_BINS)
                 here.pop(first + WATCH_BINS - 1, None)
-                over += _over(here, usual, scale)
+                over |= _over(here, usual, scale)
         return over
+
+    def usual_share(self, counts: dict[int, int], buckets: Iterable[int]) -> float:
+        """See Mix."""
+        usual = [0.0] * (self.size // WATCH_BINS)
+        people = [0] * len(usual)
+        for bucket, weight in self.counts.items():
+            usual[bucket // WATCH_BINS] += weight
+        for bucket, count in counts.items():
+            people[bucket // WATCH_BINS] += count
+        shares = [here / (total + SMOOTHING * WATCH_BINS) for here, total in zip(people, usual, strict=True)]
+        weights = (
+            (self.counts.get(bucket, 0.0) + SMOOTHING) * shares[bucket // WATCH_BINS]
+            for bucket in buckets
+            if usual[bucket // WATCH_BINS] >= MIX_MIN
+        )
+        return math.fsum(weights) / max(1, sum(people))
 
 
 NETWORK_FACTOR = 4.0
@@ -239,8 +290,8 @@ class NetworkMix(Mix):
                 country = bucket // NETWORK_BUCKETS
                 totals[country] = totals.get(country, 0.0) + 1.0
 
-    def surpluses(self, counts: dict[int, int]) -> list[float]:
-        """As ``Mix.surpluses``, each country compared with the platform's people there; one unknown says nothing."""
+    def over(self, counts: dict[int, int]) -> dict[int, float]:
+        """As ``Mix.over``, each country compared with the platform's people there; one unknown says nothing."""
         people: dict[int, int] = {}
         several: dict[int, dict[int, int]] = {}
         for bucket, count in counts.items():
@@ -248,13 +299,27 @@ class NetworkMix(Mix):
             people[country] = people.get(country, 0) + count
             if count > 1:
                 several.setdefault(country, {})[bucket] = count
-        over = []
+        over: dict[int, float] = {}
         for country, here in several.items():
             total = self.countries.get(country, 0.0)
             if total >= MIX_MIN:
                 scale = people[country] / (total + SMOOTHING * NETWORK_BUCKETS)
-                over += _over(here, self.counts, scale, NETWORK_FACTOR)
+                over |= _over(here, self.counts, scale, NETWORK_FACTOR)
         return over
+
+    def usual_share(self, counts: dict[int, int], buckets: Iterable[int]) -> float:
+        """See Mix."""
+        people: dict[int, int] = {}
+        for bucket, count in counts.items():
+            country = bucket // NETWORK_BUCKETS
+            people[country] = people.get(country, 0) + count
+        weights = (
+            (self.counts.get(bucket, 0.0) + SMOOTHING) * people[country] / (total + SMOOTHING * NETWORK_BUCKETS)
+            for bucket in buckets
+            if (country := bucket // NETWORK_BUCKETS) in people
+            and (total := self.countries.get(country, 0.0)) >= MIX_MIN
+        )
+        return math.fsum(weights) / max(1, sum(people.values()))
 
     def dump(self) -> list[Any]:
         """See Mix."""
@@ -286,10 +351,10 @@ class CohortMix(Mix):
         """See Mix."""
         super().learn_each(tuple(bucket >> 1 if bucket >= 0 else -1 for bucket in buckets))
 
-    def surpluses(self, counts: dict[int, int]) -> list[float]:
-        """As ``Mix.surpluses``, with COHORT_FACTOR."""
+    def over(self, counts: dict[int, int]) -> dict[int, float]:
+        """As ``Mix.over``, with COHORT_FACTOR."""
         if self.total < MIX_MIN:
-            return []
+            return {}
         scale = sum(counts.values()) / (self.total + SMOOTHING * self.size)
         return _over(_cohorts(counts), self.counts, scale, COHORT_FACTOR)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from detectors.events import MetricName
 from detectors.lab.agents import IN_APP_AGENTS, SCHOOL_AGENT
 from detectors.lab.population import COUNTRIES, DAY_MS, HOUR_MS
 from detectors.lab.scene import MINUTE_MS, Scene
@@ -254,6 +255,35 @@ def bulk_catalogue(scene: Scene) -> list[Labelled]:
             at += watch + scene.rng.exponential(3_000)
     return made
 
+
+def giveaway(scene: Scene) -> list[Labelled]:
+    """A prize for whoever follows and likes: within the hour hundreds come who registered for it, and half of them do
+    what they were asked to. Spare it: they are people on their own lines, they watch, and they had viewed what they
+    like; new accounts and many likes are what a giveaway is."""
+    made: list[Labelled] = []
+    for target in scene.targets(_some(scene, 4)):
+        start = scene.moment(2 * HOUR_MS)
+        times = scene.flash(_size(scene, 700), start, 5 * MINUTE_MS, 40 * MINUTE_MS)
+        people = scene.platform.people
+        slots = people.draw(scene.rng, scene.countries(len(times), int(scene.platform.home[target]), 0.5))
+        watches = scene.platform.watch(scene.rng, np.full(len(times), target))
+        came: set[str] = set()
+        for ts, slot, watch in zip(times.tolist(), slots.tolist(), watches.tolist(), strict=True):
+            who = people.person(slot, ts, mobile=bool(scene.rng.random() < 0.35))
+            if scene.rng.random() < 0.65:
+                who = scene.account(ip=who.ip, agent=who.agent, country=who.country, age_days=(0.01, 2))
+            if who.actor in came:
+                continue
+            came.add(who.actor)
+            made.append(scene.event(ts, who, target, watch_ms=int(watch), artificial=False))
+            for metric in LIKE_AND_FOLLOW:
+                if scene.rng.random() < 0.5:
+                    at = ts + int(scene.rng.lognormal(np.log(45_000), 0.9))
+                    made.append(scene.event(at, who, target, metric, artificial=False))
+    return [labelled for labelled in made if labelled.event.ts < scene.end_ms]
+
+
+LIKE_AND_FOLLOW: tuple[MetricName, ...] = ("like", "follow")
 
 OUTAGE_MS = 25 * MINUTE_MS
 CATCH_UP_MS = 4 * MINUTE_MS

@@ -143,6 +143,25 @@ def sabotage(scene: Scene) -> list[Labelled]:
     return made
 
 
+def several_orders(scene: Scene) -> list[Labelled]:
+    """Two sellers serve one target at once, and a third its likes: new accounts on rented servers in a burst, over its
+    second half households' lines with accounts of weeks for an hour, and a farm's likes meanwhile."""
+    made: list[Labelled] = []
+    for target, size in _ordered(scene, 900):
+        start = scene.moment(100 * MINUTE_MS)
+        burst, homes, likes = size // 2, size - size // 2 - size // 8, size // 8
+        bots = _bots(scene, max(2, burst // 2), networks=20, age_days=(0.5, 15))
+        made += _views(scene, target, scene.spread_out(burst, start, 20 * MINUTE_MS), bots, (1_000, 6_000))
+        for ts in scene.spread_out(homes, start + 10 * MINUTE_MS, HOUR_MS).tolist():
+            ip, country = scene.proxy()
+            who = scene.account(ip=ip, agent=scene.platform_agent(), country=country, age_days=(1, 60))
+            made.append(scene.event(ts, who, target, watch_ms=int(scene.rng.uniform(3_000, 20_000))))
+        farm = _bots(scene, likes, networks=24, age_days=(1, 60))
+        at = scene.spread_out(likes, start, 40 * MINUTE_MS)
+        made += [scene.event(ts, who, target, "like") for ts, who in zip(at.tolist(), farm, strict=True)]
+    return made
+
+
 def _ordered(scene: Scene, typical: float) -> list[tuple[int, int]]:
     sizes = scene.orders(typical)
     return list(zip(scene.targets(len(sizes)), sizes, strict=False))

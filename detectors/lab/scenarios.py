@@ -79,6 +79,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("follower_seller", OVERT, overt.follower_seller),
         Scenario("views_with_likes", OVERT, overt.views_with_likes),
         Scenario("sabotage", OVERT, overt.sabotage),
+        Scenario("several_orders", OVERT, overt.several_orders),
         Scenario("follower_drip", STEALTHY, stealthy.follower_drip, days=3.0, quiet_days=5.0),
         Scenario("residential_proxies", STEALTHY, stealthy.residential_proxies),
         Scenario("mimic", STEALTHY, stealthy.mimic, days=1.0, quiet_days=2.0),
@@ -101,6 +102,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("bulk_catalogue", HONEST, honest.bulk_catalogue),
         Scenario("release_fans", HONEST, together.release_fans, days=2.0),
         Scenario("playlist_followers", HONEST, together.playlist_followers, days=2.0),
+        Scenario("giveaway", HONEST, honest.giveaway),
         Scenario("outage", HONEST, rewrite=honest.outage),
     )
 }

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from detectors import features as f
 from detectors.detector import Finding
-from detectors.judge import ARTIFICIAL, SUSPECT, Case, Opinion, correction_id, crowd_score, flag_id, opinion
+from detectors.judge import ARTIFICIAL, NOBODY, SUSPECT, Case, Opinion, correction_id, crowd_score, flag_id, opinion
+from detectors.marks import Part
 
 SURGE = Finding("surge", "surge", 600.0, 10.0, 1e-20, 0.98, "600 events where 10 are usual")
 
@@ -25,9 +26,10 @@ def judged(
     score: float = 6,
     case: Case | None = None,
     findings: list[Finding] | None = None,
+    marked: Part = NOBODY,
 ) -> Opinion:
     x = {f.COUNT: count, f.EXPECTED: expected, f.DISPERSION: 5.0}
-    return opinion(x, (surge, score), ([SURGE], [crowd()] if findings is None else findings), case=case)
+    return opinion(x, (surge, score), ([SURGE], [crowd()] if findings is None else findings), case=case, marked=marked)
 
 
 def test_a_surge_with_a_wrong_crowd_is_artificial() -> None:
@@ -74,11 +76,17 @@ def test_a_path_shared_with_honest_crowds_makes_no_verdict() -> None:
     assert judged(findings=[crowd(code="odd_referrers"), crowd(code="odd_countries")]).verdict is None
 
 
-def test_an_open_case_goes_on_with_less_evidence_but_not_with_none() -> None:
-    case = Case("id", 0, 0, 0, ARTIFICIAL, "fresh_accounts", judged=1.0, found=0.9)
-    assert judged(surge=1.5, score=1.5, case=case, findings=[]).verdict == ARTIFICIAL
-    assert judged(surge=0.5, score=1.5, case=case, findings=[]).verdict is None
-    assert judged(surge=1.5, score=0.5, case=case, findings=[]).verdict is None
+def test_an_open_case_goes_on_with_more_of_its_own_people_and_with_nobody_elses() -> None:
+    case = Case("id", 0, 0, 0, ARTIFICIAL, "fresh_accounts")
+    assert judged(surge=1.5, score=1.5, case=case, findings=[], marked=Part(0.5, 0.05)).artificial == 300
+    assert judged(surge=1.5, score=2.5, case=case, findings=[]).verdict is None
+    assert judged(surge=1.5, score=1.5, case=case, findings=[], marked=Part(0.05, 0.04)).verdict is None
+
+
+def test_what_is_uncertain_of_a_share_is_left_in_the_count() -> None:
+    view = judged(marked=Part(0.9, 0.1))
+    assert view.artificial == pytest.approx(540)
+    assert view.sure == pytest.approx(480)
 
 
 @given(
