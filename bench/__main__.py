@@ -47,7 +47,7 @@ def main() -> int:
     traffic = Traffic(options.events, options.targets, options.span_seconds, options.ids, options.seed)
     load_before = os.getloadavg()[0]
     try:
-        parts, figures = _measure(traffic, options.only)
+        parts, figures = _measure(traffic, options.only, options.ids_in_memory)
     except (PartError, BrokerError, TimeoutError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 3
@@ -68,6 +68,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--span-seconds", type=int, default=30, help="event time they span (30: 20,000 a second)")
     parser.add_argument("--ids", action=argparse.BooleanOptionalAction, default=True, help="events carry ids")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--ids-in-memory", type=int, default=5_000_000, help="random ids of the memory part (5,000,000)"
+    )
     parser.add_argument("--date", help="written into the results; the bench reads no calendar")
     parser.add_argument("--only", type=_names, default=tuple(PARTS), help=f"parts, with commas: {','.join(PARTS)}")
     return parser.parse_args()
@@ -84,8 +87,9 @@ def _names(text: str) -> tuple[str, ...]:
 class Bench:
     """What the parts have in common: the traffic, the broker that holds it, a place for files."""
 
-    def __init__(self, traffic: Traffic, scratch: Path) -> None:
+    def __init__(self, traffic: Traffic, scratch: Path, ids_in_memory: int) -> None:
         self.traffic = traffic
+        self.ids_in_memory = ids_in_memory
         self.scratch = scratch
         self.deadline = START_SECONDS + traffic.events / SLOWEST_EVENTS_S
         self.servers = ""
@@ -138,6 +142,12 @@ class Bench:
             "live_ratio": round(many / few, 2),
         }
 
+    def memory(self) -> dict[str, Any]:
+        """Resident memory with many random ids; it brings its own broker."""
+        said = measured.said_by("memory", str(self.ids_in_memory), deadline_seconds=OWN_SECONDS)
+        figures: dict[str, Any] = msgspec.json.decode(said)
+        return figures
+
 
 def _own(name: str) -> Callable[[Bench], dict[str, Any]]:
     """A part that brings its own broker, and prints its figures as a line of JSON."""
@@ -160,12 +170,14 @@ PARTS: dict[str, Callable[[Bench], Measured | dict[str, Any] | None]] = {
     "stages": _own("stages"),
     "latency": _own("latency"),
     "restore": _own("restore"),
-    "memory": _own("memory"),
+    "memory": Bench.memory,
 }
 ON_THE_TOPIC = ("ceiling", "per_message", "quix", "truecount", "two_workers")
 
 
-def _measure(traffic: Traffic, names: tuple[str, ...]) -> tuple[dict[str, Measured], dict[str, dict[str, Any]]]:
+def _measure(
+    traffic: Traffic, names: tuple[str, ...], ids_in_memory: int
+) -> tuple[dict[str, Measured], dict[str, dict[str, Any]]]:
     parts: dict[str, Measured] = {}
     figures: dict[str, dict[str, Any]] = {}
 
@@ -179,7 +191,7 @@ def _measure(traffic: Traffic, names: tuple[str, ...]) -> tuple[dict[str, Measur
                 figures[name] = found
 
     with tempfile.TemporaryDirectory(prefix="truecount-bench-") as scratch:
-        bench = Bench(traffic, Path(scratch))
+        bench = Bench(traffic, Path(scratch), ids_in_memory)
         here = [name for name in names if name in ON_THE_TOPIC]
         if here:
             kafka = KafkaServer(Path(scratch) / "kafka", kafka_jars())
