@@ -1,15 +1,20 @@
-"""Write the table of docs/detection.md from the gate's recorded figures: ``python -m docs.build_detection``."""
+"""Write the tables of docs/detection.md from recorded figures: ``python -m docs.build_detection``."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from streams.backtesting import kind_of, scenario_ids
 
 PAGE = Path(__file__).parent / "detection.md"
 FIGURES = Path(__file__).parents[1] / "tests" / "quality" / "figures.json"
-MARK = "<!-- figures -->"
+ABLATION = FIGURES.with_name("ablation.json")
+ATTACKS = ("overt", "stealthy")
+TOLD_LOSS = 0.01
+"""Recall that leaving something out must cost before a scenario is named."""
 NAMES = (
     "precision",
     "recall",
@@ -33,10 +38,45 @@ def table() -> str:
     return "\n".join(rows)
 
 
+def omissions(kind: str) -> str:
+    """What leaving something out does: mean recall of overt and stealthy attacks, the most it costs, honest harm."""
+    record = json.loads(ABLATION.read_text())
+    whole = {run.split("/")[0]: figures for run, figures in json.loads(FIGURES.read_text()).items()}
+    rows = [
+        f"| without this {kind} | overt recall | stealthy recall | most lost | wrong flags | honest removed, worst |",
+        "|---|--:|--:|---|--:|--:|",
+    ]
+    for name, runs in [("nothing left out", whole), *record[kind].items()]:
+        loss, where = max((_recall(whole[s]) - _recall(run), s) for s, run in runs.items() if kind_of(s) != "honest")
+        means = [_mean([_recall(run) for s, run in runs.items() if kind_of(s) == group]) for group in ATTACKS]
+        most = f"{where} {_recall(whole[where]):.2f} → {_recall(runs[where]):.2f}" if loss > TOLD_LOSS else "–"
+        wrong = sum(run["wrong_flags"] for run in runs.values())
+        removed = max(run["removed_honest_per_million"] for run in runs.values())
+        rows.append(f"| {name} | {means[0]:.3f} | {means[1]:.3f} | {most} | {wrong} | {removed:,.0f} |")
+    return "\n".join(rows)
+
+
+def _recall(run: dict[str, Any]) -> float:
+    return float(run["recall"] or 0.0)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "figures": table,
+    "detectors": lambda: omissions("detector"),
+}
+
+
 def build(text: str) -> str:
-    """The page with the table between its marks."""
-    before, _, after = text.split(MARK)
-    return f"{before}{MARK}\n{table()}\n{MARK}{after}"
+    """The page with each table between its marks."""
+    for name, make in TABLES.items():
+        mark = f"<!-- {name} -->"
+        before, _, after = text.split(mark)
+        text = f"{before}{mark}\n{make()}\n{mark}{after}"
+    return text
 
 
 if __name__ == "__main__":
