@@ -24,6 +24,13 @@ MAX_CHUNK_RECORDS = 4000
 MAX_CHUNK_BYTES = 1024 * 1024
 """Frames are hundreds of events each: thousands of them at once would keep the loop from turning for a minute."""
 
+FETCH_WAIT_MS = 100
+"""How long the broker may wait for something to send, where Faust says 1,500.
+
+One request at a time is under way to a broker: while it waits for partitions that have nothing, the ones whose records
+have been taken in the meantime cannot be asked for.
+"""
+
 SEEK_SECONDS = 10.0
 """A loop that does not get round to a seek for so long has ended."""
 
@@ -43,11 +50,12 @@ class Batch:
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Reads only what has been committed, which Faust's own thread cannot be told."""
+    """Reads only what has been committed, and is never kept waiting: Faust's own thread can be told neither."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._isolation_level = transport.isolation_level  # noqa: SLF001  # aiokafka reads it at start()
+        consumer._isolation_level = transport.isolation_level  # noqa: SLF001  # aiokafka reads both at start()
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
         return consumer
 
     async def _fetch_records(self, consumer: Any, *args: Any, **kwargs: Any) -> Any:

@@ -21,6 +21,7 @@ from faust.exceptions import FaustError
 from faust.types import TP
 from kafka.errors import KafkaError
 
+from detectors.catalog import outlier
 from streams import collector, metrics
 from streams.checkup import NO_TRANSACTIONS, supports_transactions
 from streams.clients import faust_credentials, servers
@@ -101,6 +102,8 @@ class Worker:
             roles=self.roles,
         )
         try:
+            if "targets" in self.roles:
+                await asyncio.to_thread(outlier.prepare)
             while await self._broker_is_there():
                 await self._work()
         finally:
