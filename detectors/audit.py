@@ -19,6 +19,7 @@ from detectors.company import Company
 from detectors.events import METRICS, EventBlock
 from detectors.evidence import EVENTS_MIN
 from detectors.explained import Explanations, Promotion
+from detectors.flags import Flags
 from detectors.incidents import Incidents
 from detectors.intake import Intake
 from detectors.interaction import with_accounts
@@ -76,13 +77,13 @@ class Audit:
         self.unsaid = Unsaid(self.watches, settings.counts_seconds, self._schedule_counts)
         self.due: list[tuple[int, int, int, str]] = []
         self.now = -1
-        self._incidents = Incidents(self, self.scales, partition=settings.partition, config=settings.config)
+        flags = Flags(partition=settings.partition, config=settings.config)
+        self._incidents = Incidents(self, self.scales, flags)
         self._explanations = Explanations(
             self.schedule_case,
             enabled=settings.explained,
             promotions=settings.promotions,
-            partition=settings.partition,
-            config=settings.config,
+            flags=flags,
         )
         self._cases = Cases(
             self.scales,

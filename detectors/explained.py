@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from detectors import features as f
 from detectors.events import METRICS
+from detectors.flags import Flags
 from detectors.judge import (
     EXPLAINED,
     SURGE_SCORE,
@@ -27,7 +28,7 @@ from detectors.judge import (
     spread,
 )
 from detectors.looking import Look
-from detectors.records import Flag, Interval, Moment, Outcome, Reason
+from detectors.records import Interval, Outcome
 from detectors.registry import DETECTOR_SET
 from detectors.series import Point, put
 from detectors.thresholds import Thresholds
@@ -82,8 +83,7 @@ class Explanations:
         *,
         enabled: bool,
         promotions: tuple[Promotion, ...],
-        partition: int,
-        config: str,
+        flags: Flags,
     ) -> None:
         """``schedule`` is told when to look at a key's surge again."""
         self._schedule = schedule
@@ -91,8 +91,7 @@ class Explanations:
         self._promotions: dict[str, list[Promotion]] = {}
         for promotion in promotions:
             self._promotions.setdefault(promotion.target, []).append(promotion)
-        self._partition = partition
-        self._config = config
+        self._flags = flags
 
     def consider(self, look: Look, view: Opinion, limits: Thresholds) -> None:
         """Open or continue the explanation of a window of minutes that has no verdict."""
@@ -169,29 +168,19 @@ class Explanations:
             told.reasons = [surge, why]
 
     def _say(self, key: str, told: Explained, status: str, outcome: Outcome) -> None:
-        told.revision += 1
         _, observed, *amounts = told.current
         told.said = told.observed + observed
         expected, low, high = (sum(p) for p in zip((told.expected, told.low, told.high), amounts, strict=True))
-        outcome.flags.append(
-            Flag(
-                flag_id=told.flag_id,
-                revision=told.revision,
-                status=status,
-                target=key[1:],
-                metric=METRICS[int(key[0])],
-                verdict=EXPLAINED,
-                score=0,
-                onset=told.onset,
-                until=told.until,
-                observed=told.said,
-                expected=Interval(round(expected), round(low), round(high)),
-                artificial=Interval(0, 0, 0),
-                reasons=[Reason(e.code, e.detector, e.value, e.baseline, e.p, e.text) for e in told.reasons],
-                config=self._config,
-                log={"partition": self._partition, "from": told.log_from, "to": told.log_to},
-                series=[Moment(p.start, p.start + p.span, p.observed, round(p.expected, 1)) for p in told.series],
-            )
+        self._flags.say(
+            key,
+            told,
+            status,
+            outcome,
+            verdict=EXPLAINED,
+            score=0,
+            observed=told.said,
+            expected=Interval(round(expected), round(low), round(high)),
+            artificial=Interval(0, 0, 0),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from detectors import features as f
 from detectors.drips import Day
 from detectors.events import METRICS
+from detectors.flags import Flags
 from detectors.judge import (
     ARTIFICIAL,
     REVISE_GROWTH,
@@ -22,7 +23,7 @@ from detectors.judge import (
 )
 from detectors.ledger import QUARANTINED, VALID
 from detectors.looking import Look
-from detectors.records import Correction, Flag, Interval, Moment, Outcome, Reason
+from detectors.records import Correction, Interval, Outcome
 from detectors.registry import DETECTOR_SET, ESTIMATING_CODES
 from detectors.series import Point, put
 from detectors.watched import Watched
@@ -47,11 +48,10 @@ class Desk(Protocol):
 class Incidents:
     """The cases of one partition."""
 
-    def __init__(self, desk: Desk, scales: tuple[Scale, ...], *, partition: int, config: str) -> None:
+    def __init__(self, desk: Desk, scales: tuple[Scale, ...], flags: Flags) -> None:
         self._desk = desk
         self._scales = scales
-        self._partition = partition
-        self._config = config
+        self._flags = flags
 
     def act(self, look: Look, view: Opinion) -> None:
         """Open or continue the case that a judged window belongs to, and quarantine what it says is artificial."""
@@ -230,27 +230,17 @@ class Incidents:
         self._desk.changed(key)
 
     def _say(self, key: str, case: Case, status: str, outcome: Outcome) -> None:
-        case.revision += 1
         case.said = case.artificial
         low = min(case.artificial, round(case.artificial_low))
         high = max(case.artificial, round(case.artificial_high))
-        outcome.flags.append(
-            Flag(
-                flag_id=case.flag_id,
-                revision=case.revision,
-                status=status,
-                target=key[1:],
-                metric=METRICS[int(key[0])],
-                verdict=case.verdict,
-                score=case.score(),
-                onset=case.onset,
-                until=case.until,
-                observed=case.observed,
-                expected=Interval(round(case.expected), round(case.low), round(case.high)),
-                artificial=Interval(case.artificial, low, high),
-                reasons=[Reason(e.code, e.detector, e.value, e.baseline, e.p, e.text) for e in case.reasons],
-                config=self._config,
-                log={"partition": self._partition, "from": case.log_from, "to": case.log_to},
-                series=[Moment(p.start, p.start + p.span, p.observed, round(p.expected, 1)) for p in case.series],
-            )
+        self._flags.say(
+            key,
+            case,
+            status,
+            outcome,
+            verdict=case.verdict,
+            score=case.score(),
+            observed=case.observed,
+            expected=Interval(round(case.expected), round(case.low), round(case.high)),
+            artificial=Interval(case.artificial, low, high),
         )
