@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from datetime import datetime
 from importlib import import_module
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
@@ -24,6 +24,12 @@ SEED = 1
 
 
 STANDARD = Thresholds()
+
+Score = Annotated[float, Field(ge=1, le=100)]
+"""-log10 p."""
+Events = Annotated[int, Field(ge=5, le=1_000_000_000)]
+Share = Annotated[float, Field(ge=0.05, le=1)]
+Rate = Annotated[float, Field(gt=0, le=1)]
 
 
 class Part(Section):
@@ -89,13 +95,13 @@ class ModelChoice(Part):
 class Overrides(Section):
     """Thresholds that replace those of ``[detection]``. What is not given stays."""
 
-    surge_score: float | None = Field(default=None, ge=1, le=100)
-    surge_score_least: float | None = Field(default=None, ge=1, le=100)
-    suspect_score: float | None = Field(default=None, ge=1, le=100)
-    artificial_score: float | None = Field(default=None, ge=1, le=100)
-    excess_events: int | None = Field(default=None, ge=5, le=1_000_000_000)
-    artificial_share: float | None = Field(default=None, ge=0.05, le=1)
-    false_discovery_rate: float | None = Field(default=None, gt=0, le=1)
+    surge_score: Score | None = None
+    surge_score_least: Score | None = None
+    suspect_score: Score | None = None
+    artificial_score: Score | None = None
+    excess_events: Events | None = None
+    artificial_share: Share | None = None
+    false_discovery_rate: Rate | None = None
 
     def over(self, thresholds: Thresholds) -> Thresholds:
         """The thresholds with what is given here put over them."""
@@ -164,13 +170,13 @@ class Announced(Section):
 class Detection(Overrides):
     """How targets are judged. These keys can be changed while a worker runs (SIGHUP)."""
 
-    surge_score: float | None = Field(default=STANDARD.surge_score, ge=1, le=100)
-    surge_score_least: float | None = Field(default=STANDARD.surge_score_least, ge=1, le=100)
-    suspect_score: float | None = Field(default=STANDARD.suspect_score, ge=1, le=100)
-    artificial_score: float | None = Field(default=STANDARD.artificial_score, ge=1, le=100)
-    excess_events: int | None = Field(default=STANDARD.excess_events, ge=5, le=1_000_000_000)
-    artificial_share: float | None = Field(default=STANDARD.artificial_share, ge=0.05, le=1)
-    false_discovery_rate: float | None = Field(default=STANDARD.false_discovery_rate, gt=0, le=1)
+    surge_score: Score | None = STANDARD.surge_score
+    surge_score_least: Score | None = STANDARD.surge_score_least
+    suspect_score: Score | None = STANDARD.suspect_score
+    artificial_score: Score | None = STANDARD.artificial_score
+    excess_events: Events | None = STANDARD.excess_events
+    artificial_share: Share | None = STANDARD.artificial_share
+    false_discovery_rate: Rate | None = STANDARD.false_discovery_rate
     metric: dict[Literal["view", "like", "follow"], Overrides] = Field(default={})
     classes: dict[str, ClassOfTargets] = Field(default={}, alias="class")
     shadow: tuple[str, ...] = tuple(sorted(IN_SHADOW))
