@@ -174,14 +174,24 @@ def network_of(ip: str) -> str | None:
             return None
         if not packed.startswith(_MAPPED):
             return _ipv6_network(packed[:6])
+    address = address_of(ip)
+    if address is None:
+        return None
+    prefix = 24 if address.version == 4 else 48
+    return str(ipaddress.ip_network((address, prefix), strict=False))
+
+
+def address_of(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address, None if it is none. One of IPv4 that is written as one of IPv6 is one of IPv4.
+
+    >>> address_of("::ffff:203.0.113.77"), address_of("somewhere")
+    (IPv4Address('203.0.113.77'), None)
+    """
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:
         return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    prefix = 24 if address.version == 4 else 48
-    return str(ipaddress.ip_network((address, prefix), strict=False))
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
 
 
 @lru_cache(CACHE_ENTRIES)

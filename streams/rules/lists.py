@@ -8,6 +8,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from streams.names import address_of
+
 FILE_MARK = "@"
 """``"@path"`` in a list stands for the lines of that file."""
 COMMENT = "#"
@@ -104,12 +106,9 @@ class Networks:
 
     def has(self, ip: str) -> bool:
         """Whether an address is of one of the networks; what is no address is of none."""
-        try:
-            address = ipaddress.ip_address(ip)
-        except ValueError:
+        address = address_of(ip)
+        if address is None:
             return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
         number = int(address)
         place = bisect_right(self._starts[address.version], number) - 1
         return place >= 0 and number <= self._ends[address.version][place]
