@@ -309,10 +309,7 @@ class NetworkMix(Mix):
 
     def usual_share(self, counts: dict[int, int], buckets: Iterable[int]) -> float:
         """See Mix."""
-        people: dict[int, int] = {}
-        for bucket, count in counts.items():
-            country = bucket // NETWORK_BUCKETS
-            people[country] = people.get(country, 0) + count
+        people = by_country(counts)
         weights = (
             (self.counts.get(bucket, 0.0) + SMOOTHING) * people[country] / (total + SMOOTHING * NETWORK_BUCKETS)
             for bucket in buckets
