@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from detectors import features as f
 from detectors.catalog.surge import cusum
 from detectors.company import band_opinion
-from detectors.detector import Finding
+from detectors.detector import Finding, score_of
 from detectors.drips import Day, artificial_of, gather, opinion_of, past_of
 from detectors.evidence import EVENTS_MIN, TEXTS, Said
 from detectors.explained import Explanations
@@ -167,7 +165,7 @@ class Cases:
                 evidence[name] = detector.score_one(x), max(finding.share for finding in found)
                 findings += found
         findings.sort(key=lambda finding: (finding.p, finding.code))
-        rented = next(((-math.log10(max(g.p, 1e-300)), g.share) for g in findings if g.code == RENTED), (0.0, 0.0))
+        rented = next(((score_of(g.p), g.share) for g in findings if g.code == RENTED), (0.0, 0.0))
         return Said(evidence, rented, findings)
 
     def _opinion(self, look: Look, surge: float, said: Said) -> Opinion:

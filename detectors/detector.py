@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 Features = dict[str, float]
+
+P_MIN = 1e-300
+"""Least p that becomes a score."""
+
+
+def score_of(p: float) -> float:
+    """-log10 of a p-value, at most 300.
+
+    >>> round(score_of(0.001), 6), score_of(0.0)
+    (3.0, 300.0)
+    """
+    return -math.log10(max(p, P_MIN))
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ import msgspec
 
 from detectors import features as f
 from detectors.calibration import HISTORY_MIN, Calibrator, Mean
-from detectors.detector import Features, Finding
+from detectors.detector import Features, Finding, score_of
 from detectors.evidence import habit
 
 WINDOWS = 250
@@ -188,7 +188,7 @@ class ModelDetector:
 
     def score_one(self, x: Features) -> float:
         """-log10 p of the model's score."""
-        return -math.log10(max(self._judged(x)[0], 1e-300))
+        return score_of(self._judged(x)[0])
 
     def learn_one(self, x: Features) -> None:
         """Show the model an unflagged window, or leave it at every eighth."""

@@ -17,7 +17,7 @@ import msgspec
 
 from detectors import features as f
 from detectors.calibration import HISTORY_MIN, Calibrator, Mean
-from detectors.detector import Features, Finding
+from detectors.detector import Features, Finding, score_of
 from detectors.evidence import TEXTS, habit, usual
 
 ALIKE = 0.15
@@ -47,7 +47,7 @@ class Shares:
         measured = [TEXTS[name][0] for name in self.of if name in x]
         ranked = sorted(found[code] for code in measured if code in found)
         p = min([1.0, *(len(measured) * p / (rank + 1) for rank, p in enumerate(ranked))])
-        return -math.log10(max(p, 1e-300))
+        return score_of(p)
 
     def learn_one(self, x: Features) -> None:
         """Learn an unflagged window's deviations."""
