@@ -19,10 +19,12 @@ from detectors.evidence import Said, habit
 from detectors.judge import (
     ARTIFICIAL,
     CREDIBLE_P,
+    NO_MODELS,
     PART_MIN,
     SURGE_LEAST,
     SUSPECT,
     WITNESS_SCORE,
+    Models,
     Opinion,
     crowd_score,
     joined,
@@ -34,10 +36,6 @@ from detectors.windows import DAY_MS, Crowd
 
 RENTED = "rented"
 """Key of the networks that no single place explains, which stand beside the detectors' evidence."""
-
-Models = tuple[tuple[str, ...], tuple[str, ...]]
-"""An operator's own models of who and of how."""
-NONE: Models = ((), ())
 
 HINT_SCORE = 1.0
 """-log10 p from which a detector's word makes a day a wrong one, if a second one says so too."""
@@ -127,7 +125,7 @@ class Slow(msgspec.Struct, array_like=True, gc=False):
         return self.joint >= HOLD_SCORE and self.days[-1].start - self.days[0].start < DAYS_MAX * DAY_MS
 
 
-def is_wrong(evidence: dict[str, tuple[float, float]], rented: tuple[float, float], models: Models = NONE) -> bool:
+def is_wrong(evidence: dict[str, tuple[float, float]], rented: tuple[float, float], models: Models = NO_MODELS) -> bool:
     """Whether somebody wrong came and something was done wrong, or few came again and did not watch, however weakly."""
 
     def hints(names: tuple[str, ...]) -> bool:
@@ -163,7 +161,9 @@ def past_of(x: Features, level: Level | None, views_days: int) -> int:
     return WATCHED if own >= PAST_DAYS or views_days > PAST_DAYS else UNKNOWN
 
 
-def gather(slow: Slow | None, day: Day, x: Features, said: Said, *, past: int, models: Models = NONE) -> Slow | None:
+def gather(
+    slow: Slow | None, day: Day, x: Features, said: Said, *, past: int, models: Models = NO_MODELS
+) -> Slow | None:
     """Add a closed day to what has been gathered; None if nothing is.
 
     ``past`` says what of the target's past this day can be compared with.

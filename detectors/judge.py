@@ -40,6 +40,10 @@ SURGE_LEAST = DEFAULTS.surge_score_least
 WITNESS_SCORE = 2.0
 """-log10 p from which a family of evidence agrees with another."""
 
+Models = tuple[tuple[str, ...], tuple[str, ...]]
+"""An operator's own models of who and of how."""
+NO_MODELS: Models = ((), ())
+
 RENTED_SHARE = 0.3
 """Part of the crowd in several networks at once that convicts new accounts: the carriers of one country are several."""
 
@@ -224,7 +228,7 @@ def crowd_score(
     x: Features,
     evidence: dict[str, tuple[float, float]],
     rented: tuple[float, float],
-    models: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
+    models: Models = NO_MODELS,
 ) -> float:
     """-log10 p of a crowd, from the (score, share of the crowd) of each detector of who and how.
 
