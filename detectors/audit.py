@@ -305,17 +305,17 @@ class Audit:
 
     def _look_early(self, order: int, key: str, watched: Watched, outcome: Outcome) -> None:
         """Judge an open window that has grown far enough, rather than wait for its end."""
-        scale = self.scales[order]
-        crowd = watched.open[scale.name]
-        metric = int(key[0])
-        platform, reference = self.platforms[metric], self._peers.reference(metric)
-        if not reference.experienced() or not self._cases.worth_an_early_look(
-            watched, crowd.n, crowd.looked, scale, platform
-        ):
+        crowd = watched.open[self.scales[order].name]
+        if not self._worth_an_early_look(order, key, watched, crowd.n, crowd.looked):
             return
         look = self._open_look(order, key, watched, crowd, outcome)
         look.peers = self._peers.counts(key, order, crowd.start, {})
         self._judge(look, crowd.actor_hashes() if order == 1 else frozenset())
+
+    def _worth_an_early_look(self, order: int, key: str, watched: Watched, count: int, looked: int) -> bool:
+        metric = int(key[0])
+        worth = self._cases.worth_an_early_look(watched, count, looked, self.scales[order], self.platforms[metric])
+        return worth and self._peers.reference(metric).experienced()
 
     def _open_look(self, order: int, key: str, watched: Watched, crowd: Crowd, outcome: Outcome) -> Look:
         metric = int(key[0])
@@ -338,14 +338,10 @@ class Audit:
 
     def _look_across(self, key: str, watched: Watched, hour: Crowd, minutes: Crowd, outcome: Outcome) -> None:
         """Judge an open hour together with its open minutes: what comes slowly has no window of minutes of its own."""
-        scale = self.scales[2]
-        metric = int(key[0])
-        platform, reference = self.platforms[metric], self._peers.reference(metric)
-        count = hour.n + minutes.n
-        worth = self._cases.worth_an_early_look(watched, count, hour.looked, scale, platform)
-        if not worth or not reference.experienced():
+        if not self._worth_an_early_look(2, key, watched, hour.n + minutes.n, hour.looked):
             return
-        both = together(hour, minutes, [platform.known, reference.known])
+        known = [self.platforms[int(key[0])].known, self._peers.reference(int(key[0])).known]
+        both = together(hour, minutes, known)
         look = self._open_look(2, key, watched, both, outcome)
         look.peers = self._peers.counts(key, 1, minutes.start, {})
         self._cases.look(look)
