@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from detectors.events import METRICS
 from detectors.evidence import EVENTS_MIN
 from detectors.looking import VIEW
@@ -49,11 +51,8 @@ class Peers:
         if key[0] == VIEW:
             return 0.0
         watched = self._watches.peek(key_of(0, key[1:]))
-        crowd.settle()
-        left = dict(crowd.actors)
         windows = () if watched is None else watched.open.values()
-        came = sum(_came(left, window) for window in windows if window.n)
-        return min(float(crowd.n), came * crowd.n / max(1, sum(crowd.actors.values())))
+        return min(float(crowd.n), _viewers(crowd, windows))
 
     def parting_viewers(self, key: str, order: int, crowd: Crowd) -> dict[str, float]:
         """The same for a window of views that closes and goes: by the keys of the target's likes and follows.
@@ -67,8 +66,7 @@ class Peers:
             watched = self._watches.peek(peer)
             acts = None if watched is None else watched.open.get(self._scales[order].name)
             if acts is not None and acts.n >= EVENTS_MIN:
-                acts.settle()
-                came[peer] = _came(dict(acts.actors), crowd) * acts.n / max(1, sum(acts.actors.values()))
+                came[peer] = _viewers(acts, (crowd,))
         return came
 
     def _count(self, peer: str, order: int, start: int, closed: dict[str, int]) -> int:
@@ -83,6 +81,14 @@ class Peers:
             if window is not None and window.start < end and start < window.start + scale.span_ms:
                 count += window.n - window.quarantined
         return count
+
+
+def _viewers(acts: Crowd, windows: Iterable[Crowd]) -> float:
+    """Events of a crowd of likes or follows by people who are in these windows of views."""
+    acts.settle()
+    left = dict(acts.actors)
+    came = sum(_came(left, window) for window in windows if window.n)
+    return came * acts.n / max(1, sum(acts.actors.values()))
 
 
 def _came(left: dict[int, int], window: Crowd) -> float:
