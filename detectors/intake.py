@@ -148,7 +148,7 @@ class Intake:
         """What is no valid event: a duplicate (of an undo as well), an undo, a rule's hit."""
         key = key_of(block.metric[index], block.target[index])
         outcome.duplicates += reason == DUPLICATE_ID
-        undo = block.undo is not None and block.undo[index] and reason != DUPLICATE_ID
+        undo = _is_undo(block, index, reason)
         tick.note(tick.undos if undo else tick.rejected, key, reason)
         if undo and not reason and not _is_exempt(block, index):
             at = block.ts[index] % self._scale.span_ms
@@ -169,7 +169,7 @@ class Intake:
         key = key_of(block.metric[index], block.target[index])
         outcome.late += 1
         outcome.duplicates += reason == DUPLICATE_ID
-        undo = block.undo is not None and block.undo[index] and reason != DUPLICATE_ID
+        undo = _is_undo(block, index, reason)
         self._desk.enter_late(key, int(block.ts[index]), reason=reason, undo=undo, outcome=outcome)
 
     # ---------------------------------------------------------------- ticks that close
@@ -203,10 +203,15 @@ class Intake:
 
     def past(self) -> list[tuple[int, int]]:
         """The closed ticks on which rules look back: when they began, and where in the log their last event stood."""
+        self._prune()
+        return [(start, log_to) for start, (_, log_to) in sorted(self._past.items())]
+
+    def _prune(self) -> None:
+        """Forget the closed ticks on which no rule looks back any more."""
         self._settle()
         from_ms = self.horizon - HORIZON_MS - self._scale.span_ms
-        self._past = {start: log for start, log in self._past.items() if start > from_ms}
-        return [(start, log_to) for start, (_, log_to) in sorted(self._past.items())]
+        for start in [start for start in self._past if start <= from_ms]:
+            del self._past[start]
 
     # ---------------------------------------------------------------- state
 
@@ -231,15 +236,20 @@ class Intake:
 
     def starts(self) -> set[int]:
         """Positions of the log from which on something is held: a tick, a generation of ids."""
-        self.past()
+        self._prune()
         ticks = {tick.log_from for tick in self.ticks.values()}
         return ticks.union((log_from for log_from, _ in self._past.values()), self.recent_ids.starts)
 
     def _oldest_open(self, position: int) -> int:
         """From where on the log has events of ticks that are open, or that rules look back on."""
-        self.past()
+        self._prune()
         ticks = (tick.log_from for tick in self.ticks.values())
         return min(itertools.chain(ticks, (log_from for log_from, _ in self._past.values())), default=position)
+
+
+def _is_undo(block: EventBlock, index: int, reason: str) -> bool:
+    """Whether it takes an event back; one that came twice is a duplicate like any other."""
+    return block.undo is not None and block.undo[index] and reason != DUPLICATE_ID
 
 
 def _is_exempt(block: EventBlock, index: int) -> bool:
