@@ -15,7 +15,7 @@ A model's state must survive as builtins, never as a pickle. Two ways, chosen by
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -260,7 +260,11 @@ class ModelDetector:
         """With what is usual in the place of what is absent, for models that cannot do without."""
         if not isinstance(model, Taught):
             return shown
-        return {name: shown.get(name, self._usual[name].value if name in self._usual else 0.0) for name in self._of}
+        usual = self._usually(self._of)
+        return {name: shown.get(name, usual[name]) for name in self._of}
+
+    def _usually(self, names: Iterable[str]) -> dict[str, float]:
+        return {name: self._usual[name].value if name in self._usual else 0.0 for name in names}
 
     def _judged(self, x: Features) -> tuple[float, float, float]:
         """p-value, score, and the largest part of the crowd by which a feature exceeds what is usual of it."""
@@ -269,7 +273,7 @@ class ModelDetector:
             return 1.0, 0.0, 0.0
         score = self._model.score_one(self._full(shown, self._model))
         p = self._calibrator.p(_size(x), self._unit(score))
-        usual = {name: self._usual[name].value if name in self._usual else 0.0 for name in shown}
+        usual = self._usually(shown)
         share = max((value - usual[name]) / (1.0 - usual[name]) for name, value in shown.items() if usual[name] < 1.0)
         return (1.0 if p is None else p), score, min(1.0, max(0.0, share))
 
