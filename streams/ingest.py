@@ -77,7 +77,6 @@ class Ingest:
         self._state = state
         self._outputs: list[Output] = []
         self._position = 0
-        self._beat = 0.0
 
     async def restore(self) -> int:
         """See Work. A source that nobody has read is read from its beginning. Raises MovedError."""
