@@ -20,7 +20,6 @@ Must spare: whatever is rare and honest, which is why it has no vote (docs/detec
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from detectors import features as f
@@ -36,7 +35,7 @@ STOP = 0.1
 
 def prepare() -> None:
     """Import River now: the first window that is judged would otherwise hold up all others for a second."""
-    importlib.import_module("river.anomaly")
+    Trees()
 
 
 class Trees:
