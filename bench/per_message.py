@@ -19,6 +19,7 @@ import msgspec
 import xxhash
 
 from bench.measured import Measured, tell
+from bench.names import bucket
 from bench.topic import PARTITIONS, TOPIC
 from detectors.events import (
     METRIC_INDEX,
@@ -43,37 +44,27 @@ START_SECONDS = 60.0
 
 
 _hash = xxhash.xxh3_64_intdigest
-_known: dict[tuple[str, int], int] = {}
 
 
 def block_of_one(event: Event) -> EventBlock:
     """One event as the detectors read it. No arrays: for one event they would cost the most."""
     created = event.actor_created_at
     network = None if event.ip is None else network_of(event.ip)
-    country = _bucket(event.country, MIX_BUCKETS)
+    country = bucket(event.country, MIX_BUCKETS)
     return EventBlock(
         target=[event.target],
         metric=[VIEW],
         ts=[event.ts],
         actor=[_hash(event.actor.encode()) % HASH_SPACE & ~1 | (created is not None)],
         ident=None if event.id is None else [_hash(f"{event.target}/{event.id}".encode()) % HASH_SPACE],
-        network=[network_bucket(_bucket(network, NETWORK_BUCKETS), country)],
-        agent=[_bucket(event.user_agent and event.user_agent[:AGENT_CHARS], MIX_BUCKETS)],
-        referrer=[_bucket(event.referrer, MIX_BUCKETS)],
+        network=[network_bucket(bucket(network, NETWORK_BUCKETS), country)],
+        agent=[bucket(event.user_agent and event.user_agent[:AGENT_CHARS], MIX_BUCKETS)],
+        referrer=[bucket(event.referrer, MIX_BUCKETS)],
         country=[country],
         account=[account_bucket(created, event.ts)],
         watch=[watch_bucket(event.watch_ms, event.duration_ms)],
         undo=[True] if event.undo else None,
     )
-
-
-def _bucket(name: str | None, size: int) -> int:
-    if name is None:
-        return -1
-    found = _known.get((name, size))
-    if found is None:
-        found = _known[name, size] = _hash(name.encode()) % size
-    return found
 
 
 class OneByOne:

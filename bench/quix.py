@@ -22,6 +22,7 @@ import xxhash
 from quixstreams import Application
 
 from bench.measured import Measured, tell
+from bench.names import bucket
 from detectors.audit import Audit, AuditSettings
 from detectors.events import MIX_BUCKETS, NETWORK_BUCKETS, Event
 from detectors.records import Outcome
@@ -47,26 +48,14 @@ def row_of(value: bytes) -> dict[str, Any]:
         "target": event.target,
         "row": [
             _hash(event.actor.encode()) % HASH_SPACE,
-            _bucket(event.ip and event.ip.rpartition(".")[0], NETWORK_BUCKETS),
-            _bucket(event.user_agent, MIX_BUCKETS),
-            _bucket(event.referrer, MIX_BUCKETS),
-            _bucket(event.country, MIX_BUCKETS),
+            bucket(event.ip and event.ip.rpartition(".")[0], NETWORK_BUCKETS),
+            bucket(event.user_agent, MIX_BUCKETS),
+            bucket(event.referrer, MIX_BUCKETS),
+            bucket(event.country, MIX_BUCKETS),
             -1,
             -1,
         ],
     }
-
-
-_known: dict[tuple[str, int], int] = {}
-
-
-def _bucket(name: str | None, size: int) -> int:
-    if name is None:
-        return -1
-    found = _known.get((name, size))
-    if found is None:
-        found = _known[name, size] = _hash(name.encode()) % size
-    return found
 
 
 class Peer:
