@@ -18,7 +18,7 @@ def news_spike(scene: Scene) -> list[Labelled]:
     without account. Spare it: all of them are different people, in their own networks, who watch as people
     do."""
     made: list[Labelled] = []
-    for target in scene.targets(_some(scene, 4)):
+    for target in scene.targets(scene.some(4)):
         start = scene.moment(3 * HOUR_MS)
         times = scene.flash(_size(scene, 2500), start, 4 * MINUTE_MS, 70 * MINUTE_MS)
         hosts = [f"https://news{i}.example/story" for i in range(3)]
@@ -31,7 +31,7 @@ def celebrity_share(scene: Scene) -> list[Labelled]:
     browser on phones, so few agents and carriers' networks. Spare it: it is what virality is; watching and
     liking are real."""
     made: list[Labelled] = []
-    for target in scene.targets(_some(scene, 4)):
+    for target in scene.targets(scene.some(4)):
         start = scene.moment(2 * HOUR_MS)
         times = scene.flash(_size(scene, 3000), start, 1.5 * MINUTE_MS, 25 * MINUTE_MS)
         crowd = scene.crowd(
@@ -56,7 +56,7 @@ def premiere(scene: Scene) -> list[Labelled]:
     """An announced première: the fans are all there in the first two minutes, stay to the end and like it.
     Spare it: long known accounts, the most engaged crowd a target can have."""
     made: list[Labelled] = []
-    for target in scene.targets(_some(scene, 4), 0.0, 0.4):
+    for target in scene.targets(scene.some(4), 0.0, 0.4):
         start = -(-scene.moment(3 * HOUR_MS) // HOUR_MS) * HOUR_MS
         times = scene.flash(_size(scene, 2000), start, 0.7 * MINUTE_MS, 6 * MINUTE_MS)
         made += scene.crowd(
@@ -76,7 +76,7 @@ def embedded_player(scene: Scene) -> list[Labelled]:
     account, few watch long, nobody likes. Spare it: the site's readers are real, in as many networks as
     readers have."""
     made: list[Labelled] = []
-    for target in scene.targets(_some(scene, 4)):
+    for target in scene.targets(scene.some(4)):
         start = scene.moment(5 * HOUR_MS)
         times = scene.spread_out(_size(scene, 2500), start, 4.5 * HOUR_MS)
         made += scene.crowd(
@@ -96,7 +96,7 @@ def paid_promotion(scene: Scene) -> list[Labelled]:
     """An honest advertisement: real people in two countries who did not ask for it; most skip after five
     seconds, few like. Spare it: they are people, on their own lines; being bored is no fraud."""
     made: list[Labelled] = []
-    for target in scene.targets(_some(scene, 4)):
+    for target in scene.targets(scene.some(4)):
         start = scene.moment(6 * HOUR_MS)
         country = int(scene.countries(1)[0])
         times = scene.spread_out(_size(scene, 2000), start, 5 * HOUR_MS)
@@ -121,7 +121,7 @@ def school_nat(scene: Scene) -> list[Labelled]:
     """A school watches a lesson: hundreds of pupils behind one address, the same managed laptops, within
     ten minutes. Spare it: everybody is somebody else and watches; one address is not one person."""
     made: list[Labelled] = []
-    for target in scene.targets(_some(scene, 8)):
+    for target in scene.targets(scene.some(8)):
         start = scene.moment(HOUR_MS)
         country = int(scene.platform.home[target])
         ip = f"{60 + country}.250.{int(scene.rng.integers(0, 256))}.10"
@@ -143,7 +143,7 @@ def carrier_nat(scene: Scene) -> list[Labelled]:
     it: that is how these people always come."""
     made: list[Labelled] = []
     places = [i for i, c in enumerate(COUNTRIES) if c[0] in ("IN", "ID", "PH", "BR", "EG")]
-    for target in scene.targets(_some(scene, 4)):
+    for target in scene.targets(scene.some(4)):
         start = scene.moment(3 * HOUR_MS)
         times = scene.flash(_size(scene, 1500), start, 8 * MINUTE_MS, 60 * MINUTE_MS)
         made += scene.crowd(
@@ -157,7 +157,7 @@ def super_fans(scene: Scene) -> list[Labelled]:
     evening, to the end. Spare it: rules may discount repeats, but the plays are people's; nothing is
     bought."""
     made: list[Labelled] = []
-    for target in scene.targets(_some(scene, 4), 0.0, 0.4):
+    for target in scene.targets(scene.some(4), 0.0, 0.4):
         start = scene.moment(5 * HOUR_MS)
         fans = scene.platform.people.people(
             scene.rng, _size(scene, 90), start, country=int(scene.platform.home[target]), distinct=True
@@ -185,7 +185,7 @@ def sleep_loops(scene: Scene) -> list[Labelled]:
     gaps as even as the track is long. Spare it: it is what the track is for."""
     made: list[Labelled] = []
     nights = range(int(scene.start_ms // DAY_MS), int(scene.end_ms // DAY_MS) + 1)
-    for target in scene.targets(_some(scene, 4)):
+    for target in scene.targets(scene.some(4)):
         country = int(scene.platform.home[target])
         people = scene.platform.people
         sleepers = people.people(scene.rng, _size(scene, 30), scene.start_ms, country=country, distinct=True)
@@ -209,7 +209,7 @@ def night_country(scene: Scene) -> list[Labelled]:
     sleeps. Spare it: it is their evening, and they come from their own country's networks."""
     made: list[Labelled] = []
     places = [i for i, c in enumerate(COUNTRIES) if c[0] in ("JP", "KR", "AU", "MY", "FI")]
-    for target in scene.targets(_some(scene, 4)):
+    for target in scene.targets(scene.some(4)):
         country = int(scene.rng.choice(places))
         evening = (scene.from_ms // DAY_MS + 1) * DAY_MS + (19 - COUNTRIES[country][2]) % 24 * HOUR_MS
         while evening + 4 * HOUR_MS > scene.end_ms and evening - DAY_MS >= scene.from_ms:
@@ -225,7 +225,7 @@ def new_target(scene: Scene) -> list[Labelled]:
     """The first day of a new target: nothing is known of it, and its subscribers are there at once. Spare
     it: a first day has no baseline to break."""
     made: list[Labelled] = []
-    for index, model in enumerate(scene.targets(_some(scene, 8), 0.0, 0.3)):
+    for index, model in enumerate(scene.targets(scene.some(8), 0.0, 0.3)):
         start = scene.moment(8 * HOUR_MS)
         times = scene.flash(_size(scene, 900), start, 15 * MINUTE_MS, 3 * HOUR_MS)
         made += scene.crowd(model, times, as_target=f"new{index:03d}", guests=0.15, likes=1.5)
@@ -236,7 +236,7 @@ def bulk_catalogue(scene: Scene) -> list[Labelled]:
     """Shops, libraries and collectors play whole catalogues: a few actors, hundreds of targets, all day.
     Spare it: no target gains by it; a rate per actor alone would condemn them."""
     made: list[Labelled] = []
-    for who in scene.platform.people.people(scene.rng, _some(scene, 10), scene.from_ms, distinct=True):
+    for who in scene.platform.people.people(scene.rng, scene.some(10), scene.from_ms, distinct=True):
         at = float(scene.moment(8 * HOUR_MS))
         until = at + 8 * HOUR_MS
         while at < min(until, scene.end_ms - 1):
@@ -261,7 +261,7 @@ def giveaway(scene: Scene) -> list[Labelled]:
     what they were asked to. Spare it: they are people on their own lines, they watch, and they had viewed what they
     like; new accounts and many likes are what a giveaway is."""
     made: list[Labelled] = []
-    for target in scene.targets(_some(scene, 4)):
+    for target in scene.targets(scene.some(4)):
         start = scene.moment(2 * HOUR_MS)
         times = scene.flash(_size(scene, 700), start, 5 * MINUTE_MS, 40 * MINUTE_MS)
         people = scene.platform.people
@@ -312,11 +312,6 @@ def outage(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[list[
             yield ready
     if held:
         yield sorted(held, key=lambda labelled: labelled.event.ts)
-
-
-def _some(scene: Scene, amount: int) -> int:
-    """How many at a platform of this size: ``amount`` where the base rate grants 6,000 events."""
-    return max(1, round(amount * min(1.0, scene.budget / 6000)))
 
 
 def _size(scene: Scene, typical: float) -> int:

@@ -67,6 +67,10 @@ class Scene:
         sizes = self.rng.lognormal(0.0, spread, amount)
         return [max(1, round(s)) for s in sizes / sizes.sum() * self.budget]
 
+    def some(self, amount: int) -> int:
+        """How many honest crowds at a platform of this size: ``amount`` where the base rate grants 6,000 events."""
+        return max(1, round(amount * min(1.0, self.budget / 6000)))
+
     def moment(self, span_ms: float) -> int:
         """A start at which something of ``span_ms`` still fits the stage."""
         latest = max(self.from_ms, int(self.end_ms - span_ms - 10 * MINUTE_MS))

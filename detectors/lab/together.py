@@ -44,7 +44,7 @@ def release_fans(scene: Scene) -> list[Labelled]:
     people every time, upload after upload, with nobody else yet. Spare it: they follow one owner, and a release is
     what everybody comes to."""
     made: list[Labelled] = []
-    for channel in range(_some(scene, 6)):
+    for channel in range(scene.some(6)):
         owner = f"bell{channel}"
         fans = _settled(scene, 30)
         models = scene.targets(12, 0.3, 0.9)
@@ -61,7 +61,7 @@ def playlist_followers(scene: Scene) -> list[Labelled]:
     same little-known tracks of many owners together for hours, morning, noon and night. Spare it: a sitting is one
     occasion, however many tracks it has."""
     made: list[Labelled] = []
-    for _ in range(_some(scene, 6)):
+    for _ in range(scene.some(6)):
         followers = _settled(scene, 12)
         for hours in np.arange(1.0, (scene.end_ms - scene.from_ms) / HOUR_MS - 4.0, 5.0):
             opened = scene.from_ms + int(hours * HOUR_MS)
@@ -120,7 +120,3 @@ def _settled(scene: Scene, amount: int) -> list[Person]:
         if len(found) == amount:
             break
     return found
-
-
-def _some(scene: Scene, amount: int) -> int:
-    return max(1, round(amount * min(1.0, scene.budget / 6000)))
