@@ -18,10 +18,11 @@ from streams.state import WATCHED_KEY, agenda_of, decode_watched, encode_watched
 from streams.store import Store
 from streams.tally import TalliedWatches
 
-OBJECT_BYTES = 2_500
-"""A key as objects before there is anything in it: a struct, its windows, their dicts (measured, CPython 3.11)."""
+OBJECT_BYTES = 1_500
+"""A key as objects before there is anything in it: a struct, its windows, their dicts (measured on CPython 3.11:
+1,100 to 1,500, and what the allocator adds)."""
 OBJECT_FACTOR = 9.0
-"""Bytes as objects for a byte of msgpack (measured: 5,700 for 519, 18,100 for 1,944)."""
+"""Bytes as objects for a byte of msgpack (measured, all together: 1,700 for 255, 5,700 for 519, 18,100 for 1,944)."""
 AVERAGE_FADING = 0.001
 """Weight of a record in the running mean of record sizes: about the last thousand."""
 FIRST_RECORD_BYTES = 400.0
