@@ -273,6 +273,7 @@ class Audit:
             crowd = watched.open.pop(scale.name)
             if order == 1:
                 actors = crowd.actor_hashes()
+                self.intake.follow(key, crowd, len(actors), start + scale.span_ms)
                 known = [platform.known] if platform is reference else [platform.known, reference.known]
                 unmet = count_newcomers(crowd, actors, known)
                 met[metric].extend(actors)

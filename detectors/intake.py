@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
+from zlib import crc32
 
 import numpy as np
 
 from detectors.events import METRICS, EventBlock
 from detectors.ledger import DUPLICATE_ID
 from detectors.records import Outcome
+from detectors.rules.days import Days, pairs_of
 from detectors.rules.reasons import EXEMPT, TAGS
 from detectors.rules.repeats import HORIZON_MS, repeats_of
 from detectors.rules.settings import RuleSettings
 from detectors.ticks import MAX_SPENT_MS, Tick, acts_of, moments_of, rows_of
 from detectors.watched import RecentIds, key_of
-from detectors.windows import COLUMNS, Scale, pack_row
+from detectors.windows import COLUMNS, Crowd, Scale, pack_row
 
 ID_BYTES = 90
 """An id's hash in a set that is two thirds empty after it has grown (measured, CPython 3.11)."""
@@ -179,16 +181,29 @@ class Intake:
         self._settle()
         return self._close(start)
 
-    def _close(self, start: int) -> Tick:
+    def _close(self, start: int, *, replayed: bool = False) -> Tick:
         tick = self.ticks.pop(start)
+        end = start + self._scale.span_ms
         for metric, (heap, repeats) in enumerate(zip(tick.heaps, self._repeats, strict=True)):
             if repeats is not None:
-                for (target, reason), count in heap.sift(repeats, start, start + self._scale.span_ms).items():
+                for (target, reason), count in heap.sift(repeats, start, end, replayed=replayed).items():
                     key = key_of(metric, target), reason
                     tick.rejected[key] = tick.rejected.get(key, 0) + count
         if any(self._judged):
             self._past[start] = tick.log_from, tick.log_to
         return tick
+
+    def follow(self, key: str, crowd: Crowd, people: int, end: int) -> None:
+        """Let the rules count for a day who came often to five minutes of a key that end; so many different came."""
+        repeats = self._repeats[int(key[0])]
+        if crowd.n <= people or repeats is None or repeats.days is None:
+            return
+        days = repeats.days
+        actors = crowd.returning(days.often)
+        if actors:
+            target = np.full(len(actors), crc32(key[1:].encode()), np.uint64)
+            days.turn(end - 1)
+            days.follow(np.unique(pairs_of(np.array(actors, np.int64), target)))
 
     def _is_late(self, start: int, position: int) -> bool:
         """Whether an event of a closed tick came too late; in a replay the tick may have been open then."""
@@ -199,7 +214,7 @@ class Intake:
         if self._unsettled:
             self._unsettled = False
             for start in sorted(start for start in self.ticks if start < self.horizon):
-                self._close(start)
+                self._close(start, replayed=True)
 
     def past(self) -> list[tuple[int, int]]:
         """The closed ticks on which rules look back: when they began, and where in the log their last event stood."""
@@ -221,6 +236,12 @@ class Intake:
         self._closed = dict(past)
         self.recent_ids.starts = list(generations)
         self._rolls = frozenset(generations)
+
+    def days(self) -> Iterator[tuple[int, Days]]:
+        """By metric, what rules have counted for a day: state, which a replay of the log's last stretch cannot tell."""
+        for metric, repeats in enumerate(self._repeats):
+            if repeats is not None and repeats.days is not None:
+                yield metric, repeats.days
 
     def held_bytes(self) -> int:
         """About what is in memory: ids, open ticks."""

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.events import METRICS, EventBlock
+from detectors.rules.days import pairs_of
 from detectors.rules.reasons import EXEMPT
 from detectors.rules.repeats import UNDONE, Acts, Repeats
 from detectors.windows import COLUMNS, PACKED, ROW_BYTES, Crowd, Packed
@@ -39,10 +40,6 @@ MOMENT = np.dtype([("at", "<i4"), ("spent", "<i4")])
 """When in its tick an event was (-1: no rule applies to it) and how long was watched (-1 not given), both in ms."""
 Moments = NDArray[np.void]
 _pack_moment = struct.Struct("<ii").pack
-
-_ODD = np.uint64(0x9E3779B97F4A7C15)
-_ACTOR = np.uint64(0xFFFFFFFFFFFFFFFE)
-"""Without the lowest bit, which tells accounts (see EventBlock)."""
 
 
 class Heap:
@@ -94,8 +91,11 @@ class Heap:
         if self._moments is not None:
             self._undone.append((target, actor, at))
 
-    def sift(self, repeats: Repeats, start: int, end: int) -> dict[tuple[str, str], int]:
-        """Take out what rules that compare events catch; answers how many by target and reason."""
+    def sift(self, repeats: Repeats, start: int, end: int, *, replayed: bool = False) -> dict[tuple[str, str], int]:
+        """Take out what rules that compare events catch; answers how many by target and reason.
+
+        ``replayed`` if this tick has been sifted before (see Repeats.judge).
+        """
         self._gather()
         if not (self._rows or self._undone):
             return {}
@@ -109,14 +109,13 @@ class Heap:
             shown, when, whose = rows.view(PACKED), moments, codes
         undone = [(self._names[target], actor, at) for target, actor, at in self._undone]
         backs = np.array(undone, np.int64).reshape(-1, 3)
-        names = np.fromiter(map(crc32, map(str.encode, self._names)), np.uint64, len(self._names)) * _ODD
-        actors = np.append(shown["actor"], backs[:, 1]).astype(np.uint64) & _ACTOR
+        names = np.fromiter(map(crc32, map(str.encode, self._names)), np.uint64, len(self._names))
         acts = Acts(
-            actors ^ names[np.append(whose, backs[:, 0])],
+            pairs_of(np.append(shown["actor"], backs[:, 1]), names[np.append(whose, backs[:, 0])]),
             np.append(when["at"], backs[:, 2]) + start,
             np.append(when["spent"], np.full(len(backs), UNDONE, np.int32)),
         )
-        hits = repeats.judge(acts, shown, start, end)
+        hits = repeats.judge(acts, shown, start, end, replayed=replayed)
         self._codes, self._rows, self._moments = [codes], [rows], [moments]
         left = np.ones(len(rows), bool)
         targets = list(self._names)

@@ -185,6 +185,12 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         """The actors that are known of the crowd: all of them, or the sample."""
         return {row[0] for row in _ROW.iter_unpack(self.rows)}.union(self.actors)
 
+    def returning(self, times: int) -> list[int]:
+        """The actors, of all or of the sample, who came ``times`` times or more."""
+        counts = Counter(self.actors)
+        counts.update(row[0] for row in _ROW.iter_unpack(self.rows))
+        return [actor for actor, count in counts.items() if count >= times]
+
     def histogram(self, name: str) -> dict[int, int]:
         """The sampled people by bucket of one of DIMENSIONS, those without left out."""
         self.settle()

@@ -26,6 +26,8 @@ META_KEY = b"meta"
 PLATFORM_KEY = b"platform/"
 LOCKSTEP_KEY = b"platform/lockstep/"
 """Of the platform too: it travels and is split as what else a task knows of it."""
+DAYS_KEY = b"platform/days/"
+"""Likewise: a pair of an actor and a target that is elsewhere now only takes its room until others need it."""
 WATCHED_KEY = b"w/"
 
 SEAL_BYTES = 5
@@ -69,8 +71,10 @@ UPGRADES: dict[int, Callable[[Any], Any]] = {
     2: _pack_rows,
     3: _know_people,
     4: _sum_countries,
+    5: lambda state: state,
 }
-"""version → what makes the next version's builtins of its own. 1 → 2 only sealed the records."""
+"""version → what makes the next version's builtins of its own. 1 → 2 only sealed the records; 5 → 6 added those of
+DAYS_KEY, which an older worker cannot read."""
 
 _GARBAGE = (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, struct.error)
 """What reading something else than a record raises."""
@@ -132,6 +136,10 @@ def dump_changes(
             records.append((PLATFORM_KEY + str(index).encode(), seal(_encode(platform.dump()))))
     for name, part in audit.audit.company.lockstep.take_changed():
         records.append((LOCKSTEP_KEY + name.encode(), seal(_encode(part))))
+    for metric, days in audit.audit.intake.days():
+        counted = days.take_changed()
+        if counted is not None:
+            records.append((DAYS_KEY + str(metric).encode(), seal(_encode(counted))))
     meta = Meta(STATE_VERSION, position, audit.dump(position), born, totals or [], configs or [])
     records.append((META_KEY, encode_meta(meta)))
     return records
@@ -145,11 +153,16 @@ def load(audit: PartitionAudit, saved: Mapping[bytes, bytes]) -> Restored | None
     if META_KEY not in saved:
         return None
     meta = meta_of(saved[META_KEY])
+    days = dict(audit.audit.intake.days())
     for key, value in saved.items():
         if key.startswith(WATCHED_KEY):
             audit.audit.watches[key[len(WATCHED_KEY) :].decode()] = decode_watched(value)
         elif key.startswith(LOCKSTEP_KEY):
             audit.audit.company.lockstep.load(key[len(LOCKSTEP_KEY) :].decode(), _builtins(value))
+        elif key.startswith(DAYS_KEY):
+            metric = int(key[len(DAYS_KEY) :])
+            if metric in days:  # the rule may be off now
+                days[metric].load(_builtins(value))
         elif key.startswith(PLATFORM_KEY):
             index = int(key[len(PLATFORM_KEY) :])
             audit.audit.platforms[index].load(_builtins(value))

@@ -9,8 +9,9 @@ LISTED_NETWORK = "listed_network"
 LISTED_AGENT = "listed_agent"
 DOUBLE_CLICK = "double_click"
 RATE = "rate"
+RATE_DAY = "rate_day"
 
-RULES: tuple[str, ...] = (DUPLICATE_ID, LISTED_NETWORK, LISTED_AGENT, DECLARED_ROBOT, DOUBLE_CLICK, RATE)
+RULES: tuple[str, ...] = (DUPLICATE_ID, LISTED_NETWORK, LISTED_AGENT, DECLARED_ROBOT, DOUBLE_CLICK, RATE, RATE_DAY)
 """Every rule by its reason code. Of several that catch an event the first is its reason."""
 
 NOTHING, EXEMPT = 0, 1

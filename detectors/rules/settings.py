@@ -17,4 +17,6 @@ class RuleSettings:
     double_click_seconds: tuple[float, ...] = (30.0, 0.0, 0.0)
     """by metric, how soon the same act is the same; 0 never"""
     per_minute: int = 30
-    """acts of one actor on one target; 0 is no limit"""
+    """acts of one actor on one target in a minute; 0 is no limit"""
+    per_day: int = 800
+    """the same in 24 hours; 0 is no limit"""

@@ -47,6 +47,7 @@ class Rate(Section):
     """How often one actor may act on one target; 0 is no limit."""
 
     per_minute: int = Field(default=30, ge=0)
+    per_day: int = Field(default=800, ge=0)
 
 
 class Rules(Section):

@@ -20,6 +20,7 @@ def rule_settings(rules: Rules) -> RuleSettings:
         targets=frozenset(rules.allow.targets),
         double_click_seconds=tuple(getattr(rules.double_click, metric) for metric in METRICS),
         per_minute=rules.rate.per_minute,
+        per_day=rules.rate.per_day,
     )
 
 

@@ -7,6 +7,7 @@ from functools import cache
 
 import msgspec
 import pytest
+import xxhash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from detectors.watched import STATE_VERSION, Watched
 from detectors.windows import Crowd
 from streams.auditing import PartitionAudit
 from streams.state import (
+    DAYS_KEY,
     META_KEY,
     SEAL_BYTES,
     UPGRADES,
@@ -214,6 +216,25 @@ def _as_version_1(payload: bytes) -> bytes:
         if window.get("rows"):
             window["rows"] = list(zip(*Crowd(rows=window["rows"]).columns(), strict=True))
     return msgspec.msgpack.encode(state)
+
+
+def test_state_of_version_5_goes_on_and_nothing_was_counted_for_a_day_yet() -> None:
+    log, expected = log_of("duplicates"), _undisturbed("duplicates", 400)
+    audit, half = PartitionAudit(_settings(400)), len(log_of("duplicates")) // 2
+    for offset in range(half):
+        _step(audit, log[offset], offset)
+    saved = {key: _as_version_5(value[SEAL_BYTES:]) for key, value in dump_changes(audit, half) if DAYS_KEY not in key}
+
+    audit, position = _restored(saved, log, 400)
+
+    assert [len(days.keys) for _, days in audit.audit.intake.days()] == [0, 0, 0]
+    for offset in range(half, len(log)):
+        assert _step(audit, log[offset], offset) == expected[offset]
+    assert position == half
+
+
+def _as_version_5(payload: bytes) -> bytes:
+    return b"\x05" + xxhash.xxh32_digest(payload, 5) + payload
 
 
 def test_a_platform_of_version_4_learns_what_its_countries_weigh() -> None:
