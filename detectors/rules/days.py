@@ -57,7 +57,7 @@ class Days:
 
     @property
     def often(self) -> int:
-        """Acts in five minutes of which whoever exceeds the bound has as many at least once in 24 hours; never under 2."""
+        """So many acts in five minutes has whoever exceeds the bound at least once in 24 hours; never under 2."""
         windows = DAY_MS // (5 * MINUTE_MS) + 1  # that 24 hours have a part of
         return max(2, -(-(self.per_day + 1) // windows))
 
