@@ -16,7 +16,6 @@ it is no state: a restore reads that stretch of the log again. What is counted f
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +36,7 @@ UNDONE = -2
 """Stands for a watch time where the actor took an act back: what comes next is no repetition of what came before."""
 
 ROOM = 8
-"""Slots of the filter for each act that is kept: so few acts are looked for in vain."""
+"""Slots of a filter for each act of a tick: so few acts are looked for in vain."""
 
 ACT_BYTES = 20
 
@@ -72,7 +71,7 @@ class Repeats:
         self._per_minute = per_minute
         self.days = days
         self._kept: deque[Acts] = deque()
-        """by tick, in order of keys"""
+        """by tick"""
 
     def held_bytes(self) -> int:
         """About what is in memory."""
@@ -95,43 +94,53 @@ class Repeats:
         days = None if replayed else self.days
         if days is not None:
             days.turn(start)
-        order = np.argsort(acts.keys)
-        keys = acts.keys[order]
-        heads = np.nonzero(np.append(True, keys[1:] != keys[:-1]))[0]
-        counts = np.diff(np.append(heads, len(keys)))
-        again = counts > 1
-        before = list(self._before(keys[heads], again, days))
         hits: dict[str, NDArray[np.intp]] = {}
-        if again.any() and len(rows):
+        places, before = self._again(acts.keys, days)
+        if len(places) and len(rows):
             if days is not None:
-                days.follow(keys[heads[again]])
-            hits = self._sift(acts, rows, order[np.repeat(again, counts)], before, days)
-        late = acts.ts[order] >= end - HORIZON_MS
+                days.follow(np.unique(acts.keys[places]))
+            hits = self._sift(acts, rows, places, before, days)
+        late = acts.ts >= end - HORIZON_MS
         if late.any():
-            self._kept.append(acts.at(order if late.all() else order[late]))
+            self._kept.append(acts if late.all() else acts.at(late))
         return hits
 
-    def _before(self, keys: Keys, again: NDArray[np.bool_], days: Days | None) -> Iterator[Acts]:
-        """Acts of the ticks before with one of these keys (in order). Marks keys that have some, or are followed."""
+    def _again(self, keys: Keys, days: Days | None) -> tuple[NDArray[np.intp], list[Acts]]:
+        """Where those of a tick are that come again or are followed, and the acts of the ticks before that they made.
+
+        Most come once. Two filters, each of other bits of the keys, leave so few to be put in order and compared that
+        it costs a third of putting all in order (measured).
+        """
         followed = _NONE if days is None else days.keys
-        if not (self._kept or len(followed)):
-            return
-        bits = max(12, int(ROOM * (len(followed) + sum(len(kept.keys) for kept in self._kept))).bit_length())
-        shift, met = np.uint64(64 - bits), np.zeros(1 << bits, np.bool_)
-        for others in (*(kept.keys for kept in self._kept), followed):
-            met[others >> shift] = True
-        places = np.nonzero(met[keys >> shift])[0]
-        wanted = keys[places]
-        if len(followed):
-            at = np.minimum(np.searchsorted(followed, wanted), len(followed) - 1)
-            again[places[followed[at] == wanted]] = True
+        bits = max(12, (ROOM * len(keys)).bit_length())
+        slots = _slots(keys, bits)
+        here, there = np.zeros((2, 1 << bits), np.bool_)
+        here[slots], there[_slots(keys, bits, of=1)] = True, True
+        maybe = np.zeros(1 << bits, np.bool_)
+        last, numbers = np.empty(1 << bits, np.int32), np.arange(len(keys), dtype=np.int32)
+        last[slots] = numbers
+        maybe[slots[last[slots] != numbers]] = True
+        maybe[_slots(followed, bits)] = True
+        found = []
         for kept in self._kept:
-            left = np.searchsorted(kept.keys, wanted, "left")
-            found = np.searchsorted(kept.keys, wanted, "right") - left
-            some = np.nonzero(found)[0]
+            theirs = _slots(kept.keys, bits)
+            some = np.nonzero(here[theirs])[0]
+            some = some[there[_slots(kept.keys[some], bits, of=1)]]
             if len(some):
-                again[places[some]] = True
-                yield kept.at(_ranges(left[some], found[some]))
+                maybe[theirs[some]] = True
+                found.append(kept.at(some))
+        places = np.nonzero(maybe[slots])[0]
+        if not len(places):
+            return places, []
+        wanted, which, counts = np.unique(keys[places], return_inverse=True, return_counts=True)
+        again = counts > 1
+        again[_found(followed, wanted)[1]] = True
+        before = []
+        for kept in found:
+            mine, theirs = _found(kept.keys, wanted)
+            again[theirs] = True
+            before.append(kept.at(mine))
+        return places[again[which]], before
 
     def _sift(
         self, acts: Acts, rows: Packed, places: NDArray[np.intp], before: list[Acts], days: Days | None
@@ -193,12 +202,18 @@ def _fits(spent: Spans, gap: Times) -> NDArray[np.bool_]:
     return fits
 
 
-def _ranges(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.intp]:
-    """All indices of some ranges.
+def _slots(keys: Keys, bits: int, *, of: int = 0) -> NDArray[np.int64]:
+    """So many of the highest bits of each key, or of those that follow them."""
+    slots = keys << np.uint64(bits) if of else keys
+    return (slots >> np.uint64(64 - bits)).view(np.int64)  # numpy copies an index of another type
 
-    >>> _ranges(np.array([3, 8]), np.array([2, 3])).tolist()
-    [3, 4, 8, 9, 10]
+
+def _found(keys: Keys, among: Keys) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Places of the keys that are among others, which are different and in order, and their places there.
+
+    >>> [places.tolist() for places in _found(np.array([5, 9, 1], np.uint64), np.array([1, 4, 5], np.uint64))]
+    [[0, 2], [2, 0]]
     """
-    ends = np.cumsum(lengths)
-    indices: NDArray[np.intp] = np.arange(ends[-1]) + np.repeat(starts - (ends - lengths), lengths)
-    return indices
+    at = np.minimum(np.searchsorted(among, keys), len(among) - 1)
+    places = np.nonzero(among[at] == keys)[0]
+    return places, at[places]
