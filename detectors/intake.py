@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Protocol
-from zlib import crc32
 
 import numpy as np
 
 from detectors.events import METRICS, EventBlock
 from detectors.ledger import DUPLICATE_ID
 from detectors.records import Outcome
-from detectors.rules.days import Days, pairs_of
+from detectors.rules.days import Days, marks_of, pairs_of
 from detectors.rules.reasons import EXEMPT, TAGS
 from detectors.rules.repeats import HORIZON_MS, repeats_of
 from detectors.rules.settings import RuleSettings
@@ -201,9 +200,8 @@ class Intake:
         days = repeats.days
         actors = crowd.returning(days.often)
         if actors:
-            target = np.full(len(actors), crc32(key[1:].encode()), np.uint64)
             days.turn(end - 1)
-            days.follow(np.unique(pairs_of(np.array(actors, np.int64), target)))
+            days.follow(np.unique(pairs_of(np.array(actors, np.int64), marks_of([key[1:]]))))
 
     def _is_late(self, start: int, position: int) -> bool:
         """Whether an event of a closed tick came too late; in a replay the tick may have been open then."""

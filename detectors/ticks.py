@@ -10,13 +10,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.events import METRICS, EventBlock
-from detectors.rules.days import pairs_of
+from detectors.rules.days import marks_of, pairs_of
 from detectors.rules.reasons import EXEMPT
 from detectors.rules.repeats import UNDONE, Acts, Repeats
 from detectors.windows import COLUMNS, PACKED, ROW_BYTES, Crowd, Packed
@@ -109,9 +108,9 @@ class Heap:
             shown, when, whose = rows.view(PACKED), moments, codes
         undone = [(self._names[target], actor, at) for target, actor, at in self._undone]
         backs = np.array(undone, np.int64).reshape(-1, 3)
-        names = np.fromiter(map(crc32, map(str.encode, self._names)), np.uint64, len(self._names))
+        marks = marks_of(self._names)
         acts = Acts(
-            pairs_of(np.append(shown["actor"], backs[:, 1]), names[np.append(whose, backs[:, 0])]),
+            pairs_of(np.append(shown["actor"], backs[:, 1]), marks[np.append(whose, backs[:, 0])]),
             np.append(when["at"], backs[:, 2]) + start,
             np.append(when["spent"], np.full(len(backs), UNDONE, np.int32)),
         )

@@ -15,8 +15,9 @@ the part of a day that the bound grants it. What is kept depends on the ticks of
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Collection
 from typing import Any
+from zlib import compress, crc32, decompress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,20 +134,25 @@ class Days:
         if not self._changed:
             return None
         self._changed = False
-        columns = (zlib.compress(part.tobytes(), 1) for part in (self._keys, self._due, self._hours))
+        columns = (compress(part.tobytes(), 1) for part in (self._keys, self._due, self._hours))
         return {"now": self._now, "columns": list(columns)}
 
     def load(self, state: Any) -> None:
         """Take what ``take_changed`` gave."""
-        keys, due, hours = map(zlib.decompress, state["columns"])
+        keys, due, hours = map(decompress, state["columns"])
         self._now = int(state["now"])
         self._keys, self._due = np.frombuffer(keys, np.uint64), np.frombuffer(due, np.int64).copy()
         self._hours = np.frombuffer(hours, np.uint16).reshape(-1, HOURS).copy()
 
 
-def pairs_of(actors: NDArray[np.int64], targets: Keys) -> Keys:
-    """Keys of pairs: of an actor's hash without the lowest bit, which tells accounts, and the target's CRC-32."""
-    pairs: Keys = (actors.astype(np.uint64) & _ACTOR) ^ (targets * _ODD)
+def marks_of(targets: Collection[str]) -> Keys:
+    """What tells targets apart in the keys of pairs: their CRC-32, spread over 64 bits."""
+    return np.fromiter(map(crc32, map(str.encode, targets)), np.uint64, len(targets)) * _ODD
+
+
+def pairs_of(actors: NDArray[np.int64], marks: Keys) -> Keys:
+    """Keys of pairs: of an actor's hash without the lowest bit, which tells accounts, and the mark of its target."""
+    pairs: Keys = (actors.astype(np.uint64) & _ACTOR) ^ marks
     return pairs
 
 
