@@ -8,7 +8,7 @@ from collections.abc import Iterable, Set
 from detectors import features as f
 from detectors.detector import Features
 from detectors.judge import ARTIFICIAL, SUSPECT, Case, Opinion
-from detectors.lockstep import BAND_MIN, CROWD_MAX, Lockstep, mark_of, weight_of
+from detectors.lockstep import BAND_MIN, CROWD_MAX, WEIGHT_MIN, Lockstep, mark_of, weight_of
 from detectors.looking import Look
 from detectors.thresholds import Thresholds
 
@@ -18,6 +18,9 @@ BAND_EVENTS_MIN = 3
 DEARER_SUSPECT, DEARER_ARTIFICIAL = 1.0, 2.0
 """-log10 p by which a band must be rarer than another crowd, because it needs no surge beside it, and because tastes
 that people share make chance greater than the model's."""
+
+LONGER = ("hour", "day")
+"""Windows that tell how many a target has had in its day so far."""
 
 A_PLACE = 3
 """Members of a band to a network at most: a class, an office and a household come together, and by one address."""
@@ -32,7 +35,7 @@ class Company:
     def ask(self, look: Look, actors: Set[int]) -> None:
         """Set the features of the band among a window's actors, if there is one."""
         crowd = look.crowd
-        if len(actors) < BAND_MIN or crowd.sampled:
+        if len(actors) < BAND_MIN or crowd.sampled or not self.lockstep.suspects(actors):
             return
         band = self.lockstep.band(actors, mark_of(crowd.owner, look.key[1:]))
         if band is None:
@@ -56,13 +59,19 @@ class Company:
         crowd, watched = look.crowd, look.watched
         if not 2 <= len(actors) <= CROWD_MAX or crowd.sampled:
             return
-        met = actors - set(unmet)
+        met = set(actors).difference(unmet)
         if len(met) < 2:
             return
+        day, before = watched.levels.get("day"), 0.0
+        for name in LONGER:
+            if name in watched.open:
+                before += watched.open[name].n
+        if day is not None and day.mean > before:
+            before = day.mean
+        if weight_of(crowd.n, 0.0, before) < WEIGHT_MIN:
+            return  # whatever is usual, which takes a while to tell
         look.expect()
-        day = watched.levels.get("day")
-        before = sum(watched.open[name].n for name in ("hour", "day") if name in watched.open)
-        weight = weight_of(crowd.n, look.x[f.EXPECTED], max(float(before), 0.0 if day is None else day.mean))
+        weight = weight_of(crowd.n, look.x[f.EXPECTED], before)
         self.lockstep.note(look.start, mark_of(crowd.owner, look.key[1:]), weight, met)
 
 

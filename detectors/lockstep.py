@@ -22,7 +22,8 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable
-from itertools import groupby
+from functools import cache
+from itertools import chain, groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,6 +76,8 @@ SUSPECTS_MAX = 64
 Hashes = NDArray[np.uint64]
 _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
 _SHIFT, _HALF = np.uint64(29), np.uint64(16)
+COUNTED = getattr(np, "bitwise_count", None)
+"""Numpy has it from version 2 on; without, bits are folded."""
 _FOLDS = [(np.uint64(((1 << 64) - 1) // ((1 << width) + 1)), np.uint64(width)) for width in (1, 2, 4, 8, 16, 32)]
 """Masks of every second group of so many bits, and how far the others are shifted onto them."""
 
@@ -128,13 +131,13 @@ class Lockstep:
         visits, self._pending = _affordable(self._pending), []
         if not visits:
             return
-        everyone = np.fromiter((actor for visit in visits for actor in visit.actors), np.int64)
+        everyone = np.fromiter(chain.from_iterable(visit.actors for visit in visits), np.int64)
         for row, cells in zip(self._visits, _cells(everyone), strict=True):
             np.add.at(row, cells, 1)
         self._total += len(everyone)
         self._mass += sum(visit.weight * len(visit.actors) ** 2 for visit in visits)
         left, right, of = _paired(visits)
-        keys, first = np.unique(_keys(left, right), return_index=True)
+        keys, first = _firsts(_keys(left, right))
         where = np.array([visit.bit for visit in visits], np.uint8)[of[first]]
         weights = np.array([visit.weight for visit in visits], np.uint16)[of[first]]
         self._meet(keys, where, weights, visits[0].unit, (left[first], right[first]))
@@ -143,11 +146,11 @@ class Lockstep:
             self._forget()
 
     def _meet(self, keys: Hashes, where: NDArray[np.uint8], weights: NDArray[np.uint16], unit: int, who: Any) -> None:
-        places, prints = _places(keys)
+        slots, prints = _places(keys)
         bits = np.uint64(1) << where.astype(np.uint64)
-        here = self._prints[places] == prints[:, None]
-        found = here.any(axis=1)
-        at = places[np.arange(len(keys)), here.argmax(axis=1)][found]
+        here = _rows(self._prints, slots) == prints[:, None]
+        found = here.view(np.uint32)[:, 0] != 0  # the four of a row at once
+        at = slots[found] * WAYS + here[found].argmax(axis=1)
         sitting = (unit - self._last[at]) * UNIT_MS <= CHAIN_MS
         walked = at[sitting & (self._where[at] != where[found])]
         news = (self._bits[at] & bits[found] == 0) & ~sitting
@@ -162,19 +165,23 @@ class Lockstep:
                 self._suspects[cell] = 1
         # New pairs: one for a slot at a time, over the pair that has met least and longest ago.
         fresh = np.nonzero(~found)[0]
-        fresh = fresh[np.unique(places[fresh, 0], return_index=True)[1]]
-        rooms = places[fresh]
-        met = _ones(self._bits[rooms])
-        ranks = np.where(self._prints[rooms] == 0, -1, met * (1 << 32) + self._last[rooms])
-        ways = ranks.argmin(axis=1)
-        rows = np.arange(len(fresh))
-        rooms, met = rooms[rows, ways], met[rows, ways]
+        firsts = np.full(SLOTS, len(keys), np.int64)
+        np.minimum.at(firsts, slots[fresh], fresh)
+        fresh = firsts[firsts < len(keys)]
+        rooms = slots[fresh]
+        met = _ones(_rows(self._bits, rooms))
+        ranks = np.where(_rows(self._prints, rooms) == 0, -1, met * (1 << 32) + _rows(self._last, rooms))
+        rows, ways = np.arange(len(fresh)), np.zeros(len(fresh), np.int64)
+        for way in range(1, WAYS):  # numpy's argmin takes five times as long for rows of four
+            ways[ranks[:, way] < ranks[rows, ways]] = way
+        rooms, met = rooms * WAYS + ways, met[rows, ways]
         taken = (met < 2) | (self._last[rooms] < unit - STALE_UNITS)
         rooms, fresh = rooms[taken], fresh[taken]
         self._tried += len(fresh)
         self._prints[rooms], self._bits[rooms], self._weights[rooms] = prints[fresh], bits[fresh], weights[fresh]
         self._last[rooms], self._where[rooms] = unit, where[fresh]
-        self._pages.update(np.unique(np.concatenate([rooms, places[found, 0]]) // (SLOTS * WAYS // PAGES)).tolist())
+        pages = np.concatenate([rooms // WAYS, slots[found]]) // (SLOTS // PAGES)
+        self._pages.update(np.nonzero(np.bincount(pages, minlength=PAGES))[0].tolist())
 
     def _forget(self) -> None:
         """Halve visits, and of every pair the half of its occasions that has not been halved last time."""
@@ -190,18 +197,23 @@ class Lockstep:
 
     # ---------------------------------------------------------------- asking
 
+    def suspects(self, actors: Iterable[int]) -> list[int]:
+        """Those of a window's actors who may be in lockstep with anybody; nobody if they are too few for a band."""
+        marked = self._suspects
+        found = [actor for actor in actors if marked[actor >> 1 & CELLS - 1]]
+        return found if len(found) >= BAND_MIN else []
+
     def band(self, actors: Iterable[int], bit: int) -> Band | None:
         """Those of a window's actors who are in lockstep, by what was learned on other targets than ``bit``'s."""
-        marked, actors = self._suspects, list(actors)
-        asked = len(actors)
-        suspects = [actor for actor in actors if marked[(actor >> 1) & (CELLS - 1)]]
-        if len(suspects) < BAND_MIN:
+        actors = list(actors)
+        suspects = self.suspects(actors)
+        if not suspects:
             return None
         people = np.array(sorted(suspects)[:SUSPECTS_MAX], np.int64)
-        i, j = np.triu_indices(len(people), 1)
-        places, prints = _places(_keys(people[i], people[j]))
-        here = self._prints[places] == prints[:, None]
-        at = places[np.arange(len(places)), here.argmax(axis=1)]
+        i, j = _triangle(len(people))
+        slots, prints = _places(_keys(people[i], people[j]))
+        here = _rows(self._prints, slots) == prints[:, None]
+        at = slots * WAYS + here.argmax(axis=1)
         bits, mark = self._bits[at], np.uint64(1 << bit)
         met = np.where(here.any(axis=1), _ones(bits & ~mark), 0)
         weights = self._weights[at].astype(np.int64) - np.where(bits & mark != 0, ONE, 0)
@@ -221,7 +233,7 @@ class Lockstep:
         kept = sorted(edge for pair, edge in edges.items() if members.issuperset(pair))
         # As many pairs as it takes to tie the band together are independent of each other. The first was found among
         # all that were tried, the band among all of its size that the window has.
-        choices = max(1, self._tried) * math.comb(asked, len(members))
+        choices = max(1, self._tried) * math.comb(len(actors), len(members))
         score = (len(members) - 1) * kept[0][0] - math.log10(choices)
         middle = sorted(kept, key=lambda edge: edge[1])[len(kept) // 2]
         return Band(tuple(sorted(members)), middle[1], middle[2], score) if score > 0.0 else None
@@ -311,12 +323,18 @@ def _paired(visits: list[Visit]) -> tuple[NDArray[np.int64], NDArray[np.int64], 
     left, right, of, place = [], [], [], 0
     for size, group in groupby(visits, key=lambda visit: len(visit.actors)):
         table = np.array([visit.actors for visit in group], np.int64)
-        i, j = np.triu_indices(size, 1)
+        i, j = _triangle(size)
         left.append(table[:, i].ravel())
         right.append(table[:, j].ravel())
         of.append(np.repeat(np.arange(place, place + len(table)), len(i)))
         place += len(table)
     return np.concatenate(left), np.concatenate(right), np.concatenate(of)
+
+
+@cache
+def _triangle(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """All pairs of places among so many, of which there are SUSPECTS_MAX at most. Numpy makes them anew in 40 µs."""
+    return np.triu_indices(size, 1)
 
 
 def _keys(left: NDArray[np.int64], right: NDArray[np.int64]) -> Hashes:
@@ -326,11 +344,27 @@ def _keys(left: NDArray[np.int64], right: NDArray[np.int64]) -> Hashes:
     return np.asarray(mixed >> _HALF, np.uint64)
 
 
+def _firsts(keys: Hashes) -> tuple[Hashes, NDArray[np.intp]]:
+    """The different keys (of 48 bits) in order, and where each stands first."""
+    if len(keys) > 1 << 16:
+        return np.unique(keys, return_index=True)
+    # With its place behind it each is different from all others, and sorting values takes half of sorting places.
+    packed = np.sort(keys << _HALF | np.arange(len(keys), dtype=np.uint64))
+    keys = packed >> _HALF
+    first = np.append(True, keys[1:] != keys[:-1])
+    return keys[first], (packed[first] & np.uint64(0xFFFF)).astype(np.intp)
+
+
 def _places(keys: Hashes) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """The WAYS places where each pair can be, and its fingerprint, which is never 0."""
-    slots = (keys & np.uint64(SLOTS - 1)).astype(np.int64) * WAYS
+    """The slot of each pair, which has WAYS places, and its fingerprint, which is never 0."""
+    slots = (keys & np.uint64(SLOTS - 1)).astype(np.int64)
     prints = (keys >> _HALF & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    return slots[:, None] + np.arange(WAYS), np.maximum(prints, 1)
+    return slots, np.maximum(prints, 1)
+
+
+def _rows(column: NDArray[Any], slots: NDArray[np.int64]) -> NDArray[Any]:
+    """What stands in the places of some slots, a row for each."""
+    return column.reshape(SLOTS, WAYS).take(slots, axis=0)
 
 
 def _cells(actors: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -338,7 +372,9 @@ def _cells(actors: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int
 
 
 def _ones(bits: Hashes) -> NDArray[np.int64]:
-    """How many bits are set in each (numpy 1.26 cannot count them)."""
+    """How many bits are set in each."""
+    if COUNTED is not None:
+        return np.asarray(COUNTED(bits), np.int64)
     for mask, shift in _FOLDS:
         bits = (bits & mask) + (bits >> shift & mask)
     return bits.astype(np.int64)
