@@ -42,6 +42,7 @@ ACT_BYTES = 20
 
 Keys = NDArray[np.uint64]
 _NONE: Keys = np.empty(0, np.uint64)
+_NOWHERE: NDArray[np.intp] = np.empty(0, np.intp)
 Times = NDArray[np.int64]
 Spans = NDArray[np.int32]
 
@@ -134,7 +135,7 @@ class Repeats:
             return places, []
         wanted, which, counts = np.unique(keys[places], return_inverse=True, return_counts=True)
         again = counts > 1
-        again[_found(followed, wanted)[1]] = True
+        again[_found(wanted, followed)[0]] = True
         before = []
         for kept in found:
             mine, theirs = _found(kept.keys, wanted)
@@ -214,6 +215,8 @@ def _found(keys: Keys, among: Keys) -> tuple[NDArray[np.intp], NDArray[np.intp]]
     >>> [places.tolist() for places in _found(np.array([5, 9, 1], np.uint64), np.array([1, 4, 5], np.uint64))]
     [[0, 2], [2, 0]]
     """
+    if not len(among):
+        return _NOWHERE, _NOWHERE
     at = np.minimum(np.searchsorted(among, keys), len(among) - 1)
     places = np.nonzero(among[at] == keys)[0]
     return places, at[places]
