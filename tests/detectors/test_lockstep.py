@@ -6,7 +6,10 @@ import random
 from itertools import count
 
 import msgspec
+import numpy as np
+import pytest
 
+from detectors import lockstep
 from detectors.lockstep import CROWD_MAX, FORGET_AT, Band, Lockstep, mark_of, weight_of
 
 MINUTES = 300_000
@@ -132,3 +135,20 @@ def test_half_is_forgotten_of_visits_and_of_meetings_alike() -> None:
     after = town.band(RING)
     assert after is None or after.occasions < before.occasions
     assert max(len(msgspec.msgpack.encode(part)) for _, part in town.lockstep.take_changed()) < 900_000
+
+
+def test_bits_are_counted_alike_whatever_numpy_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    bits = np.random.default_rng(1).integers(0, 1 << 63, (100, 4)).astype(np.uint64) << np.uint64(1)
+    known = [[int(number).bit_count() for number in row] for row in bits]
+    assert lockstep._ones(bits).tolist() == known
+    monkeypatch.setattr(lockstep, "COUNTED", None)
+    assert lockstep._ones(bits).tolist() == known
+
+
+@pytest.mark.parametrize("size", [1, 1000, 1 << 16, (1 << 16) + 1])
+def test_the_first_of_equal_pairs_is_found_in_few_and_in_many(size: int) -> None:
+    keys = np.random.default_rng(size).integers(0, size, size).astype(np.uint64) << np.uint64(31)
+    firsts = {key: place for place, key in reversed(list(enumerate(keys.tolist())))}
+    found, places = lockstep._firsts(keys)
+    assert dict(zip(found.tolist(), places.tolist(), strict=True)) == firsts
+    assert (np.diff(found.astype(np.int64)) > 0).all()
