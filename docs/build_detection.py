@@ -15,6 +15,14 @@ ABLATION = FIGURES.with_name("ablation.json")
 ATTACKS = ("overt", "stealthy")
 TOLD_LOSS = 0.01
 """Recall that leaving something out must cost before a scenario is named."""
+OMISSION_HEADS = (
+    "overt recall",
+    "stealthy recall",
+    "most lost",
+    "least precision",
+    "wrong flags",
+    "honest removed, worst",
+)
 NAMES = (
     "precision",
     "recall",
@@ -39,21 +47,43 @@ def table() -> str:
 
 
 def omissions(kind: str) -> str:
-    """What leaving something out does: mean recall of overt and stealthy attacks, the most it costs, honest harm."""
+    """What leaving something out does, and what baselines reach: mean recall of overt and stealthy attacks, the most
+    it costs, the least precision, honest harm."""
     record = json.loads(ABLATION.read_text())
-    whole = {run.split("/")[0]: figures for run, figures in json.loads(FIGURES.read_text()).items()}
-    rows = [
-        f"| without this {kind} | overt recall | stealthy recall | most lost | wrong flags | honest removed, worst |",
-        "|---|--:|--:|---|--:|--:|",
-    ]
-    for name, runs in [("nothing left out", whole), *record[kind].items()]:
+    whole = _whole()
+    heads = f"without this {kind}", *OMISSION_HEADS
+    rows = [f"| {' | '.join(heads)} |", "|---|--:|--:|---|--:|--:|--:|"]
+    baselines = [(f"*{name}* instead", runs) for name, runs in record["baseline"].items()]
+    for name, runs in [("nothing left out", whole), *record[kind].items(), *baselines]:
         loss, where = max((_recall(whole[s]) - _recall(run), s) for s, run in runs.items() if kind_of(s) != "honest")
         means = [_mean([_recall(run) for s, run in runs.items() if kind_of(s) == group]) for group in ATTACKS]
         most = f"{where} {_recall(whole[where]):.2f} → {_recall(runs[where]):.2f}" if loss > TOLD_LOSS else "–"
+        found = [run["precision"] for s, run in runs.items() if kind_of(s) != "honest" and run["precision"] is not None]
         wrong = sum(run["wrong_flags"] for run in runs.values())
         removed = max(run["removed_honest_per_million"] for run in runs.values())
-        rows.append(f"| {name} | {means[0]:.3f} | {means[1]:.3f} | {most} | {wrong} | {removed:,.0f} |")
+        least = f"{min(found):.3f}" if found else "–"
+        rows.append(f"| {name} | {means[0]:.3f} | {means[1]:.3f} | {most} | {least} | {wrong:,} | {removed:,.0f} |")
     return "\n".join(rows)
+
+
+def baselines() -> str:
+    """By scenario, precision and recall of truecount and of each baseline, or what of honest events each removed."""
+    methods = {"truecount": _whole(), **json.loads(ABLATION.read_text())["baseline"]}
+    rows = ["| scenario | " + " | ".join(methods) + " |", "|---|" + "--:|" * len(methods)]
+    for scenario in scenario_ids():
+        cells = [_against(scenario, runs[scenario]) for runs in methods.values()]
+        rows.append(f"| {scenario} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def _whole() -> dict[str, dict[str, Any]]:
+    return {run.split("/")[0]: figures for run, figures in json.loads(FIGURES.read_text()).items()}
+
+
+def _against(scenario: str, run: dict[str, Any]) -> str:
+    if kind_of(scenario) == "honest":
+        return f"{run['removed_honest_per_million']:,.0f} removed"
+    return f"{'–' if run['precision'] is None else format(run['precision'], '.2f')} / {_recall(run):.2f}"
 
 
 def _recall(run: dict[str, Any]) -> float:
@@ -66,7 +96,9 @@ def _mean(values: list[float]) -> float:
 
 TABLES: dict[str, Callable[[], str]] = {
     "figures": table,
+    "baselines": baselines,
     "detectors": lambda: omissions("detector"),
+    "fields": lambda: omissions("field"),
 }
 
 

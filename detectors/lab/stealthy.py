@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from detectors.events import MetricName
 from detectors.lab.agents import STALE_AGENTS
-from detectors.lab.population import COUNTRIES, DAY_MS, HOUR_MS, Person
+from detectors.lab.population import COUNTRIES, DAY_MS, HOUR_MS, MOBILE_SHARE, Person
 from detectors.lab.scene import MINUTE_MS, Scene
+from detectors.lab.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
 from detectors.lab.traffic import Labelled
 
 
@@ -53,6 +55,39 @@ def residential_proxies(scene: Scene) -> list[Labelled]:
             watch = int(duration * np.clip(scene.rng.normal(0.5, 0.15), 0.02, 1.0))
             made.append(scene.event(ts, who, target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng)))
     return made
+
+
+def even_delivery(scene: Scene) -> list[Labelled]:
+    """A panel's drip feed: one view every so many seconds for hours, each by another account of days or weeks, from the
+    lines, with the agents and by the referrers of the platform's people. They watch this video as its viewers do,
+    and no fewer of them like and follow. Only how new they are and how evenly they come is wrong."""
+    made: list[Labelled] = []
+    rng, people = scene.rng, scene.platform.people
+    sizes = scene.orders(400)
+    acts: tuple[tuple[MetricName, float], ...] = (
+        ("like", ACTS_PER_ACCOUNT * LIKES_PER_VIEW),
+        ("follow", ACTS_PER_ACCOUNT * FOLLOWS_PER_VIEW),
+    )
+    for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
+        span = rng.uniform(3, 8) * HOUR_MS
+        start = scene.moment(span)
+        views = max(1, round(size / (1.0 + sum(rate for _, rate in acts))))
+        gap = span / views
+        slots = people.draw(rng, scene.countries(views, int(scene.platform.home[target]), 0.5))
+        watches = scene.platform.watch(rng, np.full(views, target))
+        for place, (slot, watch) in enumerate(zip(slots.tolist(), watches.tolist(), strict=True)):
+            ts = int(start + gap * (place + 0.5 + rng.normal(0, 0.05)))
+            like = people.person(slot, ts, mobile=bool(rng.random() < MOBILE_SHARE))
+            who = scene.account(ip=like.ip, agent=like.agent, country=like.country, age_days=(0.5, 25))
+            made.append(scene.event(ts, who, target, watch_ms=int(watch), referrer=scene.platform.referrer(rng)))
+            for metric, rate in acts:
+                if rng.random() < rate:
+                    made.append(scene.event(ts + int(rng.lognormal(np.log(45_000), 0.9)), who, target, metric))
+    return made
+
+
+ACTS_PER_ACCOUNT = 2.0
+"""Likes of an account over likes of a view: honest views are also of visitors, and of people who come again."""
 
 
 def mimic(scene: Scene) -> list[Labelled]:

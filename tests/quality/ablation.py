@@ -1,8 +1,8 @@
-"""``python -m tests.quality.ablation``: what each detector adds, what a missing field costs.
+"""``python -m tests.quality.ablation``: what each detector adds, what a missing field costs, what baselines reach.
 
-Every run is one of the gate's (its seed, its size) with something left out; ``ablation.json`` keeps the figures, and
-``python -m docs.build_detection`` writes them into the page. Two cores take twelve
-minutes for detectors, twenty for fields.
+Every run is one of the gate's (its seed, its size) with something left out, or put before a baseline in truecount's
+stead; ``ablation.json`` keeps the figures, and ``python -m docs.build_detection`` writes them into the page. Two cores
+take twelve minutes for detectors, twenty for fields, five for baselines.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from detectors.lab.baselines import BASELINES
 from detectors.registry import CROWD_DETECTORS, IN_SHADOW
 from streams.backtesting import Plan, kind_of, run_scenarios, scenario_ids
 from tests.quality.__main__ import SEEDS, VIEWS
@@ -23,6 +24,7 @@ RECORD = Path(__file__).parent / "ablation.json"
 FIELDS = ("ip", "user_agent", "watch_ms", "actor_created_at", "country", "referrer", "id")
 WHOLE = Plan(methods=("truecount",), views=VIEWS)
 SPARSE = "all but who, what, when"
+BASELINE = "baseline"
 
 
 def plans() -> dict[str, dict[str, Plan]]:
@@ -41,28 +43,36 @@ TOLD = ("precision", "recall", "removed_honest_per_million", "wrong_flags")
 """What the tables tell of a run."""
 
 
-def measure(plan: Plan, scenarios: list[str]) -> dict[str, dict[str, Any]]:
-    """Scenario → figures."""
+def measure(plan: Plan, scenarios: list[str]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Method → scenario → figures."""
     jobs = [(name, seed) for name in scenarios for seed in SEEDS]
-    figures = {report.scenario: figures_of(report) for report in run_scenarios(jobs, plan)}
-    return {scenario: {name: run[name] for name in TOLD} for scenario, run in figures.items()}
+    measured: dict[str, dict[str, dict[str, Any]]] = {method: {} for method in plan.methods}
+    for report in run_scenarios(jobs, plan):
+        figures = figures_of(report)
+        measured[report.method][report.scenario] = {name: figures[name] for name in TOLD}
+    return measured
 
 
 def main() -> None:
     """Run what is asked for and add it to the record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kinds", nargs="*", default=list(plans()), choices=list(plans()))
+    parser.add_argument("--kinds", nargs="*", default=[*plans(), BASELINE], choices=[*plans(), BASELINE])
     parser.add_argument("--only", nargs="*", help="what to leave out, in this order; without, one after the other")
+    parser.add_argument("--scenarios", nargs="*", help="scenario ids; without, all of them")
     told = parser.parse_args()
     record: dict[str, Any] = json.loads(RECORD.read_text()) if RECORD.exists() else {}
-    attacks = [name for name in scenario_ids() if kind_of(name) != "honest"]
+    asked = told.scenarios or scenario_ids()
+    attacks = [name for name in asked if kind_of(name) != "honest"]
     for kind in told.kinds:
-        known = plans()[kind]
-        record[kind] = {name: runs for name, runs in record.get(kind, {}).items() if name in known}
+        known = {BASELINE: replace(WHOLE, methods=tuple(BASELINES))} if kind == BASELINE else plans()[kind]
+        names = BASELINES if kind == BASELINE else known
+        kept = record[kind] = {name: runs for name, runs in record.get(kind, {}).items() if name in names}
         for left_out in [name for name in told.only or known if name in known]:
-            plan, began = known[left_out], time.monotonic()
+            began = time.monotonic()
             # One witness less flags nobody more, so only attacks are asked; a missing field might.
-            record[kind][left_out] = measure(plan, attacks if kind == "detector" else scenario_ids())
+            measured = measure(known[left_out], attacks if kind == "detector" else asked)
+            for method, runs in measured.items():
+                kept.setdefault(method if kind == BASELINE else left_out, {}).update(runs)
             RECORD.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
             print(f"{kind} {left_out}: {time.monotonic() - began:.0f} s", flush=True)
 
