@@ -24,10 +24,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     f.DORMANT: ("unseen_accounts", "{value} of the accounts were never seen here before; {baseline} is usual"),
     f.NETWORK: ("few_networks", "{value} came from networks that should send far fewer; {baseline} is usual"),
     f.SPREAD: ("rented_networks", "{value} came from several networks that should send far fewer; {baseline} is usual"),
-    f.STRANGERS: ("unknown_actors", "{value} of the actors were never seen before; {baseline} is usual"),
-    f.AGENT: ("few_agents", "{value} came with user agents that should be far rarer; {baseline} is usual"),
-    f.REFERRER: ("odd_referrers", "{value} came by referrers that should send far fewer; {baseline} is usual"),
-    f.COUNTRY: ("odd_countries", "{value} came from countries that should send far fewer; {baseline} is usual"),
 }
 
 

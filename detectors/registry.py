@@ -12,7 +12,6 @@ from detectors.catalog.lockstep import CODE as LOCKSTEP_CODE
 from detectors.catalog.lockstep import Lockstep
 from detectors.catalog.origin import Origin
 from detectors.catalog.outlier import Outlier
-from detectors.catalog.path import Path
 from detectors.catalog.repetition import Repetition
 from detectors.catalog.surge import Surge
 from detectors.catalog.watch import Watch
@@ -21,7 +20,7 @@ from detectors.shares import codes_of
 
 REGISTRY: dict[str, Callable[[], Detector]] = {
     detector.name: detector
-    for detector in (Surge, Accounts, Origin, Path, Repetition, Cadence, Watch, Engagement, Outlier, Drip, Lockstep)
+    for detector in (Surge, Accounts, Origin, Repetition, Cadence, Watch, Engagement, Outlier, Drip, Lockstep)
 }
 
 SURGE, DRIP, ACCOUNTS, ORIGIN = Surge.name, Drip.name, Accounts.name, Origin.name
@@ -43,8 +42,8 @@ CONDUCT: tuple[str, ...] = (REPETITION, CADENCE, WATCH)
 """What the events themselves show; silence is only what they lack."""
 
 ESTIMATING_CODES = codes_of((Accounts, Origin, Repetition, Watch)) | {"no_views", LOCKSTEP_CODE}
-"""Findings whose share estimates the artificial part. Evenness has no share; silence and the path are those of
-many an honest crowd as a whole."""
+"""Findings whose share estimates the artificial part. Evenness has no share; silence is that of many an honest crowd
+as a whole."""
 
 DETECTOR_SET = "+".join(sorted(REGISTRY))
 """Part of every flag id: flags of different sets of detectors are different flags."""

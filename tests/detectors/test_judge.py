@@ -72,8 +72,8 @@ def test_one_half_alone_is_no_verdict(lack: dict[str, float]) -> None:
     assert judged(**lack).verdict is None  # type: ignore[arg-type]  # each names one argument
 
 
-def test_a_path_shared_with_honest_crowds_makes_no_verdict() -> None:
-    assert judged(findings=[crowd(code="odd_referrers"), crowd(code="odd_countries")]).verdict is None
+def test_what_whole_crowds_honestly_share_makes_no_verdict() -> None:
+    assert judged(findings=[crowd(code="no_interaction"), crowd(code="even_gaps")]).verdict is None
 
 
 def test_an_open_case_goes_on_with_more_of_its_own_people_and_with_nobody_elses() -> None:
