@@ -223,7 +223,8 @@ assert HASH_SPACE >> (18 * KNOWN_HASHES) > 0, "an actor hash must have bits for 
 class WatchMix(Mix):
     """The mix of watch times, each class of length by itself: a target has one length, the platform has all.
 
-    Whoever watches to the end is the best viewer there is: a crowd in the last bin is no evidence.
+    Whoever watches to the end is the best viewer there is: a crowd in the last bin is no evidence. One in the bin
+    before it is odd as far as it is missing from the last, not when more stay almost to the end than usual.
     """
 
     def over(self, counts: dict[int, int]) -> dict[int, float]:
@@ -235,8 +236,14 @@ class WatchMix(Mix):
             total = sum(usual.values())
             if here and total >= MIX_MIN:
                 scale = sum(here.values()) / (total + SMOOTHING * WATCH_BINS)
-                here.pop(first + WATCH_BINS - 1, None)
-                over |= _over(here, usual, scale)
+                last = first + WATCH_BINS - 1
+                to_the_end = here.pop(last, 0)
+                odd = _over(here, usual, scale)
+                almost = odd.pop(last - 1, 0.0)
+                missing = (usual.get(last, 0.0) + SMOOTHING) * scale - to_the_end
+                if almost > 0.0 and missing > 0.0:
+                    odd[last - 1] = min(almost, missing)
+                over |= odd
         return over
 
     def usual_share(self, counts: dict[int, int], buckets: Iterable[int]) -> float:

@@ -13,10 +13,12 @@ from detectors.reference import (
     FORGET_AT,
     KNOWN_FILL,
     MIX_MIN,
+    WATCH_BINS,
     WEIGHT_CAP,
     KnownActors,
     Mix,
     NetworkMix,
+    WatchMix,
     by_country,
     newcomers,
 )
@@ -77,6 +79,19 @@ def test_the_mix_forgets_and_stays_bounded() -> None:
         mix.learn({number % 64: 100})
     assert mix.total <= FORGET_AT
     assert len(mix.counts) <= 64
+
+
+def test_almost_to_the_end_is_odd_only_as_far_as_the_end_is_missed() -> None:
+    mix = WatchMix(4 * WATCH_BINS)
+    for _ in range(100):
+        mix.learn({0: 15, 2: 25, 6: 10, 7: 50})
+    fans = {6: 50, 7: 50}
+    assert mix.over(fans) == {}
+    leavers = {6: 90, 7: 10}
+    assert set(mix.over(leavers)) == {6}
+    assert mix.over(leavers)[6] == pytest.approx(40, rel=0.02)
+    assert set(mix.over({2: 90, 7: 10})) == {2}
+    assert mix.over({7: 100}) == {}
 
 
 @given(st.lists(st.dictionaries(st.integers(0, 4 * NETWORK_BUCKETS), st.integers(1, 90), min_size=1), max_size=40))
