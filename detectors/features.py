@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.reference import WATCH_BINS, KnownActors, Mix, newcomers
+from detectors.reference import WATCH_BINS, KnownActors, Mix, in_countries, newcomers
 from detectors.windows import Crowd
 
 COUNT = "count"
@@ -40,7 +40,8 @@ COHORT = "cohort"
 DORMANT = "dormant"
 """Share of the accounts (actors that come with an account's age) that the platform had not met before, 0 … 1."""
 NETWORK = "network"
-"""Share of the people in networks (IPv4 /24, IPv6 /48) beyond what their countries send from there, 0 … 1."""
+"""Share of the people in networks (IPv4 /24, IPv6 /48) beyond what their countries send from there, 0 … 1. Absent
+where countries are not given."""
 SPREAD = "spread"
 """The same without the one network that exceeds most, 0 … 1: a school is one place, a seller rents several."""
 AGENT = "agent"
@@ -144,7 +145,7 @@ def crowd_features(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownAct
         x[COHORT] = mixes["account"].excess(ages)
         if accounts >= PEOPLE_MIN:
             x[DORMANT] = new_accounts / accounts
-    networks = crowd.histogram("network")
+    networks = in_countries(crowd.histogram("network"))
     given = sum(networks.values())
     if networks and given >= needed:
         over = sorted(mixes["network"].surpluses(networks))

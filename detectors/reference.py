@@ -298,10 +298,13 @@ class NetworkMix(Mix):
                 totals[country] = totals.get(country, 0.0) + 1.0
 
     def over(self, counts: dict[int, int]) -> dict[int, float]:
-        """As ``Mix.over``, each country compared with the platform's people there; one unknown says nothing."""
+        """As ``Mix.over``, each country compared with the platform's people there; one unknown says nothing.
+
+        Nor do networks of people whose country was not given: any audience of one country would look concentrated.
+        """
         people: dict[int, int] = {}
         several: dict[int, dict[int, int]] = {}
-        for bucket, count in counts.items():
+        for bucket, count in in_countries(counts).items():
             country = bucket // NETWORK_BUCKETS
             people[country] = people.get(country, 0) + count
             if count > 1:
@@ -333,6 +336,15 @@ class NetworkMix(Mix):
         """See Mix."""
         super().load(state)
         self.countries = dict(state[2])
+
+
+def in_countries(networks: Mapping[int, int]) -> dict[int, int]:
+    """The buckets of networks whose country was given (``events.network_bucket``).
+
+    >>> in_countries({7: 3, 1031: 2})
+    {1031: 2}
+    """
+    return {bucket: count for bucket, count in networks.items() if bucket >= NETWORK_BUCKETS}
 
 
 def by_country(counts: Mapping[int, float]) -> dict[int, float]:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.events import NETWORK_BUCKETS
+from detectors.events import NETWORK_BUCKETS, network_bucket
+from detectors.features import NETWORK, crowd_features
 from detectors.reference import (
     FORGET_AT,
     KNOWN_FILL,
@@ -21,6 +22,7 @@ from detectors.reference import (
     WatchMix,
     by_country,
     newcomers,
+    platform_mixes,
 )
 from detectors.windows import HASH_SPACE, Crowd
 
@@ -40,6 +42,20 @@ def test_an_unknown_mix_finds_no_crowd_strange(counts: dict[int, int]) -> None:
     mix = Mix(64)
     mix.learn({0: int(MIX_MIN) - 1})
     assert mix.excess(counts) == 0.0
+
+
+@pytest.mark.parametrize("country", [-1, 7])
+def test_networks_speak_only_of_people_whose_country_was_given(country: int) -> None:
+    rng, mixes = random.Random(2), platform_mixes()
+    for _ in range(300):
+        mixes["network"].learn(_histogram([network_bucket(rng.randrange(1000), country) for _ in range(20)]))
+    crowd = Crowd()
+    crowd.fold(
+        (rng.getrandbits(62), network_bucket(rng.randrange(5), country), 1, 1, country, -1, -1) for _ in range(99)
+    )
+    assert (crowd_features(crowd, mixes, []).get(NETWORK, 0.0) > 0.5) == (country >= 0)
+    assert (NETWORK in crowd_features(crowd, mixes, [])) == (country >= 0)
+    assert bool(mixes["network"].over(crowd.histogram("network"))) == (country >= 0)
 
 
 @given(st.lists(st.integers(0, 40), min_size=64, max_size=64), st.integers(1, 20))
