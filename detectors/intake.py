@@ -259,6 +259,10 @@ class Intake:
         ticks = {tick.log_from for tick in self.ticks.values()}
         return ticks.union((log_from for log_from, _ in self._past.values()), self.recent_ids.starts)
 
+    def begins_at(self, position: int) -> bool:
+        """Whether the record just taken, at ``position``, is one of ``starts``: its ticks are open still."""
+        return position in self.recent_ids.starts or any(tick.log_from == position for tick in self.ticks.values())
+
     def _oldest_open(self, position: int) -> int:
         """From where on the log has events of ticks that are open, or that rules look back on."""
         self._prune()

@@ -109,5 +109,5 @@ class PartitionAudit:
 
     def _mark(self, offset: int) -> None:
         """Where a tick or a generation of ids begins, note what had been seen of each source before."""
-        if offset in self.audit.intake.starts():
+        if self.audit.intake.begins_at(offset):
             self._marks[offset] = {source: s.next_offset for source, s in self.clock.sources.items()}
