@@ -13,6 +13,7 @@ from detectors.incidents import Incidents
 from detectors.judge import (
     CREDIBLE_P,
     EXCESS_MIN,
+    PART_MIN,
     SURGE_LEAST,
     SURGE_SCORE,
     WITNESS_SCORE,
@@ -24,8 +25,9 @@ from detectors.judge import (
 from detectors.looking import Look
 from detectors.marks import Marks, Part, marks_of, part, share_of
 from detectors.models import Choice, ModelDetector
+from detectors.overlap import overlap
 from detectors.platform import Platform
-from detectors.registry import CROWD_DETECTORS, DRIP, ESTIMATING_CODES, LOCKSTEP, SURGE
+from detectors.registry import ACCOUNTS, CROWD_DETECTORS, DRIP, ESTIMATING_CODES, LOCKSTEP, SURGE, WATCH
 from detectors.thresholds import Rulebook, Thresholds
 from detectors.watched import Watched
 from detectors.windows import Scale
@@ -165,6 +167,9 @@ class Cases:
                 evidence[name] = detector.score_one(x), max(finding.share for finding in found)
                 findings += found
         findings.sort(key=lambda finding: (finding.p, finding.code))
+        if min(evidence.get(ACCOUNTS, (0.0, 0.0))[1], evidence.get(WATCH, (0.0, 0.0))[1]) >= PART_MIN:
+            known = (platform.known, look.reference.known)
+            x[f.SAME_SHARE], x[f.SAME] = overlap(look.crowd, look.reference.mixes, known)
         rented = next(((score_of(g.p), g.share) for g in findings if g.code == RENTED), (0.0, 0.0))
         return Said(evidence, rented, findings)
 

@@ -60,6 +60,12 @@ a multiple of the platform's rate."""
 ONCE = "once"
 """1.0 if an actor can honestly do this to a target only once (like, follow), 0.0 if often (view)."""
 
+SAME = "same"
+"""-log10 p that the people with such accounts and those who watch so oddly are the same only by chance, ≥ 0; absent
+unless both are found."""
+SAME_SHARE = "same_share"
+"""Share of the people who are both, 0 … 1."""
+
 DRIP = "drip"
 """log10 of the e-value that the target's days so far are those of an honest crowd, ≥ 0 (detectors/drips.py)."""
 DAYS = "days"

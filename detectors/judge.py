@@ -235,10 +235,12 @@ def crowd_score(
     One family of evidence is met honestly on any large platform. Two that use different data convict together:
     *who* came and *how* they behaved; new accounts from several rented networks (``rented``, the score of that
     feature alone); few actors who do not watch. What can honestly be done once and is repeated convicts alone.
-    One network that nobody likes from is a school, so people of one place need strong conduct against them; and who
-    is new somewhere comes again, so new accounts must have come again for most of the crowd. Television and
-    advertisements bring people who are new and people who leave, and need not be the same: where neither is most of the
-    crowd, these must be silent as well.
+    One network that nobody likes from is a school, so people of one place need strong conduct against them, whatever
+    their accounts; and who is new somewhere comes again, so new accounts must have come again for most of the crowd.
+    Who and how must be of the same people (``_same``): a hit, television and an advertisement bring people who are new
+    and people who leave, and a promotion shows itself to some people twice and to others in vain. Where that cannot be
+    told, new accounts that leave must be silent as well; and silence alone speaks only against a crowd most of whose
+    accounts are wrong.
     ``models`` are an operator's own of who and of how: they may stand in for the accounts and for conduct.
     """
 
@@ -251,19 +253,30 @@ def crowd_score(
 
     several = rented[0] if rented[1] >= PART_MIN else 0.0
     again, left = of(REPETITION, MOST), of(WATCH)
-    mixed = max(part(ACCOUNTS), part(WATCH)) < MOST and of(ENGAGEMENT) < WITNESS_SCORE
+    silence, views = of(ENGAGEMENT), not x.get(f.ONCE, 0.0)
+    people = max(part(name) for name in (ACCOUNTS, *models[0]))
+    leaving = left if _same(x, people, part(WATCH)) or silence >= WITNESS_SCORE else 0.0
+    one_place = of(ORIGIN, MOST) >= WITNESS_SCORE and rented[1] < RENTED_SHARE
+    if views and (one_place or part(ACCOUNTS) < MOST):
+        silence = 0.0
     accounts = max(of(name) for name in (ACCOUNTS, *models[0]))
-    conduct = max(again, of(CADENCE), 0.0 if mixed else left, *(of(name) for name in models[1]))
+    conduct = max(again, of(CADENCE), leaving, *(of(name) for name in models[1]))
     pairs = [
-        (accounts, max(conduct, of(ENGAGEMENT))),
+        (accounts, max(conduct, silence)),
         (of(ORIGIN, MOST), max(of(name, MOST) for name in CONDUCT)),
         (several, max(again, of(CADENCE), left, of(ENGAGEMENT))),
         (several if rented[1] >= RENTED_SHARE else 0.0, of(ACCOUNTS)),
-        (again, of(WATCH, MOST)),
+        (again if part(REPETITION) + part(WATCH) >= 1.0 + PART_MIN else 0.0, of(WATCH, MOST)),
     ]
     joint = max((joined(a, b) for a, b in pairs if min(a, b) >= WITNESS_SCORE), default=0.0)
     alone = of(ONCE_ONLY) if x.get(f.ONCE, 0.0) > 0.0 else 0.0
     return max(joint, alone, min(ALONE_MAX, max(of(name) for name in WHO + HOW)))
+
+
+def _same(x: Features, new: float, leaving: float) -> bool:
+    """Whether so many are new and so many leave that some must be both, or these are seen to be the same people."""
+    certain = new + leaving - 1.0  # Fréchet's bound
+    return certain >= PART_MIN or (x.get(f.SAME, 0.0) >= WITNESS_SCORE and x.get(f.SAME_SHARE, 0.0) >= PART_MIN)
 
 
 def joined(first: float, second: float) -> float:

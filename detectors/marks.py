@@ -19,7 +19,7 @@ import msgspec
 from detectors.evidence import TEXTS
 from detectors.features import COHORT, FRESH, NETWORK, SPREAD, WATCH
 from detectors.reference import Mix
-from detectors.windows import DIMENSIONS, Crowd
+from detectors.windows import ACCOUNT, DIMENSIONS, Crowd
 
 MARKS_MAX = 256
 """Buckets of one kind that a case remembers: a crowd's sample has no more people."""
@@ -30,7 +30,7 @@ MOST = 0.5
 USUAL_MAX = 0.9
 """Usual share of a mark beyond which having it says nothing."""
 
-_NETWORK, _ACCOUNT = DIMENSIONS.index("network"), DIMENSIONS.index("account")
+_NETWORK = DIMENSIONS.index("network")
 
 
 class Marks(msgspec.Struct, array_like=True):
@@ -102,7 +102,7 @@ def _people(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: fl
     events = marked = 0
     for actor, known in crowd.people.items():
         count = crowd.actors[actor]
-        account = known[_ACCOUNT]
+        account = known[ACCOUNT]
         events += count
         if known[_NETWORK] in networks or (account >= 0 and (account >> 1 in cohorts or (fresh and account & 1))):
             marked += count

@@ -15,7 +15,7 @@ from detectors.interaction import Rates
 from detectors.models import Choice
 from detectors.reference import MIX_MIN, WEIGHT_CAP, KnownActors, Mix, platform_mixes
 from detectors.registry import REGISTRY
-from detectors.windows import COLUMNS, DAY_MS, DIMENSIONS, HOUR_MS, Crowd, Scale
+from detectors.windows import ACCOUNT, COLUMNS, DAY_MS, DIMENSIONS, HOUR_MS, Crowd, Scale
 
 RUNGS: dict[str, str] = {"tick": "short", "minutes": "short", "hour": "hour", "day": "day"}
 """Scales that share their detectors' history: within minutes crowds look alike, within a day they return."""
@@ -135,7 +135,7 @@ class Platform:
                     self.mixes[name].learn(counts)
             if crowd.watch:
                 self.mixes["watch"].learn(crowd.watch)
-            ages = [marks[-1] for marks in crowd.people.values() if marks[-1] >= 0]
+            ages = [marks[ACCOUNT] for marks in crowd.people.values() if marks[ACCOUNT] >= 0]
         else:
             columns = crowd.columns()[1:]
             for name, buckets in zip(COLUMNS, columns, strict=True):

@@ -38,12 +38,14 @@ Row = tuple[int, int, int, int, int, int, int]
 DIMENSIONS: tuple[str, ...] = ("network", "agent", "referrer", "country", "account")
 """What a person is known by; a row has them behind the actor, and the watch time behind them."""
 
-Marks = tuple[int, int, int, int, int]
-"""A person's buckets in the order of DIMENSIONS, -1 where not given."""
-NOTHING_KNOWN: Marks = (-1, -1, -1, -1, -1)
+Marks = tuple[int, int, int, int, int, int]
+"""A person's buckets in the order of COLUMNS, -1 where not given."""
+NOTHING_KNOWN: Marks = (-1, -1, -1, -1, -1, -1)
 
 COLUMNS: tuple[str, ...] = (*DIMENSIONS, "watch")
 """A row's numbers behind the actor."""
+ACCOUNT, WATCH = COLUMNS.index("account"), COLUMNS.index("watch")
+"""Where these stand in a person's marks."""
 
 PACKED = np.dtype([("actor", "<i8"), *((name, "<i4") for name in COLUMNS)])
 """A row as it is kept: 32 bytes, where a tuple of numbers takes 300. Part of the state's layout."""
@@ -130,8 +132,8 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
 
     def _meet(self, rows: Iterable[tuple[int, ...]]) -> None:
         actors, people = self.actors, self.people
-        for actor, network, agent, referrer, country, account, _ in rows:
-            marks = (network, agent, referrer, country, account)
+        for actor, network, agent, referrer, country, account, watch in rows:
+            marks = (network, agent, referrer, country, account, watch)
             known = people.get(actor)
             if known is None:
                 actors[actor] = actors.get(actor, 0) + 1

@@ -66,12 +66,22 @@ def _sum_countries(state: Any) -> Any:
     return state
 
 
+def _know_watches(state: Any) -> Any:
+    """6 → 7: of a window's people it is known how long they watched. Of those of an older one it is not."""
+    windows = state.get("open", {}) if isinstance(state, dict) else {}
+    for window in windows.values():
+        people = window.get("people", {})
+        window["people"] = {actor: (*marks, -1)[: len(NOTHING_KNOWN)] for actor, marks in people.items()}
+    return state
+
+
 UPGRADES: dict[int, Callable[[Any], Any]] = {
     1: lambda state: state,
     2: _pack_rows,
     3: _know_people,
     4: _sum_countries,
     5: lambda state: state,
+    6: _know_watches,
 }
 """version → what makes the next version's builtins of its own. 1 → 2 only sealed the records; 5 → 6 added those of
 DAYS_KEY, which an older worker cannot read."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
+from types import MappingProxyType
 
 import msgspec
 import pytest
@@ -142,22 +143,35 @@ def day(number: int) -> Day:
     return Day(number * DAY_MS, 50, 0.0, False, 20.0, 15.0, 25.0, 0)
 
 
-def days(evidence: dict[str, tuple[float, float]], amount: int, past: int, slow: Slow | None = None) -> Slow | None:
+def days(
+    evidence: dict[str, tuple[float, float]],
+    amount: int,
+    past: int,
+    slow: Slow | None = None,
+    x: Mapping[str, float] = MappingProxyType({}),
+) -> Slow | None:
     first = 0 if slow is None else slow.days[-1].start // DAY_MS + 1
     for number in range(first, first + amount):
-        slow = gather(slow, day(number), {f.ONCE: 0.0}, Said(evidence, QUIET, []), past=past)
+        slow = gather(slow, day(number), {f.ONCE: 0.0, **x}, Said(evidence, QUIET, []), past=past)
     return slow
 
 
 WEAK = {"accounts": (2.2, 0.5), "watch": (2.2, 0.5)}
+SAME_PEOPLE = {f.SAME: 3.0, f.SAME_SHARE: 0.3}
 STRONG_BUT_SILENT = {"accounts": (7.0, 0.9), "engagement": (7.0, 0.9)}
 
 
 def test_days_too_weak_by_themselves_add_up_where_the_targets_past_is_known() -> None:
-    few, many = days(WEAK, 2, HABITUAL), days(WEAK, 8, HABITUAL)
+    few, many = days(WEAK, 2, HABITUAL, x=SAME_PEOPLE), days(WEAK, 8, HABITUAL, x=SAME_PEOPLE)
     assert few is not None
     assert many is not None
     assert few.joint < 6.0 < many.joint
+
+
+def test_days_of_new_people_and_of_others_who_leave_do_not_add_up() -> None:
+    slow = days(WEAK, 20, HABITUAL)
+    assert slow is not None
+    assert slow.joint < 3.0
 
 
 def test_they_do_not_where_there_is_no_past_to_stray_from() -> None:

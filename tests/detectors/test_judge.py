@@ -136,3 +136,46 @@ def test_a_model_with_a_vote_stands_in_for_its_family_and_convicts_nobody_alone(
     assert crowd_score(x, both, none, models) > 4.0
     assert crowd_score(x, both, none) < 3.0
     assert crowd_score(x, {name: (9.0, 0.9)}, none, models) < 3.0
+
+
+VIEWS, NO_RENTED = {f.ONCE: 0.0}, (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "found", "convicts"),
+    [
+        ({"accounts": (4.0, 0.74), "watch": (3.0, 0.16)}, {}, False),
+        ({"accounts": (4.0, 0.74), "watch": (3.0, 0.45)}, {}, True),
+        ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4)}, {f.SAME: 4.0, f.SAME_SHARE: 0.3}, True),
+        ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4)}, {f.SAME: 1.0, f.SAME_SHARE: 0.3}, False),
+        ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4)}, {f.SAME: 4.0, f.SAME_SHARE: 0.1}, False),
+        ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, {}, True),
+        ({"repetition": (4.0, 0.52), "watch": (6.0, 0.5)}, {}, False),
+        ({"repetition": (4.0, 0.7), "watch": (6.0, 0.6)}, {}, True),
+    ],
+    ids=[
+        "new people of whom some leave",
+        "so many of each that some are both",
+        "the same people",
+        "perhaps the same people",
+        "the same people but few",
+        "silent as well",
+        "a promotion that some see twice and half of its people leave",
+        "few who come again and leave",
+    ],
+)
+def test_who_and_how_must_be_of_the_same_people(
+    evidence: dict[str, tuple[float, float]], found: dict[str, float], convicts: bool
+) -> None:
+    assert (crowd_score({**VIEWS, **found}, evidence, NO_RENTED) > 3.0) is convicts
+
+
+def test_a_silent_school_is_spared_whatever_its_pupils_accounts_and_silent_bought_views_are_not() -> None:
+    school = {"origin": (10.0, 0.96), "accounts": (4.0, 0.8), "engagement": (6.0, 1.0)}
+    everywhere = {"accounts": (4.0, 0.8), "engagement": (6.0, 1.0)}
+    embedded = {"accounts": (4.0, 0.3), "engagement": (6.0, 1.0)}
+    assert crowd_score(VIEWS, school, NO_RENTED) < 3.0
+    assert crowd_score(VIEWS, school, (9.0, 0.6)) > 3.0
+    assert crowd_score(VIEWS, everywhere, NO_RENTED) > 3.0
+    assert crowd_score(VIEWS, embedded, NO_RENTED) < 3.0
+    assert crowd_score({f.ONCE: 1.0}, school, NO_RENTED) > 3.0

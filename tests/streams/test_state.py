@@ -237,6 +237,16 @@ def _as_version_5(payload: bytes) -> bytes:
     return b"\x05" + xxhash.xxh32_digest(payload, 5) + payload
 
 
+def test_people_of_version_6_are_known_but_for_how_long_they_watched() -> None:
+    crowd = Crowd()
+    crowd.fold([(7, 1, 2, 3, 4, 5, 6), (8, 1, 2, 3, 4, 5, 6)])
+    state = msgspec.to_builtins(Watched(open={"hour": crowd}), str_keys=True)
+    people = state["open"]["hour"]["people"]
+    state["open"]["hour"]["people"] = {actor: marks[:5] for actor, marks in people.items()}
+    upgraded = msgspec.convert(UPGRADES[6](state), Watched, strict=False)
+    assert upgraded.open["hour"].people == dict.fromkeys((7, 8), (1, 2, 3, 4, 5, -1))
+
+
 def test_a_platform_of_version_4_learns_what_its_countries_weigh() -> None:
     platform = Platform()
     for bucket in range(3000):

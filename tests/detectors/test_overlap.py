@@ -1,0 +1,87 @@
+"""A hit brings new people and people who leave; only of a bought part these are the same people."""
+
+from __future__ import annotations
+
+import math
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.overlap import NONE, fisher, overlap
+from detectors.reference import KnownActors
+from detectors.windows import Crowd, Row
+from tests.detectors.test_marks import bought, honest, mixes
+
+LEFT_AT_ONCE = 0
+
+
+def crowd_of(rows: list[Row]) -> Crowd:
+    crowd = Crowd()
+    crowd.fold(rows)
+    return crowd
+
+
+def leaving(row: Row) -> Row:
+    return (*row[:6], LEFT_AT_ONCE)
+
+
+def knowing(*crowds: Crowd) -> tuple[KnownActors, ...]:
+    known = KnownActors()
+    for crowd in crowds:
+        for actor in crowd.actor_hashes():
+            known.add(actor)
+    return (known,)
+
+
+def test_new_people_who_leave_are_told_from_new_people_beside_people_who_leave() -> None:
+    rng = random.Random(1)
+    usual = mixes(rng)
+    same = crowd_of([bought(rng, rented=False) for _ in range(60)] + [honest(rng) for _ in range(100)])
+    new = [(*bought(rng, rented=False)[:6], rng.randrange(8)) for _ in range(60)]
+    apart = crowd_of(new + [leaving(honest(rng)) for _ in range(60)] + [honest(rng) for _ in range(40)])
+    known = knowing(same, apart)
+
+    assert overlap(same, usual, known).score > 6.0
+    assert overlap(same, usual, known).share == pytest.approx(60 / 160, abs=0.05)
+    assert overlap(apart, usual, known).score < 2.0
+
+
+def test_a_crowd_of_which_all_leave_does_not_say_who_they_are() -> None:
+    rng = random.Random(2)
+    crowd = crowd_of([leaving(honest(rng)) for _ in range(80)])
+    assert overlap(crowd, mixes(rng), knowing(crowd)).score < 2.0
+
+
+def test_accounts_never_met_are_told_before_they_have_been() -> None:
+    rng = random.Random(3)
+    usual = mixes(rng)
+    rows = [bought(rng, new=False, rented=False) for _ in range(40)]
+    regulars = [honest(rng) for _ in range(60)]
+    crowd = crowd_of(rows + regulars)
+    assert overlap(crowd, usual, knowing(crowd_of(regulars))).score > 6.0
+    assert overlap(crowd, usual, knowing(crowd)).score < 2.0
+
+
+def test_people_of_whom_neither_is_given_say_nothing() -> None:
+    rng = random.Random(4)
+    blank: list[Row] = [(actor, -1, -1, -1, -1, -1, -1) for actor in range(50)]
+    assert overlap(crowd_of(blank), mixes(rng), knowing()) == NONE
+    assert overlap(Crowd(), mixes(rng), knowing()) == NONE
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40))
+def test_the_exact_test_is_a_probability_and_the_whole_of_it_is_one(first: int, second: int, beside: int) -> None:
+    together = max(first, second) + beside
+    tails = [fisher(both, first, second, together) for both in range(min(first, second) + 1)]
+    assert math.isclose(tails[0], 1.0)
+    assert all(0.0 <= later <= earlier <= 1.0 + 1e-12 for earlier, later in pairwise(tails))
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40))
+def test_it_does_not_matter_which_mark_comes_first(both: int, first: int, second: int) -> None:
+    first, second = first + both, second + both
+    together = first + second
+    assert math.isclose(fisher(both, first, second, together), fisher(both, second, first, together), rel_tol=1e-9)
