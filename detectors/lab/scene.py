@@ -24,6 +24,10 @@ from detectors.lab.traffic import Labelled, Platform
 
 MINUTE_MS = 60_000
 
+VIEWS_EACH_MAX = 3.0
+"""Views of a crowd that a country gives per person it has: on a small platform a country may be a single one, who does
+not watch one video a thousand times in an evening. The others come from elsewhere."""
+
 BASE_RATE = 0.01
 """Artificial events of all events of a run, unless a run says otherwise."""
 
@@ -205,13 +209,14 @@ class Scene:
         """Honest people at ``times``: views with honest watch times (scaled by ``watch``), likes and
         follows after them.
 
-        ``home_share`` of them from ``country`` (the target's own by default), ``guests`` without account,
-        ``referred`` by one of ``referrers``; ``likes`` scales interactions per view.
+        ``home_share`` of them from ``country`` (the target's own by default; fewer if it is small), ``guests`` without
+        account, ``referred`` by one of ``referrers``; ``likes`` scales interactions per view.
         """
         platform, rng = self.platform, self.rng
         n = len(times)
         home = int(platform.home[target]) if country is None else country
-        near = np.where(rng.random(n) < home_share, home, -1)
+        at_home = int(platform.people.bounds[home + 1] - platform.people.bounds[home])
+        near = np.where(rng.random(n) < min(home_share, VIEWS_EACH_MAX * at_home / max(1, n)), home, -1)
         slots = platform.people.draw(rng, near)
         watches = platform.watch(rng, np.full(n, target)) * watch
         hosts = list(referrers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -48,3 +49,12 @@ def test_the_same_seed_plays_the_same_scenario() -> None:
 def test_every_scenario_says_what_it_is(scenario: Scenario) -> None:
     assert len(scenario.about) > 80
     assert ("Spare it" in scenario.about) == (scenario.kind == HONEST)
+
+
+def test_nobody_is_a_whole_countrys_audience() -> None:
+    platform = Platform(101, targets=200, actors=4000, views_per_day=30_000)
+    views: Counter[tuple[str, str | None]] = Counter()
+    for chunk in SCENARIOS["night_country"].events(platform, seed=101, start_ms=START_MS):
+        views.update((event.target, event.actor) for event, scenario, _ in chunk if scenario and event.metric == "view")
+    assert views
+    assert max(views.values()) < 30
