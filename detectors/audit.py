@@ -19,11 +19,11 @@ from detectors.company import Company
 from detectors.events import METRICS, EventBlock
 from detectors.evidence import EVENTS_MIN
 from detectors.explained import Explanations, Promotion
+from detectors.features import FEW_MIN
 from detectors.flags import Flags
 from detectors.incidents import Incidents
 from detectors.intake import Intake
 from detectors.interaction import with_accounts
-from detectors.judge import EXCESS_MIN
 from detectors.looking import Look
 from detectors.models import Choice
 from detectors.peers import Peers
@@ -226,10 +226,10 @@ class Audit:
             reference = self._peers.reference(metric)
             self._cases.look(Look(key, watched, scale, start, crowd, platform, reference, outcome))
             into.merge(crowd)
-        if into.n >= EXCESS_MIN:
+        if into.n >= FEW_MIN:
             self._look_early(1, key, watched, outcome)
         longer = watched.open.get("hour")
-        if longer is not None and longer.n + into.n >= EXCESS_MIN:
+        if longer is not None and longer.n + into.n >= FEW_MIN:
             self._look_across(key, watched, longer, into, outcome)
         return count
 
@@ -293,7 +293,7 @@ class Audit:
             if order + 1 < len(self.scales):
                 crowd.squares = crowd.n * crowd.n
                 into = self._merge(order + 1, start, key, watched, crowd)
-                if into.n >= EXCESS_MIN:
+                if into.n >= FEW_MIN:
                     self._look_early(order + 1, key, watched, outcome)
         if order > 1:
             views.rates.learn(scale.name, interactions)

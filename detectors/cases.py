@@ -12,7 +12,6 @@ from detectors.explained import Explanations
 from detectors.incidents import Incidents
 from detectors.judge import (
     CREDIBLE_P,
-    EXCESS_MIN,
     PART_MIN,
     SURGE_LEAST,
     SURGE_SCORE,
@@ -20,6 +19,7 @@ from detectors.judge import (
     Opinion,
     Step,
     crowd_score,
+    fewest,
     opinion,
 )
 from detectors.looking import Look
@@ -96,7 +96,7 @@ class Cases:
 
         ``looked`` are the events that it had when it was last looked at.
         """
-        if count < EXCESS_MIN or count < EARLY_GROWTH * looked:
+        if count < f.FEW_MIN or count < EARLY_GROWTH * looked:
             return False
         level = watched.levels.get(scale.name)
         usual = level.mean if level is not None else platform.typical.get(scale.name, 0.0)
@@ -116,7 +116,7 @@ class Cases:
         look.expect()
         surge = crowd = 0.0
         view: Opinion | None = None
-        measured = look.crowd.n >= EVENTS_MIN
+        measured = look.crowd.n >= (f.FEW_MIN if look.early else EVENTS_MIN)
         teaches = not (tick or look.early)
         if measured:
             surge = platform.detectors_of(look.scale)[SURGE].score_one(look.x)
@@ -251,8 +251,8 @@ class Cases:
 
 def _bounded(look: Look, view: Opinion, limits: Thresholds) -> Opinion:
     """A verdict that would open a case, withheld if too many alarms would be wrong (``discovery``)."""
-    excess = look.x[f.COUNT] - look.x[f.EXPECTED]
-    if view.surge < limits.surge_score_least or excess < limits.excess_events:
+    excess = round(look.x[f.COUNT] - look.x[f.EXPECTED])
+    if view.surge < limits.surge_score_least or excess < fewest(limits):
         return view
     bound, before = look.platform.discoveries, look.platform.discoveries.reward
     withheld = view.verdict is not None and not bound.allows(10.0**-view.crowd, limits.false_discovery_rate)

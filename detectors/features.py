@@ -99,7 +99,11 @@ GIVEN_SHARE = 0.5
 """An optional field counts as given if half of the window's events carry it."""
 
 PEOPLE_MIN = 8
-"""Different actors under which nothing can be said of a crowd's people."""
+"""Different actors under which nothing is said of a crowd's people; in one of fewer events each must be another."""
+
+FEW_MIN = 5
+"""Events under which a window has no crowd at all. From here to PEOPLE_MIN a crowd is *few*: it is judged before its
+end only, by exact tests, and what is not given of one of them is not given."""
 
 EVEN_EVENTS_MIN = 24
 """Events under which the evenness of a window's parts says nothing."""
@@ -139,17 +143,17 @@ def crowd_features(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownAct
     people = crowd.distinct_actors()
     x = {PEOPLE: people, REPEATS: 1.0 - known_people / sum(crowd.actors.values())}
     _watch(x, crowd, mixes)
-    if people < PEOPLE_MIN:
+    if people < min(PEOPLE_MIN, max(FEW_MIN, crowd.n)):
         return x
     asked, unmet, accounts, new_accounts = newcomers(crowd, known)
     x[STRANGERS] = unmet / asked
-    needed = GIVEN_SHARE * known_people
+    needed = (GIVEN_SHARE if people >= PEOPLE_MIN else 1.0) * known_people
     ages = crowd.histogram("account")
     given = sum(ages.values())
     if given >= needed:
         x[FRESH] = sum(count for bucket, count in ages.items() if bucket & 1) / given
         x[COHORT] = mixes["account"].excess(ages)
-        if accounts >= PEOPLE_MIN:
+        if accounts >= min(PEOPLE_MIN, known_people):
             x[DORMANT] = new_accounts / accounts
     networks = in_countries(crowd.histogram("network"))
     given = sum(networks.values())

@@ -53,9 +53,6 @@ PART_MIN = 0.15
 ALONE_MAX = 2.5
 """Score of a crowd against which one family stands alone: watched, never enough for a verdict."""
 
-EXCESS_MIN = DEFAULTS.excess_events
-"""Events from which an open window is looked at before its end."""
-
 LEFT_SHARE = 0.25
 """A longer window that holds events of a closed case opens another only if this much more is left unexplained."""
 
@@ -203,7 +200,8 @@ def opinion(
     verdict = None
     own = False
     left = min(excess, share * count) - already
-    enough = left >= max(limits.excess_events, LEFT_SHARE * already) if case is None else excess >= limits.excess_events
+    least = least_excess(limits, crowd=crowd, share=share)
+    enough = round(left) >= max(least, LEFT_SHARE * already) if case is None else round(excess) >= least
     together = (
         surge >= limits.surge_score_least and crowd >= limits.suspect_score and surge + crowd >= limits.joint_score
     )
@@ -222,6 +220,21 @@ def opinion(
     low = max(0.0, min([artificial, *(s * count for s in credible if s >= limits.artificial_share)]) - noise)
     high = min(count, artificial + noise)
     return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high, own, sure=sure)
+
+
+def least_excess(limits: Thresholds, *, crowd: float, share: float) -> int:
+    """Events beyond expectation that a verdict needs: half as many where most of the crowd is rare enough by itself.
+
+    >>> least_excess(DEFAULTS, crowd=3.9, share=1.0), least_excess(DEFAULTS, crowd=4.0, share=1.0)
+    (10, 5)
+    """
+    rare = crowd >= limits.artificial_score and share >= MOST
+    return fewest(limits) if rare else limits.excess_events
+
+
+def fewest(limits: Thresholds) -> int:
+    """Events beyond expectation under which no crowd is judged, however rare it is."""
+    return max(f.FEW_MIN, limits.excess_events // 2)
 
 
 def crowd_score(

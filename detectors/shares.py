@@ -4,6 +4,8 @@ Each feature is compared with the target's own habit where it has one, with the 
 deviation becomes a p-value by unflagged windows of the same size (``calibration``), so a platform whose honest crowds
 vary widely raises its own bar. Where no such windows have been seen, a crowd of n counts as n / (1 + (n - 1)ρ)
 independent people (Kish's design effect), and Chernoff's bound says how far chance takes a share (Hoeffding 1963).
+A crowd of fewer than eight is asked twice: by the exact tail of the beta-binomial whose people are as alike as that
+(Skellam 1948), and by how far the smallest crowds that are known have strayed; the larger p counts.
 The p-values of one detector's features are joined by Simes' rule (Simes 1986), which holds under positive dependence.
 """
 
@@ -26,6 +28,9 @@ most 7 people; social clusters measure 0.01 … 0.1 (Kish 1965)."""
 
 USUAL_PRIOR = 0.1
 """A share assumed to be usual before windows were seen."""
+
+UNCOUNTED = 0.25
+"""Part of a person up to which a share of few people is rounded up: a tenth of one expected is nobody."""
 
 TELL_P = 0.1
 """A feature is told as a finding below this."""
@@ -89,13 +94,16 @@ class Shares:
         return x.get(usual(name), USUAL_PRIOR) if seen is None or seen.seen < HISTORY_MIN else seen.value
 
     def _p(self, name: str, x: Features, value: float, baseline: float) -> float:
+        size = _size(name, x)
         p = self._seen(name, x, value - baseline)
-        return _chance(_size(name, x), value, baseline) if p is None else p
+        if size < f.PEOPLE_MIN:
+            return max(p or 0.0, few(size, value, baseline))
+        return _chance(size, value, baseline) if p is None else p
 
     def _seen(self, name: str, x: Features, deviation: float) -> float | None:
         """p-value by the platform's own windows; None if none as small have been seen."""
         calibrator = self._calibrators.get(name)
-        return None if calibrator is None else calibrator.p(_size(name, x), deviation)
+        return None if calibrator is None else calibrator.p(max(_size(name, x), f.PEOPLE_MIN), deviation)
 
     def experienced(self) -> bool:
         """Whether windows have been seen, so that p-values are the platform's own."""
@@ -134,3 +142,24 @@ def _chance(size: int, value: float, baseline: float) -> float:
     if high < 1.0:
         divergence += (1.0 - high) * math.log((1.0 - high) / (1.0 - low))
     return math.exp(-alone * divergence)
+
+
+def few(size: int, value: float, baseline: float) -> float:
+    """P(K ≥ value · size) of a beta-binomial of mean ``baseline`` whose people are ALIKE: exact, for few people.
+
+    Of five people with a mark that a tenth have, all five have it honestly once in six hundred times: more often than
+    that independent people would, of whom that is one in a hundred thousand.
+
+    >>> 1 / few(5, 1.0, 0.1) > 600, few(5, 0.0, 0.1), few(7, 1.0, 0.1) < few(6, 1.0, 0.1) < few(6, 0.9, 0.1)
+    (True, 1.0, True)
+    """
+    least = math.floor(value * size + UNCOUNTED)
+    mean = min(max(baseline, 1e-3), 1.0 - 1e-3)
+    a, b = (share * (1.0 - ALIKE) / ALIKE for share in (mean, 1.0 - mean))
+    tail = 0.0
+    for having in range(max(0, least), size + 1):
+        ways = float(math.comb(size, having))
+        for index in range(size):
+            ways *= (a + index if index < having else b + index - having) / (a + b + index)
+        tail += ways
+    return min(1.0, tail)
