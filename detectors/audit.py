@@ -283,6 +283,7 @@ class Audit:
             if crowd.n >= EVENTS_MIN:
                 look.peers = self._peers.counts(key, order, start, closed)
                 look.views_days = self._peers.days(key)
+                look.silence = self._peers.silence(key, scale, start)
                 look.viewers = self._peers.viewers(key, crowd) + viewed.get(key, 0.0)
                 if metric == 0 and order > 1:
                     interactions.append((with_accounts(crowd, views.tells_accounts()), *look.peers[1:]))
@@ -325,6 +326,7 @@ class Audit:
         look = Look(key, watched, scale, crowd.start, crowd, platform, reference, outcome, parts=parts, rates=rates)
         look.early_at = self._at
         look.viewers = self._peers.viewers(key, crowd)
+        look.silence = self._peers.silence(key, scale, crowd.start)
         return look
 
     def _judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:

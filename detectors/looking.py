@@ -24,6 +24,9 @@ HABIT_WINDOWS_MIN = 3
 EXPECTED_MIN = 0.05
 """Least expectation of a window, in events: keeps ratios finite for targets that were silent."""
 
+RULE_OF_THREE = 3.0
+"""What came in none of n windows comes 3 / n times in one at most, with 95 % (Hanley & Lippman-Hand 1983)."""
+
 SHORTER: dict[str, tuple[str, int]] = {"hour": ("minutes", 12), "day": ("hour", 24)}
 """Scale → the shorter one that stands in while it is young, and how many of it it has. The parts are neither alike nor
 independent; their joint dispersion is taken to grow with the root of their number, between the two."""
@@ -53,6 +56,8 @@ class Look:
     """windows of the next shorter scale in it, 0 where evenness is not asked"""
     views_days: int = 0
     """days for which the target's views have been watched"""
+    silence: int = 0
+    """of likes and follows, the windows of this scale since the target's first view, 0 if it was never viewed"""
     peers: tuple[int, int, int] | None = None
     """views, likes and follows of the target around the window, None if not asked"""
     viewers: float = 0.0
@@ -90,7 +95,11 @@ class Look:
         level = self.watched.levels.get(name) or Level()
         mean, dispersion = level.mean, level.dispersion()
         if level.windows < YOUNG_WINDOWS:
-            mean = max(mean, self.platform.typical.get(name, 1.0))
+            typical = self.platform.typical.get(name, 1.0)
+            if self.silence > YOUNG_WINDOWS:  # nothing came where it could have come, which is known as well
+                mean *= level.windows / self.silence
+                typical = min(typical, RULE_OF_THREE / self.silence)
+            mean = max(mean, typical)
             shorter = self.watched.levels.get(SHORTER.get(name, ("", 1))[0])
             if shorter is not None and shorter.windows >= YOUNG_WINDOWS:
                 parts = SHORTER[name][1]

@@ -46,6 +46,14 @@ class Peers:
         level = None if watched is None else watched.levels.get(self._scales[-1].name)
         return 0 if level is None else level.windows
 
+    def silence(self, key: str, scale: Scale, start: int) -> int:
+        """Windows of a scale from the first view of a key's target to ``start``; 0 of views, and of what has none."""
+        watched = None if key[0] == VIEW else self._watches.peek(key_of(0, key[1:]))
+        level = None if watched is None else watched.levels.get(scale.name)
+        if level is None:
+            return 0
+        return level.windows + max(0, (start - level.last_start) // scale.span_ms - 1)
+
     def viewers(self, key: str, crowd: Crowd) -> float:
         """Events of a crowd of likes or follows by people who are in the target's open windows of views."""
         if key[0] == VIEW:
