@@ -39,6 +39,11 @@ def test_a_surge_with_a_wrong_crowd_is_artificial() -> None:
     assert [g.detector for g in view.findings] == ["surge", "accounts"]
 
 
+def test_a_few_are_enough_where_most_of_them_are_rare_enough() -> None:
+    assert judged(count=15, expected=10).verdict == ARTIFICIAL
+    assert judged(count=20, expected=10, score=3.9).verdict == SUSPECT
+
+
 def test_a_very_wrong_crowd_needs_less_of_a_surge() -> None:
     assert judged(surge=1.5, score=6).verdict == ARTIFICIAL
 
@@ -56,7 +61,9 @@ def test_a_crowd_that_is_only_odd_makes_a_suspect() -> None:
         {"findings": []},
         {"findings": [crowd(share=0.2)]},
         {"findings": [crowd(p=0.05)]},
-        {"count": 19, "expected": 10},
+        {"count": 14, "expected": 10},
+        {"count": 19, "expected": 10, "score": 3.9, "surge": 20},
+        {"count": 19, "expected": 10, "findings": [crowd(share=0.45)]},
     ],
     ids=[
         "no surge",
@@ -65,7 +72,9 @@ def test_a_crowd_that_is_only_odd_makes_a_suspect() -> None:
         "no evidence",
         "a small part of it",
         "weak evidence",
-        "little excess",
+        "hardly anybody",
+        "few, and not rare enough",
+        "few, and not most of them",
     ],
 )
 def test_one_half_alone_is_no_verdict(lack: dict[str, float]) -> None:
