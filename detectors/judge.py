@@ -187,7 +187,8 @@ def opinion(
 ) -> Opinion:
     """Judge a window by its features, the scores (-log10 p) of surge and crowd, and the findings behind each.
 
-    ``already`` of its events are in quarantine or invalid by a shorter window: what they explain opens nothing.
+    ``already`` of its events are in quarantine or invalid by a shorter window: what they explain, or may be taken to
+    within the standard error of the share, opens nothing.
     ``marked`` is the part of it by the marks that convict it, or have convicted the case that is open: it helps to
     say how many, and opens nothing either.
     """
@@ -199,7 +200,8 @@ def opinion(
     share = max(credible, default=0.0)
     verdict = None
     own = False
-    left = min(excess, share * count) - already
+    doubt = share_of(share, 0.0, round(count)).doubt if already else 0.0
+    left = min(excess, (share - doubt) * count) - already
     least = least_excess(limits, crowd=crowd, share=share)
     enough = round(left) >= max(least, LEFT_SHARE * already) if case is None else round(excess) >= least
     together = (

@@ -21,7 +21,8 @@ class Thresholds:
     artificial_score: float = 4.0
     """of the crowd, from which it is called artificial"""
     excess_events: int = 10
-    """events beyond expectation under which there is nothing to correct"""
+    """events beyond expectation under which there is nothing to correct; half as many, at least five, where most of the
+    crowd is ``artificial`` by itself"""
     artificial_share: float = 0.3
     """part of the crowd that must be unaccounted for: a difference can be significant and still be small"""
     false_discovery_rate: float = 0.05

@@ -123,6 +123,15 @@ def test_what_a_shorter_window_has_explained_opens_nothing_again() -> None:
     assert opinion(x, (20.0, 6.0), ([SURGE], [crowd()]), case=None, already=470).verdict is None
 
 
+def test_what_may_be_explained_already_opens_nothing() -> None:
+    # Half of 100 are wrong, give or take five, of which 40 are out of the count: ten more are left, or five.
+    x = {f.COUNT: 100.0, f.EXPECTED: 1.0, f.DISPERSION: 5.0}
+    half, most = ([SURGE], [crowd(share=0.5)]), ([SURGE], [crowd(share=0.8)])
+    assert opinion(x, (20.0, 6.0), half, case=None).verdict == ARTIFICIAL
+    assert opinion(x, (20.0, 6.0), half, case=None, already=40).verdict is None
+    assert opinion(x, (20.0, 6.0), most, case=None, already=40).verdict == ARTIFICIAL
+
+
 def test_ids_depend_on_what_happened_and_on_nothing_else() -> None:
     one = flag_id("v1", "view", "a+b", 10)
     assert one == flag_id("v1", "view", "a+b", 10)
