@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -106,13 +106,13 @@ class Platform:
         kept[0] = SHARES_FADING * kept[0] + weight * having
         kept[1] = SHARES_FADING * kept[1] + weight * asked
 
-    def meet(self, actors: list[int]) -> None:
+    def meet(self, actors: Sequence[int]) -> None:
         """Remember the actors of windows that were looked at, whether anything was learned of these or not."""
         for actor in actors:
             self.known.add(actor)
         self.changed = self.changed or bool(actors)
 
-    def meet_in_steps(self, actors: list[int]) -> Iterator[None]:
+    def meet_in_steps(self, actors: Sequence[int]) -> Iterator[None]:
         """As ``meet``, pausing after every few thousand."""
         for at in range(0, len(actors), STEP_ACTORS):
             self.meet(actors[at : at + STEP_ACTORS])

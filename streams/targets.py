@@ -33,6 +33,8 @@ log = structlog.get_logger()
 FRAMES_PER_TURN = 50
 """Frames replayed before other tasks get a turn."""
 
+OUTPUT_BYTES = 500
+"""About what an output takes: a count as JSON, its key, the tuple around them."""
 COUNTS_KEPT = 1_000
 """Counts that are told in one step of time before they are made the bytes that are sent, which take less room."""
 
@@ -114,12 +116,17 @@ class Targets:
             for _ in audit.steps(record.value, record.offset, outcome):
                 if len(outcome.counts) >= COUNTS_KEPT:
                     self._keep(outcome.drain())
+                    self._weigh_beside()
                 yield
             yield
-        self._watches.beside_bytes = audit.audit.held_bytes()
         metrics.REDELIVERED.inc(audit.skipped - skipped)
         metrics.BROKEN_FRAMES.inc(audit.broken - broken)
         self._keep(outcome)
+        self._weigh_beside()
+
+    def _weigh_beside(self) -> None:
+        """What is held besides the keys, outputs that wait for their checkpoint among it, takes of their room."""
+        self._watches.beside_bytes = self.audit.audit.held_bytes() + OUTPUT_BYTES * len(self._outputs)
 
     def heartbeat(self, now: float, at_end: bool) -> None:
         """See Work: time comes from the log alone, so there is nothing to do but to show what is."""

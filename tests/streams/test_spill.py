@@ -12,7 +12,7 @@ from streams import keyed, spill
 from streams.keyed import Budget, KeyedState
 from streams.spill import Spill, Waiting, changed_key
 from streams.state import decode_watched, encode_watched
-from streams.store import Store
+from streams.store import SCANNED_AT_ONCE, Store
 
 NAMES = ["0a", "0b", "0é", "0zz", "0\U0001f600", "0￿"]
 """Their order as text is that of their bytes, which is not so in every encoding."""
@@ -105,3 +105,15 @@ def test_a_look_up_reads_little_however_many_keys_there_are(store: Store) -> Non
 
 def _read_bytes() -> int:
     return int(Path("/proc/self/io").read_text().split()[1])
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1_000, 1_001, 2_500])
+def test_a_scan_in_pieces_finds_all_keys_once_and_in_order(store: Store, count: int) -> None:
+    assert SCANNED_AT_ONCE == 1_000
+    names = [b"~w%06d" % number for number in range(count)]
+    store.jot((name, b"") for name in [*names, b"~v", b"~x"])
+    found = []
+    for name, _ in store.scan(b"~w"):
+        found.append(name)
+        store.jot([(b"~1" + name, b"")])  # a window's keys are spilled while they are read
+    assert found == names
