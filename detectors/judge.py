@@ -200,8 +200,8 @@ def opinion(
     share = max(credible, default=0.0)
     verdict = None
     own = False
-    doubt = share_of(share, 0.0, round(count)).doubt if already else 0.0
-    left = min(excess, (share - doubt) * count) - already
+    told = share_of(share, 0.0, round(count))
+    left = min(excess, (share - told.doubt if already else share) * count) - already
     least = least_excess(limits, crowd=crowd, share=share)
     enough = round(left) >= max(least, LEFT_SHARE * already) if case is None else round(excess) >= least
     together = (
@@ -212,10 +212,9 @@ def opinion(
         own = True
     elif case is not None and excess > 0 and marked.share > MARKED_DOUBTS * marked.doubt:
         verdict = case.verdict
-        share = 0.0
     if verdict is None:
         return Opinion(None, surge, crowd, [], 0.0, 0.0, 0.0)
-    estimate = max(share_of(share, 0.0, round(count)), marked)
+    estimate = max(told, marked) if own else marked
     artificial = min(excess, estimate.share * count)
     sure = max(0.0, min(excess, (estimate.share - estimate.doubt) * count))
     noise = 1.96 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count) + expected))

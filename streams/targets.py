@@ -116,17 +116,11 @@ class Targets:
             for _ in audit.steps(record.value, record.offset, outcome):
                 if len(outcome.counts) >= COUNTS_KEPT:
                     self._keep(outcome.drain())
-                    self._weigh_beside()
                 yield
             yield
         metrics.REDELIVERED.inc(audit.skipped - skipped)
         metrics.BROKEN_FRAMES.inc(audit.broken - broken)
         self._keep(outcome)
-        self._weigh_beside()
-
-    def _weigh_beside(self) -> None:
-        """What is held besides the keys, outputs that wait for their checkpoint among it, takes of their room."""
-        self._watches.beside_bytes = self.audit.audit.held_bytes() + OUTPUT_BYTES * len(self._outputs)
 
     def heartbeat(self, now: float, at_end: bool) -> None:
         """See Work: time comes from the log alone, so there is nothing to do but to show what is."""
@@ -177,6 +171,7 @@ class Targets:
             metrics.CORRECTED.labels(correction.metric, correction.to).inc(correction.count)
         for count in outcome.counts:
             outputs.append(Output(topics.audited_counts, partition, count_key(count), count_value(count)))
+        self._watches.beside_bytes = self.audit.audit.held_bytes() + OUTPUT_BYTES * len(outputs)
         for hit in outcome.hits:
             metrics.REJECTED.labels(METRICS[int(hit.key[0])], hit.reason).inc(hit.events)
         metrics.LATE.inc(outcome.late)
