@@ -35,6 +35,12 @@ REDELIVERED = Counter(
 BROKEN_FRAMES = Counter(
     "truecount_broken_frames_total", "Records of the log that are no frames and were passed over.", registry=REGISTRY
 )
+DELETED = Counter(
+    "truecount_deleted_records_total",
+    "Records that the broker deleted before they were read: what they held is in no count.",
+    ["role", "topic"],
+    registry=REGISTRY,
+)
 WINDOWS = Counter("truecount_windows_closed_total", "Windows closed, over all scales.", registry=REGISTRY)
 COUNTED = Gauge(
     "truecount_counted_events",

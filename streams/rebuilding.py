@@ -270,7 +270,7 @@ class _Job:
         progress(partition, end, end)
 
     def _take(self, frames: list[Any]) -> int:
-        batch = Batch(self._tp, None, frames)
+        batch = Batch(self._tp, int(frames[0].offset), frames)
         for _ in self._work.take(batch, frames):
             pass
         self.summary.frames += len(frames)

@@ -65,6 +65,16 @@ class Work(Protocol):
 
 
 @dataclass(slots=True)
+class Gap:
+    """Records at a position that passed by, and when they were sought (monotonic)."""
+
+    position: int
+    sought_at: float
+    asked: bool = False
+    """whether the broker was asked if it still has them"""
+
+
+@dataclass(slots=True)
 class Task:
     """A partition's work, its position and its running checkpoint."""
 
@@ -79,6 +89,7 @@ class Task:
     dirty: bool = False
     heavy: bool = False
     """whether the last checkpoint that was started has much to send"""
+    gap: Gap | None = None
     give_up_at: float | None = None
     """monotonic seconds from which on records that are being taken are given up, and the task with them"""
     heard_at: float = field(default_factory=time.monotonic)
@@ -92,7 +103,11 @@ class Membership(Protocol):
         ...
 
     async def seek(self, partition: TP, offset: int) -> None:
-        """Deliver from this offset on."""
+        """Deliver from this offset on; what has been fetched before may still come first."""
+        ...
+
+    async def beginning(self, tp: TP) -> int:
+        """The first offset that the broker still has."""
         ...
 
     def remaining(self, tp: TP, position: int) -> int | None:

@@ -3,15 +3,19 @@
 A Faust agent costs about 230 µs a message, so it must not get one message an event. Each chunk also says from which
 position it was fetched, because that is the only way to tell a lost batch from offsets that transaction markers or
 compaction took: Faust may drop messages it has already fetched when a rebalance passes by.
+
+The position is the fetcher's own, read at the moment at which the chunk is picked up. What is worked out in another
+loop, from what was handed on and what was sought, is wrong as soon as two seeks and a fetch pass each other.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import faust.transport.drivers.aiokafka as driver
 from aiokafka.structs import TopicPartition
@@ -31,16 +35,24 @@ One request at a time is under way to a broker: while it waits for partitions th
 have been taken in the meantime cannot be asked for.
 """
 
-SEEK_SECONDS = 10.0
-"""A loop that does not get round to a seek for so long has ended."""
+ASK_SECONDS = 10.0
+"""A consumer's loop that does not get round to a seek, or an answer, for so long has ended."""
+
+
+class Chunk(NamedTuple):
+    """What was picked up of one partition at once."""
+
+    start: int
+    """between it and the first record there is none"""
+    records: list[Any]
 
 
 @dataclass(slots=True)
 class Batch:
-    """Records of one partition in offset order, fetched from ``start`` (None: not known, first after assignment)."""
+    """Records of one partition in offset order; between ``start`` and the first there are none."""
 
     tp: TP
-    start: int | None
+    start: int
     records: list[Any]
 
     @property
@@ -52,19 +64,93 @@ class Batch:
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Reads only what has been committed, and is never kept waiting: Faust's own thread can be told neither."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.passed: dict[TP, int | None] = {}
+        """Where the fetcher goes on when all that was picked up is handed on: after its last record, or at an offset
+        that was sought. None while something that was picked up is not handed on."""
+        self._read: dict[Any, tuple[int, int]] = {}
+        """two offsets between which the fetcher has found no record: after the last one, and where it stood then"""
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = transport.isolation_level  # noqa: SLF001  # aiokafka reads both at start()
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  # as above
         return consumer
 
-    async def _fetch_records(self, consumer: Any, *args: Any, **kwargs: Any) -> Any:
-        """Take the records that have come as aiokafka's parser made them: topic and sizes of each cost 0.7 µs more."""
-        for fetched in consumer._fetcher._records.values():  # noqa: SLF001  # Faust too takes from its fetcher
-            parsed = getattr(fetched, "_partition_records", None)  # an error may stand there, or what is used up
-            if parsed is not None:
-                parsed._consumer_record = _as_parsed  # noqa: SLF001  # the only place where it can be told
-        return await super()._fetch_records(consumer, *args, **kwargs)
+    async def _fetch_records(  # type: ignore[override]  # whatever is answered goes to BatchConsumer.getmany
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109  # Faust's signature
+        max_records: int | None = None,
+    ) -> dict[TP, Chunk]:
+        """Pick up what has come, as aiokafka's parser made it; wait for something for ``timeout`` seconds at most.
+
+        Where each chunk starts is read right before, without a pause in which a seek could come between.
+        """
+        fetcher = consumer._fetcher  # noqa: SLF001  # Faust too takes from its fetcher
+        deadline = time.monotonic() + (timeout or 0.0)
+        while self.consumer.flow_active:
+            while fetcher._subscriptions.reassignment_in_progress:  # noqa: SLF001  # it would be waited for in there
+                await fetcher._subscriptions.wait_for_assignment()  # noqa: SLF001  # as above
+            fetched = _fetched(fetcher)
+            picked = await super()._fetch_records(consumer, active_partitions, timeout=0, max_records=max_records)
+            chunks = self._chunks(fetched, picked)
+            if chunks:
+                return chunks
+            waiter = fetcher._create_fetch_waiter()  # noqa: SLF001  # as fetched_records waits
+            done, _ = await asyncio.wait([waiter], timeout=max(0.0, deadline - time.monotonic()))
+            if not done or fetcher._closed:  # noqa: SLF001  # as above
+                waiter.cancel()
+                break
+            waiter.result()  # raises what the fetcher died of
+        return {}
+
+    def _chunks(self, fetched: dict[Any, tuple[Any, int]], picked: Mapping[Any, list[Any]]) -> dict[TP, Chunk]:
+        """What was picked up, each with its start: before the fetch it is of, if those before it ended in markers."""
+        chunks = {}
+        for tp, (parsed, start) in fetched.items():
+            reached = int(parsed.next_fetch_offset)
+            if reached == start:
+                continue  # left where it was: another fetch was larger, or it was sought away from
+            after, stood = self._read.get(tp, (start, start))
+            since = after if stood == start else start
+            records = picked.get(tp)
+            if records:
+                chunks[TP(tp.topic, tp.partition)] = Chunk(since, records)
+                since = int(records[-1].offset) + 1
+            self._read[tp] = since, reached
+        self.passed.update(dict.fromkeys(chunks))
+        return chunks
+
+    def forget(self) -> None:
+        """Another assignment begins."""
+        self.passed.clear()
+        self._read.clear()
+
+    async def in_loop(self, call: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+        """Ask the aiokafka consumer something in its own loop; what it has fetched is handed out there too.
+
+        Not through the queue of calls to that thread: a fetch in it may wait for a rebalance, which waits for a task
+        to be given up, which waits for this. Raises TimeoutError, or what the call does.
+        """
+        future = asyncio.run_coroutine_threadsafe(call(self._ensure_consumer()), self.thread_loop)
+        return await asyncio.wait_for(asyncio.wrap_future(future), ASK_SECONDS)
+
+
+def _fetched(fetcher: Any) -> dict[Any, tuple[Any, int]]:
+    """Of each partition the fetch that waits to be picked up, and the offset that it goes on from.
+
+    On the way the parser is told to leave its records alone: topic and sizes of each cost 0.7 µs more.
+    """
+    fetched = {}
+    for tp, result in fetcher._records.items():  # noqa: SLF001  # as above
+        parsed = getattr(result, "_partition_records", None)  # an error may stand there, or what is used up
+        if parsed is not None:
+            parsed._consumer_record = _as_parsed  # noqa: SLF001  # the only place where it can be told
+            fetched[tp] = parsed, int(parsed.next_fetch_offset)
+    return fetched
 
 
 def _as_parsed(_tp: TopicPartition, record: Any) -> Any:
@@ -75,91 +161,58 @@ def _as_parsed(_tp: TopicPartition, record: Any) -> Any:
 class BatchConsumer(driver.Consumer):
     """See the module."""
 
+    _thread: BatchConsumerThread
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._next_start: dict[TP, int] = {}
-        self._sought: dict[TP, int | None] = {}
-        self._held: set[TP] = set()
         self._read_offset = _Forgetful(lambda: None)
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109  # Faust's signature
-        """Yield one message for each chunk of a partition."""
+        """Yield one message for each chunk of a partition, or more if it is large.
+
+        What is dropped on the way is missed by its task, which asks for it again: the next chunk starts behind it.
+        """
         generation = self.app.consumer_generation_id
-        self._sought.clear()
-        records, active = await self._wait_next_records(timeout)
-        if records is None or self.should_stop:
+        chunks: Any
+        chunks, active = await self._wait_next_records(timeout)
+        if chunks is None or self.should_stop:
             return
         if not self.flow_active:
             await self.perform_seek()
             return
-        chunks = await self._seek_again(records)
-        self._held = set(chunks)
         for tp, chunk in chunks.items():
-            # Either may have changed while a message waited for a place in the stream.
-            moved_on = self.app.consumer_generation_id != generation
-            stale = moved_on or not self.flow_active
-            if stale or (active is not None and tp not in active and tp not in self._buffered_partitions):
-                self._next_start.pop(tp, None)  # dropped: what comes next does not follow on
-                self._held.discard(tp)
-                continue
-            for piece in pieces(chunk):
-                batch = Batch(TP(tp.topic, tp.partition), self._next_start.get(tp), piece)
-                self._next_start[tp] = batch.next
-                if piece[-1] is chunk[-1]:
-                    self._held.discard(tp)
+            start = chunk.start
+            for piece in pieces(chunk.records):
+                # Either may have changed while a message waited for a place in the stream.
+                moved_on = self.app.consumer_generation_id != generation
+                stale = moved_on or not self.flow_active
+                if stale or (active is not None and tp not in active and tp not in self._buffered_partitions):
+                    break
+                batch = Batch(tp, start, piece)
+                start = batch.next
+                if piece[-1] is chunk.records[-1]:
+                    self._thread.passed[tp] = start
                 yield tp, _message(tp, batch, generation)
 
-    async def _seek_again(self, records: Mapping[TP, Any]) -> dict[TP, Any]:
-        """The chunks, less those of partitions sought while the fetch was under way, which are sought again.
-
-        The chunk may be from before the seek, and picking it up may have moved the position after the seek. Taken
-        for what follows the sought offset, it would hide the records in between.
-        """
-        chunks = {tp: chunk for tp, chunk in records.items() if chunk}
-        for tp, offset in list(self._sought.items()):
-            if chunks.pop(tp, None) is None:
-                continue
-            if offset is None:
-                self._next_start.pop(tp, None)
-            else:
-                await self.seek(tp, offset)
-        return chunks
-
-    async def seek(self, partition: TP, offset: int) -> None:
-        """Seek, and remember where the next chunk will have been fetched from."""
-        self._sought[partition] = offset  # a fetch may end while this waits
-        await super().seek(partition, offset)
-        self._next_start[partition] = offset
-        self._sought[partition] = offset
-
     async def _seek(self, partition: TP, offset: int) -> None:
-        """In the consumer's own loop: from here, it takes what is fetched away while that loop hands it out.
-
-        Not through the queue of calls to that thread: a fetch in it may wait for a rebalance, which waits for a task
-        to be given up, which waits for this.
-        """
-        thread = self._thread
-        consumer = thread._ensure_consumer()  # noqa: SLF001  # as below
-
-        async def seek() -> None:
+        async def seek(consumer: Any) -> None:
             consumer.seek(partition, offset)
+            self._thread.passed[partition] = offset
 
-        await asyncio.wait_for(
-            asyncio.wrap_future(asyncio.run_coroutine_threadsafe(seek(), thread.thread_loop)), SEEK_SECONDS
-        )
+        await self._thread.in_loop(seek)
+
+    async def beginning(self, tp: TP) -> int:
+        """The first offset that the broker still has. Raises KafkaError or TimeoutError."""
+        first = await self._thread.in_loop(lambda consumer: consumer.beginning_offsets([tp]))
+        return int(first[tp])
 
     async def perform_seek(self) -> None:
-        """Seek to what is committed; where nothing is, the next chunk's start is unknown."""
-        self._next_start.clear()
+        """Seek to what is committed."""
+        self._thread.forget()
         await super().perform_seek()
-        for tp in self.assignment():
-            offset: int | None = self._committed_offset.get(tp) or None
-            self._sought[tp] = offset
-            if offset is not None:
-                self._next_start[tp] = offset
 
     async def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit those of our partitions to the group. Raises KafkaError, where Faust's own way crashes the app."""
@@ -172,7 +225,7 @@ class BatchConsumer(driver.Consumer):
     def remaining(self, tp: TP, position: int) -> int | None:
         """Records from ``position`` to the end of what may be read, None if not known.
 
-        Transaction markers are no records: once all that was fetched has been taken, the fetcher's position
+        Transaction markers are no records: once all that was picked up has been taken, the fetcher's position
         counts. A chunk that still waits here for a full stream has not been taken, though the fetcher is past it.
         """
         consumer = self._thread._ensure_consumer()  # noqa: SLF001  # as above
@@ -183,10 +236,8 @@ class BatchConsumer(driver.Consumer):
             end = state.highwater
         if end is None:
             return None
-        taken = tp not in self._held and self._next_start.get(tp, position) == position
-        if taken and state.has_valid_position:
-            position = max(position, int(state.position))
-        return max(0, end - position)
+        reached = int(state.position) if state.has_valid_position else 0  # first: the thread may pick something up
+        return max(0, end - (max(position, reached) if self._thread.passed.get(tp, position) == position else position))
 
     def partitions_of(self, topic: str) -> int:
         """How many partitions a topic has, as far as the consumer knows; 0 if it does not yet."""
@@ -195,7 +246,7 @@ class BatchConsumer(driver.Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget positions of an earlier assignment."""
-        self._next_start.clear()
+        self._thread.forget()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:

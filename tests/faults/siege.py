@@ -17,9 +17,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from streams.decoding import FrameError, decode
+from streams.frames import offsets
 from streams.names import partition_of
 from tests.brokers import KafkaServer, log_tail
-from tests.faults.traffic import CLOSING_TARGET, Traffic, closing
+from tests.faults.traffic import BAD, CLOSING_TARGET, Traffic, closing
 from tests.faults.truth import Record, Said, Tally, undisturbed
 from tests.integration.workers import Installation, Worker, install
 
@@ -314,6 +315,7 @@ class Siege:
         problems = self.report.problems
         problems += differences(tally, expected, said, exact=self.exact)
         problems += await self._unread({source: records[-1][0] + 1 for source, records in sources.items()})
+        problems += await self._passed_over(sources)
 
     async def _said(self) -> Said:
         said, topics = Said(), self.installation.topics
@@ -328,6 +330,21 @@ class Siege:
         said.dead_letters = len(set(places))
         said.repeated += sorted(f"dead letter {place}" for place, n in Counter(places).items() if n > 1)[:SHOWN]
         return said
+
+    async def _passed_over(self, sources: dict[tuple[str, int], list[Record]]) -> list[str]:
+        """Every record that is an event stands in the log: what differs elsewhere may come of this."""
+        logged: dict[str, set[int]] = {f"{topic}/{place}": set() for topic, place in sources}
+        for record in await self._records(self.installation.topics.by_target):
+            with contextlib.suppress(FrameError):
+                frame = decode(record.value)
+                logged[frame.source].update(offsets(frame).tolist())
+        problems = []
+        for (topic, place), records in sources.items():
+            source = f"{topic}/{place}"
+            missing = [offset for offset, _, value in records if offset not in logged[source] and value not in BAD]
+            if missing:
+                problems.append(f"{source}: {len(missing)} events from offset {missing[0]} on are not in the log")
+        return problems
 
     async def _unread(self, ends: dict[tuple[str, int], int]) -> list[str]:
         """Input must be committed to its end; beyond what is committed of the log there may only be time."""

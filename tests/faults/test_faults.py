@@ -48,6 +48,6 @@ def test_whatever_happens_to_workers_and_broker_every_count_and_flag_is_that_of_
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk to fill")
 def test_a_disk_that_is_corrupt_or_full_costs_no_count(kafka_server: KafkaServer, tmp_path: Path) -> None:
-    siege = Siege("disks", kafka_server, tmp_path / "siege", Traffic(2, 60, 130), rate=1500)
+    siege = Siege("disks", kafka_server, tmp_path / "siege", Traffic(2, 60, 130), rate=600)
     siege.disks[0] = SmallDisk(siege.state_directory(0))
     equal(asyncio.run(siege.run(in_turn(corrupt_stores, disk_full(0)), drain_seconds=DRAIN_SECONDS)))

@@ -14,6 +14,7 @@ from faust.types import TP
 
 from streams import engine as engines
 from streams.engine import Engine
+from streams.metrics import REGISTRY
 from streams.outlet import Delivered, OutletError, Output
 from streams.transport import Batch
 
@@ -92,12 +93,17 @@ class Consumer:
     def __init__(self, assigned: set[TP]) -> None:
         self.assigned = assigned
         self.sought: list[tuple[TP, int]] = []
+        self.first = 0
+        """what the broker still has"""
 
     def assignment(self) -> Iterable[TP]:
         return self.assigned
 
     async def seek(self, partition: TP, offset: int) -> None:
         self.sought.append((partition, offset))
+
+    async def beginning(self, tp: TP) -> int:
+        return self.first
 
     def remaining(self, tp: TP, position: int) -> int | None:
         return 0
@@ -321,5 +327,37 @@ def test_an_agent_that_is_cancelled_while_its_task_takes_long_leaves_no_half_bat
         await asyncio.wait({closing})
         await tasks.close()
         assert not broker.outputs
+
+    asyncio.run(course())
+
+
+def test_what_passed_a_task_by_is_asked_for_again_and_what_the_broker_has_deleted_is_told() -> None:
+    async def course() -> None:
+        broker = Broker()
+        tasks, consumer = engine(broker, FIRST)
+        lost = REGISTRY.get_sample_value
+        labels = {"role": "targets", "topic": FIRST.topic}
+        before = lost("truecount_deleted_records_total", labels) or 0.0
+        await tasks.handle(batch(FIRST, 0, 3))
+        await tasks.handle(batch(FIRST, 5, 3))
+        assert consumer.sought[-1] == (FIRST, 3)
+        sought = len(consumer.sought)
+        await tasks.handle(batch(FIRST, 8, 3))
+        await tasks.handle(batch(FIRST, 11, 3))
+        assert len(consumer.sought) == sought, "what stood in line sends nobody back again"
+        assert tasks.tasks[FIRST].position == 3
+        tasks.tasks[FIRST].gap = None
+        await tasks.handle(batch(FIRST, 5, 3))
+        consumer.first = 4  # all but the one before the next chunk
+        await tasks.handle(batch(FIRST, 5, 3))
+        assert consumer.sought[-1] == (FIRST, 4), "the fourth is still there"
+        await tasks.handle(batch(FIRST, 4, 3))
+        assert tasks.tasks[FIRST].position == 7
+        assert lost("truecount_deleted_records_total", labels) == before + 1
+        consumer.first = 9
+        await tasks.handle(batch(FIRST, 9, 2))
+        await tasks.handle(batch(FIRST, 9, 2))
+        assert tasks.tasks[FIRST].position == 11, "nothing would come of asking again"
+        assert lost("truecount_deleted_records_total", labels) == before + 3
 
     asyncio.run(course())
