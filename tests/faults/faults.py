@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from kafka import KafkaAdminClient
@@ -124,8 +125,8 @@ class SmallDisk:
         _run("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "truecount-faults", str(path))
 
     def fill(self) -> None:
-        """Leave no room at all."""
-        with (self.path / "filler").open("wb", buffering=0) as file:
+        """Leave no room at all; again, if room has been made since."""
+        with (self.path / "filler").open("ab", buffering=0) as file:
             try:
                 while True:
                     file.write(bytes(65536))
@@ -152,8 +153,9 @@ def disk_full(slot: int) -> Disturbance:
         disk = siege.disks[slot]
         disk.fill()
         siege.report.faults += 1
-        # RocksDB meets the full disk when it next needs room; the worker then goes on without a disk.
-        await siege.until(lambda: _diskless(siege, slot) > 0, "go on without its disk", TAKE_UP_SECONDS)
+        # RocksDB meets the full disk when it next needs room; the worker removes what it had there, whoever else wants
+        # the room takes it, and the worker goes on without a disk.
+        await siege.until(lambda: _diskless(siege, slot, disk.fill) > 0, "go on without its disk", TAKE_UP_SECONDS)
         await asyncio.sleep(SETTLE_SECONDS)
         disk.free()
         siege.kill(slot)
@@ -181,7 +183,8 @@ def read_only_disk(slot: int) -> Disturbance:
     return disturb
 
 
-def _diskless(siege: Siege, slot: int) -> float:
+def _diskless(siege: Siege, slot: int, first: Callable[[], None] = lambda: None) -> float:
+    first()
     return siege.shown(slot, "truecount_tasks_without_disk")
 
 
