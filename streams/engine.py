@@ -20,8 +20,9 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from streams import metrics
+from streams.gaps import gone
 from streams.outlet import Delivered, Outlet, OutletError, Output
-from streams.tasks import PENDING_MAX, Gap, Membership, Task, Work, turns
+from streams.tasks import PENDING_MAX, Membership, Task, Work, turns
 from streams.transport import Batch
 
 log = structlog.get_logger()
@@ -34,9 +35,6 @@ RESTORES_AT_ONCE = 8
 
 GIVE_UP_SECONDS = 10.0
 """For a task's last checkpoint when its partition is taken away, and again for its outlet to end."""
-
-SEEK_AGAIN_SECONDS = 1.0
-"""What was sought and has not come by then is sought again, with the next batch that starts above it."""
 
 NUDGE_SECONDS = 10.0
 """With records left and none delivered for so long, they are asked for again: a batch can get lost in a rebalance."""
@@ -77,7 +75,7 @@ class Engine:
             if task is None:
                 return
             start = batch.start
-            if start > task.position and not await self._gone(task, start):
+            if start > task.position and not await gone(task, start, self.membership, self._seek):
                 return
             position = task.position
             if batch.next <= position:
@@ -294,42 +292,6 @@ class Engine:
         metrics.TASKS.labels(task.work.role).dec()
         metrics.forget(task.work.role, tp.topic, tp.partition)
         log.info("task closed", tp=str(tp), role=task.work.role, position=task.position)
-
-    async def _gone(self, task: Task, start: int) -> bool:
-        """A batch starts above its task's position: whether what lies between is no more, so that it may be taken.
-
-        What is missing is asked for once: batches that were fetched before stand in line still, and each of them
-        would send the consumer back again. At the second the broker is asked whether it has deleted it.
-        """
-        gap, now = task.gap, time.monotonic()
-        if gap is None or gap.position != task.position or now - gap.sought_at > SEEK_AGAIN_SECONDS:
-            log.info("gap", tp=str(task.tp), position=task.position, start=start)
-            task.gap = Gap(task.position, now)
-            await self._seek(task.tp, task.position)
-        elif not gap.asked:
-            gap.asked = True
-            await self._pass_over_deleted(task)
-            if gap.position < task.position < start:
-                task.gap = Gap(task.position, now)
-                await self._seek(task.tp, task.position)
-        return start <= task.position
-
-    async def _pass_over_deleted(self, task: Task) -> None:
-        try:
-            beginning = await self.membership().beginning(task.tp)
-        except Exception as error:  # noqa: BLE001  # taken away, or no broker: whoever is next will see
-            log.warning("could not ask for the beginning", tp=str(task.tp), error=repr(error))
-            return
-        if beginning > task.position:
-            metrics.DELETED.labels(task.work.role, task.tp.topic).inc(beginning - task.position)
-            log.error(
-                "records were deleted before they were read: what they held is missing from every count. Give the"
-                " topic a longer retention, or its group more workers",
-                tp=str(task.tp),
-                position=task.position,
-                beginning=beginning,
-            )
-            task.position = beginning
 
     async def _seek_to_position(self, task: Task) -> None:
         task.heard_at = time.monotonic()
