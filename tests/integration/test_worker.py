@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 from tests.brokers import BrokerAddress
@@ -104,6 +104,27 @@ def test_a_worker_that_stops_and_starts_again_counts_every_event_once(
         truecount.wait_drained(6000)
         assert worker.metrics()['truecount_counted_events{metric="view",part="valid"}'] == 6000
     assert raw_by_target(truecount) == per_target(6000)
+
+
+def test_what_the_broker_deleted_unread_is_told_and_the_rest_is_counted(
+    kafka: BrokerAddress, tmp_path: Path, unique: Unique
+) -> None:
+    truecount = install(kafka, tmp_path, unique, metrics=["view"])
+    views = truecount.inputs["view"]
+    with truecount.worker(name="first"):
+        truecount.send(views, events(1000))
+        truecount.wait_drained(1000)
+    truecount.send(views, events(1000, start=1000))
+    admin = KafkaAdminClient(bootstrap_servers=kafka.servers)
+    try:
+        admin.delete_records({TopicPartition(views, 0): 600, TopicPartition(views, 1): 550})
+    finally:
+        admin.close()
+    with truecount.worker(name="second") as worker:
+        truecount.send(views, events(500, start=2000))
+        truecount.wait_drained(2350)
+        assert worker.metrics()[f'truecount_deleted_records_total{{role="ingest",topic="{views}"}}'] == 150
+    assert "records were deleted before they were read" in worker.log.read_text()
 
 
 @pytest.mark.slow
