@@ -74,8 +74,7 @@ class Engine:
             task = await self._task(batch.tp)
             if task is None:
                 return
-            start = batch.start
-            if start > task.position and not await gone(task, start, self.membership, self._seek):
+            if batch.start > task.position and not await gone(task, batch.start, self.membership, self._seek):
                 return
             position = task.position
             if batch.next <= position:
@@ -93,7 +92,7 @@ class Engine:
                     return
             except Exception:
                 # Whatever it is, it must not end the agent, which takes all partitions of its role with it.
-                log.exception("a batch could not be taken; the task starts again", tp=str(batch.tp), start=start)
+                log.exception("a batch could not be taken; the task starts again", tp=str(batch.tp), start=batch.start)
                 task.failed = True
                 self._not_before[batch.tp] = time.monotonic() + REOPEN_PAUSE_SECONDS
                 return

@@ -22,20 +22,20 @@ async def gone(
 ) -> bool:
     """Whether what lies between a task's position and ``start`` is no more, so that the batch may be taken.
 
-    What is missing is asked for once: batches that were fetched before stand in line still, and each of them would
-    send the consumer back again. At the second the broker is asked whether it has deleted it.
+    What is missing is sought once a second at most: batches that were fetched before stand in line still, and each of
+    them would send the consumer back again. If it has not come by the next batch, the broker is asked whether it has
+    deleted it.
     """
-    gap, now = task.gap, time.monotonic()
-    if gap is None or gap.position != task.position or now - gap.sought_at > SEEK_AGAIN_SECONDS:
+    gap = task.gap
+    if gap is not None and gap.position == task.position and not gap.asked:
+        gap.asked = True
+        await _pass_over_deleted(task, membership)
+    now = time.monotonic()
+    sought = gap is not None and gap.position == task.position and now - gap.sought_at <= SEEK_AGAIN_SECONDS
+    if start > task.position and not sought:
         log.info("gap", tp=str(task.tp), position=task.position, start=start)
         task.gap = Gap(task.position, now)
         await seek(task.tp, task.position)
-    elif not gap.asked:
-        gap.asked = True
-        await _pass_over_deleted(task, membership)
-        if gap.position < task.position < start:
-            task.gap = Gap(task.position, now)
-            await seek(task.tp, task.position)
     return start <= task.position
 
 

@@ -237,7 +237,9 @@ class BatchConsumer(driver.Consumer):
         if end is None:
             return None
         reached = int(state.position) if state.has_valid_position else 0  # first: the thread may pick something up
-        return max(0, end - (max(position, reached) if self._thread.passed.get(tp, position) == position else position))
+        if self._thread.passed.get(tp, position) == position:
+            position = max(position, reached)
+        return max(0, end - position)
 
     def partitions_of(self, topic: str) -> int:
         """How many partitions a topic has, as far as the consumer knows; 0 if it does not yet."""

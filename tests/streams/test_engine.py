@@ -359,5 +359,12 @@ def test_what_passed_a_task_by_is_asked_for_again_and_what_the_broker_has_delete
         await tasks.handle(batch(FIRST, 9, 2))
         assert tasks.tasks[FIRST].position == 11, "nothing would come of asking again"
         assert lost("truecount_deleted_records_total", labels) == before + 3
+        consumer.first = 12
+        await tasks.handle(batch(FIRST, 12, 2))
+        gap = tasks.tasks[FIRST].gap
+        assert gap is not None
+        gap.sought_at -= 60.0
+        await tasks.handle(batch(FIRST, 12, 2))
+        assert tasks.tasks[FIRST].position == 14, "asked too where batches come seldom"
 
     asyncio.run(course())
