@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 from kafka import KafkaAdminClient
@@ -151,11 +150,16 @@ def disk_full(slot: int) -> Disturbance:
 
     async def disturb(siege: Siege) -> None:
         disk = siege.disks[slot]
+
+        def diskless() -> bool:
+            disk.fill()
+            return _diskless(siege, slot) > 0
+
         disk.fill()
         siege.report.faults += 1
         # RocksDB meets the full disk when it next needs room; the worker removes what it had there, whoever else wants
         # the room takes it, and the worker goes on without a disk.
-        await siege.until(lambda: _diskless(siege, slot, disk.fill) > 0, "go on without its disk", TAKE_UP_SECONDS)
+        await siege.until(diskless, "go on without its disk", TAKE_UP_SECONDS)
         await asyncio.sleep(SETTLE_SECONDS)
         disk.free()
         siege.kill(slot)
@@ -183,8 +187,7 @@ def read_only_disk(slot: int) -> Disturbance:
     return disturb
 
 
-def _diskless(siege: Siege, slot: int, first: Callable[[], None] = lambda: None) -> float:
-    first()
+def _diskless(siege: Siege, slot: int) -> float:
     return siege.shown(slot, "truecount_tasks_without_disk")
 
 

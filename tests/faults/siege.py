@@ -16,11 +16,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from streams.decoding import FrameError, decode
-from streams.frames import offsets
 from streams.names import partition_of
 from tests.brokers import KafkaServer, log_tail
-from tests.faults.traffic import BAD, CLOSING_TARGET, Traffic, closing
+from tests.faults.comparison import SHOWN, differences, log_problems
+from tests.faults.traffic import CLOSING_TARGET, Traffic, closing
 from tests.faults.truth import Record, Said, Tally, undisturbed
 from tests.integration.workers import Installation, Worker, install
 
@@ -38,7 +37,6 @@ DRAIN_SECONDS = 8
 DELIVERY_MS = 180_000
 """The traffic's producer outlasts every fault of the broker."""
 POLL_SECONDS = 0.5
-SHOWN = 5
 
 Disturbance = Callable[["Siege"], Awaitable[None]]
 
@@ -314,8 +312,7 @@ class Siege:
         self.report.flags, self.report.corrections = len(said.flags), len(said.corrections)
         problems = self.report.problems
         problems += differences(tally, expected, said, exact=self.exact)
-        problems += await self._unread({source: records[-1][0] + 1 for source, records in sources.items()})
-        problems += await self._passed_over(sources)
+        problems += await self._log(sources)
 
     async def _said(self) -> Said:
         said, topics = Said(), self.installation.topics
@@ -331,23 +328,8 @@ class Siege:
         said.repeated += sorted(f"dead letter {place}" for place, n in Counter(places).items() if n > 1)[:SHOWN]
         return said
 
-    async def _passed_over(self, sources: dict[tuple[str, int], list[Record]]) -> list[str]:
-        """Every record that is an event stands in the log: what differs elsewhere may come of this."""
-        logged: dict[str, set[int]] = {f"{topic}/{place}": set() for topic, place in sources}
-        for record in await self._records(self.installation.topics.by_target):
-            with contextlib.suppress(FrameError):
-                frame = decode(record.value)
-                logged[frame.source].update(offsets(frame).tolist())
-        problems = []
-        for (topic, place), records in sources.items():
-            source = f"{topic}/{place}"
-            missing = [offset for offset, _, value in records if offset not in logged[source] and value not in BAD]
-            if missing:
-                problems.append(f"{source}: {len(missing)} events from offset {missing[0]} on are not in the log")
-        return problems
-
-    async def _unread(self, ends: dict[tuple[str, int], int]) -> list[str]:
-        """Input must be committed to its end; beyond what is committed of the log there may only be time."""
+    async def _log(self, sources: dict[tuple[str, int], list[Record]]) -> list[str]:
+        """Input must be committed to its end and stand in the log; what is not taken of the log may only be time."""
         settings, topics = self.installation.settings, self.installation.topics
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.kafka.address.servers, group_id=settings.app, enable_auto_commit=False
@@ -355,56 +337,11 @@ class Siege:
         await consumer.start()
         try:
             problems = []
-            for (topic, place), end in ends.items():
-                committed = await consumer.committed(TopicPartition(topic, place))
+            for (topic, place), records in sources.items():
+                committed, end = await consumer.committed(TopicPartition(topic, place)), records[-1][0] + 1
                 if committed != end:
                     problems.append(f"{topic}/{place}: committed {committed}, the end is {end}")
             taken = {p: await consumer.committed(TopicPartition(topics.by_target, p)) or 0 for p in range(PARTITIONS)}
         finally:
             await consumer.stop()
-        for record in await self._records(topics.by_target):
-            if record.offset < taken[record.partition]:
-                continue
-            try:
-                events = [t for t in decode(record.value).target if not t.startswith(CLOSING_TARGET)]
-            except FrameError as error:
-                problems.append(f"by-target/{record.partition} at {record.offset}: {error}")
-                continue
-            if events:
-                problems.append(f"by-target/{record.partition} at {record.offset}: {len(events)} events not taken")
-        return problems
-
-
-def differences(tally: Tally, expected: Said, said: Said, *, exact: bool) -> list[str]:
-    """Sentences on what differs between what came out, the independent count and the undisturbed run."""
-    problems: list[str] = []
-    if expected.late:
-        problems.append(f"the undisturbed run itself had {expected.late} late events: it is no yardstick")
-    flagged = {(flag["target"], flag["metric"]) for flag in expected.flags.values()}
-    keys = tally.events.keys() | tally.undos.keys()
-    counts = {key: _parts(c) for key, c in said.counts.items() if not key[0].startswith(CLOSING_TARGET)}
-    truth = {key: _parts(expected.counts[key]) if key in flagged else tally.parts(key) for key in keys}
-    problems += [
-        f"{key}: the undisturbed run itself counts {truth[key]}, input has {tally.events[key]}"
-        for key in keys
-        if truth[key]["raw"] != tally.events[key]
-    ]
-    problems += _differ("count", truth, counts)
-    if exact:
-        problems += [f"twice: {what}" for what in said.repeated]
-    problems += _differ("flag", expected.flags, said.flags)
-    problems += _differ("correction", expected.corrections, said.corrections)
-    if said.dead_letters != tally.bad:
-        problems.append(f"{said.dead_letters} dead letters for {tally.bad} bad records")
-    return problems
-
-
-def _parts(count: dict[str, Any]) -> dict[str, Any]:
-    return {name: count[name] for name in ("raw", "valid", "quarantined", "invalid")}
-
-
-def _differ(what: str, expected: dict[Any, Any], found: dict[Any, Any]) -> list[str]:
-    differ = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))
-    shown = [f"{what} {key}: expected {expected.get(key)}, found {found.get(key)}" for key in differ[:SHOWN]]
-    more = len(differ) - SHOWN
-    return shown + ([f"{what}: {more} more differ"] if more > 0 else [])
+        return problems + log_problems(await self._records(topics.by_target), taken, sources)
