@@ -14,7 +14,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.transport import MAX_CHUNK_BYTES, MAX_CHUNK_RECORDS, BatchConsumer, BatchConsumerThread, Chunk, pieces
+from streams.transport import MAX_CHUNK_BYTES, MAX_CHUNK_RECORDS, BatchConsumer, BatchConsumerThread, pieces
 
 PLACE = TopicPartition("views", 0)
 HELD = TP("views", 0)
@@ -43,7 +43,7 @@ class Parsed:
         while self.next_fetch_offset < self._stop:
             offset, self.next_fetch_offset = self.next_fetch_offset, self.next_fetch_offset + 1
             if offset % 3 != 2:
-                return SimpleNamespace(offset=offset)
+                return SimpleNamespace(offset=offset, value=b"", timestamp=0, timestamp_type=0)
         raise StopIteration
 
 
@@ -92,6 +92,9 @@ def parts(broker: Broker) -> tuple[BatchConsumerThread, BatchConsumer, Any]:
     thread = BatchConsumerThread.__new__(BatchConsumerThread)
     consumer._thread = thread
     consumer.flow_active = True
+    vars(consumer).update(
+        app=SimpleNamespace(consumer_generation_id=1), _stopped=asyncio.Event(), _crashed=asyncio.Event()
+    )
     thread.consumer, thread.passed, thread._read = consumer, {}, {}
     thread.thread_loop = asyncio.get_running_loop()
     kafka = SimpleNamespace(_fetcher=broker, _closed=False, seek=broker.seek)
@@ -169,17 +172,18 @@ def test_what_is_picked_up_and_not_handed_on_is_still_to_be_read() -> None:
         broker.fetch(6)  # 0, 1, 3, 4, and a marker at the end
         assert consumer.remaining(HELD, 0) == 6
         picked = await thread._fetch_records(kafka, {HELD})
+
+        async def wait_next_records(_seconds: float) -> Any:
+            return picked, {HELD}
+
+        vars(consumer)["_wait_next_records"] = wait_next_records
         assert consumer.remaining(HELD, 0) == 6, "the fetcher is past it, but nobody has it"
         assert consumer.remaining(HELD, 5) == 1
-        handed(thread, picked[HELD])
+        tp, message = await anext(consumer.getmany(0.0))
+        assert (tp, message.value.start, message.value.next) == (HELD, 0, 5)
         assert consumer.remaining(HELD, 5) == 0, "only a marker is left"
         assert consumer.remaining(HELD, 0) == 6, "a task that did not get it has it before itself"
         await consumer._seek(HELD, 0)
         assert consumer.remaining(HELD, 0) == 6
 
     asyncio.run(course())
-
-
-def handed(thread: BatchConsumerThread, chunk: Chunk) -> None:
-    """As getmany notes it with the last piece."""
-    thread.passed[HELD] = chunk.records[-1].offset + 1
