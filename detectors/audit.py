@@ -17,10 +17,10 @@ from typing import Any
 
 from detectors.cases import Cases
 from detectors.company import Company
+from detectors.early import Desk, EarlyLooks
 from detectors.events import METRICS, EventBlock
 from detectors.evidence import EVENTS_MIN
 from detectors.explained import Explanations, Promotion
-from detectors.features import FEW_MIN
 from detectors.flags import Flags
 from detectors.incidents import Incidents
 from detectors.intake import Intake
@@ -30,7 +30,7 @@ from detectors.models import Choice
 from detectors.peers import Peers
 from detectors.platform import HOURLY_CAP, Platform
 from detectors.records import Hit, Outcome
-from detectors.reference import count_newcomers, divide, together
+from detectors.reference import count_newcomers
 from detectors.registry import IN_SHADOW
 from detectors.rules.settings import RuleSettings
 from detectors.thresholds import Rulebook
@@ -97,6 +97,8 @@ class Audit:
         self._parts = parts_of(self.scales)
         self.company = Company()
         self._peers = Peers(self.watches, self.platforms, self.scales)
+        desk = Desk(self.watches, self.platforms, self._peers, self.scales, self._parts, self._judge)
+        self._early = EarlyLooks(desk)
         self._at = 0
 
     # ---------------------------------------------------------------- events
@@ -167,6 +169,7 @@ class Audit:
     def _close_tick(self, start: int, end: int, outcome: Outcome) -> Iterator[None]:
         tick = self.intake.close(start)
         log = tick.log_from, tick.log_to
+        came = 0
         for metric, heap in enumerate(tick.heaps):
             entered = closed = 0
             for target, rows, folded in heap.by_target():
@@ -175,8 +178,10 @@ class Audit:
                 closed += 1
                 if closed % STEP_KEYS == 0:
                     yield
+            came += entered
             outcome.entered[metric] += entered
             outcome.windows += closed
+        yield from self._early.take(end, came, outcome)
         for (key, reason), count in sorted(tick.rejected.items()):
             self._reject(Hit(key, reason, start, end, count), outcome)
             self.unsaid.add(key, end)
@@ -227,11 +232,7 @@ class Audit:
             reference = self._peers.reference(metric)
             self._cases.look(Look(key, watched, scale, start, crowd, platform, reference, outcome))
             into.merge(crowd)
-        if into.n >= FEW_MIN:
-            self._look_early(1, key, watched, outcome)
-        longer = watched.open.get("hour")
-        if longer is not None and longer.n + into.n >= FEW_MIN:
-            self._look_across(key, watched, longer, into, outcome)
+        self._early.entered(key, watched)
         return count
 
     def _open_window(self, order: int, ts_ms: int, key: str, watched: Watched) -> Crowd:
@@ -258,7 +259,7 @@ class Audit:
         scale = self.scales[order]
         parts = self._parts[order]
         met = [array("q") for _ in METRICS]  # millions of people, of whom a list takes five times as much
-        totals = [0] * len(METRICS)
+        came, totals = 0, [0] * len(METRICS)
         views = self.platforms[0]
         interactions: list[tuple[float, int, int]] = []
         closed: dict[str, int] = {}
@@ -279,6 +280,7 @@ class Audit:
                 unmet = count_newcomers(crowd, actors, known)
                 met[metric].extend(actors)
             outcome.windows += 1
+            came += crowd.n
             totals[metric] += min(crowd.n, HOURLY_CAP)
             look = Look(key, watched, scale, start, crowd, platform, reference, outcome, parts=parts, rates=views.rates)
             if crowd.n >= EVENTS_MIN:
@@ -295,8 +297,8 @@ class Audit:
             if order + 1 < len(self.scales):
                 crowd.squares = crowd.n * crowd.n
                 into = self._merge(order + 1, start, key, watched, crowd)
-                if into.n >= FEW_MIN:
-                    self._look_early(order + 1, key, watched, outcome)
+                self._early.merged(order + 1, key, watched, into)
+        yield from self._early.take(self._at, came, outcome)
         if order > 1:
             views.rates.learn(scale.name, interactions)
             views.changed = True
@@ -305,30 +307,6 @@ class Audit:
             if scale.name == "hour":
                 platform.learn_hour(start, total)
             yield from platform.meet_in_steps(newly_met)
-
-    def _look_early(self, order: int, key: str, watched: Watched, outcome: Outcome) -> None:
-        """Judge an open window that has grown far enough, rather than wait for its end."""
-        crowd = watched.open[self.scales[order].name]
-        if not self._worth_an_early_look(order, key, watched, crowd.n, crowd.looked):
-            return
-        look = self._open_look(order, key, watched, crowd, outcome)
-        look.peers = self._peers.counts(key, order, crowd.start, {})
-        self._judge(look, crowd.actor_hashes() if order == 1 else frozenset())
-
-    def _worth_an_early_look(self, order: int, key: str, watched: Watched, count: int, looked: int) -> bool:
-        metric = int(key[0])
-        worth = self._cases.worth_an_early_look(watched, count, looked, self.scales[order], self.platforms[metric])
-        return worth and self._peers.reference(metric).experienced()
-
-    def _open_look(self, order: int, key: str, watched: Watched, crowd: Crowd, outcome: Outcome) -> Look:
-        metric = int(key[0])
-        platform, reference = self.platforms[metric], self._peers.reference(metric)
-        scale, rates, parts = self.scales[order], self.platforms[0].rates, self._parts[order]
-        look = Look(key, watched, scale, crowd.start, crowd, platform, reference, outcome, parts=parts, rates=rates)
-        look.early_at = self._at
-        look.viewers = self._peers.viewers(key, crowd)
-        look.silence = self._peers.silence(key, scale, crowd.start)
-        return look
 
     def _judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:
         """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""
@@ -339,17 +317,6 @@ class Audit:
         if not look.early:
             self.company.note(look, actors, unmet)
         self._cases.look(look)
-
-    def _look_across(self, key: str, watched: Watched, hour: Crowd, minutes: Crowd, outcome: Outcome) -> None:
-        """Judge an open hour together with its open minutes: what comes slowly has no window of minutes of its own."""
-        if not self._worth_an_early_look(2, key, watched, hour.n + minutes.n, hour.looked):
-            return
-        known = [self.platforms[int(key[0])].known, self._peers.reference(int(key[0])).known]
-        both = together(hour, minutes, known)
-        look = self._open_look(2, key, watched, both, outcome)
-        look.peers = self._peers.counts(key, 1, minutes.start, {})
-        self._cases.look(look)
-        divide(both, hour, minutes)
 
     # ---------------------------------------------------------------- counts
 

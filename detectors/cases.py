@@ -39,12 +39,6 @@ TICK_FACTOR = 3.0
 TICK_EVENTS_MIN = 20
 """A tick is worth a look from this many times its expectation on, and from so many events."""
 
-EARLY_GROWTH = 1.4
-"""A window is looked at again before its end when it has grown by this factor: a handful of looks a window."""
-
-EARLY_FACTOR = 1.5
-"""And when it has more events already than this many times what all of it usually has."""
-
 RENTED = TEXTS[f.SPREAD][0]
 
 LEARN_CROWD_BELOW = 2.0
@@ -89,18 +83,6 @@ class Cases:
         level = watched.levels.get("minutes")
         usual = level.mean if level is not None else platform.typical.get("minutes", 0.0)
         return watched.cusum > 0.0 or count > TICK_FACTOR * self._tick_ratio * usual
-
-    @staticmethod
-    def worth_an_early_look(watched: Watched, count: int, looked: int, scale: Scale, platform: Platform) -> bool:
-        """Whether a window of so many events must be judged before its end: it has grown, and beyond all that is usual.
-
-        ``looked`` are the events that it had when it was last looked at.
-        """
-        if count < f.FEW_MIN or count < EARLY_GROWTH * looked:
-            return False
-        level = watched.levels.get(scale.name)
-        usual = level.mean if level is not None else platform.typical.get(scale.name, 0.0)
-        return count > EARLY_FACTOR * usual
 
     def look(self, look: Look) -> None:
         """Judge a window; at its end, learn from it if nothing speaks against it."""

@@ -35,6 +35,24 @@ VIEW = "0"
 """First character of a view's state key: the only act that can honestly be repeated."""
 
 
+def usual_of(watched: Watched, name: str, platform: Platform, *, silence: int = 0) -> tuple[float, float]:
+    """Events that a window of this scale usually has, and their dispersion: the target's own, or while that is young
+    no less than the platform's typical or what its shorter windows come to. ``silence`` as of a look."""
+    level = watched.levels.get(name) or Level()
+    mean, dispersion = level.mean, level.dispersion()
+    if level.windows < YOUNG_WINDOWS:
+        typical = platform.typical.get(name, 1.0)
+        if silence > YOUNG_WINDOWS:  # nothing came where it could have come, which is known as well
+            mean *= level.windows / silence
+            typical = min(typical, RULE_OF_THREE / silence)
+        mean = max(mean, typical)
+        shorter = watched.levels.get(SHORTER.get(name, ("", 1))[0])
+        if shorter is not None and shorter.windows >= YOUNG_WINDOWS:
+            parts = SHORTER[name][1]
+            mean, dispersion = max(mean, parts * shorter.mean), shorter.dispersion() * math.sqrt(parts)
+    return mean, dispersion
+
+
 @dataclass(slots=True)
 class Look:
     """One closed window of one key. ``ratio`` is the part of its level's window that it spans."""
@@ -92,18 +110,7 @@ class Look:
     def expect(self) -> None:
         """Set count, expectation and dispersion. A tick is expected a part of what five minutes are."""
         name = "minutes" if self.scale.name == "tick" else self.scale.name
-        level = self.watched.levels.get(name) or Level()
-        mean, dispersion = level.mean, level.dispersion()
-        if level.windows < YOUNG_WINDOWS:
-            typical = self.platform.typical.get(name, 1.0)
-            if self.silence > YOUNG_WINDOWS:  # nothing came where it could have come, which is known as well
-                mean *= level.windows / self.silence
-                typical = min(typical, RULE_OF_THREE / self.silence)
-            mean = max(mean, typical)
-            shorter = self.watched.levels.get(SHORTER.get(name, ("", 1))[0])
-            if shorter is not None and shorter.windows >= YOUNG_WINDOWS:
-                parts = SHORTER[name][1]
-                mean, dispersion = max(mean, parts * shorter.mean), shorter.dispersion() * math.sqrt(parts)
+        mean, dispersion = usual_of(self.watched, name, self.platform, silence=self.silence)
         season = self.platform.season(self.scale, self.start)
         self.x[f.COUNT] = float(self.crowd.n)
         self.x[f.EXPECTED] = max(EXPECTED_MIN, mean * season * self.ratio)

@@ -22,7 +22,7 @@ from faust.types import TP
 from streams import metrics
 from streams.gaps import gone
 from streams.outlet import Delivered, Outlet, OutletError, Output
-from streams.tasks import PENDING_MAX, Membership, Task, Work, turns
+from streams.tasks import PENDING_MAX, URGENT_SECONDS, Membership, Task, Work, turns
 from streams.transport import Batch
 
 log = structlog.get_logger()
@@ -305,7 +305,9 @@ class Engine:
     def _maybe_checkpoint(self, task: Task) -> None:
         if not task.dirty or task.running is not None:
             return
-        if time.monotonic() - task.cut_at >= task.work.every_seconds or task.work.pending() > PENDING_MAX:
+        work = task.work
+        every_seconds = min(work.every_seconds, URGENT_SECONDS) if work.urgent() else work.every_seconds
+        if time.monotonic() - task.cut_at >= every_seconds or work.pending() > PENDING_MAX:
             self._start_checkpoint(task)
 
     def _start_checkpoint(self, task: Task) -> asyncio.Task[None]:

@@ -122,6 +122,10 @@ class Ingest:
         """See Work."""
         return len(self._outputs)
 
+    def urgent(self) -> bool:
+        """See Work: all of it is, and checkpoints come often."""
+        return False
+
     def cut(self, position: int) -> list[Output]:
         """See Work."""
         outputs, self._outputs = self._outputs, []

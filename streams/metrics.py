@@ -79,6 +79,11 @@ WITHHELD = Counter(
     ["metric"],
     registry=REGISTRY,
 )
+PUT_OFF = Counter(
+    "truecount_looks_put_off_total",
+    "Open windows worth a look that were put off, to a later tick or their end, because others stood out more.",
+    registry=REGISTRY,
+)
 CORRECTED = Counter(
     "truecount_corrected_events_total",
     "Events moved by corrections, by part moved to.",

@@ -59,6 +59,7 @@ class Targets:
         self._state = state
         self._outputs: list[Output] = []
         self._cut: list[tuple[bytes, bytes | None]] = []
+        self._flagged = False
         self._watches = KeyedState(budget)
         self._watches.partial = partial
         self._start = start
@@ -132,9 +133,13 @@ class Targets:
         """See Work: more than allowed if so many keys have changed that memory waits for a checkpoint."""
         return PENDING_MAX + 1 if self._watches.crowded() else len(self._outputs)
 
+    def urgent(self) -> bool:
+        """See Work: a flag is worth nothing before it can be read."""
+        return self._flagged
+
     def cut(self, position: int) -> Iterable[Output]:
         """See Work."""
-        outputs, self._outputs = self._outputs, []
+        outputs, self._outputs, self._flagged = self._outputs, [], False
         watches = self._watches
         records = dump_changes(
             self.audit, position, born=self._disk.born, totals=watches.totals(), configs=self.configs
@@ -158,6 +163,7 @@ class Targets:
 
     def _keep(self, outcome: Outcome) -> None:
         topics, partition, outputs = self._topics, self._partition, self._outputs
+        self._flagged = self._flagged or bool(outcome.flags)
         for flag in outcome.flags:
             headers = cloud_headers(flag, self._source)
             outputs.append(Output(topics.flagged_events, partition, flag.target.encode(), flag_value(flag), headers))
@@ -180,6 +186,7 @@ class Targets:
         metrics.WINDOWS.inc(outcome.windows)
         for name, windows in zip(METRICS, outcome.withheld, strict=True):
             metrics.WITHHELD.labels(name).inc(windows)
+        metrics.PUT_OFF.inc(outcome.put_off)
         for verdict, windows in outcome.judged.items():
             metrics.JUDGED.labels(verdict).inc(windows)
         for (detector, verdict), windows in outcome.witnesses.items():

@@ -16,6 +16,9 @@ from streams.transport import Batch
 PENDING_MAX = 20_000
 """Outputs a task may hold back before it waits for its running checkpoint: a slow broker slows the worker."""
 
+URGENT_SECONDS = 1.0
+"""Least time between two checkpoints that are brought forward."""
+
 TURN_SECONDS = 0.02
 """What a task takes before others get their turn: heartbeats, transactions and other tasks wait for it, often."""
 
@@ -46,6 +49,10 @@ class Work(Protocol):
 
     def pending(self) -> int:
         """Outputs waiting for the next checkpoint."""
+        ...
+
+    def urgent(self) -> bool:
+        """Whether somebody waits for one of them: the next checkpoint is brought forward."""
         ...
 
     def cut(self, position: int) -> Iterable[Output]:

@@ -59,6 +59,9 @@ class Work:
     def pending(self) -> int:
         return len(self._outputs)
 
+    def urgent(self) -> bool:
+        return any(output.value == b"7" for output in self._outputs)
+
     def cut(self, position: int) -> list[Output]:
         outputs, self._outputs = self._outputs, []
         return outputs
@@ -155,6 +158,26 @@ def test_whatever_a_checkpoint_dies_of_its_records_are_taken_again_and_once() ->
         assert said(broker) == list(range(25))
         assert broker.committed[FIRST] == 25
         assert not tasks.unsaved
+
+
+def test_a_checkpoint_is_brought_forward_for_what_somebody_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Work, "every_seconds", 600.0)
+    monkeypatch.setattr(engines, "URGENT_SECONDS", 0.0)
+
+    async def course() -> None:
+        broker = Broker()
+        tasks, _ = engine(broker, FIRST)
+        await tasks.handle(batch(FIRST, 0, 7))
+        await settled()
+        assert said(broker) == []
+        await tasks.handle(batch(FIRST, 7, 1))
+        await settled()
+        assert said(broker) == list(range(8))
+        await tasks.handle(batch(FIRST, 8, 4))
+        await settled()
+        assert said(broker) == list(range(8))
+
+    asyncio.run(course())
 
 
 def test_a_long_restore_holds_up_no_other_partition() -> None:
