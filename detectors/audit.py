@@ -10,12 +10,12 @@ else in between; what it says does not depend on when, or whether, it is stopped
 from __future__ import annotations
 
 import heapq
-from array import array
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from detectors.cases import Cases
+from detectors.closing import Closing
 from detectors.company import Company
 from detectors.early import Desk, EarlyLooks
 from detectors.events import METRICS, EventBlock
@@ -28,7 +28,7 @@ from detectors.interaction import with_accounts
 from detectors.looking import Look
 from detectors.models import Choice
 from detectors.peers import Peers
-from detectors.platform import HOURLY_CAP, Platform
+from detectors.platform import Platform
 from detectors.records import Hit, Outcome
 from detectors.reference import count_newcomers
 from detectors.registry import IN_SHADOW
@@ -256,16 +256,10 @@ class Audit:
         return crowd
 
     def _close_windows(self, order: int, start: int, outcome: Outcome) -> Iterator[None]:
-        scale = self.scales[order]
-        parts = self._parts[order]
-        met = [array("q") for _ in METRICS]  # millions of people, of whom a list takes five times as much
-        came, totals = 0, [0] * len(METRICS)
-        views = self.platforms[0]
-        interactions: list[tuple[float, int, int]] = []
-        closed: dict[str, int] = {}
+        scale, views = self.scales[order], self.platforms[0]
+        closing = Closing(scale, start)
         actors: Set[int] = frozenset()
         unmet: list[int] = []
-        viewed: dict[str, float] = {}
         for number, key in enumerate(self.watches.waited(order, start)):
             if number % STEP_KEYS == 0:
                 yield
@@ -278,35 +272,31 @@ class Audit:
                 self.intake.follow(key, crowd, len(actors), start + scale.span_ms)
                 known = [platform.known] if platform is reference else [platform.known, reference.known]
                 unmet = count_newcomers(crowd, actors, known)
-                met[metric].extend(actors)
+                closing.met[metric].extend(actors)
             outcome.windows += 1
-            came += crowd.n
-            totals[metric] += min(crowd.n, HOURLY_CAP)
-            look = Look(key, watched, scale, start, crowd, platform, reference, outcome, parts=parts, rates=views.rates)
+            closing.note(metric, crowd)
+            look = Look(key, watched, scale, start, crowd, platform, reference, outcome, rates=views.rates)
+            look.parts = self._parts[order]
             if crowd.n >= EVENTS_MIN:
-                look.peers = self._peers.counts(key, order, start, closed)
+                look.teaches = platform.teaches(scale, key, start)
+                look.peers = self._peers.counts(key, order, start, closing.views)
                 look.views_days = self._peers.days(key)
                 look.silence = self._peers.silence(key, scale, start)
-                look.viewers = self._peers.viewers(key, crowd) + viewed.get(key, 0.0)
+                look.viewers = self._peers.viewers(key, crowd) + closing.viewed.get(key, 0.0)
                 if metric == 0 and order > 1:
-                    interactions.append((with_accounts(crowd, views.tells_accounts()), *look.peers[1:]))
+                    people = with_accounts(crowd, views.tells_accounts())
+                    closing.interactions.append((people, *look.peers[1:]))
             self._judge(look, actors, unmet)
             if metric == 0 and crowd.n >= EVENTS_MIN:
-                viewed.update(self._peers.parting_viewers(key, order, crowd))
-                closed[key] = crowd.n - crowd.quarantined
+                closing.viewed.update(self._peers.parting_viewers(key, order, crowd))
+                closing.views[key] = crowd.n - crowd.quarantined
             if order + 1 < len(self.scales):
                 crowd.squares = crowd.n * crowd.n
                 into = self._merge(order + 1, start, key, watched, crowd)
                 self._early.merged(order + 1, key, watched, into)
-        yield from self._early.take(self._at, came, outcome)
-        if order > 1:
-            views.rates.learn(scale.name, interactions)
-            views.changed = True
+        yield from self._early.take(self._at, closing.events, outcome)
         self.company.lockstep.learn()
-        for platform, total, newly_met in zip(self.platforms, totals, met, strict=True):
-            if scale.name == "hour":
-                platform.learn_hour(start, total)
-            yield from platform.meet_in_steps(newly_met)
+        yield from closing.teach(self.platforms)
 
     def _judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:
         """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""

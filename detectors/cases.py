@@ -98,13 +98,13 @@ class Cases:
         look.expect()
         surge = crowd = 0.0
         view: Opinion | None = None
-        measured = look.crowd.n >= (f.FEW_MIN if look.early else EVENTS_MIN)
-        teaches = not (tick or look.early)
-        if measured:
+        closed = not (tick or look.early)
+        learned = closed and look.crowd.n >= EVENTS_MIN and (look.teaches or look.habits_young())
+        if look.crowd.n >= (f.FEW_MIN if look.early else EVENTS_MIN):
             surge = platform.detectors_of(look.scale)[SURGE].score_one(look.x)
             asked = surge >= SURGE_LEAST or watched.case is not None
             judged = look.reference.experienced() and (asked or look.ends_a_day())
-            if judged or teaches:
+            if judged or learned:
                 look.measure()
             if judged:
                 said = self._evidence(look)
@@ -124,8 +124,8 @@ class Cases:
                 self._explanations.consider(look, view, self._rulebook.of(look.key))
             if tick and watched.trail:
                 watched.trail[-1].quarantined = look.crowd.quarantined
-        if teaches:
-            self._teach(look, surge, crowd, measured=measured)
+        if closed:
+            self._teach(look, surge, crowd, measured=learned)
 
     @staticmethod
     def _teach(look: Look, surge: float, crowd: float, *, measured: bool) -> None:

@@ -18,6 +18,8 @@ from detectors.windows import DAY_MS, Crowd, Scale
 
 HABIT_FADING = 0.1
 """Weight of a window in the target's own habits (about its last ten windows)."""
+HABIT_WINDOWS = 10
+"""Windows until which every one is asked for the target's habits, however many targets there are."""
 HABIT_WINDOWS_MIN = 3
 """Windows after which a target's own habit stands in for the platform's mean."""
 
@@ -70,6 +72,8 @@ class Look:
     ratio: float = 1.0
     early_at: int = -1
     """event time of a look before the window's end, -1 at its end"""
+    teaches: bool = True
+    """whether it is one of the windows that teach what crowds are like; all teach how many events are usual"""
     parts: int = 0
     """windows of the next shorter scale in it, 0 where evenness is not asked"""
     views_days: int = 0
@@ -106,6 +110,11 @@ class Look:
     def ends_a_day(self) -> bool:
         """Whether a whole day of the target's is over."""
         return self.scale.span_ms >= DAY_MS and not self.early
+
+    def habits_young(self) -> bool:
+        """Whether the target's own habits are not known yet."""
+        habits = self.watched.habits.get(RUNGS[self.scale.name])
+        return habits is None or habits.get(f.REPEATS, (0.0, 0))[1] < HABIT_WINDOWS
 
     def expect(self) -> None:
         """Set count, expectation and dispersion. A tick is expected a part of what five minutes are."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
@@ -29,6 +30,10 @@ SHARES_FADING = 0.9995
 STEP_ACTORS = 4_096
 """Actors that are remembered before a pause: some milliseconds (measured)."""
 
+TEACHERS = 1_000
+"""Windows of a scale and moment that teach what crowds are like. Of more a sample does, chosen whatever is in them:
+a window is dear to measure."""
+
 HOURLY_CAP = 50
 """Events of one target that count for the platform's rhythm of an hour."""
 
@@ -47,6 +52,8 @@ class Platform:
         """feature → accounts that have it, accounts asked"""
         self.rates = Rates()
         self.discoveries = Discoveries()
+        self.large: dict[str, int] = {}
+        """scale → windows with a crowd that closed together when the last ones did"""
         self.changed = False
         self._season_hour = -1
         self._season = 1.0
@@ -150,6 +157,17 @@ class Platform:
         old = self.typical.get(scale.name, float(count))
         self.typical[scale.name] = old + (min(count, 10.0 * old + 10.0) - old) * 0.002
 
+    def teaches(self, scale: Scale, key: str, start_ms: int) -> bool:
+        """Whether this key's window is one of those that teach what crowds are like."""
+        one_in = self.large.get(scale.name, 0) // TEACHERS
+        return one_in <= 1 or crc32(b"%b%d" % (key.encode(), start_ms)) % one_in == 0
+
+    def closed(self, scale: Scale, large: int) -> None:
+        """Note how many windows with a crowd have closed together."""
+        if large != self.large.get(scale.name, 0):
+            self.large[scale.name] = large
+            self.changed = True
+
     def dump(self) -> Any:
         """State as msgspec-encodable builtins."""
         return {
@@ -159,6 +177,7 @@ class Platform:
             "typical": self.typical,
             "events": self.events,
             "shares": self.shares,
+            "large": self.large,
             "rates": self.rates.people_and_acts,
             "discoveries": msgspec.to_builtins(self.discoveries),
             "detectors": {
@@ -177,6 +196,7 @@ class Platform:
         self.typical = dict(state["typical"])
         self.events = state.get("events", 0.0)
         self.shares.update(state.get("shares", {}))
+        self.large = dict(state.get("large", {}))
         self.rates.people_and_acts = dict(state.get("rates", {}))
         self.discoveries = msgspec.convert(state.get("discoveries", []), Discoveries)
         for rung, detectors in state["detectors"].items():

@@ -1,0 +1,55 @@
+"""What the windows of one scale that close at one moment tell of the platform, gathered while they do."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from detectors.events import METRICS
+from detectors.evidence import EVENTS_MIN
+from detectors.platform import HOURLY_CAP, Platform
+from detectors.windows import Crowd, Scale
+
+
+def _zeros() -> list[int]:
+    return [0] * len(METRICS)
+
+
+@dataclass(slots=True)
+class Closing:
+    """All windows of a scale that begin at ``start``."""
+
+    scale: Scale
+    start: int
+    events: int = 0
+    capped: list[int] = field(default_factory=_zeros)
+    """events by metric, each target's up to HOURLY_CAP"""
+    large: list[int] = field(default_factory=_zeros)
+    """windows with a crowd, by metric"""
+    met: list[array[int]] = field(default_factory=lambda: [array("q") for _ in METRICS])
+    """who came, by metric; millions of people, of whom a list takes five times as much"""
+    interactions: list[tuple[float, int, int]] = field(default_factory=list)
+    """people who viewed, likes and follows, by window"""
+    views: dict[str, int] = field(default_factory=dict)
+    """key → views of its window, those in quarantine left out, where there is a crowd"""
+    viewed: dict[str, float] = field(default_factory=dict)
+    """key of likes or follows → events of its window by people who are in one of views that has closed"""
+
+    def note(self, metric: int, crowd: Crowd) -> None:
+        """Count a window."""
+        self.events += crowd.n
+        self.capped[metric] += min(crowd.n, HOURLY_CAP)
+        self.large[metric] += crowd.n >= EVENTS_MIN
+
+    def teach(self, platforms: list[Platform]) -> Iterator[None]:
+        """Let the platforms learn it, pausing now and then."""
+        views = platforms[0]
+        if self.scale.name in {"hour", "day"}:
+            views.rates.learn(self.scale.name, self.interactions)
+            views.changed = True
+        for platform, capped, large, met in zip(platforms, self.capped, self.large, self.met, strict=True):
+            platform.closed(self.scale, large)
+            if self.scale.name == "hour":
+                platform.learn_hour(self.start, capped)
+            yield from platform.meet_in_steps(met)

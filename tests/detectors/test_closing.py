@@ -1,0 +1,76 @@
+"""Windows that close together: where there are very many a sample teaches what crowds are like, and all are judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from detectors import platform as platforms
+from detectors.audit import Audit, AuditSettings
+from detectors.lab.blocks import Packer
+from detectors.looking import HABIT_WINDOWS
+from detectors.platform import Platform
+from detectors.records import Outcome
+from detectors.windows import Scale, ladder
+from tests.crowds import MINUTE_MS, START_MS, bought, in_order, ordinary, viral
+
+MINUTES = ladder(10)[1]
+TARGETS = 80
+TEACHERS = 8
+HISTORY_MINUTES = 5 * (HABIT_WINDOWS + 4)
+BURST_MS = START_MS + HISTORY_MINUTES * MINUTE_MS
+
+
+def audited(monkeypatch: pytest.MonkeyPatch) -> tuple[Audit, Outcome, Counter[int]]:
+    """Eighty targets, of which one buys and one has a hit in the end; and how many windows taught, by their start."""
+    taught: Counter[int] = Counter()
+    teaches = Platform.teaches
+
+    def told(self: Platform, scale: Scale, key: str, start_ms: int) -> bool:
+        chosen = teaches(self, scale, key, start_ms)
+        if scale == MINUTES:
+            taught[start_ms] += chosen
+        return chosen
+
+    monkeypatch.setattr(platforms, "TEACHERS", TEACHERS)
+    monkeypatch.setattr(Platform, "teaches", told)
+    audit, outcome, packer = Audit(AuditSettings()), Outcome(), Packer(1)
+    events = in_order(
+        ordinary(1, minutes=HISTORY_MINUTES + 10, targets=TARGETS),
+        bought(2, "v3", begin=BURST_MS),
+        viral(3, "v5", begin=BURST_MS),
+    )
+    for position, event in enumerate(events):
+        for _, block in packer.pack([event]):
+            audit.observe(block, position, outcome)
+        audit.advance(event.ts - 10_000, outcome)
+    return audit, outcome, taught
+
+
+def test_a_sample_teaches_and_every_window_is_judged_and_teaches_its_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    audit, outcome, taught = audited(monkeypatch)
+    first, *others = [taught[start] for start in sorted(taught)]
+    assert first == TARGETS, "how many there will be is not known before"
+    assert 0 < sum(others) <= 2 * TEACHERS * len(others)
+    assert {(flag.target, flag.verdict) for flag in outcome.flags} == {("v3", "artificial"), ("v5", "explained")}
+    levels = {watched.levels["minutes"].windows for watched in audit.watches.values()}
+    assert min(levels) >= HISTORY_MINUTES // 5
+
+
+def test_habits_are_asked_of_every_window_until_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    audit, _, _ = audited(monkeypatch)
+    known = [watched.habits["short"]["repeats"][1] for watched in audit.watches.values()]
+    assert min(known) >= HABIT_WINDOWS
+    assert sum(known) < len(known) * (HABIT_WINDOWS + 2)
+
+
+def test_the_sample_is_the_same_after_a_restart() -> None:
+    platform, restored = Platform(), Platform()
+    platform.closed(MINUTES, 30_000)
+    restored.load(platform.dump())
+    keys = [f"0v{n}" for n in range(5_000)]
+    chosen = [key for key in keys if platform.teaches(MINUTES, key, START_MS)]
+    assert 0 < len(chosen) < 1_000
+    assert chosen == [key for key in keys if restored.teaches(MINUTES, key, START_MS)]
+    assert chosen != [key for key in keys if platform.teaches(MINUTES, key, START_MS + 5 * MINUTE_MS)]
