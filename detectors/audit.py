@@ -276,14 +276,13 @@ class Audit:
             outcome.windows += 1
             closing.note(metric, crowd)
             look = Look(key, watched, scale, start, crowd, platform, reference, outcome, rates=views.rates)
-            look.parts = self._parts[order]
+            look.parts, look.teaches = self._parts[order], platform.teaching(scale, key, start)
             if crowd.n >= EVENTS_MIN:
-                look.teaches = platform.teaches(scale, key, start)
                 look.peers = self._peers.counts(key, order, start, closing.views)
                 look.views_days = self._peers.days(key)
                 look.silence = self._peers.silence(key, scale, start)
                 look.viewers = self._peers.viewers(key, crowd) + closing.viewed.get(key, 0.0)
-                if metric == 0 and order > 1:
+                if metric == 0 and order > 1 and look.teaches.crowd:
                     people = with_accounts(crowd, views.tells_accounts())
                     closing.interactions.append((people, *look.peers[1:]))
             self._judge(look, actors, unmet)

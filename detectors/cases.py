@@ -99,7 +99,7 @@ class Cases:
         surge = crowd = 0.0
         view: Opinion | None = None
         closed = not (tick or look.early)
-        learned = closed and look.crowd.n >= EVENTS_MIN and (look.teaches or look.habits_young())
+        learned = closed and look.crowd.n >= EVENTS_MIN and (look.teaches.crowd or look.habits_young())
         if look.crowd.n >= (f.FEW_MIN if look.early else EVENTS_MIN):
             surge = platform.detectors_of(look.scale)[SURGE].score_one(look.x)
             asked = surge >= SURGE_LEAST or watched.case is not None

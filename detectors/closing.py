@@ -25,8 +25,9 @@ class Closing:
     events: int = 0
     capped: list[int] = field(default_factory=_zeros)
     """events by metric, each target's up to HOURLY_CAP"""
-    large: list[int] = field(default_factory=_zeros)
-    """windows with a crowd, by metric"""
+    windows: list[int] = field(default_factory=_zeros)
+    crowds: list[int] = field(default_factory=_zeros)
+    """windows by metric, and those of them that have a crowd"""
     met: list[array[int]] = field(default_factory=lambda: [array("q") for _ in METRICS])
     """who came, by metric; millions of people, of whom a list takes five times as much"""
     interactions: list[tuple[float, int, int]] = field(default_factory=list)
@@ -40,7 +41,8 @@ class Closing:
         """Count a window."""
         self.events += crowd.n
         self.capped[metric] += min(crowd.n, HOURLY_CAP)
-        self.large[metric] += crowd.n >= EVENTS_MIN
+        self.windows[metric] += 1
+        self.crowds[metric] += crowd.n >= EVENTS_MIN
 
     def teach(self, platforms: list[Platform]) -> Iterator[None]:
         """Let the platforms learn it, pausing now and then."""
@@ -48,8 +50,8 @@ class Closing:
         if self.scale.name in {"hour", "day"}:
             views.rates.learn(self.scale.name, self.interactions)
             views.changed = True
-        for platform, capped, large, met in zip(platforms, self.capped, self.large, self.met, strict=True):
-            platform.closed(self.scale, large)
+        for metric, platform in enumerate(platforms):
+            platform.closed(self.scale, self.windows[metric], self.crowds[metric])
             if self.scale.name == "hour":
-                platform.learn_hour(self.start, capped)
-            yield from platform.meet_in_steps(met)
+                platform.learn_hour(self.start, self.capped[metric])
+            yield from platform.meet_in_steps(self.met[metric])

@@ -72,10 +72,14 @@ class EarlyLooks:
             self._consider(order, key, watched, crowd.n, crowd.looked)
 
     def _consider(self, order: int, key: str, watched: Watched, count: int, looked: int) -> None:
-        if count < GROWTH * looked:
-            return
+        """A window of ``count`` events, which had ``looked`` of them when it was last looked at."""
         desk, metric = self._desk, int(key[0])
-        usual, _ = usual_of(watched, desk.scales[order].name, desk.platforms[metric])
+        name = desk.scales[order].name
+        platform, level = desk.platforms[metric], watched.levels.get(name)
+        least = platform.typical.get(name, 0.0) if level is None else level.mean
+        if count < GROWTH * looked or count <= FACTOR * least:
+            return
+        usual, _ = usual_of(watched, name, platform)
         if count > FACTOR * usual and desk.peers.reference(metric).experienced():
             self._worth.append((-count / (1.0 + usual), order, key))
 

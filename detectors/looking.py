@@ -11,7 +11,7 @@ from detectors.detector import Features
 from detectors.evidence import habit, usual
 from detectors.features import crowd_features, evenness
 from detectors.interaction import Rates, lonely, silent, with_accounts
-from detectors.platform import RUNGS, Platform
+from detectors.platform import EVERYTHING, RUNGS, Platform, Teaching
 from detectors.records import Outcome
 from detectors.watched import Watched
 from detectors.windows import DAY_MS, Crowd, Scale
@@ -72,8 +72,7 @@ class Look:
     ratio: float = 1.0
     early_at: int = -1
     """event time of a look before the window's end, -1 at its end"""
-    teaches: bool = True
-    """whether it is one of the windows that teach what crowds are like; all teach how many events are usual"""
+    teaches: Teaching = EVERYTHING
     parts: int = 0
     """windows of the next shorter scale in it, 0 where evenness is not asked"""
     views_days: int = 0
@@ -172,10 +171,11 @@ class Look:
         platform.changed = True
         platform.learn_typical(scale, crowd.n)
         if measured:
-            for detector in platform.detectors_of(scale).values():
-                detector.learn_one(self.x)
+            if self.teaches.crowd:
+                for detector in platform.detectors_of(scale).values():
+                    detector.learn_one(self.x)
             self._learn_habits()
-        if scale.name == "minutes":
+        if scale.name == "minutes" and self.teaches.mix:
             platform.learn_mixes(crowd)
 
     def _learn_habits(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -30,12 +30,24 @@ SHARES_FADING = 0.9995
 STEP_ACTORS = 4_096
 """Actors that are remembered before a pause: some milliseconds (measured)."""
 
-TEACHERS = 1_000
-"""Windows of a scale and moment that teach what crowds are like. Of more a sample does, chosen whatever is in them:
-a window is dear to measure."""
+TEACHERS = 250
+"""Windows of a scale and moment that teach what is usual of crowds, where there are twice as many or more: a sample,
+whatever is in it. Taught by all, mixes and detectors would remember the last minutes, and of these the last keys."""
 
 HOURLY_CAP = 50
 """Events of one target that count for the platform's rhythm of an hour."""
+
+
+class Teaching(NamedTuple):
+    """What a closed window teaches the platform."""
+
+    mix: bool = True
+    """what its people are like"""
+    crowd: bool = True
+    """how far crowds stray from that"""
+
+
+EVERYTHING = Teaching()
 
 
 class Platform:
@@ -52,8 +64,8 @@ class Platform:
         """feature → accounts that have it, accounts asked"""
         self.rates = Rates()
         self.discoveries = Discoveries()
-        self.large: dict[str, int] = {}
-        """scale → windows with a crowd that closed together when the last ones did"""
+        self.closings: dict[str, tuple[int, int]] = {}
+        """scale → windows that closed together when the last ones did, and those of them that had a crowd"""
         self.changed = False
         self._season_hour = -1
         self._season = 1.0
@@ -115,8 +127,7 @@ class Platform:
 
     def meet(self, actors: Sequence[int]) -> None:
         """Remember the actors of windows that were looked at, whether anything was learned of these or not."""
-        for actor in actors:
-            self.known.add(actor)
+        self.known.add_all(actors)
         self.changed = self.changed or bool(actors)
 
     def meet_in_steps(self, actors: Sequence[int]) -> Iterator[None]:
@@ -157,15 +168,18 @@ class Platform:
         old = self.typical.get(scale.name, float(count))
         self.typical[scale.name] = old + (min(count, 10.0 * old + 10.0) - old) * 0.002
 
-    def teaches(self, scale: Scale, key: str, start_ms: int) -> bool:
-        """Whether this key's window is one of those that teach what crowds are like."""
-        one_in = self.large.get(scale.name, 0) // TEACHERS
-        return one_in <= 1 or crc32(b"%b%d" % (key.encode(), start_ms)) % one_in == 0
+    def teaching(self, scale: Scale, key: str, start_ms: int) -> Teaching:
+        """What this key's window teaches, by as many as closed together the last time."""
+        windows, crowds = self.closings.get(scale.name, (0, 0))
+        if windows < 2 * TEACHERS:
+            return EVERYTHING
+        lot = crc32(b"%b%d" % (key.encode(), start_ms))
+        return Teaching(lot % (windows // TEACHERS) == 0, lot % max(1, crowds // TEACHERS) == 0)
 
-    def closed(self, scale: Scale, large: int) -> None:
-        """Note how many windows with a crowd have closed together."""
-        if large != self.large.get(scale.name, 0):
-            self.large[scale.name] = large
+    def closed(self, scale: Scale, windows: int, crowds: int) -> None:
+        """Note how many windows have closed together, and how many of them had a crowd."""
+        if (windows, crowds) != self.closings.get(scale.name):
+            self.closings[scale.name] = windows, crowds
             self.changed = True
 
     def dump(self) -> Any:
@@ -177,7 +191,7 @@ class Platform:
             "typical": self.typical,
             "events": self.events,
             "shares": self.shares,
-            "large": self.large,
+            "closings": self.closings,
             "rates": self.rates.people_and_acts,
             "discoveries": msgspec.to_builtins(self.discoveries),
             "detectors": {
@@ -196,7 +210,7 @@ class Platform:
         self.typical = dict(state["typical"])
         self.events = state.get("events", 0.0)
         self.shares.update(state.get("shares", {}))
-        self.large = dict(state.get("large", {}))
+        self.closings = {name: (windows, crowds) for name, (windows, crowds) in state.get("closings", {}).items()}
         self.rates.people_and_acts = dict(state.get("rates", {}))
         self.discoveries = msgspec.convert(state.get("discoveries", []), Discoveries)
         for rung, detectors in state["detectors"].items():

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from detectors.events import COHORT_BUCKETS, MIX_BUCKETS, NETWORK_BUCKETS
 from detectors.windows import HASH_SPACE, Crowd
@@ -128,20 +129,19 @@ class KnownActors:
         self.older = bytearray(KNOWN_BITS // 8)
         self.filled = 0
 
-    def add(self, actor: int) -> None:
-        """Remember an actor's hash."""
-        bits = self.newer
-        fresh = False
-        for shift in range(KNOWN_HASHES):
-            bit = (actor >> (18 * shift)) & (KNOWN_BITS - 1)
-            mask = 1 << (bit & 7)
-            if not bits[bit >> 3] & mask:
-                bits[bit >> 3] |= mask
-                fresh = True
-        if fresh:
-            self.filled += 1
-            if self.filled >= KNOWN_FILL:
-                self.older, self.newer, self.filled = bits, bytearray(KNOWN_BITS // 8), 0
+    def add_all(self, actors: Sequence[int]) -> None:
+        """Remember the hashes of many at once. A generation may be filled beyond its end by as many as these are."""
+        hashes = np.asarray(actors, np.int64)
+        newer = np.frombuffer(self.newer, np.uint8)
+        places = [hashes >> (18 * number) & (KNOWN_BITS - 1) for number in range(KNOWN_HASHES)]
+        there = np.ones(len(hashes), bool)
+        for bits in places:
+            there &= newer[bits >> 3] >> (bits & 7).astype(np.uint8) & 1 == 1
+        self.filled += len(np.unique(hashes[~there]))
+        for bits in places:
+            np.bitwise_or.at(newer, bits >> 3, np.left_shift(1, bits & 7).astype(np.uint8))
+        if self.filled >= KNOWN_FILL:
+            self.older, self.newer, self.filled = self.newer, bytearray(KNOWN_BITS // 8), 0
 
     def __contains__(self, actor: int) -> bool:
         """True if met in the last one to two generations (or, rarely, by collision)."""

@@ -6,7 +6,6 @@ hash. The order in which input partitions interleave therefore cannot change a c
 
 from __future__ import annotations
 
-import heapq
 import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -124,11 +123,18 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             return
         rows = list(_ROW.iter_unpack(self.rows))
         self.rows = b""
-        self._meet(rows)
+        self._meet(self._sampled(rows) if len(self.actors) >= ACTOR_SAMPLE else rows)
         if len(self.actors) > ACTOR_SAMPLE:
             self._trim()
         _count(self.watch, tuple(row[6] for row in rows))
         self.watch.pop(-1, None)
+
+    def _sampled(self, rows: list[Row]) -> list[Row]:
+        """The rows of actors who can stand in the sample, which is full."""
+        last = max(self.actors)
+        kept = [row for row in rows if row[0] <= last]
+        self.sampled = self.sampled or len(kept) < len(rows)
+        return kept
 
     def _meet(self, rows: Iterable[tuple[int, ...]]) -> None:
         actors, people = self.actors, self.people
@@ -173,9 +179,15 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             self.settle()
         if not other.actors:
             return
-        _add(self.actors, other.actors)
+        came, those = other.actors, other.people
+        if len(self.actors) >= ACTOR_SAMPLE:  # whoever is beyond a full sample would be trimmed again
+            last = max(self.actors)
+            came = {actor: count for actor, count in came.items() if actor <= last}
+            self.sampled = self.sampled or len(came) < len(other.actors)
+            those = {actor: those[actor] for actor in came}
+        _add(self.actors, came)
         people = self.people
-        for actor, marks in other.people.items():
+        for actor, marks in those.items():
             known = people.get(actor)
             if known is None or marks < known:
                 people[actor] = marks
@@ -212,7 +224,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
 
     def _trim(self) -> None:
         if len(self.actors) > ACTOR_SAMPLE:
-            kept = heapq.nsmallest(ACTOR_SAMPLE, self.actors)
+            kept = sorted(self.actors)[:ACTOR_SAMPLE]
             self.actors = {key: self.actors[key] for key in kept}
             self.people = {key: self.people[key] for key in kept}
             self.sampled = True

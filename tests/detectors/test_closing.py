@@ -10,13 +10,14 @@ from detectors import platform as platforms
 from detectors.audit import Audit, AuditSettings
 from detectors.lab.blocks import Packer
 from detectors.looking import HABIT_WINDOWS
-from detectors.platform import Platform
+from detectors.platform import Platform, Teaching
 from detectors.records import Outcome
 from detectors.windows import Scale, ladder
 from tests.crowds import MINUTE_MS, START_MS, bought, in_order, ordinary, viral
 
 MINUTES = ladder(10)[1]
 TARGETS = 80
+TEACHERS_DEFAULT = platforms.TEACHERS
 TEACHERS = 8
 HISTORY_MINUTES = 5 * (HABIT_WINDOWS + 4)
 BURST_MS = START_MS + HISTORY_MINUTES * MINUTE_MS
@@ -25,16 +26,16 @@ BURST_MS = START_MS + HISTORY_MINUTES * MINUTE_MS
 def audited(monkeypatch: pytest.MonkeyPatch) -> tuple[Audit, Outcome, Counter[int]]:
     """Eighty targets, of which one buys and one has a hit in the end; and how many windows taught, by their start."""
     taught: Counter[int] = Counter()
-    teaches = Platform.teaches
+    teaching = Platform.teaching
 
-    def told(self: Platform, scale: Scale, key: str, start_ms: int) -> bool:
-        chosen = teaches(self, scale, key, start_ms)
+    def told(self: Platform, scale: Scale, key: str, start_ms: int) -> Teaching:
+        chosen = teaching(self, scale, key, start_ms)
         if scale == MINUTES:
-            taught[start_ms] += chosen
+            taught[start_ms] += chosen.crowd
         return chosen
 
     monkeypatch.setattr(platforms, "TEACHERS", TEACHERS)
-    monkeypatch.setattr(Platform, "teaches", told)
+    monkeypatch.setattr(Platform, "teaching", told)
     audit, outcome, packer = Audit(AuditSettings()), Outcome(), Packer(1)
     events = in_order(
         ordinary(1, minutes=HISTORY_MINUTES + 10, targets=TARGETS),
@@ -67,10 +68,12 @@ def test_habits_are_asked_of_every_window_until_they_are_known(monkeypatch: pyte
 
 def test_the_sample_is_the_same_after_a_restart() -> None:
     platform, restored = Platform(), Platform()
-    platform.closed(MINUTES, 30_000)
+    platform.closed(MINUTES, 30_000, 3_000)
     restored.load(platform.dump())
-    keys = [f"0v{n}" for n in range(5_000)]
-    chosen = [key for key in keys if platform.teaches(MINUTES, key, START_MS)]
-    assert 0 < len(chosen) < 1_000
-    assert chosen == [key for key in keys if restored.teaches(MINUTES, key, START_MS)]
-    assert chosen != [key for key in keys if platform.teaches(MINUTES, key, START_MS + 5 * MINUTE_MS)]
+    keys = [f"0v{n}" for n in range(30_000)]
+    chosen = [platform.teaching(MINUTES, key, START_MS) for key in keys]
+    assert chosen == [restored.teaching(MINUTES, key, START_MS) for key in keys]
+    assert chosen != [platform.teaching(MINUTES, key, START_MS + 5 * MINUTE_MS) for key in keys]
+    mixes, crowds = (sum(lessons) for lessons in zip(*chosen, strict=True))
+    assert mixes == pytest.approx(30_000 / (30_000 // TEACHERS_DEFAULT), rel=0.3)
+    assert crowds == pytest.approx(30_000 / (3_000 // TEACHERS_DEFAULT), rel=0.3)

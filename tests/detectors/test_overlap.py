@@ -31,8 +31,7 @@ def leaving(row: Row) -> Row:
 def knowing(*crowds: Crowd) -> tuple[KnownActors, ...]:
     known = KnownActors()
     for crowd in crowds:
-        for actor in crowd.actor_hashes():
-            known.add(actor)
+        known.add_all(list(crowd.actor_hashes()))
     return (known,)
 
 

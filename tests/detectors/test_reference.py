@@ -128,28 +128,33 @@ def test_a_country_weighs_what_its_networks_do(windows: list[dict[int, int]]) ->
 @given(st.lists(st.integers(0, HASH_SPACE - 1), max_size=50))
 def test_who_was_met_is_known(actors: list[int]) -> None:
     known = KnownActors()
-    for actor in actors:
-        known.add(actor)
+    known.add_all(actors)
     assert all(actor in known for actor in actors)
+
+
+@given(st.lists(st.lists(st.integers(0, 40), max_size=30), max_size=10))
+def test_somebody_who_comes_again_fills_no_more(visits: list[list[int]]) -> None:
+    known = KnownActors()
+    for actors in visits:
+        known.add_all([actor << 20 | actor << 40 | actor for actor in actors])
+    assert known.filled == len({actor for actors in visits for actor in actors})
 
 
 def test_strangers_are_rarely_taken_for_known_and_the_long_gone_are_forgotten() -> None:
     rng = random.Random(3)
     known = KnownActors()
     first = [rng.randrange(HASH_SPACE) for _ in range(1000)]
-    for actor in first:
-        known.add(actor)
-    for _ in range(KNOWN_FILL):
-        known.add(rng.randrange(HASH_SPACE))
+    known.add_all(first)
+    known.add_all([rng.randrange(HASH_SPACE) for _ in range(KNOWN_FILL // 2)])
     assert all(actor in known for actor in first)
-    for _ in range(2 * KNOWN_FILL):
-        known.add(rng.randrange(HASH_SPACE))
+    for _ in range(40):
+        known.add_all([rng.randrange(HASH_SPACE) for _ in range(KNOWN_FILL // 20)])
     assert sum(actor in known for actor in first) < 300
 
 
 def test_strangers_are_counted_among_the_different_actors() -> None:
     known = KnownActors()
-    known.add(1 << 40)
+    known.add_all([1 << 40])
     crowd = Crowd()
     crowd.fold([(1 << 40, -1, -1, -1, -1, -1, -1)] * 9 + [(3 << 50, -1, -1, -1, -1, -1, -1)])
     assert newcomers(crowd, [known])[:2] == (2, 1)
