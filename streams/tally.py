@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from detectors.events import METRICS
 from detectors.watched import Watched, Watches
 from streams import metrics
 
+Share = tuple[int, int, int, int, int]
+"""What one target and metric adds: valid, invalid and quarantined events, targets, open cases."""
 
-class _Share(NamedTuple):
-    """What one target and metric adds."""
-
-    valid: int = 0
-    invalid: int = 0
-    quarantined: int = 0
-    targets: int = 0
-    cases: int = 0
-
-
-_NOTHING = _Share()
+NOTHING: Share = (0, 0, 0, 0, 0)
 PARTS = ("valid", "invalid", "quarantined")
 
 
@@ -31,8 +21,8 @@ class TalliedWatches(Watches):
 
     def __init__(self) -> None:
         super().__init__()
-        self._before: dict[str, _Share] = {}
-        self._added: list[list[int]] = [[0] * len(_NOTHING) for _ in METRICS]
+        self._before: dict[str, Share] = {}
+        self._added: list[list[int]] = [[0] * len(NOTHING) for _ in METRICS]
 
     def change(self, key: str) -> Watched:
         """See Watches."""
@@ -59,11 +49,17 @@ class TalliedWatches(Watches):
 
     def settle(self) -> None:
         """Move the gauges by what has changed since the last call."""
-        moved = [[0] * len(_NOTHING) for _ in METRICS]
-        for key, before in self._before.items():
-            row = moved[int(key[0])]
-            for index, (now, then) in enumerate(zip(share_of(self.held(key)), before, strict=True)):
-                row[index] += now - then
+        moved = [[0] * len(NOTHING) for _ in METRICS]
+        rows = {str(metric): row for metric, row in enumerate(moved)}
+        held = self.held
+        for key, (valid, invalid, quarantined, targets, cases) in self._before.items():
+            row = rows[key[0]]
+            now = share_of(held(key))
+            row[0] += now[0] - valid
+            row[1] += now[1] - invalid
+            row[2] += now[2] - quarantined
+            row[3] += now[3] - targets
+            row[4] += now[4] - cases
         self._before.clear()
         self._show(moved)
 
@@ -83,10 +79,10 @@ class TalliedWatches(Watches):
             metrics.OPEN_CASES.inc(row[4])
 
 
-def share_of(watched: Watched | None) -> _Share:
+def share_of(watched: Watched | None) -> Share:
     """What a key adds to the gauges."""
     if watched is None:
-        return _NOTHING
+        return NOTHING
     ledger = watched.ledger
     invalid = sum(ledger.invalid.values()) if ledger.invalid else 0
-    return _Share(ledger.valid, invalid, ledger.quarantined, 1, int(watched.case is not None))
+    return ledger.valid, invalid, ledger.quarantined, 1, 0 if watched.case is None else 1
