@@ -20,6 +20,7 @@ from detectors.judge import (
     Step,
     crowd_score,
     fewest,
+    of_several,
     opinion,
 )
 from detectors.looking import Look
@@ -144,9 +145,9 @@ class Cases:
         findings: list[Finding] = []
         for name in self._voting:
             detector = platform.detector(name, look.scale)
-            found = detector.findings(x)
+            found = of_several(detector.findings(x), x[f.COUNT])
             if found:
-                evidence[name] = detector.score_one(x), max(finding.share for finding in found)
+                evidence[name] = max(score_of(g.p) for g in found), max(g.share for g in found)
                 findings += found
         findings.sort(key=lambda finding: (finding.p, finding.code))
         if min(evidence.get(ACCOUNTS, (0.0, 0.0))[1], evidence.get(WATCH, (0.0, 0.0))[1]) >= PART_MIN:

@@ -50,6 +50,9 @@ RENTED_SHARE = 0.3
 PART_MIN = 0.15
 """Part of the crowd that evidence must speak of to be a witness: a difference can be significant and still be small."""
 
+SEVERAL = 1.5
+"""Events from which on evidence is of more than one: shares have the usual part taken off, and are seldom whole."""
+
 ALONE_MAX = 2.5
 """Score of a crowd against which one family stands alone: watched, never enough for a verdict."""
 
@@ -221,6 +224,18 @@ def opinion(
     low = max(0.0, min([artificial, *(s * count for s in credible if s >= limits.artificial_share)]) - noise)
     high = min(count, artificial + noise)
     return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high, own, sure=sure)
+
+
+def of_several(findings: list[Finding], count: float) -> list[Finding]:
+    """The findings that speak of more than one of ``count`` events, what is usual taken off.
+
+    One like of five that came without a view is a fifth of them, beyond what chance allows, and no crowd.
+
+    >>> lonely = Finding("no_views", "engagement", 0.2, 0.0, 0.004, 0.2, "20% of them came without …")
+    >>> of_several([lonely], 5.0), len(of_several([lonely], 10.0))
+    ([], 1)
+    """
+    return [finding for finding in findings if finding.share * count >= SEVERAL]
 
 
 def least_excess(limits: Thresholds, *, crowd: float, share: float) -> int:

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from detectors import features as f
 from detectors.detector import Finding
-from detectors.judge import ARTIFICIAL, NOBODY, SUSPECT, Case, Opinion, correction_id, crowd_score, flag_id, opinion
+from detectors.judge import (
+    ARTIFICIAL,
+    NOBODY,
+    SUSPECT,
+    Case,
+    Opinion,
+    correction_id,
+    crowd_score,
+    flag_id,
+    of_several,
+    opinion,
+)
 from detectors.marks import Part
 
 SURGE = Finding("surge", "surge", 600.0, 10.0, 1e-20, 0.98, "600 events where 10 are usual")
@@ -138,6 +149,12 @@ def test_ids_depend_on_what_happened_and_on_nothing_else() -> None:
     others = {flag_id("v2", "view", "a+b", 10), flag_id("v1", "like", "a+b", 10), flag_id("v1", "view", "a+b", 20)}
     assert one not in others
     assert correction_id(one, 1) != correction_id(one, 2)
+
+
+@pytest.mark.parametrize(("odd", "events", "kept"), [(1, 5, 0), (2, 5, 1), (1, 6, 0), (150, 1000, 1)])
+def test_one_odd_event_is_no_evidence_however_few_the_others(odd: int, events: int, kept: int) -> None:
+    finding = Finding("no_views", "engagement", odd / events, 0.01, 1e-3, (odd / events - 0.01) / 0.99, "…")
+    assert len(of_several([finding], float(events))) == kept
 
 
 WHO, HOW = (("neighbours",), ()), ((), ("forest",))
