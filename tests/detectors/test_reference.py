@@ -147,7 +147,7 @@ def test_strangers_are_rarely_taken_for_known_and_the_long_gone_are_forgotten() 
     known = KnownActors()
     first = [rng.randrange(HASH_SPACE) for _ in range(1000)]
     known.add_all(first)
-    known.add_all([rng.randrange(HASH_SPACE) for _ in range(KNOWN_FILL // 2)])
+    known.add_all([rng.randrange(HASH_SPACE) for _ in range(KNOWN_FILL)])
     assert all(actor in known for actor in first)
     for _ in range(40):
         known.add_all([rng.randrange(HASH_SPACE) for _ in range(KNOWN_FILL // 20)])
