@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from itertools import count
 
 from detectors.events import Event
@@ -10,6 +11,7 @@ from detectors.events import Event
 START_MS = 1_700_006_400_000
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
+TICK_MS = 10_000
 
 HISTORY_MINUTES = 90
 TARGETS = 24
@@ -63,6 +65,14 @@ def viral(
 def in_order(*crowds: list[Event]) -> list[Event]:
     """Crowds joined in order of time."""
     return sorted((event for crowd in crowds for event in crowd), key=lambda e: e.ts)
+
+
+def by_tick(events: Iterable[Event]) -> list[tuple[int, list[Event]]]:
+    """The events of each tick of ten seconds that has any, with its end, in order of time."""
+    ticks: dict[int, list[Event]] = {}
+    for event in events:
+        ticks.setdefault(event.ts // TICK_MS, []).append(event)
+    return [((tick + 1) * TICK_MS, rows) for tick, rows in sorted(ticks.items())]
 
 
 def _view(rng: random.Random, target: str, ts: int) -> Event:

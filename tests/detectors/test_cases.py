@@ -16,12 +16,11 @@ from detectors.ledger import QUARANTINED, VALID
 from detectors.models import Choice
 from detectors.records import Flag, Outcome
 from detectors.rules.reasons import DOUBLE_CLICK
-from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary, viral
+from tests.crowds import DAY_MS, MINUTE_MS, START_MS, TICK_MS, bought, by_tick, in_order, ordinary, viral
 
 BURST_MS = START_MS + 100 * MINUTE_MS
 HISTORY_MINUTES = 130
 LATENESS_MS = 10_000
-TICK_MS = 10_000
 
 
 def audited(
@@ -29,13 +28,10 @@ def audited(
 ) -> tuple[Audit, Outcome]:
     """Views through one audit, a block every ten seconds."""
     audit, outcome, packer = Audit(settings or AuditSettings()), Outcome(), Packer(1)
-    by_tick: dict[int, list[Event]] = {}
-    for event in events:
-        by_tick.setdefault(event.ts // TICK_MS, []).append(event)
-    for position, (tick, rows) in enumerate(sorted(by_tick.items())):
+    for position, (end, rows) in enumerate(by_tick(events)):
         for _, block in packer.pack(rows):
             audit.observe(block, position, outcome)
-        audit.advance((tick + 1) * TICK_MS - LATENESS_MS, outcome)
+        audit.advance(end - LATENESS_MS, outcome)
     audit.advance(until, outcome)
     return audit, outcome
 

@@ -7,11 +7,10 @@ from detectors.early import LOOKS_LEAST
 from detectors.events import Event
 from detectors.lab.blocks import Packer
 from detectors.records import Outcome
-from tests.crowds import MINUTE_MS, START_MS, bought, in_order, ordinary, viral
+from tests.crowds import MINUTE_MS, START_MS, TICK_MS, bought, by_tick, in_order, ordinary, viral
 
 HISTORY_MINUTES = 40
 SURGE_MS = START_MS + HISTORY_MINUTES * MINUTE_MS
-TICK_MS = 10_000
 TARGETS = 300
 PAID = f"v{TARGETS}"
 TICKS = 4
@@ -27,14 +26,11 @@ class Partition:
         self.outcome = Outcome()
 
     def take(self, events: list[Event]) -> None:
-        by_tick: dict[int, list[Event]] = {}
-        for event in events:
-            by_tick.setdefault(event.ts // TICK_MS, []).append(event)
-        for tick, rows in sorted(by_tick.items()):
+        for end, rows in by_tick(events):
             self._position += 1
             for _, block in self._packer.pack(rows):
                 self.audit.observe(block, self._position, self.outcome)
-            self.audit.advance((tick + 1) * TICK_MS, self.outcome)
+            self.audit.advance(end, self.outcome)
 
     def judged(self) -> int:
         return sum(self.outcome.judged.values())
