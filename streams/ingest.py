@@ -90,9 +90,11 @@ class Ingest:
                 self._router.max_ts, self._router.watermark = state.max_ts, state.watermark
                 self._router.reliable = state.reliable
         if position is None:
+            # Nobody has heard of it, so all wait for its first word: it need not hold its time back for them.
             position = await self._state.beginning(self._router.topic, self._router.partition)
+        else:
+            self._router.wake(int(time.time() * 1000))
         self._position = position
-        self._router.wake(int(time.time() * 1000))
         return position
 
     def take(self, batch: Batch, records: list[Any]) -> Iterable[None]:
