@@ -277,6 +277,8 @@ class Audit:
             closing.note(metric, crowd)
             look = Look(key, watched, scale, start, crowd, platform, reference, outcome, rates=views.rates)
             look.parts, look.teaches = self._parts[order], platform.teaching(scale, key, start)
+            if metric and scale.name == "hour" and look.teaches.mix:
+                closing.note_beside(metric, crowd, viewed=self._peers.viewed(key))
             if crowd.n >= EVENTS_MIN:
                 look.peers = self._peers.counts(key, order, start, closing.views)
                 look.views_days = self._peers.days(key)

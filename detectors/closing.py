@@ -30,6 +30,10 @@ class Closing:
     """windows by metric, and those of them that have a crowd"""
     met: list[array[int]] = field(default_factory=lambda: [array("q") for _ in METRICS])
     """who came, by metric; millions of people, of whom a list takes five times as much"""
+    acts: list[int] = field(default_factory=_zeros)
+    beside: list[int] = field(default_factory=_zeros)
+    """likes and follows of the windows that were asked, each target's up to HOURLY_CAP, and those of them on targets
+    that are viewed as well"""
     interactions: list[tuple[float, int, int]] = field(default_factory=list)
     """people who viewed, likes and follows, by window"""
     views: dict[str, int] = field(default_factory=dict)
@@ -44,11 +48,20 @@ class Closing:
         self.windows[metric] += 1
         self.crowds[metric] += crowd.n >= EVENTS_MIN
 
+    def note_beside(self, metric: int, crowd: Crowd, *, viewed: bool) -> None:
+        """Count likes or follows, and whether their target is viewed as well."""
+        acts = min(crowd.n, HOURLY_CAP)
+        self.acts[metric] += acts
+        self.beside[metric] += acts if viewed else 0
+
     def teach(self, platforms: list[Platform]) -> Iterator[None]:
         """Let the platforms learn it, pausing now and then."""
         views = platforms[0]
         if self.scale.name in {"hour", "day"}:
             views.rates.learn(self.scale.name, self.interactions)
+            for metric, acts in enumerate(self.acts):
+                if acts:
+                    views.rates.learn_beside(metric, acts, self.beside[metric])
             views.changed = True
         for metric, platform in enumerate(platforms):
             platform.closed(self.scale, self.windows[metric], self.crowds[metric])

@@ -1,4 +1,9 @@
-"""What views bring: likes and follows per person with an account, and whether a target's are missing or alone."""
+"""What views bring: likes and follows per person with an account, and whether a target's are missing or alone.
+
+Views bring likes and follows only where all are of the same things. On many platforms a follow is of a channel and a
+view of one of its videos: then no follow stands beside views, and none is odd for it. How many of the platform's stand
+beside views is measured, and is what is usual.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,12 @@ RATES_FADING = 0.98
 PEOPLE_BEFORE = 500.0
 """People who must have been seen before their rate is one."""
 
+ACTS_BEFORE = 20.0
+"""Likes (follows) that must have been seen before anything is held against one that has no views."""
+
+LONELY_PRIOR = 0.1
+"""Least share of the likes or follows of a crowd that is assumed to come without views, where few crowds were seen."""
+
 
 class Rates:
     """Likes and follows per person of a window of views, by scale. Lives with the views' platform."""
@@ -21,6 +32,8 @@ class Rates:
     def __init__(self) -> None:
         self.people_and_acts: dict[str, list[float]] = {}
         """scale → people with accounts, likes, follows"""
+        self.acts_and_beside: dict[int, list[float]] = {}
+        """metric → likes or follows, and those of them on targets that are viewed as well"""
 
     def learn(self, scale: str, targets: list[tuple[float, int, int]]) -> None:
         """Learn the (people, likes, follows) of all targets whose windows of a scale have closed together."""
@@ -32,6 +45,23 @@ class Rates:
             kept[0] += weight * people
             kept[1] += weight * min(likes, people)
             kept[2] += weight * min(follows, people)
+
+    def learn_beside(self, metric: int, acts: int, beside: int) -> None:
+        """Learn how many of an hour's likes or follows were on targets that are viewed as well."""
+        kept = self.acts_and_beside.setdefault(metric, [0.0, 0.0])
+        for index, count in enumerate((acts, beside)):
+            kept[index] = RATES_FADING * kept[index] + count
+
+    def usually_lonely(self, metric: int) -> float | None:
+        """Share of the likes or follows that come without views on this platform, None while too few were seen.
+
+        >>> rates = Rates()
+        >>> rates.learn_beside(1, 100, 100); rates.learn_beside(2, 100, 0)
+        >>> rates.usually_lonely(1), rates.usually_lonely(2)
+        (0.1, 1.0)
+        """
+        acts, beside = self.acts_and_beside.get(metric, (0.0, 0.0))
+        return max(LONELY_PRIOR, 1.0 - beside / acts) if acts >= ACTS_BEFORE else None
 
     def per_person(self, scale: str) -> tuple[float, float] | None:
         """Likes and follows per person; of hours where this scale has none of its own; None where nothing is known."""

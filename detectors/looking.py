@@ -148,8 +148,11 @@ class Look:
             return
         views, likes, follows = self.peers
         if self.key[0] != VIEW:
-            rate = rates[int(self.key[0]) - 1]
-            self.x[f.LONELY] = lonely(self.crowd.n, views, rate, self.viewers)
+            metric = int(self.key[0])
+            alone = self.rates.usually_lonely(metric) if self.rates is not None else None
+            if alone is not None:
+                self.x[f.LONELY] = lonely(self.crowd.n, views, rates[metric - 1], self.viewers)
+                self.x[usual(f.LONELY)] = alone
         elif self.parts:
             people = with_accounts(self.crowd, self.reference.tells_accounts())
             missing = silent(people, likes + follows, sum(rates))

@@ -40,6 +40,10 @@ class Peers:
         )
         return views, likes, follows
 
+    def viewed(self, key: str) -> bool:
+        """Whether a key's target has ever been viewed."""
+        return self._watches.peek(key_of(0, key[1:])) is not None
+
     def days(self, key: str) -> int:
         """Days for which the views of a key's target have been watched."""
         watched = self._watches.peek(key_of(0, key[1:]))

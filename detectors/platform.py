@@ -193,6 +193,7 @@ class Platform:
             "shares": self.shares,
             "closings": self.closings,
             "rates": self.rates.people_and_acts,
+            "beside": self.rates.acts_and_beside,
             "discoveries": msgspec.to_builtins(self.discoveries),
             "detectors": {
                 rung: {name: detector.dump() for name, detector in detectors.items()}
@@ -212,6 +213,7 @@ class Platform:
         self.shares.update(state.get("shares", {}))
         self.closings = {name: (windows, crowds) for name, (windows, crowds) in state.get("closings", {}).items()}
         self.rates.people_and_acts = dict(state.get("rates", {}))
+        self.rates.acts_and_beside = {int(metric): kept for metric, kept in state.get("beside", {}).items()}
         self.discoveries = msgspec.convert(state.get("discoveries", []), Discoveries)
         for rung, detectors in state["detectors"].items():
             for name, dumped in detectors.items():

@@ -6,7 +6,8 @@ rate. Rates vary over honest targets far more than chance (over-dispersion), so 
 windows, or of a crowd whose people are alike (``shares``), never a binomial's.
 
 Must spare: embedded players and advertisements (nobody likes there, but *who* came is in order), pages whose people
-never like (the target's own habit), platforms that send views only or likes only (then there is no rate).
+never like (the target's own habit), platforms that send views only or likes only (then there is no rate), and those
+on which a follow is of a channel and a view of a video (then follows without views are what is usual).
 
 >>> from detectors.features import PEOPLE, SILENT
 >>> detector = Engagement()

@@ -6,6 +6,7 @@ import pytest
 
 from detectors import features as f
 from detectors.baseline import Level
+from detectors.catalog.engagement import Engagement
 from detectors.looking import RULE_OF_THREE, Look
 from detectors.peers import Peers
 from detectors.platform import Platform
@@ -50,3 +51,34 @@ def test_silence_is_counted_from_the_targets_first_view() -> None:
     watches.change("0v").levels["minutes"] = Level(windows=40, last_start=start - 11 * MINUTES.span_ms)
     assert peers.silence("2v", MINUTES, start) == 50
     assert peers.silence("0v", MINUTES, start) == 0
+
+
+def loneliness(beside: int) -> Look:
+    """A crowd of follows of something without views, after a hundred of which so many stood beside views."""
+    platform = Platform()
+    platform.rates.learn("hour", [(50.0, 2, 1)] * 20)
+    platform.rates.learn_beside(2, 100, beside)
+    look = Look("2v", Watched(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome(), rates=platform.rates)
+    look.peers = 0, 0, 20
+    look.crowd.fold([(2 * n, n, -1, -1, -1, -1, -1) for n in range(20)])
+    look.expect()
+    look.measure()
+    return look
+
+
+def test_followers_who_did_not_view_are_odd_where_followers_do() -> None:
+    look = loneliness(beside=100)
+    assert look.x[f.LONELY] == 1.0
+    assert [finding.code for finding in Engagement().findings(look.x)] == ["no_views"]
+
+
+def test_they_are_not_where_follows_are_of_other_things_than_views() -> None:
+    assert Engagement().findings(loneliness(beside=0).x) == []
+
+
+def test_while_no_follow_was_seen_nothing_is_held_against_one_without_views() -> None:
+    platform = Platform()
+    platform.rates.learn("hour", [(50.0, 2, 1)] * 20)
+    assert platform.rates.usually_lonely(2) is None
+    platform.rates.learn_beside(2, 10, 10)
+    assert platform.rates.usually_lonely(2) is None
