@@ -2,6 +2,10 @@
 
 For every bought event: the seconds from when it was sent (its own time) to when the first flag revision that covers it
 could be read. ``python -m bench.latency [EVENTS_S]`` prints its figures as JSON.
+
+It begins where no five minutes end until it is over: at such a moment the windows of all targets close, which holds
+up the flags of that time (docs/performance.md, "What a closed window costs"). Otherwise it would be luck whether it is
+in the figure. ``python -m bench.latency EVENTS_S across`` has it in the middle.
 """
 
 from __future__ import annotations
@@ -37,6 +41,11 @@ BURSTS = 40
 BURST_EVENTS = 400
 BURST_SECONDS = 20
 BURSTS_EVERY_SECONDS = 2.0
+RUN_SECONDS = WARM_SECONDS + BURSTS * BURSTS_EVERY_SECONDS + BURST_SECONDS
+DRAIN_SECONDS = 45
+"""For what is on its way at the end."""
+EDGE_SECONDS = 300
+"""The shortest windows of all targets end at these moments."""
 TURN_SECONDS = 0.05
 PAST_CHUNK = 5_000
 BEHIND_SECONDS = 2.0
@@ -67,8 +76,8 @@ class Played:
     behind: float = 0.0
 
 
-def measure(servers: str, scratch: Path, *, events_s: int = EVENTS_S) -> dict[str, Any]:
-    """The figures at a rate."""
+def measure(servers: str, scratch: Path, *, events_s: int = EVENTS_S, across: bool = False) -> dict[str, Any]:
+    """The figures at a rate; with ``across``, of a run in whose middle five minutes end."""
     population = _installation(servers, scratch, events_s)
     process = population.start()
     try:
@@ -78,10 +87,23 @@ def measure(servers: str, scratch: Path, *, events_s: int = EVENTS_S) -> dict[st
         asyncio.run(_past(population, history))
         for look in population.watch(process, lambda page: total(page, "truecount_records_total") >= history, 300):
             del look
+        time.sleep(pause(time.time(), across=across))
         played = asyncio.run(_play(population, events_s))
     finally:
         population.stop(process)
     return _figures(population, played, events_s)
+
+
+def pause(now: float, *, across: bool) -> float:
+    """Seconds to wait before the run, so that no five minutes end in it (nor while it drains), or in its middle.
+
+    >>> pause(300.0, across=False), pause(450.0, across=False), pause(300.0, across=True)
+    (0.0, 150.0, 235.0)
+    """
+    left = EDGE_SECONDS - now % EDGE_SECONDS
+    if across:
+        return (left - RUN_SECONDS / 2) % EDGE_SECONDS
+    return 0.0 if left >= RUN_SECONDS + DRAIN_SECONDS else left
 
 
 def _installation(servers: str, scratch: Path, events_s: int) -> Population:
@@ -128,7 +150,7 @@ async def _play(population: Population, events_s: int) -> Played:
     await producer.start()
     try:
         await _send(population, producer, played, events_s)
-        await asyncio.sleep(45)  # what is on its way
+        await asyncio.sleep(DRAIN_SECONDS)
     finally:
         over.set()
         await producer.stop()
@@ -140,7 +162,7 @@ async def _play(population: Population, events_s: int) -> Played:
 async def _send(population: Population, producer: Any, played: Played, events_s: int) -> None:
     topic = population.settings.inputs[0].topic
     pool = _pool()
-    turns = round((WARM_SECONDS + BURSTS * BURSTS_EVERY_SECONDS + BURST_SECONDS) / TURN_SECONDS)
+    turns = round(RUN_SECONDS / TURN_SECONDS)
     per_turn = round(events_s * TURN_SECONDS)
     began = time.time()
     for turn in range(turns):
@@ -262,7 +284,7 @@ def _figures(population: Population, played: Played, events_s: int) -> dict[str,
 def main() -> None:
     """Measure on a Kafka of its own."""
     events_s = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS_S
-    print_measured(partial(measure, events_s=events_s))
+    print_measured(partial(measure, events_s=events_s, across="across" in sys.argv[2:]))
 
 
 if __name__ == "__main__":
