@@ -33,6 +33,7 @@ from detectors.records import Hit, Outcome
 from detectors.reference import count_newcomers
 from detectors.registry import IN_SHADOW
 from detectors.rules.settings import RuleSettings
+from detectors.rulings import Rulings
 from detectors.thresholds import Rulebook
 from detectors.unsaid import Unsaid
 from detectors.watched import Watched, Watches, key_of
@@ -96,8 +97,9 @@ class Audit:
         )
         self._parts = parts_of(self.scales)
         self.company = Company()
+        self.rulings = Rulings()
         self._peers = Peers(self.watches, self.platforms, self.scales)
-        desk = Desk(self.watches, self.platforms, self._peers, self.scales, self._parts, self._judge)
+        desk = Desk(self.watches, self.platforms, self.rulings, self._peers, self.scales, self._parts, self._judge)
         self._early = EarlyLooks(desk)
         self._at = 0
 
@@ -230,7 +232,8 @@ class Audit:
             crowd.fold_packed(rows)
             crowd.log_from, crowd.log_to = log
             reference = self._peers.reference(metric)
-            self._cases.look(Look(key, watched, scale, start, crowd, platform, reference, outcome))
+            look = Look(key, watched, scale, start, crowd, platform, reference, outcome, rulings=self.rulings)
+            self._cases.look(look)
             into.merge(crowd)
         self._early.entered(key, watched)
         return count
@@ -276,6 +279,7 @@ class Audit:
             outcome.windows += 1
             closing.note(metric, crowd)
             look = Look(key, watched, scale, start, crowd, platform, reference, outcome, rates=views.rates)
+            look.rulings = self.rulings
             look.parts, look.teaches = self._parts[order], platform.teaching(scale, key, start)
             if metric and scale.name == "hour" and look.teaches.mix:
                 closing.note_beside(metric, crowd, viewed=self._peers.viewed(key))

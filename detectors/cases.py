@@ -11,6 +11,7 @@ from detectors.evidence import EVENTS_MIN, TEXTS, Said
 from detectors.explained import Explanations
 from detectors.incidents import Incidents
 from detectors.judge import (
+    ARTIFICIAL,
     CREDIBLE_P,
     PART_MIN,
     SURGE_LEAST,
@@ -29,6 +30,7 @@ from detectors.models import Choice, ModelDetector
 from detectors.overlap import overlap
 from detectors.platform import Platform
 from detectors.registry import ACCOUNTS, CROWD_DETECTORS, DRIP, ESTIMATING_CODES, LOCKSTEP, SURGE, WATCH
+from detectors.rulings import CERTAIN
 from detectors.thresholds import Rulebook, Thresholds
 from detectors.watched import Watched
 from detectors.windows import Scale
@@ -119,6 +121,7 @@ class Cases:
         if view is not None and view.verdict is not None:
             self._explanations.end(look)
             self._incidents.act(look, view)
+            _rule(look, view)
         else:
             self._incidents.follow(look)
             if view is not None:
@@ -230,6 +233,12 @@ class Cases:
         watched.trail.append(Step(look.start, crowd.n, look.x["expected"], crowd.quarantined, crowd.log_from))
         if len(watched.trail) > TRAIL_MAX:
             del watched.trail[0]
+
+
+def _rule(look: Look, view: Opinion) -> None:
+    """Hold it of a crowd that was bought nearly as a whole."""
+    if view.verdict == ARTIFICIAL and look.rulings is not None and view.artificial >= CERTAIN * look.crowd.n:
+        look.rulings.note(look.crowd.actors, look.key)
 
 
 def _bounded(look: Look, view: Opinion, limits: Thresholds) -> Opinion:

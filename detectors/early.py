@@ -18,6 +18,7 @@ from detectors.peers import Peers
 from detectors.platform import Platform
 from detectors.records import Outcome
 from detectors.reference import divide, together
+from detectors.rulings import Rulings
 from detectors.watched import Watched, Watches
 from detectors.windows import Crowd, Scale
 
@@ -43,6 +44,7 @@ class Desk:
 
     watches: Watches
     platforms: list[Platform]
+    rulings: Rulings
     peers: Peers
     scales: tuple[Scale, ...]
     parts: tuple[int, ...]
@@ -120,6 +122,7 @@ class EarlyLooks:
         scale, rates, parts = desk.scales[order], desk.platforms[0].rates, desk.parts[order]
         look = Look(key, watched, scale, crowd.start, crowd, platform, reference, outcome, parts=parts, rates=rates)
         look.early_at = now_ms
+        look.rulings = desk.rulings
         look.viewers = desk.peers.viewers(key, crowd)
         look.silence = desk.peers.silence(key, scale, crowd.start)
         return look

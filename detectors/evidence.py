@@ -22,6 +22,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     f.FRESH: ("fresh_accounts", "{value} of the accounts are under 30 days old; {baseline} is usual"),
     f.COHORT: ("same_age_accounts", "{value} of the accounts were made within the same few days; {baseline} is usual"),
     f.DORMANT: ("unseen_accounts", "{value} of the accounts were never seen here before; {baseline} is usual"),
+    f.RULED: ("ruled_accounts", "{value} were taken out of other targets' counts before; {baseline} is usual"),
     f.NETWORK: ("few_networks", "{value} came from networks that should send far fewer; {baseline} is usual"),
     f.SPREAD: ("rented_networks", "{value} came from several networks that should send far fewer; {baseline} is usual"),
 }

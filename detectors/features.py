@@ -39,6 +39,8 @@ COHORT = "cohort"
 """Share of the people whose accounts were made within a few days, beyond the platform's mix, 0 … 1."""
 DORMANT = "dormant"
 """Share of the accounts (actors that come with an account's age) that the platform had not met before, 0 … 1."""
+RULED = "ruled"
+"""Share of the people who were taken out of another target's count before, 0 … 1; absent while nobody was."""
 NETWORK = "network"
 """Share of the people in networks (IPv4 /24, IPv6 /48) beyond what their countries send from there, 0 … 1. Absent
 where countries are not given."""
@@ -87,7 +89,9 @@ CROWD_FEATURES: tuple[str, ...] = (
     *(REPEATS, EVEN, STRANGERS, FRESH, COHORT, DORMANT, NETWORK, SPREAD),
     *(AGENT, REFERRER, COUNTRY, WATCH, SILENT, LONELY),
 )
-PEOPLE_FEATURES = frozenset({FRESH, COHORT, DORMANT, NETWORK, SPREAD, AGENT, REFERRER, COUNTRY, STRANGERS, SILENT})
+PEOPLE_FEATURES = frozenset(
+    {FRESH, COHORT, DORMANT, RULED, NETWORK, SPREAD, AGENT, REFERRER, COUNTRY, STRANGERS, SILENT}
+)
 """Features of which one person is one observation, however often he came."""
 
 WATCH_FRACTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.95)

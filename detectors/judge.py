@@ -19,6 +19,7 @@ from detectors.registry import (
     HOW,
     ONCE_ONLY,
     ORIGIN,
+    RECORD,
     REPETITION,
     WATCH,
     WHO,
@@ -46,6 +47,10 @@ NO_MODELS: Models = ((), ())
 
 RENTED_SHARE = 0.3
 """Part of the crowd in several networks at once that convicts new accounts: the carriers of one country are several."""
+
+RECORD_SHARE = 0.25
+"""Part of the crowd that must have a record: of a crowd that was taken out as a whole, a tenth may be honest
+(``rulings``), and its fans may all go on to the next target."""
 
 PART_MIN = 0.15
 """Part of the crowd that evidence must speak of to be a witness: a difference can be significant and still be small."""
@@ -263,7 +268,8 @@ def crowd_score(
 
     One family of evidence is met honestly on any large platform. Two that use different data convict together:
     *who* came and *how* they behaved; new accounts from several rented networks (``rented``, the score of that
-    feature alone); few actors who do not watch. What can honestly be done once and is repeated convicts alone.
+    feature alone); few actors who do not watch; people of whom many have a record, by any conduct or silence. What can
+    honestly be done once and is repeated convicts alone.
     One network that nobody likes from is a school, so people of one place need strong conduct against them, whatever
     their accounts; and who is new somewhere comes again, so new accounts must have come again for most of the crowd.
     Who and how must be of the same people (``_same``): a hit, television and an advertisement bring people who are new
@@ -295,6 +301,7 @@ def crowd_score(
         (of(ORIGIN, MOST), max(of(name, MOST) for name in CONDUCT)),
         (several, max(again, of(CADENCE), left, of(ENGAGEMENT))),
         (several if rented[1] >= RENTED_SHARE else 0.0, of(ACCOUNTS)),
+        (of(RECORD, RECORD_SHARE), max(again, of(CADENCE), left, of(ENGAGEMENT))),
         (again if part(REPETITION) + part(WATCH) >= 1.0 + PART_MIN else 0.0, of(WATCH, MOST)),
     ]
     joint = max((joined(a, b) for a, b in pairs if min(a, b) >= WITNESS_SCORE), default=0.0)

@@ -13,6 +13,7 @@ from detectors.features import crowd_features, evenness
 from detectors.interaction import Rates, lonely, silent, with_accounts
 from detectors.platform import EVERYTHING, RUNGS, Platform, Teaching
 from detectors.records import Outcome
+from detectors.rulings import Rulings
 from detectors.watched import Watched
 from detectors.windows import DAY_MS, Crowd, Scale
 
@@ -84,6 +85,8 @@ class Look:
     viewers: float = 0.0
     """of a crowd of likes or follows, the events by people who viewed the target around the window"""
     rates: Rates | None = None
+    rulings: Rulings | None = None
+    """what is held of actors, None where nobody is asked"""
     x: Features = field(default_factory=dict)
 
     @property
@@ -133,6 +136,8 @@ class Look:
             even = evenness(self.crowd, self.parts)
             if even is not None:
                 self.x[f.EVEN], self.x[f.PARTS] = even, float(self.parts)
+        if self.rulings and f.STRANGERS in self.x:
+            self.x[f.RULED] = self.rulings.share(self.crowd.actors, self.key)
         self._interaction()
         for name in (f.FRESH, f.DORMANT):
             share = self.reference.usual(name)

@@ -12,6 +12,7 @@ from detectors.catalog.lockstep import CODE as LOCKSTEP_CODE
 from detectors.catalog.lockstep import Lockstep
 from detectors.catalog.origin import Origin
 from detectors.catalog.outlier import Outlier
+from detectors.catalog.record import Record
 from detectors.catalog.repetition import Repetition
 from detectors.catalog.surge import Surge
 from detectors.catalog.watch import Watch
@@ -20,16 +21,16 @@ from detectors.shares import codes_of
 
 REGISTRY: dict[str, Callable[[], Detector]] = {
     detector.name: detector
-    for detector in (Surge, Accounts, Origin, Repetition, Cadence, Watch, Engagement, Outlier, Drip, Lockstep)
+    for detector in (Surge, Accounts, Origin, Record, Repetition, Cadence, Watch, Engagement, Outlier, Drip, Lockstep)
 }
 
-SURGE, DRIP, ACCOUNTS, ORIGIN = Surge.name, Drip.name, Accounts.name, Origin.name
+SURGE, DRIP, ACCOUNTS, ORIGIN, RECORD = Surge.name, Drip.name, Accounts.name, Origin.name, Record.name
 LOCKSTEP = Lockstep.name
 REPETITION, CADENCE, WATCH, ENGAGEMENT = Repetition.name, Cadence.name, Watch.name, Engagement.name
 ONCE_ONLY = REPETITION
 """Convicts alone where an act can honestly be done only once."""
 
-WHO: tuple[str, ...] = (ACCOUNTS, ORIGIN)
+WHO: tuple[str, ...] = (ACCOUNTS, ORIGIN, RECORD)
 HOW: tuple[str, ...] = (REPETITION, CADENCE, WATCH, ENGAGEMENT)
 """What a verdict rests on: *who* came and *how* they behaved. Others are told, and judge nobody."""
 
@@ -41,7 +42,7 @@ CROWD_DETECTORS: tuple[str, ...] = tuple(name for name in REGISTRY if name != SU
 CONDUCT: tuple[str, ...] = (REPETITION, CADENCE, WATCH)
 """What the events themselves show; silence is only what they lack."""
 
-ESTIMATING_CODES = codes_of((Accounts, Origin, Repetition, Watch)) | {"no_views", LOCKSTEP_CODE}
+ESTIMATING_CODES = codes_of((Accounts, Origin, Record, Repetition, Watch)) | {"no_views", LOCKSTEP_CODE}
 """Findings whose share estimates the artificial part. Evenness has no share; silence is that of many an honest crowd
 as a whole."""
 

@@ -54,7 +54,7 @@ class Watched(msgspec.Struct, omit_defaults=True, gc=False):
         return Agenda(starts, None if due is None else due.close_at, self.unsaid)
 
 
-STATE_VERSION = 7
+STATE_VERSION = 8
 
 
 def key_of(metric: int, target: str) -> str:

@@ -28,6 +28,8 @@ LOCKSTEP_KEY = b"platform/lockstep/"
 """Of the platform too: it travels and is split as what else a task knows of it."""
 DAYS_KEY = b"platform/days/"
 """Likewise: a pair of an actor and a target that is elsewhere now only takes its room until others need it."""
+RULINGS_KEY = b"platform/rulings"
+"""What is held of actors; it travels with the rest, and is of no use where the actors do not come."""
 WATCHED_KEY = b"w/"
 
 SEAL_BYTES = 5
@@ -82,9 +84,10 @@ UPGRADES: dict[int, Callable[[Any], Any]] = {
     4: _sum_countries,
     5: lambda state: state,
     6: _know_watches,
+    7: lambda state: state,
 }
 """version → what makes the next version's builtins of its own. 1 → 2 only sealed the records; 5 → 6 added those of
-DAYS_KEY, which an older worker cannot read."""
+DAYS_KEY and 7 → 8 that of RULINGS_KEY, which an older worker cannot read."""
 
 _GARBAGE = (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, struct.error)
 """What reading something else than a record raises."""
@@ -146,6 +149,8 @@ def dump_changes(
             records.append((PLATFORM_KEY + str(index).encode(), seal(_encode(platform.dump()))))
     for name, part in audit.audit.company.lockstep.take_changed():
         records.append((LOCKSTEP_KEY + name.encode(), seal(_encode(part))))
+    if audit.audit.rulings.take_changed():
+        records.append((RULINGS_KEY, seal(_encode(audit.audit.rulings.dump()))))
     for metric, days in audit.audit.intake.days():
         counted = days.take_changed()
         if counted is not None:
@@ -169,6 +174,8 @@ def load(audit: PartitionAudit, saved: Mapping[bytes, bytes]) -> Restored | None
             audit.audit.watches[key[len(WATCHED_KEY) :].decode()] = decode_watched(value)
         elif key.startswith(LOCKSTEP_KEY):
             audit.audit.company.lockstep.load(key[len(LOCKSTEP_KEY) :].decode(), _builtins(value))
+        elif key == RULINGS_KEY:
+            audit.audit.rulings.load(_builtins(value))
         elif key.startswith(DAYS_KEY):
             metric = int(key[len(DAYS_KEY) :])
             if metric in days:  # the rule may be off now

@@ -83,6 +83,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("follower_drip", STEALTHY, stealthy.follower_drip, days=3.0, quiet_days=5.0),
         Scenario("residential_proxies", STEALTHY, stealthy.residential_proxies),
         Scenario("even_delivery", STEALTHY, stealthy.even_delivery),
+        Scenario("reused_accounts", STEALTHY, stealthy.reused_accounts),
         Scenario("mimic", STEALTHY, stealthy.mimic, days=1.0, quiet_days=2.0),
         Scenario("slow_drip", STEALTHY, stealthy.slow_drip, days=3.0, quiet_days=5.0),
         Scenario("sleepers", STEALTHY, stealthy.sleepers),

@@ -57,6 +57,28 @@ def residential_proxies(scene: Scene) -> list[Labelled]:
     return made
 
 
+def reused_accounts(scene: Scene) -> list[Labelled]:
+    """One seller's stock of some hundred accounts serves order after order: accounts of months on households' lines,
+    the platform's own agents, a third watched, each order within the hour. From the second order on none of them is
+    a stranger."""
+    made: list[Labelled] = []
+    stock = []
+    for _ in range(150):
+        ip, country = scene.proxy()
+        stock.append(scene.account(ip=ip, agent=scene.platform_agent(), country=country, age_days=(60, 700)))
+    sizes = scene.orders(60, 0.3)
+    for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
+        start = scene.moment(HOUR_MS)
+        duration = int(scene.platform.duration_ms[target])
+        serving = scene.rng.permutation(len(stock))[:size].tolist()
+        times = scene.spread_out(len(serving), start, scene.rng.uniform(0.3, 1.0) * HOUR_MS).tolist()
+        for ts, number in zip(times, serving, strict=True):
+            watch = int(duration * np.clip(scene.rng.normal(0.33, 0.1), 0.02, 0.9))
+            event = scene.event(ts, stock[number], target, watch_ms=watch, referrer=scene.platform.referrer(scene.rng))
+            made.append(event)
+    return made
+
+
 def even_delivery(scene: Scene) -> list[Labelled]:
     """A panel's drip feed: one view every so many seconds for hours, each by another account of days or weeks, from the
     lines, with the agents and by the referrers of the platform's people. They watch this video as its viewers do,

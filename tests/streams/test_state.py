@@ -21,6 +21,7 @@ from streams.auditing import PartitionAudit
 from streams.state import (
     DAYS_KEY,
     META_KEY,
+    RULINGS_KEY,
     SEAL_BYTES,
     UPGRADES,
     StateError,
@@ -200,7 +201,9 @@ def test_records_of_version_1_are_read_and_go_on_byte_for_byte() -> None:
     audit, half = PartitionAudit(_settings(400)), len(log_of("duplicates")) // 2
     for offset in range(half):
         _step(audit, log[offset], offset)
-    old = {key: _as_version_1(value[SEAL_BYTES:]) for key, value in dump_changes(audit, half)}
+    changes = dict(dump_changes(audit, half))
+    rulings = {RULINGS_KEY: changes.pop(RULINGS_KEY)}  # newer than that; without it what comes is judged otherwise
+    old = {key: _as_version_1(value[SEAL_BYTES:]) for key, value in changes.items()} | rulings
 
     audit, position = _restored(old, log, 400)
 
@@ -223,7 +226,9 @@ def test_state_of_version_5_goes_on_and_nothing_was_counted_for_a_day_yet() -> N
     audit, half = PartitionAudit(_settings(400)), len(log_of("duplicates")) // 2
     for offset in range(half):
         _step(audit, log[offset], offset)
-    saved = {key: _as_version_5(value[SEAL_BYTES:]) for key, value in dump_changes(audit, half) if DAYS_KEY not in key}
+    changes = {key: value for key, value in dump_changes(audit, half) if not key.startswith(DAYS_KEY)}
+    saved = {key: _as_version_5(value[SEAL_BYTES:]) for key, value in changes.items()}
+    saved[RULINGS_KEY] = changes[RULINGS_KEY]  # newer than both; without it what comes is judged otherwise
 
     audit, position = _restored(saved, log, 400)
 

@@ -1,0 +1,96 @@
+"""What is held of actors: whose acts were taken out of a target's count before. Sellers serve one order after another
+with the same accounts, and by the second these are no strangers any more.
+
+A crowd that was bought nearly as a whole is remembered as a whole: who is honest in it is then one of ten, and no
+evidence by himself. Nothing is held of an actor on the target that he was taken out of, so that an incident is not
+its own witness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+RULED_MAX = 8_192
+"""Actors of a generation: 100 kB of state for each of two. The older is dropped when the newer is full."""
+
+CERTAIN = 0.9
+"""Part of a crowd that must be artificial for a ruling on all of it."""
+
+SEVERAL = 0xFFFF_FFFF
+"""In place of a target: the actor was taken out of more than one."""
+
+_ALIKE = ~1
+"""The lowest bit of an actor's hash tells whether the event said how old the account is: it is the same actor."""
+
+
+class Rulings:
+    """Actors → the target that they were taken out of."""
+
+    def __init__(self) -> None:
+        self._newer: dict[int, int] = {}
+        self._older: dict[int, int] = {}
+        self._changed = False
+
+    def __len__(self) -> int:
+        return len(self._newer) + len(self._older)
+
+    def note(self, actors: Iterable[int], key: str) -> None:
+        """Hold it of these actors that they were taken out of a key's target.
+
+        >>> rulings = Rulings()
+        >>> rulings.note([2, 4], "0a"); rulings.share([2, 4, 6, 8], "0a"), rulings.share([2, 4, 6, 8], "0b")
+        (0.0, 0.5)
+        >>> rulings.note([2], "1b"); rulings.share([2, 4, 6, 8], "0a"), rulings.share([3, 5], "0c")
+        (0.25, 1.0)
+        """
+        newer, older, place = self._newer, self._older, _place(key)
+        for actor in actors:
+            same = actor & _ALIKE
+            known = newer.get(same, older.get(same, place))
+            ruled = place if known == place else SEVERAL
+            if newer.get(same) != ruled:
+                newer[same] = ruled
+                self._changed = True
+        if len(newer) >= RULED_MAX:
+            self._older, self._newer = newer, {}
+
+    def share(self, actors: Iterable[int], key: str) -> float:
+        """Share of actors (there must be some) that were taken out of another target than this key's."""
+        newer, older, here = self._newer, self._older, _place(key)
+        asked = held = 0
+        for actor in actors:
+            same = actor & _ALIKE
+            asked += 1
+            held += newer.get(same, older.get(same, here)) != here
+        return held / asked
+
+    def take_changed(self) -> bool:
+        """Whether there was a ruling since the last call."""
+        changed, self._changed = self._changed, False
+        return changed
+
+    def dump(self) -> list[Any]:
+        """State as builtins."""
+        return [_packed(self._newer), _packed(self._older)]
+
+    def load(self, state: list[Any]) -> None:
+        """Take dumped state."""
+        self._newer, self._older = (_unpacked(*packed) for packed in state)
+
+
+def _place(key: str) -> int:
+    """A target's hash; the metric does not matter."""
+    return crc32(key[1:].encode())
+
+
+def _packed(ruled: dict[int, int]) -> list[bytes]:
+    actors, places = np.fromiter(ruled.keys(), "<i8", len(ruled)), np.fromiter(ruled.values(), "<u4", len(ruled))
+    return [actors.tobytes(), places.tobytes()]
+
+
+def _unpacked(actors: bytes, places: bytes) -> dict[int, int]:
+    return dict(zip(np.frombuffer(actors, "<i8").tolist(), np.frombuffer(places, "<u4").tolist(), strict=True))
