@@ -278,8 +278,8 @@ class Audit:
                 closing.met[metric].extend(actors)
             outcome.windows += 1
             closing.note(metric, crowd)
-            look = Look(key, watched, scale, start, crowd, platform, reference, outcome, rates=views.rates)
-            look.rulings = self.rulings
+            look = Look(key, watched, scale, start, crowd, platform, reference, outcome)
+            look.rates, look.rulings = views.rates, self.rulings
             look.parts, look.teaches = self._parts[order], platform.teaching(scale, key, start)
             if metric and scale.name == "hour" and look.teaches.mix:
                 closing.note_beside(metric, crowd, viewed=self._peers.viewed(key))

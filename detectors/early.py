@@ -119,10 +119,10 @@ class EarlyLooks:
         desk, metric = self._desk, int(key[0])
         now_ms, outcome = at
         platform, reference = desk.platforms[metric], desk.peers.reference(metric)
-        scale, rates, parts = desk.scales[order], desk.platforms[0].rates, desk.parts[order]
-        look = Look(key, watched, scale, crowd.start, crowd, platform, reference, outcome, parts=parts, rates=rates)
+        scale, parts = desk.scales[order], desk.parts[order]
+        look = Look(key, watched, scale, crowd.start, crowd, platform, reference, outcome, parts=parts)
+        look.rates, look.rulings = desk.platforms[0].rates, desk.rulings
         look.early_at = now_ms
-        look.rulings = desk.rulings
         look.viewers = desk.peers.viewers(key, crowd)
         look.silence = desk.peers.silence(key, scale, crowd.start)
         return look

@@ -148,13 +148,15 @@ class Look:
                 self.x[habit(name)] = mean
 
     def _interaction(self) -> None:
-        rates = self.rates.per_person(self.scale.name) if self.rates is not None else None
-        if rates is None or self.peers is None:
+        if self.rates is None or self.peers is None:
+            return
+        rates = self.rates.per_person(self.scale.name)
+        if rates is None:
             return
         views, likes, follows = self.peers
         if self.key[0] != VIEW:
             metric = int(self.key[0])
-            alone = self.rates.usually_lonely(metric) if self.rates is not None else None
+            alone = self.rates.usually_lonely(metric)
             if alone is not None:
                 self.x[f.LONELY] = lonely(self.crowd.n, views, rates[metric - 1], self.viewers)
                 self.x[usual(f.LONELY)] = alone
