@@ -1,8 +1,8 @@
 """Who: people who were taken out of other targets' counts before.
 
 A seller's accounts are new once. In the second order they have been seen here, and only what is held of them tells
-them apart (``rulings``); reputation of this kind is what SynchroTrap's and Facebook's clean-ups build on (Cao et al.,
-CCS 2014), and what billing guidelines for invalid traffic call known-bad sources (MRC 2020).
+them apart (``rulings``): a list of known sources, as advertising keeps for invalid traffic (MRC, Invalid Traffic
+Detection and Filtration Guidelines, 2020), but made here and forgotten again.
 
 Must spare: bystanders who were taken for the bought once (much of the crowd must have a record, and *how* must agree),
 a target that was struck before (its own incident is no record), whoever was given back (only what stays taken out is
