@@ -7,6 +7,7 @@ from detectors.catalog.surge import cusum
 from detectors.company import band_opinion
 from detectors.detector import Finding, score_of
 from detectors.drips import Day, artificial_of, gather, opinion_of, past_of
+from detectors.elsewhere import UNSEEN, by_networks, from_elsewhere
 from detectors.evidence import EVENTS_MIN, TEXTS, Said
 from detectors.explained import Explanations
 from detectors.incidents import Incidents
@@ -33,7 +34,7 @@ from detectors.registry import ACCOUNTS, CROWD_DETECTORS, DRIP, ESTIMATING_CODES
 from detectors.rulings import CERTAIN
 from detectors.thresholds import Rulebook, Thresholds
 from detectors.watched import Watched
-from detectors.windows import Scale
+from detectors.windows import MINUTE_MS, Scale
 
 TRAIL_MAX = 360
 """Ticks remembered since the onset of a surge (an hour of ten-second ticks)."""
@@ -43,6 +44,9 @@ TICK_EVENTS_MIN = 20
 """A tick is worth a look from this many times its expectation on, and from so many events."""
 
 RENTED = TEXTS[f.SPREAD][0]
+
+ASKED_HALF_LIFE_MS = 30 * MINUTE_MS
+"""After half an hour a look counts half as one of many."""
 
 LEARN_CROWD_BELOW = 2.0
 """Crowd score from which a window in a surge teaches nothing: it may be what we are here to find."""
@@ -144,23 +148,29 @@ class Cases:
 
     def _evidence(self, look: Look) -> Said:
         x, platform = look.x, look.platform
-        evidence: dict[str, tuple[float, float]] = {}
-        findings: list[Finding] = []
-        for name in self._voting:
-            detector = platform.detector(name, look.scale)
-            found = of_several(detector.findings(x), x[f.COUNT])
-            if found:
-                evidence[name] = max(score_of(g.p) for g in found), max(g.share for g in found)
-                findings += found
+        findings = [
+            finding
+            for name in self._voting
+            for finding in of_several(platform.detector(name, look.scale).findings(x), x[f.COUNT])
+        ]
         findings.sort(key=lambda finding: (finding.p, finding.code))
+        seen_before_counts = not from_elsewhere(x) or by_networks(findings)
+        if not seen_before_counts:
+            findings = [finding for finding in findings if finding.code != UNSEEN]
+        evidence: dict[str, tuple[float, float]] = {}
+        for finding in findings:
+            score, share = evidence.get(finding.detector, (0.0, 0.0))
+            evidence[finding.detector] = max(score, score_of(finding.p)), max(share, finding.share)
         if min(evidence.get(ACCOUNTS, (0.0, 0.0))[1], evidence.get(WATCH, (0.0, 0.0))[1]) >= PART_MIN:
-            known = (platform.known, look.reference.known)
+            known = (platform.known, look.reference.known) if seen_before_counts else ()
             x[f.SAME_SHARE], x[f.SAME] = overlap(look.crowd, look.reference.mixes, known)
         rented = next(((score_of(g.p), g.share) for g in findings if g.code == RENTED), (0.0, 0.0))
         return Said(evidence, rented, findings)
 
     def _opinion(self, look: Look, surge: float, said: Said) -> Opinion:
         x, platform, evidence = look.x, look.platform, dict(said.evidence)
+        if look.watched.case is None:
+            _count_asked(look)
         limits = self._rulebook.of(look.key)
         score = crowd_score(x, evidence, said.rented, self._models)
         marks, marked = self._marked(look, said.findings, convicted=score >= limits.suspect_score)
@@ -193,8 +203,12 @@ class Cases:
         past = past_of(look.x, watched.levels.get(look.scale.name), look.views_days)
         watched.slow = slow = gather(watched.slow, day, look.x, said, past=past, models=self._models)
         over_days = None if slow is None else opinion_of(slow, look.x, said.findings, self._rulebook.of(look.key))
-        if over_days is None or (view is not None and view.artificial > over_days.artificial):
+        if over_days is None:
             return view
+        if view is not None and view.artificial > over_days.artificial:
+            if view.verdict == ARTIFICIAL or over_days.verdict != ARTIFICIAL:
+                return view
+            over_days.artificial, over_days.low, over_days.high = view.artificial, view.low, view.high
         over_days.marks, _ = self._marked(look, said.findings, convicted=True)
         return over_days
 
@@ -233,6 +247,14 @@ class Cases:
         watched.trail.append(Step(look.start, crowd.n, look.x["expected"], crowd.quarantined, crowd.log_from))
         if len(watched.trail) > TRAIL_MAX:
             del watched.trail[0]
+
+
+def _count_asked(look: Look) -> None:
+    """Note how often a surge without a case was judged: whoever looks often finds something by chance."""
+    watched = look.watched
+    watched.asked = 1.0 + watched.asked * 0.5 ** (max(0, look.until - watched.asked_at) / ASKED_HALF_LIFE_MS)
+    watched.asked_at = max(watched.asked_at, look.until)
+    look.x[f.ASKED] = watched.asked
 
 
 def _rule(look: Look, view: Opinion) -> None:

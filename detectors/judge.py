@@ -9,6 +9,7 @@ import msgspec
 
 from detectors import features as f
 from detectors.detector import Features, Finding
+from detectors.elsewhere import from_elsewhere
 from detectors.marks import MOST, Marks, Part, share_of
 from detectors.registry import (
     ACCOUNTS,
@@ -40,6 +41,12 @@ SURGE_LEAST = DEFAULTS.surge_score_least
 
 WITNESS_SCORE = 2.0
 """-log10 p from which a family of evidence agrees with another."""
+
+SAME_DOUBTS = 1.64
+"""Standard errors by which those who must be both new and leaving exceed PART_MIN: nineteen in twenty."""
+
+LOOKS_FREE = 4.0
+"""Looks at one surge for which WITNESS_SCORE is meant: whoever looks oftener finds something by chance."""
 
 Models = tuple[tuple[str, ...], tuple[str, ...]]
 """An operator's own models of who and of how."""
@@ -274,8 +281,10 @@ def crowd_score(
     their accounts; and who is new somewhere comes again, so new accounts must have come again for most of the crowd.
     Who and how must be of the same people (``_same``): a hit, television and an advertisement bring people who are new
     and people who leave, and a promotion shows itself to some people twice and to others in vain. Where that cannot be
-    told, new accounts that leave must be silent as well; and silence alone speaks only against a crowd most of whose
+    told, new accounts that leave must be silent as well, which of few new ones among people from elsewhere says nothing
+    (an advertisement's register, skip and do not like); and silence alone speaks only against a crowd most of whose
     accounts are wrong.
+    Of a surge that was looked at often more is asked of both witnesses (Bonferroni).
     ``models`` are an operator's own of who and of how: they may stand in for the accounts and for conduct.
     """
 
@@ -286,11 +295,13 @@ def crowd_score(
     def part(name: str) -> float:
         return evidence.get(name, (0.0, 0.0))[1]
 
+    witness = WITNESS_SCORE + math.log10(max(1.0, x.get(f.ASKED, 1.0) / LOOKS_FREE))
     several = rented[0] if rented[1] >= PART_MIN else 0.0
     again, left = of(REPETITION, MOST), of(WATCH)
     silence, views = of(ENGAGEMENT), not x.get(f.ONCE, 0.0)
     people = max(part(name) for name in (ACCOUNTS, *models[0]))
-    leaving = left if _same(x, people, part(WATCH)) or silence >= WITNESS_SCORE else 0.0
+    told = silence >= WITNESS_SCORE and (part(ACCOUNTS) >= MOST or not from_elsewhere(x))
+    leaving = left if _same(x, people, part(WATCH), witness) or told else 0.0
     one_place = of(ORIGIN, MOST) >= WITNESS_SCORE and rented[1] < RENTED_SHARE
     if views and (one_place or part(ACCOUNTS) < MOST):
         silence = 0.0
@@ -304,15 +315,20 @@ def crowd_score(
         (of(RECORD, RECORD_SHARE), max(again, of(CADENCE), left, of(ENGAGEMENT))),
         (again if part(REPETITION) + part(WATCH) >= 1.0 + PART_MIN else 0.0, of(WATCH, MOST)),
     ]
-    joint = max((joined(a, b) for a, b in pairs if min(a, b) >= WITNESS_SCORE), default=0.0)
+    joint = max((joined(a, b) for a, b in pairs if min(a, b) >= witness), default=0.0)
     alone = of(ONCE_ONLY) if x.get(f.ONCE, 0.0) > 0.0 else 0.0
     return max(joint, alone, min(ALONE_MAX, max(of(name) for name in WHO + HOW)))
 
 
-def _same(x: Features, new: float, leaving: float) -> bool:
-    """Whether so many are new and so many leave that some must be both, or these are seen to be the same people."""
-    certain = new + leaving - 1.0  # Fréchet's bound
-    return certain >= PART_MIN or (x.get(f.SAME, 0.0) >= WITNESS_SCORE and x.get(f.SAME_SHARE, 0.0) >= PART_MIN)
+def _same(x: Features, new: float, leaving: float, witness: float) -> bool:
+    """Whether so many are new and so many leave that some must be both, or these are seen to be the same people.
+
+    Of few people some are both by chance: the bound must hold for the crowd that they are a sample of.
+    """
+    people = x.get(f.PEOPLE, 1.0)
+    doubt = math.sqrt((new * (1.0 - new) + leaving * (1.0 - leaving)) / people)
+    certain = new + leaving - 1.0 - SAME_DOUBTS * doubt  # Fréchet's bound
+    return certain >= PART_MIN or (x.get(f.SAME, 0.0) >= witness and x.get(f.SAME_SHARE, 0.0) >= PART_MIN)
 
 
 def joined(first: float, second: float) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from detectors import features as f
 from detectors.baseline import YOUNG_WINDOWS, Level
 from detectors.detector import Features
+from detectors.elsewhere import elsewhere
 from detectors.evidence import habit, usual
 from detectors.features import crowd_features, evenness
 from detectors.interaction import Rates, lonely, silent, with_accounts
@@ -132,6 +133,10 @@ class Look:
         known = (self.platform.known, self.reference.known)
         self.x.update(crowd_features(self.crowd, self.reference.mixes, known))
         self.x[f.ONCE] = float(self.key[0] != VIEW)
+        if self.key[0] == VIEW:
+            ways = elsewhere(self.crowd, self.reference.mixes[f.REFERRER], self.reference.usual(f.DIRECT))
+            if ways is not None:
+                self.x[f.ELSEWHERE] = ways
         if self.parts and not self.early:
             even = evenness(self.crowd, self.parts)
             if even is not None:
@@ -164,7 +169,7 @@ class Look:
             people = with_accounts(self.crowd, self.reference.tells_accounts())
             missing = silent(people, likes + follows, sum(rates))
             if missing is not None:
-                self.x[f.SILENT] = missing
+                self.x[f.SILENT], self.x[f.INTERACTIONS] = missing, people * sum(rates)
 
     def learn(self, *, measured: bool, suspicious: bool) -> None:
         """Let the window teach. One that a case holds, or may come to hold, teaches at most what is left of it."""

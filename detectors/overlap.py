@@ -29,18 +29,20 @@ NONE = Overlap(0.0, 0.0)
 def overlap(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors]) -> Overlap:
     """How far those with wrong accounts (fresh, of a cohort, never met) are those who watch oddly.
 
-    The most telling of the three marks counts, its p times their number (Bonferroni).
+    The most telling of the marks counts, its p times their number (Bonferroni). Never met by ``known``: if that is
+    empty, it is no mark.
     """
     crowd.settle()
     people = {actor: marks for actor, marks in crowd.people.items() if marks[ACCOUNT] >= 0 and marks[WATCH] >= 0}
     buckets = mixes["watch"].over(crowd.watch)
     odd = {actor for actor, marks in people.items() if marks[WATCH] in buckets}
     cohorts = mixes["account"].over(crowd.histogram("account"))
-    accounts = (
+    accounts = [
         {actor for actor, marks in people.items() if marks[ACCOUNT] & 1},
         {actor for actor, marks in people.items() if marks[ACCOUNT] >> 1 in cohorts},
-        set(never_met(people, known)),
-    )
+    ]
+    if known:
+        accounts.append(set(never_met(people, known)))
     best = NONE
     for marked in accounts:
         both = len(marked & odd)

@@ -49,6 +49,9 @@ class Teaching(NamedTuple):
 
 EVERYTHING = Teaching()
 
+SHARES = (f.FRESH, f.DORMANT, f.DIRECT)
+"""Features of people whose usual share is known of the whole platform."""
+
 
 class Platform:
     """The platform as seen by one task through one metric."""
@@ -60,8 +63,8 @@ class Platform:
         self.seasons = Seasons()
         self.typical: dict[str, float] = {}
         self.events = 0.0
-        self.shares: dict[str, list[float]] = {f.FRESH: [0.0, 0.0], f.DORMANT: [0.0, 0.0]}
-        """feature → accounts that have it, accounts asked"""
+        self.shares: dict[str, list[float]] = {name: [0.0, 0.0] for name in SHARES}
+        """feature → accounts (people) that have it, those asked"""
         self.rates = Rates()
         self.discoveries = Discoveries()
         self.closings: dict[str, tuple[int, int]] = {}
@@ -114,7 +117,7 @@ class Platform:
         self._season_hour = -1
 
     def usual(self, name: str) -> float | None:
-        """Share of the platform's accounts that have a feature, None while too few were asked."""
+        """Share of the platform's accounts (people) that have a feature, None while too few were asked."""
         having, asked = self.shares[name]
         return having / asked if asked >= MIX_MIN else None
 
@@ -146,20 +149,27 @@ class Platform:
         self.events += min(crowd.n, WEIGHT_CAP)
         if crowd.asked:
             self.learn_share(f.DORMANT, crowd.newcomers, crowd.asked)
+        direct, people = 0, 0
         if crowd.people or crowd.n > WEIGHT_CAP:
             for name in DIMENSIONS:
                 counts = crowd.histogram(name)
                 if counts:
                     self.mixes[name].learn(counts)
+                if name == f.REFERRER:
+                    people = len(crowd.people)
+                    direct = people - sum(counts.values())
             if crowd.watch:
                 self.mixes["watch"].learn(crowd.watch)
             ages = [marks[ACCOUNT] for marks in crowd.people.values() if marks[ACCOUNT] >= 0]
         else:
             columns = crowd.columns()[1:]
             for name, buckets in zip(COLUMNS, columns, strict=True):
+                if name == f.REFERRER:
+                    direct, people = buckets.count(-1), len(buckets)
                 if max(buckets) >= 0:  # most platforms send some of the columns only
                     self.mixes[name].learn_each(buckets)
             ages = [bucket for bucket in columns[DIMENSIONS.index("account")] if bucket >= 0]
+        self.learn_share(f.DIRECT, direct, people)
         if ages:
             self.learn_share(f.FRESH, sum(bucket & 1 for bucket in ages), len(ages))
 

@@ -32,6 +32,9 @@ USUAL_PRIOR = 0.1
 UNCOUNTED = 0.25
 """Part of a person up to which a share of few people is rounded up: a tenth of one expected is nobody."""
 
+COUNTED = frozenset({f.FRESH, f.DORMANT, f.RULED})
+"""Features that are the plain share of people who have a mark; others have what chance brings taken off."""
+
 TELL_P = 0.1
 """A feature is told as a finding below this."""
 
@@ -98,7 +101,9 @@ class Shares:
         p = self._seen(name, x, value - baseline)
         if size < f.PEOPLE_MIN:
             return max(p or 0.0, few(size, value, baseline))
-        return _chance(size, value, baseline) if p is None else p
+        if p is None:
+            p = _chance(size, value, baseline)
+        return max(p, _by_number(name, x, value, baseline))
 
     def _seen(self, name: str, x: Features, deviation: float) -> float | None:
         """p-value by the platform's own windows; None if none as small have been seen."""
@@ -126,6 +131,49 @@ def codes_of(detectors: Iterable[type[Shares]]) -> frozenset[str]:
 
 def _size(name: str, x: Features) -> int:
     return int(x.get(f.PEOPLE if name in f.PEOPLE_FEATURES else f.COUNT, 0.0))
+
+
+def _by_number(name: str, x: Features, value: float, baseline: float) -> float:
+    """The least p-value that numbers so small can have, were people independent: what history continues beyond what was
+    seen does not know that four likes that are missing may have been chance."""
+    if name == f.SILENT and f.INTERACTIONS in x:
+        return missing(x[f.INTERACTIONS], round((1.0 - value) * x[f.INTERACTIONS]))
+    if name in COUNTED:
+        return having(_size(name, x), value, baseline)
+    return 0.0
+
+
+def missing(expected: float, came: int) -> float:
+    """P(K ≤ ``came``) of a Poisson variable: likes and follows where so many are ``expected``.
+
+    >>> round(missing(4.0, 0), 3), round(missing(4.0, 2), 3), missing(100.0, 20) < 1e-20, missing(1e4, 10_000) > 0.5
+    (0.018, 0.238, True, True)
+    """
+    if came >= expected:
+        return 1.0
+    term = total = math.exp(-expected + came * math.log(expected) - math.lgamma(came + 1))
+    for count in range(came, 0, -1):
+        term *= count / expected
+        total += term
+    return total
+
+
+def having(people: int, share: float, usual: float) -> float:
+    """P(K ≥ ``share`` of ``people``) of a binomial variable, where the ``usual`` share has a mark.
+
+    >>> round(having(8, 0.25, 0.03), 3), having(8, 1.0, 0.1) < 1e-7, having(8, 0.0, 0.1)
+    (0.022, True, 1.0)
+    """
+    least = math.ceil(share * people - UNCOUNTED)
+    if least <= usual * people:
+        return 1.0
+    usual = min(max(usual, 1e-3), 1.0 - 1e-3)
+    log = math.lgamma(people + 1) - math.lgamma(least + 1) - math.lgamma(people - least + 1)
+    term = total = math.exp(log + least * math.log(usual) + (people - least) * math.log(1.0 - usual))
+    for count in range(least, people):
+        term *= (people - count) / (count + 1) * usual / (1.0 - usual)
+        total += term
+    return min(1.0, total)
 
 
 def _chance(size: int, value: float, baseline: float) -> float:

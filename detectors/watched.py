@@ -37,6 +37,9 @@ class Watched(msgspec.Struct, omit_defaults=True, gc=False):
     cusum: float = 0.0
     cusum_at: int = -1
     trail: list[Step] = []
+    asked: float = 0.0
+    """how often its crowd was judged lately while it had no case, the last time at ``asked_at``"""
+    asked_at: int = -1
     slow: Slow | None = None
     """what is wrong with its days, if anything is"""
     case: Case | None = None

@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.events import MetricName
 from detectors.lab.agents import IN_APP_AGENTS, SCHOOL_AGENT
-from detectors.lab.population import COUNTRIES, DAY_MS, HOUR_MS
+from detectors.lab.population import COUNTRIES, DAY_MS, HOUR_MS, Person
 from detectors.lab.scene import MINUTE_MS, Scene
 from detectors.lab.traffic import Labelled
 
@@ -89,6 +89,38 @@ def embedded_player(scene: Scene) -> list[Labelled]:
             watch=0.5,
             likes=0.15,
         )
+    return made
+
+
+def lapsed_accounts(scene: Scene) -> list[Labelled]:
+    """A forum links the video, or a link goes round in chats, which send no referrer: people come who made an account
+    years ago and never came since. Many leave early, few like. Spare it: whoever was elsewhere until now is no robot,
+    and a link brings the curious."""
+    made: list[Labelled] = []
+    for number, target in enumerate(scene.targets(scene.some(4))):
+        start = scene.moment(3 * HOUR_MS)
+        times = scene.flash(_size(scene, 1200), start, 10 * MINUTE_MS, 50 * MINUTE_MS)
+        crowd = scene.crowd(
+            target,
+            times,
+            guests=0.15,
+            referrers=["https://forum.example/" if number % 2 else None],
+            referred=0.95,
+            watch=0.6,
+            likes=0.2,
+        )
+        returned: dict[str, Person] = {}
+        for labelled in crowd:
+            event = labelled.event
+            if event.actor_created_at is not None:
+                like = Person(event.actor, event.ip or "", event.user_agent or "", event.country or "", 0)
+                if like.actor not in returned:
+                    returned[like.actor] = scene.account(
+                        ip=like.ip, agent=like.agent, country=like.country, age_days=(120, 2000)
+                    )
+                who = returned[like.actor]
+                event.actor, event.actor_created_at = who.actor, who.created_at
+        made += crowd
     return made
 
 

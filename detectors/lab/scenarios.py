@@ -94,6 +94,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("celebrity_share", HONEST, honest.celebrity_share),
         Scenario("premiere", HONEST, honest.premiere),
         Scenario("embedded_player", HONEST, honest.embedded_player),
+        Scenario("lapsed_accounts", HONEST, honest.lapsed_accounts),
         Scenario("paid_promotion", HONEST, honest.paid_promotion),
         Scenario("school_nat", HONEST, honest.school_nat),
         Scenario("carrier_nat", HONEST, honest.carrier_nat),

@@ -166,25 +166,30 @@ WHO, HOW = (("neighbours",), ()), ((), ("forest",))
 def test_a_model_with_a_vote_stands_in_for_its_family_and_convicts_nobody_alone(
     models: tuple[tuple[str, ...], tuple[str, ...]], name: str, beside: str
 ) -> None:
-    both = {name: (4.0, 0.6), beside: (3.0, 0.6)}
-    none, x = (0.0, 0.0), {f.ONCE: 0.0}
+    both = {name: (4.0, 0.7), beside: (3.0, 0.6)}
+    none, x = (0.0, 0.0), {f.ONCE: 0.0, f.PEOPLE: 500.0}
     assert crowd_score(x, both, none, models) > 4.0
     assert crowd_score(x, both, none) < 3.0
     assert crowd_score(x, {name: (9.0, 0.9)}, none, models) < 3.0
 
 
-VIEWS, NO_RENTED = {f.ONCE: 0.0}, (0.0, 0.0)
+VIEWS, NO_RENTED = {f.ONCE: 0.0, f.PEOPLE: 500.0}, (0.0, 0.0)
+HERE, ELSEWHERE = {f.ELSEWHERE: 0.1}, {f.ELSEWHERE: 0.9}
 
 
 @pytest.mark.parametrize(
     ("evidence", "found", "convicts"),
     [
         ({"accounts": (4.0, 0.74), "watch": (3.0, 0.16)}, {}, False),
-        ({"accounts": (4.0, 0.74), "watch": (3.0, 0.45)}, {}, True),
+        ({"accounts": (4.0, 0.74), "watch": (3.0, 0.5)}, {}, True),
+        ({"accounts": (4.0, 0.74), "watch": (3.0, 0.5)}, {f.PEOPLE: 12.0}, False),
         ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4)}, {f.SAME: 4.0, f.SAME_SHARE: 0.3}, True),
         ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4)}, {f.SAME: 1.0, f.SAME_SHARE: 0.3}, False),
         ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4)}, {f.SAME: 4.0, f.SAME_SHARE: 0.1}, False),
-        ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, {}, True),
+        ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, HERE, True),
+        ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, ELSEWHERE, False),
+        ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, {}, False),
+        ({"accounts": (4.0, 0.6), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, ELSEWHERE, True),
         ({"record": (4.0, 0.3), "watch": (3.0, 0.3)}, {}, True),
         ({"record": (4.0, 0.3), "engagement": (3.0, 1.0)}, {}, True),
         ({"record": (4.0, 0.2), "watch": (3.0, 0.3)}, {}, False),
@@ -195,10 +200,14 @@ VIEWS, NO_RENTED = {f.ONCE: 0.0}, (0.0, 0.0)
     ids=[
         "new people of whom some leave",
         "so many of each that some are both",
+        "so many of few that it may be chance",
         "the same people",
         "perhaps the same people",
         "the same people but few",
         "silent as well",
+        "an advertisement's: some register, some skip, nobody likes",
+        "silent, but nobody knows by what way they came",
+        "most of an advertisement's are new",
         "many were taken out elsewhere and leave",
         "many were taken out elsewhere and bring nothing",
         "some were taken out elsewhere",
@@ -211,6 +220,13 @@ def test_who_and_how_must_be_of_the_same_people(
     evidence: dict[str, tuple[float, float]], found: dict[str, float], convicts: bool
 ) -> None:
     assert (crowd_score({**VIEWS, **found}, evidence, NO_RENTED) > 3.0) is convicts
+
+
+def test_a_surge_that_was_looked_at_often_needs_stronger_witnesses() -> None:
+    weak, strong = ({"accounts": (score, 0.9), "watch": (9.0, 0.9)} for score in (2.2, 3.5))
+    assert crowd_score({**VIEWS, f.ASKED: 3.0}, weak, NO_RENTED) > 3.0
+    assert crowd_score({**VIEWS, f.ASKED: 50.0}, weak, NO_RENTED) < 3.0
+    assert crowd_score({**VIEWS, f.ASKED: 50.0}, strong, NO_RENTED) > 3.0
 
 
 def test_a_silent_school_is_spared_whatever_its_pupils_accounts_and_silent_bought_views_are_not() -> None:

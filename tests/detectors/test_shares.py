@@ -7,9 +7,11 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import betabinom  # type: ignore[import-untyped]  # without types
+from scipy.stats import betabinom, binom, poisson  # type: ignore[import-untyped]  # without types
 
-from detectors.shares import ALIKE, few
+from detectors import features as f
+from detectors.catalog.engagement import Engagement
+from detectors.shares import ALIKE, few, having, missing
 
 SIZES = st.integers(5, 7)
 SHARES = st.floats(0.01, 0.9)
@@ -33,3 +35,25 @@ def test_a_few_people_alone_never_reach_what_independent_people_would(size: int)
     assert few(size, 1.0, 0.1) > 10 * 0.1**size
     assert few(size, 1.0, 0.1) < 0.01
     assert few(size, 1.0, 0.5) > 0.01
+
+
+@given(st.floats(0.5, 400), st.integers(0, 500))
+def test_likes_that_are_missing_are_as_rare_as_poissons(expected: float, came: int) -> None:
+    exact = 1.0 if came >= expected else poisson.cdf(came, expected)
+    assert math.isclose(missing(expected, came), exact, rel_tol=1e-6, abs_tol=1e-300)
+
+
+@given(st.integers(8, 2000), st.floats(0.002, 0.9), st.data())
+def test_people_who_have_a_mark_are_as_rare_as_binomials(people: int, usual: float, data: st.DataObject) -> None:
+    who = data.draw(st.integers(0, people))
+    exact = 1.0 if who <= usual * people else binom.sf(who - 1, people, usual)
+    assert math.isclose(having(people, who / people, usual), exact, rel_tol=1e-6, abs_tol=1e-290)
+
+
+def test_history_does_not_make_four_missing_likes_rarer_than_chance_does() -> None:
+    detector = Engagement()
+    for _ in range(2000):
+        detector.learn_one({f.PEOPLE: 80.0, f.SILENT: 0.1, f.INTERACTIONS: 40.0})
+    x = {f.PEOPLE: 80.0, f.SILENT: 1.0}
+    assert detector.score_one({**x, f.INTERACTIONS: 4.0}) < 2.0
+    assert detector.score_one({**x, f.INTERACTIONS: 40.0}) > 3.0

@@ -1,0 +1,67 @@
+"""By what ways a crowd came, and that it takes the platform's own ways to hold it against accounts to be unseen."""
+
+from __future__ import annotations
+
+import pytest
+
+from detectors import features as f
+from detectors.detector import Finding
+from detectors.elsewhere import by_networks, elsewhere, from_elsewhere
+from detectors.events import MIX_BUCKETS
+from detectors.reference import Mix
+from detectors.windows import Crowd
+
+SEARCH, FEED, FORUM = 3, 4, 77
+
+
+def mix() -> Mix:
+    usual = Mix(MIX_BUCKETS)
+    for _ in range(100):
+        usual.learn({SEARCH: 6, FEED: 6})
+    return usual
+
+
+def crowd(referrers: list[int]) -> Crowd:
+    made = Crowd(n=len(referrers))
+    made.people = {2 * at + 1: (-1, -1, referrer, -1, -1, -1) for at, referrer in enumerate(referrers)}
+    made.actors = dict.fromkeys(made.people, 1)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("referrers", "direct", "least", "most"),
+    [
+        ([SEARCH, FEED, -1, -1] * 25, 0.5, 0.0, 0.1),
+        ([FORUM] * 90 + [SEARCH] * 10, 0.5, 0.8, 1.0),
+        ([-1] * 100, 0.4, 0.4, 0.6),
+        ([SEARCH] * 100, 0.5, 0.3, 0.6),
+    ],
+    ids=["as the platform's come", "a forum's link", "a word in chats", "all by one of the platform's ways"],
+)
+def test_what_the_platforms_ways_leave_over(referrers: list[int], direct: float, least: float, most: float) -> None:
+    share = elsewhere(crowd(referrers), mix(), direct)
+    assert share is not None
+    assert least <= share <= most
+    assert from_elsewhere({f.ONCE: 0.0, f.ELSEWHERE: share}) == (least > 0.0)
+
+
+@pytest.mark.parametrize("direct", [None, 0.9])
+def test_where_referrers_are_hardly_given_a_crowd_may_have_come_from_anywhere(direct: float | None) -> None:
+    assert elsewhere(crowd([-1] * 50), mix(), direct) is None
+    assert from_elsewhere({f.ONCE: 0.0})
+
+
+def test_likes_have_no_way_here() -> None:
+    assert not from_elsewhere({f.ONCE: 1.0})
+
+
+def finding(code: str, share: float, p: float) -> Finding:
+    return Finding(code, "origin", share, 0.0, p, share, "")
+
+
+def test_several_networks_that_should_send_fewer_are_no_links_and_a_school_is_one_place() -> None:
+    several, place = finding("rented_networks", 0.1, 1e-3), finding("few_networks", 0.2, 1e-3)
+    assert by_networks([several, place])
+    assert not by_networks([place])
+    assert not by_networks([finding("rented_networks", 0.02, 1e-3), finding("few_networks", 0.03, 1e-3)])
+    assert not by_networks([finding("rented_networks", 0.2, 0.05)])
