@@ -15,7 +15,7 @@ from math import fsum
 from detectors import features as f
 from detectors.detector import Features, Finding
 from detectors.evidence import TEXTS
-from detectors.reference import Mix
+from detectors.reference import Mix, beyond_chance
 from detectors.windows import Crowd
 
 UNSEEN = TEXTS[f.DORMANT][0]
@@ -41,8 +41,7 @@ def elsewhere(crowd: Crowd, referrers: Mix, direct: float | None) -> float | Non
         return None
     counts = crowd.histogram("referrer")
     people = len(crowd.people)
-    without, expected = people - sum(counts.values()), direct * people
-    surpluses = [max(0.0, without - expected - 2.0 * expected**0.5)]
+    surpluses = [max(0.0, beyond_chance(people - sum(counts.values()), direct * people))]
     if counts:
         surpluses += referrers.surpluses(counts)
     return fsum(sorted(surpluses)) / people

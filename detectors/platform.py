@@ -16,7 +16,7 @@ from detectors.interaction import Rates
 from detectors.models import Choice
 from detectors.reference import MIX_MIN, WEIGHT_CAP, KnownActors, Mix, platform_mixes
 from detectors.registry import REGISTRY
-from detectors.windows import ACCOUNT, COLUMNS, DAY_MS, DIMENSIONS, HOUR_MS, Crowd, Scale
+from detectors.windows import ACCOUNT, COLUMNS, DAY_MS, DIMENSIONS, HOUR_MS, REFERRER, Crowd, Scale
 
 RUNGS: dict[str, str] = {"tick": "short", "minutes": "short", "hour": "hour", "day": "day"}
 """Scales that share their detectors' history: within minutes crowds look alike, within a day they return."""
@@ -149,27 +149,23 @@ class Platform:
         self.events += min(crowd.n, WEIGHT_CAP)
         if crowd.asked:
             self.learn_share(f.DORMANT, crowd.newcomers, crowd.asked)
-        direct, people = 0, 0
         if crowd.people or crowd.n > WEIGHT_CAP:
             for name in DIMENSIONS:
                 counts = crowd.histogram(name)
                 if counts:
                     self.mixes[name].learn(counts)
-                if name == f.REFERRER:
-                    people = len(crowd.people)
-                    direct = people - sum(counts.values())
             if crowd.watch:
                 self.mixes["watch"].learn(crowd.watch)
             ages = [marks[ACCOUNT] for marks in crowd.people.values() if marks[ACCOUNT] >= 0]
+            referrers: Sequence[int] = [marks[REFERRER] for marks in crowd.people.values()]
         else:
             columns = crowd.columns()[1:]
             for name, buckets in zip(COLUMNS, columns, strict=True):
-                if name == f.REFERRER:
-                    direct, people = buckets.count(-1), len(buckets)
                 if max(buckets) >= 0:  # most platforms send some of the columns only
                     self.mixes[name].learn_each(buckets)
-            ages = [bucket for bucket in columns[DIMENSIONS.index("account")] if bucket >= 0]
-        self.learn_share(f.DIRECT, direct, people)
+            ages = [bucket for bucket in columns[ACCOUNT] if bucket >= 0]
+            referrers = columns[REFERRER]
+        self.learn_share(f.DIRECT, referrers.count(-1), len(referrers))
         if ages:
             self.learn_share(f.FRESH, sum(bucket & 1 for bucket in ages), len(ages))
 

@@ -96,13 +96,18 @@ def _weight(n: int) -> float:
     return min(1.0, WEIGHT_CAP / n)
 
 
+def beyond_chance(count: float, expected: float) -> float:
+    """How far a count exceeds its expectation and two standard errors of it; below 0 if it does not."""
+    return count - expected - 2.0 * math.sqrt(expected)
+
+
 def _over(counts: Mapping[int, int], usual: Mapping[int, float], scale: float, factor: float = 1.0) -> dict[int, float]:
     get = usual.get
     over = {}
     for bucket, count in counts.items():
         if count > 1:  # in most crowds most buckets have one
             expected = factor * (get(bucket, 0.0) + SMOOTHING) * scale
-            surplus = count - expected - 2.0 * expected**0.5
+            surplus = beyond_chance(count, expected)
             if surplus > 0.5:
                 over[bucket] = surplus
     return over

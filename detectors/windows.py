@@ -43,7 +43,7 @@ NOTHING_KNOWN: Marks = (-1, -1, -1, -1, -1, -1)
 
 COLUMNS: tuple[str, ...] = (*DIMENSIONS, "watch")
 """A row's numbers behind the actor."""
-ACCOUNT, WATCH = COLUMNS.index("account"), COLUMNS.index("watch")
+REFERRER, ACCOUNT, WATCH = (COLUMNS.index(name) for name in ("referrer", "account", "watch"))
 """Where these stand in a person's marks."""
 
 PACKED = np.dtype([("actor", "<i8"), *((name, "<i4") for name in COLUMNS)])
