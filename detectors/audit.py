@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from detectors import features as f
 from detectors.cases import Cases
-from detectors.closing import Closing
+from detectors.closing import FROM_VIEWS, LIKE, Closing
 from detectors.company import Company
 from detectors.early import Desk, EarlyLooks
 from detectors.events import METRICS, EventBlock
@@ -283,11 +284,16 @@ class Audit:
             look.parts, look.teaches = self._parts[order], platform.teaching(scale, key, start)
             if metric and scale.name == "hour" and look.teaches.mix:
                 closing.note_beside(metric, crowd, viewed=self._peers.viewed(key))
+            if self._shows_what_precedes(look):
+                closing.note_viewers(crowd, self._peers.viewers(key, crowd), asked=self._peers.asked(key, crowd))
             if crowd.n >= EVENTS_MIN:
                 look.peers = self._peers.counts(key, order, start, closing.views)
                 look.views_days = self._peers.days(key)
                 look.silence = self._peers.silence(key, scale, start)
                 look.viewers = self._peers.viewers(key, crowd) + closing.viewed.get(key, 0.0)
+                look.every_view = (
+                    closing.tells_every_view(views, metric) and self._peers.asked(key, crowd) >= f.PEOPLE_MIN
+                )
                 if metric == 0 and order > 1 and look.teaches.crowd:
                     people = with_accounts(crowd, views.tells_accounts())
                     closing.interactions.append((people, *look.peers[1:]))
@@ -302,6 +308,12 @@ class Audit:
         yield from self._early.take(self._at, closing.events, outcome)
         self.company.lockstep.learn()
         yield from closing.teach(self.platforms)
+
+    def _shows_what_precedes(self, look: Look) -> bool:
+        """Whether a closed window tells how the platform's likes come about: those of a target that can be viewed."""
+        unheld = look.watched.case is None and not look.crowd.quarantined
+        like = int(look.key[0]) == LIKE and look.scale.name in FROM_VIEWS
+        return like and look.teaches.mix and unheld and self._peers.viewed(look.key)
 
     def _judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:
         """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""

@@ -109,6 +109,11 @@ class Seasons(msgspec.Struct, array_like=True):
             seen[index] += 1
             values[index] += (count - values[index]) / min(seen[index], 12)
 
+    def expected(self, ts_ms: int) -> float:
+        """Events expected in the hour of ``ts_ms``, 0 while none were seen."""
+        known = [value for value, seen in zip(self.daily, self.daily_seen, strict=True) if seen]
+        return self.factor(ts_ms) * sum(known) / len(known) if known else 0.0
+
     def factor(self, ts_ms: int) -> float:
         """Expected activity at ``ts_ms`` relative to the average (1.0 = average or unknown)."""
         day = _relative(self.daily, self.daily_seen, ts_ms // HOUR_MS % 24)

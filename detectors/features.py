@@ -66,6 +66,10 @@ INTERACTIONS = "interactions"
 LONELY = "lonely"
 """Share of likes or follows by people who did not view, and that the target's views do not account for either, even at
 a multiple of the platform's rate."""
+VIEWED_FIRST = "viewed_first"
+"""Share of the platform's likes by people who had viewed what they like by the end of such a window, 0 … 1. Given
+beside LONELY of closed minutes and hours of likes, where whoever opens a target is told as a view
+(``Platform.tells_every_view``)."""
 ONCE = "once"
 """1.0 if an actor can honestly do this to a target only once (like, follow), 0.0 if often (view)."""
 

@@ -2,7 +2,7 @@
 
 Views bring likes and follows only where all are of the same things. On many platforms a follow is of a channel and a
 view of one of its videos: then no follow stands beside views, and none is odd for it. How many of the platform's stand
-beside views is measured, and is what is usual.
+beside views is measured, and is what is usual. So is how many of them are by people who had viewed what they like.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ PEOPLE_BEFORE = 500.0
 ACTS_BEFORE = 20.0
 """Likes (follows) that must have been seen before anything is held against one that has no views."""
 
+VIEWED_BEFORE = 100.0
+"""Likes of which it must be known whether their people had viewed, before that is what people do."""
+
 LONELY_PRIOR = 0.1
 """Least share of the likes or follows of a crowd that is assumed to come without views, where few crowds were seen."""
 
@@ -34,6 +37,8 @@ class Rates:
         """scale → people with accounts, likes, follows"""
         self.acts_and_beside: dict[int, list[float]] = {}
         """metric → likes or follows, and those of them on targets that are viewed as well"""
+        self.acts_and_viewers: dict[str, list[float]] = {}
+        """scale → likes of targets that are viewed, and those of them by people who had viewed by the window's end"""
 
     def learn(self, scale: str, targets: list[tuple[float, int, int]]) -> None:
         """Learn the (people, likes, follows) of all targets whose windows of a scale have closed together."""
@@ -48,9 +53,22 @@ class Rates:
 
     def learn_beside(self, metric: int, acts: int, beside: int) -> None:
         """Learn how many of an hour's likes or follows were on targets that are viewed as well."""
-        kept = self.acts_and_beside.setdefault(metric, [0.0, 0.0])
-        for index, count in enumerate((acts, beside)):
-            kept[index] = RATES_FADING * kept[index] + count
+        _learn(self.acts_and_beside.setdefault(metric, [0.0, 0.0]), acts, beside)
+
+    def learn_viewers(self, scale: str, likes: float, viewers: float) -> None:
+        """Learn how many likes of the windows that have closed together were by people who had viewed the same."""
+        _learn(self.acts_and_viewers.setdefault(scale, [0.0, 0.0]), likes, viewers)
+
+    def viewed_first(self, scale: str) -> float | None:
+        """Share of the likes by people who had viewed by the end of their window, None while too few were seen.
+
+        >>> rates = Rates()
+        >>> rates.learn_viewers("hour", 400.0, 388.0); rates.learn_viewers("minutes", 20.0, 20.0)
+        >>> rates.viewed_first("hour"), rates.viewed_first("minutes")
+        (0.97, None)
+        """
+        acts, viewers = self.acts_and_viewers.get(scale, (0.0, 0.0))
+        return viewers / acts if acts >= VIEWED_BEFORE else None
 
     def usually_lonely(self, metric: int) -> float | None:
         """Share of the likes or follows that come without views on this platform, None while too few were seen.
@@ -70,6 +88,11 @@ class Rates:
             if people >= PEOPLE_BEFORE:
                 return likes / people, follows / people
         return None
+
+
+def _learn(kept: list[float], *seen: float) -> None:
+    for index, count in enumerate(seen):
+        kept[index] = RATES_FADING * kept[index] + count
 
 
 def with_accounts(crowd: Crowd, ages_are_sent: bool) -> float:

@@ -59,6 +59,12 @@ RECORD_SHARE = 0.25
 """Part of the crowd that must have a record: of a crowd that was taken out as a whole, a tenth may be honest
 (``rulings``), and its fans may all go on to the next target."""
 
+ALWAYS = 0.95
+"""Share of the platform's likes by people who had viewed, from which on a crowd that did not is unheard of."""
+
+NEARLY_ALL = 0.8
+"""Part of a crowd that must have done the unheard of, for nothing else to be asked of it."""
+
 PART_MIN = 0.15
 """Part of the crowd that evidence must speak of to be a witness: a difference can be significant and still be small."""
 
@@ -276,7 +282,8 @@ def crowd_score(
     One family of evidence is met honestly on any large platform. Two that use different data convict together:
     *who* came and *how* they behaved; new accounts from several rented networks (``rented``, the score of that
     feature alone); few actors who do not watch; people of whom many have a record, by any conduct or silence. What can
-    honestly be done once and is repeated convicts alone.
+    honestly be done once and is repeated convicts alone; so do likes by people of whom nearly none viewed
+    what they like, where nobody likes what he did not open.
     One network that nobody likes from is a school, so people of one place need strong conduct against them, whatever
     their accounts; and who is new somewhere comes again, so new accounts must have come again for most of the crowd.
     Who and how must be of the same people (``_same``): a hit, television and an advertisement bring people who are new
@@ -316,7 +323,9 @@ def crowd_score(
         (again if part(REPETITION) + part(WATCH) >= 1.0 + PART_MIN else 0.0, of(WATCH, MOST)),
     ]
     joint = max((joined(a, b) for a, b in pairs if min(a, b) >= witness), default=0.0)
-    alone = of(ONCE_ONLY) if x.get(f.ONCE, 0.0) > 0.0 else 0.0
+    alone = 0.0 if views else of(ONCE_ONLY)
+    if x.get(f.VIEWED_FIRST, 0.0) >= ALWAYS:
+        alone = max(alone, of(ENGAGEMENT, NEARLY_ALL))
     return max(joint, alone, min(ALONE_MAX, max(of(name) for name in WHO + HOW)))
 
 

@@ -16,7 +16,7 @@ from detectors.platform import EVERYTHING, RUNGS, Platform, Teaching
 from detectors.records import Outcome
 from detectors.rulings import Rulings
 from detectors.watched import Watched
-from detectors.windows import DAY_MS, Crowd, Scale
+from detectors.windows import DAY_MS, HOUR_MS, Crowd, Scale
 
 HABIT_FADING = 0.1
 """Weight of a window in the target's own habits (about its last ten windows)."""
@@ -34,6 +34,9 @@ RULE_OF_THREE = 3.0
 SHORTER: dict[str, tuple[str, int]] = {"hour": ("minutes", 12), "day": ("hour", 24)}
 """Scale → the shorter one that stands in while it is young, and how many of it it has. The parts are neither alike nor
 independent; their joint dispersion is taken to grow with the root of their number, between the two."""
+
+VIEWED_MS = 3 * HOUR_MS
+"""For so long a target must have been viewed, before likes of people who did not view it are unheard of."""
 
 VIEW = "0"
 """First character of a view's state key: the only act that can honestly be repeated."""
@@ -85,6 +88,8 @@ class Look:
     """views, likes and follows of the target around the window, None if not asked"""
     viewers: float = 0.0
     """of a crowd of likes or follows, the events by people who viewed the target around the window"""
+    every_view: bool = False
+    """of closed likes, whether whoever opened a target in that time has been told as a view"""
     rates: Rates | None = None
     rulings: Rulings | None = None
     """what is held of actors, None where nobody is asked"""
@@ -165,6 +170,9 @@ class Look:
             if alone is not None:
                 self.x[f.LONELY] = lonely(self.crowd.n, views, rates[metric - 1], self.viewers)
                 self.x[usual(f.LONELY)] = alone
+            first = self.rates.viewed_first(self.scale.name)
+            if first is not None and self.every_view and self.silence * self.scale.span_ms >= VIEWED_MS:
+                self.x[f.VIEWED_FIRST] = first
         elif self.parts:
             people = with_accounts(self.crowd, self.reference.tells_accounts())
             missing = silent(people, likes + follows, sum(rates))

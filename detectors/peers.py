@@ -62,9 +62,12 @@ class Peers:
         """Events of a crowd of likes or follows by people who are in the target's open windows of views."""
         if key[0] == VIEW:
             return 0.0
-        watched = self._watches.peek(key_of(0, key[1:]))
-        windows = () if watched is None else watched.open.values()
-        return min(float(crowd.n), _viewers(crowd, windows))
+        return min(float(crowd.n), _viewers(crowd, self._views(key)))
+
+    def asked(self, key: str, crowd: Crowd) -> int:
+        """How many of its sampled people would be seen in those windows, of which samples are kept, had they viewed."""
+        crowd.settle()
+        return min((len(_askable(crowd.actors, window)) for window in self._views(key)), default=len(crowd.actors))
 
     def parting_viewers(self, key: str, order: int, crowd: Crowd) -> dict[str, float]:
         """The same for a window of views that closes and goes: by the keys of the target's likes and follows.
@@ -80,6 +83,10 @@ class Peers:
             if acts is not None and acts.n >= EVENTS_MIN:
                 came[peer] = _viewers(acts, (crowd,))
         return came
+
+    def _views(self, key: str) -> list[Crowd]:
+        watched = self._watches.peek(key_of(0, key[1:]))
+        return [] if watched is None else [window for window in watched.open.values() if window.n]
 
     def _count(self, peer: str, order: int, start: int, closed: dict[str, int]) -> int:
         """Of the windows that are open at the look's scale and below, and above five minutes of the hour."""
@@ -99,8 +106,16 @@ def _viewers(acts: Crowd, windows: Iterable[Crowd]) -> float:
     """Events of a crowd of likes or follows by people who are in these windows of views."""
     acts.settle()
     left = dict(acts.actors)
-    came = sum(_came(left, window) for window in windows if window.n)
+    came = sum(_came(left, window) for window in windows)
     return came * acts.n / max(1, sum(acts.actors.values()))
+
+
+def _askable(actors: Iterable[int], window: Crowd) -> list[int]:
+    """Those who would be in a window's sample, if they were in the window."""
+    if not window.sampled or not window.actors:
+        return list(actors)
+    last = max(window.actors)
+    return [actor for actor in actors if actor <= last]
 
 
 def _came(left: dict[int, int], window: Crowd) -> float:
@@ -110,9 +125,8 @@ def _came(left: dict[int, int], window: Crowd) -> float:
     many are left out as there are.
     """
     seen = window.actor_hashes()
-    last = max(window.actors) if window.sampled and window.actors else None
     everybody = sum(left.values())
-    asked = [actor for actor in left if last is None or actor <= last]
+    asked = _askable(left, window)
     of_these = sum(left[actor] for actor in asked)
     found = sum(left.pop(actor) for actor in asked if actor in seen)
     return (1.0 - window.quarantined / window.n) * found * everybody / max(1, of_these)

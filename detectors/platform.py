@@ -14,7 +14,7 @@ from detectors.detector import Detector
 from detectors.discovery import Discoveries
 from detectors.interaction import Rates
 from detectors.models import Choice
-from detectors.reference import MIX_MIN, WEIGHT_CAP, KnownActors, Mix, platform_mixes
+from detectors.reference import MIX_MIN, WATCH_BINS, WEIGHT_CAP, KnownActors, Mix, platform_mixes
 from detectors.registry import REGISTRY
 from detectors.windows import ACCOUNT, COLUMNS, DAY_MS, DIMENSIONS, HOUR_MS, REFERRER, Crowd, Scale
 
@@ -33,6 +33,14 @@ STEP_ACTORS = 4_096
 TEACHERS = 250
 """Windows of a scale and moment that teach what is usual of crowds, where there are twice as many or more: a sample,
 whatever is in it. Taught by all, mixes and detectors would remember the last minutes, and of these the last keys."""
+
+LEFT_AT_ONCE = tuple(length * WATCH_BINS + fraction for length in range(2) for fraction in range(3))
+"""Buckets of views of a tenth at most of what lasts five minutes at most: half a minute."""
+FIVE_MINUTES_AT_MOST = range(2 * WATCH_BINS)
+LEFT_AT_ONCE_MIN = 0.01
+"""Share of these among the views of such lengths, from which on a view is told from its beginning."""
+VIEWS_LEFT = 0.5
+"""Part of the usual views under which some are missing."""
 
 HOURLY_CAP = 50
 """Events of one target that count for the platform's rhythm of an hour."""
@@ -96,6 +104,19 @@ class Platform:
     def tells_accounts(self) -> bool:
         """Whether this platform's events say how old an account is, and so who has none."""
         return self.mixes["account"].total >= MIX_MIN
+
+    def tells_every_view(self, scale: Scale, start_ms: int, count: float) -> bool:
+        """Of the views' platform, whether it tells of a view as soon as somebody opens a target, and did so in windows
+        of minutes or an hour of this (capped) count.
+
+        Some count a view after thirty seconds only, so that who likes at once and leaves has no view. Where the part of
+        views that short is not known, or views have stopped coming, nothing can be said of who did not view.
+        """
+        watched = self.mixes["watch"].counts
+        short, all_of_them = (sum(watched.get(b, 0.0) for b in of) for of in (LEFT_AT_ONCE, FIVE_MINUTES_AT_MOST))
+        from_the_start = all_of_them >= MIX_MIN and short >= LEFT_AT_ONCE_MIN * all_of_them
+        usual = self.seasons.expected(start_ms) * scale.span_ms / HOUR_MS
+        return from_the_start and count >= VIEWS_LEFT * usual
 
     def experienced(self) -> bool:
         """Whether enough of the platform has been seen to judge anybody."""
@@ -200,6 +221,7 @@ class Platform:
             "closings": self.closings,
             "rates": self.rates.people_and_acts,
             "beside": self.rates.acts_and_beside,
+            "viewers": self.rates.acts_and_viewers,
             "discoveries": msgspec.to_builtins(self.discoveries),
             "detectors": {
                 rung: {name: detector.dump() for name, detector in detectors.items()}
@@ -220,6 +242,7 @@ class Platform:
         self.closings = {name: (windows, crowds) for name, (windows, crowds) in state.get("closings", {}).items()}
         self.rates.people_and_acts = dict(state.get("rates", {}))
         self.rates.acts_and_beside = {int(metric): kept for metric, kept in state.get("beside", {}).items()}
+        self.rates.acts_and_viewers = dict(state.get("viewers", {}))
         self.discoveries = msgspec.convert(state.get("discoveries", []), Discoveries)
         for rung, detectors in state["detectors"].items():
             for name, dumped in detectors.items():

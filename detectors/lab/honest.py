@@ -9,7 +9,7 @@ import numpy as np
 from detectors.events import MetricName
 from detectors.lab.agents import IN_APP_AGENTS, SCHOOL_AGENT
 from detectors.lab.population import COUNTRIES, DAY_MS, HOUR_MS, Person
-from detectors.lab.scene import MINUTE_MS, Scene
+from detectors.lab.scene import MINUTE_MS, Scene, lay_over
 from detectors.lab.traffic import Labelled
 
 
@@ -316,6 +316,33 @@ def giveaway(scene: Scene) -> list[Labelled]:
 
 
 LIKE_AND_FOLLOW: tuple[MetricName, ...] = ("like", "follow")
+
+IN_FEED = 0.2
+"""Of likes, those given in a feed."""
+
+
+def feed_likes(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[list[Labelled]]:
+    """A platform on which a fifth of the likes are given in a feed, by people who open nothing, and posts that hundreds
+    like there. Spare it: where everybody can like without a view, nobody is odd who does."""
+    people, made = scene.platform.people, []
+    for target in scene.targets(scene.some(4)):
+        start = scene.moment(2 * HOUR_MS)
+        times = scene.flash(_size(scene, 250), start, 5 * MINUTE_MS, 40 * MINUTE_MS).tolist()
+        fans = people.people(scene.rng, len(times), start, distinct=True)
+        made += [scene.event(ts, who, target, "like", artificial=False) for ts, who in zip(times, fans, strict=True)]
+
+    def in_a_feed() -> Iterator[list[Labelled]]:
+        for chunk in background:
+            for labelled in chunk:
+                event = labelled.event
+                if event.metric == "like" and scene.rng.random() < IN_FEED:
+                    (who,) = people.people(scene.rng, 1, event.ts)
+                    event.actor, event.ip, event.user_agent, event.country = who.actor, who.ip, who.agent, who.country
+                    event.actor_created_at, event.session = who.created_at, None
+            yield chunk
+
+    return lay_over(in_a_feed(), [labelled for labelled in made if labelled.event.ts < scene.end_ms])
+
 
 OUTAGE_MS = 25 * MINUTE_MS
 CATCH_UP_MS = 4 * MINUTE_MS

@@ -87,6 +87,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("mimic", STEALTHY, stealthy.mimic, days=1.0, quiet_days=2.0),
         Scenario("slow_drip", STEALTHY, stealthy.slow_drip, days=3.0, quiet_days=5.0),
         Scenario("sleepers", STEALTHY, stealthy.sleepers),
+        Scenario("members_likes", STEALTHY, stealthy.members_likes),
         Scenario("hidden_in_hit", STEALTHY, stealthy.hidden_in_hit),
         Scenario("poisoning", STEALTHY, stealthy.poisoning, days=2.0, quiet_days=5.0),
         Scenario("lockstep", STEALTHY, together.lockstep, days=2.0),
@@ -106,6 +107,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("release_fans", HONEST, together.release_fans, days=2.0),
         Scenario("playlist_followers", HONEST, together.playlist_followers, days=2.0),
         Scenario("giveaway", HONEST, honest.giveaway),
+        Scenario("feed_likes", HONEST, rewrite=honest.feed_likes),
         Scenario("outage", HONEST, rewrite=honest.outage),
     )
 }

@@ -189,6 +189,19 @@ def sleepers(scene: Scene) -> list[Labelled]:
     return made
 
 
+def members_likes(scene: Scene) -> list[Labelled]:
+    """Likes by the platform's own members, whose accounts are taken over or lent for money: nothing is wrong with any
+    of them, but that they never opened what they like, within the hour."""
+    made: list[Labelled] = []
+    sizes = scene.orders(150)
+    for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
+        start = scene.moment(HOUR_MS)
+        times = scene.spread_out(size, start, scene.rng.uniform(15, 50) * MINUTE_MS).tolist()
+        members = scene.platform.people.people(scene.rng, size, start, distinct=True)
+        made += [scene.event(ts, who, target, "like") for ts, who in zip(times, members, strict=True)]
+    return made
+
+
 def hidden_in_hit(scene: Scene) -> list[Labelled]:
     """A real hit, and on its back half as many bought views again: hosting and households mixed, stale and
     current agents."""
