@@ -16,7 +16,7 @@ from typing import Any
 
 from detectors import features as f
 from detectors.cases import Cases
-from detectors.closing import FROM_VIEWS, LIKE, Closing
+from detectors.closing import FROM_VIEWS, Closing
 from detectors.company import Company
 from detectors.early import Desk, EarlyLooks
 from detectors.events import METRICS, EventBlock
@@ -26,7 +26,7 @@ from detectors.flags import Flags
 from detectors.incidents import Incidents
 from detectors.intake import Intake
 from detectors.interaction import with_accounts
-from detectors.looking import Look
+from detectors.looking import VIEW, Look
 from detectors.models import Choice
 from detectors.peers import Peers
 from detectors.platform import Platform
@@ -285,7 +285,8 @@ class Audit:
             if metric and scale.name == "hour" and look.teaches.mix:
                 closing.note_beside(metric, crowd, viewed=self._peers.viewed(key))
             if self._shows_what_precedes(look):
-                closing.note_viewers(crowd, self._peers.viewers(key, crowd), asked=self._peers.asked(key, crowd))
+                viewers, asked = self._peers.viewers(key, crowd), self._peers.asked(key, crowd)
+                closing.note_viewers(metric, crowd, viewers, asked=asked)
             if crowd.n >= EVENTS_MIN:
                 look.peers = self._peers.counts(key, order, start, closing.views)
                 look.views_days = self._peers.days(key)
@@ -310,10 +311,10 @@ class Audit:
         yield from closing.teach(self.platforms)
 
     def _shows_what_precedes(self, look: Look) -> bool:
-        """Whether a closed window tells how the platform's likes come about: those of a target that can be viewed."""
+        """Whether a closed window tells how likes and follows come about: those of a target that can be viewed."""
         unheld = look.watched.case is None and not look.crowd.quarantined
-        like = int(look.key[0]) == LIKE and look.scale.name in FROM_VIEWS
-        return like and look.teaches.mix and unheld and self._peers.viewed(look.key)
+        asked = look.key[0] != VIEW and look.scale.name in FROM_VIEWS and look.teaches.mix
+        return asked and unheld and self._peers.viewed(look.key)
 
     def _judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:
         """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""

@@ -110,6 +110,7 @@ class Cases:
         if look.crowd.n >= (f.FEW_MIN if look.early else EVENTS_MIN):
             surge = platform.detectors_of(look.scale)[SURGE].score_one(look.x)
             asked = surge >= SURGE_LEAST or watched.case is not None
+            look.note_surge(surge)
             judged = look.reference.experienced() and (asked or look.ends_a_day())
             if judged or learned:
                 look.measure()
@@ -163,7 +164,7 @@ class Cases:
             evidence[finding.detector] = max(score, score_of(finding.p)), max(share, finding.share)
         if min(evidence.get(ACCOUNTS, (0.0, 0.0))[1], evidence.get(WATCH, (0.0, 0.0))[1]) >= PART_MIN:
             known = (platform.known, look.reference.known) if seen_before_counts else ()
-            x[f.SAME_SHARE], x[f.SAME] = overlap(look.crowd, look.reference.mixes, known)
+            x[f.SAME_SHARE], x[f.SAME] = overlap(look.crowd, look.mixes(), known)
         rented = next(((score_of(g.p), g.share) for g in findings if g.code == RENTED), (0.0, 0.0))
         return Said(evidence, rented, findings)
 
@@ -227,7 +228,7 @@ class Cases:
     @staticmethod
     def _marked(look: Look, findings: list[Finding], *, convicted: bool) -> tuple[Marks, Part]:
         """What the findings point at in a crowd, and the part of it that has these marks or those of the open case."""
-        case, mixes = look.watched.case, look.reference.mixes
+        case, mixes = look.watched.case, look.mixes()
         shares = {g.code: g.share for g in findings if g.p <= CREDIBLE_P and g.code in ESTIMATING_CODES}
         marks = marks_of(look.crowd, shares if convicted else {}, mixes)
         wanted = marks if case is None else case.marks.joined(marks)

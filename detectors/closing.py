@@ -12,8 +12,8 @@ from detectors.platform import HOURLY_CAP, Platform
 from detectors.windows import Crowd, Scale
 
 VIEWERS_CAP = 4
-"""Likes of one target in a window of which it counts whether their people had viewed: nobody who buys likes makes
-likes without views usual."""
+"""Likes (follows) of one target in a window of which it counts whether their people had viewed: nobody who buys likes
+makes likes without views usual."""
 FROM_VIEWS = frozenset({"minutes", "hour"})
 """Scales by which it is measured: a platform that tells of a view when it has ended has few by the minutes' end."""
 
@@ -43,9 +43,10 @@ class Closing:
     beside: list[int] = field(default_factory=_zeros)
     """likes and follows of the windows that were asked, each target's up to HOURLY_CAP, and those of them on targets
     that are viewed as well"""
-    likes: int = 0
-    viewers: float = 0.0
-    """likes of targets that are viewed, each target's up to VIEWERS_CAP, and those by people who had viewed"""
+    asked: list[int] = field(default_factory=_zeros)
+    viewers: list[float] = field(default_factory=lambda: [0.0] * len(METRICS))
+    """likes and follows of targets that are viewed, each target's up to VIEWERS_CAP, and those by people who had
+    viewed"""
     interactions: list[tuple[float, int, int]] = field(default_factory=list)
     """people who viewed, likes and follows, by window"""
     views: dict[str, int] = field(default_factory=dict)
@@ -66,12 +67,12 @@ class Closing:
         self.acts[metric] += acts
         self.beside[metric] += acts if viewed else 0
 
-    def note_viewers(self, crowd: Crowd, viewers: float, *, asked: int) -> None:
-        """Count likes of a target that is viewed, and those by people who viewed it, if all were asked."""
+    def note_viewers(self, metric: int, crowd: Crowd, viewers: float, *, asked: int) -> None:
+        """Count likes or follows of a target that is viewed, and those by people who viewed it, if all were asked."""
         if asked == len(crowd.actors):
-            likes = min(crowd.n, VIEWERS_CAP)
-            self.likes += likes
-            self.viewers += likes * viewers / crowd.n
+            acts = min(crowd.n, VIEWERS_CAP)
+            self.asked[metric] += acts
+            self.viewers[metric] += acts * viewers / crowd.n
 
     def tells_every_view(self, platform: Platform, metric: int) -> bool:
         """Whether whoever opened the target of a like in this time was told as a view. Views close before likes."""
@@ -87,8 +88,10 @@ class Closing:
                 if acts:
                     views.rates.learn_beside(metric, acts, self.beside[metric])
             views.changed = True
-        if self.likes:
-            views.rates.learn_viewers(self.scale.name, self.likes, self.viewers)
+        for metric, acts in enumerate(self.asked):
+            if acts:
+                views.rates.learn_viewers(self.scale.name, metric, acts, self.viewers[metric])
+                views.changed = True
         for metric, platform in enumerate(platforms):
             platform.closed(self.scale, self.windows[metric], self.crowds[metric])
             if self.scale.name == "hour":

@@ -22,6 +22,15 @@ PEOPLE_BEFORE = 500.0
 ACTS_BEFORE = 20.0
 """Likes (follows) that must have been seen before anything is held against one that has no views."""
 
+AT_ONCE = 0.9
+"""Share of the likes (follows) by people who had viewed by the end of their five minutes, from which on views are told
+at once. Where they are told at their end, it is that share only of clips that are shorter than a look takes."""
+
+ACTS_KEPT = 2000.0
+"""Likes (follows) at which half of what is known of them is forgotten."""
+
+LIKES_AND_FOLLOWS = (1, 2)
+
 VIEWED_BEFORE = 100.0
 """Likes of which it must be known whether their people had viewed, before that is what people do."""
 
@@ -37,8 +46,9 @@ class Rates:
         """scale → people with accounts, likes, follows"""
         self.acts_and_beside: dict[int, list[float]] = {}
         """metric → likes or follows, and those of them on targets that are viewed as well"""
-        self.acts_and_viewers: dict[str, list[float]] = {}
-        """scale → likes of targets that are viewed, and those of them by people who had viewed by the window's end"""
+        self.acts_and_viewers: dict[str, dict[int, list[float]]] = {}
+        """scale → metric → likes or follows of targets that are viewed, and those of them by people who had viewed by
+        their window's end"""
 
     def learn(self, scale: str, targets: list[tuple[float, int, int]]) -> None:
         """Learn the (people, likes, follows) of all targets whose windows of a scale have closed together."""
@@ -55,20 +65,34 @@ class Rates:
         """Learn how many of an hour's likes or follows were on targets that are viewed as well."""
         _learn(self.acts_and_beside.setdefault(metric, [0.0, 0.0]), acts, beside)
 
-    def learn_viewers(self, scale: str, likes: float, viewers: float) -> None:
-        """Learn how many likes of the windows that have closed together were by people who had viewed the same."""
-        _learn(self.acts_and_viewers.setdefault(scale, [0.0, 0.0]), likes, viewers)
+    def learn_viewers(self, scale: str, metric: int, acts: float, viewers: float) -> None:
+        """Learn how many acts of the windows that have closed together were by people who had viewed the same."""
+        kept = self.acts_and_viewers.setdefault(scale, {}).setdefault(metric, [0.0, 0.0])
+        kept[0] += acts
+        kept[1] += viewers
+        if kept[0] >= ACTS_KEPT:
+            kept[0], kept[1] = kept[0] / 2.0, kept[1] / 2.0
 
-    def viewed_first(self, scale: str) -> float | None:
-        """Share of the likes by people who had viewed by the end of their window, None while too few were seen.
+    def viewed_first(self, scale: str, metric: int, *, least: float = ACTS_BEFORE) -> float | None:
+        """Share of the likes or follows by people who had viewed by the end of their window, None while too few were
+        seen.
 
         >>> rates = Rates()
-        >>> rates.learn_viewers("hour", 400.0, 388.0); rates.learn_viewers("minutes", 20.0, 20.0)
-        >>> rates.viewed_first("hour"), rates.viewed_first("minutes")
-        (0.97, None)
+        >>> rates.learn_viewers("hour", 1, 400.0, 388.0); rates.learn_viewers("minutes", 1, 10.0, 10.0)
+        >>> rates.viewed_first("hour", 1), rates.viewed_first("minutes", 1), rates.viewed_first("hour", 2)
+        (0.97, None, None)
         """
-        acts, viewers = self.acts_and_viewers.get(scale, (0.0, 0.0))
-        return viewers / acts if acts >= VIEWED_BEFORE else None
+        acts, viewers = self.acts_and_viewers.get(scale, {}).get(metric, (0.0, 0.0))
+        return viewers / acts if acts >= least else None
+
+    def told_at_once(self) -> bool:
+        """Whether a view is known to be told when it begins, or soon after: likes and follows come after it.
+
+        Many players tell of a view when it has ended. Then whoever likes has not viewed yet, and of a crowd that has
+        just come only those are known who have left again.
+        """
+        known = (self.viewed_first("minutes", metric) for metric in LIKES_AND_FOLLOWS)
+        return max((share for share in known if share is not None), default=0.0) >= AT_ONCE
 
     def usually_lonely(self, metric: int) -> float | None:
         """Share of the likes or follows that come without views on this platform, None while too few were seen.

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import cast
 
 from detectors import features as f
 from detectors.baseline import YOUNG_WINDOWS, Level
 from detectors.detector import Features
 from detectors.elsewhere import elsewhere
+from detectors.ended import EndedViews
 from detectors.evidence import habit, usual
 from detectors.features import crowd_features, evenness
-from detectors.interaction import Rates, lonely, silent, with_accounts
+from detectors.interaction import VIEWED_BEFORE, Rates, lonely, silent, with_accounts
+from detectors.judge import SURGE_LEAST
 from detectors.platform import EVERYTHING, RUNGS, Platform, Teaching
 from detectors.records import Outcome
+from detectors.reference import Mix, WatchMix
 from detectors.rulings import Rulings
 from detectors.watched import Watched
-from detectors.windows import DAY_MS, HOUR_MS, Crowd, Scale
+from detectors.windows import DAY_MS, HOUR_MS, MINUTE_MS, Crowd, Scale
 
 HABIT_FADING = 0.1
 """Weight of a window in the target's own habits (about its last ten windows)."""
@@ -34,6 +38,12 @@ RULE_OF_THREE = 3.0
 SHORTER: dict[str, tuple[str, int]] = {"hour": ("minutes", 12), "day": ("hour", 24)}
 """Scale → the shorter one that stands in while it is young, and how many of it it has. The parts are neither alike nor
 independent; their joint dispersion is taken to grow with the root of their number, between the two."""
+
+MINUTES_MS = 5 * MINUTE_MS
+TICK_MS = 10_000
+
+OFTEN = 2.0
+"""Views a person from which on most are not the last ones."""
 
 VIEWED_MS = 3 * HOUR_MS
 """For so long a target must have been viewed, before likes of people who did not view it are unheard of."""
@@ -94,6 +104,7 @@ class Look:
     rulings: Rulings | None = None
     """what is held of actors, None where nobody is asked"""
     x: Features = field(default_factory=dict)
+    _mixes: dict[str, Mix] | None = None
 
     @property
     def end(self) -> int:
@@ -114,6 +125,32 @@ class Look:
     def until(self) -> int:
         """Up to when the window's events have been seen, in epoch ms."""
         return self.early_at if self.early else self.end
+
+    def note_surge(self, surge: float) -> None:
+        """Note if the window surges; of longer windows than minutes nothing is known of when it began."""
+        if surge < SURGE_LEAST or self.scale.span_ms > MINUTES_MS:
+            return
+        since, until = self.watched.surging
+        goes_on = self.start // MINUTES_MS * MINUTES_MS <= until
+        self.watched.surging = since if goes_on else self.until - TICK_MS, max(until, self.until)
+
+    def age_ms(self) -> int | None:
+        """For how long the people of this window have been coming, None if they come as usual."""
+        since, until = self.watched.surging
+        return self.until - since if until > self.start else None
+
+    def mixes(self) -> dict[str, Mix]:
+        """What the platform's people are like, as far as they would be known of a crowd as young as this one.
+
+        Of people who come twice and oftener all but the last time is known anyway.
+        """
+        if self._mixes is None:
+            self._mixes, age_ms = self.reference.mixes, self.age_ms()
+            again = self.crowd.n >= OFTEN * self.crowd.distinct_actors()
+            if self.key[0] == VIEW and age_ms is not None and not again and not self.platform.rates.told_at_once():
+                whole = cast("WatchMix", self._mixes[f.WATCH])
+                self._mixes = {**self._mixes, f.WATCH: EndedViews.of(whole, age_ms, self.until - self.start)}
+        return self._mixes
 
     def ends_a_day(self) -> bool:
         """Whether a whole day of the target's is over."""
@@ -136,7 +173,7 @@ class Look:
     def measure(self) -> None:
         """Set the features of the crowd and the target's habits of them."""
         known = (self.platform.known, self.reference.known)
-        self.x.update(crowd_features(self.crowd, self.reference.mixes, known))
+        self.x.update(crowd_features(self.crowd, self.mixes(), known))
         self.x[f.ONCE] = float(self.key[0] != VIEW)
         if self.key[0] == VIEW:
             ways = elsewhere(self.crowd, self.reference.mixes[f.REFERRER], self.reference.usual(f.DIRECT))
@@ -166,11 +203,11 @@ class Look:
         views, likes, follows = self.peers
         if self.key[0] != VIEW:
             metric = int(self.key[0])
-            alone = self.rates.usually_lonely(metric)
-            if alone is not None:
+            alone, first = self.rates.usually_lonely(metric), self.rates.viewed_first(self._by_when(), metric)
+            if alone is not None and first is not None and (self.rates.told_at_once() or self._settled()):
                 self.x[f.LONELY] = lonely(self.crowd.n, views, rates[metric - 1], self.viewers)
-                self.x[usual(f.LONELY)] = alone
-            first = self.rates.viewed_first(self.scale.name)
+                self.x[usual(f.LONELY)] = max(alone, 1.0 - first)
+            first = self.rates.viewed_first(self.scale.name, metric, least=VIEWED_BEFORE)
             if first is not None and self.every_view and self.silence * self.scale.span_ms >= VIEWED_MS:
                 self.x[f.VIEWED_FIRST] = first
         elif self.parts:
@@ -178,6 +215,16 @@ class Look:
             missing = silent(people, likes + follows, sum(rates))
             if missing is not None:
                 self.x[f.SILENT], self.x[f.INTERACTIONS] = missing, people * sum(rates)
+
+    def _settled(self) -> bool:
+        """Whether views that are told when they end would be told by now: at the end of an hour in which people have
+        come for half of one at least."""
+        age_ms = self.age_ms()
+        return not self.early and self.scale.span_ms >= HOUR_MS and (age_ms is None or age_ms >= HOUR_MS // 2)
+
+    def _by_when(self) -> str:
+        """The scale by whose end views of this look's people should be known: before a window's end, five minutes."""
+        return "minutes" if self.early or self.scale.name == "minutes" else "hour"
 
     def learn(self, *, measured: bool, suspicious: bool) -> None:
         """Let the window teach. One that a case holds, or may come to hold, teaches at most what is left of it."""

@@ -242,7 +242,10 @@ class Platform:
         self.closings = {name: (windows, crowds) for name, (windows, crowds) in state.get("closings", {}).items()}
         self.rates.people_and_acts = dict(state.get("rates", {}))
         self.rates.acts_and_beside = {int(metric): kept for metric, kept in state.get("beside", {}).items()}
-        self.rates.acts_and_viewers = dict(state.get("viewers", {}))
+        self.rates.acts_and_viewers = {
+            scale: {int(metric): kept for metric, kept in by_metric.items()}
+            for scale, by_metric in state.get("viewers", {}).items()
+        }
         self.discoveries = msgspec.convert(state.get("discoveries", []), Discoveries)
         for rung, detectors in state["detectors"].items():
             for name, dumped in detectors.items():

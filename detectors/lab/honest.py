@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 import numpy as np
@@ -342,6 +343,28 @@ def feed_likes(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[l
             yield chunk
 
     return lay_over(in_a_feed(), [labelled for labelled in made if labelled.event.ts < scene.end_ms])
+
+
+def ended_views(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[list[Labelled]]:
+    """A player that tells of a view when it has ended, and on such a platform news, a giveaway and classes: likes come
+    before their views, and of a crowd that has just come only those are known who have left. Spare it: every crowd
+    begins like this there."""
+    held: list[Labelled] = []
+    for chunk in lay_over(background, [*news_spike(scene), *giveaway(scene), *school_nat(scene)]):
+        last = chunk[-1].event.ts
+        for labelled in chunk:
+            labelled.event.ts += labelled.event.watch_ms or 0
+        held = sorted([*held, *chunk], key=_time)
+        told = bisect_right(held, last, key=_time)
+        if told:
+            yield held[:told]
+        held = held[told:]
+    if held:
+        yield held
+
+
+def _time(labelled: Labelled) -> int:
+    return labelled.event.ts
 
 
 OUTAGE_MS = 25 * MINUTE_MS

@@ -108,6 +108,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("playlist_followers", HONEST, together.playlist_followers, days=2.0),
         Scenario("giveaway", HONEST, honest.giveaway),
         Scenario("feed_likes", HONEST, rewrite=honest.feed_likes),
+        Scenario("ended_views", HONEST, rewrite=honest.ended_views),
         Scenario("outage", HONEST, rewrite=honest.outage),
     )
 }
