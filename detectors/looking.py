@@ -203,10 +203,10 @@ class Look:
         views, likes, follows = self.peers
         if self.key[0] != VIEW:
             metric = int(self.key[0])
-            alone, first = self.rates.usually_lonely(metric), self.rates.viewed_first(self._by_when(), metric)
-            if alone is not None and first is not None and (self.rates.told_at_once() or self._settled()):
+            alone = self._usually_alone(metric, self.rates)
+            if alone is not None:
                 self.x[f.LONELY] = lonely(self.crowd.n, views, rates[metric - 1], self.viewers)
-                self.x[usual(f.LONELY)] = max(alone, 1.0 - first)
+                self.x[usual(f.LONELY)] = alone
             first = self.rates.viewed_first(self.scale.name, metric, least=VIEWED_BEFORE)
             if first is not None and self.every_view and self.silence * self.scale.span_ms >= VIEWED_MS:
                 self.x[f.VIEWED_FIRST] = first
@@ -216,15 +216,20 @@ class Look:
             if missing is not None:
                 self.x[f.SILENT], self.x[f.INTERACTIONS] = missing, people * sum(rates)
 
-    def _settled(self) -> bool:
-        """Whether views that are told when they end would be told by now: at the end of an hour in which people have
-        come for half of one at least."""
-        age_ms = self.age_ms()
-        return not self.early and self.scale.span_ms >= HOUR_MS and (age_ms is None or age_ms >= HOUR_MS // 2)
+    def _usually_alone(self, metric: int, rates: Rates) -> float | None:
+        """Share of likes or follows that usually come without a view so far, None if nothing can be said yet.
 
-    def _by_when(self) -> str:
-        """The scale by whose end views of this look's people should be known: before a window's end, five minutes."""
-        return "minutes" if self.early or self.scale.name == "minutes" else "hour"
+        Where views are told when they end, they are known by the end of the day, and by that of an hour in which people
+        have come for half of one at least.
+        """
+        alone, age_ms = rates.usually_lonely(metric), self.age_ms()
+        if self.ends_a_day() or alone is None:
+            return alone
+        closed_hour = self.scale.span_ms >= HOUR_MS and not self.early
+        if not rates.told_at_once() and not (closed_hour and (age_ms is None or age_ms >= HOUR_MS // 2)):
+            return None
+        first = rates.viewed_first("hour" if closed_hour else "minutes", metric)
+        return None if first is None else max(alone, 1.0 - first)
 
     def learn(self, *, measured: bool, suspicious: bool) -> None:
         """Let the window teach. One that a case holds, or may come to hold, teaches at most what is left of it."""
