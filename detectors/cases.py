@@ -173,6 +173,8 @@ class Cases:
         if look.watched.case is None:
             _count_asked(look)
         limits = self._rulebook.of(look.key)
+        if self._explanations.promotion(look) is not None:
+            x.pop(f.VIEWED_FIRST, None)  # what is odd in one respect is explained
         score = crowd_score(x, evidence, said.rented, self._models)
         marks, marked = self._marked(look, said.findings, convicted=score >= limits.suspect_score)
         view = opinion(

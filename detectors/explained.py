@@ -98,7 +98,7 @@ class Explanations:
         if not self._enabled or look.scale.name != "minutes" or view.surge < SURGE_SCORE:
             return
         told = look.watched.explained
-        promotion = self._promotion(look)
+        promotion = self.promotion(look)
         odd = limits.suspect_score if promotion is not None else WITNESS_SCORE
         if view.crowd >= odd or look.x.get(f.PEOPLE, 0.0) < PEOPLE_MIN:
             return
@@ -141,7 +141,8 @@ class Explanations:
             and count - expected >= STRONG_EXCESS
         )
 
-    def _promotion(self, look: Look) -> Promotion | None:
+    def promotion(self, look: Look) -> Promotion | None:
+        """The promotion that was announced for the time of a window, if there is one."""
         mine = self._promotions.get(look.key[1:], ())
         return next((one for one in mine if one.covers(look.key, look.start, look.until)), None)
 

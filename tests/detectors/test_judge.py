@@ -238,3 +238,11 @@ def test_a_silent_school_is_spared_whatever_its_pupils_accounts_and_silent_bough
     assert crowd_score(VIEWS, everywhere, NO_RENTED) > 3.0
     assert crowd_score(VIEWS, embedded, NO_RENTED) < 3.0
     assert crowd_score({f.ONCE: 1.0}, school, NO_RENTED) > 3.0
+
+
+def test_likes_of_what_nobody_opened_convict_alone_where_nobody_likes_what_he_did_not_open() -> None:
+    lonely = {"engagement": (6.0, 0.99)}
+    assert crowd_score({f.ONCE: 1.0, f.VIEWED_FIRST: 0.99}, lonely, NO_RENTED) == 6.0
+    assert crowd_score({f.ONCE: 1.0, f.VIEWED_FIRST: 0.9}, lonely, NO_RENTED) < 3.0
+    assert crowd_score({f.ONCE: 1.0}, lonely, NO_RENTED) < 3.0
+    assert crowd_score({f.ONCE: 1.0, f.VIEWED_FIRST: 0.99}, {"engagement": (6.0, 0.6)}, NO_RENTED) < 3.0

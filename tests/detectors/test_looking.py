@@ -53,11 +53,12 @@ def test_silence_is_counted_from_the_targets_first_view() -> None:
     assert peers.silence("0v", MINUTES, start) == 0
 
 
-def loneliness(beside: int) -> Look:
+def loneliness(beside: int, *, told_at_once: bool = True) -> Look:
     """A crowd of follows of something without views, after a hundred of which so many stood beside views."""
     platform = Platform()
     platform.rates.learn("hour", [(50.0, 2, 1)] * 20)
     platform.rates.learn_beside(2, 100, beside)
+    platform.rates.learn_viewers("minutes", 2, 100, 100.0 if told_at_once else 60.0)
     look = Look("2v", Watched(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome(), rates=platform.rates)
     look.peers = 0, 0, 20
     look.crowd.fold([(2 * n, n, -1, -1, -1, -1, -1) for n in range(20)])
@@ -82,3 +83,66 @@ def test_while_no_follow_was_seen_nothing_is_held_against_one_without_views() ->
     assert platform.rates.usually_lonely(2) is None
     platform.rates.learn_beside(2, 10, 10)
     assert platform.rates.usually_lonely(2) is None
+
+
+def test_where_views_are_told_when_they_end_nobody_is_odd_who_follows_before() -> None:
+    assert f.LONELY not in loneliness(beside=100, told_at_once=False).x
+
+
+def liked(**given: object) -> Look:
+    """Forty likes by nobody who viewed, in an hour that is over, of a target that is viewed every hour."""
+    hour, platform = SCALES[2], Platform()
+    platform.rates.learn("hour", [(50.0, 2, 1)] * 20)
+    platform.rates.learn_beside(1, 100, 100)
+    for scale in ("minutes", "hour"):
+        platform.rates.learn_viewers(scale, 1, 200, 198.0)
+    look = Look("1v", Watched(), hour, 0, Crowd(n=40), platform, platform, Outcome(), rates=platform.rates)
+    look.peers, look.silence, look.every_view = (0, 40, 0), 12, True
+    for name, value in given.items():
+        setattr(look, name, value)
+    look.crowd.fold([(2 * n, n, -1, -1, -1, -1, -1) for n in range(40)])
+    look.expect()
+    look.measure()
+    return look
+
+
+def test_likes_without_views_are_unheard_of_where_every_view_is_told() -> None:
+    assert liked().x[f.VIEWED_FIRST] == pytest.approx(0.99)
+
+
+@pytest.mark.parametrize("given", [{"every_view": False}, {"silence": 2}])
+def test_they_are_not_where_views_are_missing_or_the_target_is_new(given: dict[str, object]) -> None:
+    assert f.VIEWED_FIRST not in liked(**given).x
+
+
+def surging(starts: list[int], scale: int = 1) -> Look:
+    """The last of several windows, all of which surge."""
+    watched, platform = Watched(), Platform()
+    looks = [Look("0v", watched, SCALES[scale], start, Crowd(n=20), platform, platform, Outcome()) for start in starts]
+    for look in looks:
+        look.note_surge(5.0)
+    return looks[-1]
+
+
+def test_a_crowd_is_as_old_as_its_surge_and_one_after_a_pause_is_another() -> None:
+    five = MINUTES.span_ms
+    assert surging([0]).age_ms() == 10_000
+    assert surging([0, five, 2 * five]).age_ms() == 2 * five + 10_000
+    assert surging([0, five, 3 * five]).age_ms() == 10_000
+
+
+def test_of_an_hour_nothing_is_known_of_when_its_surge_began() -> None:
+    assert surging([0], scale=2).age_ms() is None
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_hit_that_has_just_begun_leaves_early_where_views_are_told_when_they_end(*, at_once: bool) -> None:
+    platform = Platform()
+    platform.mixes["watch"].learn_each(tuple([8, 9, 10, 11, 12, 13, 14, 15] * 100))
+    platform.rates.learn_viewers("minutes", 1, 100, 99.0 if at_once else 55.0)
+    look = Look("0v", Watched(), MINUTES, 0, Crowd(), platform, platform, Outcome(), early_at=60_000)
+    look.crowd.fold([(2 * n, n, -1, -1, -1, -1, 8 + n % 2) for n in range(40)])
+    look.note_surge(5.0)
+    look.expect()
+    look.measure()
+    assert look.x[f.WATCH] > 0.5 if at_once else look.x[f.WATCH] == 0.0
