@@ -25,12 +25,12 @@ from detectors.judge import (
     of_several,
     opinion,
 )
-from detectors.looking import Look
+from detectors.looking import VIEW, Look
 from detectors.marks import Marks, Part, marks_of, part, share_of
 from detectors.models import Choice, ModelDetector
 from detectors.overlap import overlap
 from detectors.platform import Platform
-from detectors.registry import ACCOUNTS, CROWD_DETECTORS, DRIP, ESTIMATING_CODES, LOCKSTEP, SURGE, WATCH
+from detectors.registry import ACCOUNTS, CROWD_DETECTORS, DRIP, ESTIMATING_CODES, LOCKSTEP, SURGE, WATCH, WHO
 from detectors.rulings import CERTAIN
 from detectors.thresholds import Rulebook, Thresholds
 from detectors.watched import Watched
@@ -261,8 +261,12 @@ def _count_asked(look: Look) -> None:
 
 
 def _rule(look: Look, view: Opinion) -> None:
-    """Hold it of a crowd that was bought nearly as a whole."""
-    if view.verdict == ARTIFICIAL and look.rulings is not None and view.artificial >= CERTAIN * look.crowd.n:
+    """Hold it of a crowd that was bought nearly as a whole, if anything is wrong with its people: of likes by those who
+    did not open what they like nothing else may be known, and accounts are taken over."""
+    case = look.watched.case
+    told = [*view.findings, *(case.reasons if case is not None else ())]
+    known = look.key[0] == VIEW or any(reason.detector in WHO and reason.p <= CREDIBLE_P for reason in told)
+    if known and view.verdict == ARTIFICIAL and look.rulings is not None and view.artificial >= CERTAIN * look.crowd.n:
         look.rulings.note(look.crowd.actors, look.key)
 
 

@@ -284,6 +284,7 @@ def crowd_score(
     feature alone); few actors who do not watch; people of whom many have a record, by any conduct or silence. What can
     honestly be done once and is repeated convicts alone; so do likes by people of whom nearly none viewed
     what they like, where nobody likes what he did not open.
+    Who comes again and again may be a fan, and a fan may be new: few actors convict new accounts if most are new.
     One network that nobody likes from is a school, so people of one place need strong conduct against them, whatever
     their accounts; and who is new somewhere comes again, so new accounts must have come again for most of the crowd.
     Who and how must be of the same people (``_same``): a hit, television and an advertisement bring people who are new
@@ -313,7 +314,8 @@ def crowd_score(
     if views and (one_place or part(ACCOUNTS) < MOST):
         silence = 0.0
     accounts = max(of(name) for name in (ACCOUNTS, *models[0]))
-    conduct = max(again, of(CADENCE), leaving, *(of(name) for name in models[1]))
+    fans = again if people >= MOST else 0.0
+    conduct = max(fans, of(CADENCE), leaving, *(of(name) for name in models[1]))
     pairs = [
         (accounts, max(conduct, silence)),
         (of(ORIGIN, MOST), max(of(name, MOST) for name in CONDUCT)),

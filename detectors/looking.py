@@ -127,8 +127,8 @@ class Look:
         return self.early_at if self.early else self.end
 
     def note_surge(self, surge: float) -> None:
-        """Note if the window surges; of longer windows than minutes nothing is known of when it began."""
-        if surge < SURGE_LEAST or self.scale.span_ms > MINUTES_MS:
+        """Note if the window surges: since the first that did, with no window of its scale between."""
+        if surge < SURGE_LEAST or self.scale.span_ms > HOUR_MS:
             return
         since, until = self.watched.surging
         goes_on = self.start // MINUTES_MS * MINUTES_MS <= until

@@ -41,7 +41,7 @@ class Watched(msgspec.Struct, omit_defaults=True, gc=False):
     """how often its crowd was judged lately while it had no case, the last time at ``asked_at``"""
     asked_at: int = -1
     surging: tuple[int, int] = (-1, -1)
-    """from when to when its minutes have surged the last time, as far as they were looked at"""
+    """from when to when it has surged the last time, as far as it was looked at"""
     slow: Slow | None = None
     """what is wrong with its days, if anything is"""
     case: Case | None = None

@@ -246,3 +246,9 @@ def test_likes_of_what_nobody_opened_convict_alone_where_nobody_likes_what_he_di
     assert crowd_score({f.ONCE: 1.0, f.VIEWED_FIRST: 0.9}, lonely, NO_RENTED) < 3.0
     assert crowd_score({f.ONCE: 1.0}, lonely, NO_RENTED) < 3.0
     assert crowd_score({f.ONCE: 1.0, f.VIEWED_FIRST: 0.99}, {"engagement": (6.0, 0.6)}, NO_RENTED) < 3.0
+
+
+@pytest.mark.parametrize(("new", "convicted"), [(0.2, False), (0.6, True)])
+def test_fans_of_whom_a_few_are_new_are_fans(new: float, *, convicted: bool) -> None:
+    fans = {"repetition": (7.0, 0.7), "accounts": (3.0, new)}
+    assert (crowd_score(VIEWS, fans, NO_RENTED) > 3.0) == convicted

@@ -51,7 +51,7 @@ def audited(
     at_the_end: bool = False,
     shortest_ms: int = 1_000,
     views_lost: bool = False,
-) -> Outcome:
+) -> tuple[Audit, Outcome]:
     audit, outcome, packer = Audit(AuditSettings(promotions=promotions)), Outcome(), Packer(1)
     events = platform(in_a_feed=in_a_feed, at_the_end=at_the_end, shortest_ms=shortest_ms)
     if views_lost:
@@ -65,7 +65,7 @@ def audited(
         for _, block in packer.pack(events[first:at]):
             audit.observe(block, position, outcome)
         audit.advance(end - 10_000, outcome)
-    return outcome
+    return audit, outcome
 
 
 def convicted(outcome: Outcome) -> set[tuple[str, str]]:
@@ -73,7 +73,7 @@ def convicted(outcome: Outcome) -> set[tuple[str, str]]:
 
 
 def test_they_are_taken_out_where_nobody_likes_what_he_did_not_open() -> None:
-    outcome = audited()
+    _, outcome = audited()
     assert convicted(outcome) == {(LIKED, "like")}
     last = outcome.flags[-1]
     assert [reason.code for reason in last.reasons] == ["surge", "no_views"]
@@ -91,8 +91,13 @@ def test_they_are_taken_out_where_nobody_likes_what_he_did_not_open() -> None:
     ids=str,
 )
 def test_nobody_is_odd_who_does_as_others_do_or_of_whose_views_nothing_is_known(platforms: dict[str, float]) -> None:
-    assert convicted(audited(**platforms)) == set()
+    assert convicted(audited(**platforms)[1]) == set()
 
 
 def test_a_call_to_like_that_was_announced_is_one_odd_thing_and_no_more() -> None:
-    assert convicted(audited(SALE)) == set()
+    assert convicted(audited(SALE)[1]) == set()
+
+
+def test_whose_account_was_taken_over_has_no_record() -> None:
+    audit, _ = audited()
+    assert len(audit.rulings) == 0
