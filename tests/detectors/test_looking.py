@@ -131,8 +131,10 @@ def test_a_crowd_is_as_old_as_its_surge_and_one_after_a_pause_is_another() -> No
     assert surging([0, five, 3 * five]).age_ms() == 10_000
 
 
-def test_of_an_hour_nothing_is_known_of_when_its_surge_began() -> None:
-    assert surging([0], scale=2).age_ms() is None
+def test_what_comes_slowly_is_as_old_as_the_first_hour_that_surged() -> None:
+    hour = SCALES[2].span_ms
+    assert surging([0, hour, 2 * hour], scale=2).age_ms() == 2 * hour + 10_000
+    assert surging([0, 2 * hour], scale=2).age_ms() == 10_000
 
 
 @pytest.mark.parametrize("at_once", [True, False])
