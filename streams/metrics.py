@@ -102,6 +102,13 @@ EVENT_TIME = Gauge(
     ["partition"],
     registry=REGISTRY,
 )
+VIEWS_AT_ONCE = Gauge(
+    "truecount_views_told_at_once",
+    "1 if likes and follows of a partition are seen to come after their views; 0 if before, or if there are none:"
+    " then watch times and likes without views are judged later.",
+    ["partition"],
+    registry=REGISTRY,
+)
 TASKS = Gauge("truecount_tasks", "Tasks this worker owns.", ["role"], registry=REGISTRY)
 TARGETS = Gauge("truecount_targets", "Targets and metrics whose state this worker owns.", registry=REGISTRY)
 OPEN_CASES = Gauge("truecount_open_cases", "Flags that are open now.", registry=REGISTRY)
@@ -200,5 +207,6 @@ def forget(role: str, topic: str, partition: int) -> None:
     with contextlib.suppress(KeyError):
         LAG.remove(role, topic, str(partition))
     if role == "targets":
-        with contextlib.suppress(KeyError):
-            EVENT_TIME.remove(str(partition))
+        for gauge in (EVENT_TIME, VIEWS_AT_ONCE):
+            with contextlib.suppress(KeyError):
+                gauge.remove(str(partition))

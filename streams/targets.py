@@ -127,7 +127,9 @@ class Targets:
         """See Work: time comes from the log alone, so there is nothing to do but to show what is."""
         self._watches.settle()
         if self.audit.clock.now >= 0:
-            metrics.EVENT_TIME.labels(str(self._partition)).set(self.audit.clock.now / 1000)
+            partition, rates = str(self._partition), self.audit.audit.platforms[0].rates
+            metrics.EVENT_TIME.labels(partition).set(self.audit.clock.now / 1000)
+            metrics.VIEWS_AT_ONCE.labels(partition).set(float(rates.told_at_once()))
 
     def pending(self) -> int:
         """See Work: more than allowed if so many keys have changed that memory waits for a checkpoint."""
