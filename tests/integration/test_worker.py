@@ -88,6 +88,7 @@ def test_events_become_exact_counts_and_bad_records_dead_letters(
     assert shown['truecount_counted_events{metric="view",part="valid"}'] == 3000
     assert shown['truecount_counted_events{metric="like",part="valid"}'] == 500
     assert shown['truecount_dead_letters_total{reason="too_deep"}'] == 1
+    assert shown['truecount_views_told_at_once{partition="0"}'] == 0  # these likes say nothing of it
 
 
 def test_a_worker_that_stops_and_starts_again_counts_every_event_once(
