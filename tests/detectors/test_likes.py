@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from functools import cache
 
+import msgspec
 import pytest
 
 from detectors.audit import Audit, AuditSettings
 from detectors.events import Event
 from detectors.explained import Promotion
 from detectors.lab.blocks import Packer
+from detectors.platform import Platform
 from detectors.records import Outcome
 from tests.crowds import MINUTE_MS, START_MS, in_order
 
@@ -101,3 +103,10 @@ def test_a_call_to_like_that_was_announced_is_one_odd_thing_and_no_more() -> Non
 def test_whose_account_was_taken_over_has_no_record() -> None:
     audit, _ = audited()
     assert len(audit.rulings) == 0
+
+
+def test_what_precedes_likes_is_remembered() -> None:
+    views, again = audited()[0].platforms[0], Platform()
+    again.load(msgspec.msgpack.decode(msgspec.msgpack.encode(views.dump()), strict=False))
+    assert again.rates.told_at_once()
+    assert again.rates.acts_and_viewers == views.rates.acts_and_viewers
