@@ -23,8 +23,12 @@ ACTS_BEFORE = 20.0
 """Likes (follows) that must have been seen before anything is held against one that has no views."""
 
 AT_ONCE = 0.9
-"""Share of the likes (follows) by people who had viewed by the end of their five minutes, from which on views are told
-at once. Where they are told at their end, it is that share only of clips that are shorter than a look takes."""
+"""Of the likes (follows) by people who had viewed by the end of their hour, the part that had by that of their five
+minutes, from which on views are told at once. Where they are told at their end, it is as many only of clips that are
+shorter than a look takes."""
+
+SOME_VIEW = 0.2
+"""Share of the likes (follows) by people who view, under which they say nothing of when views are told."""
 
 ACTS_KEPT = 2000.0
 """Likes (follows) at which half of what is known of them is forgotten."""
@@ -89,10 +93,21 @@ class Rates:
         """Whether a view is known to be told when it begins, or soon after: likes and follows come after it.
 
         Many players tell of a view when it has ended. Then whoever likes has not viewed yet, and of a crowd that has
-        just come only those are known who have left again.
+        just come only those are known who have left again. Who likes in a feed never views, and says nothing of it.
+
+        >>> rates = Rates()
+        >>> rates.learn_viewers("hour", 1, 400.0, 320.0); rates.learn_viewers("minutes", 1, 400.0, 310.0)
+        >>> rates.told_at_once()
+        True
+        >>> rates.learn_viewers("minutes", 1, 400.0, 150.0)
+        >>> rates.told_at_once()
+        False
         """
-        known = (self.viewed_first("minutes", metric) for metric in LIKES_AND_FOLLOWS)
-        return max((share for share in known if share is not None), default=0.0) >= AT_ONCE
+        for metric in LIKES_AND_FOLLOWS:
+            soon, later = self.viewed_first("minutes", metric), self.viewed_first("hour", metric)
+            if soon is not None and later is not None and soon >= max(AT_ONCE * later, SOME_VIEW):
+                return True
+        return False
 
     def usually_lonely(self, metric: int) -> float | None:
         """Share of the likes or follows that come without views on this platform, None while too few were seen.

@@ -23,15 +23,15 @@ LIKED = "v3"
 SALE = (Promotion("the sale", LIKED, BOUGHT_MS - MINUTE_MS, BOUGHT_MS + 60 * MINUTE_MS),)
 
 
-def platform(*, in_a_feed: float, at_the_end: bool, shortest_ms: int) -> list[Event]:
+def platform(*, in_a_feed: float, at_the_end: bool, shortest_ms: int, lasts_ms: int) -> list[Event]:
     """Two thousand people view eighty targets and like one view in five, some of them somebody else in a feed."""
     rng, made = random.Random(7), []
     for _ in range(HOURS * 60 * 60):
         who, target = f"u{rng.randrange(2000)}", f"v{rng.randrange(80)}"
         begin = START_MS + rng.randrange(HOURS * 60 * MINUTE_MS)
-        watched = rng.randrange(shortest_ms, LASTS_MS)
+        watched = rng.randrange(shortest_ms, lasts_ms)
         told = begin + (watched if at_the_end else 0)
-        made.append(Event(told, who, target, "view", watch_ms=watched, duration_ms=LASTS_MS))
+        made.append(Event(told, who, target, "view", watch_ms=watched, duration_ms=lasts_ms))
         if rng.random() < 0.2:
             liker = f"u{rng.randrange(2000)}" if rng.random() < in_a_feed else who
             made.append(Event(begin + watched // 2, liker, target, "like"))
@@ -52,10 +52,11 @@ def audited(
     in_a_feed: float = 0.0,
     at_the_end: bool = False,
     shortest_ms: int = 1_000,
+    lasts_ms: int = LASTS_MS,
     views_lost: bool = False,
 ) -> tuple[Audit, Outcome]:
     audit, outcome, packer = Audit(AuditSettings(promotions=promotions)), Outcome(), Packer(1)
-    events = platform(in_a_feed=in_a_feed, at_the_end=at_the_end, shortest_ms=shortest_ms)
+    events = platform(in_a_feed=in_a_feed, at_the_end=at_the_end, shortest_ms=shortest_ms, lasts_ms=lasts_ms)
     if views_lost:
         events = [event for event in events if event.metric != "view" or event.ts < BOUGHT_MS]
     events = in_order(events, members())
@@ -110,3 +111,15 @@ def test_what_precedes_likes_is_remembered() -> None:
     again.load(msgspec.msgpack.decode(msgspec.msgpack.encode(views.dump()), strict=False))
     assert again.rates.told_at_once()
     assert again.rates.acts_and_viewers == views.rates.acts_and_viewers
+
+
+@pytest.mark.parametrize(
+    ("platforms", "at_once"),
+    [({"in_a_feed": 0.3}, True), ({"at_the_end": True}, True), ({"at_the_end": True, "lasts_ms": 600_000}, False)],
+    ids=str,
+)
+def test_views_are_told_at_once_where_those_who_like_and_view_have_viewed_soon(
+    platforms: dict[str, float], *, at_once: bool
+) -> None:
+    """Clips of a minute are over soon; likes in a feed say nothing."""
+    assert audited(**platforms)[0].platforms[0].rates.told_at_once() == at_once

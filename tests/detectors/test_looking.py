@@ -59,6 +59,7 @@ def loneliness(beside: int, *, told_at_once: bool = True) -> Look:
     platform.rates.learn("hour", [(50.0, 2, 1)] * 20)
     platform.rates.learn_beside(2, 100, beside)
     platform.rates.learn_viewers("minutes", 2, 100, 100.0 if told_at_once else 60.0)
+    platform.rates.learn_viewers("hour", 2, 100, 100.0)
     look = Look("2v", Watched(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome(), rates=platform.rates)
     look.peers = 0, 0, 20
     look.crowd.fold([(2 * n, n, -1, -1, -1, -1, -1) for n in range(20)])
@@ -142,6 +143,7 @@ def test_a_hit_that_has_just_begun_leaves_early_where_views_are_told_when_they_e
     platform = Platform()
     platform.mixes["watch"].learn_each(tuple([8, 9, 10, 11, 12, 13, 14, 15] * 100))
     platform.rates.learn_viewers("minutes", 1, 100, 99.0 if at_once else 55.0)
+    platform.rates.learn_viewers("hour", 1, 100, 99.0)
     look = Look("0v", Watched(), MINUTES, 0, Crowd(), platform, platform, Outcome(), early_at=60_000)
     look.crowd.fold([(2 * n, n, -1, -1, -1, -1, 8 + n % 2) for n in range(40)])
     look.note_surge(5.0)
