@@ -284,17 +284,11 @@ class Audit:
             look.parts, look.teaches = self._parts[order], platform.teaching(scale, key, start)
             if metric and scale.name == "hour" and look.teaches.mix:
                 closing.note_beside(metric, crowd, viewed=self._peers.viewed(key))
-            if self._shows_what_precedes(look):
-                viewers, asked = self._peers.viewers(key, crowd), self._peers.asked(key, crowd)
-                closing.note_viewers(metric, crowd, viewers, asked=asked)
+            self._ask_who_viewed(look, closing)
             if crowd.n >= EVENTS_MIN:
                 look.peers = self._peers.counts(key, order, start, closing.views)
                 look.views_days = self._peers.days(key)
                 look.silence = self._peers.silence(key, scale, start)
-                look.viewers = self._peers.viewers(key, crowd) + closing.viewed.get(key, 0.0)
-                look.every_view = (
-                    closing.tells_every_view(views, metric) and self._peers.asked(key, crowd) >= f.PEOPLE_MIN
-                )
                 if metric == 0 and order > 1 and look.teaches.crowd:
                     people = with_accounts(crowd, views.tells_accounts())
                     closing.interactions.append((people, *look.peers[1:]))
@@ -310,11 +304,21 @@ class Audit:
         self.company.lockstep.learn()
         yield from closing.teach(self.platforms)
 
-    def _shows_what_precedes(self, look: Look) -> bool:
-        """Whether a closed window tells how likes and follows come about: those of a target that can be viewed."""
-        unheld = look.watched.case is None and not look.crowd.quarantined
-        asked = look.key[0] != VIEW and look.scale.name in FROM_VIEWS and look.teaches.mix
-        return asked and unheld and self._peers.viewed(look.key)
+    def _ask_who_viewed(self, look: Look, closing: Closing) -> None:
+        """Ask who in a closed window of likes or follows had viewed the target, for its look and for what is usual."""
+        key, crowd = look.key, look.crowd
+        if key[0] == VIEW:
+            return
+        unheld = look.watched.case is None and not crowd.quarantined
+        teaches = unheld and look.scale.name in FROM_VIEWS and look.teaches.mix and self._peers.viewed(key)
+        if not teaches and crowd.n < EVENTS_MIN:
+            return
+        metric, viewers, asked = int(key[0]), self._peers.viewers(key, crowd), self._peers.asked(key, crowd)
+        if teaches:
+            closing.note_viewers(metric, crowd, viewers, asked=asked)
+        if crowd.n >= EVENTS_MIN:
+            look.viewers = viewers + closing.viewed.get(key, 0.0)
+            look.every_view = asked >= f.PEOPLE_MIN and closing.tells_every_view(self.platforms[0], metric)
 
     def _judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:
         """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""

@@ -17,7 +17,7 @@ makes likes without views usual."""
 FROM_VIEWS = frozenset({"minutes", "hour"})
 """Scales by which it is measured: a platform that tells of a view when it has ended has few by the minutes' end."""
 
-LIKE = 1
+LIKE = METRICS.index("like")
 """Place of the metric: likes are given where a target is played, follows in search results and lists of people, too."""
 
 

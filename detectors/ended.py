@@ -18,11 +18,12 @@ from collections.abc import Iterable
 
 import msgspec
 
+from detectors.features import LENGTHS_MS, WATCH_FRACTIONS
 from detectors.reference import WATCH_BINS, WatchMix
 
-ENDS_MS = (60_000, 300_000, 1_200_000, 3_600_000)
+ENDS_MS = (*LENGTHS_MS, 3_600_000)
 """How long views of each class of length may last."""
-FRACTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.95, 1.0)
+FRACTIONS = (*WATCH_FRACTIONS, 1.0)
 """Up to which fraction each bin was watched."""
 
 

@@ -33,8 +33,6 @@ SOME_VIEW = 0.2
 ACTS_KEPT = 2000.0
 """Likes (follows) at which half of what is known of them is forgotten."""
 
-LIKES_AND_FOLLOWS = (1, 2)
-
 VIEWED_BEFORE = 100.0
 """Likes of which it must be known whether their people had viewed, before that is what people do."""
 
@@ -103,7 +101,7 @@ class Rates:
         >>> rates.told_at_once()
         False
         """
-        for metric in LIKES_AND_FOLLOWS:
+        for metric in self.acts_and_viewers.get("minutes", ()):
             soon, later = self.viewed_first("minutes", metric), self.viewed_first("hour", metric)
             if soon is not None and later is not None and soon >= max(AT_ONCE * later, SOME_VIEW):
                 return True

@@ -20,7 +20,7 @@ from detectors.records import Outcome
 from detectors.reference import Mix, WatchMix
 from detectors.rulings import Rulings
 from detectors.watched import Watched
-from detectors.windows import DAY_MS, HOUR_MS, MINUTE_MS, Crowd, Scale
+from detectors.windows import DAY_MS, HOUR_MS, MINUTES_MS, Crowd, Scale
 
 HABIT_FADING = 0.1
 """Weight of a window in the target's own habits (about its last ten windows)."""
@@ -39,8 +39,8 @@ SHORTER: dict[str, tuple[str, int]] = {"hour": ("minutes", 12), "day": ("hour", 
 """Scale → the shorter one that stands in while it is young, and how many of it it has. The parts are neither alike nor
 independent; their joint dispersion is taken to grow with the root of their number, between the two."""
 
-MINUTES_MS = 5 * MINUTE_MS
-TICK_MS = 10_000
+FIRST_SEEN_MS = 10_000
+"""How old a surge is taken to be at the first look at it."""
 
 OFTEN = 2.0
 """Views a person from which on most are not the last ones."""
@@ -132,7 +132,7 @@ class Look:
             return
         since, until = self.watched.surging
         goes_on = self.start // MINUTES_MS * MINUTES_MS <= until
-        self.watched.surging = since if goes_on else self.until - TICK_MS, max(until, self.until)
+        self.watched.surging = since if goes_on else self.until - FIRST_SEEN_MS, max(until, self.until)
 
     def age_ms(self) -> int | None:
         """For how long the people of this window have been coming, None if they come as usual."""

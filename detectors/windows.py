@@ -266,6 +266,8 @@ class Scale:
 
 
 MINUTE_MS = 60_000
+MINUTES_MS = 5 * MINUTE_MS
+"""Span of the scale "minutes"."""
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
@@ -278,7 +280,7 @@ def ladder(tick_seconds: int) -> tuple[Scale, ...]:
     """
     return (
         Scale("tick", tick_seconds * 1000),
-        Scale("minutes", 5 * MINUTE_MS),
+        Scale("minutes", MINUTES_MS),
         Scale("hour", HOUR_MS),
         Scale("day", DAY_MS),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from detectors.events import MetricName
 from detectors.lab.agents import IN_APP_AGENTS, SCHOOL_AGENT
 from detectors.lab.population import COUNTRIES, DAY_MS, HOUR_MS, Person
-from detectors.lab.scene import MINUTE_MS, Scene, lay_over
+from detectors.lab.scene import MINUTE_MS, Scene, lay_over, told_later
 from detectors.lab.traffic import Labelled
 
 
@@ -349,22 +348,12 @@ def ended_views(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[
     """A player that tells of a view when it has ended, and on such a platform news, a giveaway and classes: likes come
     before their views, and of a crowd that has just come only those are known who have left. Spare it: every crowd
     begins like this there."""
-    held: list[Labelled] = []
-    for chunk in lay_over(background, [*news_spike(scene), *giveaway(scene), *school_nat(scene)]):
-        last = chunk[-1].event.ts
-        for labelled in chunk:
-            labelled.event.ts += labelled.event.watch_ms or 0
-        held = sorted([*held, *chunk], key=_time)
-        told = bisect_right(held, last, key=_time)
-        if told:
-            yield held[:told]
-        held = held[told:]
-    if held:
-        yield held
 
+    def ended(labelled: Labelled) -> Labelled:
+        labelled.event.ts += labelled.event.watch_ms or 0
+        return labelled
 
-def _time(labelled: Labelled) -> int:
-    return labelled.event.ts
+    return told_later(lay_over(background, [*news_spike(scene), *giveaway(scene), *school_nat(scene)]), ended)
 
 
 OUTAGE_MS = 25 * MINUTE_MS
@@ -376,24 +365,14 @@ def outage(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[list[
     surges in the same minutes. Spare it: the crowd is the platform's own, only late."""
     began = scene.moment(2 * HOUR_MS)
     back = began + OUTAGE_MS
-    held: list[Labelled] = []
-    for chunk in background:
-        last = chunk[-1].event.ts
-        ready = []
-        for labelled in chunk:
-            if began <= labelled.event.ts < back:
-                labelled.event.ts = back + int(scene.rng.random() * CATCH_UP_MS)
-                held.append(labelled._replace(scenario=scene.scenario))
-            else:
-                ready.append(labelled)
-        if held and last >= back:
-            ready += [labelled for labelled in held if labelled.event.ts <= last]
-            held = [labelled for labelled in held if labelled.event.ts > last]
-            ready.sort(key=lambda labelled: labelled.event.ts)
-        if ready:
-            yield ready
-    if held:
-        yield sorted(held, key=lambda labelled: labelled.event.ts)
+
+    def caught_up(labelled: Labelled) -> Labelled:
+        if not began <= labelled.event.ts < back:
+            return labelled
+        labelled.event.ts = back + int(scene.rng.random() * CATCH_UP_MS)
+        return labelled._replace(scenario=scene.scenario)
+
+    return told_later(background, caught_up)
 
 
 def _size(scene: Scene, typical: float) -> int:

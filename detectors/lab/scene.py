@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -256,17 +257,32 @@ class Scene:
 
 def lay_over(background: Iterator[list[Labelled]], extra: list[Labelled]) -> Iterator[list[Labelled]]:
     """Background and a scenario's events as one stream in order of time."""
-    extra = sorted(extra, key=_time)
+    extra = sorted(extra, key=time_of)
     at = 0
     for chunk in background:
         last = chunk[-1].event.ts
         first_at = at
         while at < len(extra) and extra[at].event.ts <= last:
             at += 1
-        yield sorted(chunk + extra[first_at:at], key=_time) if at > first_at else chunk
+        yield sorted(chunk + extra[first_at:at], key=time_of) if at > first_at else chunk
     if at < len(extra):
         yield extra[at:]
 
 
-def _time(labelled: Labelled) -> int:
+def told_later(chunks: Iterator[list[Labelled]], restamp: Callable[[Labelled], Labelled]) -> Iterator[list[Labelled]]:
+    """A stream of which some events are stamped later than they were, in order of time again."""
+    held: list[Labelled] = []
+    for chunk in chunks:
+        last = chunk[-1].event.ts
+        held = sorted([*held, *map(restamp, chunk)], key=time_of)
+        told = bisect_right(held, last, key=time_of)
+        if told:
+            yield held[:told]
+        held = held[told:]
+    if held:
+        yield held
+
+
+def time_of(labelled: Labelled) -> int:
+    """When an event was, in epoch ms."""
     return labelled.event.ts
