@@ -127,7 +127,7 @@ class Router:
         head = self._frame(first, next_offset, roster)
         for place, (begin, end) in enumerate(pairwise(cuts)):
             if columns is not None and begin < end:
-                values = self._packed(columns, range(begin, end), head, before)
+                values = packed(columns, range(begin, end), head, before)
                 routed.frames += [(place, value) for value in values]
             elif due:
                 routed.frames.append((place, encode(head)))
@@ -157,22 +157,6 @@ class Router:
         places = (columns.hashes % np.uint64(self._partitions)).astype(np.intp)
         cuts = np.cumsum(np.bincount(places, minlength=self._partitions))
         return columns.take(np.argsort(places, kind="stable")), [0, *cuts.tolist()]
-
-    def _packed(self, columns: Columns, rows: range, head: Frame, before: int) -> list[bytes]:
-        """Rows encoded as one frame, or as several if it would be too large for the log.
-
-        All but the last carry the watermark ``before`` the batch: time moves when all its events are in.
-        """
-        frame = replace(head)
-        columns.fill(frame, rows.start, rows.stop)
-        value = encode(frame)
-        if len(value) <= MAX_FRAME_BYTES or len(rows) < 2:
-            return [value]
-        middle = (rows.start + rows.stop) // 2
-        cut = int(columns.offset[middle])
-        earlier = replace(head, next=cut, watermark=before)
-        first = self._packed(columns, range(rows.start, middle), earlier, before)
-        return first + self._packed(columns, range(middle, rows.stop), replace(head, first=cut), before)
 
     def mark(self, *, next_offset: int, now_ms: int, at_end: bool, roster: dict[str, int]) -> Routed:
         """Say how far time has come while nothing is read.
@@ -207,3 +191,34 @@ class Router:
 
     def _frame(self, first: int, next_offset: int, roster: dict[str, int]) -> Frame:
         return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, self.idle, roster)
+
+
+def packed(columns: Columns, rows: range, head: Frame, before: int) -> list[bytes]:
+    """Rows encoded as one frame, or as several if it would be too large for the log.
+
+    Events of one record stay together: a reader that begins anew between two of them would skip the second as one
+    that it has seen. If they are too large together, they go without their sessions, which no detector reads: ids are
+    bounded, and so is the number of a record's events, so that the rest fits.
+    All but the last carry the watermark ``before`` the batch: time moves when all its events are in.
+    """
+    frame = replace(head)
+    columns.fill(frame, rows.start, rows.stop)
+    value = encode(frame)
+    if len(value) <= MAX_FRAME_BYTES:
+        return [value]
+    middle = _middle(columns.offset, rows)
+    if middle is None:
+        return [encode(replace(frame, session=None))]
+    cut = int(columns.offset[middle])
+    earlier = replace(head, next=cut, watermark=before)
+    first = packed(columns, range(rows.start, middle), earlier, before)
+    return first + packed(columns, range(middle, rows.stop), replace(head, first=cut), before)
+
+
+def _middle(offset: NDArray[np.int64], rows: range) -> int | None:
+    """The row nearest to the middle that is its record's first, None if all rows are of one record."""
+    here = offset[rows.start : rows.stop]
+    half = len(here) // 2
+    begins = (int(np.searchsorted(here, here[half], side)) for side in ("left", "right"))
+    between = [begin for begin in begins if 0 < begin < len(here)]
+    return rows.start + min(between, key=lambda begin: abs(begin - half)) if between else None

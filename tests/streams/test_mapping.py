@@ -124,8 +124,8 @@ def test_what_cannot_be_mapped_names_the_documents_own_field(path: str, value: A
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
-        (_with("media.id", "v" * 129), Why.BAD_ID),
-        (_with("media.id", "é" * 65), Why.BAD_ID),
+        (_with("media.id", "v" * 256), Why.BAD_ID),
+        (_with("media.id", "é" * 130), Why.BAD_ID),
         (_with("watched", -1), Why.WRONG_TYPE),
         (_with("kind", "share"), Why.UNKNOWN_METRIC),
         (b"[]", Why.WRONG_TYPE),
