@@ -19,6 +19,10 @@ MAX_ID_BYTES = 255
 NOBODY = -1
 """The actor of an event without an actor, where actors are hashes."""
 
+TEXT_CHARS, SESSION_CHARS, COUNTRY_CHARS = 2048, 255, 64
+"""Longest texts that are kept of an event: longer ones are cut, and a longer country is none. A session stands in the
+log, a user agent and a referrer do not."""
+
 MAX_TS_MS = 253_402_300_799_999
 """The last millisecond of year 9999: later times are typing errors (microseconds, usually)."""
 
@@ -70,7 +74,7 @@ def country_offset(country: Any) -> Any:
 
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_BYTES)]
-Text = Annotated[str, msgspec.Meta(max_length=2048)]
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARS)]
 Millis = Annotated[int, msgspec.Meta(ge=0, le=MAX_TS_MS)]
 Span = Annotated[int, msgspec.Meta(ge=0, le=MAX_TS_MS)]
 
@@ -88,11 +92,11 @@ class Event(msgspec.Struct, gc=False, omit_defaults=True):
     owner: Id | None = None
     ip: Text | None = None
     user_agent: Text | None = None
-    session: Text | None = None
+    session: Annotated[str, msgspec.Meta(max_length=SESSION_CHARS)] | None = None
     watch_ms: Span | None = None
     duration_ms: Span | None = None
     referrer: Text | None = None
-    country: Text | None = None
+    country: Annotated[str, msgspec.Meta(max_length=COUNTRY_CHARS)] | None = None
     actor_created_at: Millis | None = None
     undo: bool = False
     history: bool = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -10,7 +9,8 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from streams.codec import Codec
+from streams.codecs.codec import Codec
+from streams.codecs.records import Records, Refusal
 from streams.columns import Columns, columns_of, joined
 from streams.deadletters import DeadLetter
 from streams.frames import FRAME_VERSION, Frame, encode
@@ -39,28 +39,15 @@ cache before they are columns, and cost a third more (measured)."""
 
 
 @dataclass(slots=True)
-class Records:
-    """Records of an input partition, a column a part; ``clock_ms`` is the broker's."""
-
-    offset: NDArray[np.int64]
-    key: Sequence[bytes | None]
-    value: Sequence[bytes | None]
-    clock_ms: NDArray[np.int64]
-
-    @staticmethod
-    def of(rows: Sequence[tuple[int, bytes | None, bytes | None, int]]) -> Records:
-        """From rows (offset, key, value, clock)."""
-        offset, key, value, clock = zip(*rows, strict=True)
-        return Records(np.array(offset, np.int64), key, value, np.array(clock, np.int64))
-
-
-@dataclass(slots=True)
 class Routed:
-    """What a batch became: frames by partition, refused records, and how many events went on."""
+    """What a batch became: frames by partition, refused records, how many events went on, and what was left out."""
 
     frames: list[tuple[int, bytes]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     events: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    """see codecs.records.Decoded"""
+    unread: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 class Router:
@@ -76,6 +63,8 @@ class Router:
         self.watermark = -1
         self.idle = False
         self._codec = Codec(config, time.earliest)
+        self.needs_headers, self.needs_timestamp = self._codec.needs_headers, self._codec.needs_timestamp
+        """whether records must come with their headers, and with their timestamps"""
         self._tagger = Tagger(Rules()) if tagger is None else tagger
         self._skew_ms = round(time.future_skew_seconds * 1000)
         self._lateness_ms = round(time.lateness_seconds * 1000)
@@ -135,21 +124,27 @@ class Router:
 
     def _decoded(self, records: Records, begin: int, routed: Routed) -> Columns | None:
         """The good ones of a stretch of records as columns, if there are any; the others go to the dead letters."""
-        end = begin + STRETCH
-        offset = records.offset[begin:end]
-        good, refused = self._codec.decode(records.value[begin:end], records.clock_ms[begin:end] + self._skew_ms)
-        for refusal in refused:
-            key, value = (column[begin + refusal.index] for column in (records.key, records.value))
-            place = int(offset[refusal.index])
-            routed.dead.append(
-                DeadLetter(self.topic, self.partition, place, key, value, refusal.reason, refusal.message)
-            )
+        part = records.part(begin, begin + STRETCH)
+        decoded = self._codec.decode(part, part.clock_ms + self._skew_ms)
+        routed.dead += [self._letter(part, refusal) for refusal in decoded.refused]
+        for reason, count in decoded.skipped.items():
+            routed.skipped[reason] = routed.skipped.get(reason, 0) + count
+        for key, count in decoded.unread.items():
+            routed.unread[key] = routed.unread.get(key, 0) + count
+        good = decoded.good
         if good is None:
             return None
         routed.events += len(good.ts)
         self.max_ts = max(self.max_ts, int(good.ts.max()))
         tags = self._tagger.tags(good.fields["ip"], good.fields["user_agent"])
-        return columns_of(good.fields, offset=offset[good.index], metric=good.metric, ts=good.ts, tags=tags)
+        return columns_of(good.fields, offset=part.offset[good.index], metric=good.metric, ts=good.ts, tags=tags)
+
+    def _letter(self, records: Records, refusal: Refusal) -> DeadLetter:
+        place = refusal.index
+        original = records.value if records.original is None else records.original
+        line = None if records.line is None else records.line[place]
+        where = self.topic, self.partition, int(records.offset[place])
+        return DeadLetter(*where, records.key[place], original[place], refusal.reason, refusal.message, line)
 
     def _by_place(self, parts: list[Columns]) -> tuple[Columns, list[int]]:
         """Events in order of their targets' partitions, and where each partition's begin (and the last one's end)."""

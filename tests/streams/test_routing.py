@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from detectors.events import FIELDS, Event
+from streams.codecs.records import Records
 from streams.columns import Columns, columns_of
 from streams.decoding import decode
 from streams.frames import FRAME_VERSION, Frame, block_of, numbers, offsets
 from streams.names import partition_of
-from streams.routing import MARK_EVERY_MS, MAX_FRAME_BYTES, Records, Routed, Router, packed
+from streams.routing import MARK_EVERY_MS, MAX_FRAME_BYTES, Routed, Router, packed
 from streams.settings import Input, Time
 
 NOW = 1_700_000_000_000
@@ -63,11 +64,11 @@ def test_every_good_event_is_in_exactly_one_frame_of_its_targets_partition(kinds
 
 
 def test_a_dead_letter_keeps_where_it_stood_and_its_bytes() -> None:
-    rows = [(7, b"key", b"\xff\x00", NOW), (8, None, None, NOW)]
+    rows = [(7, b"key", b"\xff\x00", NOW), (8, None, b"", NOW)]
     letters = _router().route(Records.of(rows), next_offset=9, now_ms=NOW, roster=ROSTER).dead
     assert [(n.topic, n.partition, n.offset, n.key, n.value) for n in letters] == [
         ("views", 0, 7, b"key", b"\xff\x00"),
-        ("views", 0, 8, None, None),
+        ("views", 0, 8, None, b""),
     ]
 
 
