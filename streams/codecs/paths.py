@@ -125,7 +125,9 @@ class Shape:
             if below.levels:
                 inner = self._struct(below, (*above, name))
                 # Whatever else stands there is read too, so that it can be named in a refusal.
-                fields.append((attribute, inner | str | int | float | bool | None | list[Any], inner()))
+                fields.append(
+                    (attribute, inner | str | int | float | bool | None | list[Any], None if below.whole else inner())
+                )
             else:
                 fields.append((attribute, Any, None))
         return msgspec.defstruct("Shape", fields, rename=rename, frozen=True, gc=False)
