@@ -177,7 +177,16 @@ class Audit:
             entered = closed = 0
             for target, rows, folded in heap.by_target():
                 owner = tick.owners.get(target, -1)
-                entered += self.enter(key_of(metric, target), start, rows, log, outcome, folded=folded, owner=owner)
+                entered += self.enter(
+                    key_of(metric, target),
+                    start,
+                    rows,
+                    log,
+                    outcome,
+                    folded=folded,
+                    owner=owner,
+                    nobody=heap.nobody.get(target, 0),
+                )
                 closed += 1
                 if closed % STEP_KEYS == 0:
                     yield
@@ -202,13 +211,14 @@ class Audit:
         *,
         folded: Crowd | None = None,
         owner: int = -1,
+        nobody: int = 0,
     ) -> int:
         """Enter a key's events of the closed tick at ``start``, which stood between two positions of the log.
 
-        Answers how many there were. Duplicates and undos are not among them.
+        Answers how many there were; ``nobody`` of them have no actor. Duplicates and undos are not among them.
         """
         watched = self.watches.change(key)
-        count = len(rows) // ROW_BYTES
+        count = len(rows) // ROW_BYTES + nobody
         if folded is not None:
             count += folded.n
         watched.ledger.valid += count
@@ -227,10 +237,11 @@ class Audit:
         metric = int(key[0])
         platform = self.platforms[metric]
         if folded is None and not self._cases.worth_a_look(watched, count, platform):
-            into.take(rows)
+            into.take(rows, nobody)
         else:
             crowd = folded if folded is not None else Crowd()
-            crowd.fold_packed(rows)
+            crowd.take(rows, nobody)
+            crowd.settle()
             crowd.log_from, crowd.log_to = log
             reference = self._peers.reference(metric)
             look = Look(key, watched, scale, start, crowd, platform, reference, outcome, rulings=self.rulings)
@@ -317,7 +328,7 @@ class Audit:
         if teaches:
             closing.note_viewers(metric, crowd, viewers, asked=asked)
         if crowd.n >= EVENTS_MIN:
-            look.viewers = viewers + closing.viewed.get(key, 0.0)
+            look.viewers = self._peers.may_have_viewed(key, crowd, viewers) + closing.viewed.get(key, 0.0)
             look.every_view = asked >= f.PEOPLE_MIN and closing.tells_every_view(self.platforms[0], metric)
 
     def _judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:

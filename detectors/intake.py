@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.events import METRICS, EventBlock
 from detectors.ledger import DUPLICATE_ID
@@ -97,6 +98,8 @@ class Intake:
                 tick = self._tick(int(starts[index]), position)
                 self._note(tick, block, index, hits.get(index, ""), outcome)
                 left[index] = False
+        if np.asarray(block.actor).min() < 0:
+            self._count_nobody(block, left, starts, position)
         rows, moments = rows_of(block), moments_of(block, ts - starts)
         if left.all() and starts.min() == starts.max() and block.metric.count(block.metric[0]) == len(block.metric):
             tick = self._tick(int(starts[0]), position)
@@ -115,6 +118,19 @@ class Intake:
                 places = np.nonzero(here & (metrics == metric))[0]
                 tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places], moments[places])
 
+    def _count_nobody(
+        self, block: EventBlock, left: NDArray[np.bool_], starts: NDArray[np.int64], position: int
+    ) -> None:
+        """Put what is left of a block's events without an actor into their ticks; none of them is left then."""
+        places = np.nonzero(left & (np.asarray(block.actor) < 0))[0]
+        left[places] = False
+        owners = None if block.owner is None else np.asarray(block.owner).tolist()
+        for index, start in zip(places.tolist(), starts[places].tolist(), strict=True):
+            tick, target = self._tick(start, position), block.target[index]
+            tick.heaps[block.metric[index]].add_nobody(target)
+            if owners is not None:
+                tick.own([target], [owners[index]])
+
     def _collect_few(self, block: EventBlock, position: int, hits: dict[int, str], outcome: Outcome) -> None:
         """As above, event by event: arrays cost some 40 µs a block, whatever its size."""
         span = self._scale.span_ms
@@ -127,13 +143,16 @@ class Intake:
             tick = self._tick(start, position)
             if index in hits or (block.undo is not None and block.undo[index]):
                 self._note(tick, block, index, hits.get(index, ""), outcome)
+                continue
+            if block.actor[index] < 0:
+                tick.heaps[metric].add_nobody(target)
             else:
                 row = pack_row(*[-1 if column is None else column[index] for column in columns])
                 exempt = _is_exempt(block, index)
                 spent = -1 if block.spent is None else min(int(block.spent[index]), MAX_SPENT_MS)
                 tick.heaps[metric].add_one(target, row, -1 if exempt else ts - start, spent)
-                if block.owner is not None:
-                    tick.own([target], [int(block.owner[index])])
+            if block.owner is not None:
+                tick.own([target], [int(block.owner[index])])
 
     def _hits(self, block: EventBlock) -> dict[int, str]:
         """Events of the block that are known to be invalid, each with its reason: ids that were met, tags of ingest."""
@@ -151,7 +170,7 @@ class Intake:
         outcome.duplicates += reason == DUPLICATE_ID
         undo = _is_undo(block, index, reason)
         tick.note(tick.undos if undo else tick.rejected, key, reason)
-        if undo and not reason and not _is_exempt(block, index):
+        if undo and not reason and block.actor[index] >= 0 and not _is_exempt(block, index):
             at = block.ts[index] % self._scale.span_ms
             tick.heaps[block.metric[index]].take_back(block.target[index], int(block.actor[index]), at)
 
@@ -195,7 +214,7 @@ class Intake:
     def follow(self, key: str, crowd: Crowd, people: int, end: int) -> None:
         """Let the rules count for a day who came often to five minutes of a key that end; so many different came."""
         repeats = self._repeats[int(key[0])]
-        if crowd.n <= people or repeats is None or repeats.days is None:
+        if crowd.named <= people or repeats is None or repeats.days is None:
             return
         days = repeats.days
         actors = crowd.returning(days.often)

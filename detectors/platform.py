@@ -167,10 +167,12 @@ class Platform:
 
     def learn_mixes(self, crowd: Crowd) -> None:
         """Learn the composition of an unflagged window of minutes."""
-        self.events += min(crowd.n, WEIGHT_CAP)
+        if not crowd.named:
+            return
+        self.events += min(crowd.named, WEIGHT_CAP)
         if crowd.asked:
             self.learn_share(f.DORMANT, crowd.newcomers, crowd.asked)
-        if crowd.people or crowd.n > WEIGHT_CAP:
+        if crowd.people or crowd.named > WEIGHT_CAP:
             for name in DIMENSIONS:
                 counts = crowd.histogram(name)
                 if counts:
