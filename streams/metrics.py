@@ -21,6 +21,11 @@ RECORDS = Counter("truecount_records_total", "Records read, by role and topic.",
 EVENTS = Counter("truecount_events_total", "Events audited, by metric.", ["metric"], registry=REGISTRY)
 DEAD_LETTERS = Counter("truecount_dead_letters_total", "Records refused, by reason.", ["reason"], registry=REGISTRY)
 LATE = Counter("truecount_late_events_total", "Events counted after their window had closed.", registry=REGISTRY)
+HISTORIC = Counter(
+    "truecount_historic_events_total",
+    "Events of a snapshot or a backfill: counted when they were read, never judged.",
+    registry=REGISTRY,
+)
 DUPLICATES = Counter("truecount_duplicate_events_total", "Events whose id had been counted already.", registry=REGISTRY)
 REJECTED = Counter(
     "truecount_rejected_events_total",
