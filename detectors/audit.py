@@ -118,17 +118,21 @@ class Audit:
         """See intake.Desk."""
         heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, ""))
 
-    def enter_late(self, key: str, ts_ms: int, *, reason: str, undo: bool, outcome: Outcome) -> None:
-        """See intake.Desk."""
-        ledger = self.watches.change(key).ledger
+    def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
+        """See history.Desk."""
+        ledger = self.watches.change(events.key).ledger
         if undo:
-            outcome.unmatched_undos += ledger.undo(1, reason)
-        elif reason:
-            self._reject(Hit(key, reason, ts_ms, ts_ms + 1, 1), outcome)
+            outcome.unmatched_undos += ledger.undo(events.events, events.reason)
+        elif events.reason:
+            self._reject(events, outcome)
         else:
-            ledger.accept(1)
-            outcome.entered[int(key[0])] += 1
-        self.unsaid.add(key, self.now + 1)
+            ledger.accept(events.events)
+            outcome.entered[int(events.key[0])] += events.events
+        self.unsaid.add(events.key, self.now + 1)
+
+    def meet_historic(self, metric: int, actors: list[int]) -> None:
+        """See history.Desk."""
+        self.platforms[metric].meet_historic(actors)
 
     def _reject(self, hit: Hit, outcome: Outcome) -> None:
         self.watches.change(hit.key).ledger.reject(hit.reason, hit.events)
@@ -157,7 +161,8 @@ class Audit:
             elif order < len(self.scales):
                 yield from self._close_windows(order, start, outcome)
             elif order == COUNTS_ORDER:
-                yield from self.unsaid.tell(end, outcome)
+                # What came before event time had begun (history) is of the moment at which it begins.
+                yield from self.unsaid.tell(end or now_ms, outcome)
             elif order == CASE_ORDER:
                 self._expire(key, end, outcome)
         self.now = now_ms

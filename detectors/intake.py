@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors import history
 from detectors.events import METRICS, EventBlock
 from detectors.ledger import DUPLICATE_ID
-from detectors.records import Outcome
+from detectors.records import Hit, Outcome
 from detectors.rules.days import Days, marks_of, pairs_of
 from detectors.rules.reasons import EXEMPT, TAGS
 from detectors.rules.repeats import HORIZON_MS, repeats_of
@@ -27,15 +28,11 @@ FEW_EVENTS = 12
 """Events of a block under which arrays do not pay (measured)."""
 
 
-class Desk(Protocol):
+class Desk(history.Desk, Protocol):
     """What the intake needs of its audit."""
 
     def expect_tick(self, start: int) -> None:
         """A tick has opened."""
-        ...
-
-    def enter_late(self, key: str, ts_ms: int, *, reason: str, undo: bool, outcome: Outcome) -> None:
-        """An event of this key came after its tick was closed; ``reason`` says why it is invalid, if it is."""
         ...
 
 
@@ -81,9 +78,19 @@ class Intake:
 
     def _collect(self, block: EventBlock, position: int, outcome: Outcome) -> None:
         hits = self._hits(block)
+        if block.history is not None:
+            historic, live, live_hits = history.parted(block, hits, as_lists_below=FEW_EVENTS)
+            if not self._replaying:
+                history.enter(block, historic, hits, self._desk, outcome)
+            if live is None:
+                return
+            block, hits = live, live_hits
         if len(block.target) < FEW_EVENTS:
             self._collect_few(block, position, hits, outcome)
-            return
+        else:
+            self._collect_many(block, position, hits, outcome)
+
+    def _collect_many(self, block: EventBlock, position: int, hits: dict[int, str], outcome: Outcome) -> None:
         span = self._scale.span_ms
         ts = np.asarray(block.ts, np.int64)
         starts = ts - ts % span
@@ -132,7 +139,7 @@ class Intake:
                 tick.own([target], [owners[index]])
 
     def _collect_few(self, block: EventBlock, position: int, hits: dict[int, str], outcome: Outcome) -> None:
-        """As above, event by event: arrays cost some 40 µs a block, whatever its size."""
+        """As ``_collect_many``, event by event: arrays cost some 40 µs a block, whatever its size."""
         span = self._scale.span_ms
         columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
         for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, block.ts, strict=True)):
@@ -186,11 +193,11 @@ class Intake:
     def _late(self, block: EventBlock, index: int, reason: str, outcome: Outcome) -> None:
         if self._replaying:
             return
-        key = key_of(block.metric[index], block.target[index])
+        key, ts = key_of(block.metric[index], block.target[index]), int(block.ts[index])
         outcome.late += 1
         outcome.duplicates += reason == DUPLICATE_ID
         undo = _is_undo(block, index, reason)
-        self._desk.enter_late(key, int(block.ts[index]), reason=reason, undo=undo, outcome=outcome)
+        self._desk.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=undo, outcome=outcome)
 
     # ---------------------------------------------------------------- ticks that close
 

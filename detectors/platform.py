@@ -154,6 +154,10 @@ class Platform:
         self.known.add_all(actors)
         self.changed = self.changed or bool(actors)
 
+    def meet_historic(self, actors: Sequence[int]) -> None:
+        """Remember actors of historic events, as far as there is room for them beside those who act now."""
+        self.changed = self.known.add_historic(actors) or self.changed
+
     def meet_in_steps(self, actors: Sequence[int]) -> Iterator[None]:
         """As ``meet``, pausing after every few thousand."""
         for at in range(0, len(actors), STEP_ACTORS):
