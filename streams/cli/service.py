@@ -65,10 +65,18 @@ def broker(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 9092,
 ) -> None:
     """Run the embedded broker until Ctrl-C: memory only, for tries. Example: truecount broker --port 9092"""
+    import signal
+
     from rich.console import Console
 
     from streams.embedded import EmbeddedBroker
 
+    def end(_number: int, _frame: object) -> None:
+        raise SystemExit(0)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, end)
     with EmbeddedBroker(port) as running:
         Console().print(f"broker at {running.address}: memory only, at-least-once (no transactions); Ctrl-C ends it")
         raise typer.Exit(running.wait())
