@@ -55,7 +55,7 @@ def block_of_one(event: Event) -> EventBlock:
         target=[event.target],
         metric=[VIEW],
         ts=[event.ts],
-        actor=[_hash(event.actor.encode()) % HASH_SPACE & ~1 | (created is not None)],
+        actor=[_hash((event.actor or "").encode()) % HASH_SPACE & ~1 | (created is not None)],
         ident=None if event.id is None else [_hash(f"{event.target}/{event.id}".encode()) % HASH_SPACE],
         network=[network_bucket(bucket(network, NETWORK_BUCKETS), country)],
         agent=[bucket(event.user_agent and event.user_agent[:AGENT_CHARS], MIX_BUCKETS)],

@@ -47,7 +47,7 @@ def row_of(value: bytes) -> dict[str, Any]:
     return {
         "target": event.target,
         "row": [
-            _hash(event.actor.encode()) % HASH_SPACE,
+            _hash((event.actor or "").encode()) % HASH_SPACE,
             bucket(event.ip and event.ip.rpartition(".")[0], NETWORK_BUCKETS),
             bucket(event.user_agent, MIX_BUCKETS),
             bucket(event.referrer, MIX_BUCKETS),

@@ -10,6 +10,7 @@ import itertools
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -20,11 +21,12 @@ from bench.events import Traffic
 from detectors.records import Outcome
 from streams import collector
 from streams.auditing import PartitionAudit, audit_settings
-from streams.codec import Codec
+from streams.codecs.codec import Codec
+from streams.codecs.records import Records
 from streams.decoding import decode
 from streams.frames import Frame, block_of
 from streams.records import count_key, count_value
-from streams.routing import Records, Router
+from streams.routing import STRETCH, Router
 from streams.settings import Input, Settings
 from streams.state import dump_changes
 
@@ -70,8 +72,9 @@ def _round(clock: Clock, values: list[bytes], traffic: Traffic) -> None:
     source = Input(topic="views", metric="view")
     now = traffic.last_ts_ms()
     chunks = [values[at : at + CHUNK] for at in range(0, len(values), CHUNK)]
-    codec = Codec(source)
-    clock.time("decode_and_check", lambda: [len(codec.decode(chunk, np.full(len(chunk), now))[1]) for chunk in chunks])
+    batch_of = {name: [Records.values(chunk, now) for chunk in made] for name, made in _forms(chunks).items()}
+    for name, codec in _codecs(source).items():
+        _decode(clock, name, codec, batch_of[name])
     router = Router(config=source, partition=0, time=settings.time, partitions=PARTITIONS)
     batches = [
         Records(np.arange(len(chunk)) + n * CHUNK, [None] * len(chunk), chunk, np.full(len(chunk), now))
@@ -108,6 +111,73 @@ def _round(clock: Clock, values: list[bytes], traffic: Traffic) -> None:
     clock.time("close", close)
     clock.time("counts", lambda: [(count_key(count), count_value(count)) for count in outcome.counts])
     clock.time("state", lambda: [dump_changes(audit, 1) for audit in audits])
+
+
+BAD_EVERY = 100
+"""One record in so many has a watch time that cannot be read."""
+
+MAP = {
+    "ts": {"path": "at", "time": "s"},
+    "actor": "viewer.id",
+    "target": "media.id",
+    "id": "event.id",
+    "ip": "viewer.ip",
+    "user_agent": "viewer.agent",
+    "watch_ms": {"path": "media.watched", "unit": "s"},
+    "country": "viewer.country",
+}
+
+
+def _codecs(source: Input) -> dict[str, Codec]:
+    mapped = Codec(Input.model_validate({"topic": "plays", "metric": "view", "map": MAP}))
+    iso = Codec(
+        Input.model_validate(
+            {
+                "topic": "plays",
+                "metric": "view",
+                "map": MAP | {"ts": {"path": "at", "time": "iso"}, "undo": {"path": "type", "words": {"play": False}}},
+                "keep": [{"path": "type", "is": "play"}],
+            }
+        )
+    )
+    native = Codec(source)
+    return {"decode_and_check": native, "decode_some_bad": native, "decode_mapped": mapped, "decode_mapped_iso": iso}
+
+
+def _forms(chunks: list[list[bytes]]) -> dict[str, list[list[bytes]]]:
+    """The same events in other forms: with bad optional fields, and as somebody else's documents."""
+    encode = msgspec.json.Encoder().encode
+    events = [[msgspec.json.decode(value) for value in chunk] for chunk in chunks]
+    bad = [[value.replace(b'"watch_ms":', b'"watch_ms":-') if n % BAD_EVERY == 0 else value
+            for n, value in enumerate(chunk)] for chunk in chunks]  # fmt: skip  # two short lines
+    mapped = [[encode(_document(event, event["ts"] / 1000)) for event in chunk] for chunk in events]
+    iso = [[encode(_document(event, _iso(event["ts"]))) for event in chunk] for chunk in events]
+    return {"decode_and_check": chunks, "decode_some_bad": bad, "decode_mapped": mapped, "decode_mapped_iso": iso}
+
+
+def _iso(ts: int) -> str:
+    return datetime.fromtimestamp(ts / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _document(event: dict[str, Any], at: float | str) -> dict[str, Any]:
+    return {
+        "type": "play",
+        "at": at,
+        "event": {"id": event.get("id"), "version": 3},
+        "viewer": {
+            "id": event["actor"],
+            "ip": event["ip"],
+            "agent": event["user_agent"],
+            "country": event["country"],
+        },
+        "media": {"id": event["target"], "watched": event["watch_ms"] / 1000},
+    }
+
+
+def _decode(clock: Clock, name: str, codec: Codec, batches: list[Records]) -> None:
+    """Decode batches in stretches, as the router does."""
+    parts = [batch.part(at, at + STRETCH) for batch in batches for at in range(0, len(batch.value), STRETCH)]
+    clock.time(name, lambda: [codec.decode(part, part.clock_ms) for part in parts])
 
 
 if __name__ == "__main__":

@@ -25,6 +25,11 @@ class Why(StrEnum):
     FROM_FUTURE = "from_future"
     BEFORE_FLOOR = "before_floor"
     DAMAGED_STATE = "damaged_state"
+    UNKNOWN_WORD = "unknown_word"
+    UNKNOWN_FRAMING = "unknown_framing"
+    NO_MATCH = "no_match"
+    TOO_MANY_EVENTS = "too_many_events"
+    TRANSFORM_FAILED = "transform_failed"
 
 
 @dataclass(slots=True)
@@ -38,13 +43,17 @@ class DeadLetter:
     value: bytes | None
     reason: Why
     message: str
+    line: int | None = None
+    """of a recorded file: the number of its first line, from 1"""
 
     def as_line(self) -> dict[str, Any]:
         """The JSON form, for offline output; bytes as base64 because they may be anything."""
+        line = {} if self.line is None else {"line": self.line}
         return {
             "topic": self.topic,
             "partition": self.partition,
             "offset": self.offset,
+            **line,
             "reason": str(self.reason),
             "message": self.message,
             "value_base64": None if self.value is None else base64.b64encode(self.value).decode(),

@@ -1,4 +1,4 @@
-"""Bytes of the log into frames: of this version, and of version 1, which logs that are retained may hold."""
+"""Bytes of the log into frames: of this version, and of versions 1 and 2, which logs that are retained may hold."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ class FrameError(ValueError):
     """A record in the log that is no frame this version can read."""
 
 
+COLUMNAR = (2, FRAME_VERSION)
+"""Versions that are frames of columns. Version 2 lacks the last one, which is empty then."""
+
 _decoder = msgspec.msgpack.Decoder(Frame)
 
 
@@ -31,7 +34,7 @@ def decode(value: bytes | None) -> Frame:
         if older is None:
             raise FrameError(f"not a frame: {error}") from None
         return older
-    if frame.version != FRAME_VERSION:
+    if frame.version not in COLUMNAR:
         raise FrameError(f"frame version {frame.version}; this worker reads 1 to {FRAME_VERSION}")
     size = len(frame.target)
     for name in NUMBERS:
@@ -106,6 +109,7 @@ def _upgraded(value: bytes) -> Frame | None:
     fields = {name: [None] * size if column is None else column for name, column in columns.items()}
     fields["actor_created_at"] = fields["created"]
     fields["undo"] = older.undo or [False] * size
+    fields["history"] = [False] * size
     columns_of(
         fields,
         offset=offset + older.first,

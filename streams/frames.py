@@ -18,7 +18,8 @@ from detectors.features import watch_buckets
 from detectors.intake import FEW_EVENTS
 from streams.names import Mix
 
-FRAME_VERSION = 2
+FRAME_VERSION = 3
+"""Version 3 is version 2 with a column ``history``; ``actor`` is -1 where an event has no actor."""
 
 
 class Frame(msgspec.Struct, array_like=True, gc=False):
@@ -43,7 +44,7 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     metric: bytes = b""
     ts: bytes = b""
     actor: bytes = b""
-    """names.actor_hashes"""
+    """names.actor_hashes, -1 where an event has no actor"""
     ident: bytes = b""
     """names.identities"""
     network: bytes = b""
@@ -60,12 +61,14 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     """what ingest found out for the rules (detectors.rules.reasons.TAGS), 0 is nothing"""
     session: list[str | None] | None = None
     owner: list[str | None] | None = None
+    history: bytes = b""
+    """1 where the event is historic, else 0"""
 
 
 NEEDED = ("offset", "metric", "ts", "actor")
 GIVEN = ("ident", "network", "agent", "referrer", "country", "created", "watch_ms", "duration_ms")
 """Columns of numbers that may be empty, and hold -1 where nothing is given."""
-MARKS = ("undo", "rule")
+MARKS = ("undo", "rule", "history")
 """Columns of numbers that may be empty, and hold 0 where there is nothing to tell."""
 NUMBERS = (*NEEDED, *GIVEN, *MARKS)
 TEXTS = ("session", "owner")
@@ -163,6 +166,7 @@ def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
         spent=watch_ms,
         rule=_given(frame, "rule"),
         owner=None if frame.owner is None else _owners.column(frame.owner),
+        history=numbers(frame, "history").astype(bool).tolist() if frame.history else None,
     )
     return _listed(block) if len(frame.target) < FEW_EVENTS else block
 

@@ -11,11 +11,12 @@ import numpy as np
 from faust.types import TP
 
 from streams import metrics
+from streams.codecs.records import Records
 from streams.deadletters import DeadLetter
 from streams.names import partition_of
 from streams.outlet import Delivered, Output
 from streams.restore import StateReader
-from streams.routing import Records, Routed, Router
+from streams.routing import Routed, Router
 from streams.rules.tagging import Tagger
 from streams.settings import Settings
 from streams.state import MovedError
@@ -101,9 +102,12 @@ class Ingest:
         """See Work: one step, however large the batch is."""
         now_ms = int(time.time() * 1000)
         self._position = batch.next
-        routed = self._router.route(
-            _columns(records, now_ms), next_offset=batch.next, now_ms=now_ms, roster=self._roster
-        )
+        columns = _columns(records, now_ms)
+        if self._router.needs_headers:
+            columns.headers = [r.headers for r in records]
+        if self._router.needs_timestamp:
+            columns.timestamp_ms = [r.timestamp for r in records]
+        routed = self._router.route(columns, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
         headers = {r.offset: list(r.headers) for r in records} if routed.dead else {}
         self._keep(routed, headers)
         return ()
@@ -140,6 +144,10 @@ class Ingest:
 
     def _keep(self, routed: Routed, headers: dict[int, Headers] | None = None) -> None:
         by_target = self._topics.by_target
+        for reason, count in routed.skipped.items():
+            metrics.SKIPPED_RECORDS.labels(reason).inc(count)
+        for (name, why), count in routed.unread.items():
+            metrics.UNREAD_FIELDS.labels(name, why).inc(count)
         self._outputs += [Output(by_target, place, None, value) for place, value in routed.frames]
         for letter in routed.dead:
             metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()

@@ -7,12 +7,16 @@ id per series would let anybody who can send events grow Prometheus without boun
 from __future__ import annotations
 
 import contextlib
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from detectors.events import METRICS
 from detectors.registry import CROWD_DETECTORS
 from detectors.rules.reasons import RULES
+from streams.codecs.mapper import OPTIONAL
+from streams.codecs.records import SKIPPED
+from streams.codecs.values import UNREAD
 from streams.deadletters import Why
 
 REGISTRY = CollectorRegistry()
@@ -20,6 +24,18 @@ REGISTRY = CollectorRegistry()
 RECORDS = Counter("truecount_records_total", "Records read, by role and topic.", ["role", "topic"], registry=REGISTRY)
 EVENTS = Counter("truecount_events_total", "Events audited, by metric.", ["metric"], registry=REGISTRY)
 DEAD_LETTERS = Counter("truecount_dead_letters_total", "Records refused, by reason.", ["reason"], registry=REGISTRY)
+SKIPPED_RECORDS = Counter(
+    "truecount_skipped_records_total",
+    "Records and list elements that are meant to be no events, by reason: tombstone, filtered, no_elements.",
+    ["reason"],
+    registry=REGISTRY,
+)
+UNREAD_FIELDS = Counter(
+    "truecount_unread_fields_total",
+    "Optional values that were dropped or cut, by field and reason; their events were counted.",
+    ["field", "reason"],
+    registry=REGISTRY,
+)
 LATE = Counter("truecount_late_events_total", "Events counted after their window had closed.", registry=REGISTRY)
 DUPLICATES = Counter("truecount_duplicate_events_total", "Events whose id had been counted already.", registry=REGISTRY)
 REJECTED = Counter(
@@ -170,13 +186,21 @@ INFO = Gauge(
 )
 
 
+def _input_series() -> None:
+    for why in Why:
+        DEAD_LETTERS.labels(str(why))
+    for reason in SKIPPED:
+        SKIPPED_RECORDS.labels(reason)
+    for name, reason in product(OPTIONAL, UNREAD):
+        UNREAD_FIELDS.labels(name, str(reason))
+
+
 def start(version: str, config: str) -> None:
     """Set what is constant, and show closed label sets as zeros: a series first seen at 1 shows no increase."""
     configured(version, config)
     for outcome in ("applied", "unchanged", "refused"):
         RELOADS.labels(outcome)
-    for why in Why:
-        DEAD_LETTERS.labels(str(why))
+    _input_series()
     for role in ("ingest", "targets"):
         for outcome in ("committed", "failed"):
             CHECKPOINTS.labels(role, outcome)

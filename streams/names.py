@@ -16,6 +16,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from detectors.events import NOBODY
 from detectors.windows import HASH_SPACE
 
 CACHE_ENTRIES = 100_000
@@ -45,10 +46,15 @@ def partition_of(target: str, partitions: int) -> int:
     return _hash(target.encode()) % partitions
 
 
-def actor_hashes(actors: Sequence[str]) -> NDArray[np.int64]:
-    """Actors as 63-bit hashes with the lowest bit 0: it tells accounts (see EventBlock)."""
-    hashed: NDArray[np.int64] = (hashes(actors) & _ACTOR_MASK).astype(np.int64)
-    return hashed
+def actor_hashes(actors: Sequence[str | None]) -> NDArray[np.int64]:
+    """Actors as 63-bit hashes with the lowest bit 0 (it tells accounts, see EventBlock); NOBODY for None."""
+    try:
+        whole = hashes(actors)  # type: ignore[arg-type]  # a None raises TypeError, which is the test
+    except TypeError:
+        hashed = actor_hashes([actor or "" for actor in actors])
+        hashed[[actor is None for actor in actors]] = NOBODY
+        return hashed
+    return (whole & _ACTOR_MASK).astype(np.int64)
 
 
 def identities(ids: Sequence[str | None], targets: Hashes, metric: NDArray[np.int8]) -> NDArray[np.int64]:

@@ -15,8 +15,9 @@ import orjson
 from detectors.judge import EXPLAINED
 from detectors.records import Outcome
 from streams.auditing import PartitionAudit, audit_settings
+from streams.codecs.records import Records
 from streams.records import correction_value, count_value, flag_value
-from streams.routing import Records, Routed, Router
+from streams.routing import Routed, Router
 from streams.rules.tagging import Tagger
 from streams.settings import Input, Settings
 

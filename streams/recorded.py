@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
+import numpy as np
 import orjson
 
-from detectors.events import FIELDS, REQUIRED, Event
-from streams.mapping import MapError, Mapper
+from detectors.events import FIELDS, MAX_TS_MS, REQUIRED, Event
+from streams.codecs.codec import Codec
+from streams.codecs.records import Records
 from streams.settings import ReplayMap, SettingsError
 
 _encode = msgspec.json.Encoder().encode
+_ANY_TIME = np.array([MAX_TS_MS])
 
 
 class RecordedFile:
@@ -26,7 +29,7 @@ class RecordedFile:
     def __init__(self, path: Path, layout: ReplayMap) -> None:
         self._path = path
         self._layout = layout
-        self._mapper = Mapper(layout.map)
+        self._codec = Codec(layout, 0)
         self._raw: BinaryIO | None = None
         try:
             self.size_bytes = path.stat().st_size
@@ -72,10 +75,8 @@ class RecordedFile:
             raise SettingsError(f"{self._path} cannot be read as {self._layout.file.format}: {error}") from None
 
     def _map(self, document: dict[str, Any]) -> Event | None:
-        try:
-            return self._mapper.event(document)
-        except (MapError, msgspec.ValidationError):
-            return None
+        good = self._codec.decode(Records.values([orjson.dumps(document)], 0), _ANY_TIME).good
+        return None if good is None else Event(**{name: column[0] for name, column in good.fields.items()})
 
     def _table(self, plain: Any) -> Iterator[tuple[dict[str, Any] | None, bytes]]:
         delimiter = "\t" if self._layout.file.format == "tsv" else ","
@@ -103,7 +104,7 @@ class RecordedFile:
 
     def _check(self, header: list[str]) -> None:
         for name, source in self._layout.map.items():
-            if source.path is not None and source.path not in header:
+            if isinstance(source.path, str) and source.path not in header:
                 raise SettingsError(
                     f"{self._path} has no column {source.path!r} (mapped to {name}); it has {', '.join(header)}"
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -10,7 +9,8 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from streams.codec import Codec
+from streams.codecs.codec import Codec
+from streams.codecs.records import Records, Refusal
 from streams.columns import Columns, columns_of, joined
 from streams.deadletters import DeadLetter
 from streams.frames import FRAME_VERSION, Frame, encode
@@ -39,28 +39,15 @@ cache before they are columns, and cost a third more (measured)."""
 
 
 @dataclass(slots=True)
-class Records:
-    """Records of an input partition, a column a part; ``clock_ms`` is the broker's."""
-
-    offset: NDArray[np.int64]
-    key: Sequence[bytes | None]
-    value: Sequence[bytes | None]
-    clock_ms: NDArray[np.int64]
-
-    @staticmethod
-    def of(rows: Sequence[tuple[int, bytes | None, bytes | None, int]]) -> Records:
-        """From rows (offset, key, value, clock)."""
-        offset, key, value, clock = zip(*rows, strict=True)
-        return Records(np.array(offset, np.int64), key, value, np.array(clock, np.int64))
-
-
-@dataclass(slots=True)
 class Routed:
-    """What a batch became: frames by partition, refused records, and how many events went on."""
+    """What a batch became: frames by partition, refused records, how many events went on, and what was left out."""
 
     frames: list[tuple[int, bytes]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     events: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    """see codecs.records.Decoded"""
+    unread: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 class Router:
@@ -76,6 +63,8 @@ class Router:
         self.watermark = -1
         self.idle = False
         self._codec = Codec(config, time.earliest)
+        self.needs_headers, self.needs_timestamp = self._codec.needs_headers, self._codec.needs_timestamp
+        """whether records must come with their headers, and with their timestamps"""
         self._tagger = Tagger(Rules()) if tagger is None else tagger
         self._skew_ms = round(time.future_skew_seconds * 1000)
         self._lateness_ms = round(time.lateness_seconds * 1000)
@@ -127,7 +116,7 @@ class Router:
         head = self._frame(first, next_offset, roster)
         for place, (begin, end) in enumerate(pairwise(cuts)):
             if columns is not None and begin < end:
-                values = self._packed(columns, range(begin, end), head, before)
+                values = packed(columns, range(begin, end), head, before)
                 routed.frames += [(place, value) for value in values]
             elif due:
                 routed.frames.append((place, encode(head)))
@@ -135,21 +124,27 @@ class Router:
 
     def _decoded(self, records: Records, begin: int, routed: Routed) -> Columns | None:
         """The good ones of a stretch of records as columns, if there are any; the others go to the dead letters."""
-        end = begin + STRETCH
-        offset = records.offset[begin:end]
-        good, refused = self._codec.decode(records.value[begin:end], records.clock_ms[begin:end] + self._skew_ms)
-        for refusal in refused:
-            key, value = (column[begin + refusal.index] for column in (records.key, records.value))
-            place = int(offset[refusal.index])
-            routed.dead.append(
-                DeadLetter(self.topic, self.partition, place, key, value, refusal.reason, refusal.message)
-            )
+        part = records.part(begin, begin + STRETCH)
+        decoded = self._codec.decode(part, part.clock_ms + self._skew_ms)
+        routed.dead += [self._letter(part, refusal) for refusal in decoded.refused]
+        for reason, count in decoded.skipped.items():
+            routed.skipped[reason] = routed.skipped.get(reason, 0) + count
+        for key, count in decoded.unread.items():
+            routed.unread[key] = routed.unread.get(key, 0) + count
+        good = decoded.good
         if good is None:
             return None
         routed.events += len(good.ts)
         self.max_ts = max(self.max_ts, int(good.ts.max()))
         tags = self._tagger.tags(good.fields["ip"], good.fields["user_agent"])
-        return columns_of(good.fields, offset=offset[good.index], metric=good.metric, ts=good.ts, tags=tags)
+        return columns_of(good.fields, offset=part.offset[good.index], metric=good.metric, ts=good.ts, tags=tags)
+
+    def _letter(self, records: Records, refusal: Refusal) -> DeadLetter:
+        place = refusal.index
+        original = records.value if records.original is None else records.original
+        line = None if records.line is None else records.line[place]
+        where = self.topic, self.partition, int(records.offset[place])
+        return DeadLetter(*where, records.key[place], original[place], refusal.reason, refusal.message, line)
 
     def _by_place(self, parts: list[Columns]) -> tuple[Columns, list[int]]:
         """Events in order of their targets' partitions, and where each partition's begin (and the last one's end)."""
@@ -157,22 +152,6 @@ class Router:
         places = (columns.hashes % np.uint64(self._partitions)).astype(np.intp)
         cuts = np.cumsum(np.bincount(places, minlength=self._partitions))
         return columns.take(np.argsort(places, kind="stable")), [0, *cuts.tolist()]
-
-    def _packed(self, columns: Columns, rows: range, head: Frame, before: int) -> list[bytes]:
-        """Rows encoded as one frame, or as several if it would be too large for the log.
-
-        All but the last carry the watermark ``before`` the batch: time moves when all its events are in.
-        """
-        frame = replace(head)
-        columns.fill(frame, rows.start, rows.stop)
-        value = encode(frame)
-        if len(value) <= MAX_FRAME_BYTES or len(rows) < 2:
-            return [value]
-        middle = (rows.start + rows.stop) // 2
-        cut = int(columns.offset[middle])
-        earlier = replace(head, next=cut, watermark=before)
-        first = self._packed(columns, range(rows.start, middle), earlier, before)
-        return first + self._packed(columns, range(middle, rows.stop), replace(head, first=cut), before)
 
     def mark(self, *, next_offset: int, now_ms: int, at_end: bool, roster: dict[str, int]) -> Routed:
         """Say how far time has come while nothing is read.
@@ -207,3 +186,34 @@ class Router:
 
     def _frame(self, first: int, next_offset: int, roster: dict[str, int]) -> Frame:
         return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, self.idle, roster)
+
+
+def packed(columns: Columns, rows: range, head: Frame, before: int) -> list[bytes]:
+    """Rows encoded as one frame, or as several if it would be too large for the log.
+
+    Events of one record stay together: a reader that begins anew between two of them would skip the second as one
+    that it has seen. If they are too large together, they go without their sessions, which no detector reads: ids are
+    bounded, and so is the number of a record's events, so that the rest fits.
+    All but the last carry the watermark ``before`` the batch: time moves when all its events are in.
+    """
+    frame = replace(head)
+    columns.fill(frame, rows.start, rows.stop)
+    value = encode(frame)
+    if len(value) <= MAX_FRAME_BYTES:
+        return [value]
+    middle = _middle(columns.offset, rows)
+    if middle is None:
+        return [encode(replace(frame, session=None))]
+    cut = int(columns.offset[middle])
+    earlier = replace(head, next=cut, watermark=before)
+    first = packed(columns, range(rows.start, middle), earlier, before)
+    return first + packed(columns, range(middle, rows.stop), replace(head, first=cut), before)
+
+
+def _middle(offset: NDArray[np.int64], rows: range) -> int | None:
+    """The row nearest to the middle that is its record's first, None if all rows are of one record."""
+    here = offset[rows.start : rows.stop]
+    half = len(here) // 2
+    begins = (int(np.searchsorted(here, here[half], side)) for side in ("left", "right"))
+    between = [begin for begin in begins if 0 < begin < len(here)]
+    return rows.start + min(between, key=lambda begin: abs(begin - half)) if between else None

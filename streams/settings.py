@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
-from detectors.events import FIELDS, METRICS
+from streams.codecs.times import PLAUSIBLE_FROM_MS
 from streams.detection import Detection
 from streams.failures import Failure
+from streams.inputs import Input, ReplayMap
 from streams.rules.config import Rules
 from streams.sections import Section
 
 Model = TypeVar("Model", bound=BaseModel)
+
+__all__ = ["Input", "ReplayMap"]  # part of the settings, though they stand in a file of their own
 
 ENV_PREFIX = "TRUECOUNT_"
 ENV_NESTING = "__"
@@ -56,87 +59,6 @@ class Broker(Section):
             raise SettingsError(f"broker.password_file: cannot read {self.password_file} ({error.strerror})") from None
 
 
-class FieldSource(Section):
-    """Where one field of the native event comes from: a path into the document, or a constant."""
-
-    path: str | None = None
-    value: str | int | bool | None = None
-    time: str | None = None
-    """for times: "s", "ms", "iso" or a strptime format (read as UTC)"""
-
-    @model_validator(mode="after")
-    def _one_of(self) -> FieldSource:
-        if (self.path is None) == (self.value is None):
-            raise ValueError('give either path = "a.b" or value = …')
-        return self
-
-
-FieldMap = dict[str, FieldSource]
-
-
-def _read_map(raw: Any) -> Any:
-    if not isinstance(raw, dict):
-        return raw
-    for name in raw:
-        if name not in FIELDS:
-            raise ValueError(f"unknown field {name!r}; an event has {', '.join(FIELDS)}")
-    return {name: {"path": source} if isinstance(source, str) else source for name, source in raw.items()}
-
-
-class Input(Section):
-    """One input topic. Without a map its records are native JSON events."""
-
-    topic: str = Field(min_length=1)
-    metric: Literal["view", "like", "follow"] | None = None
-    format: Literal["json"] = "json"
-    map: FieldMap | None = None
-
-    @field_validator("map", mode="before")
-    @classmethod
-    def _map(cls, raw: Any) -> Any:
-        return _read_map(raw)
-
-    @model_validator(mode="after")
-    def _complete(self) -> Input:
-        if self.map is not None:
-            check_map(self.map, has_metric=self.metric is not None)
-        return self
-
-
-def check_map(fields: FieldMap, *, has_metric: bool) -> None:
-    """Raise ValueError if a map cannot make an event."""
-    needed = ["ts", "actor", "target"] + ([] if has_metric else ["metric"])
-    missing = [name for name in needed if name not in fields]
-    if missing:
-        raise ValueError(f"the map lacks {', '.join(missing)}")
-    metric = fields.get("metric")
-    if metric is not None and metric.value is not None and metric.value not in METRICS:
-        raise ValueError(f"metric = {metric.value!r}: must be one of {', '.join(METRICS)}")
-
-
-class ReplayFile(Section):
-    """How a recorded file is laid out."""
-
-    format: Literal["csv", "tsv", "ndjson"] = "csv"
-
-
-class ReplayMap(Section):
-    """A map for ``truecount replay``: the file's layout and where each field comes from."""
-
-    file: ReplayFile = ReplayFile()
-    map: FieldMap
-
-    @field_validator("map", mode="before")
-    @classmethod
-    def _map(cls, raw: Any) -> Any:
-        return _read_map(raw)
-
-    @model_validator(mode="after")
-    def _complete(self) -> ReplayMap:
-        check_map(self.map, has_metric=False)
-        return self
-
-
 class Time(Section):
     """Event time. The tick is the smallest window; lateness is how long a window waits for stragglers."""
 
@@ -145,8 +67,8 @@ class Time(Section):
     future_skew_seconds: float = Field(default=60.0, ge=0, le=86_400)
     idle_seconds: float = Field(default=10.0, gt=0, le=3600)
     counts_seconds: int = Field(default=30, ge=1, le=3600)
-    earliest: int = Field(default=0, ge=0)
-    """floor of event times in epoch ms: earlier ones are dead letters"""
+    earliest: int = Field(default=PLAUSIBLE_FROM_MS, ge=0)
+    """floor of event times in epoch ms: earlier ones are dead letters. 1990 by default, so that a wrong unit is seen"""
 
     @field_validator("tick_seconds")
     @classmethod
@@ -221,7 +143,7 @@ class Settings(Section):
     def input_for(self, metric: str) -> Input | None:
         """The first native input of a metric."""
         for candidate in self.inputs:
-            if candidate.map is None and candidate.metric in (metric, None):
+            if candidate.is_native() and candidate.metric in (metric, None):
                 return candidate
         return None
 

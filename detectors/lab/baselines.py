@@ -142,7 +142,8 @@ class WikimediaRules:
             if hour > self._hour:
                 self._close()
                 self._hour = hour
-            self._open[labelled.event.actor].append(labelled)
+            if labelled.event.actor is not None:
+                self._open[labelled.event.actor].append(labelled)
 
     def _close(self) -> None:
         rolled: dict[str, tuple[int, int]] = {}

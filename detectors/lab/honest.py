@@ -113,7 +113,7 @@ def lapsed_accounts(scene: Scene) -> list[Labelled]:
         for labelled in crowd:
             event = labelled.event
             if event.actor_created_at is not None:
-                like = Person(event.actor, event.ip or "", event.user_agent or "", event.country or "", 0)
+                like = Person(event.actor or "", event.ip or "", event.user_agent or "", event.country or "", 0)
                 if like.actor not in returned:
                     returned[like.actor] = scene.account(
                         ip=like.ip, agent=like.agent, country=like.country, age_days=(120, 2000)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from streams.mapping import Mapper
+from detectors.events import MAX_TS_MS, Event
+from streams.codecs.codec import Codec
+from streams.codecs.records import Records
+from streams.inputs import Mapping
 from streams.settings import Settings, load, load_map
 from tests.deploy.conftest import ROOT
+from tests.streams.pipeline import events_of
 
 DEPLOY = ROOT / "deploy"
 
@@ -70,9 +76,16 @@ def test_the_commented_mapped_input_works_when_uncommented() -> None:
     ],
 )
 def test_a_replay_map_reads_a_row(name: str, row: dict[str, str], expected: tuple[str, str, str, int]) -> None:
-    event = Mapper(load_map(DEPLOY / "examples" / name).map).event(row)
+    event = _event(load_map(DEPLOY / "examples" / name), row)
     assert (event.metric, event.actor, event.target, event.ts) == expected
     assert event.id is None, "the id comes from topic, partition and offset"
+
+
+def _event(mapping: Mapping, document: dict[str, Any]) -> Event:
+    values = [msgspec.json.encode(document)]
+    good = Codec(mapping).decode(Records.values(values, 0), np.array([MAX_TS_MS])).good
+    assert good is not None
+    return events_of(good)[0][2]
 
 
 def test_the_mapped_inputs_read_the_documents_beside_them() -> None:
@@ -81,15 +94,16 @@ def test_the_mapped_inputs_read_the_documents_beside_them() -> None:
     assert views.map is not None
     assert reactions.map is not None
     assert follows.map is None
-    view = Mapper(views.map, views.metric).event(
+    view = _event(
+        views,
         {
             "event": {"uuid": "e1", "occurred_at": "2024-05-01T12:00:00.250Z"},
             "viewer": {"account_id": 77, "registered": 1_690_000_000, "ip": "203.0.113.9"},
             "media": {"id": "v42", "channel": "c7", "length_ms": 184_000},
             "watched_ms": 9_100,
-        }
+        },
     )
-    assert (view.id, view.metric, view.ts) == ("e1", "view", 1_714_564_800_250)
+    assert (view.id, views.metric, view.ts) == ("e1", "view", 1_714_564_800_250)
     assert (view.actor, view.actor_created_at, view.owner) == ("77", 1_690_000_000_000, "c7")
     undo: dict[str, Any] = {
         "at": 1_714_564_800,
@@ -98,5 +112,5 @@ def test_the_mapped_inputs_read_the_documents_beside_them() -> None:
         "kind": "like",
         "removed": True,
     }
-    like = Mapper(reactions.map, reactions.metric).event(undo)
+    like = _event(reactions, undo)
     assert (like.metric, like.undo, like.id, like.ts) == ("like", True, None, 1_714_564_800_000)

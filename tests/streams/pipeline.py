@@ -11,10 +11,10 @@ from detectors.audit import AuditSettings
 from detectors.events import Event
 from detectors.records import Outcome
 from streams.auditing import PartitionAudit
-from streams.codec import Good
+from streams.codecs.records import Good, Records
 from streams.deadletters import DeadLetter
 from streams.records import correction_value, count_value, flag_value
-from streams.routing import Records, Routed, Router
+from streams.routing import Routed, Router
 from streams.settings import Input, Time
 
 FAR_FUTURE_MS = 200_000_000_000_000

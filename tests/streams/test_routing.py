@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from detectors.events import Event
+from detectors.events import FIELDS, Event
+from streams.codecs.records import Records
+from streams.columns import Columns, columns_of
 from streams.decoding import decode
-from streams.frames import Frame, offsets
+from streams.frames import FRAME_VERSION, Frame, block_of, numbers, offsets
 from streams.names import partition_of
-from streams.routing import MARK_EVERY_MS, MAX_FRAME_BYTES, Records, Routed, Router
+from streams.routing import MARK_EVERY_MS, MAX_FRAME_BYTES, Routed, Router, packed
 from streams.settings import Input, Time
 
 NOW = 1_700_000_000_000
@@ -58,11 +64,11 @@ def test_every_good_event_is_in_exactly_one_frame_of_its_targets_partition(kinds
 
 
 def test_a_dead_letter_keeps_where_it_stood_and_its_bytes() -> None:
-    rows = [(7, b"key", b"\xff\x00", NOW), (8, None, None, NOW)]
+    rows = [(7, b"key", b"\xff\x00", NOW), (8, None, b"", NOW)]
     letters = _router().route(Records.of(rows), next_offset=9, now_ms=NOW, roster=ROSTER).dead
     assert [(n.topic, n.partition, n.offset, n.key, n.value) for n in letters] == [
         ("views", 0, 7, b"key", b"\xff\x00"),
-        ("views", 0, 8, None, None),
+        ("views", 0, 8, None, b""),
     ]
 
 
@@ -86,6 +92,45 @@ def test_what_is_too_large_for_the_log_is_split_and_nothing_is_lost(count: int, 
         for piece, following in itertools.pairwise(pieces):
             assert piece.next == following.first
             assert piece.watermark == -1, "time moves when all the batch's events are in"
+
+
+def _columns(sizes: list[int], texts: list[str]) -> Columns:
+    """Events of records of these many events each, from offset 50 on; each event has an id of its own."""
+    offset = np.repeat(np.arange(50, 50 + len(sizes)), sizes)
+    rows = [
+        msgspec.structs.astuple(
+            Event(ts=NOW, actor="a", target="v", id=f"{number}", session=texts[number % len(texts)])
+        )
+        for number in range(len(offset))
+    ]
+    fields: dict[str, Sequence[Any]] = dict(zip(FIELDS, zip(*rows, strict=True), strict=True))
+    return columns_of(
+        fields, offset=offset, metric=np.zeros(len(offset), np.int8), ts=np.full(len(offset), NOW, np.int64)
+    )
+
+
+@given(
+    st.lists(st.sampled_from([1, 1, 2, 3, 150, 400]), min_size=1, max_size=8),
+    st.lists(st.integers(0, 8000).map("s".__mul__), min_size=1, max_size=5),
+)
+@settings(deadline=None)
+def test_a_frame_is_never_cut_within_a_record_so_that_a_reader_may_begin_anew_at_any_frame(
+    sizes: list[int], texts: list[str]
+) -> None:
+    columns = _columns(sizes, texts)
+    head = Frame(FRAME_VERSION, "views/0", 50, 50 + len(sizes), NOW, False, ROSTER)
+    values = packed(columns, range(len(columns.ts)), head, -1)
+    frames = [decode(value) for value in values]
+    assert all(len(value) <= MAX_FRAME_BYTES for value in values)
+    assert all(len(set(offsets(frame).tolist())) == 1 for frame in frames if frame.session is None and any(texts))
+    idents = columns.numbers["ident"].tolist()
+    for stop in range(len(frames) + 1):  # read so far; then everything comes again, in other frames
+        read = [int(ident) for frame in frames[:stop] for ident in numbers(frame, "ident")]
+        seen = frames[stop - 1].next if stop else 0
+        whole = replace(head)
+        columns.fill(whole, 0, len(idents))
+        again = block_of(whole, seen)
+        assert read + ([] if again is None or again.ident is None else list(again.ident)) == idents
 
 
 @given(st.lists(st.lists(st.integers(-100_000, 100_000), min_size=1, max_size=8), min_size=1, max_size=10))

@@ -92,7 +92,7 @@ def test_a_secret_is_not_shown() -> None:
         ('ts = "t"\nactor = "a"', "the map lacks target, metric"),
         ('ts = "t"\nactor = "a"\ntarget = "v"\nmetric = {value = "share"}', "must be one of view, like, follow"),
         ('ts = "t"\nactor = "a"\ntarget = "v"\nviewer = "u"', "unknown field 'viewer'"),
-        ('ts = {path = "t", value = 3}\nactor = "a"\ntarget = "v"', 'either path = "a.b" or value'),
+        ('ts = {path = "t", value = 3}\nactor = "a"\ntarget = "v"', "give exactly one of path, outer"),
         ('ts = {path = "t", format = "iso"}\nactor = "a"\ntarget = "v"', "unknown key"),
     ],
 )

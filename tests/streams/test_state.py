@@ -88,7 +88,7 @@ def _read_again(pipe: Pipeline, values: list[bytes]) -> None:
 
 def hash_of(event: Event) -> int:
     """Which of two sources an event comes by."""
-    return len(event.actor) % 2
+    return len(event.actor or "") % 2
 
 
 KINDS = ("without ids", "unique ids", "duplicates", "late and undone", "two sources", "read again")

@@ -60,7 +60,7 @@ def test_likes_and_follows_come_at_their_ratio_to_views(day: list[Event]) -> Non
 
 
 def test_nobody_likes_what_they_have_not_seen_or_the_same_thing_twice(day: list[Event]) -> None:
-    seen, liked = set(), Counter[tuple[str, str]]()
+    seen, liked = set(), Counter[tuple[str | None, str]]()
     for event in day:
         pair = (event.actor, event.target)
         if event.metric == "view":
@@ -89,8 +89,8 @@ def test_accounts_are_older_than_their_events_and_mostly_not_fresh(day: list[Eve
 
 
 def test_a_person_keeps_country_and_lines(day: list[Event]) -> None:
-    lines: dict[str, set[str | None]] = {}
-    countries: dict[str, set[str | None]] = {}
+    lines: dict[str | None, set[str | None]] = {}
+    countries: dict[str | None, set[str | None]] = {}
     for event in day:
         lines.setdefault(event.actor, set()).add(event.ip)
         countries.setdefault(event.actor, set()).add(event.country)

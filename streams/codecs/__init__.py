@@ -1,0 +1,1 @@
+"""Codecs: records of an input into columns of native events."""
