@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import time
@@ -14,6 +15,13 @@ from streams.failures import Failure
 
 START_SECONDS = 15.0
 
+GUARDED = 'exec 3<&0; { read -r _ <&3 || kill -9 $$; } & exec "$@" 3<&- </dev/null'
+"""Runs a program that ends with the process that started it, even if that is killed and cannot act.
+
+The shell becomes the program (``$$`` is its pid). Beside it waits a subshell that reads from a pipe, whose other end
+only the starting process has: a line means that all is well, the end of the pipe that the process is gone.
+"""
+
 
 class EmbeddedBrokerError(Failure):
     """The embedded broker is not there or does not start; the message says what to do."""
@@ -22,7 +30,7 @@ class EmbeddedBrokerError(Failure):
 
 
 class EmbeddedBroker:
-    """A child process that listens on loopback. Use as a context manager."""
+    """A child process that listens on loopback and ends with this one. Use as a context manager."""
 
     def __init__(self, port: int = 0, log_path: Path | None = None) -> None:
         self.port = port or free_port()
@@ -38,9 +46,10 @@ class EmbeddedBroker:
             raise EmbeddedBrokerError(f"no embedded broker for this machine ({error}); use a real Kafka") from None
         url = f"tcp://{self.address}"
         out = self._log_path.open("wb") if self._log_path is not None else subprocess.DEVNULL
+        guard = ["/bin/sh", "-c", GUARDED, "sh"]
         self._process = subprocess.Popen(
-            [str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url],
-            stdin=subprocess.DEVNULL,
+            [*guard, str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url],
+            stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -48,6 +57,7 @@ class EmbeddedBroker:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
+                self._release()
                 raise EmbeddedBrokerError(
                     f"the embedded broker ended with code {self._process.returncode}; is port {self.port} free?"
                 )
@@ -65,14 +75,28 @@ class EmbeddedBroker:
 
     def stop(self) -> None:
         """End it."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             return
-        self._process.terminate()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._release()
+
+    def _release(self) -> None:
+        """Let the subshell end without a kill: the broker's pid may belong to another process by now."""
+        assert self._process is not None
+        pipe = self._process.stdin
+        if pipe is None or pipe.closed:
+            return
+        with contextlib.suppress(BrokenPipeError):
+            pipe.write(b"\n")
+            pipe.flush()
+        with contextlib.suppress(BrokenPipeError):
+            pipe.close()
 
     def __enter__(self) -> EmbeddedBroker:
         self.start()

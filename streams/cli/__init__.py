@@ -4,52 +4,67 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
 
 from streams.failures import Failure
 
-ROOMS = {
-    "worker": "service",
-    "broker": "service",
-    "topics": "service",
-    "replay": "files",
-    "simulate": "files",
-    "backtest": "backtest",
-    "explain": "explain",
-    "flags": "audit_topics",
-    "counts": "audit_topics",
-    "rebuild": "log",
-    "repartition": "log",
-    "config": "tools",
-    "doctor": "tools",
-    "demo": "tools",
+
+class Listed(NamedTuple):
+    """A command in the help: the module of this package that adds it, and the first sentence of its own help."""
+
+    module: str
+    line: str
+
+
+COMMANDS = {
+    "worker": Listed("service", "Audit what flows."),
+    "broker": Listed("service", "Run the embedded broker until Ctrl-C: memory only, for tries."),
+    "topics": Listed("service", "Truecount's topics."),
+    "replay": Listed("files", "Send a recorded file into the input topics, or audit it offline."),
+    "simulate": Listed("files", "Play a platform's traffic in real time."),
+    "backtest": Listed("backtest", "Measure detection against labels, beside the baselines."),
+    "explain": Listed("explain", "Show why something was flagged."),
+    "flags": Listed("audit_topics", "Show the flags, newest revision of each."),
+    "counts": Listed("audit_topics", "Show the audited counts as they stand."),
+    "rebuild": Listed(
+        "log", "Audit the retained log again, under this configuration, into topics beside the live ones."
+    ),
+    "repartition": Listed("log", "Split log and state into more partitions; all workers must be stopped."),
+    "config": Listed("tools", "The configuration."),
+    "doctor": Listed("tools", "Check broker, topics, transactions and the machine; exit 1 if something is wrong."),
+    "demo": Listed("tools", "Watch truecount find a bought burst and spare a viral hit, on an embedded broker."),
 }
-"""Command → the module of this package that adds it."""
+"""All commands, in the order of the help. The lines stand here because the help must not import the commands."""
 
 
 class Commands(TyperGroup):
-    """Imports a command's module when it is asked for: a worker that starts has no use for the lab's libraries.
+    """Imports a command's module when that command is called, never for the list of commands.
 
     Contexts and commands are of the click that Typer brings along, which has no public name.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
         """All names, in the order of the help."""
-        return list(ROOMS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command, or None."""
-        if cmd_name not in ROOMS:
+        if cmd_name not in COMMANDS:
             return None
-        room = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-        room.callback()(truecount)  # without one, Typer makes a room of one command that command
-        import_module(f"streams.cli.{ROOMS[cmd_name]}").add(room)
-        group = typer.main.get_command(room)
+        module = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        module.callback()(truecount)  # without one, Typer takes a module of one command for that command
+        import_module(f"streams.cli.{COMMANDS[cmd_name].module}").add(module)
+        group = typer.main.get_command(module)
         assert isinstance(group, TyperGroup)
         return group.commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands in the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, listed.line) for name, listed in COMMANDS.items()])
 
 
 app = typer.Typer(

@@ -5,17 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from detectors.judge import EXPLAINED
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
-from streams.reading import Reader
-from streams.topics import Topics
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from streams.reading import Reader
 
 TOLD_P = 0.1
 """A p-value from which on is no evidence, so that its number says nothing."""
@@ -35,6 +34,11 @@ def flags(
     as_json: JsonOption = False,
 ) -> None:
     """Show the flags, newest revision of each. Example: truecount flags --follow"""
+    from rich.console import Console
+
+    from streams.reading import Reader
+    from streams.topics import Topics
+
     settings = settings_from(config, servers)
     reader = Reader(settings, Topics.of(settings).flagged_events)
     console = Console()
@@ -57,6 +61,11 @@ def counts(
     as_json: JsonOption = False,
 ) -> None:
     """Show the audited counts as they stand. Example: truecount counts --target v42 --json"""
+    import orjson
+
+    from streams.reading import Reader
+    from streams.topics import Topics
+
     settings = settings_from(config, servers)
     reader = Reader(settings, Topics.of(settings).audited_counts)
     latest: dict[bytes, dict[str, Any]] = {}
@@ -80,6 +89,8 @@ def counts(
 
 
 def _flag_values(reader: Reader, every_revision: bool) -> Iterator[bytes]:
+    import orjson
+
     latest: dict[str, tuple[int, bytes]] = {}
     for record in reader.to_end():
         if every_revision:
@@ -94,6 +105,8 @@ def _flag_values(reader: Reader, every_revision: bool) -> Iterator[bytes]:
 
 
 def _show_flag(value: bytes, console: Console, as_json: bool) -> None:
+    import orjson
+
     if as_json:
         sys.stdout.write(value.decode() + "\n")
         sys.stdout.flush()
@@ -104,6 +117,8 @@ def _show_flag(value: bytes, console: Console, as_json: bool) -> None:
 
 def flag_lines(flag: dict[str, Any]) -> list[str]:
     """A flag as a person reads it."""
+    from detectors.judge import EXPLAINED
+
     onset = datetime.fromtimestamp(flag["onset"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     expected, artificial = flag["expected"], flag["artificial"]
     held = f"about {artificial['value']:,} ({artificial['low']:,} to {artificial['high']:,}) artificial"
@@ -126,6 +141,9 @@ def flag_lines(flag: dict[str, Any]) -> list[str]:
 
 
 def _table(rows: list[dict[str, Any]], top: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(title=f"{len(rows):,} counts; sum of raw {sum(row['raw'] for row in rows):,}")
     for name in ("target", "metric"):
         table.add_column(name)

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
-from rich.console import Console
 
-from detectors.judge import EXPLAINED
 from streams.cli.audit_topics import flag_lines
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
-from streams.reading import Reader
-from streams.settings import SettingsError
-from streams.topics import Topics
+
+if TYPE_CHECKING:
+    from streams.reading import Reader
 
 SHOWN_ID = 4
 """Fewest characters of a flag id that may stand for all of it."""
@@ -39,6 +36,13 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Show why something was flagged. Example: truecount explain 9f2c04aa --from audited"""
+    import orjson
+    from rich.console import Console
+
+    from streams.reading import Reader
+    from streams.settings import SettingsError
+    from streams.topics import Topics
+
     if len(flag_id) < SHOWN_ID:
         raise SettingsError(f"flag id {flag_id!r} is too short; give at least {SHOWN_ID} characters of it")
     if from_dir is not None:
@@ -61,6 +65,8 @@ def explain(
 
 def newest(flags: Iterable[dict[str, Any]], prefix: str) -> dict[str, Any]:
     """The newest revision of the flag whose id begins so. Raises SettingsError if there is none, or more than one."""
+    from streams.settings import SettingsError
+
     found: dict[str, dict[str, Any]] = {}
     for flag in flags:
         ident = flag["flag_id"]
@@ -120,6 +126,8 @@ def course(flag: dict[str, Any]) -> list[str]:
 
 
 def _chart(flag: dict[str, Any], bars: list[dict[str, int]]) -> list[str]:
+    from detectors.judge import EXPLAINED
+
     most = max(row["count"] for row in bars)
     if flag["verdict"] == EXPLAINED:
         return ["   nothing is taken out of the count: this surge is accounted for"]
@@ -141,6 +149,10 @@ def _clock(ms: int) -> str:
 
 
 def _lines(directory: Path, name: str) -> Iterator[dict[str, Any]]:
+    import orjson
+
+    from streams.settings import SettingsError
+
     path = directory / f"{name}.ndjson"
     try:
         with path.open("rb") as file:
@@ -159,5 +171,7 @@ def _records(reader: Reader) -> Iterator[dict[str, Any]]:
 
 
 def _plain(value: bytes) -> dict[str, Any]:
+    import orjson
+
     record: dict[str, Any] = orjson.loads(value)
     return record

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from streams import collector
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
-from streams.offline import Files, Offline, Summary
-from streams.recorded import RecordedFile
-from streams.sending import Sender
-from streams.settings import Settings, SettingsError, load_map
-from streams.simulation import Simulation
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from streams.offline import Summary
+    from streams.recorded import RecordedFile
+    from streams.settings import Settings
 
 PROGRESS_EVERY = 2000
 
@@ -42,6 +40,9 @@ def replay(
 
     Example: truecount replay reviews.csv.gz --map deploy/examples/reviews.toml --offline --out audited
     """
+    from streams.recorded import RecordedFile
+    from streams.settings import SettingsError, load_map
+
     settings = settings_from(config, servers)
     recorded = RecordedFile(file, load_map(map_file))
     if offline:
@@ -65,6 +66,12 @@ def simulate(
     as_json: JsonOption = False,
 ) -> None:
     """Play a platform's traffic in real time. Example: truecount simulate --rate 2000 --seconds 60"""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from streams.sending import Sender
+    from streams.simulation import Simulation
+
     settings = settings_from(config, servers)
     simulation = Simulation(seed=seed, targets=targets, rate=rate, attack=attack)
     console = Console(stderr=True, quiet=as_json)
@@ -84,6 +91,9 @@ def simulate(
 
 
 def _offline(settings: Settings, recorded: RecordedFile, out: Path, *, quiet: bool) -> Summary:
+    from streams import collector
+    from streams.offline import Files, Offline
+
     files = Files(out)
     try:
         with _progress(quiet) as bar:
@@ -101,6 +111,8 @@ def _offline(settings: Settings, recorded: RecordedFile, out: Path, *, quiet: bo
 
 
 def _online(settings: Settings, recorded: RecordedFile, speed: float, *, quiet: bool) -> tuple[int, int]:
+    from streams.sending import Sender
+
     bad = 0
     began = time.monotonic()
     first: int | None = None
@@ -128,6 +140,9 @@ def _online(settings: Settings, recorded: RecordedFile, speed: float, *, quiet: 
 
 
 def _progress(quiet: bool) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
     console = Console(stderr=True, quiet=quiet)
     return Progress(
         TextColumn("{task.description}"),
@@ -139,6 +154,9 @@ def _progress(quiet: bool) -> Progress:
 
 
 def _print(facts: dict[str, object], as_json: bool) -> None:
+    import orjson
+    from rich.console import Console
+
     if as_json:
         print(orjson.dumps(facts).decode())
         return

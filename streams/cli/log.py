@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
-from streams.logs import configure
-from streams.rebuilding import Start, Summary, beside
-from streams.rebuilding import rebuild as rebuild_log
-from streams.repartitioning import repartition as repartition_log
-from streams.repartitioning import split
 
-console = Console()
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from streams.rebuilding import Summary
 
 
 def add(app: typer.Typer) -> None:
@@ -46,6 +40,14 @@ def rebuild(
 
     Example: truecount rebuild --config new.toml --from 2026-03-01T00:00:00Z --into truecount-v2
     """
+    import asyncio
+
+    import orjson
+
+    from streams.logs import configure
+    from streams.rebuilding import Start, beside
+    from streams.rebuilding import rebuild as rebuild_log
+
     settings = beside(settings_from(config, servers), into)
     begin = Start.parse(start)
     configure("WARNING")
@@ -75,6 +77,16 @@ def repartition(
 
     Example: truecount repartition --config truecount.toml --partitions 16 --into truecount.p16
     """
+    import asyncio
+
+    import orjson
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    from streams.logs import configure
+    from streams.repartitioning import repartition as repartition_log
+    from streams.repartitioning import split
+
     settings = settings_from(config, servers)
     after = split(settings, partitions, into)
     configure("WARNING")
@@ -88,6 +100,7 @@ def repartition(
     if as_json:
         print(orjson.dumps(asdict(summary)).decode())
         return
+    console = Console()
     for name, value in asdict(summary).items():
         said = f"{value:,}" if isinstance(value, int) else value
         console.print(f"{name:16} {said}", markup=False, highlight=False)
@@ -96,6 +109,9 @@ def repartition(
 
 
 def _print(summary: Summary) -> None:
+    from rich.console import Console
+
+    console = Console()
     facts = summary.as_dict()
     for part in summary.partitions:
         again = "" if part.resumed_at is None else f", gone on from {part.resumed_at:,}"
@@ -113,6 +129,9 @@ def _print(summary: Summary) -> None:
 
 
 def _progress(*, quiet: bool) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.settings import Settings, load
+if TYPE_CHECKING:
+    from streams.settings import Settings
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="TOML file; also TRUECOUNT_CONFIG.", show_default=False)
@@ -22,6 +23,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for progra
 
 def settings_from(config: Path | None, servers: str | None = None, **overrides: Any) -> Settings:
     """Settings from the file, the environment and the options, in rising order. Raises SettingsError."""
+    from streams.settings import load
+
     if config is None and os.environ.get("TRUECOUNT_CONFIG"):
         config = Path(os.environ["TRUECOUNT_CONFIG"])
     if servers is not None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
-from rich.console import Console
 
-from streams import collector
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
-from streams.embedded import EmbeddedBroker
-from streams.logs import configure
-from streams.settings import Settings, SettingsError
-from streams.topics import create
-from streams.worker import ROLES, Worker
 
-console = Console()
+if TYPE_CHECKING:
+    from streams.settings import Settings
+
+ALL_ROLES = "ingest,targets"
+"""The roles of ``streams.worker``, which the help must not import."""
 
 
 def add(app: typer.Typer) -> None:
@@ -32,11 +27,18 @@ def add(app: typer.Typer) -> None:
 def worker(
     config: ConfigOption = None,
     servers: ServersOption = None,
-    roles: Annotated[str, typer.Option(help="Roles to run, comma-separated: ingest, targets.")] = ",".join(ROLES),
+    roles: Annotated[str, typer.Option(help="Roles to run, comma-separated: ingest, targets.")] = ALL_ROLES,
     port: Annotated[int | None, typer.Option(help="Port of /metrics; 0 takes a free one.")] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
     """Audit what flows. Example: truecount worker --config truecount.toml --roles ingest,targets"""
+    import asyncio
+
+    from streams import collector
+    from streams.logs import configure
+    from streams.settings import SettingsError
+    from streams.worker import ROLES, Worker
+
     wanted = [role.strip() for role in roles.split(",") if role.strip()]
     unknown = [role for role in wanted if role not in ROLES]
     if unknown or not wanted:
@@ -63,8 +65,20 @@ def broker(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 9092,
 ) -> None:
     """Run the embedded broker until Ctrl-C: memory only, for tries. Example: truecount broker --port 9092"""
+    import signal
+
+    from rich.console import Console
+
+    from streams.embedded import EmbeddedBroker
+
+    def end(_number: int, _frame: object) -> None:
+        raise SystemExit(0)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, end)
     with EmbeddedBroker(port) as running:
-        console.print(f"broker at {running.address}: memory only, at-least-once (no transactions); Ctrl-C ends it")
+        Console().print(f"broker at {running.address}: memory only, at-least-once (no transactions); Ctrl-C ends it")
         raise typer.Exit(running.wait())
 
 
@@ -75,11 +89,17 @@ def topics_create(
     as_json: JsonOption = False,
 ) -> None:
     """Make the topics that are missing. Example: truecount topics create --servers 127.0.0.1:9092"""
+    import orjson
+    from rich.console import Console
+
+    from streams.topics import create
+
     settings = settings_from(config, servers)
     made, there = create(settings, inputs=not own_only)
     if as_json:
         print(orjson.dumps({"created": made, "existing": there}).decode())
         return
+    console = Console()
     for name in made:
         console.print(f"created  {name}", highlight=False)
     for name in there:

@@ -6,16 +6,9 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
-from rich.console import Console
 
-from streams.checkup import checkup
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
-from streams.demo import Demo
-from streams.settings import load_map, read_toml
-
-console = Console()
 
 
 def add(app: typer.Typer) -> None:
@@ -32,6 +25,11 @@ def config_check(
     as_json: JsonOption = False,
 ) -> None:
     """Refuse a bad configuration before it runs. Example: truecount config check deploy/truecount.toml"""
+    import orjson
+    from rich.console import Console
+
+    from streams.settings import load_map, read_toml
+
     data = read_toml(file)
     if "map" in data:
         kind, version = "replay map", None
@@ -43,15 +41,21 @@ def config_check(
         print(orjson.dumps({"file": str(file), "kind": kind, "version": version, "ok": True}).decode())
     else:
         suffix = f" {version}" if version else ""
-        console.print(f"{file}: a valid {kind}{suffix}", highlight=False, soft_wrap=True)
+        Console().print(f"{file}: a valid {kind}{suffix}", highlight=False, soft_wrap=True)
 
 
 def doctor(config: ConfigOption = None, servers: ServersOption = None, as_json: JsonOption = False) -> None:
     """Check broker, topics, transactions and the machine; exit 1 if something is wrong. Example: truecount doctor"""
+    import orjson
+    from rich.console import Console
+
+    from streams.checkup import checkup
+
     findings = checkup(settings_from(config, servers))
     if as_json:
         print(orjson.dumps([finding.as_dict() for finding in findings]).decode())
     else:
+        console = Console()
         for finding in findings:
             mark = "[green]ok  [/green]" if finding.ok else "[red]BAD [/red]"
             console.print(f"{mark} {finding.what}: ", end="")
@@ -66,6 +70,10 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Watch truecount find a bought burst and spare a viral hit, on an embedded broker. Example: truecount demo"""
+    import orjson
+
+    from streams.demo import Demo
+
     result = Demo(seed=seed, metrics_port=port, plain=as_json or not sys.stdout.isatty(), quiet=as_json).run()
     if as_json:
         print(orjson.dumps(result.as_dict()).decode())

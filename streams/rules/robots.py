@@ -1,9 +1,9 @@
-"""User agents that declare themselves robots, after the list of crawler-user-agents.
+"""User agents that declare themselves robots, after the list of crawler-user-agents and our own beside it.
 
-The list has some 1,500 regexes, and a user agent that matches none of them costs 200 to 500 µs: too much for a platform
-with a hundred thousand kinds of handsets. Nearly all of them are plain words. Each word is therefore found by four of
-its characters first, in a set; only those whose four characters occur in a user agent are looked for. That takes 20 µs,
-and the answer is the same.
+The list of crawler-user-agents has some 1,500 regexes, and a user agent that matches none of them costs 200 to 500 µs:
+too much for a platform with a hundred thousand kinds of handsets. Nearly all of them are plain words. Each word is
+therefore found by four of its characters first, in a set; only those whose four characters occur in a user agent are
+looked for. That takes 20 µs, and the answer is the same.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import re
 from collections import defaultdict
 
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
+
+from streams.rules.robot_list import RobotList, rows
 
 SPARED: dict[str, str] = {
     "okhttp": "what apps on Android send unless they say otherwise",
@@ -56,7 +58,7 @@ _SPECIAL = frozenset(r"\.^$*+?{}[]|()")
 
 
 class Robots:
-    """The list, made ready. Answers for one user agent at a time; the caller remembers.
+    """Both lists, made ready. Answers for one user agent at a time; the caller remembers.
 
     >>> robots = Robots()
     >>> robots.declares("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")
@@ -66,12 +68,16 @@ class Robots:
     """
 
     def __init__(self) -> None:
+        self._own = RobotList(rows())
         patterns = [entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA if entry["pattern"] not in SPARED]
         usual = frozenset(_grams(_USUAL))
         words: dict[str, list[str]] = defaultdict(list)
         rest = []
-        for pattern in patterns:
-            word = _word_of(pattern)
+        found_as = [
+            *((pattern, _word_of(pattern)) for pattern in patterns),
+            *((text, text) for text in self._own.texts),
+        ]
+        for pattern, word in found_as:
             found = [] if word is None else [gram for gram in _grams(word) if gram not in usual]
             if word is None or not found:
                 rest.append(pattern)
@@ -86,7 +92,7 @@ class Robots:
         for gram in self._grams.intersection(_grams(agent)):
             if any(word in agent for word in self._words[gram]):
                 return True
-        return self._rest.search(agent) is not None
+        return self._own.has(agent) or self._rest.search(agent) is not None
 
 
 def _grams(text: str) -> list[str]:
