@@ -105,12 +105,15 @@ class Router:
         ``now_ms`` is the wall clock; it only paces watermarks. Event time is capped by the broker's clock plus skew.
         """
         routed = Routed()
-        self._read_at = now_ms
-        if self.idle:
-            self.wake(now_ms)
+        if self._read_at < 0:
+            self._read_at = now_ms
         first = int(records.offset[0])
         stretches = [self._decoded(records, begin, routed) for begin in range(0, len(records.value), STRETCH)]
         parts = [columns for columns in stretches if columns is not None]
+        if parts:  # records that are no events tell nothing of the time: a topic may have little else
+            self._read_at = now_ms
+            if self.idle:
+                self.wake(now_ms)
         columns, cuts = self._by_place(parts) if parts else (None, [0] * (self._partitions + 1))
         if self.only_history and self.max_ts >= 0:
             self.only_history = False
