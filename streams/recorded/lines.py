@@ -13,8 +13,8 @@ LF, CR = b"\n", b"\r"
 def line_end(head: bytes) -> bytes:
     """What ends a line: LF (CRLF too), or CR alone in files of old programs.
 
-    In such a file a field in quotation marks may have LF within it, so it is the first end and the more frequent one
-    that counts.
+    A lone CR may stand in a text, so it must be the first end and the more frequent one. What is in quotation marks
+    does not belong into ``head``.
 
     >>> line_end(b"a,b\\r1,2\\r"), line_end(b"a,b\\r\\n1,2\\r\\n"), line_end(b"a,b")
     (b'\\r', b'\\n', b'\\n')

@@ -8,6 +8,7 @@ mark too many would take the rows after it into one field.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Iterable
 from typing import Literal
 
@@ -19,6 +20,7 @@ from streams.recorded.row import KEPT_BYTES, MAX_ROW_BYTES, Row, refused
 from streams.recorded.source import HEAD_BYTES
 from streams.settings import SettingsError
 
+_QUOTED = re.compile(rb'"[^"]*"')
 _SPECIAL = bytes(range(0x20)) + b'\\"'
 _ESCAPES = {byte: json.dumps(chr(byte))[1:-1].encode() for byte in _SPECIAL}
 
@@ -27,8 +29,9 @@ CUT_BYTES = 4096
 nothing reads does not cost the row."""
 
 TELLING_COLUMNS = 3
-"""Lines within a field that have the header's number of columns are rows, if it has so many: a comma in a line of
-text is frequent, the right number of several in each line is not."""
+"""Lines of a text are rows if they have the header's number of columns and begin as the record does, if the header
+has so many: a comma in a line of text is frequent, and no sign of anything."""
+_DIGITS, _LETTERS = re.compile(rb"[0-9]+"), re.compile(rb"[A-Za-z]+")
 
 
 class Table:
@@ -45,7 +48,8 @@ class Table:
         self._complete = False
         while len(self._buffer) < HEAD_BYTES and self._more():
             pass
-        self._end = line_end(self._buffer[:HEAD_BYTES])
+        head = self._buffer[:HEAD_BYTES]
+        self._end = line_end(_QUOTED.sub(b"", head) if self._quoted else head)
         self._special = bytes(set(_SPECIAL) - {self._delimiter[0], self._end[0]})
         self._escapable = bytes(set(self._special) - {QUOTE[0]})
         self.columns = self._header(name)
@@ -173,14 +177,27 @@ class Table:
         self._at = found.end
         self._line += lines
         problem = found.problem
-        if not problem and lines > 1 and len(self.columns) >= TELLING_COLUMNS:
-            inner = original.split(self._end)[1:]
-            if all(text.count(self._delimiter) == len(self.columns) - 1 for text in inner):
-                problem = "a field goes on over lines that are rows by themselves: a quotation mark is one too many"
+        if not problem and lines > 1 and self._takes_rows_in(original.split(self._end)):
+            problem = "a field goes on over lines that are rows by themselves: a quotation mark is one too many"
         if problem:
             yield refused(original, line, Why.BAD_ROW, problem, lines=lines)
         else:
             yield self._row(found.fields, original, line, lines)
+
+    def _takes_rows_in(self, lines: list[bytes]) -> bool:
+        """Whether all lines of a record after its first are rows, as far as one can see."""
+        first, *others = lines
+        begin = first.split(self._delimiter, 1)[0]
+        if begin.startswith(QUOTE):
+            # The field that goes on is the first, so the last line has all other columns, whatever it is.
+            others, begin = others[:-1], b""
+        commas = len(self.columns) - 1
+        return (
+            len(others) >= (1 if begin else 2)
+            and commas >= TELLING_COLUMNS - 1
+            and all(line.count(self._delimiter) == commas for line in others)
+            and (not begin or all(_form(line.split(self._delimiter, 1)[0]) == _form(begin) for line in others))
+        )
 
     def _passed_over(self, opened_at: int) -> Row:
         """Read to the end of a record that is too large or never ends, keeping its beginning.
@@ -222,6 +239,15 @@ class Table:
             return refused(kept, line, Why.BAD_ROW, message, lines=lines, size_bytes=size if size > KEPT_BYTES else 0)
         message = f"the row has {size:,} bytes; {MAX_ROW_BYTES:,} are allowed"
         return refused(kept, line, Why.TOO_LARGE, message, lines=lines, size_bytes=size)
+
+
+def _form(text: bytes) -> bytes:
+    """What a text looks like: a time or an id has the form of the others of its column, prose has not.
+
+    >>> _form(b"1767634490.5"), _form(b"user-17")
+    (b'0.0', b'a-0')
+    """
+    return _LETTERS.sub(b"a", _DIGITS.sub(b"0", text))
 
 
 def _escaped(field: bytes) -> bytes:
