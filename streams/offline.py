@@ -56,8 +56,6 @@ class Summary:
     """records that are no events on purpose, by reason"""
     unread: dict[str, dict[str, int]] = field(default_factory=dict)
     """optional values that were dropped or cut, by field and reason; their events are counted"""
-    historic: int = 0
-    """events marked as history"""
     sorted: bool = False
     """whether the file had to be put in order of time"""
     most_frequent: dict[str, Any] | None = None
@@ -151,7 +149,6 @@ class Offline:
         if routed.behind_ms > self._settings.time.lateness_seconds * 1000 and not self.may_be_late:
             raise NotInOrderError
         self.summary.events += routed.events
-        self.summary.historic += routed.historic
         self.losses.skip(routed.skipped)
         self.losses.leave_unread(routed.unread)
         for letter in routed.dead:

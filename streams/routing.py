@@ -45,8 +45,6 @@ class Routed:
     frames: list[tuple[int, bytes]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     events: int = 0
-    historic: int = 0
-    """of the events: marked as history"""
     behind_ms: int = 0
     """how much earlier than one before it the time of a live event is, at most"""
     skipped: dict[str, int] = field(default_factory=dict)
@@ -167,7 +165,6 @@ class Router:
         ts, historic = good.ts, good.fields["history"]
         if historic.count(False) < len(historic):
             marked = np.fromiter(historic, np.bool_, len(historic))
-            routed.historic += int(marked.sum())
             self._historic_ts = max(self._historic_ts, int(ts[marked].max()))
             ts = ts[~marked]
         if len(ts):

@@ -35,7 +35,8 @@ def reports_of(
 ) -> list[Report]:
     """Run what the command asks for: a scenario, a labelled file, or all.
 
-    ``losses`` takes what of a file became no event. Raises SettingsError."""
+    ``losses`` takes what of a file became no event. Raises SettingsError.
+    """
     names = scenario_ids()
     if every == (what is not None):
         raise SettingsError("say either a scenario or a file, or --all")

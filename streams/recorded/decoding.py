@@ -8,6 +8,7 @@ from itertools import islice
 from operator import attrgetter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.events import FIELDS, METRICS, REQUIRED, Event
 from streams.codecs.codec import Codec
@@ -87,7 +88,7 @@ def in_order(recorded: RecordedFile, time: Time, clock_ms: int) -> bool:
     decoder = Decoder(_times_only(recorded.input), time, clock_ms)
     with closing(recorded.rows()) as rows:
         for _, _, decoded in decoder.batches(rows):
-            if decoded.good is not None and not order.look(decoded.good.ts):
+            if decoded.good is not None and not order.look(_live(decoded.good)):
                 return False
     return True
 
@@ -100,6 +101,12 @@ def rows_by_time(
     decoder = Decoder(_times_only(recorded.input), time, clock_ms)
     with closing(recorded.rows()) as rows, sorted_rows(_timed(rows, decoder), memory_bytes) as ordered:
         yield ordered
+
+
+def _live(good: Good) -> NDArray[np.int64]:
+    """Times of the events that are no history: that is never late."""
+    historic = good.fields["history"]
+    return good.ts if True not in historic else good.ts[~np.fromiter(historic, np.bool_, len(historic))]
 
 
 def _timed(rows: Iterable[Row], decoder: Decoder) -> Iterator[Timed]:

@@ -25,6 +25,7 @@ ROW_OVERHEAD_BYTES = 300
 FAN_IN = 64
 """Runs that are merged at once, each with an open file and a buffer."""
 BUFFER_BYTES = 256 * 1024
+"""Of an open run: all of them together are 16 MiB."""
 LENGTH_BYTES = 4
 
 Timed = tuple[int, Row]
@@ -43,6 +44,8 @@ class Order:
 
     def look(self, ts: NDArray[np.int64]) -> bool:
         """Take the times of the next events; false as soon as one of them comes too late."""
+        if not len(ts):
+            return self.kept
         reached = np.maximum(np.maximum.accumulate(ts), self._latest)
         self.kept = self.kept and not bool((reached - ts > self._lateness_ms).any())
         self._latest = int(reached[-1])

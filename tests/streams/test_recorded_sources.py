@@ -89,7 +89,7 @@ def test_every_format_in_every_packing_is_recognised_without_a_name(name: str, p
     recorded = RecordedFile(path)
     rows = list(recorded.rows())
     assert [json.loads(row.value or b"")["actor"] for row in rows] == [event["actor"] for event in EVENTS]
-    assert recorded.format == name.split()[0]
+    assert recorded.format == name.split(maxsplit=1)[0]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-be"])
