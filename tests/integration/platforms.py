@@ -205,12 +205,13 @@ def podcast_host(seed: int, now_ms: int) -> Truth:
 
     for n in range(1000):
         document = line(n)
-        other = {
+        changes: dict[int, dict[str, object]] = {
             1: {"http.request.method": "HEAD"},
             2: {"http.response.status": 404},
             3: {"url.path": "/robots.txt"},
             4: {"http.response.bytes": 2},
-        }.get(n % 40)
+        }
+        other = changes.get(n % 40)
         if n % 40 == 5:
             document["user_agent.original"] = ROBOT
         if n % 40 == 6:
