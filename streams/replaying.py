@@ -129,6 +129,6 @@ def _check_floor(settings: Settings, recorded: RecordedFile) -> None:
         floor = settings.time.earliest if target is None or target.earliest is None else target.earliest
         if allowed is not None and target is not None and allowed < floor:
             raise SettingsError(
-                f"the map allows events from {allowed} ms on, and input {target.topic} refuses those before {floor} ms; "
+                f"the map allows events from {allowed} ms on, input {target.topic} refuses those before {floor} ms; "
                 f"set earliest = {allowed} there or under [time], for the workers too"
             )
