@@ -118,17 +118,21 @@ class Audit:
         """See intake.Desk."""
         heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, ""))
 
-    def enter_late(self, key: str, ts_ms: int, *, reason: str, undo: bool, outcome: Outcome) -> None:
-        """See intake.Desk."""
-        ledger = self.watches.change(key).ledger
+    def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
+        """See history.Desk."""
+        ledger = self.watches.change(events.key).ledger
         if undo:
-            outcome.unmatched_undos += ledger.undo(1, reason)
-        elif reason:
-            self._reject(Hit(key, reason, ts_ms, ts_ms + 1, 1), outcome)
+            outcome.unmatched_undos += ledger.undo(events.events, events.reason)
+        elif events.reason:
+            self._reject(events, outcome)
         else:
-            ledger.accept(1)
-            outcome.entered[int(key[0])] += 1
-        self.unsaid.add(key, self.now + 1)
+            ledger.accept(events.events)
+            outcome.entered[int(events.key[0])] += events.events
+        self.unsaid.add(events.key, self.now + 1)
+
+    def meet_historic(self, metric: int, actors: list[int]) -> None:
+        """See history.Desk."""
+        self.platforms[metric].meet_historic(actors)
 
     def _reject(self, hit: Hit, outcome: Outcome) -> None:
         self.watches.change(hit.key).ledger.reject(hit.reason, hit.events)
@@ -157,7 +161,8 @@ class Audit:
             elif order < len(self.scales):
                 yield from self._close_windows(order, start, outcome)
             elif order == COUNTS_ORDER:
-                yield from self.unsaid.tell(end, outcome)
+                # What came before event time had begun (history) is of the moment at which it begins.
+                yield from self.unsaid.tell(end or now_ms, outcome)
             elif order == CASE_ORDER:
                 self._expire(key, end, outcome)
         self.now = now_ms
@@ -177,7 +182,16 @@ class Audit:
             entered = closed = 0
             for target, rows, folded in heap.by_target():
                 owner = tick.owners.get(target, -1)
-                entered += self.enter(key_of(metric, target), start, rows, log, outcome, folded=folded, owner=owner)
+                entered += self.enter(
+                    key_of(metric, target),
+                    start,
+                    rows,
+                    log,
+                    outcome,
+                    folded=folded,
+                    owner=owner,
+                    nobody=heap.nobody.get(target, 0),
+                )
                 closed += 1
                 if closed % STEP_KEYS == 0:
                     yield
@@ -202,13 +216,14 @@ class Audit:
         *,
         folded: Crowd | None = None,
         owner: int = -1,
+        nobody: int = 0,
     ) -> int:
         """Enter a key's events of the closed tick at ``start``, which stood between two positions of the log.
 
-        Answers how many there were. Duplicates and undos are not among them.
+        Answers how many there were; ``nobody`` of them have no actor. Duplicates and undos are not among them.
         """
         watched = self.watches.change(key)
-        count = len(rows) // ROW_BYTES
+        count = len(rows) // ROW_BYTES + nobody
         if folded is not None:
             count += folded.n
         watched.ledger.valid += count
@@ -227,10 +242,11 @@ class Audit:
         metric = int(key[0])
         platform = self.platforms[metric]
         if folded is None and not self._cases.worth_a_look(watched, count, platform):
-            into.take(rows)
+            into.take(rows, nobody)
         else:
             crowd = folded if folded is not None else Crowd()
-            crowd.fold_packed(rows)
+            crowd.take(rows, nobody)
+            crowd.settle()
             crowd.log_from, crowd.log_to = log
             reference = self._peers.reference(metric)
             look = Look(key, watched, scale, start, crowd, platform, reference, outcome, rulings=self.rulings)
@@ -317,7 +333,7 @@ class Audit:
         if teaches:
             closing.note_viewers(metric, crowd, viewers, asked=asked)
         if crowd.n >= EVENTS_MIN:
-            look.viewers = viewers + closing.viewed.get(key, 0.0)
+            look.viewers = self._peers.may_have_viewed(key, crowd, viewers) + closing.viewed.get(key, 0.0)
             look.every_view = asked >= f.PEOPLE_MIN and closing.tells_every_view(self.platforms[0], metric)
 
     def _judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:

@@ -68,11 +68,14 @@ class Closing:
         self.beside[metric] += acts if viewed else 0
 
     def note_viewers(self, metric: int, crowd: Crowd, viewers: float, *, asked: int) -> None:
-        """Count likes or follows of a target that is viewed, and those by people who viewed it, if all were asked."""
-        if asked == len(crowd.actors):
-            acts = min(crowd.n, VIEWERS_CAP)
+        """Count likes or follows of a target that is viewed, and those by people who viewed it, if all were asked.
+
+        Those without an actor are not counted: nobody knows whether they viewed.
+        """
+        if asked == len(crowd.actors) and crowd.named:
+            acts = min(crowd.named, VIEWERS_CAP)
             self.asked[metric] += acts
-            self.viewers[metric] += acts * viewers / crowd.n
+            self.viewers[metric] += acts * viewers / crowd.named
 
     def tells_every_view(self, platform: Platform, metric: int) -> bool:
         """Whether whoever opened the target of a like in this time was told as a view. Views close before likes."""

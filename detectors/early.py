@@ -123,6 +123,6 @@ class EarlyLooks:
         look = Look(key, watched, scale, crowd.start, crowd, platform, reference, outcome, parts=parts)
         look.rates, look.rulings = desk.platforms[0].rates, desk.rulings
         look.early_at = now_ms
-        look.viewers = desk.peers.viewers(key, crowd)
+        look.viewers = desk.peers.may_have_viewed(key, crowd, desk.peers.viewers(key, crowd))
         look.silence = desk.peers.silence(key, scale, crowd.start)
         return look

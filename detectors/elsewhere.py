@@ -41,6 +41,8 @@ def elsewhere(crowd: Crowd, referrers: Mix, direct: float | None) -> float | Non
         return None
     counts = crowd.histogram("referrer")
     people = len(crowd.people)
+    if not people:
+        return None
     surpluses = [max(0.0, beyond_chance(people - sum(counts.values()), direct * people))]
     if counts:
         surpluses += referrers.surpluses(counts)

@@ -102,6 +102,8 @@ class Explanations:
         odd = limits.suspect_score if promotion is not None else WITNESS_SCORE
         if view.crowd >= odd or look.x.get(f.PEOPLE, 0.0) < PEOPLE_MIN:
             return
+        if promotion is None and look.x.get(f.NAMED, 1.0) < f.GIVEN_SHARE:
+            return  # most of the crowd is not known: nobody can say that it is the platform's own
         if told is None:
             if look.watched.case is not None or not self._strong(look, view):
                 return

@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.detector import Features
 from detectors.reference import WATCH_BINS, KnownActors, Mix, in_countries, newcomers
 from detectors.windows import Crowd
 
 COUNT = "count"
 """Events in the window, ≥ 1."""
+NAMED = "named"
+"""Share of the events that have an actor, 0 … 1; absent where all have one."""
 PEOPLE = "people"
-"""Different actors in the window, ≥ 1 (estimated above 256)."""
+"""Different actors in the window, ≥ 1 (estimated above 256); absent where no event has an actor."""
 EXPECTED = "expected"
 """Events the target's own baseline expects in such a window at that hour, > 0."""
 DISPERSION = "dispersion"
@@ -107,6 +110,9 @@ PEOPLE_FEATURES = frozenset(
     {FRESH, COHORT, DORMANT, RULED, NETWORK, SPREAD, AGENT, REFERRER, COUNTRY, STRANGERS, SILENT}
 )
 """Features of which one person is one observation, however often he came."""
+UNNAMED_FEATURES = frozenset({EVEN})
+"""Features of which every event is an observation, whether it has an actor or not. Of all others an event with an actor
+is one."""
 
 WATCH_FRACTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.95)
 """Edges of the eight bins of a view's watched fraction."""
@@ -114,7 +120,7 @@ LENGTHS_MS = (60_000, 300_000, 1_200_000)
 """Edges of the four classes of length: people leave a film and a clip at different points."""
 
 GIVEN_SHARE = 0.5
-"""An optional field counts as given if half of the window's events carry it."""
+"""An optional field counts as given if half of the window's events carry it, of those that have an actor."""
 
 PEOPLE_MIN = 8
 """Different actors under which nothing is said of a crowd's people; in one of fewer events each must be another."""
@@ -131,6 +137,22 @@ INTERACTIONS_MIN = 4.0
 
 LONELY_FACTOR = 4.0
 """A crowd may honestly like or follow four times as readily as the platform's does: fans, a call to subscribe."""
+
+
+def observations(name: str, x: Features) -> int:
+    """How many people or events a feature is observed on.
+
+    >>> observations(FRESH, {COUNT: 90.0, PEOPLE: 40.0}), observations(REPEATS, {COUNT: 90.0, NAMED: 0.5, PEOPLE: 40.0})
+    (40, 45)
+    """
+    if name in PEOPLE_FEATURES:
+        return int(x.get(PEOPLE, 0.0))
+    return round(x.get(COUNT, 0.0) * part_observed(name, x))
+
+
+def part_observed(name: str, x: Features) -> float:
+    """Part of a window's events that a feature can speak of, 0 … 1."""
+    return 1.0 if name in UNNAMED_FEATURES else x.get(NAMED, 1.0)
 
 
 def watch_bucket(watch_ms: int | None, duration_ms: int | None) -> int:
@@ -155,13 +177,15 @@ def watch_buckets(watch_ms: NDArray[Any], duration_ms: NDArray[Any]) -> NDArray[
 
 
 def crowd_features(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors]) -> dict[str, float]:
-    """The composition of a crowd as named shares in 0 … 1, and PEOPLE."""
+    """The composition of a crowd as named shares in 0 … 1, and PEOPLE. Empty if no event has an actor."""
     crowd.settle()
     known_people = len(crowd.actors)
+    if not known_people:
+        return {}
     people = crowd.distinct_actors()
     x = {PEOPLE: people, REPEATS: 1.0 - known_people / sum(crowd.actors.values())}
     _watch(x, crowd, mixes)
-    if people < min(PEOPLE_MIN, max(FEW_MIN, crowd.n)):
+    if people < min(PEOPLE_MIN, max(FEW_MIN, crowd.named)):
         return x
     asked, unmet, accounts, new_accounts = newcomers(crowd, known)
     x[STRANGERS] = unmet / asked
@@ -187,7 +211,7 @@ def crowd_features(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownAct
 
 
 def _watch(x: dict[str, float], crowd: Crowd, mixes: dict[str, Mix]) -> None:
-    if crowd.watch and sum(crowd.watch.values()) >= GIVEN_SHARE * crowd.n:
+    if crowd.watch and sum(crowd.watch.values()) >= GIVEN_SHARE * crowd.named:
         x[WATCH] = mixes[WATCH].excess(crowd.watch)
 
 

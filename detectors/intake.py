@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
+from detectors import history
 from detectors.events import METRICS, EventBlock
 from detectors.ledger import DUPLICATE_ID
-from detectors.records import Outcome
+from detectors.records import Hit, Outcome
 from detectors.rules.days import Days, marks_of, pairs_of
 from detectors.rules.reasons import EXEMPT, TAGS
 from detectors.rules.repeats import HORIZON_MS, repeats_of
@@ -26,15 +28,11 @@ FEW_EVENTS = 12
 """Events of a block under which arrays do not pay (measured)."""
 
 
-class Desk(Protocol):
+class Desk(history.Desk, Protocol):
     """What the intake needs of its audit."""
 
     def expect_tick(self, start: int) -> None:
         """A tick has opened."""
-        ...
-
-    def enter_late(self, key: str, ts_ms: int, *, reason: str, undo: bool, outcome: Outcome) -> None:
-        """An event of this key came after its tick was closed; ``reason`` says why it is invalid, if it is."""
         ...
 
 
@@ -80,9 +78,19 @@ class Intake:
 
     def _collect(self, block: EventBlock, position: int, outcome: Outcome) -> None:
         hits = self._hits(block)
+        if block.history is not None:
+            historic, live, live_hits = history.parted(block, hits, as_lists_below=FEW_EVENTS)
+            if not self._replaying:
+                history.enter(block, historic, hits, self._desk, outcome)
+            if live is None:
+                return
+            block, hits = live, live_hits
         if len(block.target) < FEW_EVENTS:
             self._collect_few(block, position, hits, outcome)
-            return
+        else:
+            self._collect_many(block, position, hits, outcome)
+
+    def _collect_many(self, block: EventBlock, position: int, hits: dict[int, str], outcome: Outcome) -> None:
         span = self._scale.span_ms
         ts = np.asarray(block.ts, np.int64)
         starts = ts - ts % span
@@ -97,6 +105,8 @@ class Intake:
                 tick = self._tick(int(starts[index]), position)
                 self._note(tick, block, index, hits.get(index, ""), outcome)
                 left[index] = False
+        if np.asarray(block.actor).min() < 0:
+            self._count_nobody(block, left, starts, position)
         rows, moments = rows_of(block), moments_of(block, ts - starts)
         if left.all() and starts.min() == starts.max() and block.metric.count(block.metric[0]) == len(block.metric):
             tick = self._tick(int(starts[0]), position)
@@ -115,8 +125,21 @@ class Intake:
                 places = np.nonzero(here & (metrics == metric))[0]
                 tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places], moments[places])
 
+    def _count_nobody(
+        self, block: EventBlock, left: NDArray[np.bool_], starts: NDArray[np.int64], position: int
+    ) -> None:
+        """Put what is left of a block's events without an actor into their ticks; none of them is left then."""
+        places = np.nonzero(left & (np.asarray(block.actor) < 0))[0]
+        left[places] = False
+        owners = None if block.owner is None else np.asarray(block.owner).tolist()
+        for index, start in zip(places.tolist(), starts[places].tolist(), strict=True):
+            tick, target = self._tick(start, position), block.target[index]
+            tick.heaps[block.metric[index]].add_nobody(target)
+            if owners is not None:
+                tick.own([target], [owners[index]])
+
     def _collect_few(self, block: EventBlock, position: int, hits: dict[int, str], outcome: Outcome) -> None:
-        """As above, event by event: arrays cost some 40 µs a block, whatever its size."""
+        """As ``_collect_many``, event by event: arrays cost some 40 µs a block, whatever its size."""
         span = self._scale.span_ms
         columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
         for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, block.ts, strict=True)):
@@ -127,13 +150,16 @@ class Intake:
             tick = self._tick(start, position)
             if index in hits or (block.undo is not None and block.undo[index]):
                 self._note(tick, block, index, hits.get(index, ""), outcome)
+                continue
+            if block.actor[index] < 0:
+                tick.heaps[metric].add_nobody(target)
             else:
                 row = pack_row(*[-1 if column is None else column[index] for column in columns])
                 exempt = _is_exempt(block, index)
                 spent = -1 if block.spent is None else min(int(block.spent[index]), MAX_SPENT_MS)
                 tick.heaps[metric].add_one(target, row, -1 if exempt else ts - start, spent)
-                if block.owner is not None:
-                    tick.own([target], [int(block.owner[index])])
+            if block.owner is not None:
+                tick.own([target], [int(block.owner[index])])
 
     def _hits(self, block: EventBlock) -> dict[int, str]:
         """Events of the block that are known to be invalid, each with its reason: ids that were met, tags of ingest."""
@@ -151,7 +177,7 @@ class Intake:
         outcome.duplicates += reason == DUPLICATE_ID
         undo = _is_undo(block, index, reason)
         tick.note(tick.undos if undo else tick.rejected, key, reason)
-        if undo and not reason and not _is_exempt(block, index):
+        if undo and not reason and block.actor[index] >= 0 and not _is_exempt(block, index):
             at = block.ts[index] % self._scale.span_ms
             tick.heaps[block.metric[index]].take_back(block.target[index], int(block.actor[index]), at)
 
@@ -167,11 +193,11 @@ class Intake:
     def _late(self, block: EventBlock, index: int, reason: str, outcome: Outcome) -> None:
         if self._replaying:
             return
-        key = key_of(block.metric[index], block.target[index])
+        key, ts = key_of(block.metric[index], block.target[index]), int(block.ts[index])
         outcome.late += 1
         outcome.duplicates += reason == DUPLICATE_ID
         undo = _is_undo(block, index, reason)
-        self._desk.enter_late(key, int(block.ts[index]), reason=reason, undo=undo, outcome=outcome)
+        self._desk.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=undo, outcome=outcome)
 
     # ---------------------------------------------------------------- ticks that close
 
@@ -195,7 +221,7 @@ class Intake:
     def follow(self, key: str, crowd: Crowd, people: int, end: int) -> None:
         """Let the rules count for a day who came often to five minutes of a key that end; so many different came."""
         repeats = self._repeats[int(key[0])]
-        if crowd.n <= people or repeats is None or repeats.days is None:
+        if crowd.named <= people or repeats is None or repeats.days is None:
             return
         days = repeats.days
         actors = crowd.returning(days.often)

@@ -135,6 +135,8 @@ def _learn(kept: list[float], *seen: float) -> None:
 def with_accounts(crowd: Crowd, ages_are_sent: bool) -> float:
     """People of a crowd who can like: those with accounts, where the platform tells these from visitors."""
     people = crowd.distinct_actors()
+    if not people:
+        return 0.0
     return people * sum(crowd.histogram("account").values()) / len(crowd.people) if ages_are_sent else people
 
 

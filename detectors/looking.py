@@ -146,7 +146,7 @@ class Look:
         """
         if self._mixes is None:
             self._mixes, age_ms = self.reference.mixes, self.age_ms()
-            again = self.crowd.n >= OFTEN * self.crowd.distinct_actors()
+            again = self.crowd.named >= OFTEN * self.crowd.distinct_actors()
             if self.key[0] == VIEW and age_ms is not None and not again and not self.platform.rates.told_at_once():
                 whole = cast("WatchMix", self._mixes[f.WATCH])
                 self._mixes = {**self._mixes, f.WATCH: EndedViews.of(whole, age_ms, self.until - self.start)}
@@ -167,6 +167,8 @@ class Look:
         mean, dispersion = usual_of(self.watched, name, self.platform, silence=self.silence)
         season = self.platform.season(self.scale, self.start)
         self.x[f.COUNT] = float(self.crowd.n)
+        if self.crowd.nobody:
+            self.x[f.NAMED] = self.crowd.named / self.crowd.n
         self.x[f.EXPECTED] = max(EXPECTED_MIN, mean * season * self.ratio)
         self.x[f.DISPERSION] = dispersion
 
@@ -204,8 +206,8 @@ class Look:
         if self.key[0] != VIEW:
             metric = int(self.key[0])
             alone = self._usually_alone(metric, self.rates)
-            if alone is not None:
-                self.x[f.LONELY] = lonely(self.crowd.n, views, rates[metric - 1], self.viewers)
+            if alone is not None and self.crowd.named:
+                self.x[f.LONELY] = lonely(self.crowd.named, views, rates[metric - 1], self.viewers)
                 self.x[usual(f.LONELY)] = alone
             first = self.rates.viewed_first(self.scale.name, metric, least=VIEWED_BEFORE)
             if first is not None and self.every_view and self.silence * self.scale.span_ms >= VIEWED_MS:

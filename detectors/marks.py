@@ -77,9 +77,14 @@ def marks_of(crowd: Crowd, shares: Mapping[str, float], mixes: dict[str, Mix]) -
 
 
 def part(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: float) -> Part:
-    """The artificial share of a crowd by marks: of its people, or of its watch times, whichever says more."""
+    """The artificial share of a crowd by marks: of its people, or of its watch times, whichever says more.
+
+    Events without an actor have no marks, and are none of the artificial ones.
+    """
     crowd.settle()
-    return max(_people(crowd, marks, mixes, usually_fresh), _watched(crowd, marks, mixes))
+    share, doubt = max(_people(crowd, marks, mixes, usually_fresh), _watched(crowd, marks, mixes))
+    named = crowd.named / crowd.n if crowd.n else 1.0
+    return Part(share * named, doubt * named)
 
 
 def share_of(marked: float, usual: float, size: int) -> Part:

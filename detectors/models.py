@@ -274,7 +274,11 @@ class ModelDetector:
         score = self._model.score_one(self._full(shown, self._model))
         p = self._calibrator.p(_size(x), self._unit(score))
         usual = self._usually(shown)
-        share = max((value - usual[name]) / (1.0 - usual[name]) for name, value in shown.items() if usual[name] < 1.0)
+        share = max(
+            f.part_observed(name, x) * (value - usual[name]) / (1.0 - usual[name])
+            for name, value in shown.items()
+            if usual[name] < 1.0
+        )
         return (1.0 if p is None else p), score, min(1.0, max(0.0, share))
 
     def _unit(self, score: float) -> float:

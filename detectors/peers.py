@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from detectors.events import METRICS
@@ -10,6 +11,9 @@ from detectors.looking import VIEW
 from detectors.platform import Platform
 from detectors.watched import Watches, key_of
 from detectors.windows import Crowd, Scale
+
+DOUBTS = 3.0
+"""Standard errors by which fewer viewers than there were may be found among the views that have an actor."""
 
 
 class Peers:
@@ -62,7 +66,19 @@ class Peers:
         """Events of a crowd of likes or follows by people who are in the target's open windows of views."""
         if key[0] == VIEW:
             return 0.0
-        return min(float(crowd.n), _viewers(crowd, self._views(key)))
+        return min(float(crowd.named), _viewers(crowd, self._views(key)))
+
+    def may_have_viewed(self, key: str, crowd: Crowd, viewers: float) -> float:
+        """Events of a crowd of likes or follows by people who may have viewed, ``viewers`` of them by people who did.
+
+        Of views without an actor nobody knows who viewed (see ``most_viewers``).
+        """
+        views = self._views(key)
+        nobody = sum(window.nobody for window in views)
+        if not nobody:
+            return viewers
+        most = most_viewers(viewers, sum(window.named for window in views), nobody)
+        return min(float(crowd.named), most)
 
     def asked(self, key: str, crowd: Crowd) -> int:
         """How many of its sampled people would be seen in those windows, of which samples are kept, had they viewed."""
@@ -81,7 +97,7 @@ class Peers:
             watched = self._watches.peek(peer)
             acts = None if watched is None else watched.open.get(self._scales[order].name)
             if acts is not None and acts.n >= EVENTS_MIN:
-                came[peer] = _viewers(acts, (crowd,))
+                came[peer] = most_viewers(_viewers(acts, (crowd,)), crowd.named, crowd.nobody)
         return came
 
     def _views(self, key: str) -> list[Crowd]:
@@ -107,7 +123,7 @@ def _viewers(acts: Crowd, windows: Iterable[Crowd]) -> float:
     acts.settle()
     left = dict(acts.actors)
     came = sum(_came(left, window) for window in windows)
-    return came * acts.n / max(1, sum(acts.actors.values()))
+    return came * acts.named / max(1, sum(acts.actors.values()))
 
 
 def _askable(actors: Iterable[int], window: Crowd) -> list[int]:
@@ -130,3 +146,23 @@ def _came(left: dict[int, int], window: Crowd) -> float:
     of_these = sum(left[actor] for actor in asked)
     found = sum(left.pop(actor) for actor in asked if actor in seen)
     return (1.0 - window.quarantined / window.n) * found * everybody / max(1, of_these)
+
+
+def most_viewers(found: float, named: int, nobody: int) -> float:
+    """The most people who may have viewed, where ``found`` of them did: some of the views have no actor.
+
+    Whoever viewed is found with the share p of the views that have an actor. The answer is the m of which so few are
+    found only by a chance of DOUBTS standard errors, m·p - DOUBTS·√(m·p·(1 - p)) = found, and no more than there are
+    views to have been made.
+
+    >>> most_viewers(10.0, 100, 0), most_viewers(0.0, 0, 50), round(most_viewers(70.0, 70, 30))
+    (10.0, 50.0, 100)
+    >>> round(most_viewers(0.0, 700, 300)), round(most_viewers(50.0, 700, 300))
+    (4, 90)
+    """
+    if not (named and nobody):
+        return found + nobody
+    known = named / (named + nobody)
+    spread = DOUBTS * math.sqrt(known * (1.0 - known))
+    root = (spread + math.sqrt(spread * spread + 4.0 * known * found)) / (2.0 * known)
+    return min(found + nobody, root * root)

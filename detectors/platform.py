@@ -154,6 +154,10 @@ class Platform:
         self.known.add_all(actors)
         self.changed = self.changed or bool(actors)
 
+    def meet_historic(self, actors: Sequence[int]) -> None:
+        """Remember actors of historic events, as far as there is room for them beside those who act now."""
+        self.changed = self.known.add_historic(actors) or self.changed
+
     def meet_in_steps(self, actors: Sequence[int]) -> Iterator[None]:
         """As ``meet``, pausing after every few thousand."""
         for at in range(0, len(actors), STEP_ACTORS):
@@ -167,10 +171,12 @@ class Platform:
 
     def learn_mixes(self, crowd: Crowd) -> None:
         """Learn the composition of an unflagged window of minutes."""
-        self.events += min(crowd.n, WEIGHT_CAP)
+        if not crowd.named:
+            return
+        self.events += min(crowd.named, WEIGHT_CAP)
         if crowd.asked:
             self.learn_share(f.DORMANT, crowd.newcomers, crowd.asked)
-        if crowd.people or crowd.n > WEIGHT_CAP:
+        if crowd.people or crowd.named > WEIGHT_CAP:
             for name in DIMENSIONS:
                 counts = crowd.histogram(name)
                 if counts:

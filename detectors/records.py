@@ -115,6 +115,7 @@ class Outcome:
     counts: list[Count] = field(default_factory=list)
     hits: list[Hit] = field(default_factory=list)
     late: int = 0
+    historic: int = 0
     duplicates: int = 0
     unmatched_undos: int = 0
     windows: int = 0

@@ -68,7 +68,7 @@ class Shares:
                 seen = self._usual[name] = Mean()
                 self._calibrators[name] = Calibrator()
             seen.learn(value)
-            self._calibrators[name].learn(_size(name, x), max(0.0, value - x.get(habit(name), seen.value)))
+            self._calibrators[name].learn(f.observations(name, x), max(0.0, value - x.get(habit(name), seen.value)))
 
     def findings(self, x: Features) -> list[Finding]:
         """Features that are rarer than one honest window in ten."""
@@ -84,7 +84,7 @@ class Shares:
             if p < TELL_P:
                 code, text = TEXTS[name]
                 sentence = text.format(value=f"{value:.0%}", baseline=f"{baseline:.0%}")
-                share = (value - baseline) / (1.0 - baseline)
+                share = (value - baseline) / (1.0 - baseline) * f.part_observed(name, x)
                 found.append(Finding(code, self.name, value, baseline, p, share, sentence))
         found.sort(key=lambda finding: (finding.p, finding.code))
         return found
@@ -97,7 +97,7 @@ class Shares:
         return x.get(usual(name), USUAL_PRIOR) if seen is None or seen.seen < HISTORY_MIN else seen.value
 
     def _p(self, name: str, x: Features, value: float, baseline: float) -> float:
-        size = _size(name, x)
+        size = f.observations(name, x)
         p = self._seen(name, x, value - baseline)
         if size < f.PEOPLE_MIN:
             return max(p or 0.0, few(size, value, baseline))
@@ -108,7 +108,7 @@ class Shares:
     def _seen(self, name: str, x: Features, deviation: float) -> float | None:
         """p-value by the platform's own windows; None if none as small have been seen."""
         calibrator = self._calibrators.get(name)
-        return None if calibrator is None else calibrator.p(max(_size(name, x), f.PEOPLE_MIN), deviation)
+        return None if calibrator is None else calibrator.p(max(f.observations(name, x), f.PEOPLE_MIN), deviation)
 
     def experienced(self) -> bool:
         """Whether windows have been seen, so that p-values are the platform's own."""
@@ -129,17 +129,13 @@ def codes_of(detectors: Iterable[type[Shares]]) -> frozenset[str]:
     return frozenset(TEXTS[name][0] for detector in detectors for name in detector.of)
 
 
-def _size(name: str, x: Features) -> int:
-    return int(x.get(f.PEOPLE if name in f.PEOPLE_FEATURES else f.COUNT, 0.0))
-
-
 def _by_number(name: str, x: Features, value: float, baseline: float) -> float:
     """The least p-value that numbers so small can have, were people independent: what history continues beyond what was
     seen does not know that four likes that are missing may have been chance."""
     if name == f.SILENT and f.INTERACTIONS in x:
         return missing(x[f.INTERACTIONS], round((1.0 - value) * x[f.INTERACTIONS]))
     if name in COUNTED:
-        return having(_size(name, x), value, baseline)
+        return having(f.observations(name, x), value, baseline)
     return 0.0
 
 

@@ -45,8 +45,9 @@ class Heap:
     """One metric's events of an open tick."""
 
     __slots__ = (
-        "_codes", "_count", "_folded", "_loose", "_loose_codes", "_moments", "_names", "_room", "_rows", "_undone"
-    )  # fmt: skip  # one line
+        *("_codes", "_count", "_folded", "_loose", "_loose_codes", "_moments", "_names", "_room", "_rows", "_undone"),
+        "nobody",
+    )
 
     def __init__(self, *, judged: bool = False) -> None:
         """``judged`` if rules compare its events with each other (``sift``)."""
@@ -60,6 +61,8 @@ class Heap:
         self._folded: dict[str, Crowd] = {}
         self._count = 0
         self._room = JUDGED_ROWS if judged else HEAP_ROWS
+        self.nobody: dict[str, int] = {}
+        """target → events without an actor: no rule compares them, and no crowd asks who they are"""
 
     def held_bytes(self) -> int:
         """About what it takes in memory."""
@@ -84,6 +87,11 @@ class Heap:
         self._count += 1
         if self._count > self._room:
             self._fold()
+
+    def add_nobody(self, target: str, count: int = 1) -> None:
+        """Put events without an actor on the heap."""
+        self._names[target]  # it is a target of this heap, whether it has rows or not
+        self.nobody[target] = self.nobody.get(target, 0) + count
 
     def take_back(self, target: str, actor: int, at: int) -> None:
         """An actor takes an act back: what it does next to this target is no repetition."""
@@ -137,7 +145,7 @@ class Heap:
         for target in sorted(self._names):
             code = self._names[target]
             rows, before = packed[ends[code] : ends[code + 1]], folded(target)
-            if rows or before is not None:
+            if rows or before is not None or target in self.nobody:
                 yield target, rows, before
 
     def _in_order(self) -> tuple[bytes, list[int]]:

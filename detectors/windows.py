@@ -92,10 +92,21 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     log_from: int = -1
     log_to: int = -1
     """first and last position of the log at which its events stood, -1 if not known"""
+    nobody: int = 0
+    """events without an actor among ``n``: they have no rows, and are in nothing but ``n`` and ``squares``"""
 
-    def take(self, rows: bytes) -> None:
-        """Take packed rows in; they are folded when there are many, or when somebody asks (``settle``)."""
-        self.n += len(rows) // ROW_BYTES
+    @property
+    def named(self) -> int:
+        """Events that have an actor."""
+        return self.n - self.nobody
+
+    def take(self, rows: bytes, nobody: int = 0) -> None:
+        """Take packed rows in, and so many events without an actor.
+
+        Rows are folded when there are many, or when somebody asks (``settle``).
+        """
+        self.n += len(rows) // ROW_BYTES + nobody
+        self.nobody += nobody
         self.rows += rows
         if len(self.rows) > PENDING_ROWS * ROW_BYTES:
             self.settle()
@@ -163,6 +174,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     def merge(self, other: Crowd) -> None:
         """Take another window in; the other is not to be used afterwards."""
         self.n += other.n
+        self.nobody += other.nobody
         self.quarantined += other.quarantined
         self.cased += other.cased
         self.rows += other.rows

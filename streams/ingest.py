@@ -48,6 +48,8 @@ class IngestState(msgspec.Struct, array_like=True):
     """see Router: without it the watermark of a source that woke, and then has nothing more to read, would stand"""
     moved_to: str = ""
     """the log goes on elsewhere: what an older configuration would read would be written where nobody looks"""
+    only_history: bool = False
+    """see Router: without it all others would wait for a source that is taken over amid its history"""
 
 
 class Ingest:
@@ -89,7 +91,7 @@ class Ingest:
                     raise MovedError(f"{self._topics.ingest_state}/{self._state_partition}", state.moved_to)
                 position = state.position
                 self._router.max_ts, self._router.watermark = state.max_ts, state.watermark
-                self._router.reliable = state.reliable
+                self._router.reliable, self._router.only_history = state.reliable, state.only_history
         if position is None:
             # Nobody has heard of it, so all wait for its first word: it need not hold its time back for them.
             position = await self._state.beginning(self._router.topic, self._router.partition)
@@ -136,7 +138,9 @@ class Ingest:
         """See Work."""
         outputs, self._outputs = self._outputs, []
         router = self._router
-        state = IngestState(1, position, router.max_ts, router.watermark, router.reliable)
+        state = IngestState(
+            1, position, router.max_ts, router.watermark, router.reliable, only_history=router.only_history
+        )
         outputs.append(
             Output(self._topics.ingest_state, self._state_partition, self._key, msgspec.msgpack.encode(state))
         )

@@ -37,6 +37,11 @@ UNREAD_FIELDS = Counter(
     registry=REGISTRY,
 )
 LATE = Counter("truecount_late_events_total", "Events counted after their window had closed.", registry=REGISTRY)
+HISTORIC = Counter(
+    "truecount_historic_events_total",
+    "Events of a snapshot or a backfill: counted when they were read, never judged.",
+    registry=REGISTRY,
+)
 DUPLICATES = Counter("truecount_duplicate_events_total", "Events whose id had been counted already.", registry=REGISTRY)
 REJECTED = Counter(
     "truecount_rejected_events_total",

@@ -37,6 +37,7 @@ class Summary:
     events: int = 0
     dead_letters: int = 0
     late: int = 0
+    historic: int = 0
     duplicates: int = 0
     raw: int = 0
     valid: int = 0
@@ -88,7 +89,7 @@ class Offline:
             progress(offset)
         time = self._settings.time
         margin = (time.tick_seconds + time.counts_seconds) * 1000
-        until = self._router.max_ts + margin
+        until = self._router.last_ts() + margin
         self._take(self._router.finish(next_offset=offset, until_ms=until, roster=roster))
         self._close()
         return self.summary
@@ -109,6 +110,7 @@ class Offline:
     def _write(self, outcome: Outcome) -> None:
         summary = self.summary
         summary.late += outcome.late
+        summary.historic += outcome.historic
         summary.duplicates += outcome.duplicates
         for flag in outcome.flags:
             self._sink("flagged-events", flag_value(flag))

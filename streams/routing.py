@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from streams.codecs.codec import Codec
-from streams.codecs.records import Records, Refusal
+from streams.codecs.records import Good, Records, Refusal
 from streams.columns import Columns, columns_of, joined
 from streams.deadletters import DeadLetter
 from streams.frames import FRAME_VERSION, Frame, encode
@@ -51,7 +51,10 @@ class Routed:
 
 
 class Router:
-    """One source (an input partition): its time, its codec, its frames."""
+    """One source (an input partition): its time, its codec, its frames.
+
+    Historic events do not move its time. While it has read no others it counts as idle: nobody waits for a backfill.
+    """
 
     def __init__(
         self, *, config: Input, partition: int, time: Time, partitions: int, tagger: Tagger | None = None
@@ -62,6 +65,9 @@ class Router:
         self.max_ts = -1
         self.watermark = -1
         self.idle = False
+        self.only_history = False
+        """whether all events that were read are historic: they tell nothing of the time"""
+        self._historic_ts = -1
         self._codec = Codec(config, time.earliest)
         self.needs_headers, self.needs_timestamp = self._codec.needs_headers, self._codec.needs_timestamp
         """whether records must come with their headers, and with their timestamps"""
@@ -106,6 +112,9 @@ class Router:
         stretches = [self._decoded(records, begin, routed) for begin in range(0, len(records.value), STRETCH)]
         parts = [columns for columns in stretches if columns is not None]
         columns, cuts = self._by_place(parts) if parts else (None, [0] * (self._partitions + 1))
+        if self.only_history and self.max_ts >= 0:
+            self.only_history = False
+            self.wake(now_ms)
         # Time does not follow an event ahead of the broker's clock: it would make the others late.
         before = self.watermark
         self.reliable = max(self.reliable, min(self.max_ts, int(records.clock_ms[-1])) - self._lateness_ms)
@@ -135,7 +144,7 @@ class Router:
         if good is None:
             return None
         routed.events += len(good.ts)
-        self.max_ts = max(self.max_ts, int(good.ts.max()))
+        self._note_times(good)
         tags = self._tagger.tags(good.fields["ip"], good.fields["user_agent"])
         return columns_of(good.fields, offset=part.offset[good.index], metric=good.metric, ts=good.ts, tags=tags)
 
@@ -145,6 +154,18 @@ class Router:
         line = None if records.line is None else records.line[place]
         where = self.topic, self.partition, int(records.offset[place])
         return DeadLetter(*where, records.key[place], original[place], refusal.reason, refusal.message, line)
+
+    def _note_times(self, good: Good) -> None:
+        """Note up to when live events have come, and whether there was any."""
+        ts, historic = good.ts, good.fields["history"]
+        if historic.count(False) < len(historic):
+            marked = np.fromiter(historic, np.bool_, len(historic))
+            self._historic_ts = max(self._historic_ts, int(ts[marked].max()))
+            ts = ts[~marked]
+        if len(ts):
+            self.max_ts = max(self.max_ts, int(ts.max()))
+        elif self.max_ts < 0:
+            self.only_history = True
 
     def _by_place(self, parts: list[Columns]) -> tuple[Columns, list[int]]:
         """Events in order of their targets' partitions, and where each partition's begin (and the last one's end)."""
@@ -177,6 +198,10 @@ class Router:
             routed.frames.append((place, encode(self._frame(next_offset, next_offset, roster))))
         return routed
 
+    def last_ts(self) -> int:
+        """When the last live event was, in epoch ms; if there was none, the last historic one; -1 without any."""
+        return self.max_ts if self.max_ts >= 0 else self._historic_ts
+
     def finish(self, *, next_offset: int, until_ms: int, roster: dict[str, int]) -> Routed:
         """The end of a recorded stream: time goes to ``until_ms`` and the source falls idle."""
         self.idle = True
@@ -185,7 +210,8 @@ class Router:
         return Routed(frames=[(place, frame) for place in range(self._partitions)])
 
     def _frame(self, first: int, next_offset: int, roster: dict[str, int]) -> Frame:
-        return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, self.idle, roster)
+        idle = self.idle or self.only_history
+        return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, idle, roster)
 
 
 def packed(columns: Columns, rows: range, head: Frame, before: int) -> list[bytes]:

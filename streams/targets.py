@@ -183,6 +183,7 @@ class Targets:
         for hit in outcome.hits:
             metrics.REJECTED.labels(METRICS[int(hit.key[0])], hit.reason).inc(hit.events)
         metrics.LATE.inc(outcome.late)
+        metrics.HISTORIC.inc(outcome.historic)
         metrics.DUPLICATES.inc(outcome.duplicates)
         metrics.UNMATCHED_UNDOS.inc(outcome.unmatched_undos)
         metrics.WINDOWS.inc(outcome.windows)

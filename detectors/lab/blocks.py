@@ -14,6 +14,7 @@ from detectors.events import (
     METRIC_INDEX,
     MIX_BUCKETS,
     NETWORK_BUCKETS,
+    NOBODY,
     OWNER_SPACE,
     Event,
     EventBlock,
@@ -48,7 +49,7 @@ class Packer:
         return [(number, self._block(rows)) for number, rows in sorted(by_place.items())]
 
     def _block(self, rows: list[Event]) -> EventBlock:
-        undo = [e.undo for e in rows]
+        undo, history = [e.undo for e in rows], [e.history for e in rows]
         return EventBlock(
             target=[e.target for e in rows],
             metric=[METRIC_INDEX[e.metric or "view"] for e in rows],
@@ -64,9 +65,12 @@ class Packer:
             owner=self._column("owner", rows, lambda e: -1 if e.owner is None else _hash(e.owner) % OWNER_SPACE),
             undo=undo if True in undo else None,
             spent=self._column("watch_ms", rows, lambda e: -1 if e.watch_ms is None else e.watch_ms),
+            history=history if True in history else None,
         )
 
     def _actor(self, event: Event) -> int:
+        if event.actor is None:
+            return NOBODY
         given = event.actor_created_at is not None and "actor_created_at" not in self._without
         return self._actors.number(event.actor) & ~1 | given
 

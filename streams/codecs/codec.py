@@ -107,11 +107,10 @@ class Codec:
         shape = self._mapper.shape
         if self._transform is not None:
             documents, places = self._transform.events(records, shape.type, decoded)
-            return Rows(records, shape, documents, split=True, index=places)
+            return Rows(records, shape, documents, None, places)
         found = self._documents.read(records.value, decoded)
-        split = found.text is not None and shape.splits_only(found.text)
         index = None if len(found.documents) == len(records.value) else found.places
-        rows = Rows(records, shape, found.documents, split, index, odd=found.odd)
+        rows = Rows(records, shape, found.documents, found.text, index, odd=found.odd)
         return rows if not self._mapper.fans_out else self._elements(rows, found.places, decoded)
 
     def _elements(self, records: Rows, places: list[int], decoded: Decoded) -> Rows:
@@ -121,7 +120,7 @@ class Codec:
             lists, outers = list(records.documents), list(records.documents)
         else:
             outers = list(records.documents)
-            lists = outer_shape.column(outers, self._mapper.each, split=records.split)
+            lists = outer_shape.column(outers, self._mapper.each, records.text)
         documents: list[Any] = []
         around: list[Any] = []
         index: list[int] = []
@@ -142,7 +141,7 @@ class Codec:
                 index += [place] * size
                 numbers += range(size)
         shape = DocumentShape()
-        return Rows(records.records, shape, documents, records.split, index, outer_shape, around, numbers, records.odd)
+        return Rows(records.records, shape, documents, None, index, outer_shape, around, numbers, records.odd)
 
     def _good(self, rows: Rows, mapped: Mapped, decoded: Decoded) -> Good | None:
         index = np.arange(len(rows)) if rows.index is None else np.array(rows.index, np.intp)

@@ -101,11 +101,9 @@ class Mapper:
         """The rows that are events, and how many are not."""
         if not (self._keep or self._skip) or not len(rows):
             return rows, 0
-        kept = [True] * len(rows)
-        for condition in self._keep:
-            kept = [a and b for a, b in zip(kept, condition(rows), strict=True)]
-        for condition in self._skip:
-            kept = [a and not b for a, b in zip(kept, condition(rows), strict=True)]
+        tests = [condition(rows) for condition in self._keep]
+        tests += [[not skipped for skipped in condition(rows)] for condition in self._skip]
+        kept = tests[0] if len(tests) == 1 else list(map(all, zip(*tests, strict=True)))
         left = kept.count(True)
         return (rows, 0) if left == len(rows) else (rows.kept(kept), len(rows) - left)
 

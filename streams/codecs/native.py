@@ -12,9 +12,9 @@ import msgspec
 
 from detectors.events import FIELDS, MAX_TS_MS, METRICS
 from streams.codecs.addresses import addresses
-from streams.codecs.paths import Path
+from streams.codecs.paths import Path, parse_path
 from streams.codecs.times import kind_of, short, unit_hint
-from streams.codecs.values import BAD_VALUE, Column, ConvertColumn, UnknownWordError, one, text_of
+from streams.codecs.values import BAD_VALUE, NONE, Column, ConvertColumn, UnknownWordError, one, text_of
 from streams.deadletters import Why
 from streams.inputs import Source
 
@@ -24,6 +24,10 @@ NOBODY = "\0nobody"
 """Stands for an actor who is given as nobody: null, where a missing one is refused."""
 
 
+_PATHS = [parse_path(name) for name in FIELDS]
+_ACTOR = parse_path("actor")
+
+
 class NativeShape:
     """The native event with whatever stands in its fields. Answers as ``paths.Shape`` does."""
 
@@ -31,17 +35,19 @@ class NativeShape:
         "Shape", [(name, Any, msgspec.UNSET if name == "actor" else None) for name in FIELDS], frozen=True, gc=False
     )
 
-    def splits_only(self, text: bytes) -> bool:
-        """See Shape: the names of native fields have no dots."""
-        return True
-
-    def column(self, documents: Sequence[Any], path: Path, *, split: bool) -> list[Any]:
+    def columns(self, documents: Sequence[Any]) -> dict[Path, list[Any]]:
         """See Shape."""
-        name = path.keys[0]
-        column = [getattr(document, name) for document in documents]
-        if name == "actor":
-            return [None if value is msgspec.UNSET else NOBODY if value is None else value for value in column]
-        return column
+        columns = dict(zip(_PATHS, map(list, zip(*map(msgspec.structs.astuple, documents), strict=True)), strict=True))
+        actors = columns[_ACTOR]
+        if None in actors or msgspec.UNSET in actors:
+            columns[_ACTOR] = [
+                None if value is msgspec.UNSET else NOBODY if value is None else value for value in actors
+            ]
+        return columns
+
+    def column(self, documents: Sequence[Any], path: Path, text: bytes | None) -> list[Any]:
+        """See Shape."""
+        return self.columns(documents)[path]
 
 
 def _expect(kind: type, name: str, check: Callable[[Any], None] | None = None) -> Callable[[Any], Any]:
@@ -84,25 +90,57 @@ def _some_text(value: Any) -> Any:
     return text
 
 
-def _column(convert: Callable[[Any], Any], why: str) -> ConvertColumn:
+def _column(convert: Callable[[Any], Any], why: str, kind: type) -> ConvertColumn:
+    """Values of a type, with what is of another, or empty text, converted or named."""
+    kinds = frozenset((kind, NONE))
+
     def column(values: Column) -> Column:
-        return [one(convert, value, why, Why.WRONG_TYPE) for value in values]
+        if set(map(type, values)) <= kinds and "" not in values:
+            return values
+        return [
+            value if type(value) in kinds and value != "" else one(convert, value, why, Why.WRONG_TYPE)
+            for value in values
+        ]
 
     return column
 
 
-_ID = _column(_expect(str, "str", _not_empty), Why.BAD_ID)
-_OTHER_ID = _column(_some_text, Why.BAD_ID)
-_TEXT = _column(_expect(str, "str"), Why.WRONG_TYPE)
-_SPAN = _column(_expect(int, "int", _in_span), BAD_VALUE)
-_TIME = _column(_expect(int, "int", _in_time), Why.BAD_TIME)
-_FLAG = _column(_expect(bool, "bool"), Why.WRONG_TYPE)
+def _whole_numbers(check: Callable[[int], None], why: str) -> ConvertColumn:
+    """Whole numbers from 0 to MAX_TS_MS."""
+    convert = _expect(int, "int", check)
+
+    def column(values: Column) -> Column:
+        return [
+            value
+            if value is None or (type(value) is int and 0 <= value <= MAX_TS_MS)
+            else one(convert, value, why, Why.WRONG_TYPE)
+            for value in values
+        ]
+
+    return column
+
+
+_ID = _column(_expect(str, "str", _not_empty), Why.BAD_ID, str)
+_OTHER_ID = _column(_some_text, Why.BAD_ID, str)
+_TEXT = _column(_expect(str, "str"), Why.WRONG_TYPE, str)
+_SPAN = _whole_numbers(_in_span, BAD_VALUE)
+_TIME = _whole_numbers(_in_time, Why.BAD_TIME)
+_FLAG = _column(_expect(bool, "bool"), Why.WRONG_TYPE, bool)
+_KNOWN = frozenset((*METRICS, None))
+
+
+def _metrics(values: Column) -> Column:
+    try:
+        return values if _KNOWN.issuperset(values) else [one(_metric, value, Why.UNKNOWN_METRIC) for value in values]
+    except TypeError:
+        return [one(_metric, value, Why.UNKNOWN_METRIC) for value in values]
+
 
 NATIVE_COLUMNS: dict[str, ConvertColumn] = {
     "ts": _TIME,
     "actor": _ID,
     "target": _ID,
-    "metric": _column(_metric, Why.UNKNOWN_METRIC),
+    "metric": _metrics,
     "id": _OTHER_ID,
     "owner": _OTHER_ID,
     "ip": addresses(),

@@ -1,8 +1,8 @@
 """Paths into JSON documents, and the types that decode nothing but what the paths lead to.
 
-A dot in a path goes one level down, unless a key of the document has the dot in its name: the longest key wins. A path
-that is a list of keys is taken key by key, as it stands. In a list, a number is a place, from 0, or from the end with
--1.
+A dot in a path goes one level down. Where that leads nowhere, a key of the document that has the dot in its name is
+taken. A path that is a list of keys is taken key by key, as it stands. In a list, a number is a place, from 0, or from
+the end with -1.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def parse_path(path: str | Sequence[str]) -> Path:
 def lookup(document: Any, path: Path) -> Any:
     """What a path leads to in a decoded document; None if it leads nowhere.
 
-    >>> lookup({"a.b": {"c": 1}, "a": {"b": {"c": 2}}}, parse_path("a.b.c"))
+    >>> lookup({"a.b": {"c": 1}, "a": {"b": {"d": 2}}}, parse_path("a.b.c"))
     1
     >>> lookup({"hops": ["x", "y"]}, parse_path("hops.-1"))
     'y'
@@ -54,7 +54,7 @@ def _find(document: Any, keys: tuple[str, ...], exact: bool) -> Any:
     if not keys:
         return document
     if isinstance(document, dict):
-        for length in (1,) if exact else range(len(keys), 0, -1):
+        for length in range(1, 2 if exact else len(keys) + 1):
             found = _find(document.get(".".join(keys[:length])), keys[length:], exact)
             if found is not None:
                 return found
@@ -106,9 +106,14 @@ class Shape:
             path: [(tuple(self._attributes[names[: n + 1]] for n in range(len(names))), rest) for names, rest in ways]
             for path, ways in self._ways.items()
         }
-        self._dotted = sorted(
-            {name.encode() for ways in self._ways.values() for names, _ in ways for name in names if "." in name}
-        )
+        self._whole = [path for path, chains in self._chains.items() if not chains[0][1]]
+        """paths that lead on by attributes alone"""
+        attributes = [".".join(self._chains[path][0][0]) for path in self._whole]
+        self._all = attrgetter(*attributes) if attributes else None
+        self._dotted = {
+            path: sorted({name.encode() for names, _ in ways for name in names if "." in name})
+            for path, ways in self._ways.items()
+        }
 
     def _struct(self, level: _Level, above: tuple[str, ...]) -> type[msgspec.Struct]:
         fields: list[tuple[str, Any, Any]] = []
@@ -120,33 +125,44 @@ class Shape:
             if below.levels:
                 inner = self._struct(below, (*above, name))
                 # Whatever else stands there is read too, so that it can be named in a refusal.
-                fields.append((attribute, inner | str | int | float | bool | None | list[Any], inner()))
+                fields.append(
+                    (attribute, inner | str | int | float | bool | None | list[Any], None if below.whole else inner())
+                )
             else:
                 fields.append((attribute, Any, None))
         return msgspec.defstruct("Shape", fields, rename=rename, frozen=True, gc=False)
 
-    def splits_only(self, text: bytes) -> bool:
-        """Whether no key of a path with a dot in its name can be in these documents."""
-        return b"\\" not in text and not any(b'"' + name + b'"' in text for name in self._dotted)
+    def columns(self, documents: Sequence[Any]) -> dict[Path, list[Any]]:
+        """What the paths lead to that can be followed in all documents at once, and lead somewhere in each."""
+        if self._all is None or len(self._whole) == 1:  # of one name an attrgetter answers no tuple
+            return {}
+        try:
+            rows = list(map(self._all, documents))
+        except AttributeError:
+            return {}
+        found = zip(self._whole, map(list, zip(*rows, strict=True)), strict=True)
+        return {path: column for path, column in found if len(self._chains[path]) == 1 or None not in column}
 
-    def column(self, documents: Sequence[Any], path: Path, *, split: bool) -> list[Any]:
-        """What a path leads to in each document, None where it leads nowhere. ``split``: see ``splits_only``."""
+    def column(self, documents: Sequence[Any], path: Path, text: bytes | None) -> list[Any]:
+        """What a path leads to in each document, None where it leads nowhere.
+
+        ``text`` is that of the documents, if they were decoded together.
+        """
         chains = self._chains[path]
-        if split:
-            chains = chains[-1:]
-        found: list[Any] | None = None
-        for attributes, rest in chains:
-            values = _follow(documents, attributes)
-            if rest:
-                values = [_find(value, rest, path.exact) for value in values]
-            if found is None:
-                found = values
-            elif None in found:
+        found = _along(documents, *chains[0], path)
+        if len(chains) > 1 and None in found and (text is None or self._may_be_dotted(path, text)):
+            for chain in chains[1:]:
+                values = _along(documents, *chain, path)
                 found = [other if value is None else value for value, other in zip(found, values, strict=True)]
-            if None not in found:
-                break
-        assert found is not None
         return found
+
+    def _may_be_dotted(self, path: Path, text: bytes) -> bool:
+        return b"\\" in text or any(name in text for name in self._dotted[path])
+
+
+def _along(documents: Sequence[Any], attributes: tuple[str, ...], rest: tuple[str, ...], path: Path) -> list[Any]:
+    values = _follow(documents, attributes)
+    return [_find(value, rest, path.exact) for value in values] if rest else values
 
 
 def _follow(documents: Sequence[Any], attributes: tuple[str, ...]) -> list[Any]:
@@ -167,7 +183,7 @@ def _walk(value: Any, attributes: tuple[str, ...]) -> Any:
 
 
 def _ways(path: Path) -> Sequence[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """The names of keys by which a path may lead on, longest first; the rest of the keys goes by ``_find``.
+    """The names of keys by which a path may lead on, shortest first; the rest of the keys goes by ``_find``.
 
     A key that could be a place in a list ends the names: what stands there is decoded as a whole.
     """
@@ -178,10 +194,10 @@ def _ways(path: Path) -> Sequence[tuple[tuple[str, ...], tuple[str, ...]]]:
     if path.exact:
         return [(head, rest)]
     if rest:  # a dotted name may reach beyond the place, so all of the first key's value is looked through
-        return [((".".join(keys[:length]),), keys[length:]) for length in range(len(keys), 0, -1)]
+        return [((".".join(keys[:length]),), keys[length:]) for length in range(1, len(keys) + 1)]
     cuts = [
         chosen for size in range(len(head)) for chosen in combinations(range(1, len(head)), size)
     ]  # where a level ends
     names = [tuple(".".join(head[a:b]) for a, b in zip((0, *c), (*c, len(head)), strict=True)) for c in cuts]
-    names.sort(key=lambda way: [-name.count(".") for name in way])
+    names.sort(key=lambda way: [name.count(".") for name in way])
     return [(way, ()) for way in names]

@@ -33,8 +33,8 @@ class Rows:
     records: Records
     shape: Shaped
     documents: Sequence[Any]
-    split: bool
-    """see Shape.splits_only"""
+    text: bytes | None
+    """of the documents, if they were decoded together"""
     index: list[int] | None = None
     """the place of each row's record, None if there is one row a record, in their order"""
     outer_shape: Shape | None = None
@@ -45,6 +45,16 @@ class Rows:
     odd: bool = False
     """whether texts may hold what is no character"""
     _keys: Column | None = None
+    _columns: dict[Path, Column] | None = None
+
+    def column(self, path: Path) -> Column:
+        """What a path leads to in each row."""
+        if self._columns is None:
+            self._columns = self.shape.columns(self.documents)
+        column = self._columns.get(path)
+        if column is None:
+            column = self._columns[path] = self.shape.column(self.documents, path, self.text)
+        return column
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -67,7 +77,7 @@ class Rows:
             self.records,
             self.shape,
             list(compress(self.documents, keep)),
-            self.split,
+            self.text,
             list(compress(index, keep)),
             self.outer_shape,
             list(compress(self.outers, keep)),
@@ -86,7 +96,11 @@ def _document(key: bytes) -> Any:
 class DocumentShape:
     """Documents that were decoded as a whole. Answers as ``paths.Shape`` does."""
 
-    def column(self, documents: Sequence[Any], path: Path, *, split: bool) -> list[Any]:
+    def columns(self, documents: Sequence[Any]) -> dict[Path, list[Any]]:
+        """See Shape."""
+        return {}
+
+    def column(self, documents: Sequence[Any], path: Path, text: bytes | None) -> list[Any]:
         """See Shape."""
         return [lookup(document, path) for document in documents]
 
@@ -94,7 +108,11 @@ class DocumentShape:
 class Shaped(Protocol):
     """What documents were decoded into."""
 
-    def column(self, documents: Sequence[Any], path: Path, *, split: bool) -> list[Any]:
+    def columns(self, documents: Sequence[Any]) -> dict[Path, list[Any]]:
+        """See paths.Shape."""
+        ...
+
+    def column(self, documents: Sequence[Any], path: Path, text: bytes | None) -> list[Any]:
         """See paths.Shape."""
         ...
 
@@ -185,13 +203,13 @@ def _numbered(column: Column, element: list[int]) -> Column:
 def _place(source: Source) -> Produce:
     if source.path is not None:
         path = parse_path(source.path)
-        return lambda rows: rows.shape.column(rows.documents, path, split=rows.split)
+        return lambda rows: rows.column(path)
     if source.outer is not None:
         outer = parse_path(source.outer)
 
         def around(rows: Rows) -> Column:
             assert rows.outer_shape is not None
-            return rows.outer_shape.column(rows.outers, outer, split=rows.split)
+            return rows.outer_shape.column(rows.outers, outer, rows.text)
 
         return around
     if source.key is True:
@@ -271,20 +289,17 @@ def holds(condition: Condition) -> Callable[[Rows], list[bool]]:
     raw = produce(condition, lambda _: lambda column: column)
     tests = _tests(condition)
 
+    def one(value: Any) -> bool:
+        word = None if type(value) is Unreadable else _word(value)
+        return all(test(word, value) for test in tests)
+
     def column(rows: Rows) -> list[bool]:
-        known: dict[Any, bool] = {}
-        result = []
-        for value in raw(rows):
-            try:
-                answer = known.get((type(value), value))
-            except TypeError:  # an object or a list: it has no word
-                result.append(all(test(None, value) for test in tests))
-                continue
-            if answer is None:
-                word = None if type(value) is Unreadable else _word(value)
-                answer = known[type(value), value] = all(test(word, value) for test in tests)
-            result.append(answer)
-        return result
+        values = raw(rows)
+        if not set(map(type, values)) <= _GIVEN:  # 1 and true are equal, and not the same word
+            return [one(value) for value in values]
+        different = set(values)
+        answers = {value: one(value) for value in different}
+        return [answers[values[0]]] * len(values) if len(different) == 1 else [answers[value] for value in values]
 
     return column
 

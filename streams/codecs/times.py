@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -97,6 +97,15 @@ def unit_hint(ms: int, unit: str | None, latest_ms: int = PLAUSIBLE_TO_MS) -> st
             day = (_EPOCH + timedelta(milliseconds=fitting)).date()
             return f'; read as {other} it is {day}: time = "{other}" would fit'
     return ""
+
+
+def iso_times(texts: Sequence[Any]) -> list[int] | None:
+    """Epoch milliseconds of a column in which all are plain ISO 8601 with a zone; else None."""
+    try:
+        moments = [(moment - _EPOCH) // _MILLISECOND for moment in map(datetime.fromisoformat, texts)]
+    except (TypeError, ValueError):  # the first of these where a zone is missing too
+        return None
+    return moments if min(moments) >= 0 else None
 
 
 _DATE_AND_TIME = re.compile(

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from detectors.events import MAX_TS_MS, METRICS
-from streams.codecs.times import kind_of, number_of, short, time_of
+from streams.codecs.times import UNITS, iso_times, kind_of, number_of, short, time_of
 from streams.deadletters import Why
 
 Column = list[Any]
@@ -80,7 +82,32 @@ def texts() -> ConvertColumn:
 
 def times(layout: str) -> ConvertColumn:
     """Epoch milliseconds from times in a layout."""
-    return columns_of(time_of(layout), Why.BAD_TIME, frozenset((NONE,)))
+    convert = columns_of(time_of(layout), Why.BAD_TIME, frozenset((NONE,)))
+    if layout in UNITS:
+        multiply, divide = UNITS[layout]
+        return lambda values: _numbers(values, multiply, divide) or convert(values)
+    if layout == "iso":
+        return lambda values: iso_times(values) or convert(values)
+    return convert
+
+
+def _numbers(values: Column, multiply: int, divide: int) -> Column | None:
+    """Whole milliseconds from a column in which all are numbers of one type, in their range; else None."""
+    kinds = set(map(type, values))
+    try:
+        if kinds == {int}:
+            made = np.array(values, np.int64)
+            if made.min() < 0 or made.max() > MAX_TS_MS * divide // multiply:
+                return None
+            return list((made * multiply // divide).tolist())
+        if kinds == {float}:
+            exact = np.rint(np.array(values) * multiply / divide)
+            if not (exact.min() >= 0 and exact.max() <= MAX_TS_MS):  # nan is neither
+                return None
+            return list(exact.astype(np.int64).tolist())
+    except OverflowError:
+        return None
+    return None
 
 
 def durations(unit: str) -> ConvertColumn:
@@ -93,7 +120,8 @@ def durations(unit: str) -> ConvertColumn:
             raise ValueError(f"{value!r} {unit} is no duration")
         return ms
 
-    return columns_of(duration, BAD_VALUE, frozenset((NONE,)))
+    convert = columns_of(duration, BAD_VALUE, frozenset((NONE,)))
+    return lambda values: _numbers(values, factor, 1) or convert(values)
 
 
 def booleans() -> ConvertColumn:

@@ -74,3 +74,13 @@ def test_time_of_a_source_that_is_taken_over_goes_no_faster_than_the_wall_clock_
     before = IngestState(1, 0, max_ts=FIRST_TS, watermark=FIRST_TS)
     heard = _read(_opened(0, before), 0, FIRST_TS + MINUTE_MS)
     assert FIRST_TS <= heard.watermark < FIRST_TS + WAKE_MS, "others may count as idle until they are heard"
+
+
+def test_a_source_that_is_taken_over_amid_its_history_still_counts_as_idle() -> None:
+    before = IngestState(1, 0, max_ts=-1, watermark=-1, only_history=True)
+    ingest = _opened(0, before)
+    ingest.heartbeat(time.time() + 1, at_end=False)
+    (output,) = ingest.cut(0)[:1]
+    assert decode(output.value).idle
+    state = msgspec.msgpack.decode(ingest.cut(0)[-1].value or b"", type=IngestState)
+    assert state.only_history

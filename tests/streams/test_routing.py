@@ -226,3 +226,19 @@ def test_the_end_of_a_recorded_stream_closes_every_partition() -> None:
     router = _router(3)
     frames = _frames(router.finish(next_offset=9, until_ms=NOW, roster=ROSTER))
     assert [(place, frame.idle, frame.watermark) for place, frame in frames] == [(n, True, NOW) for n in range(3)]
+
+
+def test_records_that_are_no_events_do_not_keep_a_source_from_being_idle() -> None:
+    config = Input.model_validate({"topic": "views", "metric": "view", "keep": [{"path": "actor", "exists": True}]})
+    router = Router(config=config, partition=0, time=Time(lateness_seconds=10, idle_seconds=10), partitions=1)
+    _route(router, [_value(NOW, "v1")])
+    heartbeat = b'{"kind":"heartbeat"}'
+    for seconds in range(1, 12):
+        now = NOW + seconds * 1000
+        routed = _route(router, [heartbeat], first=seconds, now=now, broker=now)
+        assert (routed.dead, routed.events, routed.skipped) == ([], 0, {"filtered": 1})
+        router.mark(next_offset=seconds + 1, now_ms=now + 500, at_end=True, roster=ROSTER)
+    assert router.idle
+    assert router.watermark > NOW
+    _route(router, [_value(NOW + 12_000, "v1")], first=12, now=NOW + 12_000, broker=NOW + 12_000)
+    assert not router.idle

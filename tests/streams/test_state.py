@@ -63,6 +63,8 @@ def log_of(kind: str) -> tuple[bytes, ...]:
         events = _shuffled(doubled(events, 7, 0.1, within=2000), 8, 40_000)
         for number, event in enumerate(events):
             event.undo = number % 17 == 0
+    if kind == "historic and without actors":
+        events = _with_history(events, 9)
     if kind == "two sources":
         for at in range(0, len(events), 160):
             part = events[at : at + 160]
@@ -91,7 +93,32 @@ def hash_of(event: Event) -> int:
     return len(event.actor or "") % 2
 
 
-KINDS = ("without ids", "unique ids", "duplicates", "late and undone", "two sources", "read again")
+def _with_history(events: list[Event], seed: int) -> list[Event]:
+    """A tenth without an actor, and beside them a snapshot in pieces: some of it twice, some of it known by its id."""
+    rng = random.Random(seed)
+    mixed = []
+    for number, event in enumerate(events):
+        if not (event.actor or "").startswith("bot") and rng.random() < 0.1:
+            event.actor = None
+        mixed.append(event)
+        if number % 400 < 60:
+            mixed.append(
+                Event(
+                    ts=rng.choice([START_MS - 900 * DAY_MS, START_MS, event.ts]),
+                    actor=rng.choice([None, f"p{rng.randrange(9000)}"]),
+                    target=event.target,
+                    id=rng.choice([None, event.id, f"s{rng.randrange(400)}"]),
+                    undo=rng.random() < 0.1,
+                    history=True,
+                )
+            )
+    return mixed
+
+
+KINDS = (
+    *("without ids", "unique ids", "duplicates", "late and undone", "two sources", "read again"),
+    "historic and without actors",
+)
 
 
 def _settings(dedupe_ids: int) -> AuditSettings:
