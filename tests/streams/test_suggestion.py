@@ -33,7 +33,7 @@ def suggested(documents: list[Any], name: str = "records", *, tabular: bool = Fa
     made = draft(Sample(documents, name, LATEST_MS, tabular=tabular))
     page = page_of(made, head=["a sample"], format_="csv" if tabular else "ndjson")
     read = tomllib.loads(page)
-    assert ReplayMap.model_validate(read)
+    ReplayMap.model_validate(read)
     return made, read
 
 
@@ -321,7 +321,7 @@ def test_the_map_of_any_documents_is_valid(documents: list[Any]) -> None:
     assert {"ts", "actor", "target"} <= read["map"].keys()
     made = draft(Sample(documents, "topic", LATEST_MS, timed=True, keys=[b"k"] * len(documents)))
     (read,) = tomllib.loads(page_of(made, head=["x\ny"], topic="topic"))["inputs"]
-    assert Input.model_validate(read)
+    Input.model_validate(read)
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=12), st.text(max_size=20), min_size=1, max_size=6), min_size=1))
