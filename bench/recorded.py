@@ -70,7 +70,7 @@ def prove(installation: Installation, file: Path, layout: Path, *, drain_seconds
     began = time.monotonic()
     with installation.worker(name="recorded") as worker:
         answer = _command("replay", str(file), "--map", str(layout), "--config", str(installation.config), "--json")
-        proof.records, proof.unmapped = answer["records"], answer["unmapped"]
+        proof.records, proof.unmapped = answer["records"], answer["dead_letters"]
         counts = installation.wait_drained(proof.records - proof.unmapped, seconds=drain_seconds)
         proof.online_seconds = time.monotonic() - began
         proof.late = int(worker.metrics()["truecount_late_events_total"])

@@ -6,10 +6,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from detectors.audit import AuditSettings
 from detectors.lab.backtest import METHOD, RUN_VIEWS, judge_stream, run
@@ -20,8 +23,11 @@ from detectors.lab.scenarios import QUIET, SCENARIOS
 from detectors.lab.scene import BASE_RATE
 from detectors.lab.traffic import Labelled
 from streams.auditing import audit_settings
-from streams.recorded import RecordedFile
-from streams.settings import ReplayMap, SettingsError, load
+from streams.recorded.decoding import Decoder, events_of
+from streams.recorded.file import RecordedFile
+from streams.recorded.losses import Losses
+from streams.recorded.row import Row
+from streams.settings import ReplayMap, SettingsError, Time, load
 
 METHODS = (METHOD, *BASELINES)
 ARTIFICIAL = ("1", "true", "yes", "y", "t", "artificial", "fraud", "fake", "bot", "spam", "bought", "invalid", "robot")
@@ -123,19 +129,25 @@ def label_of(text: str, where: str = "the label") -> bool:
     )
 
 
-def run_file(path: Path, layout: ReplayMap, column: str, plan: Plan, quiet_days: float | None = None) -> list[Report]:
+def run_file(
+    path: Path,
+    layout: ReplayMap | None,
+    column: str,
+    plan: Plan,
+    quiet_days: float | None = None,
+    *,
+    losses: Losses | None = None,
+) -> list[Report]:
     """Reports on a labelled file. Baselines learn from its first ``quiet_days``, or from all of it if None.
 
-    The file is read into memory and put in order of time. Raises SettingsError.
+    Without a layout its columns have native names. ``losses`` takes what became no event. The file is read into memory
+    and put in order of time. Raises SettingsError.
     """
     began = time.monotonic()
-    rows: list[Labelled] = []
-    for number, (event, text) in enumerate(RecordedFile(path, layout).labelled(column), 1):
-        if event is not None:
-            artificial = label_of(text, f"label {column} of record {number} of {path}")
-            rows.append(Labelled(event, "file" if artificial else "", artificial))
+    losses = Losses() if losses is None else losses
+    rows = labelled_events(RecordedFile(path, layout), column, losses)
     if not rows:
-        raise SettingsError(f"{path} has no record that the map can turn into an event; check --map")
+        raise SettingsError(f"{losses.sentence(str(path))}: nothing can be measured; check --map")
     rows.sort(key=lambda row: row.event.ts)
     quiet_until = None if quiet_days is None else rows[0].event.ts + round(quiet_days * DAY_MS)
     reports = judge_stream(
@@ -149,6 +161,42 @@ def run_file(path: Path, layout: ReplayMap, column: str, plan: Plan, quiet_days:
     )
     seconds = round(time.monotonic() - began, 1)
     return [replace(report, seconds=seconds) for report in reports]
+
+
+def labelled_events(recorded: RecordedFile, column: str, losses: Losses) -> list[Labelled]:
+    """All events of a file with their labels. Raises SettingsError if one has none, or one that says neither."""
+    found: list[Labelled] = []
+    # A labelled file may count its times from 0, and nothing here depends on the year.
+    decoder = Decoder(recorded.input, Time(earliest=0), int(time.time() * 1000))
+    with closing(recorded.rows()) as rows:
+        for batch, documents, decoded in decoder.batches(rows):
+            before = losses.records
+            losses.records += len(batch)
+            for row in batch:
+                if row.reason is not None:
+                    losses.refuse(str(row.reason), row.line, row.original, row.message, row.lines)
+            for refusal in decoded.refused:
+                row = documents[refusal.index]
+                losses.refuse(str(refusal.reason), row.line, row.original, refusal.message)
+            losses.skip(decoded.skipped)
+            if decoded.good is None:
+                continue
+            numbers = [number for number, row in enumerate(batch, before + 1) if row.value is not None]
+            for place, event in events_of(decoded.good):
+                where = f"record {numbers[place]} of {recorded.path}"
+                text = _label(documents[place], column, where)
+                artificial = label_of(text, f"label {column} of {where}")
+                found.append(Labelled(event, "file" if artificial else "", artificial))
+    losses.events = len(found)
+    return found
+
+
+def _label(row: Row, column: str, where: str) -> str:
+    document = orjson.loads((row.value or b"").decode("utf-8", "replace"))
+    if not isinstance(document, dict) or column not in document:
+        has = ", ".join(document) if isinstance(document, dict) else type(document).__name__
+        raise SettingsError(f"{where} has no label {column!r}; it has {has}")
+    return str(document[column])
 
 
 def document(reports: list[Report], plan: Plan) -> dict[str, Any]:

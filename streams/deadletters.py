@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+MAX_LETTER_BYTES = 900_000
+"""Brokers accept records of 1 MB by default; an input topic may have been allowed larger ones."""
+MAX_CUT_BYTES = 800_000
+MAX_CUT_KEY_BYTES = 64_000
+
+Headers = list[tuple[str, bytes]]
+
 
 class Why(StrEnum):
     """Why a record could not become an event. Closed: it is a metric's label."""
@@ -30,6 +37,7 @@ class Why(StrEnum):
     NO_MATCH = "no_match"
     TOO_MANY_EVENTS = "too_many_events"
     TRANSFORM_FAILED = "transform_failed"
+    BAD_ROW = "bad_row"
 
 
 @dataclass(slots=True)
@@ -61,10 +69,26 @@ class DeadLetter:
 
     def headers(self) -> list[tuple[str, bytes]]:
         """Kafka headers: the value of the dead-letter record is the original itself."""
+        line = [] if self.line is None else [("line", str(self.line).encode())]
         return [
-            ("topic", self.topic.encode()),
+            ("topic", self.topic.encode("utf-8", "replace")),
             ("partition", str(self.partition).encode()),
             ("offset", str(self.offset).encode()),
+            *line,
             ("reason", str(self.reason).encode()),
-            ("message", self.message.encode()),
+            ("message", self.message.encode("utf-8", "replace")),
         ]
+
+    def record(self, original: Headers) -> tuple[bytes | None, bytes | None, Headers]:
+        """Key, value and headers: the original's, then ours (the last of a name counts).
+
+        What would not fit into a record is cut, and a header ``truncated`` gives the sizes: one monstrous record must
+        not keep a checkpoint from ever succeeding.
+        """
+        key, value = self.key, self.value
+        sizes = len(key or b""), len(value or b""), sum(len(name) + len(text or b"") for name, text in original)
+        if sum(sizes) <= MAX_LETTER_BYTES:
+            return key, value, [*original, *self.headers()]
+        cut = f"key {sizes[0]} bytes, value {sizes[1]} bytes, headers {sizes[2]} bytes"
+        headers = [*self.headers(), ("truncated", cut.encode())]
+        return key and key[:MAX_CUT_KEY_BYTES], value and value[:MAX_CUT_BYTES], headers

@@ -12,7 +12,7 @@ from faust.types import TP
 
 from streams import metrics
 from streams.codecs.records import Records
-from streams.deadletters import DeadLetter
+from streams.deadletters import DeadLetter, Headers
 from streams.names import partition_of
 from streams.outlet import Delivered, Output
 from streams.restore import StateReader
@@ -28,13 +28,6 @@ LOG_APPEND_TIME = 1
 
 INGEST_CHECKPOINT_SECONDS = 0.5
 """Frames can be read only once committed, so this is part of every flag's latency; one transaction costs ~30 ms."""
-
-MAX_LETTER_BYTES = 900_000
-"""Brokers accept records of 1 MB by default; an input topic may have been allowed larger ones."""
-MAX_CUT_BYTES = 800_000
-MAX_CUT_KEY_BYTES = 64_000
-
-Headers = list[tuple[str, bytes]]
 
 
 class IngestState(msgspec.Struct, array_like=True):
@@ -176,15 +169,5 @@ def _columns(records: list[Any], now_ms: int) -> Records:
 
 
 def letter_output(topic: str, place: int, letter: DeadLetter, original: Headers) -> Output:
-    """A dead letter as a record: the original key, value and headers, then ours (the last of a name counts).
-
-    What would not fit into a record is cut, and a header ``truncated`` tells the sizes: one monstrous record must not
-    keep a checkpoint from ever succeeding.
-    """
-    key, value = letter.key, letter.value
-    sizes = len(key or b""), len(value or b""), sum(len(name) + len(text or b"") for name, text in original)
-    if sum(sizes) <= MAX_LETTER_BYTES:
-        return Output(topic, place, key, value, [*original, *letter.headers()])
-    said = f"key {sizes[0]} bytes, value {sizes[1]} bytes, headers {sizes[2]} bytes"
-    cut = [*letter.headers(), ("truncated", said.encode())]
-    return Output(topic, place, key and key[:MAX_CUT_KEY_BYTES], value and value[:MAX_CUT_BYTES], cut)
+    """A dead letter as a record."""
+    return Output(topic, place, *letter.record(original))

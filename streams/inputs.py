@@ -326,11 +326,11 @@ class Input(Mapping):
 class ReplayFile(Section):
     """How a recorded file is laid out."""
 
-    format: Literal["csv", "tsv", "ndjson"] = "csv"
+    format: Literal["csv", "tsv", "ndjson", "json", "parquet"] | None = None
+    """without, it is recognised by the file's content and name"""
 
 
 class ReplayMap(Mapping):
     """A map for ``truecount replay``: the file's layout and where each field comes from."""
 
     file: ReplayFile = ReplayFile()
-    map: FieldMap

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
-from itertools import islice
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-import numpy as np
 import orjson
 
 from detectors.judge import EXPLAINED
 from detectors.records import Outcome
 from streams.auditing import PartitionAudit, audit_settings
-from streams.codecs.records import Records
+from streams.deadletters import DeadLetter
+from streams.inputs import Input
+from streams.recorded.decoding import batched, records_of, rows_by_time, unreadable
+from streams.recorded.file import RecordedFile
+from streams.recorded.losses import Losses
+from streams.recorded.row import Row
 from streams.records import correction_value, count_value, flag_value
 from streams.routing import Routed, Router
 from streams.rules.tagging import Tagger
-from streams.settings import Input, Settings
+from streams.settings import Settings, SettingsError
 
 BATCH = 2000
-NO_BROKER_CLOCK = sys.maxsize // 2
-"""Offline there is no broker whose clock an event could be ahead of."""
-
 SOURCE = "recorded"
 FILES = ("flagged-events", "audited-counts", "corrections", "dead-letters")
 
@@ -49,56 +50,110 @@ class Summary:
     corrections: int = 0
     explained: int = 0
     """surges that were accounted for; no flags of anything wrong"""
+    refused: dict[str, int] = field(default_factory=dict)
+    """dead letters by reason"""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """records that are no events on purpose, by reason"""
+    unread: dict[str, dict[str, int]] = field(default_factory=dict)
+    """optional values that were dropped or cut, by field and reason; their events are counted"""
+    sorted: bool = False
+    """whether the file had to be put in order of time"""
+    most_frequent: dict[str, Any] | None = None
+    """the most frequent reason of a dead letter, with an example"""
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return asdict(self)
 
 
+class NotInOrderError(Exception):
+    """An event of a file comes later than ``time.lateness_seconds`` allows."""
+
+
 class Offline:
     """A router and all partitions in one process; sinks take (file name, line)."""
 
-    def __init__(self, settings: Settings, sink: Callable[[str, bytes], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sink: Callable[[str, bytes], None],
+        *,
+        config: Input | None = None,
+        clock_ms: int | None = None,
+    ) -> None:
+        """``config`` is the input that the records are of, native events if it is left out.
+
+        ``clock_ms`` is the broker's clock, which no event may be ahead of by more than ``time.future_skew_seconds``:
+        now, if it is left out.
+        """
         self._settings = settings
         self._sink = sink
-        config = Input(topic=SOURCE)
+        self._config = Input(topic=SOURCE) if config is None else config
+        self._clock_ms = int(time.time() * 1000) if clock_ms is None else clock_ms
         self._router = Router(
-            config=config,
+            config=self._config,
             partition=0,
             time=settings.time,
             partitions=settings.partitions,
             tagger=Tagger(settings.rules),
         )
+        self._roster = {self._config.topic: 1}
         self._audits = [PartitionAudit(audit_settings(settings, partition)) for partition in range(settings.partitions)]
         self._offsets = [0] * settings.partitions
         self._flagged: set[tuple[str, str]] = set()
         self.summary = Summary()
+        self.losses = Losses()
+        self.may_be_late = True
+        """whether an event that is late is counted as such; if not, NotInOrderError is raised"""
         self.log: list[list[bytes]] | None = None
         """the frames of each partition, if a caller sets it to lists: the log as it would stand in by-target"""
 
     def run(self, values: Iterable[bytes], progress: Callable[[int], None] = lambda _: None) -> Summary:
-        """Feed all values in their order; then let time pass over the last windows. Answers the summary."""
+        """Feed the values of records in their order, then let time pass over the last windows. Answers the summary."""
+        rows = (Row(value, value, number) for number, value in enumerate(values))
+        return self.replay(rows, progress)
+
+    def replay(self, rows: Iterable[Row], progress: Callable[[int], None] = lambda _: None) -> Summary:
+        """Feed rows in their order, then let time pass over the last windows. Answers the summary.
+
+        An event that comes later than ``time.lateness_seconds`` is late, or NotInOrderError: see ``may_be_late``.
+        """
         offset = 0
-        roster = {SOURCE: 1}
-        for batch in _batches(values):
-            size = len(batch)
-            records = Records(np.arange(offset, offset + size), [None] * size, batch, np.full(size, NO_BROKER_CLOCK))
-            offset += size
-            self._take(self._router.route(records, next_offset=offset, now_ms=offset, roster=roster))
-            self.summary.records = offset
-            progress(offset)
-        time = self._settings.time
-        margin = (time.tick_seconds + time.counts_seconds) * 1000
+        for batch in batched(rows, BATCH):
+            documents = [row for row in batch if row.value is not None]
+            for row in batch if len(documents) < len(batch) else ():
+                if row.value is None:
+                    self._refuse(unreadable(self._config.topic, row), row.lines)
+            if documents:
+                records = records_of(documents, offset, self._clock_ms)
+                next_offset = offset + len(documents)
+                self._take(
+                    self._router.route(records, next_offset=next_offset, now_ms=next_offset, roster=self._roster)
+                )
+                offset = next_offset
+            self.summary.records += len(batch)
+            progress(self.summary.records)
+        margin = (self._settings.time.tick_seconds + self._settings.time.counts_seconds) * 1000
         until = self._router.last_ts() + margin
-        self._take(self._router.finish(next_offset=offset, until_ms=until, roster=roster))
+        self._take(self._router.finish(next_offset=offset, until_ms=until, roster=self._roster))
         self._close()
         return self.summary
 
+    def _refuse(self, letter: DeadLetter, lines: int = 1) -> None:
+        self.summary.dead_letters += 1
+        line = letter.offset if letter.line is None else letter.line
+        self.losses.refuse(str(letter.reason), line, letter.value or b"", letter.message, lines)
+        self._sink("dead-letters", orjson.dumps(letter.as_line()))
+
     def _take(self, routed: Routed) -> None:
+        if routed.behind_ms > self._settings.time.lateness_seconds * 1000 and not self.may_be_late:
+            raise NotInOrderError
         self.summary.events += routed.events
+        self.losses.skip(routed.skipped)
+        self.losses.leave_unread(routed.unread)
         for letter in routed.dead:
-            self.summary.dead_letters += 1
-            self._sink("dead-letters", orjson.dumps(letter.as_line()))
+            # The line says where it is; a record's number in the order of time says nothing.
+            self._refuse(replace(letter, offset=letter.offset if letter.line is None else letter.line))
         for partition, frame in routed.frames:
             outcome = Outcome()
             self._audits[partition].apply(frame, self._offsets[partition], outcome)
@@ -137,28 +192,61 @@ class Offline:
                 for reason, count in ledger.invalid.items():
                     summary.invalid[reason] = summary.invalid.get(reason, 0) + count
         summary.flagged_targets = len(self._flagged)
+        losses = self.losses
+        losses.records, losses.events, losses.late = summary.records, summary.events, summary.late
+        summary.refused, summary.skipped, summary.unread = losses.refused, losses.skipped, losses.unread
+        summary.most_frequent = losses.as_dict()
+
+
+def audit_file(
+    settings: Settings,
+    recorded: RecordedFile,
+    files: Files,
+    clock_ms: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Offline:
+    """Audit a recorded file. Answers what did it, with its summary. Raises SettingsError.
+
+    It is audited as it stands. Where an event comes too late, it is sorted by time and audited from the
+    beginning: most files are in order, and to read them once more to see that would cost every replay.
+    """
+    offline = Offline(settings, files.write, config=recorded.input, clock_ms=clock_ms)
+    offline.may_be_late = False
+    try:
+        with closing(recorded.rows()) as rows:
+            offline.replay(rows, progress)
+    except NotInOrderError:
+        files.empty()
+        offline = Offline(settings, files.write, config=recorded.input, clock_ms=clock_ms)
+        offline.summary.sorted = True
+        with rows_by_time(recorded, settings.time, clock_ms) as ordered:
+            offline.replay(ordered, progress)
+    return offline
 
 
 class Files:
     """The four output files of a directory."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._files: dict[str, BinaryIO] = {
-            name: (directory / f"{name}.ndjson").open("wb", buffering=1 << 20) for name in FILES
-        }
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._files: dict[str, BinaryIO] = {
+                name: (directory / f"{name}.ndjson").open("wb", buffering=1 << 20) for name in FILES
+            }
+        except OSError as error:
+            raise SettingsError(f"cannot write into {directory}: {error.strerror}") from None
 
     def write(self, name: str, line: bytes) -> None:
         """Append a line to a file."""
         self._files[name].write(line + b"\n")
 
+    def empty(self) -> None:
+        """Take back all that was written."""
+        for file in self._files.values():
+            file.seek(0)
+            file.truncate()
+
     def close(self) -> None:
         """Flush and close."""
         for file in self._files.values():
             file.close()
-
-
-def _batches(values: Iterable[bytes]) -> Iterator[list[bytes]]:
-    iterator = iter(values)
-    while batch := list(islice(iterator, BATCH)):
-        yield batch

@@ -45,6 +45,8 @@ class Routed:
     frames: list[tuple[int, bytes]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     events: int = 0
+    behind_ms: int = 0
+    """how much earlier than one before it the time of a live event is, at most"""
     skipped: dict[str, int] = field(default_factory=dict)
     """see codecs.records.Decoded"""
     unread: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -105,12 +107,15 @@ class Router:
         ``now_ms`` is the wall clock; it only paces watermarks. Event time is capped by the broker's clock plus skew.
         """
         routed = Routed()
-        self._read_at = now_ms
-        if self.idle:
-            self.wake(now_ms)
+        if self._read_at < 0:
+            self._read_at = now_ms
         first = int(records.offset[0])
         stretches = [self._decoded(records, begin, routed) for begin in range(0, len(records.value), STRETCH)]
         parts = [columns for columns in stretches if columns is not None]
+        if parts:  # records that are no events tell nothing of the time: a topic may have little else
+            self._read_at = now_ms
+            if self.idle:
+                self.wake(now_ms)
         columns, cuts = self._by_place(parts) if parts else (None, [0] * (self._partitions + 1))
         if self.only_history and self.max_ts >= 0:
             self.only_history = False
@@ -144,7 +149,7 @@ class Router:
         if good is None:
             return None
         routed.events += len(good.ts)
-        self._note_times(good)
+        self._note_times(good, routed)
         tags = self._tagger.tags(good.fields["ip"], good.fields["user_agent"])
         return columns_of(good.fields, offset=part.offset[good.index], metric=good.metric, ts=good.ts, tags=tags)
 
@@ -155,15 +160,17 @@ class Router:
         where = self.topic, self.partition, int(records.offset[place])
         return DeadLetter(*where, records.key[place], original[place], refusal.reason, refusal.message, line)
 
-    def _note_times(self, good: Good) -> None:
-        """Note up to when live events have come, and whether there was any."""
+    def _note_times(self, good: Good, routed: Routed) -> None:
+        """Note up to when live events have come, how far one was behind another, and whether there was any."""
         ts, historic = good.ts, good.fields["history"]
         if historic.count(False) < len(historic):
             marked = np.fromiter(historic, np.bool_, len(historic))
             self._historic_ts = max(self._historic_ts, int(ts[marked].max()))
             ts = ts[~marked]
         if len(ts):
-            self.max_ts = max(self.max_ts, int(ts.max()))
+            reached = np.maximum(np.maximum.accumulate(ts), self.max_ts)
+            routed.behind_ms = max(routed.behind_ms, int((reached - ts).max()))
+            self.max_ts = int(reached[-1])
         elif self.max_ts < 0:
             self.only_history = True
 

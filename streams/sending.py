@@ -12,8 +12,9 @@ from kafka.errors import KafkaError
 
 from detectors.events import Event
 from streams.clients import kafka_python_options
+from streams.deadletters import DeadLetter
 from streams.settings import Settings, SettingsError
-from streams.topics import BrokerError, describe
+from streams.topics import BrokerError, Topics, describe
 
 FLUSH_SECONDS = 60.0
 _encode = msgspec.json.Encoder().encode
@@ -49,19 +50,27 @@ class Sender:
         self._turns: dict[str, itertools.cycle[int]] = {}
 
     def send(self, metric: str | None, value: bytes) -> None:
-        """Send one record; ``metric`` None (a bad record) goes where views go. Raises BrokerError, SettingsError."""
+        """Send one record; ``metric`` None goes where views go. Raises BrokerError, SettingsError."""
         topic = self._topics.get(metric or "view") or next(iter(self._topics.values()), None)
         if topic is None or (metric is not None and metric not in self._topics):
             raise SettingsError(f"no input takes native {metric or 'any'} events; add one under [[inputs]]")
+        self._send(topic, value)
+        self.sent += 1
+
+    def send_letter(self, letter: DeadLetter) -> None:
+        """Send what is no event to the dead letters, in the form in which a worker sends it. Raises BrokerError."""
+        key, value, headers = letter.record([])
+        self._send(Topics.of(self._settings).dead_letters, value, key=key, headers=headers)
+
+    def _send(self, topic: str, value: bytes | None, **options: Any) -> None:
         turns = self._turns.get(topic)
         if turns is None:
             turns = self._turns[topic] = itertools.cycle(self._partitions(topic))
         try:
-            future = self._producer.send(topic, value=value, partition=next(turns))
+            future = self._producer.send(topic, value=value, partition=next(turns), **options)
         except (KafkaError, OSError) as error:
             raise BrokerError(describe(error, self._settings)) from error
         future.add_errback(self._note)
-        self.sent += 1
         if self._failed is not None:
             raise BrokerError(describe(self._failed, self._settings))
 

@@ -15,9 +15,9 @@ from detectors.judge import EXPLAINED
 from detectors.records import Flag, Outcome
 from streams import metrics
 from streams.auditing import PartitionAudit, audit_settings
-from streams.deadletters import DeadLetter
+from streams.deadletters import DeadLetter, Headers
 from streams.disk import POSITION_HEADER, StateOnDisk
-from streams.ingest import Headers, letter_output
+from streams.ingest import letter_output
 from streams.keyed import Budget, KeyedState
 from streams.outlet import Delivered, Output
 from streams.records import cloud_headers, correction_value, count_key, count_value, flag_value

@@ -1,7 +1,13 @@
-"""The command ``truecount``. Exit codes: 0 done, 1 not as wanted, 2 usage or configuration, 3 broker."""
+"""The command ``truecount``.
+
+Exit codes: 0 done, 1 not as wanted, 2 usage or configuration, 3 broker, 70 an internal error (it leaves a report).
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -10,6 +16,9 @@ import typer
 from typer.core import TyperGroup
 
 from streams.failures import Failure
+
+INTERNAL_ERROR = 70
+"""As sysexits.h has it."""
 
 
 class Listed(NamedTuple):
@@ -66,6 +75,20 @@ class Commands(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, listed.line) for name, listed in COMMANDS.items()])
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Raises ReaderGoneError: click would end with 1 where nobody reads the output to its end."""
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            raise ReaderGoneError from None
+
+
+class ReaderGoneError(Exception):
+    """Whoever read the output has enough of it (``truecount counts | head``): no error of ours."""
+
 
 app = typer.Typer(
     name="truecount",
@@ -83,13 +106,31 @@ def truecount() -> None:
 
 
 def main() -> None:
-    """Entry point: errors are sentences on standard error."""
+    """Entry point: errors are sentences on standard error, and no command shows a traceback."""
     try:
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal of ASCII shows an id in Chinese as escapes; that is no reason to end.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         app()
     except Failure as error:
-        print(f"truecount: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGoneError):
+        _close_output()
         sys.exit(0)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it ends as a sentence
+        _end(import_module("streams.cli.crash").report(error, sys.argv[1:]), INTERNAL_ERROR)
+
+
+def _end(sentence: str, code: int) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it
+        print(f"truecount: {sentence}", file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+def _close_output() -> None:
+    """Nobody reads it any more: without this, the interpreter tries to write the rest when it ends, and complains."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.options import JsonOption
+from streams.cli.options import AllowBadOption, JsonOption
 
 RUN_VIEWS = 400_000.0
 BASE_RATE = 0.01
@@ -22,7 +22,8 @@ def add(app: typer.Typer) -> None:
 
 def backtest(
     what: Annotated[
-        str | None, typer.Argument(help="Scenario id or labelled file (CSV, TSV, NDJSON, .gz).", show_default=False)
+        str | None,
+        typer.Argument(help="Scenario id or labelled file (CSV, TSV, NDJSON, JSON, Parquet).", show_default=False),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every scenario and the quiet background.")] = False,
     labels: Annotated[str | None, typer.Option(help="Label column of the file.", show_default=False)] = None,
@@ -46,6 +47,7 @@ def backtest(
     ] = None,
     methods: Annotated[str, typer.Option(help="Comma-separated: truecount and baselines.")] = METHODS,
     html: Annotated[Path | None, typer.Option(help="Write a page with the curves here.", show_default=False)] = None,
+    allow_bad: AllowBadOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure detection against labels, beside the baselines. Example: truecount backtest botnet_burst --seed 7"""
@@ -57,6 +59,8 @@ def backtest(
     from streams.backtesting import Plan, document
     from streams.cli.backtest_page import page
     from streams.cli.backtest_table import LEAVABLE, chosen, reports_of, table_of, witnesses_of
+    from streams.cli.losses import hold_to_account
+    from streams.recorded.losses import Losses
     from streams.settings import SettingsError, load
 
     if config is not None:
@@ -70,8 +74,9 @@ def backtest(
         without_detectors=tuple(without_detector or []),
         config=config,
     )
+    losses = Losses()
     try:
-        reports = reports_of(what, every, labels, map_file, learn_days, seed or [1], plan, quiet=as_json)
+        reports = reports_of(what, every, labels, map_file, learn_days, seed or [1], plan, losses, quiet=as_json)
     except NoSuchDetectorError as error:
         raise SettingsError(str(error)) from None
     if html is not None:
@@ -86,3 +91,5 @@ def backtest(
         console.print(table_of(reports, console.width))
         if any(report.witnesses for report in reports):
             console.print(witnesses_of(reports))
+    if losses.records:
+        hold_to_account(losses, what or "", allow_bad=allow_bad)

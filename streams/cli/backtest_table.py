@@ -12,7 +12,7 @@ from rich.table import Table
 from detectors.events import FIELDS, REQUIRED
 from detectors.lab.measure import Report
 from streams.backtesting import HEADS, Plan, cells_of, run_file, run_scenarios, scenario_ids
-from streams.recorded import native_layout
+from streams.recorded.losses import Losses
 from streams.settings import SettingsError, load_map
 
 WIDE = 125
@@ -29,10 +29,14 @@ def reports_of(
     learn_days: float | None,
     seeds: list[int],
     plan: Plan,
+    losses: Losses,
     *,
     quiet: bool,
 ) -> list[Report]:
-    """Run what the command asks for: a scenario, a labelled file, or all. Raises SettingsError."""
+    """Run what the command asks for: a scenario, a labelled file, or all.
+
+    ``losses`` takes what of a file became no event. Raises SettingsError.
+    """
     names = scenario_ids()
     if every == (what is not None):
         raise SettingsError("say either a scenario or a file, or --all")
@@ -42,10 +46,10 @@ def reports_of(
             raise SettingsError(f"{what!r} is neither a file nor a scenario; scenarios: {', '.join(names)}")
         if labels is None:
             raise SettingsError(f"--labels COLUMN is missing: which column of {path} says what is artificial?")
-        layout = load_map(map_file) if map_file is not None else native_layout(path)
+        layout = None if map_file is None else load_map(map_file)
         learned = "all of it" if learn_days is None else f"its first {learn_days:g} days"
         Console(stderr=True, quiet=quiet).print(f"{path}: baselines learn their thresholds from {learned}")
-        return run_file(path, layout, labels, plan, learn_days)
+        return run_file(path, layout, labels, plan, learn_days, losses=losses)
     if labels is not None or map_file is not None:
         raise SettingsError("--labels and --map belong to a file; a scenario has its own labels")
     jobs = [(name, one) for name in (names if every else [what or ""]) for one in seeds]

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
+from streams.cli.options import AllowBadOption, ConfigOption, JsonOption, ServersOption, settings_from
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from streams.offline import Summary
-    from streams.recorded import RecordedFile
+    from streams.recorded.file import RecordedFile
+    from streams.recorded.losses import Losses
+    from streams.replaying import Sent
     from streams.settings import Settings
-
-PROGRESS_EVERY = 2000
 
 
 def add(app: typer.Typer) -> None:
@@ -27,32 +28,43 @@ def add(app: typer.Typer) -> None:
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="CSV, TSV or NDJSON file, .gz too.", show_default=False)],
-    map_file: Annotated[Path, typer.Option("--map", help="TOML map of the file.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="CSV, TSV, NDJSON, JSON or Parquet file; gzip and zstd are read.", show_default=False)
+    ],
+    map_file: Annotated[
+        Path | None,
+        typer.Option("--map", help="TOML map of the file; without, columns have native names.", show_default=False),
+    ] = None,
     config: ConfigOption = None,
     servers: ServersOption = None,
     speed: Annotated[float, typer.Option(help="Event seconds per second; 0 is as fast as possible.", min=0)] = 0,
     offline: Annotated[bool, typer.Option("--offline", help="No broker: write the outputs to --out.")] = False,
     out: Annotated[Path | None, typer.Option(help="Directory for --offline.", show_default=False)] = None,
+    allow_bad: AllowBadOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Send a recorded file into the input topics, or audit it offline.
 
+    Exits with 1 if nothing was read, or if more than 1 % was lost to dead letters or lateness.
+
     Example: truecount replay reviews.csv.gz --map deploy/examples/reviews.toml --offline --out audited
     """
-    from streams.recorded import RecordedFile
+    from streams.cli.losses import hold_to_account, print_facts
+    from streams.recorded.file import RecordedFile
     from streams.settings import SettingsError, load_map
 
+    clock_ms = int(time.time() * 1000)
     settings = settings_from(config, servers)
-    recorded = RecordedFile(file, load_map(map_file))
-    if offline:
-        if out is None:
-            raise SettingsError("--offline needs --out DIR")
-        summary = _offline(settings, recorded, out, quiet=as_json)
-        _print(summary.as_dict(), as_json)
-        return
-    sent, bad = _online(settings, recorded, speed, quiet=as_json)
-    _print({"records": sent, "unmapped": bad}, as_json)
+    if offline and out is None:
+        raise SettingsError("--offline needs --out DIR")
+    recorded = RecordedFile(file, None if map_file is None else load_map(map_file))
+    summary: Summary | Sent
+    if out is not None and offline:
+        summary, losses = _offline(settings, recorded, out, clock_ms, quiet=as_json)
+    else:
+        summary, losses = _online(settings, recorded, speed, clock_ms, quiet=as_json)
+    print_facts(summary.as_dict(), as_json)
+    hold_to_account(losses, str(file), allow_bad=allow_bad)
 
 
 def simulate(
@@ -69,6 +81,7 @@ def simulate(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from streams.cli.losses import print_facts
     from streams.sending import Sender
     from streams.simulation import Simulation
 
@@ -87,56 +100,46 @@ def simulate(
             except KeyboardInterrupt:
                 console.print("stopped")
         sender.flush()
-        _print({"events": sender.sent, "bought_target": simulation.bought_target}, as_json)
+        print_facts({"events": sender.sent, "bought_target": simulation.bought_target}, as_json)
 
 
-def _offline(settings: Settings, recorded: RecordedFile, out: Path, *, quiet: bool) -> Summary:
+def _offline(
+    settings: Settings, recorded: RecordedFile, out: Path, clock_ms: int, *, quiet: bool
+) -> tuple[Summary, Losses]:
     from streams import collector
-    from streams.offline import Files, Offline
+    from streams.offline import Files, audit_file
 
     files = Files(out)
+    collector.relax()
     try:
         with _progress(quiet) as bar:
-            task = bar.add_task("auditing", total=recorded.size_bytes)
-            values = (value for _, value in recorded.events())
-            collector.relax()
-            return Offline(settings, files.write).run(
-                values,
-                lambda records: bar.update(
-                    task, completed=recorded.read_bytes(), description=f"auditing {records:,} records"
-                ),
-            )
+            task = bar.add_task("reading", total=recorded.size_bytes)
+            offline = audit_file(settings, recorded, files, clock_ms, _shown(bar, task, recorded, "auditing"))
     finally:
         files.close()
+    return offline.summary, offline.losses
 
 
-def _online(settings: Settings, recorded: RecordedFile, speed: float, *, quiet: bool) -> tuple[int, int]:
+def _online(
+    settings: Settings, recorded: RecordedFile, speed: float, clock_ms: int, *, quiet: bool
+) -> tuple[Sent, Losses]:
+    from streams.replaying import Replay
     from streams.sending import Sender
 
-    bad = 0
-    began = time.monotonic()
-    first: int | None = None
     with (
         Sender(settings, idempotent=settings.processing == "exactly_once") as sender,
         _progress(quiet) as bar,
     ):
-        task = bar.add_task("sending", total=recorded.size_bytes)
-        for event, value in recorded.events():
-            if event is None:
-                bad += 1
-                sender.send(None, value)
-            else:
-                if speed > 0:
-                    first = event.ts if first is None else first
-                    ahead = (event.ts - first) / 1000 / speed - (time.monotonic() - began)
-                    if ahead > 0:
-                        time.sleep(ahead)
-                sender.send(event.metric, value)
-            if sender.sent % PROGRESS_EVERY == 0:
-                bar.update(task, completed=recorded.read_bytes(), description=f"sent {sender.sent:,} records")
-        sender.flush()
-        bar.update(task, completed=recorded.size_bytes)
-        return sender.sent, bad
+        task = bar.add_task("reading times", total=recorded.size_bytes)
+        replay = Replay(settings, recorded, sender, speed=speed, clock_ms=clock_ms)
+        return replay.run(_shown(bar, task, recorded, "sending")), replay.losses
+
+
+def _shown(bar: Progress, task: TaskID, recorded: RecordedFile, doing: str) -> Callable[[int], None]:
+    """How far it is, in bytes of the file. Of a file that was sorted all bytes are read before the first record."""
+    return lambda records: bar.update(
+        task, completed=recorded.read_bytes(), description=f"{doing}: {records:,} records"
+    )
 
 
 def _progress(quiet: bool) -> Progress:
@@ -151,16 +154,3 @@ def _progress(quiet: bool) -> Progress:
         TimeElapsedColumn(),
         console=console,
     )
-
-
-def _print(facts: dict[str, object], as_json: bool) -> None:
-    import orjson
-    from rich.console import Console
-
-    if as_json:
-        print(orjson.dumps(facts).decode())
-        return
-    console = Console()
-    for name, value in facts.items():
-        shown = f"{value:,}" if isinstance(value, int) else value
-        console.print(f"{name.replace('_', ' '):16} {shown}", highlight=False)

@@ -19,6 +19,9 @@ ServersOption = Annotated[
     typer.Option("--servers", "-s", help="Bootstrap servers, host:port[,host:port].", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+AllowBadOption = Annotated[
+    bool, typer.Option("--allow-bad", help="Exit with 0 even if nothing was read or more than 1 % was lost.")
+]
 
 
 def settings_from(config: Path | None, servers: str | None = None, **overrides: Any) -> Settings:

@@ -31,7 +31,7 @@ def config_check(
     from streams.settings import load_map, read_toml
 
     data = read_toml(file)
-    if "map" in data:
+    if data.keys() & {"map", "file"}:
         kind, version = "replay map", None
         load_map(file)
     else:

@@ -8,7 +8,7 @@ import pytest
 
 from streams.backtesting import Plan, document, label_of, run_file, run_scenario, run_scenarios
 from streams.cli.backtest_page import page
-from streams.recorded import native_layout
+from streams.recorded.file import RecordedFile
 from streams.settings import SettingsError
 
 
@@ -25,7 +25,7 @@ def labelled_file(directory: Path, first_label: str = "fraud") -> Path:
 
 def test_a_label_column_is_enough_and_the_file_need_not_be_in_order(tmp_path: Path) -> None:
     path = labelled_file(tmp_path)
-    reports = run_file(path, native_layout(path), "verdict", Plan(methods=("truecount", "count_threshold")))
+    reports = run_file(path, None, "verdict", Plan(methods=("truecount", "count_threshold")))
     assert [(r.method, r.events, r.artificial, r.attacks) for r in reports] == [
         ("truecount", 4920, 600, 1),
         ("count_threshold", 4920, 600, 1),
@@ -35,20 +35,20 @@ def test_a_label_column_is_enough_and_the_file_need_not_be_in_order(tmp_path: Pa
 def test_a_label_that_says_neither_is_refused_with_its_place(tmp_path: Path) -> None:
     path = labelled_file(tmp_path, first_label="perhaps")
     with pytest.raises(SettingsError, match=r"record 4920 of .* is 'perhaps', which says neither"):
-        run_file(path, native_layout(path), "verdict", Plan())
+        run_file(path, None, "verdict", Plan())
 
 
 def test_a_label_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
     path = labelled_file(tmp_path)
     with pytest.raises(SettingsError, match="no label 'is_bot'; it has ts, actor, target, metric, verdict"):
-        run_file(path, native_layout(path), "is_bot", Plan())
+        run_file(path, None, "is_bot", Plan())
 
 
 def test_a_file_with_other_columns_needs_a_map(tmp_path: Path) -> None:
     path = tmp_path / "other.csv"
     path.write_text("when,who\n1,2\n")
     with pytest.raises(SettingsError, match="has no column metric, ts, actor, target"):
-        native_layout(path)
+        RecordedFile(path)
 
 
 @pytest.mark.parametrize("word", ["1", "TRUE", "artificial", "Fraud ", "1.0"])

@@ -111,6 +111,7 @@ def test_a_tick_must_divide_the_next_longer_window(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["reviews", "wiki_edits"])
 def test_the_maps_that_are_shipped_load(name: str) -> None:
     fields = load_map(Path(f"deploy/examples/{name}.toml")).map
+    assert fields is not None
     assert {"ts", "actor", "target", "metric"} <= fields.keys()
 
 

@@ -1,0 +1,58 @@
+"""Which format a recorded file has: by its content, then by its name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import orjson
+
+Format = Literal["csv", "tsv", "ndjson", "json", "parquet"]
+
+PACKED = (".gz", ".gzip", ".zst", ".zstd")
+NAMES: dict[str, Format] = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_ARRAY = re.compile(rb"\s*\[\s*(?:[{\]]|\Z)")
+_OBJECT = re.compile(rb"\s*\{")
+_LINES = re.compile(rb"[\r\n]+")
+
+
+def text_format(path: Path, head: bytes, declared: Format | None = None) -> Format:
+    """The format of a file of text, of which ``head`` is the beginning; ``declared`` is what its map says.
+
+    An array of records is one whatever it is called. Besides, what is declared holds, then the name, then the content.
+
+    >>> text_format(Path("x.csv.gz"), b"a,b")
+    'csv'
+    >>> text_format(Path("x"), b'[{"a": 1}]'), text_format(Path("x.json"), b'{"a": 1}')
+    ('json', 'ndjson')
+    >>> text_format(Path("x"), b"a\\tb")
+    'tsv'
+    """
+    if _ARRAY.match(head):
+        return "json"
+    if declared is not None:
+        return declared
+    named = NAMES.get(Path(_unpacked(path.name)).suffix.lower())
+    if named is not None:
+        return named
+    if _OBJECT.match(head):
+        return "ndjson" if _is_ndjson(head) else "json"
+    header = _LINES.split(head.lstrip(), maxsplit=1)[0]
+    return "tsv" if header.count(b"\t") > header.count(b",") else "csv"
+
+
+def _unpacked(name: str) -> str:
+    for suffix in PACKED:
+        name = name.removesuffix(suffix)
+    return name
+
+
+def _is_ndjson(head: bytes) -> bool:
+    """Whether the first line is a document, or the second begins one: a record over several lines does neither."""
+    lines = [line for line in _LINES.split(head) if line.strip()]
+    try:
+        orjson.loads(lines[0])
+    except orjson.JSONDecodeError:
+        return len(lines) > 1 and lines[1].startswith(b"{")
+    return True

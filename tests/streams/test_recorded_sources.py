@@ -1,0 +1,226 @@
+"""A recorded file is recognised by its content: compression, encoding, format; what is damaged is a sentence."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import io
+import json
+import os
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from streams.inputs import ReplayMap
+from streams.recorded import parquet
+from streams.recorded.file import RecordedFile
+from streams.settings import SettingsError
+from tests.streams.recorded_files import Command, map_of
+
+EVENTS: list[dict[str, Any]] = [
+    {"ts": 1767634490000 + n, "actor": f"å{n}", "target": "v1", "metric": "view"} for n in range(50)
+]
+HEADER = list(EVENTS[0])
+
+
+def separated(delimiter: str) -> bytes:
+    rows = [HEADER, *(map(str, event.values()) for event in EVENTS)]
+    return "\n".join(delimiter.join(row) for row in rows).encode()
+
+
+def as_parquet() -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(EVENTS), out)
+    return out.getvalue()
+
+
+FORMATS: dict[str, bytes] = {
+    "csv": separated(","),
+    "tsv": separated("\t"),
+    "ndjson": "\n".join(json.dumps(event, ensure_ascii=False) for event in EVENTS).encode(),
+    "json array": json.dumps(EVENTS, ensure_ascii=False).encode(),
+    "json array over many lines": json.dumps(EVENTS, ensure_ascii=False, indent=2).encode(),
+    "json records over many lines": "\n".join(
+        json.dumps(event, ensure_ascii=False, indent=2) for event in EVENTS
+    ).encode(),
+}
+
+
+def several_members(data: bytes) -> bytes:
+    return b"".join(gzip.compress(part) for part in (data[:100], b"", data[100:]))
+
+
+def several_frames(data: bytes) -> bytes:
+    skippable = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"note"
+    return skippable + b"".join(zstandard.compress(part) for part in (data[:100], data[100:]))
+
+
+PACKINGS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "gzip": gzip.compress,
+    "gzip of several members": several_members,
+    "zstd": zstandard.compress,
+    "zstd of several frames": several_frames,
+}
+
+
+def originals(path: Path, layout: ReplayMap | None = None) -> list[bytes]:
+    return [row.original for row in RecordedFile(path, layout).rows()]
+
+
+@pytest.fixture
+def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command, with a directory of its own."""
+    return Command(tmp_path, capsys)
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_in_every_packing_is_recognised_without_a_name(name: str, packing: str, tmp_path: Path) -> None:
+    path = tmp_path / "export"
+    path.write_bytes(PACKINGS[packing](FORMATS[name]))
+    recorded = RecordedFile(path)
+    rows = list(recorded.rows())
+    assert [json.loads(row.value or b"")["actor"] for row in rows] == [event["actor"] for event in EVENTS]
+    assert recorded.format == name.split(maxsplit=1)[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-be"])
+@pytest.mark.parametrize("name", ["csv", "ndjson", "json array"])
+def test_a_byte_order_mark_says_the_encoding(name: str, encoding: str, command: Command) -> None:
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    data = mark + FORMATS[name].decode().encode(encoding)
+    answer = command.replay(data, "x")
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"v1": (50, 50)}
+
+
+def test_the_original_of_a_row_is_what_stands_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(separated(",").decode().encode("utf-16"))
+    assert (
+        b"\n".join(originals(path)).replace(b"\n", "\n".encode("utf-16-le"))
+        == path.read_bytes().split("\n".encode("utf-16-le"), 1)[1]
+    )
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+def test_a_packed_file_that_is_cut_off_is_a_sentence(packing: str, command: Command) -> None:
+    data = PACKINGS[packing](os.urandom(3_000_000).hex().encode())
+    text = b"ts,actor,target,metric\n"
+    whole = PACKINGS[packing](text + data)
+    answer = command.replay(whole[:-20], "x.csv")
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert "cannot read" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"BZh91AY&SY" + b"\0" * 20, "bzip2"),
+        (b"\xfd7zXZ\0" + b"\0" * 20, "xz"),
+        (b"PK\x03\x04" + b"\0" * 20, "zip"),
+        (gzip.compress(as_parquet()), "packed Parquet"),
+        (as_parquet()[:200] + b"PAR1", "as Parquet"),
+        (gzip.compress(b"ts,actor\n") + b"rubbish behind it", "cannot read"),
+    ],
+)
+def test_what_is_not_read_is_named(data: bytes, said: str, command: Command) -> None:
+    answer = command.replay(data, "x")
+    assert answer.code == 2
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_a_directory_is_no_file(command: Command) -> None:
+    answer = command.run("replay", str(command.directory), "--offline", "--out", str(command.out))
+    assert answer.code == 2
+    assert "is a directory" in answer.err
+
+
+def test_a_pipe_can_be_read(command: Command) -> None:
+    pipe = command.directory / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(FORMATS["csv"],))
+    writer.start()
+    answer = command.run("replay", str(pipe), "--offline", "--out", str(command.out), "--json")
+    writer.join()
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"v1": (50, 50)}
+
+
+def test_a_declared_format_holds_against_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_bytes(b"a\tb,c\n1\t2,3\n")
+    layout = ReplayMap.model_validate(
+        {"file": {"format": "csv"}, "map": {"metric": {"value": "view"}, "ts": "c", "actor": "c", "target": "c"}}
+    )
+    assert RecordedFile(path, layout).format == "csv"
+    path.write_bytes(json.dumps(EVENTS).encode())
+    assert RecordedFile(path, ReplayMap.model_validate({"file": {"format": "ndjson"}})).format == "json"
+
+
+def test_parquet_is_read_with_its_types(command: Command) -> None:
+    begin = dt.datetime(2026, 1, 5, 17, 30, tzinfo=dt.UTC)
+    table = pa.table(
+        {
+            "ts": pa.array([begin + dt.timedelta(seconds=n) for n in range(20)], pa.timestamp("ns", "UTC")),
+            "actor": pa.array([b"u%d" % n for n in range(19)] + [b"Jos\xe9"], pa.binary()),
+            "target": pa.array(["v1"] * 20).dictionary_encode(),
+            "metric": ["view"] * 20,
+            "watch_ms": pa.array([None, 5] * 10, pa.int32()),
+            "country": ["NL"] * 20,
+            "price": [Decimal("1.50")] * 20,
+            "day": [dt.date(2026, 1, 5)] * 20,
+            "more": [{"a": [1, float("nan")]}] * 20,
+        }
+    )
+    pq.write_table(table, command.directory / "x.parquet", row_group_size=7)
+    answer = command.run(
+        "replay", str(command.directory / "x.parquet"), "--offline", "--out", str(command.out), "--json"
+    )
+    assert command.counts() == {"v1": (19, 19)}
+    assert answer.summary()["refused"] == {"invalid_utf8": 1}
+    assert command.lines("dead-letters")[0]["line"] == 20
+
+
+def test_a_path_leads_into_a_column_of_parquet(command: Command) -> None:
+    rows = [{"viewer": {"id": n}, "at": 1767634490 + n, "media.id": "v1"} for n in range(3)]
+    pq.write_table(pa.Table.from_pylist(rows), command.directory / "x")
+    layout = map_of("at", "viewer.id", "media.id")
+    answer = command.replay((command.directory / "x").read_bytes(), "x", layout)
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"v1": (3, 3)}
+    answer = command.replay((command.directory / "x").read_bytes(), "x", map_of("at", "user.id", "media.id"))
+    assert "has no column 'user.id'" in answer.err
+
+
+def test_without_pyarrow_a_sentence_says_what_to_install(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> object:
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(parquet, "import_module", missing)
+    answer = command.replay(as_parquet(), "x.parquet")
+    assert answer.code == 2
+    assert "pip install 'truecount[parquet]'" in answer.err
+
+
+def test_a_columns_name_in_the_map_must_be_there(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"a,b\n1,2\n")
+    fields = {"metric": {"value": "view"}, "ts": "a", "actor": "b", "target": {"first": [{"path": "x"}, {"path": "b"}]}}
+    RecordedFile(path, ReplayMap.model_validate({"map": fields}))
+    fields["target"] = {"first": [{"path": "x"}, {"path": "y"}]}
+    with pytest.raises(SettingsError, match="has no column x or y"):
+        RecordedFile(path, ReplayMap.model_validate({"map": fields}))
+    fields["target"] = {"join": [{"path": "a"}, {"path": "y"}]}
+    with pytest.raises(SettingsError, match="has no column 'y'"):
+        RecordedFile(path, ReplayMap.model_validate({"map": fields}))
