@@ -50,7 +50,8 @@ class Totals:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self)
+        counted = {"refused": self.refused, "skipped": self.skipped, "unread": self.unread}
+        return {"records": self.records, "events": self.events, **{k: dict(v) for k, v in counted.items()}}
 
     def most_refused(self) -> str:
         """The most frequent reason for a refusal in a sentence; empty if there is none."""

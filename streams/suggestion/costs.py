@@ -16,6 +16,9 @@ MEASURED = {
 }
 """Field → recall on overt and on stealthy attacks without it."""
 
+LEAST = 0.01
+"""A smaller loss of recall is not worth a figure."""
+
 COSTS = {
     "actor_created_at": "crowds of fresh accounts are not seen: most stealthy attacks are missed",
     "watch_ms": "views that nobody watched are not seen; it counts together with duration_ms",
@@ -35,9 +38,13 @@ def cost_of(name: str) -> str:
     """A sentence.
 
     >>> cost_of("ip")
-    'bursts from data centres and rented networks are not seen (recall 0.98 to 0.86, of stealthy attacks 0.76 to 0.69)'
+    'bursts from data centres and rented networks are not seen (recall of overt attacks 0.98 to 0.86, ...)'
+    >>> cost_of("user_agent")
+    'robots that declare themselves are counted as people (recall of stealthy attacks 0.76 to 0.70)'
     """
-    if name not in MEASURED or name in ("id", "country", "referrer"):
-        return COSTS[name]
-    overt, stealthy = MEASURED[name]
-    return f"{COSTS[name]} (recall {ALL[0]:.2f} to {overt:.2f}, of stealthy attacks {ALL[1]:.2f} to {stealthy:.2f})"
+    figures = [
+        f"of {kind} attacks {before:.2f} to {after:.2f}"
+        for kind, before, after in zip(("overt", "stealthy"), ALL, MEASURED.get(name, ALL), strict=True)
+        if before - after > LEAST
+    ]
+    return f"{COSTS[name]} (recall {', '.join(figures)})" if figures else COSTS[name]
