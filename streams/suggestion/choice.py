@@ -152,16 +152,17 @@ class Chooser:
         if not layouts or _has(each, words.NO_TIME):
             return 0.0
         named = hint(each, words.TIME)
-        of_account = _has(each, words.CREATED) and (_around(each, words.ACTOR) or not _has(each, words.TIME))
-        if of_account or (named == 0 and layouts[0] in ("us", "ns")):
+        if self.created_score(each) or (named == 0 and layouts[0] in ("us", "ns")):
             return 0.0
         return 0.5 + named + 0.5 * each.share + (0.5 if _has(each, frozenset(("event", "occurred", "happened"))) else 0)
 
     def created_score(self, each: Field) -> float:
         """How likely it is the time when the actor's account was made."""
-        if not self.layouts(each) or not _has(each, words.CREATED) or _has(each, words.NO_TIME):
+        if not self.layouts(each) or _has(each, words.NO_TIME):
             return 0.0
-        return hint(each, words.CREATED) if _around(each, words.ACTOR) or not _has(each, words.TIME) else 0.0
+        if _has(each, words.REGISTERED):
+            return 3.0
+        return NAMED if _has(each, words.CREATED) and _around(each, words.ACTOR) else 0.0
 
     def actor_score(self, each: Field) -> float:
         """How likely it is who did it."""

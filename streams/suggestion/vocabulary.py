@@ -36,7 +36,9 @@ TIME = _set(
     "started start t logged received moment day seen"
 )
 NO_TIME = _set("updated modified expires expiry ingested processed deleted birth birthday dob release released")
-CREATED = _set("registered registration joined since signup signed member created creation")
+REGISTERED = _set("registered registration joined since signup signed member")
+"""Words that mean the making of an account, whatever stands beside them."""
+CREATED = _set("created creation made opened")
 AGENT = _set("agent ua useragent browser client")
 ADDRESS = _set("ip addr address remote host forwarded xff ipaddress hops")
 REFERRER = _set("referrer referer ref referral came referring")

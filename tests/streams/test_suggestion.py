@@ -189,6 +189,18 @@ def test_seconds_of_watch_times_are_told_from_milliseconds() -> None:
     assert choice.others == [{"path": "length"}], "what else it could be stands beside it"
 
 
+@pytest.mark.parametrize(
+    "path", ["registered_at", "user.created_at", "account_created", "viewer.since", "memberSince", "joined"]
+)
+def test_the_making_of_an_account_is_not_the_time_of_the_event(path: str) -> None:
+    for time_name in ("ts", "created_at", "played_at"):
+        made, _ = suggested(
+            [{time_name: NOON_S + n, path: NOON_S - 86_400, "user_id": n, "post": "p"} for n in range(9)]
+        )
+        assert made.choices["ts"].source == {"path": time_name, "time": "s"}
+        assert made.choices["actor_created_at"].source == {"path": path, "time": "s"}
+
+
 def test_the_words_of_several_acts_become_a_table() -> None:
     kinds = ["LIKE", "UNLIKE", "FOLLOW", "UNFOLLOW", "SHARE"]
     documents = [
