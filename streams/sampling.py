@@ -38,6 +38,8 @@ class Sampled:
     """of a file"""
     unreadable: int = 0
     """rows of a file that are no documents"""
+    example: str = ""
+    """what is wrong with the first of them"""
 
     def sample(self, latest_ms: float) -> Sample:
         """The documents among them, to suggest a map from."""
@@ -76,7 +78,8 @@ def file_sample(path: Path, size: int, clock_ms: int, layout: ReplayMap | None =
         rows = list(islice(every, size))
     documents = [row for row in rows if row.value is not None]
     records = records_of(documents, 0, clock_ms)
-    return Sampled(path.name, records, recorded.format, len(rows) - len(documents)), recorded.input
+    broken = [f"line {row.line}: {row.message}" for row in rows if row.value is None]
+    return Sampled(path.name, records, recorded.format, len(broken), next(iter(broken), "")), recorded.input
 
 
 def unmapped(path: Path, size: int, clock_ms: int) -> Sampled:

@@ -241,5 +241,5 @@ def _totals(totals: Totals, sampled: Sampled) -> list[str]:
         for reason, count in totals.refused.most_common()
     ]
     lines += [f"   {count:,} values left out: {field}" for field, count in totals.unread.most_common()]
-    lines += [f"   {sampled.unreadable:,} rows are no documents"] if sampled.unreadable else []
+    lines += [f"   {sampled.unreadable:,} unreadable, such as {sampled.example}"] if sampled.unreadable else []
     return lines
