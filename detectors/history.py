@@ -73,7 +73,9 @@ def enter(block: EventBlock, places: list[int], hits: Mapping[int, str], desk: D
         key = key_of(metric, block.target[place])
         outcome.historic += 1
         outcome.duplicates += reason == DUPLICATE_ID
-        if block.undo is not None and block.undo[place] and reason != DUPLICATE_ID:
+        if block.undo is not None and block.undo[place]:
+            if reason == DUPLICATE_ID:
+                continue
             _flush(waiting, (key, reason), desk, outcome)  # it can take back only what came before it
             desk.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=True, outcome=outcome)
             continue

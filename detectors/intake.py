@@ -172,10 +172,12 @@ class Intake:
         return hits
 
     def _note(self, tick: Tick, block: EventBlock, index: int, reason: str, outcome: Outcome) -> None:
-        """What is no valid event: a duplicate (of an undo as well), an undo, a rule's hit."""
+        """Note what is no valid event: a duplicate, an undo, a rule's hit. An undo that came before is nothing."""
         key = key_of(block.metric[index], block.target[index])
         outcome.duplicates += reason == DUPLICATE_ID
-        undo = _is_undo(block, index, reason)
+        undo = _is_undo(block, index)
+        if undo and reason == DUPLICATE_ID:
+            return
         tick.note(tick.undos if undo else tick.rejected, key, reason)
         if undo and not reason and block.actor[index] >= 0 and not _is_exempt(block, index):
             at = block.ts[index] % self._scale.span_ms
@@ -196,7 +198,9 @@ class Intake:
         key, ts = key_of(block.metric[index], block.target[index]), int(block.ts[index])
         outcome.late += 1
         outcome.duplicates += reason == DUPLICATE_ID
-        undo = _is_undo(block, index, reason)
+        undo = _is_undo(block, index)
+        if undo and reason == DUPLICATE_ID:
+            return
         self._desk.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=undo, outcome=outcome)
 
     # ---------------------------------------------------------------- ticks that close
@@ -296,9 +300,8 @@ class Intake:
         return min(itertools.chain(ticks, (log_from for log_from, _ in self._past.values())), default=position)
 
 
-def _is_undo(block: EventBlock, index: int, reason: str) -> bool:
-    """Whether it takes an event back; one that came twice is a duplicate like any other."""
-    return block.undo is not None and block.undo[index] and reason != DUPLICATE_ID
+def _is_undo(block: EventBlock, index: int) -> bool:
+    return block.undo is not None and bool(block.undo[index])
 
 
 def _is_exempt(block: EventBlock, index: int) -> bool:

@@ -145,7 +145,7 @@ def _came(left: dict[int, int], window: Crowd) -> float:
     asked = _askable(left, window)
     of_these = sum(left[actor] for actor in asked)
     found = sum(left.pop(actor) for actor in asked if actor in seen)
-    return (1.0 - window.quarantined / window.n) * found * everybody / max(1, of_these)
+    return (1.0 - min(1.0, window.quarantined / max(1, window.named))) * found * everybody / max(1, of_these)
 
 
 def most_viewers(found: float, named: int, nobody: int) -> float:

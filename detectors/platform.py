@@ -14,7 +14,7 @@ from detectors.detector import Detector
 from detectors.discovery import Discoveries
 from detectors.interaction import Rates
 from detectors.models import Choice
-from detectors.reference import MIX_MIN, WATCH_BINS, WEIGHT_CAP, KnownActors, Mix, platform_mixes
+from detectors.reference import KNOWN_FILL, MIX_MIN, WATCH_BINS, WEIGHT_CAP, KnownActors, Mix, platform_mixes
 from detectors.registry import REGISTRY
 from detectors.windows import ACCOUNT, COLUMNS, DAY_MS, DIMENSIONS, HOUR_MS, REFERRER, Crowd, Scale
 
@@ -33,6 +33,10 @@ STEP_ACTORS = 4_096
 TEACHERS = 250
 """Windows of a scale and moment that teach what is usual of crowds, where there are twice as many or more: a sample,
 whatever is in it. Taught by all, mixes and detectors would remember the last minutes, and of these the last keys."""
+
+HISTORIC_FILL = KNOWN_FILL // 2
+"""Actors in a generation of known ones up to which it takes in those of historic events: a snapshot of millions must
+not make the platform forget those who act now, who would all look new then."""
 
 LEFT_AT_ONCE = tuple(length * WATCH_BINS + fraction for length in range(2) for fraction in range(3))
 """Buckets of views of a tenth at most of what lasts five minutes at most: half a minute."""
@@ -155,8 +159,10 @@ class Platform:
         self.changed = self.changed or bool(actors)
 
     def meet_historic(self, actors: Sequence[int]) -> None:
-        """Remember actors of historic events, as far as there is room for them beside those who act now."""
-        self.changed = self.known.add_historic(actors) or self.changed
+        """Remember of these actors of historic events as many as there is room for (``HISTORIC_FILL``)."""
+        room = HISTORIC_FILL - self.known.filled
+        if room > 0:
+            self.meet(actors[:room])
 
     def meet_in_steps(self, actors: Sequence[int]) -> Iterator[None]:
         """As ``meet``, pausing after every few thousand."""

@@ -123,9 +123,6 @@ KNOWN_FILL = 60_000
 """Actors in one generation: at 60,000 of 2¹⁸ bits and 3 hashes the filter errs in 12 % of look-ups at most,
 equally for every crowd."""
 
-HISTORIC_FILL = KNOWN_FILL // 2
-"""Actors in a generation up to which it takes in those of historic events."""
-
 
 class KnownActors:
     """Have we met this actor? Two generations of a Bloom filter; the older is dropped when the newer is full."""
@@ -150,17 +147,6 @@ class KnownActors:
             np.bitwise_or.at(newer, bits >> 3, np.left_shift(1, bits & 7).astype(np.uint8))
         if self.filled >= KNOWN_FILL:
             self.older, self.newer, self.filled = self.newer, bytearray(KNOWN_BITS // 8), 0
-
-    def add_historic(self, actors: Sequence[int]) -> bool:
-        """Remember of these as many as there is room for; whether there was any.
-
-        They take half of a generation at most: a snapshot of millions must not make the platform forget those who act
-        now, who would all look new then.
-        """
-        room = HISTORIC_FILL - self.filled
-        if room > 0:
-            self.add_all(actors[:room])
-        return room > 0
 
     def __contains__(self, actor: int) -> bool:
         """True if met in the last one to two generations (or, rarely, by collision)."""

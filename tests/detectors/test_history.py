@@ -13,8 +13,8 @@ from detectors.events import METRICS, Event
 from detectors.judge import EXPLAINED
 from detectors.lab.blocks import Packer
 from detectors.ledger import DUPLICATE_ID, UNDONE
+from detectors.platform import HISTORIC_FILL, Platform
 from detectors.records import Outcome
-from detectors.reference import HISTORIC_FILL, KnownActors
 from detectors.rules.settings import RuleSettings
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, by_tick, in_order, ordinary
 
@@ -96,11 +96,14 @@ def test_those_who_were_in_a_snapshot_are_known_when_they_act() -> None:
 @given(st.integers(0, 59_999), st.integers(1, 200_000), st.integers(1, 5000))
 @settings(max_examples=10, deadline=None)
 def test_a_snapshot_of_any_size_leaves_those_known_who_act_now(acting: int, size: int, batch: int) -> None:
-    known = KnownActors()
+    platform = Platform()
+    known = platform.known
     here = [(n * 2_654_435_761 << 22) % (1 << 63) & ~1 for n in range(acting)]
-    known.add_all(here)
+    platform.meet(here)
     for at in range(0, size, batch):
-        known.add_historic([n * 6_364_136_223_846_793_005 % (1 << 63) & ~1 for n in range(at, min(at + batch, size))])
+        platform.meet_historic(
+            [n * 6_364_136_223_846_793_005 % (1 << 63) & ~1 for n in range(at, min(at + batch, size))]
+        )
     assert known.unmet(here) == []
     assert known.filled <= max(HISTORIC_FILL, acting)
 

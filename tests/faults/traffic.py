@@ -100,7 +100,7 @@ def _bought(rng: random.Random, number: int, start: int, bought: int, target: st
     actor = int(rng.random() * (300 if bought % 2 else 12))
     value = (
         f'{{"id":"b{number}","ts":{ts},"actor":"bot{bought}-{actor}","target":"{target}",'
-        f'"ip":"203.0.{actor % 3}.{1 + actor % 250}","user_agent":"bot/1.0","country":"us",'
+        f'"ip":"203.0.{actor % 3}.{1 + actor % 250}","user_agent":"phone/1.0","country":"us",'
         f'"actor_created_at":{ts - 3_600_000 - actor * 60_000}}}'
     ).encode()
     return ts, "view" if bought % 2 else "like", value

@@ -55,8 +55,8 @@ class Tally:
             return
         undo = bool(event.get("undo"))
         if (event["id"], undo) in self._ids:
-            self.copies[key] += 1
-            self.events[key] += 1
+            self.copies[key] += not undo
+            self.events[key] += not undo
             return
         self._ids.add((event["id"], undo))
         if undo:

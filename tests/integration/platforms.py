@@ -172,8 +172,6 @@ def social_network(seed: int, now_ms: int) -> Truth:
             ]
             truth.skipped["tombstone"] += 1
             truth.invalid[target, "follow", "undone"] += 1
-            truth.raw[target, "follow"] += 1  # the deletion that came twice is a duplicate undo
-            truth.invalid[target, "follow", "duplicate_id"] += 1
     truth.plant(
         Record(
             follows,
