@@ -6,12 +6,22 @@ import os
 import platform
 import shutil
 import sys
+import time
 from dataclasses import asdict, dataclass
 
 from kafka.errors import KafkaError
 
+from streams.codecs.codec import Codec
+from streams.inputs import Input
+from streams.sampling import topic_sample
 from streams.settings import Settings
 from streams.topics import BrokerError, Topics, admin, describe, missing
+from streams.trial import Trial
+
+SAMPLED = 100
+"""Records of each input topic that are tried."""
+REFUSED_MAX = 0.01
+"""Share of them that may be refused: a bad record now and then is what dead letters are for."""
 
 DISK_FREE_MIN = 1024**3
 PYTHON_MIN = (3, 11)
@@ -52,6 +62,8 @@ def checkup(settings: Settings) -> list[Finding]:
     else:
         findings += [Finding("topics", True, "all there"), _partitions(settings)]
     findings.append(_transactions(settings))
+    if not lacking:
+        findings += [_readable(settings, each) for each in settings.inputs]
     return findings
 
 
@@ -107,6 +119,30 @@ def _partitions(settings: Settings) -> Finding:
     ok = len(set(counts.values())) == 1
     said = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
     return Finding("partitions", ok, said if ok else f"must be equal: {said}")
+
+
+def _readable(settings: Settings, config: Input) -> Finding:
+    """The last records of an input topic, decoded as ingest does it."""
+    what = f"input {config.topic}"
+    try:
+        sampled = topic_sample(settings, config.topic, SAMPLED)
+    except BrokerError as error:
+        return Finding(what, False, str(error))
+    if not len(sampled.records.value):
+        return Finding(what, True, "no records yet")
+    latest_ms = round((time.time() + settings.time.future_skew_seconds) * 1000)
+    trial = Trial(Codec(config, settings.time.earliest), latest_ms)
+    for _ in trial.try_all(sampled.records):
+        pass
+    totals = trial.totals
+    refused = totals.refused.total()
+    said = f"of the last {totals.records:,} records {refused:,} are refused and {totals.skipped.total():,} passed over"
+    if refused:
+        said += f"; most often {totals.most_refused()}"
+    elif totals.unread:
+        field, count = totals.unread.most_common(1)[0]
+        said += f"; left out most often: {field} ({count:,})"
+    return Finding(what, refused <= REFUSED_MAX * totals.records, said)
 
 
 def _transactions(settings: Settings) -> Finding:

@@ -1,4 +1,4 @@
-"""Truecount's own topics read from the command line with kafka-python: flags, counts, the log."""
+"""Topics read from the command line with kafka-python: flags, counts, the log."""
 
 from __future__ import annotations
 
@@ -49,6 +49,19 @@ class Reader:
         except (KafkaError, OSError) as error:
             raise BrokerError(describe(error, self._settings)) from error
 
+    def last(self, size: int) -> list[Any]:
+        """The last records, as many of each partition as of the others, in order of their timestamps."""
+        try:
+            begins = self._consumer.beginning_offsets(self._parts)
+            ends = self._consumer.end_offsets(self._parts)
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, self._settings)) from error
+        shares = shares_of([ends[part] - begins[part] for part in self._parts], size)
+        for part, share in zip(self._parts, shares, strict=True):
+            self._consumer.seek(part, ends[part] - share)
+        found = sorted(self.to_end(), key=lambda record: (record.timestamp, record.partition, record.offset))
+        return found[-size:]
+
     def follow(self, until: float | None = None) -> Iterator[Any]:
         """Records as they come, for ever or until a ``time.monotonic`` moment."""
         try:
@@ -71,3 +84,17 @@ class Reader:
     def close(self) -> None:
         """Disconnect."""
         self._consumer.close()
+
+
+def shares_of(sizes: list[int], wanted: int) -> list[int]:
+    """How much of each size to take so that all together are ``wanted``, as evenly as the sizes allow.
+
+    >>> shares_of([3, 100, 100], 60)
+    [3, 28, 29]
+    """
+    shares = [0] * len(sizes)
+    left = wanted
+    for done, place in enumerate(sorted(range(len(sizes)), key=sizes.__getitem__)):
+        shares[place] = min(sizes[place], left // (len(sizes) - done))
+        left -= shares[place]
+    return shares

@@ -33,6 +33,7 @@ COMMANDS = {
     "broker": Listed("service", "Run the embedded broker until Ctrl-C: memory only, for tries."),
     "topics": Listed("service", "Truecount's topics."),
     "replay": Listed("files", "Send a recorded file into the input topics, or audit it offline."),
+    "map": Listed("maps", "Maps from your fields to an event's."),
     "simulate": Listed("files", "Play a platform's traffic in real time."),
     "backtest": Listed("backtest", "Measure detection against labels, beside the baselines."),
     "explain": Listed("explain", "Show why something was flagged."),

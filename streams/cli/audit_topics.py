@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,8 +14,6 @@ from streams.cli.options import ConfigOption, JsonOption, ServersOption, setting
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from streams.reading import Reader
 
 TOLD_P = 0.1
 """A p-value from which on is no evidence, so that its number says nothing."""
@@ -30,6 +29,9 @@ def flags(
     config: ConfigOption = None,
     servers: ServersOption = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as flags come.")] = False,
+    from_dir: Annotated[
+        Path | None, typer.Option("--from", help="Directory of an offline replay.", show_default=False)
+    ] = None,
     every_revision: Annotated[bool, typer.Option("--revisions", help="Every revision, not only the last.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -37,17 +39,24 @@ def flags(
     from rich.console import Console
 
     from streams.reading import Reader
+    from streams.settings import SettingsError
     from streams.topics import Topics
 
+    console = Console()
+    if from_dir is not None:
+        if follow:
+            raise SettingsError("--from is a directory that is finished: there is nothing to follow")
+        for value in _flag_values(_recorded(from_dir), every_revision):
+            _show_flag(value, console, as_json)
+        return
     settings = settings_from(config, servers)
     reader = Reader(settings, Topics.of(settings).flagged_events)
-    console = Console()
     try:
         if follow:
             for record in reader.follow():
                 _show_flag(record.value, console, as_json)
             return
-        for value in _flag_values(reader, every_revision):
+        for value in _flag_values((record.value for record in reader.to_end()), every_revision):
             _show_flag(value, console, as_json)
     finally:
         reader.close()
@@ -88,20 +97,32 @@ def counts(
     _table(rows, top)
 
 
-def _flag_values(reader: Reader, every_revision: bool) -> Iterator[bytes]:
+def _recorded(directory: Path) -> Iterator[bytes]:
+    from streams.settings import SettingsError
+
+    path = directory / "flagged-events.ndjson"
+    try:
+        with path.open("rb") as file:
+            yield from (line.rstrip(b"\n") for line in file)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot read {path}: {error.strerror}. It should be from truecount replay --offline"
+        ) from None
+
+
+def _flag_values(values: Iterable[bytes], every_revision: bool) -> Iterator[bytes]:
     import orjson
 
     latest: dict[str, tuple[int, bytes]] = {}
-    for record in reader.to_end():
+    for value in values:
         if every_revision:
-            yield record.value
+            yield value
             continue
-        flag = orjson.loads(record.value)
+        flag = orjson.loads(value)
         known = latest.get(flag["flag_id"])
         if known is None or flag["revision"] > known[0]:
-            latest[flag["flag_id"]] = (flag["revision"], record.value)
-    for _, value in latest.values():
-        yield value
+            latest[flag["flag_id"]] = (flag["revision"], value)
+    yield from (value for _, value in latest.values())
 
 
 def _show_flag(value: bytes, console: Console, as_json: bool) -> None:

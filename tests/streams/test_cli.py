@@ -22,6 +22,8 @@ COMMANDS = [
     ["topics", "create"],
     ["simulate"],
     ["replay"],
+    ["map", "suggest"],
+    ["map", "try"],
     ["flags"],
     ["backtest"],
     ["explain"],

@@ -1,0 +1,245 @@
+"""Commands that make a map: suggest one from records, try one on them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from streams.inputs import Input, Mapping
+    from streams.sampling import Sampled
+    from streams.settings import Settings
+    from streams.trial import Totals, Tried
+
+SHOWN = 10
+"""Records that are shown; the totals are of all samples."""
+CELL_CHARS = 300
+
+FileArgument = Annotated[
+    Path | None, typer.Argument(help="CSV, TSV, NDJSON, JSON or Parquet file.", show_default=False)
+]
+TopicOption = Annotated[str | None, typer.Option("--topic", help="A topic in place of a file.", show_default=False)]
+SamplesOption = Annotated[
+    int, typer.Option(help="Records to look at: the first of a file, the last of a topic.", min=1)
+]
+
+
+def add(app: typer.Typer) -> None:
+    """Register the commands."""
+    maps = typer.Typer(help="Maps from your fields to an event's.", no_args_is_help=True)
+    maps.command("suggest")(map_suggest)
+    maps.command("try")(map_try)
+    app.add_typer(maps, name="map")
+
+
+def map_suggest(
+    file: FileArgument = None,
+    topic: TopicOption = None,
+    samples: SamplesOption = 1000,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the map here, and not to the screen.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+    servers: ServersOption = None,
+) -> None:
+    """Write a map for records that have none, with what is missing. Example: truecount map suggest likes.csv"""
+    from streams.sampling import topic_sample, unmapped
+    from streams.settings import SettingsError
+    from streams.suggestion.draft import draft
+    from streams.suggestion.page import page_of
+
+    clock_ms = int(time.time() * 1000)
+    path = _one_of(file, topic)
+    if out is not None and out.exists():
+        raise SettingsError(f"{out} exists; name another file, or remove it")
+    settings = settings_from(config, servers)
+    sampled = unmapped(path, samples, clock_ms) if path is not None else topic_sample(settings, topic or "", samples)
+    sample = sampled.sample(clock_ms)
+    if not sample.documents:
+        size = len(sampled.records.value) + sampled.unreadable
+        raise SettingsError(f"no document among {size:,} records of {sampled.name}: nothing to suggest a map from")
+    made = draft(sample)
+    what = f"file {sampled.name}" if topic is None else f"topic {topic}"
+    head = [
+        f"Suggested by `truecount map suggest` from {len(sample.documents):,} records of the {what}.",
+        "A line that says unsure is a guess. Try it with `truecount map try`, and change what is wrong.",
+    ]
+    page = page_of(made, head=head, topic=topic, format_=sampled.format)
+    if out is None:
+        sys.stdout.write(page)
+    else:
+        try:
+            out.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise SettingsError(f"cannot write {out}: {error.strerror}") from None
+    given = str(file) if topic is None else f"--topic {topic}"
+    print(_sentence(made.missing, out, given), file=sys.stderr)
+    if made.missing:
+        raise typer.Exit(1)
+
+
+def _sentence(missing: list[str], out: Path | None, given: str) -> str:
+    written = "the map" if out is None else f"{out}"
+    if missing:
+        return f"{written} needs you: no field was found for {', '.join(missing)}"
+    return f"{written} is complete; next: truecount map try {given} --map {out or 'MAP.toml'}"
+
+
+def map_try(
+    file: FileArgument = None,
+    topic: TopicOption = None,
+    map_file: Annotated[
+        Path | None,
+        typer.Option("--map", help="The map; without, the input of --config, or native names.", show_default=False),
+    ] = None,
+    samples: SamplesOption = 1000,
+    config: ConfigOption = None,
+    servers: ServersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show ten records before and after a map, and what is refused and why; exit 1 if no event comes of them.
+
+    Example: truecount map try likes.csv --map likes.toml
+    """
+    import orjson
+
+    from streams.codecs.codec import Codec
+    from streams.trial import Trial
+
+    clock_ms = int(time.time() * 1000)
+    settings = settings_from(config, servers)
+    sampled, source = _sampled(_one_of(file, topic), topic, map_file, settings, samples, clock_ms)
+    trial = Trial(Codec(source, settings.time.earliest), clock_ms + round(settings.time.future_skew_seconds * 1000))
+    shown = _different(trial.try_all(sampled.records))
+    totals = trial.totals
+    if as_json:
+        facts = {"records": [each.as_dict() for each in shown], "totals": totals.as_dict()}
+        print(orjson.dumps({**facts, "unreadable": sampled.unreadable}).decode())
+    else:
+        _show(shown, totals, sampled)
+    if totals.events == 0:
+        raise typer.Exit(1)
+
+
+def _one_of(file: Path | None, topic: str | None) -> Path | None:
+    from streams.settings import SettingsError
+
+    if (file is None) == (topic is None):
+        raise SettingsError("say either a file or --topic")
+    return file
+
+
+def _sampled(
+    file: Path | None, topic: str | None, map_file: Path | None, settings: Settings, samples: int, clock_ms: int
+) -> tuple[Sampled, Input]:
+    from streams.inputs import Input
+    from streams.sampling import file_sample, input_of, topic_sample
+
+    if file is not None:
+        layout = None if map_file is None else _layout(_mapping(map_file, None))
+        return file_sample(file, samples, clock_ms, layout)
+    name = topic or ""
+    if map_file is not None:
+        source = input_of(_mapping(map_file, name), name)
+    else:
+        source = next((each for each in settings.inputs if each.topic == name), Input(topic=name))
+    return topic_sample(settings, name, samples), source
+
+
+def _mapping(path: Path, topic: str | None) -> Mapping:
+    """The map of a file: a map for replay, or an input of a configuration."""
+    from streams.settings import load, load_map, read_toml
+
+    if "inputs" not in read_toml(path):
+        return load_map(path)
+    inputs = load(path, environ={}).inputs
+    return next((each for each in inputs if each.topic == topic), inputs[0])
+
+
+def _layout(config: Mapping) -> Any:
+    from streams.inputs import ReplayMap
+    from streams.settings import SettingsError
+
+    if isinstance(config, ReplayMap):
+        return config
+    if config.map is None:
+        return None
+    told = config.model_dump(exclude={"topic", "format"}, exclude_defaults=True, by_alias=True)
+    try:
+        return ReplayMap.model_validate(told)
+    except ValueError as error:
+        raise SettingsError(f"this input cannot be the map of a file: {error}") from None
+
+
+def _different(every: Iterable[Tried]) -> list[Tried]:
+    """A few records: the first of each kind of outcome, and then the first of all, in their order."""
+    first: dict[tuple[Any, ...], tuple[int, Tried]] = {}
+    early: list[tuple[int, Tried]] = []
+    for place, each in enumerate(every):
+        refused = each.refused.partition(":")[0] if each.refused else ""
+        kind = (refused, tuple(each.skipped), tuple(each.unread), bool(each.events))
+        if kind not in first and len(first) < SHOWN:
+            first[kind] = place, each
+        if len(early) < SHOWN:
+            early.append((place, each))
+    chosen = dict(list(first.values())[:SHOWN])
+    for place, each in early:
+        if len(chosen) < SHOWN:
+            chosen.setdefault(place, each)
+    return [chosen[place] for place in sorted(chosen)]
+
+
+def _show(shown: list[Tried], totals: Totals, sampled: Sampled) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if console.is_terminal:
+        table = Table(show_lines=True)
+        for head in ("record", "becomes"):
+            table.add_column(head, overflow="fold")
+        for each in shown:
+            table.add_row(Text(_cut(each.before)), Text("\n".join(_outcome(each))))
+        console.print(table)
+    else:
+        for each in shown:
+            where = "" if each.line is None else f"line {each.line}: "
+            for line in (f"{where}{_cut(each.before)}", *(f"   {line}" for line in _outcome(each))):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in _totals(totals, sampled):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CELL_CHARS else text[:CELL_CHARS] + "…"
+
+
+def _outcome(each: Tried) -> list[str]:
+    import orjson
+
+    lines = [f"event {orjson.dumps(event).decode()}" for event in each.events]
+    lines += [f"refused: {each.refused}"] if each.refused else []
+    lines += [f"passed over: {reason}" for reason in each.skipped]
+    lines += [f"left out: {field}" for field in each.unread]
+    return [_cut(line) for line in lines] or ["nothing"]
+
+
+def _totals(totals: Totals, sampled: Sampled) -> list[str]:
+    lines = [f"{totals.records:,} records of {sampled.name} make {totals.events:,} events"]
+    lines += [f"   {count:,} passed over: {reason}" for reason, count in totals.skipped.most_common()]
+    lines += [
+        f"   {count:,} refused: {reason}, such as {totals.examples[reason]}"
+        for reason, count in totals.refused.most_common()
+    ]
+    lines += [f"   {count:,} values left out: {field}" for field, count in totals.unread.most_common()]
+    lines += [f"   {sampled.unreadable:,} unreadable, such as {sampled.example}"] if sampled.unreadable else []
+    return lines

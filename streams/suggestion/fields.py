@@ -1,0 +1,189 @@
+"""The fields of sample documents, flattened: what stands at each path in each document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+MAX_FIELDS = 500
+"""Paths that are looked at; documents that use ids as keys have one for each id."""
+MAX_DEPTH = 8
+"""Keys of a path: a map takes no more."""
+MAX_TEXT_CHARS = 4096
+
+Key = tuple[str, ...]
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One path. ``values`` has one entry a document: a scalar, a list of texts, or None where nothing is given."""
+
+    path: Key
+    values: list[Any]
+    nested: int = 0
+    """documents in which an object stands there instead"""
+    place: str = "path"
+    """where a map finds it: path, outer, key or header"""
+
+    @cached_property
+    def given(self) -> list[Any]:
+        """The values that are given."""
+        return [value for value in self.values if value is not None]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The given scalars as a table of words has them."""
+        return [word(value) for value in self.given if not isinstance(value, list)]
+
+    @cached_property
+    def distinct(self) -> int:
+        """How many different values there are."""
+        return len(set(self.texts))
+
+    @property
+    def share(self) -> float:
+        """In how many of the documents it is given, 0 to 1."""
+        return len(self.given) / len(self.values)
+
+    @cached_property
+    def numbers(self) -> list[float]:
+        """The given values that are numbers, or texts that are one."""
+        found = []
+        for value in self.given:
+            if isinstance(value, bool) or not isinstance(value, int | float | str):
+                continue
+            try:
+                number = float(value)
+            except (ValueError, OverflowError):
+                continue
+            if abs(number) < 1e300:  # neither infinite nor no number
+                found.append(number)
+        return found
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The words of its last key, in small letters."""
+        return words_of(self.path[-1])
+
+    @cached_property
+    def around(self) -> tuple[str, ...]:
+        """The words of the keys above it."""
+        return tuple(each for key in self.path[:-1] for each in words_of(key))
+
+    @property
+    def name(self) -> str:
+        """The path, as pages show it."""
+        return ".".join(self.path)
+
+    def source(self, **how: Any) -> dict[str, Any]:
+        """Where it is, as a map says it."""
+        if self.place == "key":
+            return {"key": True, **how}
+        if self.place == "header":
+            return {"header": self.path[0], **how}
+        plain = self.name.split(".")
+        exact = "" in plain or len(plain) > MAX_DEPTH or (self.place == "path" and self.ambiguous)
+        return {self.place: list(self.path) if exact else self.name, **how}
+
+    ambiguous: bool = False
+    """whether its dots could lead elsewhere, so that its keys must be listed"""
+
+
+def words_of(key: str) -> tuple[str, ...]:
+    """The words of a key, in small letters.
+
+    >>> words_of("viewerAccountID"), words_of("$current_url"), words_of("userid")
+    (('viewer', 'account', 'id'), ('current', 'url'), ('userid',))
+    """
+    return tuple(each.lower() for each in _WORDS.findall(key))
+
+
+def word(value: Any) -> str:
+    """A scalar as a word of a map's table."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
+        return str(int(value))
+    return str(value)
+
+
+def flatten(documents: Sequence[dict[str, Any]], *, tabular: bool = False) -> dict[Key, Field]:
+    """The fields of documents, in the order in which they appear. Of a table a column's name is one key."""
+    columns: dict[Key, list[Any]] = {}
+    nested: dict[Key, int] = {}
+    for place, document in enumerate(documents):
+        for path, value in _leaves(document, (), tabular=tabular):
+            if path not in columns:
+                if len(columns) >= MAX_FIELDS:
+                    continue
+                columns[path] = [None] * len(documents)
+            if isinstance(value, dict):
+                nested[path] = nested.get(path, 0) + 1
+            else:
+                columns[path][place] = value
+    names: dict[str, int] = {}
+    for path in columns:
+        names[".".join(path)] = names.get(".".join(path), 0) + 1
+    return {
+        path: Field(path, values, nested.get(path, 0), ambiguous=not tabular and names[".".join(path)] > 1)
+        for path, values in columns.items()
+    }
+
+
+def _leaves(document: dict[str, Any], above: Key, *, tabular: bool) -> Iterator[tuple[Key, Any]]:
+    for key, value in document.items():
+        path = (*above, key)
+        if not _usable(key) or len(path) > MAX_DEPTH or (not tabular and key.count(".") >= MAX_DEPTH):
+            continue
+        if isinstance(value, dict):
+            yield path, value
+            yield from _leaves(value, path, tabular=tabular)
+        elif isinstance(value, list):
+            if value and all(isinstance(item, str) for item in value):
+                yield path, value
+        elif value is not None and value != "" and not (isinstance(value, str) and len(value) > MAX_TEXT_CHARS):
+            yield path, value
+
+
+def _usable(key: str) -> bool:
+    """Whether a map can name a key."""
+    return key != "" and key.isprintable()
+
+
+def lists_of(documents: Sequence[dict[str, Any]]) -> Iterator[tuple[Key, list[dict[str, Any]], list[dict[str, Any]]]]:
+    """(path, elements, the document around each element) of every list of objects that most documents have."""
+    for path in _list_paths(documents):
+        elements: list[dict[str, Any]] = []
+        outers: list[dict[str, Any]] = []
+        for document in documents:
+            found: Any = document
+            for key in path:
+                found = found.get(key) if isinstance(found, dict) else None
+            if isinstance(found, list):
+                objects = [item for item in found if isinstance(item, dict)]
+                elements += objects
+                outers += [document] * len(objects)
+        yield path, elements, outers
+
+
+def _list_paths(documents: Sequence[dict[str, Any]]) -> Iterable[Key]:
+    counts: dict[Key, int] = {}
+
+    def look(document: dict[str, Any], above: Key) -> None:
+        for key, value in document.items():
+            path = (*above, key)
+            if not _usable(key) or "." in key or len(path) > MAX_DEPTH:
+                continue
+            if isinstance(value, dict):
+                look(value, path)
+            elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+                counts[path] = counts.get(path, 0) + 1
+
+    for document in documents:
+        look(document, ())
+    return [path for path, count in counts.items() if count * 2 >= len(documents)]
