@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ from streams.recorded.table import Table
 from streams.settings import SettingsError
 
 SHOWN_COLUMNS = 40
+LOOKED_AT = 100
+"""Records in which the names of native fields are looked for."""
 
 
 class Columns(NamedTuple):
@@ -147,13 +150,16 @@ class RecordedFile:
 
     @staticmethod
     def _keys(rows: Iterator[Row]) -> Sequence[str]:
-        """The keys of the first record, if it is one."""
-        first = next(rows, None)
-        try:
-            document = orjson.loads(first.value or b"") if first is not None else None
-        except orjson.JSONDecodeError:
-            return []
-        return list(document) if isinstance(document, dict) else []
+        """The keys of the first records: the very first may be a bad one."""
+        names: dict[str, None] = {}
+        for row in islice(rows, LOOKED_AT):
+            try:
+                document = orjson.loads(row.value or b"")
+            except orjson.JSONDecodeError:
+                continue
+            if isinstance(document, dict):
+                names |= dict.fromkeys(document)
+        return list(names)
 
 
 def _by_column(told: Any) -> Any:
