@@ -53,8 +53,22 @@ values = st.one_of(
 keys = st.sampled_from(["a", "b", "c", "d", "a.b", "ts", "actor", "target", "metric"])
 documents = st.dictionaries(keys, values | st.dictionaries(keys, values, max_size=3), max_size=8)
 good = st.fixed_dictionaries(
-    {"ts": times, "actor": st.sampled_from(["a1", "a2", None]), "target": st.sampled_from(["v1", "v2"])}
+    {
+        "ts": times,
+        "seconds": times.map(lambda ms: ms // 1000),
+        "actor": st.sampled_from(["a1", "a2", None]),
+        "target": st.sampled_from(["v1", "v2"]),
+        "kind": st.sampled_from(["LIKE", "UNLIKE", "view"]),
+    }
 )
+likely = {
+    "ts": {"first": [{"path": "ts"}, {"path": "seconds", "time": "s"}]},
+    "actor": {"first": ["actor", {"value": "anonymous"}]},
+    "target": {"path": "target"},
+    "metric": {"path": "kind", "words": {"LIKE": "like", "UNLIKE": "like", "view": "view"}},
+    "undo": {"path": "kind", "words": {"LIKE": False, "UNLIKE": True, "view": False}},
+}
+"""A map that makes events of most records, where one at random makes few."""
 odd_lines = st.sampled_from(
     [
         b"{",
@@ -112,10 +126,10 @@ conditions = st.one_of(
 configs: st.SearchStrategy[Any] = st.one_of(
     st.just({"metric": "view"}),
     st.fixed_dictionaries(
-        {"metric": st.just("view"), "map": maps},
+        {"metric": st.just("view"), "map": maps | maps.map(lambda fields: fields | likely)},
         optional={
             "keep": st.lists(conditions, max_size=1),
-            "skip": st.lists(conditions, max_size=1),
+            "skip": st.lists(conditions, max_size=2),
             "placeholders": st.just(["a2"]),
         },
     ),
