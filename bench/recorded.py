@@ -214,7 +214,9 @@ def main() -> int:
             stack.callback(server.stop)
             broker = server.address
         config = directory / "truecount.toml"
-        config.write_text(f'[broker]\nservers = "{broker.servers}"\n[state]\ndirectory = "{directory}/state"\n')
+        config.write_text(
+            f'[broker]\nservers = "{broker.servers}"\n[state]\ndirectory = "{directory}/state"\n[time]\nearliest = 0\n'
+        )
         installation = Installation(broker, directory, {}, config, load(config, {}))
         installation.make_topics()
         proof = prove(installation, options.file.resolve(), options.map, drain_seconds=options.drain_seconds)

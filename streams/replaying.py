@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
-from detectors.events import Event
+from detectors.events import METRICS, Event
 from streams.deadletters import DeadLetter
 from streams.recorded.decoding import Decoder, events_of, in_order, rows_by_time, unreadable
 from streams.recorded.file import RecordedFile
 from streams.recorded.losses import Losses
 from streams.recorded.row import Row
 from streams.sending import Sender
-from streams.settings import Settings
+from streams.settings import Settings, SettingsError
 
 _encode = msgspec.json.Encoder().encode
 
@@ -50,9 +50,13 @@ class Replay:
     def __init__(
         self, settings: Settings, recorded: RecordedFile, sender: Sender, *, speed: float, clock_ms: int
     ) -> None:
-        """``speed`` is event seconds per second, 0 as fast as possible; ``clock_ms`` the time at which it begins."""
+        """``speed`` is event seconds per second, 0 as fast as possible; ``clock_ms`` the time at which it begins.
+
+        Raises SettingsError if the workers would refuse what the map allows.
+        """
         self._time = settings.time
         self._recorded = recorded
+        _check_floor(settings, recorded)
         self._sender = sender
         self._speed = speed
         self._clock_ms = clock_ms
@@ -115,3 +119,16 @@ class Replay:
         ahead = (event.ts - self._first_ts) / 1000 / self._speed - (time.monotonic() - self._began)
         if ahead > 0:
             time.sleep(ahead)
+
+
+def _check_floor(settings: Settings, recorded: RecordedFile) -> None:
+    """The map's own floor holds here; the events then meet that of the input they are sent to."""
+    allowed = recorded.input.earliest
+    for metric in METRICS:
+        target = settings.input_for(metric)
+        floor = settings.time.earliest if target is None or target.earliest is None else target.earliest
+        if allowed is not None and target is not None and allowed < floor:
+            raise SettingsError(
+                f"the map allows events from {allowed} ms on, input {target.topic} refuses those before {floor} ms; "
+                f"set earliest = {allowed} there or under [time], for the workers too"
+            )

@@ -94,6 +94,9 @@ def times(layout: str) -> ConvertColumn:
 def _numbers(values: Column, multiply: int, divide: int) -> Column | None:
     """Whole milliseconds from a column in which all are numbers of one type, in their range; else None."""
     kinds = set(map(type, values))
+    if kinds == {str}:
+        values = _read(values, exact=divide > 1)
+        kinds = set(map(type, values))
     try:
         if kinds == {int}:
             made = np.array(values, np.int64)
@@ -108,6 +111,29 @@ def _numbers(values: Column, multiply: int, divide: int) -> Column | None:
     except OverflowError:
         return None
     return None
+
+
+MAX_DIGITS = 18
+"""Of a whole number below 2^63."""
+
+
+def _read(texts: Column, *, exact: bool) -> Column:
+    """The numbers of a column in which all texts are plain decimals; else the texts. ``exact``: whole numbers alone.
+
+    >>> _read(["17", "3"], exact=True), _read(["17.5", "3"], exact=False), _read(["1e3", "3"], exact=False)
+    ([17, 3], [17.5, 3.0], ['1e3', '3'])
+    """
+    joined = "".join(texts)
+    if not joined.isascii() or "" in texts or max(map(len, texts)) > MAX_DIGITS:
+        return texts
+    if joined.isdigit():
+        return list(map(int, texts))
+    if exact or not joined.replace(".", "").isdigit():
+        return texts
+    try:
+        return list(map(float, texts))
+    except ValueError:  # two points in one, or nothing else
+        return texts
 
 
 def durations(unit: str) -> ConvertColumn:

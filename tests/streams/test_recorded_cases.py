@@ -214,3 +214,15 @@ def test_a_broken_line_of_ndjson_is_refused_with_its_bytes(command: Command) -> 
     assert answer.summary()["refused"] == {"not_json": 1}
     assert command.lines("dead-letters")[0]["line"] == 3
     assert values(command) == [b"{broken"]
+
+
+def test_a_floor_that_the_workers_do_not_have_is_refused_before_anything_is_sent(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kafka.KafkaProducer.__init__", lambda *_, **__: None)
+    monkeypatch.setattr("kafka.KafkaProducer.close", lambda *_, **__: None)
+    (command.directory / "x.csv").write_text("t,user,item\n5,u1,v1\n")
+    (command.directory / "map.toml").write_text("earliest = 0\n" + map_of("t", "user", "item"))
+    answer = command.run("replay", str(command.directory / "x.csv"), "--map", str(command.directory / "map.toml"))
+    assert answer.code == 2
+    assert "set earliest = 0 there or under [time]" in answer.err
