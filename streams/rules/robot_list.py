@@ -15,7 +15,7 @@ KINDS = ("library", "tool", "load", "monitor", "podcast", "download", "headless"
 
 PEOPLE = re.compile(
     r"Android|iPhone|iPad|iPod|\biOS\b|CFNetwork|watchOS|tvOS|Windows Phone|Windows CE|MIDP|Symbian|BlackBerry|KAIOS"
-    r"|Tizen|Web0S|SMART-TV|SmartTV|HbbTV|NetCast|CrKey|Roku|PlayStation|Xbox|Nintendo|MSIE|Trident/"
+    r"|DoCoMo|Gateway|Tizen|Web0S|SMART-TV|SmartTV|HbbTV|NetCast|CrKey|Roku|PlayStation|Xbox|Nintendo|MSIE|Trident/"
 )
 """What only a person's device or app names: there a product may be a library inside, and a word a name."""
 _HEAD = re.compile(r"[^/;(]*")

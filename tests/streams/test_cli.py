@@ -113,7 +113,7 @@ def test_the_doctor_says_what_is_wrong_and_exits_with_1() -> None:
 def test_an_offline_replay_prints_json_alone(recorded: tuple[str, str], tmp_path: Path) -> None:
     file, layout = recorded
     out = tmp_path / "out"
-    done = run_cli("replay", file, "--map", layout, "--offline", "--out", str(out), "--json")
+    done = run_cli("replay", file, "--map", layout, "--offline", "--out", str(out), "--allow-bad", "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert (summary["records"], summary["raw"], summary["dead_letters"]) == (3, 2, 1)
@@ -146,7 +146,7 @@ def test_a_configuration_is_checked_by_the_code_that_reads_it(tmp_path: Path) ->
     ("command", "said"),
     [
         (["replay", "FILE", "--map", "MAP", "--offline"], "--offline needs --out DIR"),
-        (["replay", "nowhere.csv", "--map", "MAP", "--offline"], "cannot read nowhere.csv"),
+        (["replay", "nowhere.csv", "--map", "MAP", "--offline", "--out", "OUT"], "cannot read nowhere.csv"),
         (["worker", "--roles", "judge"], "unknown role judge"),
         (["worker", "--log-level", "LOUD"], "--log-level LOUD"),
     ],

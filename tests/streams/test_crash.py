@@ -23,7 +23,7 @@ real = importlib.import_module
 
 def imported(name):
     module = real(name)
-    if name.startswith("streams.cli."):
+    if name.startswith("streams.cli.") and name != "streams.cli.crash":
         {where}
     return module
 
