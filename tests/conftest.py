@@ -13,12 +13,17 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.brokers import BrokerAddress, BrokerError, KafkaServer, TansuServer, kafka_is_missing, kafka_jars
 
 # Taken away: it is no setting, and truecount refuses a TRUECOUNT_… that it does not know.
 NO_SKIP = os.environ.pop("TRUECOUNT_NO_SKIP", "") not in {"", "0"}
+
+hypothesis.settings.register_profile("shared_machine", deadline=None)
+hypothesis.settings.load_profile("shared_machine")
+"""A deadline of milliseconds measures what else the machine does; pytest's own bounds every test."""
 
 KAFKA_FIXTURES = {"kafka", "kafka_server"}
 BROKER_FIXTURES = KAFKA_FIXTURES | {"tansu", "broker"}

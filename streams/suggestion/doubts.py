@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from streams.codecs.values import YES
 from streams.suggestion import vocabulary as words
 from streams.suggestion.choice import Choice, Chooser
 from streams.suggestion.fields import word
@@ -83,8 +84,8 @@ def say_metric(made: Draft, found: dict[str, Choice | None]) -> None:
             made.notes.append(guess)
 
 
-def tell_ids_apart(chooser: Chooser, found: dict[str, Choice | None]) -> None:
-    """An undo needs an id of its own: with that of its act it would be its duplicate."""
+def id_of_the_act(chooser: Chooser, found: dict[str, Choice | None]) -> None:
+    """Take the id of the act that an undo takes back where it is nested: its own id may be that of a person."""
     undo, ident = found.get("undo"), found["id"]
     if undo is None or ident is None:
         return
@@ -94,21 +95,14 @@ def tell_ids_apart(chooser: Chooser, found: dict[str, Choice | None]) -> None:
         return
     nested = [each for each in chooser.fields if len(each.path) > 1 and each.path[-1:] == of_id.path[-1:]]
     table = undo.source.get("words")
-    undone: set[Any] = set()
-    acted: set[Any] = set()
     inner: Counter[str] = Counter()
-    for place, (say, own) in enumerate(zip(of_undo.values, of_id.values, strict=True)):
-        takes_back = table.get(word(say), False) if table else str(say).lower() in ("true", "t", "yes", "y", "1", "on")
-        (undone if takes_back else acted).add(own)
+    for place, value in enumerate(of_undo.values):
+        takes_back = table.get(word(value), False) if table else str(value).lower() in YES
         if takes_back:
             inner.update(each.name for each in nested if each.values[place] is not None)
-    pieces: dict[str, Any] = of_id.source()
     if inner:
         deepest = next(each for each in nested if each.name == inner.most_common(1)[0][0])
-        pieces = {"first": [deepest.source(), of_id.source()]}
-    elif not undone & acted:
-        return
-    found["id"] = Choice({"join": [where(undo.source), pieces]}, "an undo needs an id of its own")
+        found["id"] = Choice({"first": [deepest.source(), of_id.source()]}, "an undo has the id of its act")
 
 
 def where(source: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from streams.suggestion.acts import Acts, acts_of, watched
 from streams.suggestion.choice import NAMED, Choice, Chooser, hops
-from streams.suggestion.doubts import fall_back, printable, say_metric, say_nobody, tell_ids_apart, where
+from streams.suggestion.doubts import fall_back, id_of_the_act, printable, say_metric, say_nobody
 from streams.suggestion.envelope import Envelope, enveloped
 from streams.suggestion.fields import Field, Key, flatten, lists_of
 from streams.suggestion.sample import Draft, Sample
@@ -80,7 +80,7 @@ def _assembled(sample: Sample, chooser: Chooser, acts: Acts) -> Draft:
     found["owner"] = chooser.text(chooser.owner_score)
     fall_back(made, chooser, found)
     say_metric(made, found)
-    tell_ids_apart(chooser, found)
+    id_of_the_act(chooser, found)
     say_nobody(made, chooser, found["actor"])
     made.notes += acts.notes
     if acts.passed:
@@ -118,11 +118,6 @@ def _of_rows(sample: Sample, envelope: Envelope, latest_ms: float) -> Draft:
         else:
             made.choices["ts"] = Choice({"first": [after, written.source]}, own.why, sure=own.sure)
     made.choices.update(acts.fields)
-    ident = made.choices.get("id")
-    if ident is not None and "undo" in acts.fields:
-        made.choices["id"] = Choice(
-            {"join": [where(acts.fields["undo"].source), ident.source]}, "a deleted row needs an id of its own"
-        )
     return made
 
 

@@ -159,14 +159,16 @@ def test_records_as_real_buses_have_them_are_read(
     assert int(found.good.ts.min()) > 1_700_000_000_000
 
 
-def test_an_undo_has_an_id_of_its_own() -> None:
+def test_an_undo_has_the_id_of_the_act_that_it_takes_back() -> None:
     for text in (ACTIVITIES, ENVELOPES, FLAT):
         documents = lines(text)
         _, read = suggested(documents)
         good = decoded(read, documents).good
         assert good is not None
-        assert len(set(good.fields["id"])) == len(good.ts)
-        assert None not in good.fields["id"]
+        pairs = list(zip(good.fields["id"], good.fields["undo"], strict=True))
+        assert len(set(pairs)) == len(pairs), "an act and its undo are two events"
+        acts = {ident for ident, undo in pairs if not undo}
+        assert all(ident in acts for ident, undo in pairs if undo)
 
 
 def test_a_snapshot_is_historic_and_a_deletion_happens_when_it_is_written() -> None:
