@@ -129,7 +129,17 @@ class RecordedFile:
         return path in columns or (nested and any(path.startswith(f"{column}.") for column in columns))
 
     def _lacks(self, what: str, name: str, columns: Sequence[str]) -> None:
-        raise SettingsError(f"{self.path} has no column {what} (mapped to {name}); it has {_listed(columns)}")
+        raise SettingsError(
+            f"{self.path} has no column {what} (mapped to {name}); it has {_listed(columns)}{self._hint(columns)}"
+        )
+
+    def _hint(self, columns: Sequence[str]) -> str:
+        """The separator that a table has instead of its format's, if it looks so."""
+        other = next((mark for mark in ";\t|," if len(columns) == 1 and mark in columns[0]), None)
+        if other is None:
+            return ""
+        said = {"\t": 'tabs, so format = "tsv" would fit', ",": 'commas, so format = "csv" would fit'}
+        return f" (as one column: it seems to be separated by {said.get(other, f'{other!r}, which is not read')})"
 
     def _native(self, columns: Columns, rows: Iterator[Row], layout: ReplayMap) -> dict[str, Any]:
         """The map of a file whose columns are named as an event's fields are; JSON needs none."""
@@ -138,7 +148,8 @@ class RecordedFile:
         missing = [name for name in needed if name not in names]
         if names and missing:
             raise SettingsError(
-                f"{self.path} has no column {', '.join(missing)}; it has {_listed(names)}. Say with --map where each is"
+                f"{self.path} has no column {', '.join(missing)}; it has {_listed(names)}"
+                f"{self._hint(names)}. Say with --map where each is"
             )
         if not columns.names:
             return {}
