@@ -16,6 +16,7 @@ from streams.inputs import Source as FieldSource
 from streams.recorded.documents import Documents
 from streams.recorded.formats import Format, text_format
 from streams.recorded.lines import line_end, ndjson_rows
+from streams.recorded.losses import shortened
 from streams.recorded.parquet import Parquet
 from streams.recorded.row import Row
 from streams.recorded.source import PARQUET, Source
@@ -185,4 +186,4 @@ def _by_column(told: Any) -> Any:
 
 def _listed(columns: Sequence[str]) -> str:
     more = f" and {len(columns) - SHOWN_COLUMNS:,} more" if len(columns) > SHOWN_COLUMNS else ""
-    return ", ".join(columns[:SHOWN_COLUMNS]) + more
+    return ", ".join(shortened(column.encode()) for column in columns[:SHOWN_COLUMNS]) + more
