@@ -29,7 +29,7 @@ PLACEHOLDERS = (
     "0", "-1", "-", "null", "NULL", "none", "None", "nil", "undefined", "unknown", "anonymous", "Anonymous", "guest",
     "00000000-0000-0000-0000-000000000000",
 )  # fmt: skip  # one list
-"""Actors that mean "nobody" unless an input says otherwise."""
+"""Actors that mean "nobody" where there is a map that does not say otherwise."""
 
 PathSpec = str | tuple[str, ...]
 
@@ -197,8 +197,9 @@ class Mapping(Section):
     """only records for which all of these hold are events; the others are skipped"""
     skip: tuple[Condition, ...] = ()
     """records for which one of these holds are skipped"""
-    placeholders: tuple[str, ...] = PLACEHOLDERS
-    """actors that mean "nobody": such an event counts, and is evidence about no person"""
+    placeholders: tuple[str, ...] | None = None
+    """actors that mean "nobody": such an event counts, and is evidence about no person. Where it is not set, those of
+    PLACEHOLDERS if there is a map; a native event says ``null``"""
     transform: str | None = None
     """``package.module:function``, which makes native events of a record"""
     earliest: int | None = Field(default=None, ge=0)
@@ -222,6 +223,12 @@ class Mapping(Section):
         if name is not None:
             function(name)
         return name
+
+    def nobody(self) -> tuple[str, ...]:
+        """The actors that mean "nobody"."""
+        if self.placeholders is not None:
+            return self.placeholders
+        return () if self.map is None else PLACEHOLDERS
 
     def is_native(self) -> bool:
         """Whether its records are native events, all of them."""

@@ -41,7 +41,7 @@ class Codec:
         self._whole = config.each == "$"
         outer = self._mapper.outer_shape
         self._documents = Documents(list[Any] if self._whole else (outer or self._mapper.shape).type)
-        self._nobody = frozenset(config.placeholders)
+        self._nobody = frozenset(config.nobody())
         self._addresses = addresses()
         source = None if config.map is None else config.map["ts"]
         self._unit = "ms" if source is None else None if source.first else source.time or "ms"

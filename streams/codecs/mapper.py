@@ -71,7 +71,7 @@ class Mapper:
         fields = NATIVE if config.map is None else config.map
         self._native = config.map is None
         self._default_metric = config.metric
-        self._nobody = frozenset((*config.placeholders, NOBODY))
+        self._nobody = frozenset((*config.nobody(), NOBODY))
         numbered = config.each is not None
         self._sources: list[tuple[str, Produce]] = [
             (name, produce(fields[name], _finish(name, native=self._native), numbered=numbered and name == "id"))

@@ -147,10 +147,15 @@ def test_a_tombstone_is_passed_over() -> None:
     assert (decoded.refused, decoded.skipped) == ([], {"tombstone": 1})
 
 
-@pytest.mark.parametrize("actor", [b"null", b'"0"', b'"anonymous"', b'"00000000-0000-0000-0000-000000000000"'])
-def test_an_actor_who_is_nobody_is_none(actor: bytes) -> None:
-    good, reasons = _decode(GOOD, GOOD.replace(b'"a1"', actor))
+def test_an_actor_who_is_nobody_is_null() -> None:
+    good, reasons = _decode(GOOD, GOOD.replace(b'"a1"', b"null"), GOOD.replace(b'"a1"', b'"0"'))
     assert reasons == []
+    assert [event.actor for _, _, event in good] == ["a1", None, "0"]
+
+
+def test_a_native_input_may_have_placeholders_of_its_own() -> None:
+    codec = Codec(Input(topic="views", metric="view", placeholders=("0",)), FLOOR)
+    good, _ = _read(codec, [GOOD, GOOD.replace(b'"a1"', b'"0"')], [LATEST] * 2)
     assert [event.actor for _, _, event in good] == ["a1", None]
 
 
