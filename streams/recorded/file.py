@@ -16,6 +16,7 @@ from streams.inputs import Source as FieldSource
 from streams.recorded.documents import Documents
 from streams.recorded.formats import Format, text_format
 from streams.recorded.lines import line_end, ndjson_rows
+from streams.recorded.losses import shortened
 from streams.recorded.parquet import Parquet
 from streams.recorded.row import Row
 from streams.recorded.source import PARQUET, Source
@@ -129,7 +130,17 @@ class RecordedFile:
         return path in columns or (nested and any(path.startswith(f"{column}.") for column in columns))
 
     def _lacks(self, what: str, name: str, columns: Sequence[str]) -> None:
-        raise SettingsError(f"{self.path} has no column {what} (mapped to {name}); it has {_listed(columns)}")
+        raise SettingsError(
+            f"{self.path} has no column {what} (mapped to {name}); it has {_listed(columns)}{self._hint(columns)}"
+        )
+
+    def _hint(self, columns: Sequence[str]) -> str:
+        """The separator that a table has instead of its format's, if it looks so."""
+        other = next((mark for mark in ";\t|," if len(columns) == 1 and mark in columns[0]), None)
+        if other is None:
+            return ""
+        said = {"\t": 'tabs, so format = "tsv" would fit', ",": 'commas, so format = "csv" would fit'}
+        return f" (as one column: it seems to be separated by {said.get(other, f'{other!r}, which is not read')})"
 
     def _native(self, columns: Columns, rows: Iterator[Row], layout: ReplayMap) -> dict[str, Any]:
         """The map of a file whose columns are named as an event's fields are; JSON needs none."""
@@ -138,7 +149,8 @@ class RecordedFile:
         missing = [name for name in needed if name not in names]
         if names and missing:
             raise SettingsError(
-                f"{self.path} has no column {', '.join(missing)}; it has {_listed(names)}. Say with --map where each is"
+                f"{self.path} has no column {', '.join(missing)}; it has {_listed(names)}"
+                f"{self._hint(names)}. Say with --map where each is"
             )
         if not columns.names:
             return {}
@@ -174,4 +186,4 @@ def _by_column(told: Any) -> Any:
 
 def _listed(columns: Sequence[str]) -> str:
     more = f" and {len(columns) - SHOWN_COLUMNS:,} more" if len(columns) > SHOWN_COLUMNS else ""
-    return ", ".join(columns[:SHOWN_COLUMNS]) + more
+    return ", ".join(shortened(column.encode()) for column in columns[:SHOWN_COLUMNS]) + more

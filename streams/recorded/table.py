@@ -38,7 +38,7 @@ class Table:
     """A CSV or TSV file, read once from its beginning. ``columns`` are known before the first row."""
 
     def __init__(self, chunks: Iterable[bytes], kind: Literal["csv", "tsv"], name: str) -> None:
-        """Read the header. Raises SettingsError if there is none, or two columns have one name."""
+        """Read the header. Raises SettingsError if two columns have one name. An empty file has no columns."""
         self._chunks = iter(chunks)
         self._delimiter = b"\t" if kind == "tsv" else b","
         self._quoted = kind == "csv"
@@ -86,7 +86,7 @@ class Table:
         fields = [b""]
         while fields == [b""]:
             if self._at == len(self._buffer) and not self._more():
-                raise SettingsError(f"{name} is empty: it has no header")
+                return []
             found = self._next()
             if found.end < 0:
                 raise SettingsError(f"{name} has no header: its first line does not end")

@@ -154,12 +154,14 @@ def test_where_a_column_is_missing_the_sentence_names_it_and_what_there_is(comma
     assert "has no column 'item' (mapped to target); it has when, who" in answer.err
 
 
-@pytest.mark.parametrize("text", ["", "ts,actor,target,metric\n", "\n\n", '{"ts":'])
-def test_a_file_without_events_is_not_a_success(command: Command, text: str) -> None:
-    answer = command.replay(text, "x")
-    assert answer.code in {1, 2}
+@pytest.mark.parametrize("layout", [None, map_of("ts", "actor", "target")], ids=["native", "mapped"])
+@pytest.mark.parametrize("text", ["", "ts,actor,target,metric\n", "\n\n", "[]", '{"ts":'])
+def test_a_file_without_events_is_not_a_success(command: Command, text: str, layout: str | None) -> None:
+    answer = command.replay(text, "x", layout)
+    assert answer.code == 1
     assert answer.err.count("\n") == 1
-    assert "Traceback" not in answer.err
+    assert ("x has no records" in answer.err) is (text != '{"ts":')
+    assert command.replay(text, "x", layout, "--allow-bad").code == 0
 
 
 def test_records_that_are_filtered_are_counted_and_a_file_of_them_alone_was_not_read(command: Command) -> None:
@@ -192,8 +194,9 @@ def test_the_future_is_refused_as_it_is_in_a_topic(command: Command) -> None:
 
 
 def test_a_wrong_unit_is_named(command: Command) -> None:
-    answer = command.replay(NATIVE.replace("000,", ","), "x.csv")
+    answer = command.replay(NATIVE.replace("0000,", "0,").replace("17676344900", "1767634490"), "x.csv")
     assert answer.code == 1
+    assert 'time = "s" would fit' in answer.err
 
 
 def test_a_file_that_is_not_in_order_is_sorted_and_says_so(command: Command) -> None:
@@ -226,3 +229,18 @@ def test_a_floor_that_the_workers_do_not_have_is_refused_before_anything_is_sent
     answer = command.run("replay", str(command.directory / "x.csv"), "--map", str(command.directory / "map.toml"))
     assert answer.code == 2
     assert "set earliest = 0 there or under [time]" in answer.err
+
+
+@pytest.mark.parametrize(("bad", "code"), [(1, 0), (9, 1)])
+def test_a_backtest_of_a_file_of_which_much_is_lost_ends_with_exit_code_1(
+    command: Command, bad: int, code: int
+) -> None:
+    rows = [f"{1767634490000 + 1000 * n},a{n % 9},v1,view,{n % 2}" for n in range(300)] + ["never,a,v,view,0"] * bad
+    path = command.directory / "x.csv"
+    path.write_text("ts,actor,target,metric,bought\n" + "\n".join(rows))
+    arguments = ("backtest", str(path), "--labels", "bought", "--methods", "count_threshold", "--json")
+    answer = command.run(*arguments)
+    assert answer.code == code
+    assert json.loads(answer.out)["reports"][0]["events"] == 300
+    assert "line 302" in answer.err
+    assert command.run(*arguments, "--allow-bad").code == 0

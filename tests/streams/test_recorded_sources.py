@@ -224,3 +224,17 @@ def test_a_columns_name_in_the_map_must_be_there(tmp_path: Path) -> None:
     fields["target"] = {"join": [{"path": "a"}, {"path": "y"}]}
     with pytest.raises(SettingsError, match="has no column 'y'"):
         RecordedFile(path, ReplayMap.model_validate({"map": fields}))
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said"),
+    [
+        ("ts;actor;target;metric\n1;2;3;view\n", "x.csv", "separated by ';', which is not read"),
+        ("ts\tactor\ttarget\tmetric\n", "x.csv", 'format = "tsv" would fit'),
+        ("ts,actor,target,metric\n", "x.tsv", 'format = "csv" would fit'),
+    ],
+)
+def test_another_separator_is_named(text: str, name: str, said: str, command: Command) -> None:
+    answer = command.replay(text, name)
+    assert answer.code == 2
+    assert said in answer.err
