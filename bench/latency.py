@@ -196,7 +196,7 @@ def _bought(at: float, now_ms: int, played: Played) -> list[bytes]:
             times.append(now_ms)
             values.append(
                 b'{"id":"b%d-%d","ts":%d,"metric":"view","actor":"bot%d-%d","target":"%b","ip":"203.0.%d.%d",'
-                b'"user_agent":"bot/1.0","watch_ms":3000,"country":"VN","actor_created_at":%d}'
+                b'"user_agent":"phone/1.0","watch_ms":3000,"country":"VN","actor_created_at":%d}'
                 % (burst, n, now_ms, burst, n % 40, target.encode(), n % 3, 1 + n % 250, now_ms - 86_400_000)
             )
     return values

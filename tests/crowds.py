@@ -44,7 +44,7 @@ def bought(
         event = _view(rng, target, ts)
         event.actor = f"bot{rng.randrange(400)}"
         event.ip = f"203.0.{rng.randrange(3)}.{rng.randrange(1, 250)}"
-        event.user_agent = "bot/1.0"
+        event.user_agent = "phone/1.0"
         event.actor_created_at = ts - rng.randrange(2 * DAY_MS)
         events.append(event)
     return _numbered(events, f"b{seed}", ids)
