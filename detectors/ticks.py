@@ -238,7 +238,9 @@ def moments_of(block: EventBlock, at: NDArray[np.int64]) -> Moments:
     """The block's moments; ``at`` is when in their ticks the events were."""
     moments = np.empty(len(block.target), MOMENT)
     moments["at"] = at if block.rule is None else np.where(np.asarray(block.rule) == EXEMPT, -1, at)
-    moments["spent"] = -1 if block.spent is None else np.minimum(block.spent, MAX_SPENT_MS)
+    # A column that came in a narrow width has no room for the bound that it is compared with.
+    spent = None if block.spent is None else np.asarray(block.spent, np.int64)
+    moments["spent"] = -1 if spent is None else np.minimum(spent, MAX_SPENT_MS)
     return moments
 
 

@@ -106,12 +106,15 @@ def _upgraded(value: bytes) -> Frame | None:
     fields = {name: [None] * size if column is None else column for name, column in columns.items()}
     fields["actor_created_at"] = fields["created"]
     fields["undo"] = older.undo or [False] * size
-    columns_of(
-        fields,
-        offset=offset + older.first,
-        metric=metric.astype(np.int8),
-        ts=ts,
-        tags=older.rule,
-        mixes=_MIXES,
-    ).fill(frame, 0, size)
+    try:
+        columns_of(
+            fields,
+            offset=offset + older.first,
+            metric=metric.astype(np.int8),
+            ts=ts,
+            tags=older.rule,
+            mixes=_MIXES,
+        ).fill(frame, 0, size)
+    except OverflowError:  # a number of more than 8 bytes
+        return None
     return frame

@@ -91,16 +91,21 @@ def numbers(frame: Frame, name: str) -> Numbers:
     return values
 
 
+def wide(frame: Frame, name: str) -> NDArray[np.int64]:
+    """A column of numbers that is not empty, 8 bytes each: narrow ones overflow as soon as something is computed."""
+    return numbers(frame, name).astype(np.int64, copy=False)
+
+
 def times(frame: Frame) -> NDArray[np.int64]:
     """When the events of a frame that has some were, in epoch ms."""
-    return numbers(frame, "ts") + np.int64(frame.ts_from)
+    return wide(frame, "ts") + np.int64(frame.ts_from)
 
 
 def offsets(frame: Frame) -> NDArray[np.int64]:
     """The input offsets of the events of a frame."""
     if not frame.target:
         return np.empty(0, np.int64)
-    return numbers(frame, "offset") + np.int64(frame.first)
+    return wide(frame, "offset") + np.int64(frame.first)
 
 
 def part_of(frame: Frame, rows: NDArray[np.intp]) -> Frame:
@@ -141,8 +146,9 @@ def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
         if not frame.target:
             return None
     ts = times(frame)
-    created = _given(frame, "created")
-    watch_ms, duration_ms = _given(frame, "watch_ms"), _given(frame, "duration_ms")
+    created, watch_ms, duration_ms = (
+        wide(frame, name) if getattr(frame, name) else None for name in ("created", "watch_ms", "duration_ms")
+    )
     country = _buckets(frame, "country", MIX_BUCKETS)
     network = _buckets(frame, "network", NETWORK_BUCKETS)
     if network is not None and country is not None:

@@ -135,7 +135,8 @@ def all_ipv4(addresses: Sequence[str]) -> bool:
     if (digits[starts[lengths > 1]] == 0).any():
         return False
     first = starts[lengths == 3]
-    values = digits[first] * np.int32(100) + digits[first + 1] * np.int32(10) + digits[first + 2]
+    hundreds, tens, ones = (digits[first + place].astype(np.int32) for place in range(3))
+    values = hundreds * 100 + tens * 10 + ones
     return not (values > 255).any()
 
 
