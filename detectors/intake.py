@@ -7,23 +7,35 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.events import METRICS, EventBlock
+from detectors.failures import UNCONTAINED
 from detectors.ledger import DUPLICATE_ID
 from detectors.records import Outcome
 from detectors.rules.days import Days, marks_of, pairs_of
 from detectors.rules.reasons import EXEMPT, TAGS
 from detectors.rules.repeats import HORIZON_MS, repeats_of
 from detectors.rules.settings import RuleSettings
-from detectors.ticks import MAX_SPENT_MS, Tick, acts_of, moments_of, rows_of
+from detectors.ticks import MAX_SPENT_MS, Moments, Tick, acts_of, moments_of, rows_of
 from detectors.watched import RecentIds, key_of
-from detectors.windows import COLUMNS, Crowd, Scale, pack_row
+from detectors.windows import COLUMNS, Crowd, Packed, Scale, pack_row
 
 ID_BYTES = 90
 """An id's hash in a set that is two thirds empty after it has grown (measured, CPython 3.11)."""
 
 FEW_EVENTS = 12
 """Events of a block under which arrays do not pay (measured)."""
+
+
+_Few = list[tuple[bytes, int, int]]
+"""By event: its packed row, when in its tick it was (-1: no rule applies), how long was watched."""
+_Packed = _Few | tuple[NDArray[np.int64], Packed, Moments]
+"""Few events, or the columns of many: their ticks, packed rows and moments."""
+
+
+class BlockError(Exception):
+    """A block of events that cannot be taken as it is; nothing of it was."""
 
 
 class Desk(Protocol):
@@ -63,30 +75,61 @@ class Intake:
     def observe(self, block: EventBlock, position: int, outcome: Outcome) -> None:
         """Take in a block of events that stood at ``position`` of the log. Late ones are counted at once."""
         self._settle()
+        packed = self._packed(block)
         if block.ident is not None:
             self.recent_ids.turn(position, self._oldest_open(position))
-        self._collect(block, position, outcome)
+        self._collect(block, packed, position, outcome)
 
     def replay(self, block: EventBlock, position: int) -> None:
         """Observe a block again after ``load``: events of open ticks come back, and what rules look back on.
 
         Others are passed over.
         """
+        self._replay(block, self._packed(block), position)
+
+    def count(self, block: EventBlock, position: int, outcome: Outcome, *, replayed: bool = False) -> None:
+        """As ``observe`` (``replay``) where that fails: the block's events are counted, and not judged.
+
+        They join their open ticks as mere numbers, so that undos find them; no rule compares them with others.
+        """
+        if replayed:
+            self._replay(block, None, position)
+            return
+        self._settle()
+        if block.ident is not None:
+            self.recent_ids.turn(position, self._oldest_open(position))
+        self._collect_few(block, None, position, outcome)
+
+    def _replay(self, block: EventBlock, packed: _Packed | None, position: int) -> None:
         if block.ident is not None and position in self._rolls:
             self.recent_ids.roll()
         self._replaying = self._unsettled = True
-        self._collect(block, position, Outcome())
+        if packed is None:
+            self._collect_few(block, None, position, Outcome())
+        else:
+            self._collect(block, packed, position, Outcome())
         self._replaying = False
 
-    def _collect(self, block: EventBlock, position: int, outcome: Outcome) -> None:
-        hits = self._hits(block)
-        if len(block.target) < FEW_EVENTS:
-            self._collect_few(block, position, hits, outcome)
+    def _packed(self, block: EventBlock) -> _Packed:
+        """What the heaps take of a block. Raises BlockError; nothing has been changed then."""
+        try:
+            if len(block.target) < FEW_EVENTS:
+                return _packed_few(block, self._scale.span_ms)
+            ts = np.asarray(block.ts, np.int64)
+            starts = ts - ts % self._scale.span_ms
+            return starts, rows_of(block), moments_of(block, ts - starts)
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            raise BlockError(repr(error)) from error
+
+    def _collect(self, block: EventBlock, packed: _Packed, position: int, outcome: Outcome) -> None:
+        if isinstance(packed, list):
+            self._collect_few(block, packed, position, outcome)
             return
-        span = self._scale.span_ms
-        ts = np.asarray(block.ts, np.int64)
-        starts = ts - ts % span
-        left = np.ones(len(ts), bool)
+        hits = self._hits(block)
+        starts, rows, moments = packed
+        left = np.ones(len(starts), bool)
         for index in np.nonzero(starts < self.horizon)[0].tolist():
             if self._is_late(int(starts[index]), position):
                 self._late(block, index, hits.get(index, ""), outcome)
@@ -97,7 +140,6 @@ class Intake:
                 tick = self._tick(int(starts[index]), position)
                 self._note(tick, block, index, hits.get(index, ""), outcome)
                 left[index] = False
-        rows, moments = rows_of(block), moments_of(block, ts - starts)
         if left.all() and starts.min() == starts.max() and block.metric.count(block.metric[0]) == len(block.metric):
             tick = self._tick(int(starts[0]), position)
             tick.heaps[block.metric[0]].add(block.target, rows, moments)
@@ -115,11 +157,12 @@ class Intake:
                 places = np.nonzero(here & (metrics == metric))[0]
                 tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places], moments[places])
 
-    def _collect_few(self, block: EventBlock, position: int, hits: dict[int, str], outcome: Outcome) -> None:
-        """As above, event by event: arrays cost some 40 µs a block, whatever its size."""
+    def _collect_few(self, block: EventBlock, packed: _Few | None, position: int, outcome: Outcome) -> None:
+        """As above, event by event: arrays cost some 40 µs a block, whatever its size. Only counts without rows."""
+        hits = self._hits(block)
         span = self._scale.span_ms
-        columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
-        for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, block.ts, strict=True)):
+        times = block.ts if isinstance(block.ts, list) else block.ts.tolist()
+        for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, times, strict=True)):
             start = ts - ts % span
             if start < self.horizon and self._is_late(start, position):
                 self._late(block, index, hits.get(index, ""), outcome)
@@ -127,11 +170,10 @@ class Intake:
             tick = self._tick(start, position)
             if index in hits or (block.undo is not None and block.undo[index]):
                 self._note(tick, block, index, hits.get(index, ""), outcome)
+            elif packed is None:
+                tick.note(tick.counted, key_of(metric, target), "")
             else:
-                row = pack_row(*[-1 if column is None else column[index] for column in columns])
-                exempt = _is_exempt(block, index)
-                spent = -1 if block.spent is None else min(int(block.spent[index]), MAX_SPENT_MS)
-                tick.heaps[metric].add_one(target, row, -1 if exempt else ts - start, spent)
+                tick.heaps[metric].add_one(target, *packed[index])
                 if block.owner is not None:
                     tick.own([target], [int(block.owner[index])])
 
@@ -180,12 +222,31 @@ class Intake:
         self._settle()
         return self._close(start)
 
+    def broken_off(self, metric: int) -> None:
+        """What counts for a day has failed half way."""
+        repeats = self._repeats[metric]
+        if repeats is not None and repeats.days is not None:
+            repeats.days.broken_off()
+
+    def take_out(self, start: int) -> Tick:
+        """As ``close``, where that fails: no rule is asked."""
+        self._settle()
+        return self.ticks.pop(start)  # nor does any look back on it, as it will not after a restore
+
     def _close(self, start: int, *, replayed: bool = False) -> Tick:
         tick = self.ticks.pop(start)
         end = start + self._scale.span_ms
         for metric, (heap, repeats) in enumerate(zip(tick.heaps, self._repeats, strict=True)):
             if repeats is not None:
-                for (target, reason), count in heap.sift(repeats, start, end, replayed=replayed).items():
+                try:
+                    caught = heap.sift(repeats, start, end, replayed=replayed)
+                except UNCONTAINED:
+                    raise
+                except Exception as error:  # noqa: BLE001  # the heap is as it was: all of it is counted
+                    tick.failures.append(error)
+                    self.broken_off(metric)
+                    continue
+                for (target, reason), count in caught.items():
                     key = key_of(metric, target), reason
                     tick.rejected[key] = tick.rejected.get(key, 0) + count
         if any(self._judged):
@@ -200,8 +261,9 @@ class Intake:
         days = repeats.days
         actors = crowd.returning(days.often)
         if actors:
+            pairs = np.unique(pairs_of(np.array(actors, np.int64), marks_of([key[1:]])))
             days.turn(end - 1)
-            days.follow(np.unique(pairs_of(np.array(actors, np.int64), marks_of([key[1:]]))))
+            days.follow(pairs)
 
     def _is_late(self, start: int, position: int) -> bool:
         """Whether an event of a closed tick came too late; in a replay the tick may have been open then."""
@@ -268,6 +330,16 @@ class Intake:
         self._prune()
         ticks = (tick.log_from for tick in self.ticks.values())
         return min(itertools.chain(ticks, (log_from for log_from, _ in self._past.values())), default=position)
+
+
+def _packed_few(block: EventBlock, span: int) -> _Few:
+    columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
+    few = []
+    for index, ts in enumerate(block.ts):
+        row = pack_row(*[-1 if column is None else column[index] for column in columns])
+        spent = -1 if block.spent is None else min(int(block.spent[index]), MAX_SPENT_MS)
+        few.append((row, -1 if _is_exempt(block, index) else int(ts % span), spent))
+    return few
 
 
 def _is_undo(block: EventBlock, index: int, reason: str) -> bool:

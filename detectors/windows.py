@@ -92,6 +92,8 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     log_from: int = -1
     log_to: int = -1
     """first and last position of the log at which its events stood, -1 if not known"""
+    unjudged: int = 0
+    """events that are counted as unjudged already (Watched.unjudged)"""
 
     def take(self, rows: bytes) -> None:
         """Take packed rows in; they are folded when there are many, or when somebody asks (``settle``)."""
@@ -171,6 +173,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         self.squares += other.squares
         self.asked += other.asked
         self.newcomers += other.newcomers
+        self.unjudged += other.unjudged
         self.sampled = self.sampled or other.sampled
         if other.log_from >= 0:
             self.log_from = other.log_from if self.log_from < 0 else min(self.log_from, other.log_from)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 import xxhash
 
+from detectors.failures import MachineError
 from detectors.reference import by_country
 from detectors.watched import STATE_VERSION, Agenda, Watched
 from detectors.windows import NOTHING_KNOWN, pack_row
@@ -96,7 +97,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _watched = msgspec.msgpack.Decoder(Watched, strict=False)
 
 
-class StateError(Exception):
+class StateError(MachineError):
     """State that this version cannot read."""
 
 
