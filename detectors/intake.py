@@ -127,7 +127,7 @@ class Intake:
         if isinstance(packed, list):
             self._collect_few(block, packed, position, outcome)
             return
-        hits = self._hits(block)
+        hits = self._hits(block, outcome)
         starts, rows, moments = packed
         left = np.ones(len(starts), bool)
         for index in np.nonzero(starts < self.horizon)[0].tolist():
@@ -159,7 +159,7 @@ class Intake:
 
     def _collect_few(self, block: EventBlock, packed: _Few | None, position: int, outcome: Outcome) -> None:
         """As above, event by event: arrays cost some 40 µs a block, whatever its size. Only counts without rows."""
-        hits = self._hits(block)
+        hits = self._hits(block, outcome)
         span = self._scale.span_ms
         times = block.ts if isinstance(block.ts, list) else block.ts.tolist()
         for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, times, strict=True)):
@@ -177,15 +177,26 @@ class Intake:
                 if block.owner is not None:
                     tick.own([target], [int(block.owner[index])])
 
-    def _hits(self, block: EventBlock) -> dict[int, str]:
-        """Events of the block that are known to be invalid, each with its reason: ids that were met, tags of ingest."""
+    def _hits(self, block: EventBlock, outcome: Outcome) -> dict[int, str]:
+        """Events of the block that are known to be invalid, each with its reason: ids that were met, tags of ingest.
+
+        A rule that fails catches nothing of the block.
+        """
+        hits: dict[int, str] = {}
+        for rule in (self._known_ids, _tagged):
+            try:
+                for index, reason in rule(block).items():
+                    hits.setdefault(index, reason)
+            except UNCONTAINED:
+                raise
+            except Exception as error:  # noqa: BLE001  # its events are counted without the rule
+                outcome.fail("rules", "", -1, 0, error)
+        return hits
+
+    def _known_ids(self, block: EventBlock) -> dict[int, str]:
         acts = acts_of(block)
         known = set() if acts is None else self.recent_ids.add_all(acts)
-        hits = dict.fromkeys(sorted(known), DUPLICATE_ID)
-        if block.rule is not None:
-            for index in np.nonzero(np.asarray(block.rule) > EXEMPT)[0].tolist():
-                hits.setdefault(index, TAGS[int(block.rule[index])])
-        return hits
+        return dict.fromkeys(sorted(known), DUPLICATE_ID)
 
     def _note(self, tick: Tick, block: EventBlock, index: int, reason: str, outcome: Outcome) -> None:
         """What is no valid event: a duplicate (of an undo as well), an undo, a rule's hit."""
@@ -330,6 +341,13 @@ class Intake:
         self._prune()
         ticks = (tick.log_from for tick in self.ticks.values())
         return min(itertools.chain(ticks, (log_from for log_from, _ in self._past.values())), default=position)
+
+
+def _tagged(block: EventBlock) -> dict[int, str]:
+    if block.rule is None:
+        return {}
+    places = np.nonzero(np.asarray(block.rule) > EXEMPT)[0].tolist()
+    return {index: TAGS[int(block.rule[index])] for index in places}
 
 
 def _packed_few(block: EventBlock, span: int) -> _Few:

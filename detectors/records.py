@@ -127,8 +127,9 @@ class Unjudged(NamedTuple):
 
 
 class Uncounted(NamedTuple):
-    """What stood in the log and could not even be counted."""
+    """What stood at a position of the log and could not even be counted."""
 
+    position: int
     value: bytes | None
     """the record"""
     message: str

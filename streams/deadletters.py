@@ -25,6 +25,7 @@ class Why(StrEnum):
     FROM_FUTURE = "from_future"
     BEFORE_FLOOR = "before_floor"
     DAMAGED_STATE = "damaged_state"
+    UNCOUNTABLE = "uncountable"
 
 
 @dataclass(slots=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from io import SEEK_END
 from itertools import islice
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import BinaryIO
 
 import numpy as np
@@ -15,14 +18,19 @@ import orjson
 from detectors.judge import EXPLAINED
 from detectors.records import Outcome
 from streams.auditing import PartitionAudit, audit_settings
+from streams.deadletters import DeadLetter, Why
 from streams.records import correction_value, count_value, flag_value
 from streams.routing import Records, Routed, Router
 from streams.rules.tagging import Tagger
 from streams.settings import Input, Settings
+from streams.unjudged import StepError
 
 BATCH = 2000
 NO_BROKER_CLOCK = sys.maxsize // 2
 """Offline there is no broker whose clock an event could be ahead of."""
+
+SPOOLED_BYTES = 1 << 20
+_LENGTH = struct.Struct("<I")
 
 SOURCE = "recorded"
 FILES = ("flagged-events", "audited-counts", "corrections", "dead-letters")
@@ -47,6 +55,10 @@ class Summary:
     corrections: int = 0
     explained: int = 0
     """surges that were accounted for; no flags of anything wrong"""
+    unjudged: int = 0
+    """counted events of which a window was not judged because detection failed"""
+    failures: dict[str, int] = field(default_factory=dict)
+    """exceptions in detection that were contained, by part"""
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -67,7 +79,9 @@ class Offline:
             partitions=settings.partitions,
             tagger=Tagger(settings.rules),
         )
-        self._audits = [PartitionAudit(audit_settings(settings, partition)) for partition in range(settings.partitions)]
+        self._failed: list[dict[int, int]] = [{} for _ in range(settings.partitions)]
+        self._audits = [self._audit(partition) for partition in range(settings.partitions)]
+        self._frames = [_Frames() for _ in range(settings.partitions)]
         self._offsets = [0] * settings.partitions
         self._flagged: set[tuple[str, str]] = set()
         self.summary = Summary()
@@ -98,17 +112,42 @@ class Offline:
             self.summary.dead_letters += 1
             self._sink("dead-letters", orjson.dumps(letter.as_line()))
         for partition, frame in routed.frames:
-            outcome = Outcome()
-            self._audits[partition].apply(frame, self._offsets[partition], outcome)
+            self._frames[partition].append(frame)
+            outcome = self._applied(partition, frame)
             self._offsets[partition] += 1
             if self.log is not None:
                 self.log[partition].append(frame)
             self._write(outcome)
+            for position, value, message in outcome.uncounted:
+                letter = DeadLetter("by-target", partition, position, None, value, Why.UNCOUNTABLE, message)
+                self.summary.dead_letters += 1
+                self._sink("dead-letters", orjson.dumps(letter.as_line()))
+
+    def _audit(self, partition: int) -> PartitionAudit:
+        return PartitionAudit(audit_settings(self._settings, partition), failed=self._failed[partition])
+
+    def _applied(self, partition: int, frame: bytes) -> Outcome:
+        """What a frame brings. Where it fails, the partition's log is audited anew, as by a worker that restarts."""
+        offset, failed = self._offsets[partition], False
+        while True:
+            try:
+                if failed:
+                    audit = self._audits[partition] = self._audit(partition)
+                    for position, before in enumerate(self._frames[partition].first(offset)):
+                        audit.apply(before, position, Outcome())
+                outcome = Outcome()
+                self._audits[partition].apply(frame, offset, outcome)
+            except StepError:
+                failed = True
+            else:
+                return outcome
 
     def _write(self, outcome: Outcome) -> None:
         summary = self.summary
         summary.late += outcome.late
         summary.duplicates += outcome.duplicates
+        for part, failures in outcome.failures.items():
+            summary.failures[part] = summary.failures.get(part, 0) + failures
         for flag in outcome.flags:
             self._sink("flagged-events", flag_value(flag))
             if flag.status == "opened" and flag.verdict == EXPLAINED:
@@ -131,9 +170,34 @@ class Offline:
                 summary.raw += ledger.raw
                 summary.valid += ledger.valid
                 summary.quarantined += ledger.quarantined
+                summary.unjudged += watched.unjudged
                 for reason, count in ledger.invalid.items():
                     summary.invalid[reason] = summary.invalid.get(reason, 0) + count
         summary.flagged_targets = len(self._flagged)
+        for frames in self._frames:
+            frames.close()
+
+
+class _Frames:
+    """A partition's log so far, to be read again where a record of it fails; on the disk beyond SPOOLED_BYTES."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115  # open as long as the replay
+
+    def append(self, frame: bytes) -> None:
+        self._file.write(_LENGTH.pack(len(frame)))
+        self._file.write(frame)
+
+    def first(self, count: int) -> Iterator[bytes]:
+        """The first so many frames."""
+        self._file.seek(0)
+        for _ in range(count):
+            (length,) = _LENGTH.unpack(self._file.read(_LENGTH.size))
+            yield self._file.read(length)
+        self._file.seek(0, SEEK_END)
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class Files:

@@ -1,0 +1,275 @@
+"""Exceptions put into detection: into which functions, for which target, and a log on which all of them are called."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from types import FrameType, ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from detectors.audit import AuditSettings
+from detectors.events import Event
+from detectors.records import Outcome
+from detectors.registry import REGISTRY
+from detectors.rules.reasons import RULES
+from detectors.watched import Watched, key_of
+from streams.auditing import PartitionAudit
+from streams.records import correction_value, count_value, flag_value
+from streams.state import dump_changes, load
+from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
+from tests.streams.pipeline import Pipeline
+
+VICTIM, OTHER = "v3", "v5"
+"""Both get a bought burst; detection fails for the first."""
+DEPTH = 40
+
+FEATURES = (
+    "features",
+    "interaction",
+    "elsewhere",
+    "overlap",
+    "marks",
+    "company",
+    "lockstep",
+    "peers",
+    "ended",
+    "looking",
+)
+"""Modules that measure a window."""
+JUDGING = ("cases", "incidents", "explained", "discovery", "drips", "rulings", "judge", "early", "shares", "models")
+"""Modules that decide, and what they keep."""
+LEARNING = ("platform", "closing", "baseline", "calibration", "reference")
+"""Modules that learn of the whole platform."""
+RULE_PLACES: dict[str, tuple[str, ...]] = {
+    "duplicate_id": ("watched.RecentIds.add_all", "ticks.acts_of"),
+    "listed_network": ("intake._tagged",),
+    "listed_agent": ("intake._tagged",),
+    "declared_robot": ("intake._tagged",),
+    "double_click": ("rules.repeats.Repeats.judge", "rules.repeats.Repeats._sift", "ticks.Heap.sift"),
+    "rate": ("rules.repeats._numbered", "rules.repeats.Repeats._again"),
+    "rate_day": ("rules.days.Days.turn", "rules.days.Days.follow", "rules.days.Days.count", "rules.days.Days.counted"),
+}
+"""Rule → where it is applied."""
+APART = frozenset(
+    {
+        *(
+            "audit",
+            "intake",
+            "ticks",
+            "unsaid",
+            "watched",
+            "ledger",
+            "windows",
+            "events",
+            "records",
+            "failures",
+            "kept",
+        ),
+        *("detector", "evidence", "registry", "thresholds", "flags", "series", "features"),
+    }
+)
+"""Modules that only count and keep, or hold names and records; ``flags`` and ``series`` are called by JUDGING."""
+EXEMPT = frozenset(
+    {"looking.Look.fail", "looking.Look.learn", "lockstep.Lockstep.take_changed", "lockstep.Lockstep.load"}
+)
+"""Called where a failure is handled, and in checkpoints."""
+
+
+class InjectedError(Exception):
+    """What is raised."""
+
+
+def places_in(modules: tuple[str, ...]) -> list[str]:
+    """All public functions and methods of modules of ``detectors``, as module.function or module.Class.method."""
+    found = []
+    for name in modules:
+        module = import_module(f"detectors.{name}")
+        for owner, thing in _public(module):
+            if inspect.isfunction(thing):
+                found.append(f"{name}.{owner}")
+            elif inspect.isclass(thing):
+                found += [f"{name}.{owner}.{method}" for method, _ in _public(thing) if method not in ("dump", "load")]
+    return [place for place in found if place not in EXEMPT]
+
+
+def _public(owner: Any) -> Iterator[tuple[str, Any]]:
+    where = getattr(owner, "__module__", None) or owner.__name__
+    for name, thing in sorted(vars(owner).items()):
+        made_here = getattr(thing, "__module__", None) == where
+        if made_here and not name.startswith("_") and (inspect.isfunction(thing) or inspect.isclass(thing)):
+            yield name, thing
+
+
+def detector_places() -> list[str]:
+    """Every detector's methods."""
+    return [f"{name}.{method}" for name in REGISTRY for method in ("score_one", "learn_one", "findings")]
+
+
+@dataclass
+class Injection:
+    """One function that raises, for one target or always."""
+
+    place: str
+    target: str | None = VICTIM
+    hits: int = 0
+
+    def wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, raising where it should."""
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if self.target is None or _of(self.target, sys._getframe(1)):
+                self.hits += 1
+                raise InjectedError(self.place)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    @contextmanager
+    def inside(self) -> Iterator[Injection]:
+        """Raise from here on."""
+        with pytest.MonkeyPatch.context() as patch:
+            name, _, method = self.place.partition(".")
+            if name in REGISTRY:
+                kind = type(REGISTRY[name]())
+                patch.setattr(kind, method, self.wrapped(getattr(kind, method)))
+            else:
+                self._replace(patch)
+            yield self
+
+    def _replace(self, patch: pytest.MonkeyPatch) -> None:
+        module, path = _module_of(self.place)
+        *owners, name = path
+        owner: Any = module
+        for part in owners:
+            owner = getattr(owner, part)
+        original = inspect.getattr_static(owner, name)
+        function = getattr(owner, name)
+        wrapped: Any = self.wrapped(original if inspect.isfunction(original) else function)
+        if owners:
+            patch.setattr(owner, name, staticmethod(wrapped) if isinstance(original, staticmethod) else wrapped)
+            return
+        for other in [m for key, m in sys.modules.items() if key.startswith(("detectors", "streams"))]:
+            for attribute, thing in list(vars(other).items()):
+                if thing is function:
+                    patch.setattr(other, attribute, wrapped)
+
+
+def _module_of(place: str) -> tuple[ModuleType, list[str]]:
+    parts = place.split(".")
+    if parts[0] == "rules":
+        return import_module(f"detectors.rules.{parts[1]}"), parts[2:]
+    return import_module(f"detectors.{parts[0]}"), parts[1:]
+
+
+def _of(target: str, frame: FrameType | None) -> bool:
+    """Whether what is being done is done for a target: somebody on the way here has its key."""
+    key = key_of(0, target)
+    for _ in range(DEPTH):
+        if frame is None:
+            return False
+        names = frame.f_locals
+        if names.get("key") == key or any(getattr(names.get(name), "key", None) == key for name in ("look", "self")):
+            return True
+        frame = frame.f_back
+    return False
+
+
+# ---------------------------------------------------------------- the log
+
+
+@cache
+def traffic() -> tuple[Event, ...]:
+    """An hour and a half of honest views and likes, then two bought bursts; some events come twice."""
+    begin = START_MS + HISTORY_MINUTES * MINUTE_MS
+    views = ordinary(1, minutes=HISTORY_MINUTES + 20, ids=True)
+    likes = [msgspec.structs.replace(v, metric="like", id=f"l{v.id}", ts=v.ts + 500) for v in views[::4]]
+    bursts = [bought(seed, target, begin=begin + MINUTE_MS, ids=True) for seed, target in ((2, VICTIM), (3, OTHER))]
+    for view in (*views, *(event for burst in bursts for event in burst)):
+        view.metric, view.watch_ms, view.duration_ms = "view", 2_000 + view.ts % 50_000, 60_000
+    again = [msgspec.structs.replace(view) for view in views[::50]]
+    clicks = [msgspec.structs.replace(view, ts=view.ts + 900, id=f"c{view.id}") for view in views[::40]]
+    return tuple(in_order(views, likes, *bursts, again, clicks))
+
+
+@cache
+def logs() -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """The log before the bursts, and what follows, until two days are over."""
+    pipeline, events = Pipeline(partitions=1), traffic()
+    begin = START_MS + HISTORY_MINUTES * MINUTE_MS
+    pipeline.play([event for event in events if event.ts < begin])
+    cut = len(pipeline.logs[0])
+    pipeline.play([event for event in events if event.ts >= begin])
+    for until in range(begin + 30 * MINUTE_MS, START_MS + 2 * DAY_MS, 4 * 60 * MINUTE_MS):
+        pipeline.finish(until)
+    return tuple(pipeline.logs[0][:cut]), tuple(pipeline.logs[0][cut:])
+
+
+@cache
+def history() -> dict[bytes, bytes]:
+    """The state where the bursts begin."""
+    audit, saved = PartitionAudit(AuditSettings()), dict[bytes, bytes]()
+    before, _ = logs()
+    for offset, value in enumerate(before):
+        audit.apply(value, offset, Outcome())
+    saved.update(dump_changes(audit, len(before)))
+    return saved
+
+
+@dataclass
+class Run:
+    """What came of the log from the bursts on."""
+
+    audit: PartitionAudit
+    outcome: Outcome
+    said: list[bytes]
+
+    def state(self) -> dict[str, Watched]:
+        """Every key's state."""
+        return dict(self.audit.audit.watches)
+
+    def flags(self, *, without: str = "") -> set[tuple[str, str, str, str, int]]:
+        """What was flagged, of all targets but one."""
+        return {(f.target, f.metric, f.verdict, f.status, f.onset) for f in self.outcome.flags if f.target != without}
+
+
+def run(*, restart_every: int = 0) -> Run:
+    """Audit what follows the history, restarting from a checkpoint every so many records."""
+    before, after = logs()
+    saved, failed = dict(history()), dict[int, int]()
+    said: list[bytes] = []
+    whole = Outcome()
+    log = (*before, *after)
+    audit = _restored(saved, log, failed)
+    for number, (offset, value) in enumerate(enumerate(after, len(before)), 1):
+        outcome = Outcome()
+        audit.apply(value, offset, outcome)
+        for name in ("flags", "corrections", "counts", "unjudged", "uncounted"):
+            getattr(whole, name).extend(getattr(outcome, name))
+        for part, times in outcome.failures.items():
+            whole.failures[part] = whole.failures.get(part, 0) + times
+        said += [*map(flag_value, outcome.flags), *map(correction_value, outcome.corrections)]
+        said += map(count_value, outcome.counts)
+        if restart_every and number % restart_every == 0:
+            saved.update(dump_changes(audit, offset + 1))
+            audit = _restored(saved, log, failed)
+    return Run(audit, whole, said)
+
+
+def _restored(saved: dict[bytes, bytes], log: tuple[bytes, ...], failed: dict[int, int]) -> PartitionAudit:
+    audit = PartitionAudit(AuditSettings(), failed=failed)
+    restored = load(audit, saved)
+    assert restored is not None
+    for offset in range(restored.replay_from, restored.position):
+        audit.replay(log[offset], offset)
+    return audit
+
+
+ALL_RULES = [(rule, place) for rule in RULES for place in RULE_PLACES[rule]]
