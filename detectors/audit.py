@@ -412,9 +412,8 @@ class Audit:
             if crowd is None:  # it could not be entered into, and was dropped
                 continue
             outcome.windows += 1
-            metric = int(key[0])
-            platform, reference = self.platforms[metric], self._peers.reference(metric)
-            look = Look(key, watched, scale, start, crowd, platform, reference, outcome)
+            platform = self.platforms[int(key[0])]
+            look = Look(key, watched, scale, start, crowd, platform, platform, outcome)
             try:
                 self._close_window(look, order, closing)
             except UNCONTAINED:
@@ -474,6 +473,7 @@ class Audit:
         actors: Set[int] = frozenset()
         unmet: list[int] = []
         closing.note(metric, crowd)
+        look.reference = self._peers.reference(metric)
         if order == 1:
             actors = crowd.actor_hashes()
             self._follow(look, len(actors))

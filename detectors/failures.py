@@ -26,7 +26,7 @@ UNCONTAINED: tuple[type[Exception], ...] = (MachineError, OSError, MemoryError)
 def text_of(error: BaseException) -> str:
     """An exception with the places that it came through, the innermost last.
 
-    Without lines of source, which would have to be read from files.
+    What it was raised from comes before it. Without lines of source, which would have to be read from files.
     """
     places = []
     trace = error.__traceback__
@@ -38,4 +38,5 @@ def text_of(error: BaseException) -> str:
         message = f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001  # an exception of somebody else's whose text cannot be made
         message = type(error).__name__
-    return "\n".join([*places[-FRAMES_KEPT:], message[:MESSAGE_CHARS]])
+    before = [] if error.__cause__ is None else [text_of(error.__cause__)]
+    return "\n".join([*before, *places[-FRAMES_KEPT:], message[:MESSAGE_CHARS]])

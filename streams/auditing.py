@@ -18,7 +18,7 @@ from streams.decoding import FrameError, decode
 from streams.frames import Frame, block_of, countable
 from streams.rules.standing import Standing, rule_settings
 from streams.settings import Settings
-from streams.unjudged import LEFT, PASSED_OVER, UNCOUNTED, Positions, StepError
+from streams.unjudged import Failed, Positions, StepError, Tries
 
 
 def audit_settings(settings: Settings, partition: int) -> AuditSettings:
@@ -41,9 +41,7 @@ def audit_settings(settings: Settings, partition: int) -> AuditSettings:
 class PartitionAudit:
     """The log of one partition, applied in order. The same log gives the same outcome, byte for byte."""
 
-    def __init__(
-        self, settings: AuditSettings, watches: Watches | None = None, failed: dict[int, int] | None = None
-    ) -> None:
+    def __init__(self, settings: AuditSettings, watches: Watches | None = None, failed: Failed | None = None) -> None:
         """``failed`` says of positions how often they have failed before; whoever restarts the audit keeps it."""
         self.clock = Clock()
         self.audit = Audit(settings, watches)
@@ -54,7 +52,7 @@ class PartitionAudit:
         self.counted_only = 0
         self.unjudged = Positions()
         """positions whose events are counted, and not judged"""
-        self._failed = {} if failed is None else failed
+        self._failed: Failed = {} if failed is None else failed
         self._marks: dict[int, dict[str, int]] = {}
         self._replayed: dict[str, int] = {}
 
@@ -69,60 +67,57 @@ class PartitionAudit:
     def steps(self, value: bytes | None, offset: int, outcome: Outcome) -> Iterator[None]:
         """As ``apply``, pausing now and then (see ``Audit.steps``)."""
         try:
-            yield from self._steps(value, offset, outcome)
-        except UNCONTAINED:
-            raise
-        except Exception as error:
-            self._failed[offset] = self._failed.get(offset, 0) + 1
-            raise StepError(f"the record at {offset} could not be audited: {error!r}") from error
-
-    def _steps(self, value: bytes | None, offset: int, outcome: Outcome) -> Iterator[None]:
-        try:
             frame = decode(value)
         except FrameError as error:
             self.broken += 1
             outcome.uncounted.append(Uncounted(offset, value, str(error)))
             return
-        failed = self._failed.get(offset, 0)
-        if failed:
+        tries = self._failed.get(offset, Tries())
+        if offset in self._failed:
             self.unjudged.add(offset)
+        try:
+            self._enter(frame, value, offset, outcome)
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            self._failed[offset] = Tries(tries.events + 1, tries.time)
+            raise StepError(f"the events of the record at {offset} could not be audited: {error!r}") from error
+        if not tries.tells_time():
+            return
+        try:
+            now = self.clock.hear(frame.source, SourceTime(frame.next, frame.watermark, frame.idle), frame.roster)
+            if now > self.audit.now:
+                yield from (self.audit.steps if tries.judged() else self.audit.pass_over)(now, outcome)
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            self._failed[offset] = Tries(tries.events, tries.time + 1)
+            raise StepError(f"what ended with the record at {offset} could not be audited: {error!r}") from error
+
+    def _enter(self, frame: Frame, value: bytes | None, offset: int, outcome: Outcome) -> None:
         known = self.clock.sources.get(frame.source)
         seen = known.next_offset if known is not None else 0
-        if failed >= UNCOUNTED:
-            taken = 0
-            outcome.uncounted.append(Uncounted(offset, value, _uncountable(frame)))
-        else:
+        if self._failed.get(offset, Tries()).countable():
             taken = self._take(frame, seen, offset, outcome)
-        self.skipped += len(frame.target) - taken
-        self.events += taken
-        if failed >= LEFT:
-            return
-        heard = SourceTime(frame.next, frame.watermark, frame.idle)
-        now = self.clock.hear(frame.source, heard, frame.roster)
-        if now > self.audit.now:
-            yield from (self.audit.steps if failed < PASSED_OVER else self.audit.pass_over)(now, outcome)
+            self.skipped += len(frame.target) - taken
+            self.events += taken
+        elif frame.target:
+            outcome.uncounted.append(Uncounted(offset, value, _uncountable(frame)))
 
     def _take(self, frame: Frame, seen: int, offset: int, outcome: Outcome) -> int:
         """Take a frame's events in, or only count them; answers how many there were."""
         if offset not in self.unjudged:
             try:
-                block = self._standing.ruled(block_of(frame, seen))
-            except UNCONTAINED:
-                raise
-            except Exception as error:  # noqa: BLE001  # nothing was changed yet, so the task can go on
-                failure = error
-            else:
+                block = self._block(frame, seen)
                 if block is None:
                     return 0
-                try:
-                    self.audit.observe(block, offset, outcome)
-                except BlockError as error:
-                    failure = error
-                else:
-                    self._mark(offset)
-                    return len(block.target)
-            self.unjudged.add(offset)
-            outcome.fail("step", "", -1, 0, failure)
+                self.audit.observe(block, offset, outcome)
+            except BlockError as error:
+                self.unjudged.add(offset)
+                outcome.fail("step", "", -1, 0, error)
+            else:
+                self._mark(offset)
+                return len(block.target)
         self.counted_only += 1
         block = countable(frame, seen)
         if block is None:
@@ -130,6 +125,15 @@ class PartitionAudit:
         self.audit.count(self._ruled(block), offset, outcome)
         self._mark(offset)
         return len(block.target)
+
+    def _block(self, frame: Frame, seen: int) -> EventBlock | None:
+        """A frame's new events. Raises BlockError; nothing has been changed then, so the task can go on."""
+        try:
+            return self._standing.ruled(block_of(frame, seen))
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            raise BlockError(repr(error)) from error
 
     def _ruled(self, block: EventBlock) -> EventBlock:
         try:
@@ -170,7 +174,8 @@ class PartitionAudit:
         except UNCONTAINED:
             raise
         except Exception as error:
-            self._failed[offset] = self._failed.get(offset, 0) + 1
+            tries = self._failed.get(offset, Tries())
+            self._failed[offset] = Tries(tries.events + 1, tries.time)
             raise StepError(f"the record at {offset} could not be read again: {error!r}") from error
 
     def _replay(self, value: bytes | None, offset: int) -> None:
@@ -184,16 +189,14 @@ class PartitionAudit:
             self.unjudged.add(offset)
         if offset not in self.unjudged:
             try:
-                block = self._standing.ruled(block_of(frame, seen))
+                block = self._block(frame, seen)
                 if block is not None:
                     self.audit.replay(block, offset)
-            except UNCONTAINED:
-                raise
             except BlockError:
                 self.unjudged.add(offset)
             else:
                 return
-        block = countable(frame, seen) if self._failed.get(offset, 0) < UNCOUNTED else None
+        block = countable(frame, seen) if self._failed.get(offset, Tries()).countable() else None
         if block is not None:
             self.audit.count(self._ruled(block), offset, Outcome(), replayed=True)
 

@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass
 
 from kafka.errors import KafkaError
 
+from streams.reading import Reader, unjudged_of
 from streams.settings import Settings
+from streams.state import StateError
 from streams.topics import BrokerError, Topics, admin, describe, missing
+from streams.unjudged import Positions
 
 DISK_FREE_MIN = 1024**3
 PYTHON_MIN = (3, 11)
@@ -50,7 +53,7 @@ def checkup(settings: Settings) -> list[Finding]:
         said = f"missing: {', '.join(lacking)}; make them with `truecount topics create`"
         findings.append(Finding("topics", False, said))
     else:
-        findings += [Finding("topics", True, "all there"), _partitions(settings)]
+        findings += [Finding("topics", True, "all there"), _partitions(settings), _judged(settings)]
     findings.append(_transactions(settings))
     return findings
 
@@ -107,6 +110,30 @@ def _partitions(settings: Settings) -> Finding:
     ok = len(set(counts.values())) == 1
     said = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
     return Finding("partitions", ok, said if ok else f"must be equal: {said}")
+
+
+def _judged(settings: Settings) -> Finding:
+    """Whether everything of the log could be audited, as far as the log is still there."""
+    try:
+        reader = Reader(settings, Topics.of(settings).by_target)
+        try:
+            begins = reader.beginnings()
+        finally:
+            reader.close()
+        unjudged = unjudged_of(settings)
+    except (BrokerError, StateError) as error:
+        return Finding("log", False, str(error))
+    retained = {p: [one for one in some if one[1] >= begins.get(p, 0)] for p, some in unjudged.items()}
+    ranges = {partition: some for partition, some in retained.items() if some}
+    if not ranges:
+        return Finding("log", True, "every record that was read could be audited")
+    records = sum(Positions(some).total() for some in ranges.values())
+    places = ", ".join(f"partition {partition} at offset {some[-1][1]}" for partition, some in ranges.items())
+    said = (
+        f"{records} records could not be audited: their events are counted and not judged (last: {places});"
+        " see `Detection failed` in docs/operations.md"
+    )
+    return Finding("log", False, said)
 
 
 def _transactions(settings: Settings) -> Finding:

@@ -175,6 +175,8 @@ def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
 
 def countable(frame: Frame, seen_offset: int) -> EventBlock | None:
     """As ``block_of``, with no more than it takes to count the events, and nothing computed in columns."""
+    if not frame.target:
+        return None
     first, begin = frame.first, frame.ts_from
     rows = [row for row, offset in enumerate(numbers(frame, "offset").tolist()) if first + offset >= seen_offset]
     if not rows:

@@ -23,7 +23,7 @@ from streams.records import correction_value, count_value, flag_value
 from streams.routing import Records, Routed, Router
 from streams.rules.tagging import Tagger
 from streams.settings import Input, Settings
-from streams.unjudged import StepError
+from streams.unjudged import Failed, StepError
 
 BATCH = 2000
 NO_BROKER_CLOCK = sys.maxsize // 2
@@ -79,7 +79,7 @@ class Offline:
             partitions=settings.partitions,
             tagger=Tagger(settings.rules),
         )
-        self._failed: list[dict[int, int]] = [{} for _ in range(settings.partitions)]
+        self._failed: list[Failed] = [{} for _ in range(settings.partitions)]
         self._audits = [self._audit(partition) for partition in range(settings.partitions)]
         self._frames = [_Frames() for _ in range(settings.partitions)]
         self._offsets = [0] * settings.partitions

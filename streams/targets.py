@@ -27,7 +27,7 @@ from streams.state import WATCHED_KEY, dump_changes, load
 from streams.tasks import PENDING_MAX
 from streams.topics import Topics
 from streams.transport import Batch
-from streams.unjudged import FailureLog, Positions, StepError
+from streams.unjudged import Failed, FailureLog, Positions, StepError, Tries
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class Targets:
         budget: Budget,
         start: int = 0,
         partial: bool = False,
-        failed: dict[int, int] | None = None,
+        failed: Failed | None = None,
         unjudged: Iterable[tuple[int, int]] = (),
     ) -> None:
         """Without saved state the log is read from ``start``; ``partial`` if there was something before it.
@@ -81,7 +81,7 @@ class Targets:
         self.configs: list[tuple[int, str]] = []
         """from which position which configuration holds; see Meta"""
         self._disk = StateOnDisk(settings, self._topics.targets_state, tp.partition)
-        self._failed = {} if failed is None else failed
+        self._failed: Failed = {} if failed is None else failed
         self._failures = FailureLog(tp.partition)
         self._cut_at = 0
         self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._watches, self._failed)
@@ -158,7 +158,7 @@ class Targets:
             "a record of the log could not be audited; the task starts again and only counts its events",
             partition=self._partition,
             position=position,
-            attempt=self._failed.get(position, 0),
+            failures=sum(self._failed.get(position, Tries())),
             exc_info=error.__cause__,
         )
 

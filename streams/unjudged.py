@@ -1,7 +1,9 @@
 """Records of the log that could not be audited: which ones, what is done with them instead, and what is logged of it.
 
-A record is taken as it is; if that fails, the task starts again from its last checkpoint and does less with it, step by
-step. Positions at which less was done are part of the state, because a restore and a rebuild must do the same.
+A record is taken as it is; if that fails, the task starts again from its last checkpoint and does less with it. Its
+events are counted and not judged, then not even counted, and go to the dead letters; the time that it tells passes
+without judging what closes, then does not pass. Positions at which less was done are part of the state, because a
+restore and a rebuild must do the same.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import structlog
 
@@ -16,16 +19,35 @@ from detectors.records import Unjudged
 
 log = structlog.get_logger()
 
-COUNTED, PASSED_OVER, UNCOUNTED, LEFT = 1, 2, 3, 4
-"""What is done with a record that failed so often: its events are counted, and not judged; what time closes is not
-judged either; its events are not even counted, and go to the dead letters; its time is not taken."""
-
 RANGES_KEPT = 500
 """Ranges of positions that the state has at most, besides those that a restore reads again."""
 
 LOG_AGAIN_SECONDS = 60.0
 """The same failure is logged once in so long: a detector that always fails does so thousands of times a second."""
 SIGNATURES_KEPT = 1_000
+
+
+class Tries(NamedTuple):
+    """How often a record has failed: at its events, and at the time that it tells."""
+
+    events: int = 0
+    time: int = 0
+
+    def countable(self) -> bool:
+        """Whether its events are still counted."""
+        return self.events < 2
+
+    def judged(self) -> bool:
+        """Whether what its time closes is judged."""
+        return self.time == 0
+
+    def tells_time(self) -> bool:
+        """Whether its time is taken."""
+        return self.time < 2
+
+
+Failed = dict[int, Tries]
+"""Position → how often the record there has failed since the last checkpoint."""
 
 
 class StepError(Exception):

@@ -13,10 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
 from streams.logs import configure
+from streams.reading import unjudged_of
 from streams.rebuilding import Start, Summary, beside
 from streams.rebuilding import rebuild as rebuild_log
 from streams.repartitioning import repartition as repartition_log
 from streams.repartitioning import split
+from streams.settings import Settings
+from streams.topics import Topics, partitions_of
 
 console = Console()
 
@@ -46,7 +49,8 @@ def rebuild(
 
     Example: truecount rebuild --config new.toml --from 2026-03-01T00:00:00Z --into truecount-v2
     """
-    settings = beside(settings_from(config, servers), into)
+    live = settings_from(config, servers)
+    settings = beside(live, into)
     begin = Start.parse(start)
     configure("WARNING")
     with _progress(quiet=as_json) as bar:
@@ -57,11 +61,18 @@ def rebuild(
                 shown[place] = bar.add_task(f"partition {place}", total=end, completed=position)
             bar.update(shown[place], completed=position)
 
-        summary = asyncio.run(rebuild_log(settings, begin, partitions=partition or None, progress=progress))
+        again = rebuild_log(settings, begin, partitions=partition or None, unjudged=_unjudged(live), progress=progress)
+        summary = asyncio.run(again)
     if as_json:
         print(orjson.dumps(summary.as_dict()).decode())
         return
     _print(summary)
+
+
+def _unjudged(live: Settings) -> dict[int, list[tuple[int, int]]]:
+    """What the live audit could only count; nothing where there is none (any more)."""
+    topic = Topics.of(live).targets_state
+    return {} if partitions_of(live, topic) is None else unjudged_of(live)
 
 
 def repartition(

@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from functools import cache
 from pathlib import Path
 
+import msgspec
+import orjson
 import pytest
 
 import detectors
 from detectors.events import METRICS
 from detectors.ledger import DUPLICATE_ID
-from detectors.registry import REGISTRY
+from detectors.registry import IN_SHADOW, REGISTRY
 from detectors.rules.reasons import RULES
+from streams.decoding import decode
+from streams.offline import Offline
+from streams.settings import Settings
+from streams.store import StoreError
+from tests.crowds import MINUTE_MS, START_MS
 from tests.streams.injection import (
     ALL_RULES,
     APART,
     FEATURES,
     JUDGING,
     LEARNING,
+    NOT_CALLED,
     OTHER,
     RULE_PLACES,
     VICTIM,
     Injection,
     Run,
     detector_places,
+    logs,
     places_in,
     run,
+    shadow_for,
     traffic,
 )
 
 
 @cache
-def undisturbed() -> Run:
-    return run()
+def undisturbed(shadow: frozenset[str] = IN_SHADOW) -> Run:
+    return run(shadow=shadow)
+
+
+def disturbed_by(injection: Injection, *, restart_every: int = 0) -> Run:
+    """The log audited with an exception in it; what it must not change is as without."""
+    disturbed = run(shadow=shadow_for(injection.place), restart_every=restart_every)
+    assert_counted(disturbed)
+    return disturbed
 
 
 @cache
@@ -61,7 +79,7 @@ def assert_moved_as_told(disturbed: Run) -> None:
     moved: Counter[str] = Counter()
     for correction in disturbed.outcome.corrections:
         moved[correction.target] += correction.count * ((correction.to == "valid") - (correction.from_ == "valid"))
-    ids = undisturbed()
+    ids = undisturbed()  # whatever is judged, rules find the same
     for key, watched in disturbed.audit.audit.watches.items():
         if key[0] == "0":
             before = ids.audit.audit.watches[key].ledger
@@ -85,43 +103,72 @@ def test_the_log_has_something_to_disturb() -> None:
     assert run(restart_every=7).said == whole.said
 
 
+RESTARTED = frozenset({*detector_places(), *places_in(FEATURES)})
 PLACES = [*detector_places(), *places_in(FEATURES), *places_in(JUDGING), *places_in(LEARNING)]
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_failure_of_one_target_is_its_own(place: str) -> None:
+    whole = undisturbed(shadow_for(place))
     with Injection(place).inside() as injection:
-        disturbed = run()
-        assert_counted(disturbed)
+        disturbed = disturbed_by(injection)
         assert_moved_as_told(disturbed)
-        assert disturbed.flags(without=VICTIM) == undisturbed().flags(without=VICTIM)
-        if injection.hits:
-            again = run(restart_every=11)
+        assert disturbed.flags(without=VICTIM) == whole.flags(without=VICTIM)
+        if injection.hits and place in RESTARTED:
+            again = disturbed_by(injection, restart_every=11)
             assert (again.said, again.state()) == (disturbed.said, disturbed.state())
 
 
-@pytest.mark.parametrize("place", [*detector_places(), *places_in(FEATURES), *places_in(LEARNING)])
+@pytest.mark.parametrize("place", sorted(RESTARTED - {*NOT_CALLED, "features.watch_buckets"}))
 def test_what_always_fails_costs_no_count(place: str) -> None:
-    with Injection(place, target=None).inside():
-        disturbed = run()
-        assert_counted(disturbed)
+    with Injection(place, target=None).inside() as injection:
+        disturbed = disturbed_by(injection)
+        assert injection.hits
         assert_moved_as_told(disturbed)
+
+
+def test_events_of_which_no_columns_can_be_made_are_counted() -> None:
+    with Injection("features.watch_buckets", target=None).inside() as injection:
+        disturbed = disturbed_by(injection)
+        again = disturbed_by(injection, restart_every=5)
+        assert (again.said, again.state()) == (disturbed.said, disturbed.state())
+    assert disturbed.outcome.failures["step"]
+    begin = len(logs()[0])
+    views = [offset for offset, frame in enumerate(map(decode, logs()[1]), begin) if frame.watch_ms]
+    assert [offset for offset in range(begin, begin + len(logs()[1])) if offset in disturbed.audit.unjudged] == views
+    # With the state goes which records were only counted: a repaired worker does not count them twice.
+    assert run().outcome.failures == {}
+
+
+@pytest.mark.parametrize(
+    ("place", "tries"),
+    [
+        *(("intake.Intake.observe", (1, 0)), ("intake.Intake._collect", (1, 0)), ("audit.Audit.steps", (0, 1))),
+        *(("ticks.Heap.by_target", (0, 1)), ("intake.Intake.close", (0, 1)), ("audit.Audit._close_windows", (0, 1))),
+    ],
+)
+def test_a_record_that_cannot_be_audited_is_counted(place: str, tries: tuple[int, int]) -> None:
+    with Injection(place, target=None).inside() as injection:
+        disturbed = disturbed_by(injection)
+        assert injection.hits
+    assert disturbed.audit.unjudged.total() > 0
+    assert set(disturbed.tries) == {tries}
+    assert disturbed.outcome.counts[-1].unjudged > 0 or place == "audit.Audit._close_windows"
 
 
 @pytest.mark.parametrize("place", sorted({place for _, place in ALL_RULES}))
 def test_without_a_rule_events_are_counted_all_the_same(place: str) -> None:
     with Injection(place, target=None).inside() as injection:
-        disturbed = run()
-        assert_counted(disturbed)
+        disturbed = disturbed_by(injection)
         assert injection.hits
         assert disturbed.outcome.failures["rules"]
-        again = run(restart_every=11)
+        again = disturbed_by(injection, restart_every=11)
         assert (again.said, again.state()) == (disturbed.said, disturbed.state())
 
 
 @pytest.mark.parametrize("name", [name for name in REGISTRY if name not in ("outlier", "lockstep", "drip", "record")])
 def test_windows_that_were_not_judged_are_told(name: str) -> None:
-    with Injection(f"{name}.findings", target=VICTIM).inside():
+    with Injection(f"{name}:findings", target=VICTIM).inside():
         disturbed = run()
     watched = disturbed.audit.audit.watches[f"0{VICTIM}"]
     assert watched.unjudged > 0
@@ -145,3 +192,42 @@ def test_nothing_that_detects_is_left_out() -> None:
         module.removeprefix("catalog/") for module in modules if module.startswith("catalog/")
     }
     assert set(RULE_PLACES) == set(RULES)
+
+
+def test_what_cannot_even_be_counted_goes_to_the_dead_letters() -> None:
+    with (
+        Injection("intake.Intake.observe", target=None).inside(),
+        Injection("intake.Intake.count", target=None).inside(),
+    ):
+        disturbed = run()
+    begin = len(logs()[0])
+    frames = {offset: value for offset, value in enumerate(logs()[1], begin) if decode(value).target}
+    assert [(one.position, one.value) for one in disturbed.outcome.uncounted] == sorted(frames.items())
+    assert "events (views/0, offsets" in disturbed.outcome.uncounted[0].message
+    assert disturbed.audit.audit.now == undisturbed().audit.audit.now
+
+
+@pytest.mark.parametrize("error", [StoreError("the disk is full"), OSError(28, "no space"), MemoryError()])
+def test_failures_of_the_machine_are_not_contained(error: Exception) -> None:
+    with Injection("looking.Look.measure", target=None, error=error).inside(), pytest.raises(type(error)):
+        run()
+
+
+@pytest.mark.parametrize(
+    "place", ["accounts:findings", "intake.Intake.observe", "intake.Intake.close", "intake.Intake.count"]
+)
+def test_a_replay_does_as_a_worker(place: str) -> None:
+    values = [msgspec.json.encode(event) for event in traffic() if event.ts < START_MS + 20 * MINUTE_MS]
+    lines: list[tuple[str, bytes]] = []
+    with Injection(place, target=None).inside(), contextlib.ExitStack() as also:
+        if place == "intake.Intake.count":
+            also.enter_context(Injection("intake.Intake.observe", target=None).inside())
+        summary = Offline(Settings(partitions=2), lambda name, line: lines.append((name, line))).run(values)
+    letters = [orjson.loads(line) for name, line in lines if name == "dead-letters"]
+    if place == "intake.Intake.count":
+        assert {(letter["topic"], letter["reason"]) for letter in letters} == {("by-target", "uncountable")}
+        assert summary.raw == 0
+        return
+    assert (summary.raw, letters) == (len(values), [])
+    if place == "intake.Intake.observe":
+        assert (summary.valid + summary.invalid.get(DUPLICATE_ID, 0), summary.unjudged) == (summary.raw, summary.valid)
