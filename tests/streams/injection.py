@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -210,6 +210,7 @@ def _noting(function: Callable[..., Any]) -> Callable[..., Any]:
     names = list(inspect.signature(function).parameters)
     place, of_look = (names.index("look"), True) if "look" in names else (names.index("key"), False)
 
+    @wraps(function)
     def noted(*args: Any, **kwargs: Any) -> Any:
         before, _At.key = _At.key, args[place].key if of_look else args[place]
         try:
