@@ -10,39 +10,34 @@ else in between; what it says does not depend on when, or whether, it is stopped
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
-from detectors import features as f
+from detectors.audit_settings import AuditSettings
 from detectors.cases import Cases
-from detectors.closing import FROM_VIEWS, Closing
+from detectors.closing import Closing
 from detectors.company import Company
-from detectors.early import HOUR, Desk, EarlyLooks
+from detectors.containment import Containment
+from detectors.early import Desk, EarlyLooks
 from detectors.events import METRICS, EventBlock
-from detectors.evidence import EVENTS_MIN
-from detectors.explained import Explanations, Promotion
+from detectors.explained import Explanations
 from detectors.failures import UNCONTAINED
 from detectors.flags import Flags
 from detectors.incidents import Incidents
 from detectors.intake import Intake
-from detectors.interaction import with_accounts
-from detectors.judge import QUIET_MS
+from detectors.judging import Judging
 from detectors.kept import Kept
-from detectors.looking import VIEW, Look
-from detectors.models import Choice
+from detectors.looking import Look
 from detectors.peers import Peers
 from detectors.platform import Platform
 from detectors.records import Hit, Outcome
-from detectors.reference import count_newcomers
-from detectors.registry import IN_SHADOW
-from detectors.rules.settings import RuleSettings
 from detectors.rulings import Rulings
-from detectors.thresholds import Rulebook
 from detectors.ticks import Tick
 from detectors.unsaid import Unsaid
 from detectors.watched import Watched, Watches, key_of
 from detectors.windows import ROW_BYTES, Crowd, ladder, parts_of
+
+__all__ = ("Audit", "AuditSettings")
 
 CASE_ORDER = 8
 COUNTS_ORDER = 9
@@ -50,26 +45,6 @@ COUNTS_ORDER = 9
 
 STEP_KEYS = 32
 """What is done before a pause: some milliseconds, the pause a tenth of a microsecond (measured)."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditSettings:
-    """What an audit is told. ``config`` is the version every flag carries."""
-
-    tick_seconds: int = 10
-    counts_seconds: int = 30
-    dedupe_ids: int = 100_000
-    partition: int = 0
-    config: str = "sha256:unset"
-    shadow: frozenset[str] = IN_SHADOW
-    """detectors that learn but have no vote"""
-    rules: RuleSettings = field(default_factory=RuleSettings)
-    models: tuple[Choice, ...] = ()
-    """River models of an operator's choice, detectors of their own"""
-    rulebook: Rulebook = field(default_factory=Rulebook)
-    explained: bool = True
-    """whether strong surges that are accounted for are told"""
-    promotions: tuple[Promotion, ...] = ()
 
 
 class Audit:
@@ -104,10 +79,15 @@ class Audit:
         self.company = Company()
         self.rulings = Rulings()
         self._peers = Peers(self.watches, self.platforms, self.scales)
+        self._judging = Judging(
+            *(self._cases, self.company, self.rulings, self._peers, self.platforms),
+            *(self.intake, self._parts),
+        )
+        self._contained = Containment(self, self.watches, self.unsaid, self.scales)
         self._early = EarlyLooks(
             Desk(
                 *(self.watches, self.platforms, self.rulings, self._peers, self.scales, self._parts),
-                *(self._judge, self.leave_early),
+                *(self._judging.judge, self._contained.leave_early),
             )
         )
         self._at = 0
@@ -170,9 +150,9 @@ class Audit:
         due = self.due
         while due and due[0][0] <= now_ms:
             end, order, start, key = heapq.heappop(due)
-            self._at = end
+            self._at = self._contained.at = end
             if not judged and order != COUNTS_ORDER:
-                yield from self._pass_over(order, start, end, key, outcome)
+                yield from self._contained.pass_over(order, start, end, key, outcome)
             elif order == 0:
                 yield from self._close_tick(start, end, outcome)
             elif order < len(self.scales):
@@ -196,15 +176,7 @@ class Audit:
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
             kept.put_back()
             outcome.fail("case", key, now, 0, error)
-            self._postpone(key, now)
-
-    def _postpone(self, key: str, now: int) -> None:
-        """Look again later at what could not be closed: what it holds must not be held for ever."""
-        watched = self.watches.change(key)
-        due = watched.case or watched.explained
-        if due is not None and due.close_at <= now:
-            due.close_at = now + QUIET_MS
-            self.schedule_case(due.close_at, key)
+            self._contained.postpone(key, now)
 
     def _close_tick(self, start: int, end: int, outcome: Outcome) -> Iterator[None]:
         tick = self.intake.close(start)
@@ -224,12 +196,12 @@ class Audit:
             outcome.entered[metric] += entered
             outcome.windows += closed
         yield from self._early.take(end, came, outcome)
-        self._settle_tick(tick, start, end, outcome)
+        self.settle_tick(tick, start, end, outcome)
 
-    def _settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
+    def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
         """Enter what of a closed tick is in no window: events that are only counted, invalid ones, undos."""
         for (key, _), count in sorted(tick.counted.items()):
-            self._count(key, count, outcome)
+            self._contained.count(key, count, outcome)
         for (key, reason), count in sorted(tick.rejected.items()):
             self._reject(Hit(key, reason, start, end, count), outcome)
             self.unsaid.add(key, end)
@@ -291,7 +263,7 @@ class Audit:
             raise
         except Exception as error:  # noqa: BLE001  # nobody knows what is in a window that was half entered
             del watched.open["minutes"]
-            self._note_unjudged(("tick", error), key, start, left, outcome)
+            self._contained.note(("tick", error), key, start, left, outcome)
             return count
         try:
             self._early.entered(key, watched)
@@ -306,80 +278,11 @@ class Audit:
         try:
             platform, reference = self.platforms[metric], self._peers.reference(metric)
             look = Look(key, watched, self.scales[0], start, crowd, platform, reference, outcome, rulings=self.rulings)
-            self._look(look)
+            self._judging.look(look)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
-            self._leave_unjudged(("tick", error), key, crowd, outcome)
-
-    # ---------------------------------------------------------------- what could not be judged
-
-    def _look(self, look: Look) -> None:
-        """Put a window before the judge: judged wholly, or not at all."""
-        watched, crowd = look.watched, look.crowd
-        if crowd.n < EVENTS_MIN and watched.case is None and look.ends and f.BAND not in look.x:
-            self._cases.look(look)  # such a window only teaches
-            return
-        kept = Kept(watched, look.outcome, crowd, look.platform.discoveries)
-        try:
-            self._cases.look(look)
-        except Exception:
-            kept.put_back()
-            raise
-
-    def _leave_unjudged(self, failure: tuple[str, Exception], key: str, crowd: Crowd, outcome: Outcome) -> None:
-        """Note that a window could not be judged. Each of its events counts once, however many of its windows fail."""
-        left = crowd.n - crowd.unjudged
-        crowd.looked = crowd.unjudged = crowd.n
-        self._note_unjudged(failure, key, crowd.start, left, outcome)
-
-    def _note_unjudged(
-        self, failure: tuple[str, Exception], key: str, start: int, events: int, outcome: Outcome
-    ) -> None:
-        part, error = failure
-        outcome.fail(part, key, start, events, error)
-        if events > 0:
-            self.watches.change(key).unjudged += events
-            self.unsaid.add(key, self._at)
-
-    def leave_early(self, key: str, order: int, error: Exception, outcome: Outcome) -> None:
-        """See early.Desk: the windows stay open, and are judged at their end."""
-        watched = self.watches.change(key)
-        window, minutes = watched.open[self.scales[order].name], watched.open.get("minutes")
-        self._leave_unjudged(("early", error), key, window, outcome)
-        if order == HOUR and minutes is not None:
-            self._leave_unjudged(("early", error), key, minutes, outcome)
-            window.looked += minutes.n
-
-    def _count(self, key: str, events: int, outcome: Outcome) -> None:
-        """Count events that are not judged."""
-        watched = self.watches.change(key)
-        watched.ledger.accept(events)
-        watched.unjudged += events
-        outcome.entered[int(key[0])] += events
-        self.unsaid.add(key, self._at)
-
-    def _pass_over(self, order: int, start: int, end: int, key: str, outcome: Outcome) -> Iterator[None]:
-        """Let pass what is due, without judging it; no window goes on in a longer one."""
-        if order == 0:
-            tick = self.intake.take_out(start)
-            for metric, heap in enumerate(tick.heaps):
-                for number, (target, events) in enumerate(heap.counts().items()):
-                    self._count(key_of(metric, target), events, outcome)
-                    if number % STEP_KEYS == 0:
-                        yield
-            self._settle_tick(tick, start, end, outcome)
-        elif order < len(self.scales):
-            for number, one in enumerate(self.watches.waited(order, start)):
-                watched = self.watches.change(one)
-                crowd = watched.open.pop(self.scales[order].name, None)
-                if crowd is not None and crowd.n > crowd.unjudged:
-                    watched.unjudged += crowd.n - crowd.unjudged
-                    self.unsaid.add(one, end)
-                if number % STEP_KEYS == 0:
-                    yield
-        else:
-            self._postpone(key, end)
+            self._contained.leave(("tick", error), key, crowd, outcome)
 
     def _open_window(self, order: int, ts_ms: int, key: str, watched: Watched) -> Crowd:
         scale = self.scales[order]
@@ -415,35 +318,17 @@ class Audit:
             platform = self.platforms[int(key[0])]
             look = Look(key, watched, scale, start, crowd, platform, platform, outcome)
             try:
-                self._close_window(look, order, closing)
+                self._judging.close(look, order, closing)
             except UNCONTAINED:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
                 platform.changed = True
-                self._leave_unjudged((scale.name, error), key, crowd, outcome)
+                self._contained.leave((scale.name, error), key, crowd, outcome)
             if order + 1 < len(self.scales):
                 self._lengthen(look, order + 1)
         if any(closing.windows):  # otherwise all of them were dropped, and after a restart nobody knows of them
             yield from self._early.take(self._at, closing.events, outcome)
-            yield from self._learn(closing, outcome)
-
-    def _learn(self, closing: Closing, outcome: Outcome) -> Iterator[None]:
-        """Let the windows that have closed together teach what they teach together."""
-        try:
-            self.company.lockstep.learn()
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # these windows teach nothing of who comes together
-            self.company.lockstep.broken_off()
-            outcome.fail("lockstep", "", closing.start, 0, error)
-        try:
-            yield from closing.teach(self.platforms)
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # these windows teach no more of the platform
-            for platform in self.platforms:
-                platform.changed = True
-            outcome.fail("platform", "", closing.start, 0, error)
+            yield from self._judging.learn(closing, outcome)
 
     def _lengthen(self, look: Look, order: int) -> None:
         """Let a closed window go on in the next longer one."""
@@ -457,7 +342,7 @@ class Audit:
             raise
         except Exception as error:  # noqa: BLE001  # nobody knows what is in a window that was half merged
             watched.open.pop(name, None)
-            self._note_unjudged((name, error), key, look.start, left, look.outcome)
+            self._contained.note((name, error), key, look.start, left, look.outcome)
             return
         try:
             self._early.merged(order, key, watched, into)
@@ -465,82 +350,6 @@ class Audit:
             raise
         except Exception as error:  # noqa: BLE001  # the window is looked at when it ends
             look.fail("early", error)
-
-    def _close_window(self, look: Look, order: int, closing: Closing) -> None:
-        """Learn who came to a closed window, and put it before the judge."""
-        key, crowd, platform, scale, start = look.key, look.crowd, look.platform, look.scale, look.start
-        views, metric = self.platforms[0], int(key[0])
-        actors: Set[int] = frozenset()
-        unmet: list[int] = []
-        closing.note(metric, crowd)
-        look.reference = self._peers.reference(metric)
-        if order == 1:
-            actors = crowd.actor_hashes()
-            self._follow(look, len(actors))
-            known = [platform.known] if platform is look.reference else [platform.known, look.reference.known]
-            unmet = count_newcomers(crowd, actors, known)
-            closing.met[metric].extend(actors)
-        look.rates, look.rulings = views.rates, self.rulings
-        look.parts, look.teaches = self._parts[order], platform.teaching(scale, key, start)
-        if metric and scale.name == "hour" and look.teaches.mix:
-            closing.note_beside(metric, crowd, viewed=self._peers.viewed(key))
-        self._ask_who_viewed(look, closing)
-        if crowd.n >= EVENTS_MIN:
-            look.peers = self._peers.counts(key, order, start, closing.views)
-            look.views_days = self._peers.days(key)
-            look.silence = self._peers.silence(key, scale, start)
-            if metric == 0 and order > 1 and look.teaches.crowd:
-                people = with_accounts(crowd, views.tells_accounts())
-                closing.interactions.append((people, *look.peers[1:]))
-        self._judge(look, actors, unmet)
-        if metric == 0 and crowd.n >= EVENTS_MIN:
-            self._note_views(look, order, closing)
-
-    def _note_views(self, look: Look, order: int, closing: Closing) -> None:
-        """Let the windows of likes and follows that close after one of views know of it."""
-        try:
-            closing.viewed.update(self._peers.parting_viewers(look.key, order, look.crowd))
-            closing.views[look.key] = look.crowd.n - look.crowd.quarantined
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # the verdict on the views stands
-            look.fail("learning", error)
-
-    def _follow(self, look: Look, people: int) -> None:
-        """Let the rules count for a day who came often."""
-        try:
-            self.intake.follow(look.key, look.crowd, people, look.end)
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # the window is judged without
-            self.intake.broken_off(int(look.key[0]))
-            look.fail("rules", error)
-
-    def _ask_who_viewed(self, look: Look, closing: Closing) -> None:
-        """Ask who in a closed window of likes or follows had viewed the target, for its look and for what is usual."""
-        key, crowd = look.key, look.crowd
-        if key[0] == VIEW:
-            return
-        unheld = look.watched.case is None and not crowd.quarantined
-        teaches = unheld and look.scale.name in FROM_VIEWS and look.teaches.mix and self._peers.viewed(key)
-        if not teaches and crowd.n < EVENTS_MIN:
-            return
-        metric, viewers, asked = int(key[0]), self._peers.viewers(key, crowd), self._peers.asked(key, crowd)
-        if teaches:
-            closing.note_viewers(metric, crowd, viewers, asked=asked)
-        if crowd.n >= EVENTS_MIN:
-            look.viewers = viewers + closing.viewed.get(key, 0.0)
-            look.every_view = asked >= f.PEOPLE_MIN and closing.tells_every_view(self.platforms[0], metric)
-
-    def _judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:
-        """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""
-        if len(actors) < 2:
-            self._look(look)
-            return
-        self.company.ask(look, actors)
-        if not look.early:
-            self.company.note(look, actors, unmet)
-        self._look(look)
 
     # ---------------------------------------------------------------- counts
 

@@ -16,6 +16,7 @@ import pytest
 from detectors.events import Event
 from streams.checkup import checkup
 from streams.reading import unjudged_of
+from streams.unjudged import Positions
 from tests.brokers import BrokerAddress
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.integration.workers import Installation, install, run_cli
@@ -24,12 +25,12 @@ ROOT = Path(__file__).parents[2]
 VICTIM, OTHER, POISON = "v3", "v5", "poison"
 
 INJECTION = """
-from detectors.audit import Audit
 from detectors.catalog.accounts import Accounts
 from detectors.intake import Intake
+from detectors.judging import Judging
 
 judging = []
-close, look, findings, collect = Audit._close_window, Audit._look, Accounts.findings, Intake._collect
+look, findings, collect = Judging.look, Accounts.findings, Intake._collect
 
 
 def looking(self, look_at):
@@ -49,7 +50,7 @@ def collected(self, block, *rest):
     return collect(self, block, *rest)
 
 
-Audit._look, Accounts.findings, Intake._collect = looking, found, collected
+Judging.look, Accounts.findings, Intake._collect = looking, found, collected
 """
 
 
@@ -114,7 +115,8 @@ def test_exceptions_stop_no_partition_and_cost_no_count(
         assert shown['truecount_tasks{role="targets"}'] == 2
         text = worker.log.read_text()
         assert "injected into a detector" in text
-        assert text.count(failing) <= len(unjudged_of(truecount.settings)) * 2
+        records = sum(Positions(some).total() for some in unjudged_of(truecount.settings).values())
+        assert text.count(failing) == records  # each failed once, and was only counted then
 
     unjudged = unjudged_of(truecount.settings)
     assert unjudged

@@ -18,6 +18,7 @@ import pytest
 from detectors.audit import Audit, AuditSettings
 from detectors.early import EarlyLooks
 from detectors.events import Event
+from detectors.judging import Judging
 from detectors.records import Outcome
 from detectors.registry import IN_SHADOW, REGISTRY, SURGE
 from detectors.rules.reasons import RULES
@@ -45,7 +46,19 @@ FEATURES = (
     "looking",
 )
 """Modules that measure a window."""
-JUDGING = ("cases", "incidents", "explained", "discovery", "drips", "rulings", "judge", "early", "shares", "models")
+JUDGING = (
+    "cases",
+    "judging",
+    "incidents",
+    "explained",
+    "discovery",
+    "drips",
+    "rulings",
+    "judge",
+    "early",
+    "shares",
+    "models",
+)
 """Modules that decide, and what they keep."""
 LEARNING = ("platform", "closing", "baseline", "calibration", "reference")
 """Modules that learn of the whole platform."""
@@ -62,6 +75,8 @@ RULE_PLACES: dict[str, tuple[str, ...]] = {
 APART = frozenset(
     {
         *(
+            "audit_settings",
+            "containment",
             "audit",
             "intake",
             "ticks",
@@ -194,7 +209,8 @@ def _module_of(place: str) -> tuple[ModuleType, list[str]]:
 
 
 ENTRANCES: tuple[tuple[Any, str], ...] = (
-    *((Audit, name) for name in ("enter", "_close_window", "_lengthen", "_expire")),
+    *((Audit, name) for name in ("enter", "_lengthen", "_expire")),
+    (Judging, "close"),
     *((EarlyLooks, name) for name in ("_look", "_look_across")),
 )
 """Where what is done for one target begins."""
