@@ -10,9 +10,10 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from detectors.failures import UNCONTAINED
 from streams.codec import Codec
 from streams.columns import Columns, columns_of, joined
-from streams.deadletters import DeadLetter
+from streams.deadletters import DeadLetter, Why
 from streams.frames import FRAME_VERSION, Frame, encode
 from streams.rules.config import Rules
 from streams.rules.tagging import Tagger
@@ -114,8 +115,12 @@ class Router:
         if self.idle:
             self.wake(now_ms)
         first = int(records.offset[0])
-        stretches = [self._decoded(records, begin, routed) for begin in range(0, len(records.value), STRETCH)]
-        parts = [columns for columns in stretches if columns is not None]
+        size = len(records.value)
+        parts = [
+            columns
+            for begin in range(0, size, STRETCH)
+            for columns in self._decoded(records, range(begin, min(begin + STRETCH, size)), routed)
+        ]
         columns, cuts = self._by_place(parts) if parts else (None, [0] * (self._partitions + 1))
         # Time does not follow an event ahead of the broker's clock: it would make the others late.
         before = self.watermark
@@ -133,23 +138,43 @@ class Router:
                 routed.frames.append((place, encode(head)))
         return routed
 
-    def _decoded(self, records: Records, begin: int, routed: Routed) -> Columns | None:
-        """The good ones of a stretch of records as columns, if there are any; the others go to the dead letters."""
-        end = begin + STRETCH
+    def _decoded(self, records: Records, stretch: range, routed: Routed) -> list[Columns]:
+        """The good ones of a stretch of records as columns; the others go to the dead letters.
+
+        Where that raises, each half is decoded by itself: a record that cannot be dealt with costs no other.
+        """
+        begin, end = stretch.start, stretch.stop
+        try:
+            columns = self._columns(records, begin, end, routed)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, the same record would raise it for ever
+            if len(stretch) > 1:
+                middle = (begin + end) // 2
+                halves = range(begin, middle), range(middle, end)
+                return [columns for half in halves for columns in self._decoded(records, half, routed)]
+            place, key, value = int(records.offset[begin]), records.key[begin], records.value[begin]
+            message = f"a fault of truecount, please report it: {error!r}"
+            routed.dead.append(DeadLetter(self.topic, self.partition, place, key, value, Why.UNCOUNTABLE, message))
+            return []
+        return [] if columns is None else [columns]
+
+    def _columns(self, records: Records, begin: int, end: int, routed: Routed) -> Columns | None:
         offset = records.offset[begin:end]
         good, refused = self._codec.decode(records.value[begin:end], records.clock_ms[begin:end] + self._skew_ms)
+        letters = []
         for refusal in refused:
             key, value = (column[begin + refusal.index] for column in (records.key, records.value))
             place = int(offset[refusal.index])
-            routed.dead.append(
-                DeadLetter(self.topic, self.partition, place, key, value, refusal.reason, refusal.message)
-            )
-        if good is None:
-            return None
-        routed.events += len(good.ts)
-        self.max_ts = max(self.max_ts, int(good.ts.max()))
-        tags = self._tagger.tags(good.fields["ip"], good.fields["user_agent"])
-        return columns_of(good.fields, offset=offset[good.index], metric=good.metric, ts=good.ts, tags=tags)
+            letters.append(DeadLetter(self.topic, self.partition, place, key, value, refusal.reason, refusal.message))
+        columns = None
+        if good is not None:
+            tags = self._tagger.tags(good.fields["ip"], good.fields["user_agent"])
+            columns = columns_of(good.fields, offset=offset[good.index], metric=good.metric, ts=good.ts, tags=tags)
+            routed.events += len(good.ts)
+            self.max_ts = max(self.max_ts, int(good.ts.max()))
+        routed.dead += letters
+        return columns
 
     def _by_place(self, parts: list[Columns]) -> tuple[Columns, list[int]]:
         """Events in order of their targets' partitions, and where each partition's begin (and the last one's end)."""

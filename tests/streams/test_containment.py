@@ -6,16 +6,19 @@ import contextlib
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import orjson
 import pytest
 
 import detectors
-from detectors.events import METRICS
+from detectors.events import METRICS, Event
 from detectors.ledger import DUPLICATE_ID
 from detectors.registry import IN_SHADOW, REGISTRY
 from detectors.rules.reasons import RULES
+from streams.codec import Codec
+from streams.deadletters import Why
 from streams.decoding import decode
 from streams.offline import Offline
 from streams.settings import Settings
@@ -40,6 +43,7 @@ from tests.streams.injection import (
     shadow_for,
     traffic,
 )
+from tests.streams.pipeline import Pipeline, audit_of
 
 
 @cache
@@ -231,3 +235,25 @@ def test_a_replay_does_as_a_worker(place: str) -> None:
     assert (summary.raw, letters) == (len(values), [])
     if place == "intake.Intake.observe":
         assert (summary.valid + summary.invalid.get(DUPLICATE_ID, 0), summary.unjudged) == (summary.raw, summary.valid)
+
+
+def test_a_record_that_ingest_cannot_deal_with_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    decode_all = Codec.decode
+
+    def decoded(self: Codec, values: list[bytes | None], latest_ms: Any) -> Any:
+        if any(b"poison" in (value or b"") for value in values):
+            raise RuntimeError("injected into the codec")
+        return decode_all(self, values, latest_ms)
+
+    monkeypatch.setattr(Codec, "decode", decoded)
+    pipeline = Pipeline()
+    values = [msgspec.json.encode(Event(ts=START_MS + n, actor=f"a{n}", target=f"t{n % 3}")) for n in range(40)]
+    values[7] = values[31] = b'{"ts":1,"actor":"a","target":"poison"}'
+    pipeline.send(values)
+    assert [(letter.offset, letter.reason, letter.value) for letter in pipeline.dead] == [
+        (7, Why.UNCOUNTABLE, values[7]),
+        (31, Why.UNCOUNTABLE, values[31]),
+    ]
+    pipeline.finish(START_MS + MINUTE_MS)
+    audit, _ = audit_of(pipeline.logs[0])
+    assert sum(watched.ledger.raw for watched in audit.audit.watches.values()) == 38
