@@ -4,11 +4,11 @@ from __future__ import annotations
 
 PARTS: tuple[str, ...] = (
     *("tick", "early", "minutes", "hour", "day"),
-    *("case", "learning", "shadow", "rules", "lockstep", "platform", "step"),
+    *("case", "learning", "shadow", "rules", "lockstep", "platform", "step", "output"),
 )
 """Where an exception can be contained: a look at a window of a scale, or before its end; the end of a case; what a
 window teaches; a detector without a vote; rules that compare a tick's events; what all windows that closed teach
-together; a whole record of the log. A metric has it as a label."""
+together; a whole record of the log; a flag or correction that cannot be encoded. A metric has it as a label."""
 
 FRAMES_KEPT = 12
 """Innermost frames of a traceback that are kept."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -11,6 +11,7 @@ import structlog
 from faust.types import TP
 
 from detectors.events import METRICS
+from detectors.failures import UNCONTAINED
 from detectors.judge import EXPLAINED
 from detectors.records import Flag, Outcome
 from streams import metrics
@@ -218,20 +219,29 @@ class Targets:
             metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
             self._outputs.append(letter_output(self._topics.dead_letters, partition, letter, []))
 
+    def _put(
+        self, topic: str, target: str, encode: Callable[[Any], bytes], record: Any, headers: Headers | None = None
+    ) -> None:
+        """Let a record go with the next checkpoint. One that cannot be encoded must not keep the others back."""
+        try:
+            self._outputs.append(Output(topic, self._partition, target.encode(), encode(record), headers))
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            metrics.UNJUDGED_WINDOWS.labels("output").inc()
+            log.exception("an output cannot be encoded and is left out", topic=topic, target=target, error=repr(error))
+
     def _keep(self, outcome: Outcome, position: int) -> None:
         self._keep_failures(outcome, position)
         topics, partition, outputs = self._topics, self._partition, self._outputs
         self._flagged = self._flagged or bool(outcome.flags)
         for flag in outcome.flags:
-            headers = cloud_headers(flag, self._source)
-            outputs.append(Output(topics.flagged_events, partition, flag.target.encode(), flag_value(flag), headers))
+            self._put(topics.flagged_events, flag.target, flag_value, flag, cloud_headers(flag, self._source))
             metrics.FLAGS.labels(flag.metric, flag.verdict, flag.status).inc()
             if flag.status == "opened" and flag.verdict != EXPLAINED:
                 metrics.FLAG_REASONS.labels(flag.metric, _leading(flag)).inc()
         for correction in outcome.corrections:
-            outputs.append(
-                Output(topics.corrections, partition, correction.target.encode(), correction_value(correction))
-            )
+            self._put(topics.corrections, correction.target, correction_value, correction)
             metrics.CORRECTED.labels(correction.metric, correction.to).inc(correction.count)
         for count in outcome.counts:
             outputs.append(Output(topics.audited_counts, partition, count_key(count), count_value(count)))
