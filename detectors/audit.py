@@ -10,35 +10,34 @@ else in between; what it says does not depend on when, or whether, it is stopped
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
-from detectors import features as f
+from detectors.audit_settings import AuditSettings
 from detectors.cases import Cases
-from detectors.closing import FROM_VIEWS, Closing
+from detectors.closing import Closing
 from detectors.company import Company
+from detectors.containment import Containment
 from detectors.early import Desk, EarlyLooks
 from detectors.events import METRICS, EventBlock
-from detectors.evidence import EVENTS_MIN
-from detectors.explained import Explanations, Promotion
+from detectors.explained import Explanations
+from detectors.failures import UNCONTAINED
 from detectors.flags import Flags
 from detectors.incidents import Incidents
 from detectors.intake import Intake
-from detectors.interaction import with_accounts
-from detectors.looking import VIEW, Look
-from detectors.models import Choice
+from detectors.judging import Judging
+from detectors.kept import Kept
+from detectors.looking import Look
 from detectors.peers import Peers
 from detectors.platform import Platform
 from detectors.records import Hit, Outcome
-from detectors.reference import count_newcomers
-from detectors.registry import IN_SHADOW
-from detectors.rules.settings import RuleSettings
 from detectors.rulings import Rulings
-from detectors.thresholds import Rulebook
+from detectors.ticks import Tick
 from detectors.unsaid import Unsaid
 from detectors.watched import Watched, Watches, key_of
 from detectors.windows import ROW_BYTES, Crowd, ladder, parts_of
+
+__all__ = ("Audit", "AuditSettings")
 
 CASE_ORDER = 8
 COUNTS_ORDER = 9
@@ -46,26 +45,6 @@ COUNTS_ORDER = 9
 
 STEP_KEYS = 32
 """What is done before a pause: some milliseconds, the pause a tenth of a microsecond (measured)."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditSettings:
-    """What an audit is told. ``config`` is the version every flag carries."""
-
-    tick_seconds: int = 10
-    counts_seconds: int = 30
-    dedupe_ids: int = 100_000
-    partition: int = 0
-    config: str = "sha256:unset"
-    shadow: frozenset[str] = IN_SHADOW
-    """detectors that learn but have no vote"""
-    rules: RuleSettings = field(default_factory=RuleSettings)
-    models: tuple[Choice, ...] = ()
-    """River models of an operator's choice, detectors of their own"""
-    rulebook: Rulebook = field(default_factory=Rulebook)
-    explained: bool = True
-    """whether strong surges that are accounted for are told"""
-    promotions: tuple[Promotion, ...] = ()
 
 
 class Audit:
@@ -100,8 +79,17 @@ class Audit:
         self.company = Company()
         self.rulings = Rulings()
         self._peers = Peers(self.watches, self.platforms, self.scales)
-        desk = Desk(self.watches, self.platforms, self.rulings, self._peers, self.scales, self._parts, self._judge)
-        self._early = EarlyLooks(desk)
+        self._judging = Judging(
+            *(self._cases, self.company, self.rulings, self._peers, self.platforms),
+            *(self.intake, self._parts),
+        )
+        self._contained = Containment(self, self.watches, self.unsaid, self.scales)
+        self._early = EarlyLooks(
+            Desk(
+                *(self.watches, self.platforms, self.rulings, self._peers, self.scales, self._parts),
+                *(self._judging.judge, self._contained.leave_early),
+            )
+        )
         self._at = 0
 
     # ---------------------------------------------------------------- events
@@ -113,6 +101,10 @@ class Audit:
     def replay(self, block: EventBlock, position: int) -> None:
         """Observe a block again after ``load``: events of open windows come back, others are passed over."""
         self.intake.replay(block, position)
+
+    def count(self, block: EventBlock, position: int, outcome: Outcome, *, replayed: bool = False) -> None:
+        """Count a block that ``observe`` (``replay``) cannot take, without judging it."""
+        self.intake.count(block, position, outcome, replayed=replayed)
 
     def expect_tick(self, start: int) -> None:
         """See intake.Desk."""
@@ -150,19 +142,28 @@ class Audit:
 
         Until it has ended nothing else may be asked of the audit, and neither it nor its watches are at a position.
         """
+        yield from self._steps(now_ms, outcome, judged=True)
+
+    def pass_over(self, now_ms: int, outcome: Outcome) -> Iterator[None]:
+        """As ``steps`` where that fails: what closes is counted, and nothing is judged or learned."""
+        yield from self._steps(now_ms, outcome, judged=False)
+
+    def _steps(self, now_ms: int, outcome: Outcome, *, judged: bool) -> Iterator[None]:
         if now_ms <= self.now:
             return
         due = self.due
         while due and due[0][0] <= now_ms:
             end, order, start, key = heapq.heappop(due)
-            self._at = end
-            if order == 0:
+            self._at = self._contained.at = end
+            if not judged and order != COUNTS_ORDER:
+                yield from self._contained.pass_over(order, start, end, key, outcome)
+            elif order == 0:
                 yield from self._close_tick(start, end, outcome)
             elif order < len(self.scales):
                 yield from self._close_windows(order, start, outcome)
             elif order == COUNTS_ORDER:
                 # What came before event time had begun (history) is of the moment at which it begins.
-                yield from self.unsaid.tell(end or now_ms, outcome)
+                yield from self.unsaid.tell(end or min(now_ms, due[0][0] if due else now_ms), outcome)
             elif order == CASE_ORDER:
                 self._expire(key, end, outcome)
         self.now = now_ms
@@ -170,14 +171,24 @@ class Audit:
 
     def _expire(self, key: str, now: int, outcome: Outcome) -> None:
         watched = self.watches.change(key)
-        self._incidents.expire(key, watched, now, outcome)
-        if self._explanations.expire(key, watched.explained, now, outcome):
-            watched.explained = None
+        kept = Kept(watched, outcome)
+        try:
+            self._incidents.expire(key, watched, now, outcome)
+            if self._explanations.expire(key, watched.explained, now, outcome):
+                watched.explained = None
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
+            kept.put_back()
+            outcome.fail("case", key, now, 0, error)
+            self._contained.postpone(key, now)
 
     def _close_tick(self, start: int, end: int, outcome: Outcome) -> Iterator[None]:
         tick = self.intake.close(start)
         log = tick.log_from, tick.log_to
         came = 0
+        for error in tick.failures:
+            outcome.fail("rules", "", start, 0, error)
         for metric, heap in enumerate(tick.heaps):
             entered = closed = 0
             for target, rows, folded in heap.by_target():
@@ -199,6 +210,12 @@ class Audit:
             outcome.entered[metric] += entered
             outcome.windows += closed
         yield from self._early.take(end, came, outcome)
+        self.settle_tick(tick, start, end, outcome)
+
+    def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
+        """Enter what of a closed tick is in no window: events that are only counted, invalid ones, undos."""
+        for (key, _), count in sorted(tick.counted.items()):
+            self._contained.count(key, count, outcome)
         for (key, reason), count in sorted(tick.rejected.items()):
             self._reject(Hit(key, reason, start, end, count), outcome)
             self.unsaid.add(key, end)
@@ -230,6 +247,43 @@ class Audit:
         scale = self.scales[0]
         if not watched.unsaid:
             self.unsaid.add(key, start + scale.span_ms)
+        into = self._minutes(key, watched, start, log)
+        into.owner = max(into.owner, owner)
+        left = into.n - into.unjudged + count
+        try:
+            worth = folded is not None or self._cases.worth_a_look(watched, count, self.platforms[int(key[0])])
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # its five minutes are looked at, at their end
+            outcome.fail("tick", key, start, 0, error)
+            worth = False
+        try:
+            if not worth:
+                into.take(rows, nobody)
+            else:
+                crowd = folded if folded is not None else Crowd()
+                crowd.take(rows, nobody)
+                crowd.settle()
+                crowd.log_from, crowd.log_to = log
+                self._look_at_tick(key, watched, start, crowd, outcome)
+                left -= crowd.unjudged
+                into.merge(crowd)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # nobody knows what is in a window that was half entered
+            del watched.open["minutes"]
+            self._contained.note(("tick", error), key, start, left, outcome)
+            return count
+        try:
+            self._early.entered(key, watched)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # the window is looked at when it ends
+            outcome.fail("early", key, start, 0, error)
+        return count
+
+    def _minutes(self, key: str, watched: Watched, start: int, log: tuple[int, int]) -> Crowd:
+        """The open five minutes that a tick's events go into, with where they stood in the log."""
         log_from, log_to = log
         into = watched.open.get("minutes")
         if into is None:
@@ -238,22 +292,18 @@ class Audit:
         elif log_from < into.log_from or into.log_from < 0:
             into.log_from = log_from
         into.log_to = max(into.log_to, log_to)
-        into.owner = max(into.owner, owner)
+        return into
+
+    def _look_at_tick(self, key: str, watched: Watched, start: int, crowd: Crowd, outcome: Outcome) -> None:
         metric = int(key[0])
-        platform = self.platforms[metric]
-        if folded is None and not self._cases.worth_a_look(watched, count, platform):
-            into.take(rows, nobody)
-        else:
-            crowd = folded if folded is not None else Crowd()
-            crowd.take(rows, nobody)
-            crowd.settle()
-            crowd.log_from, crowd.log_to = log
-            reference = self._peers.reference(metric)
-            look = Look(key, watched, scale, start, crowd, platform, reference, outcome, rulings=self.rulings)
-            self._cases.look(look)
-            into.merge(crowd)
-        self._early.entered(key, watched)
-        return count
+        try:
+            platform, reference = self.platforms[metric], self._peers.reference(metric)
+            look = Look(key, watched, self.scales[0], start, crowd, platform, reference, outcome, rulings=self.rulings)
+            self._judging.look(look)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
+            self._contained.leave(("tick", error), key, crowd, outcome)
 
     def _open_window(self, order: int, ts_ms: int, key: str, watched: Watched) -> Crowd:
         scale = self.scales[order]
@@ -276,75 +326,51 @@ class Audit:
         return crowd
 
     def _close_windows(self, order: int, start: int, outcome: Outcome) -> Iterator[None]:
-        scale, views = self.scales[order], self.platforms[0]
+        scale = self.scales[order]
         closing = Closing(scale, start)
-        actors: Set[int] = frozenset()
-        unmet: list[int] = []
         for number, key in enumerate(self.watches.waited(order, start)):
             if number % STEP_KEYS == 0:
                 yield
             watched = self.watches.change(key)
-            metric = int(key[0])
-            platform, reference = self.platforms[metric], self._peers.reference(metric)
-            crowd = watched.open.pop(scale.name)
-            if order == 1:
-                actors = crowd.actor_hashes()
-                self.intake.follow(key, crowd, len(actors), start + scale.span_ms)
-                known = [platform.known] if platform is reference else [platform.known, reference.known]
-                unmet = count_newcomers(crowd, actors, known)
-                closing.met[metric].extend(actors)
+            crowd = watched.open.pop(scale.name, None)
+            if crowd is None:  # it could not be entered into, and was dropped
+                continue
             outcome.windows += 1
-            closing.note(metric, crowd)
-            look = Look(key, watched, scale, start, crowd, platform, reference, outcome)
-            look.rates, look.rulings = views.rates, self.rulings
-            look.parts, look.teaches = self._parts[order], platform.teaching(scale, key, start)
-            if metric and scale.name == "hour" and look.teaches.mix:
-                closing.note_beside(metric, crowd, viewed=self._peers.viewed(key))
-            self._ask_who_viewed(look, closing)
-            if crowd.n >= EVENTS_MIN:
-                look.peers = self._peers.counts(key, order, start, closing.views)
-                look.views_days = self._peers.days(key)
-                look.silence = self._peers.silence(key, scale, start)
-                if metric == 0 and order > 1 and look.teaches.crowd:
-                    people = with_accounts(crowd, views.tells_accounts())
-                    closing.interactions.append((people, *look.peers[1:]))
-            self._judge(look, actors, unmet)
-            if metric == 0 and crowd.n >= EVENTS_MIN:
-                closing.viewed.update(self._peers.parting_viewers(key, order, crowd))
-                closing.views[key] = crowd.n - crowd.quarantined
+            platform = self.platforms[int(key[0])]
+            look = Look(key, watched, scale, start, crowd, platform, platform, outcome)
+            try:
+                self._judging.close(look, order, closing)
+            except UNCONTAINED:
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
+                platform.changed = True
+                self._contained.leave((scale.name, error), key, crowd, outcome)
             if order + 1 < len(self.scales):
-                crowd.squares = crowd.n * crowd.n
-                into = self._merge(order + 1, start, key, watched, crowd)
-                self._early.merged(order + 1, key, watched, into)
-        yield from self._early.take(self._at, closing.events, outcome)
-        self.company.lockstep.learn()
-        yield from closing.teach(self.platforms)
+                self._lengthen(look, order + 1)
+        if any(closing.windows):  # otherwise all of them were dropped, and after a restart nobody knows of them
+            yield from self._early.take(self._at, closing.events, outcome)
+            yield from self._judging.learn(closing, outcome)
 
-    def _ask_who_viewed(self, look: Look, closing: Closing) -> None:
-        """Ask who in a closed window of likes or follows had viewed the target, for its look and for what is usual."""
-        key, crowd = look.key, look.crowd
-        if key[0] == VIEW:
+    def _lengthen(self, look: Look, order: int) -> None:
+        """Let a closed window go on in the next longer one."""
+        key, watched, crowd, name = look.key, look.watched, look.crowd, self.scales[order].name
+        into = watched.open.get(name)
+        left = crowd.n - crowd.unjudged + (0 if into is None else into.n - into.unjudged)
+        try:
+            crowd.squares = crowd.n * crowd.n
+            into = self._merge(order, look.start, key, watched, crowd)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # nobody knows what is in a window that was half merged
+            watched.open.pop(name, None)
+            self._contained.note((name, error), key, look.start, left, look.outcome)
             return
-        unheld = look.watched.case is None and not crowd.quarantined
-        teaches = unheld and look.scale.name in FROM_VIEWS and look.teaches.mix and self._peers.viewed(key)
-        if not teaches and crowd.n < EVENTS_MIN:
-            return
-        metric, viewers, asked = int(key[0]), self._peers.viewers(key, crowd), self._peers.asked(key, crowd)
-        if teaches:
-            closing.note_viewers(metric, crowd, viewers, asked=asked)
-        if crowd.n >= EVENTS_MIN:
-            look.viewers = self._peers.may_have_viewed(key, crowd, viewers) + closing.viewed.get(key, 0.0)
-            look.every_view = asked >= f.PEOPLE_MIN and closing.tells_every_view(self.platforms[0], metric)
-
-    def _judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:
-        """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""
-        if len(actors) < 2:
-            self._cases.look(look)
-            return
-        self.company.ask(look, actors)
-        if not look.early:
-            self.company.note(look, actors, unmet)
-        self._cases.look(look)
+        try:
+            self._early.merged(order, key, watched, into)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # the window is looked at when it ends
+            look.fail("early", error)
 
     # ---------------------------------------------------------------- counts
 

@@ -10,6 +10,7 @@ from detectors.drips import Day, artificial_of, gather, opinion_of, past_of
 from detectors.elsewhere import UNSEEN, by_networks, from_elsewhere
 from detectors.evidence import EVENTS_MIN, TEXTS, Said
 from detectors.explained import Explanations
+from detectors.failures import UNCONTAINED
 from detectors.incidents import Incidents
 from detectors.judge import (
     ARTIFICIAL,
@@ -190,7 +191,12 @@ class Cases:
         if look.watched.case is None:
             view = _bounded(look, view, limits)
         for name in self._silent:
-            evidence[name] = platform.detector(name, look.scale).score_one(x), 0.0
+            try:
+                evidence[name] = platform.detector(name, look.scale).score_one(x), 0.0
+            except UNCONTAINED:
+                raise
+            except Exception as error:  # noqa: BLE001  # whoever has no vote spoils no verdict either
+                look.fail("shadow", error)
         look.outcome.note(view.verdict, [name for name, (score, _) in evidence.items() if score >= WITNESS_SCORE])
         for name in self._names_of_models:
             detector = platform.detector(name, look.scale)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 
 from detectors import features as f
+from detectors.failures import UNCONTAINED
 from detectors.looking import Look, usual_of
 from detectors.peers import Peers
 from detectors.platform import Platform
@@ -40,7 +41,7 @@ MINUTES, HOUR = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What early looks need of their audit; ``judge`` is told the actors too where they are wanted."""
+    """What early looks need of their audit; ``judge`` is given the actors too where they are wanted."""
 
     watches: Watches
     platforms: list[Platform]
@@ -49,6 +50,8 @@ class Desk:
     scales: tuple[Scale, ...]
     parts: tuple[int, ...]
     judge: Callable[[Look, Set[int]], None]
+    unjudged: Callable[[str, int, Exception, Outcome], None]
+    """is told of a key's window (by the order of its scale) at which a look failed"""
 
 
 class EarlyLooks:
@@ -93,10 +96,15 @@ class EarlyLooks:
         for _, order, key in heapq.nsmallest(paid, worth):
             watched = self._desk.watches.change(key)
             minutes = watched.open.get("minutes")
-            if order == HOUR and minutes is not None:
-                self._look_across(key, watched, minutes, (now_ms, outcome))
-            else:
-                self._look(order, key, watched, (now_ms, outcome))
+            try:
+                if order == HOUR and minutes is not None:
+                    self._look_across(key, watched, minutes, (now_ms, outcome))
+                else:
+                    self._look(order, key, watched, (now_ms, outcome))
+            except UNCONTAINED:
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
+                self._desk.unjudged(key, order, error, outcome)
             yield
 
     def _look(self, order: int, key: str, watched: Watched, at: tuple[int, Outcome]) -> None:

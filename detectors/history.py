@@ -37,18 +37,16 @@ class Parted(NamedTuple):
 
     historic: list[int]
     live: EventBlock | None
-    hits: dict[int, str]
-    """invalid ones among the others, each with its reason"""
+    places: list[int]
+    """of the others in the whole block"""
 
 
-def parted(block: EventBlock, hits: Mapping[int, str], *, as_lists_below: int) -> Parted:
+def parted(block: EventBlock, *, as_lists_below: int) -> Parted:
     """Take a block apart. Fewer live events than ``as_lists_below`` get lists for columns."""
     historic = np.asarray(block.history, bool)
-    places = np.nonzero(~historic)[0]
-    left = places.tolist()
+    left = np.nonzero(~historic)[0].tolist()
     live = _part(block, left, as_lists=len(left) < as_lists_below) if left else None
-    live_hits = {number: hits[place] for number, place in enumerate(left) if place in hits}
-    return Parted(np.nonzero(historic)[0].tolist(), live, live_hits)
+    return Parted(np.nonzero(historic)[0].tolist(), live, left)
 
 
 def _part(block: EventBlock, places: list[int], *, as_lists: bool) -> EventBlock:

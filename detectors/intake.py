@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors import history
 from detectors.events import METRICS, EventBlock
+from detectors.failures import UNCONTAINED
 from detectors.ledger import DUPLICATE_ID
 from detectors.records import Hit, Outcome
 from detectors.rules.days import Days, marks_of, pairs_of
 from detectors.rules.reasons import EXEMPT, TAGS
 from detectors.rules.repeats import HORIZON_MS, repeats_of
 from detectors.rules.settings import RuleSettings
-from detectors.ticks import MAX_SPENT_MS, Tick, acts_of, moments_of, rows_of
+from detectors.ticks import MAX_SPENT_MS, Moments, Tick, acts_of, moments_of, rows_of
 from detectors.watched import RecentIds, key_of
-from detectors.windows import COLUMNS, Crowd, Scale, pack_row
+from detectors.windows import COLUMNS, Crowd, Packed, Scale, pack_row
 
 ID_BYTES = 90
 """An id's hash in a set that is two thirds empty after it has grown (measured, CPython 3.11)."""
 
 FEW_EVENTS = 12
 """Events of a block under which arrays do not pay (measured)."""
+
+
+_Few = list[tuple[bytes, int, int]]
+"""By event: its packed row, when in its tick it was (-1: no rule applies), how long was watched."""
+_Packed = _Few | tuple[NDArray[np.int64], Packed, Moments]
+"""Few events, or the columns of many: their ticks, packed rows and moments."""
+
+
+class BlockError(Exception):
+    """A block of events that cannot be taken as it is; nothing of it was."""
+
+
+class _Prepared(NamedTuple):
+    """A block, computed as far as it can be before anything changes."""
+
+    live: EventBlock | None
+    """without the historic events; None if there are no others"""
+    packed: _Packed | None
+    """what the heaps take of the live ones; None where they are only counted"""
+    historic: list[int]
+    """places of the historic events"""
+    places: list[int] | None
+    """places of the live ones in the whole block; None if that has no others"""
 
 
 class Desk(history.Desk, Protocol):
@@ -61,40 +85,103 @@ class Intake:
     def observe(self, block: EventBlock, position: int, outcome: Outcome) -> None:
         """Take in a block of events that stood at ``position`` of the log. Late ones are counted at once."""
         self._settle()
+        prepared = self._prepared(block)
         if block.ident is not None:
             self.recent_ids.turn(position, self._oldest_open(position))
-        self._collect(block, position, outcome)
+        self._collect(block, prepared, position, outcome)
 
     def replay(self, block: EventBlock, position: int) -> None:
         """Observe a block again after ``load``: events of open ticks come back, and what rules look back on.
 
         Others are passed over.
         """
+        self._replay(block, self._prepared(block), position, self._collect)
+
+    def count(self, block: EventBlock, position: int, outcome: Outcome, *, replayed: bool = False) -> None:
+        """As ``observe`` (``replay``) where that fails: the block's events are counted, and not judged.
+
+        They join their open ticks as mere numbers, so that undos find them; no rule compares them with others.
+        """
+        prepared = self._parted(block)
+        if replayed:
+            self._replay(block, prepared, position, self._count)
+            return
+        self._settle()
+        if block.ident is not None:
+            self.recent_ids.turn(position, self._oldest_open(position))
+        self._count(block, prepared, position, outcome)
+
+    def _replay(
+        self,
+        block: EventBlock,
+        prepared: _Prepared,
+        position: int,
+        collect: Callable[[EventBlock, _Prepared, int, Outcome], None],
+    ) -> None:
         if block.ident is not None and position in self._rolls:
             self.recent_ids.roll()
         self._replaying = self._unsettled = True
-        self._collect(block, position, Outcome())
+        collect(block, prepared, position, Outcome())
         self._replaying = False
 
-    def _collect(self, block: EventBlock, position: int, outcome: Outcome) -> None:
-        hits = self._hits(block)
-        if block.history is not None:
-            historic, live, live_hits = history.parted(block, hits, as_lists_below=FEW_EVENTS)
-            if not self._replaying:
-                history.enter(block, historic, hits, self._desk, outcome)
-            if live is None:
-                return
-            block, hits = live, live_hits
-        if len(block.target) < FEW_EVENTS:
-            self._collect_few(block, position, hits, outcome)
-        else:
-            self._collect_many(block, position, hits, outcome)
+    @staticmethod
+    def _parted(block: EventBlock) -> _Prepared:
+        """The block with its historic events apart, not packed."""
+        if block.history is None:
+            return _Prepared(block, None, [], None)
+        historic, live, places = history.parted(block, as_lists_below=FEW_EVENTS)
+        return _Prepared(live, None, historic, places)
 
-    def _collect_many(self, block: EventBlock, position: int, hits: dict[int, str], outcome: Outcome) -> None:
-        span = self._scale.span_ms
+    def _prepared(self, block: EventBlock) -> _Prepared:
+        """The block with what the heaps take of it. Raises BlockError; nothing has been changed then."""
+        try:
+            prepared = self._parted(block)
+            return prepared if prepared.live is None else prepared._replace(packed=self._packed(prepared.live))
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            raise BlockError(repr(error)) from error
+
+    def _packed(self, block: EventBlock) -> _Packed:
+        if len(block.target) < FEW_EVENTS:
+            return _packed_few(block, self._scale.span_ms)
         ts = np.asarray(block.ts, np.int64)
-        starts = ts - ts % span
-        left = np.ones(len(ts), bool)
+        starts = ts - ts % self._scale.span_ms
+        return starts, rows_of(block), moments_of(block, ts - starts)
+
+    def _collect(self, block: EventBlock, prepared: _Prepared, position: int, outcome: Outcome) -> None:
+        hits, packed = self._live_hits(block, prepared, outcome), prepared.packed
+        if prepared.live is None:
+            return
+        if packed is None or isinstance(packed, list):
+            self._collect_few(prepared.live, packed, position, hits, outcome)
+        else:
+            self._collect_many(prepared.live, packed, position, hits, outcome)
+
+    def _live_hits(self, block: EventBlock, prepared: _Prepared, outcome: Outcome) -> dict[int, str]:
+        """Count a block's historic events; answers which of the others are invalid, each with its reason."""
+        hits, places = self._hits(block, outcome), prepared.places
+        if prepared.historic and not self._replaying:
+            history.enter(block, prepared.historic, hits, self._desk, outcome)
+        if places is None:
+            return hits
+        return {number: hits[place] for number, place in enumerate(places) if place in hits}
+
+    def _count(self, block: EventBlock, prepared: _Prepared, position: int, outcome: Outcome) -> None:
+        hits = self._live_hits(block, prepared, outcome)
+        if prepared.live is not None:
+            self._collect_few(prepared.live, None, position, hits, outcome)
+
+    def _collect_many(
+        self,
+        block: EventBlock,
+        packed: tuple[NDArray[np.int64], Packed, Moments],
+        position: int,
+        hits: dict[int, str],
+        outcome: Outcome,
+    ) -> None:
+        starts, rows, moments = packed
+        left = np.ones(len(starts), bool)
         for index in np.nonzero(starts < self.horizon)[0].tolist():
             if self._is_late(int(starts[index]), position):
                 self._late(block, index, hits.get(index, ""), outcome)
@@ -107,7 +194,6 @@ class Intake:
                 left[index] = False
         if np.asarray(block.actor).min() < 0:
             self._count_nobody(block, left, starts, position)
-        rows, moments = rows_of(block), moments_of(block, ts - starts)
         if left.all() and starts.min() == starts.max() and block.metric.count(block.metric[0]) == len(block.metric):
             tick = self._tick(int(starts[0]), position)
             tick.heaps[block.metric[0]].add(block.target, rows, moments)
@@ -138,11 +224,13 @@ class Intake:
             if owners is not None:
                 tick.own([target], [owners[index]])
 
-    def _collect_few(self, block: EventBlock, position: int, hits: dict[int, str], outcome: Outcome) -> None:
-        """As ``_collect_many``, event by event: arrays cost some 40 µs a block, whatever its size."""
+    def _collect_few(
+        self, block: EventBlock, packed: _Few | None, position: int, hits: dict[int, str], outcome: Outcome
+    ) -> None:
+        """As ``_collect_many``, event by event: arrays cost some 40 µs a block. Without rows it only counts."""
         span = self._scale.span_ms
-        columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
-        for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, block.ts, strict=True)):
+        times = block.ts if isinstance(block.ts, list) else block.ts.tolist()
+        for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, times, strict=True)):
             start = ts - ts % span
             if start < self.horizon and self._is_late(start, position):
                 self._late(block, index, hits.get(index, ""), outcome)
@@ -151,25 +239,36 @@ class Intake:
             if index in hits or (block.undo is not None and block.undo[index]):
                 self._note(tick, block, index, hits.get(index, ""), outcome)
                 continue
+            if packed is None:
+                tick.note(tick.counted, key_of(metric, target), "")
+                continue
             if block.actor[index] < 0:
                 tick.heaps[metric].add_nobody(target)
             else:
-                row = pack_row(*[-1 if column is None else column[index] for column in columns])
-                exempt = _is_exempt(block, index)
-                spent = -1 if block.spent is None else min(int(block.spent[index]), MAX_SPENT_MS)
-                tick.heaps[metric].add_one(target, row, -1 if exempt else ts - start, spent)
+                tick.heaps[metric].add_one(target, *packed[index])
             if block.owner is not None:
                 tick.own([target], [int(block.owner[index])])
 
-    def _hits(self, block: EventBlock) -> dict[int, str]:
-        """Events of the block that are known to be invalid, each with its reason: ids that were met, tags of ingest."""
+    def _hits(self, block: EventBlock, outcome: Outcome) -> dict[int, str]:
+        """Events of the block that are known to be invalid, each with its reason: ids that were met, tags of ingest.
+
+        A rule that fails catches nothing of the block.
+        """
+        hits: dict[int, str] = {}
+        for rule in (self._known_ids, _tagged):
+            try:
+                for index, reason in rule(block).items():
+                    hits.setdefault(index, reason)
+            except UNCONTAINED:
+                raise
+            except Exception as error:  # noqa: BLE001  # its events are counted without the rule
+                outcome.fail("rules", "", -1, 0, error)
+        return hits
+
+    def _known_ids(self, block: EventBlock) -> dict[int, str]:
         acts = acts_of(block)
         known = set() if acts is None else self.recent_ids.add_all(acts)
-        hits = dict.fromkeys(sorted(known), DUPLICATE_ID)
-        if block.rule is not None:
-            for index in np.nonzero(np.asarray(block.rule) > EXEMPT)[0].tolist():
-                hits.setdefault(index, TAGS[int(block.rule[index])])
-        return hits
+        return dict.fromkeys(sorted(known), DUPLICATE_ID)
 
     def _note(self, tick: Tick, block: EventBlock, index: int, reason: str, outcome: Outcome) -> None:
         """Note what is no valid event: a duplicate, an undo, a rule's hit. An undo that came before is nothing."""
@@ -210,12 +309,31 @@ class Intake:
         self._settle()
         return self._close(start)
 
+    def broken_off(self, metric: int) -> None:
+        """What counts for a day has failed half way."""
+        repeats = self._repeats[metric]
+        if repeats is not None and repeats.days is not None:
+            repeats.days.broken_off()
+
+    def take_out(self, start: int) -> Tick:
+        """As ``close``, where that fails: no rule is asked."""
+        self._settle()
+        return self.ticks.pop(start)  # nor does any look back on it, as it will not after a restore
+
     def _close(self, start: int, *, replayed: bool = False) -> Tick:
         tick = self.ticks.pop(start)
         end = start + self._scale.span_ms
         for metric, (heap, repeats) in enumerate(zip(tick.heaps, self._repeats, strict=True)):
             if repeats is not None:
-                for (target, reason), count in heap.sift(repeats, start, end, replayed=replayed).items():
+                try:
+                    caught = heap.sift(repeats, start, end, replayed=replayed)
+                except UNCONTAINED:
+                    raise
+                except Exception as error:  # noqa: BLE001  # the heap is as it was: all of it is counted
+                    tick.failures.append(error)
+                    self.broken_off(metric)
+                    continue
+                for (target, reason), count in caught.items():
                     key = key_of(metric, target), reason
                     tick.rejected[key] = tick.rejected.get(key, 0) + count
         if any(self._judged):
@@ -230,8 +348,9 @@ class Intake:
         days = repeats.days
         actors = crowd.returning(days.often)
         if actors:
+            pairs = np.unique(pairs_of(np.array(actors, np.int64), marks_of([key[1:]])))
             days.turn(end - 1)
-            days.follow(np.unique(pairs_of(np.array(actors, np.int64), marks_of([key[1:]]))))
+            days.follow(pairs)
 
     def _is_late(self, start: int, position: int) -> bool:
         """Whether an event of a closed tick came too late; in a replay the tick may have been open then."""
@@ -298,6 +417,23 @@ class Intake:
         self._prune()
         ticks = (tick.log_from for tick in self.ticks.values())
         return min(itertools.chain(ticks, (log_from for log_from, _ in self._past.values())), default=position)
+
+
+def _tagged(block: EventBlock) -> dict[int, str]:
+    if block.rule is None:
+        return {}
+    places = np.nonzero(np.asarray(block.rule) > EXEMPT)[0].tolist()
+    return {index: TAGS[int(block.rule[index])] for index in places}
+
+
+def _packed_few(block: EventBlock, span: int) -> _Few:
+    columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
+    few = []
+    for index, ts in enumerate(block.ts):
+        row = pack_row(*[-1 if column is None else column[index] for column in columns])
+        spent = -1 if block.spent is None else min(int(block.spent[index]), MAX_SPENT_MS)
+        few.append((row, -1 if _is_exempt(block, index) else int(ts % span), spent))
+    return few
 
 
 def _is_undo(block: EventBlock, index: int) -> bool:

@@ -132,14 +132,15 @@ class Lockstep:
         if not visits:
             return
         everyone = np.fromiter(chain.from_iterable(visit.actors for visit in visits), np.int64)
-        for row, cells in zip(self._visits, _cells(everyone), strict=True):
-            np.add.at(row, cells, 1)
-        self._total += len(everyone)
-        self._mass += sum(visit.weight * len(visit.actors) ** 2 for visit in visits)
         left, right, of = _paired(visits)
         keys, first = _firsts(_keys(left, right))
         where = np.array([visit.bit for visit in visits], np.uint8)[of[first]]
         weights = np.array([visit.weight for visit in visits], np.uint16)[of[first]]
+        mass = sum(visit.weight * len(visit.actors) ** 2 for visit in visits)
+        for row, cells in zip(self._visits, _cells(everyone), strict=True):
+            np.add.at(row, cells, 1)
+        self._total += len(everyone)
+        self._mass += mass
         self._meet(keys, where, weights, visits[0].unit, (left[first], right[first]))
         self._changed = True
         if self._total > FORGET_AT:
@@ -194,6 +195,12 @@ class Lockstep:
         self._total, self._mass, self._tried = self._total // 2, self._mass // 2, self._tried // 2
         self._forgotten += 1
         self._pages.update(range(PAGES))
+
+    def broken_off(self) -> None:
+        """Learning has failed half way: what is in memory now is the state, whatever of it has changed."""
+        self._pending = []
+        self._pages.update(range(PAGES))
+        self._changed = True
 
     # ---------------------------------------------------------------- asking
 

@@ -12,6 +12,7 @@ from detectors.detector import Features
 from detectors.elsewhere import elsewhere
 from detectors.ended import EndedViews
 from detectors.evidence import habit, usual
+from detectors.failures import UNCONTAINED
 from detectors.features import crowd_features, evenness
 from detectors.interaction import VIEWED_BEFORE, Rates, lonely, silent, with_accounts
 from detectors.judge import SURGE_LEAST
@@ -115,6 +116,11 @@ class Look:
     def early(self) -> bool:
         """Whether the window is still open."""
         return self.early_at >= 0
+
+    @property
+    def ends(self) -> bool:
+        """Whether a window of five minutes or longer is over."""
+        return self.early_at < 0 and self.scale.name != "tick"
 
     @property
     def span_ms(self) -> int:
@@ -234,7 +240,19 @@ class Look:
         return None if first is None else max(alone, 1.0 - first)
 
     def learn(self, *, measured: bool, suspicious: bool) -> None:
-        """Let the window teach. One that a case holds, or may come to hold, teaches at most what is left of it."""
+        """Let the window teach. One that a case holds, or may come to hold, teaches at most what is left of it.
+
+        An exception ends that, and nothing else: the verdict stands.
+        """
+        try:
+            self._learn(measured=measured, suspicious=suspicious)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
+            self.platform.changed = True
+            self.fail("learning", error)
+
+    def _learn(self, *, measured: bool, suspicious: bool) -> None:
         watched, crowd, platform, scale = self.watched, self.crowd, self.platform, self.scale
         level = watched.levels.get(scale.name)
         if level is None:
@@ -250,10 +268,19 @@ class Look:
         if measured:
             if self.teaches.crowd:
                 for detector in platform.detectors_of(scale).values():
-                    detector.learn_one(self.x)
+                    try:
+                        detector.learn_one(self.x)
+                    except UNCONTAINED:
+                        raise
+                    except Exception as error:  # noqa: BLE001  # one that cannot learn keeps no other from it
+                        self.fail("learning", error)
             self._learn_habits()
         if scale.name == "minutes" and self.teaches.mix:
             platform.learn_mixes(crowd)
+
+    def fail(self, part: str, error: Exception) -> None:
+        """Note what was left out, the window's verdict standing; see Outcome."""
+        self.outcome.fail(part, self.key, self.start, 0, error)
 
     def _learn_habits(self) -> None:
         habits = self.watched.habits.setdefault(RUNGS[self.scale.name], {})

@@ -8,6 +8,10 @@ from typing import NamedTuple
 import msgspec
 
 from detectors.events import METRICS
+from detectors.failures import text_of
+
+UNJUDGED_KEPT = 8
+"""Failures of which an outcome has the text; all are counted."""
 
 
 @dataclass(slots=True)
@@ -94,6 +98,8 @@ class Count(msgspec.Struct, gc=False):
     as_of: int
     incomplete: bool = False
     """stored state was damaged: the count holds only what came afterwards"""
+    unjudged: int = 0
+    """events, all of them counted, of which a window was not judged because detection failed"""
 
 
 class Hit(NamedTuple):
@@ -104,6 +110,29 @@ class Hit(NamedTuple):
     start: int
     end: int
     events: int
+
+
+class Unjudged(NamedTuple):
+    """A failure that was contained."""
+
+    part: str
+    """one of failures.PARTS"""
+    key: str
+    """empty: of the whole partition"""
+    start: int
+    """of the window, in epoch ms"""
+    events: int
+    """events that were counted, and by this have not been judged"""
+    error: str
+
+
+class Uncounted(NamedTuple):
+    """What stood at a position of the log and could not even be counted."""
+
+    position: int
+    value: bytes | None
+    """the record"""
+    message: str
 
 
 @dataclass(slots=True)
@@ -129,12 +158,23 @@ class Outcome:
     """windows in a surge that were judged, by verdict ("none" without one)"""
     witnesses: dict[tuple[str, str], int] = field(default_factory=dict)
     """(detector, verdict) → such windows in which the detector found one honest window in a hundred, or rarer"""
+    failures: dict[str, int] = field(default_factory=dict)
+    """failures that were contained, by part (failures.PARTS)"""
+    unjudged: list[Unjudged] = field(default_factory=list)
+    """the first of them"""
+    uncounted: list[Uncounted] = field(default_factory=list)
 
     def drain(self) -> Outcome:
         """What it has to say so far, which it forgets."""
         said = Outcome(**{name: getattr(self, name) for name in self.__slots__})
         self.__init__()  # type: ignore[misc]  # every field to its default, whatever fields there are
         return said
+
+    def fail(self, part: str, key: str, start: int, events: int, error: Exception) -> None:
+        """Note an exception that was contained; see Unjudged."""
+        self.failures[part] = self.failures.get(part, 0) + 1
+        if len(self.unjudged) < UNJUDGED_KEPT:
+            self.unjudged.append(Unjudged(part, key, start, events, text_of(error)))
 
     def note(self, verdict: str | None, witnesses: list[str]) -> None:
         """Count a judged window, and the detectors that spoke against it, with or without a vote."""

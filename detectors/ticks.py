@@ -8,6 +8,7 @@ target costs one.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -71,8 +72,9 @@ class Heap:
 
     def add(self, targets: list[str], rows: Packed, moments: Moments | None = None) -> None:
         """Put events on the heap: one target, one packed row and, on a judged one, one moment for each."""
+        whole = rows.view(_WHOLE)
         self._codes.append(np.fromiter(map(self._names.__getitem__, targets), np.int32, len(targets)))
-        self._rows.append(rows.view(_WHOLE))
+        self._rows.append(whole)
         if self._moments is not None:
             assert moments is not None
             self._moments.append(moments)
@@ -148,6 +150,17 @@ class Heap:
             if rows or before is not None or target in self.nobody:
                 yield target, rows, before
 
+    def counts(self) -> dict[str, int]:
+        """Each target's events, in order of ids: what can be said of a heap from which no row can be taken."""
+        totals = dict.fromkeys(sorted(self._names), 0)
+        names = list(self._names)
+        for codes in (*self._codes, self._loose_codes):
+            for code, count in Counter(np.asarray(codes).tolist()).items():
+                totals[names[code]] += count
+        for target, crowd in self._folded.items():
+            totals[target] += crowd.n
+        return {target: count for target, count in totals.items() if count}
+
     def _in_order(self) -> tuple[bytes, list[int]]:
         """All rows, target by target, and where each target's begin (and the last one's end)."""
         self._gather()
@@ -163,14 +176,16 @@ class Heap:
         """Put what came event by event with what came in blocks."""
         if not self._loose:
             return
-        self._codes.append(np.array(self._loose_codes, np.int32))
+        codes = np.array(self._loose_codes, np.int32)
         joined = b"".join(self._loose)
         if self._moments is None:
-            self._rows.append(np.frombuffer(joined, _WHOLE))
+            rows = np.frombuffer(joined, _WHOLE)
         else:
             both = np.frombuffer(joined, _ROW_AND_MOMENT)
-            self._rows.append(both["row"])
+            rows = both["row"]
             self._moments.append(both["moment"])
+        self._codes.append(codes)
+        self._rows.append(rows)
         self._loose_codes, self._loose = [], []
 
     def _fold(self) -> None:
@@ -209,7 +224,7 @@ class _Codes(dict[str, int]):
 class Tick:
     """The open tick of all targets of a partition."""
 
-    __slots__ = ("heaps", "log_from", "log_to", "owners", "rejected", "undos")
+    __slots__ = ("counted", "failures", "heaps", "log_from", "log_to", "owners", "rejected", "undos")
 
     def __init__(self, position: int, judged: Sequence[bool] = (False,) * len(METRICS)) -> None:
         """``judged`` says by metric whether rules compare events with each other."""
@@ -219,6 +234,10 @@ class Tick:
         """invalid events by key and reason"""
         self.undos: dict[tuple[str, str], int] = {}
         """undos by key and the reason that whoever undoes is invalid for, if any"""
+        self.counted: dict[tuple[str, str], int] = {}
+        """valid events by key (and no reason) that are counted, and not judged"""
+        self.failures: list[Exception] = []
+        """of rules that compare events: these are counted without them"""
         self.owners: dict[str, int] = {}
         """target → whose it is, where that is told"""
 

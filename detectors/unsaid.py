@@ -63,6 +63,7 @@ class Unsaid:
                     revision=ledger.revision,
                     as_of=as_of,
                     incomplete=watched.incomplete,
+                    unjudged=watched.unjudged,
                 )
             )
         self._keys.clear()

@@ -51,6 +51,8 @@ class Watched(msgspec.Struct, omit_defaults=True, gc=False):
     """changed since the count was last published"""
     incomplete: bool = False
     """stored state of this key was damaged: its count holds only what came afterwards"""
+    unjudged: int = 0
+    """events of which a window was not judged because detection failed; each once"""
 
     def agenda(self) -> Agenda:
         """What is still to come."""

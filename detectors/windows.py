@@ -94,6 +94,8 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     """first and last position of the log at which its events stood, -1 if not known"""
     nobody: int = 0
     """events without an actor among ``n``: they have no rows, and are in nothing but ``n`` and ``squares``"""
+    unjudged: int = 0
+    """events that are counted as unjudged already (Watched.unjudged)"""
 
     @property
     def named(self) -> int:
@@ -183,6 +185,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         self.squares += other.squares
         self.asked += other.asked
         self.newcomers += other.newcomers
+        self.unjudged += other.unjudged
         self.sampled = self.sampled or other.sampled
         if other.log_from >= 0:
             self.log_from = other.log_from if self.log_from < 0 else min(self.log_from, other.log_from)

@@ -8,13 +8,17 @@ from typing import Any
 import msgspec
 
 from detectors.audit import Audit, AuditSettings
-from detectors.records import Outcome
+from detectors.events import EventBlock
+from detectors.failures import UNCONTAINED
+from detectors.intake import BlockError
+from detectors.records import Outcome, Uncounted
 from detectors.watched import Watches
 from detectors.windows import Clock, SourceTime
 from streams.decoding import FrameError, decode
-from streams.frames import block_of
+from streams.frames import Frame, block_of, countable
 from streams.rules.standing import Standing, rule_settings
 from streams.settings import Settings
+from streams.unjudged import Failed, Positions, StepError, Tries
 
 
 def audit_settings(settings: Settings, partition: int) -> AuditSettings:
@@ -37,18 +41,26 @@ def audit_settings(settings: Settings, partition: int) -> AuditSettings:
 class PartitionAudit:
     """The log of one partition, applied in order. The same log gives the same outcome, byte for byte."""
 
-    def __init__(self, settings: AuditSettings, watches: Watches | None = None) -> None:
+    def __init__(self, settings: AuditSettings, watches: Watches | None = None, failed: Failed | None = None) -> None:
+        """``failed`` says of positions how often they have failed before; whoever restarts the audit keeps it."""
         self.clock = Clock()
         self.audit = Audit(settings, watches)
         self._standing = Standing(settings.rules)
         self.events = 0
         self.skipped = 0
         self.broken = 0
+        self.counted_only = 0
+        self.unjudged = Positions()
+        """positions whose events are counted, and not judged"""
+        self._failed: Failed = {} if failed is None else failed
         self._marks: dict[int, dict[str, int]] = {}
         self._replayed: dict[str, int] = {}
 
     def apply(self, value: bytes | None, offset: int, outcome: Outcome) -> None:
-        """Apply the record at ``offset``. A record that is no frame is counted as broken and passed over."""
+        """Apply the record at ``offset``. A record that is no frame is counted as broken and passed over.
+
+        Whatever it raises, the audit is of no use afterwards: a new one, with the same ``failed``, does less there.
+        """
         for _ in self.steps(value, offset, outcome):
             pass
 
@@ -56,21 +68,80 @@ class PartitionAudit:
         """As ``apply``, pausing now and then (see ``Audit.steps``)."""
         try:
             frame = decode(value)
-        except FrameError:
+        except FrameError as error:
             self.broken += 1
+            outcome.uncounted.append(Uncounted(offset, value, str(error)))
             return
+        tries = self._failed.get(offset, Tries())
+        if offset in self._failed:
+            self.unjudged.add(offset)
+        try:
+            self._enter(frame, value, offset, outcome)
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            self._failed[offset] = Tries(tries.events + 1, tries.time)
+            raise StepError(f"the events of the record at {offset} could not be audited: {error!r}") from error
+        if not tries.tells_time():
+            return
+        try:
+            now = self.clock.hear(frame.source, SourceTime(frame.next, frame.watermark, frame.idle), frame.roster)
+            if now > self.audit.now:
+                yield from (self.audit.steps if tries.judged() else self.audit.pass_over)(now, outcome)
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            self._failed[offset] = Tries(tries.events, tries.time + 1)
+            raise StepError(f"what ended with the record at {offset} could not be audited: {error!r}") from error
+
+    def _enter(self, frame: Frame, value: bytes | None, offset: int, outcome: Outcome) -> None:
         known = self.clock.sources.get(frame.source)
-        block = self._standing.ruled(block_of(frame, known.next_offset if known is not None else 0))
-        taken = 0 if block is None else len(block.target)
-        self.skipped += len(frame.target) - taken
-        self.events += taken
-        if block is not None:
-            self.audit.observe(block, offset, outcome)
-            self._mark(offset)
-        heard = SourceTime(frame.next, frame.watermark, frame.idle)
-        now = self.clock.hear(frame.source, heard, frame.roster)
-        if now > self.audit.now:
-            yield from self.audit.steps(now, outcome)
+        seen = known.next_offset if known is not None else 0
+        if self._failed.get(offset, Tries()).countable():
+            taken = self._take(frame, seen, offset, outcome)
+            self.skipped += len(frame.target) - taken
+            self.events += taken
+        elif frame.target:
+            outcome.uncounted.append(Uncounted(offset, value, _uncountable(frame)))
+
+    def _take(self, frame: Frame, seen: int, offset: int, outcome: Outcome) -> int:
+        """Take a frame's events in, or only count them; answers how many there were."""
+        if offset not in self.unjudged:
+            try:
+                block = self._block(frame, seen)
+                if block is None:
+                    return 0
+                self.audit.observe(block, offset, outcome)
+            except BlockError as error:
+                self.unjudged.add(offset)
+                outcome.fail("step", "", -1, 0, error)
+            else:
+                self._mark(offset)
+                return len(block.target)
+        self.counted_only += 1
+        block = countable(frame, seen)
+        if block is None:
+            return 0
+        self.audit.count(self._ruled(block), offset, outcome)
+        self._mark(offset)
+        return len(block.target)
+
+    def _block(self, frame: Frame, seen: int) -> EventBlock | None:
+        """A frame's new events. Raises BlockError; nothing has been changed then, so the task can go on."""
+        try:
+            return self._standing.ruled(block_of(frame, seen))
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            raise BlockError(repr(error)) from error
+
+    def _ruled(self, block: EventBlock) -> EventBlock:
+        try:
+            return self._standing.ruled(block) or block
+        except UNCONTAINED:
+            raise
+        except Exception:  # noqa: BLE001  # counted as the log has it
+            return block
 
     # ------------------------------------------------------------ state
 
@@ -99,15 +170,42 @@ class PartitionAudit:
     def replay(self, value: bytes | None, offset: int) -> None:
         """Apply again a record between ``replay_from`` and the position of the loaded state."""
         try:
+            self._replay(value, offset)
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            tries = self._failed.get(offset, Tries())
+            self._failed[offset] = Tries(tries.events + 1, tries.time)
+            raise StepError(f"the record at {offset} could not be read again: {error!r}") from error
+
+    def _replay(self, value: bytes | None, offset: int) -> None:
+        try:
             frame = decode(value)
         except FrameError:
             return
-        block = self._standing.ruled(block_of(frame, self._replayed.get(frame.source, 0)))
-        self._replayed[frame.source] = max(frame.next, self._replayed.get(frame.source, 0))
+        seen = self._replayed.get(frame.source, 0)
+        self._replayed[frame.source] = max(frame.next, seen)
+        if offset in self._failed:
+            self.unjudged.add(offset)
+        if offset not in self.unjudged:
+            try:
+                block = self._block(frame, seen)
+                if block is not None:
+                    self.audit.replay(block, offset)
+            except BlockError:
+                self.unjudged.add(offset)
+            else:
+                return
+        block = countable(frame, seen) if self._failed.get(offset, Tries()).countable() else None
         if block is not None:
-            self.audit.replay(block, offset)
+            self.audit.count(self._ruled(block), offset, Outcome(), replayed=True)
 
     def _mark(self, offset: int) -> None:
         """Where a tick or a generation of ids begins, note what had been seen of each source before."""
         if self.audit.intake.begins_at(offset):
             self._marks[offset] = {source: s.next_offset for source, s in self.clock.sources.items()}
+
+
+def _uncountable(frame: Frame) -> str:
+    where = f"{frame.source}, offsets {frame.first} to {frame.next - 1}"
+    return f"{len(frame.target)} events ({where}) could not even be counted; the log of the worker says why"

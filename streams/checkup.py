@@ -13,10 +13,13 @@ from kafka.errors import KafkaError
 
 from streams.codecs.codec import Codec
 from streams.inputs import Input
+from streams.reading import Reader, unjudged_of
 from streams.sampling import topic_sample
 from streams.settings import Settings
+from streams.state import StateError
 from streams.topics import BrokerError, Topics, admin, describe, missing
 from streams.trial import Trial
+from streams.unjudged import Positions
 
 SAMPLED = 100
 """Records of each input topic that are tried."""
@@ -60,7 +63,7 @@ def checkup(settings: Settings) -> list[Finding]:
         said = f"missing: {', '.join(lacking)}; make them with `truecount topics create`"
         findings.append(Finding("topics", False, said))
     else:
-        findings += [Finding("topics", True, "all there"), _partitions(settings)]
+        findings += [Finding("topics", True, "all there"), _partitions(settings), _judged(settings)]
     findings.append(_transactions(settings))
     if not lacking:
         findings += [_readable(settings, each) for each in settings.inputs]
@@ -143,6 +146,30 @@ def _readable(settings: Settings, config: Input) -> Finding:
         field, count = totals.unread.most_common(1)[0]
         said += f"; left out most often: {field} ({count:,})"
     return Finding(what, refused <= REFUSED_MAX * totals.records, said)
+
+
+def _judged(settings: Settings) -> Finding:
+    """Whether everything of the log could be audited, as far as the log is still there."""
+    try:
+        reader = Reader(settings, Topics.of(settings).by_target)
+        try:
+            begins = reader.beginnings()
+        finally:
+            reader.close()
+        unjudged = unjudged_of(settings)
+    except (BrokerError, StateError) as error:
+        return Finding("log", False, str(error))
+    retained = {p: [one for one in some if one[1] >= begins.get(p, 0)] for p, some in unjudged.items()}
+    ranges = {partition: some for partition, some in retained.items() if some}
+    if not ranges:
+        return Finding("log", True, "every record that was read could be audited")
+    records = sum(Positions(some).total() for some in ranges.values())
+    places = ", ".join(f"partition {partition} at offset {some[-1][1]}" for partition, some in ranges.items())
+    said = (
+        f"{records} records could not be audited: their events are counted and not judged (last: {places});"
+        " see `Detection failed` in docs/operations.md"
+    )
+    return Finding("log", False, said)
 
 
 def _transactions(settings: Settings) -> Finding:

@@ -38,6 +38,7 @@ class Why(StrEnum):
     TOO_MANY_EVENTS = "too_many_events"
     TRANSFORM_FAILED = "transform_failed"
     BAD_ROW = "bad_row"
+    UNCOUNTABLE = "uncountable"
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from streams.gaps import gone
 from streams.outlet import Delivered, Outlet, OutletError, Output
 from streams.tasks import PENDING_MAX, URGENT_SECONDS, Membership, Task, Work, turns
 from streams.transport import Batch
+from streams.unjudged import StepError
 
 log = structlog.get_logger()
 
@@ -90,9 +91,12 @@ class Engine:
             try:
                 if not await self._taken(task, task.work.take(batch, records)):
                     return
-            except Exception:
+            except Exception as error:
                 # Whatever it is, it must not end the agent, which takes all partitions of its role with it.
-                log.exception("a batch could not be taken; the task starts again", tp=str(batch.tp), start=batch.start)
+                if not isinstance(error, StepError):  # the task has logged it, and does less with that record next time
+                    log.exception(
+                        "a batch could not be taken; the task starts again", tp=str(batch.tp), start=batch.start
+                    )
                 task.failed = True
                 self._not_before[batch.tp] = time.monotonic() + REOPEN_PAUSE_SECONDS
                 return

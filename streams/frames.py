@@ -177,6 +177,32 @@ def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
     return _listed(block) if len(frame.target) < FEW_EVENTS else block
 
 
+def countable(frame: Frame, seen_offset: int) -> EventBlock | None:
+    """As ``block_of``, with no more than it takes to count the events, and nothing computed in columns."""
+    if not frame.target:
+        return None
+    first, begin = frame.first, frame.ts_from
+    rows = [row for row, offset in enumerate(numbers(frame, "offset").tolist()) if first + offset >= seen_offset]
+    if not rows:
+        return None
+
+    def column(name: str) -> list[int] | None:
+        values = numbers(frame, name).tolist() if getattr(frame, name) else None
+        return None if values is None else [values[row] for row in rows]
+
+    undo, history = column("undo"), column("history")
+    return EventBlock(
+        target=[frame.target[row] for row in rows],
+        metric=column("metric") or [],
+        ts=[begin + ts for ts in column("ts") or []],
+        actor=column("actor") or [],
+        ident=column("ident"),
+        undo=None if undo is None else [bool(value) for value in undo],
+        rule=column("rule"),
+        history=None if history is None else [bool(value) for value in history],
+    )
+
+
 def _given(frame: Frame, name: str) -> Numbers | None:
     return numbers(frame, name) if getattr(frame, name) else None
 

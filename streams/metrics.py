@@ -7,11 +7,13 @@ id per series would let anybody who can send events grow Prometheus without boun
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from detectors.events import METRICS
+from detectors.failures import PARTS
 from detectors.registry import CROWD_DETECTORS
 from detectors.rules.reasons import RULES
 from streams.codecs.mapper import OPTIONAL
@@ -55,6 +57,23 @@ REDELIVERED = Counter(
 )
 BROKEN_FRAMES = Counter(
     "truecount_broken_frames_total", "Records of the log that are no frames and were passed over.", registry=REGISTRY
+)
+UNJUDGED_WINDOWS = Counter(
+    "truecount_unjudged_windows_total",
+    "Exceptions in detection that were contained, by part: a window was not judged, taught nothing or was judged"
+    " without a rule. Its events are counted.",
+    ["part"],
+    registry=REGISTRY,
+)
+UNJUDGED_STEPS = Counter(
+    "truecount_unjudged_steps_total",
+    "Records of the log whose events were counted and not judged, because they could not be audited.",
+    registry=REGISTRY,
+)
+FAILED_STEPS = Counter(
+    "truecount_failed_steps_total",
+    "Times a record of the log could not be audited, after which its task started again.",
+    registry=REGISTRY,
 )
 DELETED = Counter(
     "truecount_deleted_records_total",
@@ -206,6 +225,7 @@ def start(version: str, config: str) -> None:
     for outcome in ("applied", "unchanged", "refused"):
         RELOADS.labels(outcome)
     _input_series()
+    _show_zeros(UNJUDGED_WINDOWS, PARTS)
     for role in ("ingest", "targets"):
         for outcome in ("committed", "failed"):
             CHECKPOINTS.labels(role, outcome)
@@ -223,6 +243,11 @@ def start(version: str, config: str) -> None:
         for verdict in ("suspect", "artificial", "explained"):
             for status in ("opened", "updated", "closed"):
                 FLAGS.labels(metric, verdict, status)
+
+
+def _show_zeros(counter: Counter, labels: Iterable[str]) -> None:
+    for label in labels:
+        counter.labels(label)
 
 
 def configured(version: str, config: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from io import SEEK_END
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
 
 import orjson
@@ -14,7 +17,7 @@ import orjson
 from detectors.judge import EXPLAINED
 from detectors.records import Outcome
 from streams.auditing import PartitionAudit, audit_settings
-from streams.deadletters import DeadLetter
+from streams.deadletters import DeadLetter, Why
 from streams.inputs import Input
 from streams.recorded.decoding import batched, records_of, rows_by_time, unreadable
 from streams.recorded.file import RecordedFile
@@ -24,8 +27,12 @@ from streams.records import correction_value, count_value, flag_value
 from streams.routing import Routed, Router
 from streams.rules.tagging import Tagger
 from streams.settings import Settings, SettingsError
+from streams.unjudged import Failed, StepError
 
 BATCH = 2000
+SPOOLED_BYTES = 1 << 20
+_LENGTH = struct.Struct("<I")
+
 SOURCE = "recorded"
 FILES = ("flagged-events", "audited-counts", "corrections", "dead-letters")
 
@@ -60,6 +67,10 @@ class Summary:
     """whether the file had to be put in order of time"""
     most_frequent: dict[str, Any] | None = None
     """the most frequent reason of a dead letter, with an example"""
+    unjudged: int = 0
+    """counted events of which a window was not judged because detection failed"""
+    failures: dict[str, int] = field(default_factory=dict)
+    """exceptions in detection that were contained, by part"""
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -98,7 +109,9 @@ class Offline:
             tagger=Tagger(settings.rules),
         )
         self._roster = {self._config.topic: 1}
-        self._audits = [PartitionAudit(audit_settings(settings, partition)) for partition in range(settings.partitions)]
+        self._failed: list[Failed] = [{} for _ in range(settings.partitions)]
+        self._audits = [self._audit(partition) for partition in range(settings.partitions)]
+        self._frames = [_Frames() for _ in range(settings.partitions)]
         self._offsets = [0] * settings.partitions
         self._flagged: set[tuple[str, str]] = set()
         self.summary = Summary()
@@ -155,18 +168,41 @@ class Offline:
             # The line says where it is; a record's number in the order of time says nothing.
             self._refuse(replace(letter, offset=letter.offset if letter.line is None else letter.line))
         for partition, frame in routed.frames:
-            outcome = Outcome()
-            self._audits[partition].apply(frame, self._offsets[partition], outcome)
+            self._frames[partition].append(frame)
+            outcome = self._applied(partition, frame)
             self._offsets[partition] += 1
             if self.log is not None:
                 self.log[partition].append(frame)
             self._write(outcome)
+            for position, value, message in outcome.uncounted:
+                self._refuse(DeadLetter("by-target", partition, position, None, value, Why.UNCOUNTABLE, message))
+
+    def _audit(self, partition: int) -> PartitionAudit:
+        return PartitionAudit(audit_settings(self._settings, partition), failed=self._failed[partition])
+
+    def _applied(self, partition: int, frame: bytes) -> Outcome:
+        """What a frame brings. Where it fails, the partition's log is audited anew, as by a worker that restarts."""
+        offset, failed = self._offsets[partition], False
+        while True:
+            try:
+                if failed:
+                    audit = self._audits[partition] = self._audit(partition)
+                    for position, before in enumerate(self._frames[partition].first(offset)):
+                        audit.apply(before, position, Outcome())
+                outcome = Outcome()
+                self._audits[partition].apply(frame, offset, outcome)
+            except StepError:
+                failed = True
+            else:
+                return outcome
 
     def _write(self, outcome: Outcome) -> None:
         summary = self.summary
         summary.late += outcome.late
         summary.historic += outcome.historic
         summary.duplicates += outcome.duplicates
+        for part, failures in outcome.failures.items():
+            summary.failures[part] = summary.failures.get(part, 0) + failures
         for flag in outcome.flags:
             self._sink("flagged-events", flag_value(flag))
             if flag.status == "opened" and flag.verdict == EXPLAINED:
@@ -189,6 +225,7 @@ class Offline:
                 summary.raw += ledger.raw
                 summary.valid += ledger.valid
                 summary.quarantined += ledger.quarantined
+                summary.unjudged += watched.unjudged
                 for reason, count in ledger.invalid.items():
                     summary.invalid[reason] = summary.invalid.get(reason, 0) + count
         summary.flagged_targets = len(self._flagged)
@@ -196,6 +233,12 @@ class Offline:
         losses.records, losses.events, losses.late = summary.records, summary.events, summary.late
         summary.refused, summary.skipped, summary.unread = losses.refused, losses.skipped, losses.unread
         summary.most_frequent = losses.as_dict()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Give up what was kept to audit the log anew."""
+        for frames in self._frames:
+            frames.close()
 
 
 def audit_file(
@@ -216,12 +259,35 @@ def audit_file(
         with closing(recorded.rows()) as rows:
             offline.replay(rows, progress)
     except NotInOrderError:
+        offline.abandon()
         files.empty()
         offline = Offline(settings, files.write, config=recorded.input, clock_ms=clock_ms)
         offline.summary.sorted = True
         with rows_by_time(recorded, settings.time, clock_ms) as ordered:
             offline.replay(ordered, progress)
     return offline
+
+
+class _Frames:
+    """A partition's log so far, to be read again where a record of it fails; on the disk beyond SPOOLED_BYTES."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115  # open as long as the replay
+
+    def append(self, frame: bytes) -> None:
+        self._file.write(_LENGTH.pack(len(frame)))
+        self._file.write(frame)
+
+    def first(self, count: int) -> Iterator[bytes]:
+        """The first so many frames."""
+        self._file.seek(0)
+        for _ in range(count):
+            (length,) = _LENGTH.unpack(self._file.read(_LENGTH.size))
+            yield self._file.read(length)
+        self._file.seek(0, SEEK_END)
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class Files:

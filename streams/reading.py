@@ -11,9 +11,30 @@ from kafka.errors import KafkaError
 
 from streams.clients import kafka_python_options
 from streams.settings import Settings
-from streams.topics import BrokerError, describe
+from streams.state import META_KEY, meta_of
+from streams.topics import BrokerError, Topics, describe
 
 POLL_MS = 300
+
+TAIL_RECORDS, TAIL_FACTOR = 256, 32
+"""Records before the end that are looked at first, and how many times as many then."""
+
+
+def unjudged_of(settings: Settings) -> dict[int, list[tuple[int, int]]]:
+    """Positions of the log that this installation could only count, as ranges, by partition.
+
+    Raises BrokerError, or StateError for state of a newer version.
+    """
+    reader = Reader(settings, Topics.of(settings).targets_state)
+    try:
+        newest = reader.newest(META_KEY)
+    finally:
+        reader.close()
+    return {
+        partition: ranges
+        for partition, record in sorted(newest.items())
+        if record.value is not None and (ranges := meta_of(record.value).unjudged)
+    }
 
 
 class Reader:
@@ -61,6 +82,31 @@ class Reader:
             self._consumer.seek(part, ends[part] - share)
         found = sorted(self.to_end(), key=lambda record: (record.timestamp, record.partition, record.offset))
         return found[-size:]
+
+    def beginnings(self) -> dict[int, int]:
+        """The first offset that the broker still has, by partition."""
+        try:
+            return {tp.partition: begin for tp, begin in self._consumer.beginning_offsets(self._parts).items()}
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, self._settings)) from error
+
+    def newest(self, key: bytes) -> dict[int, Any]:
+        """The newest record with a key of each partition that has one. It stands near the end, or all of it is read."""
+        found: dict[int, Any] = {}
+        try:
+            begins, ends = self._consumer.beginning_offsets(self._parts), self._consumer.end_offsets(self._parts)
+            back = TAIL_RECORDS
+            while wanted := [tp for tp in self._parts if tp.partition not in found and begins[tp] < ends[tp]]:
+                for tp in self._parts:
+                    self._consumer.seek(tp, max(begins[tp], ends[tp] - back) if tp in wanted else ends[tp])
+                while any(self._consumer.position(tp) < ends[tp] for tp in wanted):
+                    found.update((record.partition, record) for record in self._poll() if record.key == key)
+                if all(ends[tp] - back <= begins[tp] for tp in wanted):
+                    break
+                back *= TAIL_FACTOR
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, self._settings)) from error
+        return found
 
     def follow(self, until: float | None = None) -> Iterator[Any]:
         """Records as they come, for ever or until a ``time.monotonic`` moment."""

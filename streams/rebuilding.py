@@ -31,6 +31,7 @@ from streams.targets import Targets
 from streams.tasks import PENDING_MAX
 from streams.topics import BrokerError, Topics, create, describe, partitions_of
 from streams.transport import Batch
+from streams.unjudged import Failed, StepError
 
 BATCH_FRAMES = 50
 """Frames taken at once, then a look at the clock."""
@@ -119,9 +120,17 @@ def beside(settings: Settings, into: str) -> Settings:
 
 
 async def rebuild(
-    settings: Settings, start: Start, *, partitions: Iterable[int] | None = None, progress: Progress
+    settings: Settings,
+    start: Start,
+    *,
+    partitions: Iterable[int] | None = None,
+    unjudged: Mapping[int, list[tuple[int, int]]] | None = None,
+    progress: Progress,
 ) -> Summary:
-    """Audit the log from ``start`` to its end as it is now. Raises LogError, BrokerError."""
+    """Audit the log from ``start`` to its end as it is now. Raises LogError, BrokerError.
+
+    ``unjudged`` are positions that the live audit could only count (``reading.unjudged_of``): so they are again.
+    """
     topics = Topics.of(settings)
     count = partitions_of(settings, topics.by_target)
     if count is None:
@@ -140,9 +149,12 @@ async def rebuild(
     summary = Summary(topics.by_target, settings.app, settings.prefix, settings.version())
     for partition in wanted:
         first, begin, end = ranges[partition]
-        job = _Job(settings, partition, start=begin, partial=first > 0 or begin > first, end=end)
+        counted = (unjudged or {}).get(partition, [])
+        whole = PartitionSummary(partition, begin, None, end)
         try:
-            summary.partitions.append(await job.run(progress))
+            summary.partitions.append(
+                await _done(settings, whole, partial=first > 0 or begin > first, unjudged=counted, progress=progress)
+            )
         except (StateError, StoreError, OutletError) as error:
             raise LogError(
                 f"partition {partition} was broken off: {error}. Call the same again and it goes on from its last"
@@ -151,6 +163,24 @@ async def rebuild(
         except (KafkaError, OSError) as error:
             raise BrokerError(describe(error, settings)) from error
     return summary
+
+
+async def _done(
+    settings: Settings,
+    asked: PartitionSummary,
+    *,
+    partial: bool,
+    unjudged: list[tuple[int, int]],
+    progress: Progress,
+) -> PartitionSummary:
+    """Audit one partition. A record that fails is done again from the last checkpoint, as a worker does it."""
+    failed: Failed = {}
+    while True:
+        job = _Job(settings, asked, partial=partial, failed=failed, unjudged=unjudged)
+        try:
+            return await job.run(progress)
+        except StepError:
+            continue
 
 
 async def _ranges(
@@ -195,14 +225,32 @@ def _check(settings: Settings, topic: str, begins: Any, first: Any, ends: Any) -
 class _Job:
     """One partition."""
 
-    def __init__(self, settings: Settings, partition: int, *, start: int, partial: bool, end: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        asked: PartitionSummary,
+        *,
+        partial: bool,
+        failed: Failed,
+        unjudged: list[tuple[int, int]],
+    ) -> None:
+        partition, start, end = asked.partition, asked.start, asked.end
         self._settings = settings
         self._topics = Topics.of(settings)
         self._tp = TP(self._topics.by_target, partition)
         self._end = end
         self._reader = StateReader(settings)
         self._budget = Budget(settings.state.memory_bytes)
-        self._work = Targets(settings, self._tp, state=self._reader, budget=self._budget, start=start, partial=partial)
+        self._work = Targets(
+            settings,
+            self._tp,
+            state=self._reader,
+            budget=self._budget,
+            start=start,
+            partial=partial,
+            failed=failed,
+            unjudged=unjudged,
+        )
         self._outlet: Outlet
         if settings.processing == "exactly_once":
             self._outlet = TransactionalOutlet(settings, f"targets-{partition}")

@@ -9,10 +9,11 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from detectors.failures import UNCONTAINED
 from streams.codecs.codec import Codec
 from streams.codecs.records import Good, Records, Refusal
 from streams.columns import Columns, columns_of, joined
-from streams.deadletters import DeadLetter
+from streams.deadletters import DeadLetter, Why
 from streams.frames import FRAME_VERSION, Frame, encode
 from streams.rules.config import Rules
 from streams.rules.tagging import Tagger
@@ -110,8 +111,12 @@ class Router:
         if self._read_at < 0:
             self._read_at = now_ms
         first = int(records.offset[0])
-        stretches = [self._decoded(records, begin, routed) for begin in range(0, len(records.value), STRETCH)]
-        parts = [columns for columns in stretches if columns is not None]
+        size = len(records.value)
+        parts = [
+            columns
+            for begin in range(0, size, STRETCH)
+            for columns in self._decoded(records, range(begin, min(begin + STRETCH, size)), routed)
+        ]
         if parts:  # records that are no events tell nothing of the time: a topic may have little else
             self._read_at = now_ms
             if self.idle:
@@ -136,22 +141,43 @@ class Router:
                 routed.frames.append((place, encode(head)))
         return routed
 
-    def _decoded(self, records: Records, begin: int, routed: Routed) -> Columns | None:
-        """The good ones of a stretch of records as columns, if there are any; the others go to the dead letters."""
-        part = records.part(begin, begin + STRETCH)
+    def _decoded(self, records: Records, stretch: range, routed: Routed) -> list[Columns]:
+        """The good ones of a stretch of records as columns; the others go to the dead letters.
+
+        Where that raises, each half is decoded by itself: a record that cannot be dealt with costs no other.
+        """
+        begin, end = stretch.start, stretch.stop
+        try:
+            columns = self._columns(records, begin, end, routed)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, the same record would raise it for ever
+            if len(stretch) > 1:
+                middle = (begin + end) // 2
+                halves = range(begin, middle), range(middle, end)
+                return [columns for half in halves for columns in self._decoded(records, half, routed)]
+            message = f"a fault of truecount, please report it: {error!r}"
+            routed.dead.append(self._letter(records, Refusal(begin, Why.UNCOUNTABLE, message)))
+            return []
+        return [] if columns is None else [columns]
+
+    def _columns(self, records: Records, begin: int, end: int, routed: Routed) -> Columns | None:
+        """Compute all, and only then change what was routed."""
+        part = records.part(begin, end)
         decoded = self._codec.decode(part, part.clock_ms + self._skew_ms)
-        routed.dead += [self._letter(part, refusal) for refusal in decoded.refused]
+        letters = [self._letter(part, refusal) for refusal in decoded.refused]
+        columns, good = None, decoded.good
+        if good is not None:
+            tags = self._tagger.tags(good.fields["ip"], good.fields["user_agent"])
+            columns = columns_of(good.fields, offset=part.offset[good.index], metric=good.metric, ts=good.ts, tags=tags)
+            self._note_times(good, routed)
+            routed.events += len(good.ts)
+        routed.dead += letters
         for reason, count in decoded.skipped.items():
             routed.skipped[reason] = routed.skipped.get(reason, 0) + count
         for key, count in decoded.unread.items():
             routed.unread[key] = routed.unread.get(key, 0) + count
-        good = decoded.good
-        if good is None:
-            return None
-        routed.events += len(good.ts)
-        self._note_times(good, routed)
-        tags = self._tagger.tags(good.fields["ip"], good.fields["user_agent"])
-        return columns_of(good.fields, offset=part.offset[good.index], metric=good.metric, ts=good.ts, tags=tags)
+        return columns
 
     def _letter(self, records: Records, refusal: Refusal) -> DeadLetter:
         place = refusal.index

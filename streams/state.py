@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 import msgspec
 import xxhash
 
+from detectors.failures import MachineError
 from detectors.reference import by_country
 from detectors.watched import STATE_VERSION, Agenda, Watched
 from detectors.windows import NOTHING_KNOWN, pack_row
 from streams.auditing import PartitionAudit
+from streams.unjudged import Positions
 
 META_KEY = b"meta"
 PLATFORM_KEY = b"platform/"
@@ -96,7 +98,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _watched = msgspec.msgpack.Decoder(Watched, strict=False)
 
 
-class StateError(Exception):
+class StateError(MachineError):
     """State that this version cannot read."""
 
 
@@ -124,6 +126,8 @@ class Meta(msgspec.Struct):
     """from which position of the log which configuration held: the first and the last few"""
     moved_to: str = ""
     """the state goes on under this prefix, and not here"""
+    unjudged: list[tuple[int, int]] = []
+    """positions of the log whose events were counted and not judged, as first and last of ranges"""
 
 
 class Restored(NamedTuple):
@@ -155,7 +159,9 @@ def dump_changes(
         counted = days.take_changed()
         if counted is not None:
             records.append((DAYS_KEY + str(metric).encode(), seal(_encode(counted))))
-    meta = Meta(STATE_VERSION, position, audit.dump(position), born, totals or [], configs or [])
+    dumped = audit.dump(position)
+    unjudged = audit.unjudged.ranges(dumped["replay_from"])
+    meta = Meta(STATE_VERSION, position, dumped, born, totals or [], configs or [], unjudged=unjudged)
     records.append((META_KEY, encode_meta(meta)))
     return records
 
@@ -183,6 +189,7 @@ def load(audit: PartitionAudit, saved: Mapping[bytes, bytes]) -> Restored | None
         elif key.startswith(PLATFORM_KEY):
             index = int(key[len(PLATFORM_KEY) :])
             audit.audit.platforms[index].load(_builtins(value))
+    audit.unjudged = Positions(meta.unjudged)
     return Restored(meta.position, audit.load(meta.audit))
 
 

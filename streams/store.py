@@ -28,6 +28,8 @@ from rocksdict import (
     WriteOptions,
 )
 
+from detectors.failures import MachineError
+
 log = structlog.get_logger()
 
 MEMTABLE_BYTES = 4 * 1024 * 1024
@@ -52,7 +54,7 @@ SCRATCH = b"~"
 _AFTER_SCRATCH = b"\x7f"
 
 
-class StoreError(Exception):
+class StoreError(MachineError):
     """The store cannot be read or written. State is whole in the changelog all the same."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -11,11 +11,12 @@ import structlog
 from faust.types import TP
 
 from detectors.events import METRICS
+from detectors.failures import UNCONTAINED
 from detectors.judge import EXPLAINED
 from detectors.records import Flag, Outcome
 from streams import metrics
 from streams.auditing import PartitionAudit, audit_settings
-from streams.deadletters import DeadLetter, Headers
+from streams.deadletters import DeadLetter, Headers, Why
 from streams.disk import POSITION_HEADER, StateOnDisk
 from streams.ingest import letter_output
 from streams.keyed import Budget, KeyedState
@@ -27,6 +28,7 @@ from streams.state import WATCHED_KEY, dump_changes, load
 from streams.tasks import PENDING_MAX
 from streams.topics import Topics
 from streams.transport import Batch
+from streams.unjudged import Failed, FailureLog, Positions, StepError, Tries
 
 log = structlog.get_logger()
 
@@ -48,9 +50,22 @@ class Targets:
     role = "targets"
 
     def __init__(
-        self, settings: Settings, tp: TP, *, state: StateReader, budget: Budget, start: int = 0, partial: bool = False
+        self,
+        settings: Settings,
+        tp: TP,
+        *,
+        state: StateReader,
+        budget: Budget,
+        start: int = 0,
+        partial: bool = False,
+        failed: Failed | None = None,
+        unjudged: Iterable[tuple[int, int]] = (),
     ) -> None:
-        """Without saved state the log is read from ``start``; ``partial`` if there was something before it."""
+        """Without saved state the log is read from ``start``; ``partial`` if there was something before it.
+
+        ``failed`` outlives the task: it says how often records have failed since its last checkpoint. ``unjudged``
+        are positions that an earlier audit of the same log could only count.
+        """
         self.every_seconds = settings.checkpoint_seconds
         self._topics = Topics.of(settings)
         self._partition = tp.partition
@@ -67,7 +82,11 @@ class Targets:
         self.configs: list[tuple[int, str]] = []
         """from which position which configuration holds; see Meta"""
         self._disk = StateOnDisk(settings, self._topics.targets_state, tp.partition)
-        self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._watches)
+        self._failed: Failed = {} if failed is None else failed
+        self._failures = FailureLog(tp.partition)
+        self._cut_at = 0
+        self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._watches, self._failed)
+        self.audit.unjudged = Positions(unjudged)
 
     async def restore(self) -> int:
         """See Work. Keyed state from disk and changelog, what was open at the checkpoint from the log itself."""
@@ -85,7 +104,11 @@ class Targets:
         async for record in self._state.records(
             self._topics.by_target, self._partition, start=restored.replay_from, end=restored.position
         ):
-            self.audit.replay(record.value, record.offset)
+            try:
+                self.audit.replay(record.value, record.offset)
+            except StepError as error:
+                self._log_step(record.offset, error)
+                raise
             count += 1
             if count % FRAMES_PER_TURN == 0:
                 await asyncio.sleep(0)
@@ -112,16 +135,33 @@ class Targets:
         """See Work: a window may end for all targets of the partition with one record."""
         outcome = Outcome()
         audit = self.audit
-        skipped, broken = audit.skipped, audit.broken
+        skipped, broken, counted = audit.skipped, audit.broken, audit.counted_only
         for record in records:
-            for _ in audit.steps(record.value, record.offset, outcome):
-                if len(outcome.counts) >= COUNTS_KEPT:
-                    self._keep(outcome.drain())
-                yield
+            try:
+                for _ in audit.steps(record.value, record.offset, outcome):
+                    if len(outcome.counts) >= COUNTS_KEPT:
+                        self._keep(outcome.drain(), record.offset)
+                    yield
+            except StepError as error:
+                self._log_step(record.offset, error)
+                raise
+            if outcome.failures or outcome.uncounted:
+                self._keep(outcome.drain(), record.offset)
             yield
         metrics.REDELIVERED.inc(audit.skipped - skipped)
         metrics.BROKEN_FRAMES.inc(audit.broken - broken)
-        self._keep(outcome)
+        metrics.UNJUDGED_STEPS.inc(audit.counted_only - counted)
+        self._keep(outcome, records[-1].offset)
+
+    def _log_step(self, position: int, error: StepError) -> None:
+        metrics.FAILED_STEPS.inc()
+        log.error(
+            "a record of the log could not be audited; the task starts again and only counts its events",
+            partition=self._partition,
+            position=position,
+            failures=sum(self._failed.get(position, Tries())),
+            exc_info=error.__cause__,
+        )
 
     def heartbeat(self, now: float, at_end: bool) -> None:
         """See Work: time comes from the log alone, so there is nothing to do but to show what is."""
@@ -142,6 +182,7 @@ class Targets:
     def cut(self, position: int) -> Iterable[Output]:
         """See Work."""
         outputs, self._outputs, self._flagged = self._outputs, [], False
+        self._cut_at = position
         watches = self._watches
         records = dump_changes(
             self.audit, position, born=self._disk.born, totals=watches.totals(), configs=self.configs
@@ -157,25 +198,50 @@ class Targets:
         yield from self._watches.store_spilled()  # older than the records, and before the offset that stands for both
         self._disk.write(records, delivered[self._topics.targets_state, self._partition])
         self._watches.stored()
+        for position in [position for position in self._failed if position < self._cut_at]:
+            del self._failed[position]  # the state knows it now
 
     def close(self) -> None:
         """See Work."""
         self._watches.forget()
         self._disk.close()
 
-    def _keep(self, outcome: Outcome) -> None:
+    def _keep_failures(self, outcome: Outcome, position: int) -> None:
+        """What detection left out while the record at a position was taken, and what of the log nobody could count."""
+        for part, failures in outcome.failures.items():
+            metrics.UNJUDGED_WINDOWS.labels(part).inc(failures)
+        for failure in outcome.unjudged:
+            self._failures.contained(failure, position)
+        topic, partition = self._topics.by_target, self._partition
+        for at, value, message in outcome.uncounted:
+            log.error("a record of the log cannot be counted", partition=partition, position=at, why=message)
+            letter = DeadLetter(topic, partition, at, None, value, Why.UNCOUNTABLE, message)
+            metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
+            self._outputs.append(letter_output(self._topics.dead_letters, partition, letter, []))
+
+    def _put(
+        self, topic: str, target: str, encode: Callable[[Any], bytes], record: Any, headers: Headers | None = None
+    ) -> None:
+        """Let a record go with the next checkpoint. One that cannot be encoded must not keep the others back."""
+        try:
+            self._outputs.append(Output(topic, self._partition, target.encode(), encode(record), headers))
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            metrics.UNJUDGED_WINDOWS.labels("output").inc()
+            log.exception("an output cannot be encoded and is left out", topic=topic, target=target, error=repr(error))
+
+    def _keep(self, outcome: Outcome, position: int) -> None:
+        self._keep_failures(outcome, position)
         topics, partition, outputs = self._topics, self._partition, self._outputs
         self._flagged = self._flagged or bool(outcome.flags)
         for flag in outcome.flags:
-            headers = cloud_headers(flag, self._source)
-            outputs.append(Output(topics.flagged_events, partition, flag.target.encode(), flag_value(flag), headers))
+            self._put(topics.flagged_events, flag.target, flag_value, flag, cloud_headers(flag, self._source))
             metrics.FLAGS.labels(flag.metric, flag.verdict, flag.status).inc()
             if flag.status == "opened" and flag.verdict != EXPLAINED:
                 metrics.FLAG_REASONS.labels(flag.metric, _leading(flag)).inc()
         for correction in outcome.corrections:
-            outputs.append(
-                Output(topics.corrections, partition, correction.target.encode(), correction_value(correction))
-            )
+            self._put(topics.corrections, correction.target, correction_value, correction)
             metrics.CORRECTED.labels(correction.metric, correction.to).inc(correction.count)
         for count in outcome.counts:
             outputs.append(Output(topics.audited_counts, partition, count_key(count), count_value(count)))

@@ -38,6 +38,7 @@ from streams.targets import Targets
 from streams.tasks import Work
 from streams.topics import BrokerError, Topics, admin, describe, missing
 from streams.transport import BatchTransport
+from streams.unjudged import Failed
 from streams.web import Web
 
 log = structlog.get_logger()
@@ -74,6 +75,8 @@ class Worker:
         self._topics = Topics.of(settings)
         self._state = StateReader(settings)
         self._budget = Budget(settings.state.memory_bytes)
+        self._failed: dict[int, Failed] = {}
+        """by partition, how often records of the log have failed since its last checkpoint (see Targets)"""
         self._tagger = Tagger(settings.rules)
         self._partitions = settings.partitions
         self._roster: dict[str, int] = {}
@@ -277,7 +280,13 @@ class Worker:
 
     def _make(self, tp: TP) -> tuple[Work, Outlet]:
         if tp.topic == self._topics.by_target:
-            work: Work = Targets(self.settings, tp, state=self._state, budget=self._budget)
+            work: Work = Targets(
+                self.settings,
+                tp,
+                state=self._state,
+                budget=self._budget,
+                failed=self._failed.setdefault(tp.partition, {}),
+            )
         else:
             work = Ingest(
                 self.settings,

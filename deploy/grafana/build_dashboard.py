@@ -188,8 +188,8 @@ PANELS = (
     Panel(
         "Late, invalid on arrival, unmatched",
         "Late events are counted but no closed window learns from them; what a rule catches is invalid "
-        "under its reason; redelivered ones were counted before and are skipped; broken frames and records deleted "
-        "before they were read should not exist.",
+        "under its reason; redelivered ones were counted before and are skipped; broken frames, records deleted "
+        "before they were read and exceptions in detection should not exist.",
         EVENTS_PER_SECOND,
         (
             (rate("truecount_late_events_total"), "late"),
@@ -198,6 +198,7 @@ PANELS = (
             (rate("truecount_redelivered_events_total"), "redelivered"),
             (rate("truecount_broken_frames_total"), "broken frames"),
             (rate("truecount_deleted_records_total"), "deleted unread"),
+            (rate("truecount_unjudged_windows_total", "part"), "detection failed: {{part}}"),
         ),
         core=True,
     ),

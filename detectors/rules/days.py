@@ -127,6 +127,10 @@ class Days:
         self._keys, self._due, self._hours = self._keys[left], self._due[left], self._hours[left]
         self._changed = True
 
+    def broken_off(self) -> None:
+        """Something has failed half way: what is in memory now is the state, whatever of it has changed."""
+        self._changed = True
+
     # ---------------------------------------------------------------- state
 
     def take_changed(self) -> Any:

@@ -92,19 +92,22 @@ class Repeats:
             self._kept.popleft()
         if not len(acts.keys):
             return {}
-        days = None if replayed else self.days
+        try:
+            return self._judged(acts, rows, start, None if replayed else self.days)
+        finally:  # what is kept must be the same after a restore, which may not meet what has failed here
+            late = acts.ts >= end - HORIZON_MS
+            if late.any():
+                self._kept.append(acts if late.all() else acts.at(late))
+
+    def _judged(self, acts: Acts, rows: Packed, start: int, days: Days | None) -> dict[str, NDArray[np.intp]]:
         if days is not None:
             days.turn(start)
-        hits: dict[str, NDArray[np.intp]] = {}
         places, before = self._again(acts.keys, days)
-        if len(places) and len(rows):
-            if days is not None:
-                days.follow(np.unique(acts.keys[places]))
-            hits = self._sift(acts, rows, places, before, days)
-        late = acts.ts >= end - HORIZON_MS
-        if late.any():
-            self._kept.append(acts if late.all() else acts.at(late))
-        return hits
+        if not (len(places) and len(rows)):
+            return {}
+        if days is not None:
+            days.follow(np.unique(acts.keys[places]))
+        return self._sift(acts, rows, places, before, days)
 
     def _again(self, keys: Keys, days: Days | None) -> tuple[NDArray[np.intp], list[Acts]]:
         """Where those of a tick are that come again or are followed, and the acts of the ticks before that they made.

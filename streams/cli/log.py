@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from streams.rebuilding import Summary
+    from streams.settings import Settings
 
 
 def add(app: typer.Typer) -> None:
@@ -48,7 +49,8 @@ def rebuild(
     from streams.rebuilding import Start, beside
     from streams.rebuilding import rebuild as rebuild_log
 
-    settings = beside(settings_from(config, servers), into)
+    live = settings_from(config, servers)
+    settings = beside(live, into)
     begin = Start.parse(start)
     configure("WARNING")
     with _progress(quiet=as_json) as bar:
@@ -59,11 +61,21 @@ def rebuild(
                 shown[place] = bar.add_task(f"partition {place}", total=end, completed=position)
             bar.update(shown[place], completed=position)
 
-        summary = asyncio.run(rebuild_log(settings, begin, partitions=partition or None, progress=progress))
+        again = rebuild_log(settings, begin, partitions=partition or None, unjudged=_unjudged(live), progress=progress)
+        summary = asyncio.run(again)
     if as_json:
         print(orjson.dumps(summary.as_dict()).decode())
         return
     _print(summary)
+
+
+def _unjudged(live: Settings) -> dict[int, list[tuple[int, int]]]:
+    """What the live audit could only count; nothing where there is none (any more)."""
+    from streams.reading import unjudged_of
+    from streams.topics import Topics, partitions_of
+
+    topic = Topics.of(live).targets_state
+    return {} if partitions_of(live, topic) is None else unjudged_of(live)
 
 
 def repartition(

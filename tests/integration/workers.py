@@ -64,6 +64,8 @@ class Installation:
     config: Path
     settings: Settings
     workers: list[Worker] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    """what its workers find in theirs besides"""
 
     @property
     def topics(self) -> Topics:
@@ -187,7 +189,11 @@ class Worker:
         command = [*CLI, "worker", "--config", str(config), "--port", str(self.port), *options]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment()
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**clean_environment(), **installation.environment},
             )
 
     def probe(self, path: str) -> tuple[int, str]:

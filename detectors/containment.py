@@ -1,0 +1,104 @@
+"""What could not be judged: noted with its key, counted, put off, or let pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from detectors.early import HOUR
+from detectors.intake import Intake
+from detectors.judge import QUIET_MS
+from detectors.records import Outcome
+from detectors.ticks import Tick
+from detectors.unsaid import Unsaid
+from detectors.watched import Watches, key_of
+from detectors.windows import Crowd, Scale
+
+PAUSE_KEYS = 32
+"""Keys that are let pass before a pause."""
+
+
+class Desk(Protocol):
+    """What is needed of the audit."""
+
+    intake: Intake
+
+    def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
+        """Enter what of a closed tick is in no window."""
+        ...
+
+    def schedule_case(self, close_at_ms: int, key: str) -> None:
+        """Look at this key's case again then."""
+        ...
+
+
+class Containment:
+    """See the module. ``at`` is the moment of event time at which the audit is."""
+
+    def __init__(self, desk: Desk, watches: Watches, unsaid: Unsaid, scales: tuple[Scale, ...]) -> None:
+        self._desk = desk
+        self._watches = watches
+        self._unsaid = unsaid
+        self._scales = scales
+        self.at = 0
+
+    def leave(self, failure: tuple[str, Exception], key: str, crowd: Crowd, outcome: Outcome) -> None:
+        """Note that a window could not be judged. Each of its events counts once, however many of its windows fail."""
+        left = crowd.n - crowd.unjudged
+        crowd.looked = crowd.unjudged = crowd.n
+        self.note(failure, key, crowd.start, left, outcome)
+
+    def note(self, failure: tuple[str, Exception], key: str, start: int, events: int, outcome: Outcome) -> None:
+        """Note a failure, and that so many events of a key have not been judged."""
+        part, error = failure
+        outcome.fail(part, key, start, events, error)
+        if events > 0:
+            self._watches.change(key).unjudged += events
+            self._unsaid.add(key, self.at)
+
+    def leave_early(self, key: str, order: int, error: Exception, outcome: Outcome) -> None:
+        """See early.Desk: the windows stay open, and are judged at their end."""
+        watched = self._watches.change(key)
+        window, minutes = watched.open[self._scales[order].name], watched.open.get("minutes")
+        self.leave(("early", error), key, window, outcome)
+        if order == HOUR and minutes is not None:
+            self.leave(("early", error), key, minutes, outcome)
+            window.looked += minutes.n
+
+    def count(self, key: str, events: int, outcome: Outcome) -> None:
+        """Count events that are not judged."""
+        watched = self._watches.change(key)
+        watched.ledger.accept(events)
+        watched.unjudged += events
+        outcome.entered[int(key[0])] += events
+        self._unsaid.add(key, self.at)
+
+    def pass_over(self, order: int, start: int, end: int, key: str, outcome: Outcome) -> Iterator[None]:
+        """Let pass what is due, without judging it; no window goes on in a longer one."""
+        if order == 0:
+            tick = self._desk.intake.take_out(start)
+            for metric, heap in enumerate(tick.heaps):
+                for number, (target, events) in enumerate(heap.counts().items()):
+                    self.count(key_of(metric, target), events, outcome)
+                    if number % PAUSE_KEYS == 0:
+                        yield
+            self._desk.settle_tick(tick, start, end, outcome)
+        elif order < len(self._scales):
+            for number, one in enumerate(self._watches.waited(order, start)):
+                watched = self._watches.change(one)
+                crowd = watched.open.pop(self._scales[order].name, None)
+                if crowd is not None and crowd.n > crowd.unjudged:
+                    watched.unjudged += crowd.n - crowd.unjudged
+                    self._unsaid.add(one, end)
+                if number % PAUSE_KEYS == 0:
+                    yield
+        else:
+            self.postpone(key, end)
+
+    def postpone(self, key: str, now: int) -> None:
+        """Look again later at what could not be closed: what it holds must not be held for ever."""
+        watched = self._watches.change(key)
+        due = watched.case or watched.explained
+        if due is not None and due.close_at <= now:
+            due.close_at = now + QUIET_MS
+            self._desk.schedule_case(due.close_at, key)

@@ -1,0 +1,354 @@
+"""Exceptions put into detection: into which functions, for which target, and a log on which all of them are called."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, wraps
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import pytest
+
+from detectors.audit import Audit, AuditSettings
+from detectors.early import EarlyLooks
+from detectors.events import Event
+from detectors.judging import Judging
+from detectors.records import Outcome
+from detectors.registry import IN_SHADOW, REGISTRY, SURGE
+from detectors.rules.reasons import RULES
+from detectors.watched import Watched, key_of
+from streams.auditing import PartitionAudit
+from streams.records import correction_value, count_value, flag_value
+from streams.state import META_KEY, dump_changes, load, meta_of
+from streams.unjudged import Failed, StepError, Tries
+from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
+from tests.streams.pipeline import Pipeline
+
+VICTIM, OTHER = "v3", "v5"
+"""Both get a bought burst; detection fails for the first."""
+
+FEATURES = (
+    "features",
+    "interaction",
+    "elsewhere",
+    "overlap",
+    "marks",
+    "company",
+    "lockstep",
+    "peers",
+    "ended",
+    "looking",
+)
+"""Modules that measure a window."""
+JUDGING = (
+    "cases",
+    "judging",
+    "incidents",
+    "explained",
+    "discovery",
+    "drips",
+    "rulings",
+    "judge",
+    "early",
+    "shares",
+    "models",
+)
+"""Modules that decide, and what they keep."""
+LEARNING = ("platform", "closing", "baseline", "calibration", "reference")
+"""Modules that learn of the whole platform."""
+RULE_PLACES: dict[str, tuple[str, ...]] = {
+    "duplicate_id": ("watched.RecentIds.add_all", "ticks.acts_of"),
+    "listed_network": ("intake._tagged",),
+    "listed_agent": ("intake._tagged",),
+    "declared_robot": ("intake._tagged",),
+    "double_click": ("rules.repeats.Repeats.judge", "rules.repeats.Repeats._sift", "ticks.Heap.sift"),
+    "rate": ("rules.repeats._numbered", "rules.repeats.Repeats._again"),
+    "rate_day": ("rules.days.Days.turn", "rules.days.Days.follow", "rules.days.Days.count", "rules.days.Days.counted"),
+}
+"""Rule → where it is applied."""
+APART = frozenset(
+    {
+        *(
+            "audit_settings",
+            "containment",
+            "audit",
+            "intake",
+            "history",
+            "ticks",
+            "unsaid",
+            "watched",
+            "ledger",
+            "windows",
+            "events",
+            "records",
+            "failures",
+            "kept",
+        ),
+        *("detector", "evidence", "registry", "thresholds", "flags", "series", "features"),
+    }
+)
+"""Modules that only count and keep, or hold names and records; ``flags`` and ``series`` are called by JUDGING."""
+EXEMPT = frozenset(
+    {"looking.Look.fail", "looking.Look.learn", "lockstep.Lockstep.take_changed", "lockstep.Lockstep.load"}
+)
+"""Called where a failure is handled, and in checkpoints."""
+
+
+TARGETS = 10
+
+
+NOT_CALLED = frozenset(
+    {
+        *("features.watch_bucket", "looking.Look.habits_young"),  # of single events; where thousands of windows close
+        *("company.band_opinion", "lockstep.Lockstep.band", "lockstep.Lockstep.broken_off"),  # nobody comes in bands
+        *("ended.EndedViews.over", "ended.EndedViews.usual_share", "ended.known_after", "ended.told_of"),
+    }
+)
+"""Of what measures a window, what this log has no use for: its likes come after their views."""
+
+
+class InjectedError(Exception):
+    """What is raised."""
+
+
+def places_in(modules: tuple[str, ...]) -> list[str]:
+    """All public functions and methods of modules of ``detectors``, as module.function or module.Class.method."""
+    found = []
+    for name in modules:
+        module = import_module(f"detectors.{name}")
+        for owner, thing in _public(module):
+            if inspect.isfunction(thing):
+                found.append(f"{name}.{owner}")
+            elif inspect.isclass(thing):
+                found += [f"{name}.{owner}.{method}" for method, _ in _public(thing) if method not in ("dump", "load")]
+    return [place for place in found if place not in EXEMPT]
+
+
+def _public(owner: Any) -> Iterator[tuple[str, Any]]:
+    where = getattr(owner, "__module__", None) or owner.__name__
+    for name, thing in sorted(vars(owner).items()):
+        made_here = getattr(thing, "__module__", None) == where
+        if made_here and not name.startswith("_") and (inspect.isfunction(thing) or inspect.isclass(thing)):
+            yield name, thing
+
+
+def detector_places() -> list[str]:
+    """Every detector's methods."""
+    return [f"{name}:{method}" for name in REGISTRY for method in ("score_one", "learn_one", "findings")]
+
+
+def shadow_for(place: str) -> frozenset[str]:
+    """Detectors without a vote: those are asked for a score, the others for findings."""
+    name, _, method = place.partition(":")
+    return frozenset({name}) if method == "score_one" and name != SURGE else frozenset()
+
+
+@dataclass
+class Injection:
+    """One function that raises, for one target or always."""
+
+    place: str
+    target: str | None = VICTIM
+    hits: int = 0
+    error: Exception | None = None
+
+    def wrapped(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, raising where it should."""
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if self.target is None or _At.key == key_of(0, self.target):
+                self.hits += 1
+                raise self.error or InjectedError(self.place)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    @contextmanager
+    def inside(self) -> Iterator[Injection]:
+        """Raise from here on."""
+        history()  # made once, and undisturbed
+        with pytest.MonkeyPatch.context() as patch:
+            for owner, entrance in ENTRANCES:
+                patch.setattr(owner, entrance, _noting(getattr(owner, entrance)))
+            name, _, method = self.place.partition(":")
+            if method:
+                kind = type(REGISTRY[name]())
+                patch.setattr(kind, method, self.wrapped(getattr(kind, method)))
+            else:
+                self._replace(patch)
+            yield self
+
+    def _replace(self, patch: pytest.MonkeyPatch) -> None:
+        module, path = _module_of(self.place)
+        *owners, name = path
+        owner: Any = module
+        for part in owners:
+            owner = getattr(owner, part)
+        original = inspect.getattr_static(owner, name)
+        function = getattr(owner, name)
+        wrapped: Any = self.wrapped(original if inspect.isfunction(original) else function)
+        if owners:
+            patch.setattr(owner, name, staticmethod(wrapped) if isinstance(original, staticmethod) else wrapped)
+            return
+        for other in [m for key, m in sys.modules.items() if key.startswith(("detectors", "streams"))]:
+            for attribute, thing in list(vars(other).items()):
+                if thing is function:
+                    patch.setattr(other, attribute, wrapped)
+
+
+def _module_of(place: str) -> tuple[ModuleType, list[str]]:
+    parts = place.split(".")
+    if parts[0] == "rules":
+        return import_module(f"detectors.rules.{parts[1]}"), parts[2:]
+    return import_module(f"detectors.{parts[0]}"), parts[1:]
+
+
+ENTRANCES: tuple[tuple[Any, str], ...] = (
+    *((Audit, name) for name in ("enter", "_lengthen", "_expire")),
+    (Judging, "close"),
+    *((EarlyLooks, name) for name in ("_look", "_look_across")),
+)
+"""Where what is done for one target begins."""
+
+
+class _At:
+    """The state key for which something is done just now."""
+
+    key = ""
+
+
+def _noting(function: Callable[..., Any]) -> Callable[..., Any]:
+    names = list(inspect.signature(function).parameters)
+    place, of_look = (names.index("look"), True) if "look" in names else (names.index("key"), False)
+
+    @wraps(function)
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        before, _At.key = _At.key, args[place].key if of_look else args[place]
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _At.key = before
+
+    return noted
+
+
+# ---------------------------------------------------------------- the log
+
+
+@cache
+def traffic() -> tuple[Event, ...]:
+    """An hour and a half of honest views and likes, then two bought bursts; some events come twice."""
+    begin = START_MS + HISTORY_MINUTES * MINUTE_MS
+    views = ordinary(1, minutes=HISTORY_MINUTES + 12, targets=TARGETS, ids=True)
+    likes = [msgspec.structs.replace(v, metric="like", id=f"l{v.id}", ts=v.ts + 500) for v in views[::4]]
+    bursts = [
+        bought(seed, target, begin=begin + MINUTE_MS, minutes=4, per_minute=70, ids=True)
+        for seed, target in ((2, VICTIM), (3, OTHER))
+    ]
+    for view in (*views, *(event for burst in bursts for event in burst)):
+        view.metric, view.watch_ms, view.duration_ms = "view", 2_000 + view.ts % 50_000, 60_000
+    again = [msgspec.structs.replace(view) for view in views[::50]]
+    clicks = [msgspec.structs.replace(view, ts=view.ts + 900, id=f"c{view.id}") for view in views[::40]]
+    return tuple(in_order(views, likes, *bursts, again, clicks))
+
+
+@cache
+def logs() -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """The log before the bursts, and what follows, until two days are over."""
+    pipeline, events = Pipeline(partitions=1), traffic()
+    begin = START_MS + HISTORY_MINUTES * MINUTE_MS
+    pipeline.play([event for event in events if event.ts < begin])
+    cut = len(pipeline.logs[0])
+    pipeline.play([event for event in events if event.ts >= begin])
+    for until in range(begin + 30 * MINUTE_MS, START_MS + 2 * DAY_MS, 4 * 60 * MINUTE_MS):
+        pipeline.finish(until)
+    return tuple(pipeline.logs[0][:cut]), tuple(pipeline.logs[0][cut:])
+
+
+@cache
+def history() -> dict[bytes, bytes]:
+    """The state where the bursts begin."""
+    audit, saved = PartitionAudit(AuditSettings()), dict[bytes, bytes]()
+    before, _ = logs()
+    for offset, value in enumerate(before):
+        audit.apply(value, offset, Outcome())
+    saved.update(dump_changes(audit, len(before)))
+    return saved
+
+
+@dataclass
+class Run:
+    """What came of the log from the bursts on."""
+
+    audit: PartitionAudit
+    outcome: Outcome
+    said: list[bytes]
+    tries: list[Tries]
+    """how often each record failed that could not be audited"""
+
+    def state(self) -> dict[str, Watched]:
+        """Every key's state."""
+        return dict(self.audit.audit.watches)
+
+    def flags(self, *, without: str = "") -> set[tuple[str, str, str, str, int]]:
+        """What was flagged, of all targets but one."""
+        return {(f.target, f.metric, f.verdict, f.status, f.onset) for f in self.outcome.flags if f.target != without}
+
+
+def run(*, restart_every: int = 0, shadow: frozenset[str] = IN_SHADOW) -> Run:
+    """Audit what follows the history, restarting from a checkpoint every so many records."""
+    before, after = logs()
+    saved, failed = dict(history()), Failed()
+    said: list[bytes] = []
+    whole = Outcome()
+    log, told = (*before, *after), AuditSettings(shadow=shadow)
+    audit, position = _restored(told, saved, log, failed), len(before)
+    while position < len(log):
+        outcome = Outcome()
+        try:
+            audit.apply(log[position], position, outcome)
+        except StepError:  # as a worker does: from the last checkpoint, and what came since is not told twice
+            audit = _restored(told, saved, log, failed)
+            for offset in range(restored_at(saved), position):
+                audit.apply(log[offset], offset, Outcome())
+            continue
+        position += 1
+        for name in ("flags", "corrections", "counts", "unjudged", "uncounted"):
+            getattr(whole, name).extend(getattr(outcome, name))
+        for part, times in outcome.failures.items():
+            whole.failures[part] = whole.failures.get(part, 0) + times
+        said += [*map(flag_value, outcome.flags), *map(correction_value, outcome.corrections)]
+        said += map(count_value, outcome.counts)
+        if restart_every and (position - len(before)) % restart_every == 0:
+            saved.update(dump_changes(audit, position))
+            audit = _restored(told, saved, log, failed)
+    return Run(audit, whole, said, sorted(failed.values()))
+
+
+def restored_at(saved: dict[bytes, bytes]) -> int:
+    """The position of a checkpoint."""
+    return meta_of(saved[META_KEY]).position
+
+
+def _restored(
+    settings: AuditSettings, saved: dict[bytes, bytes], log: tuple[bytes, ...], failed: Failed
+) -> PartitionAudit:
+    while True:
+        audit = PartitionAudit(settings, failed=failed)
+        restored = load(audit, saved)
+        assert restored is not None
+        try:
+            for offset in range(restored.replay_from, restored.position):
+                audit.replay(log[offset], offset)
+        except StepError:
+            continue
+        return audit
+
+
+ALL_RULES = [(rule, place) for rule in RULES for place in RULE_PLACES[rule]]

@@ -1,0 +1,260 @@
+"""An exception anywhere in detection costs a verdict, and never a count, another target's verdict or the partition."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+
+import detectors
+from detectors.events import METRICS, Event
+from detectors.ledger import DUPLICATE_ID
+from detectors.registry import IN_SHADOW, REGISTRY
+from detectors.rules.reasons import RULES
+from streams.codecs.codec import Codec
+from streams.codecs.records import Records
+from streams.deadletters import Why
+from streams.decoding import decode
+from streams.offline import Offline
+from streams.settings import Settings
+from streams.store import StoreError
+from tests.crowds import MINUTE_MS, START_MS
+from tests.streams.injection import (
+    ALL_RULES,
+    APART,
+    FEATURES,
+    JUDGING,
+    LEARNING,
+    NOT_CALLED,
+    OTHER,
+    RULE_PLACES,
+    VICTIM,
+    Injection,
+    Run,
+    detector_places,
+    logs,
+    places_in,
+    run,
+    shadow_for,
+    traffic,
+)
+from tests.streams.pipeline import Pipeline, audit_of
+
+
+@cache
+def undisturbed(shadow: frozenset[str] = IN_SHADOW) -> Run:
+    return run(shadow=shadow)
+
+
+def disturbed_by(injection: Injection, *, restart_every: int = 0) -> Run:
+    """The log audited with an exception in it; what it must not change is as without."""
+    disturbed = run(shadow=shadow_for(injection.place), restart_every=restart_every)
+    assert_counted(disturbed)
+    return disturbed
+
+
+@cache
+def sent() -> Counter[tuple[str, str]]:
+    return Counter((event.metric or "", event.target) for event in traffic())
+
+
+def assert_counted(disturbed: Run) -> None:
+    """Raw counts are the input; so are the others, wherever no rule was disturbed."""
+    raw = {
+        (METRICS[int(key[0])], key[1:]): watched.ledger.raw for key, watched in disturbed.audit.audit.watches.items()
+    }
+    assert raw == sent()
+    told = {(count.metric, count.target): count for count in disturbed.outcome.counts}
+    for key, watched in disturbed.audit.audit.watches.items():
+        count = told[METRICS[int(key[0])], key[1:]]
+        assert (count.raw, count.valid, count.unjudged) == (watched.ledger.raw, watched.ledger.valid, watched.unjudged)
+        assert count.unjudged <= count.raw - watched.ledger.invalid.get(DUPLICATE_ID, 0)
+    assert disturbed.audit.audit.now == undisturbed().audit.audit.now
+    assert not disturbed.outcome.uncounted
+
+
+def assert_moved_as_told(disturbed: Run) -> None:
+    """What corrections say of a target is what its count has moved by."""
+    moved: Counter[str] = Counter()
+    for correction in disturbed.outcome.corrections:
+        moved[correction.target] += correction.count * ((correction.to == "valid") - (correction.from_ == "valid"))
+    ids = undisturbed()  # whatever is judged, rules find the same
+    for key, watched in disturbed.audit.audit.watches.items():
+        if key[0] == "0":
+            before = ids.audit.audit.watches[key].ledger
+            honest = before.valid - _moved(ids, key[1:])
+            assert watched.ledger.valid - moved[key[1:]] == honest
+
+
+def _moved(of: Run, target: str) -> int:
+    told = [c for c in of.outcome.corrections if c.target == target]
+    return sum(c.count * ((c.to == "valid") - (c.from_ == "valid")) for c in told)
+
+
+def test_the_log_has_something_to_disturb() -> None:
+    whole = undisturbed()
+    assert {(flag.target, flag.verdict) for flag in whole.outcome.flags} >= {
+        (VICTIM, "artificial"),
+        (OTHER, "artificial"),
+    }
+    assert whole.outcome.failures == {}
+    assert_counted(whole)
+    assert run(restart_every=7).said == whole.said
+
+
+RESTARTED = frozenset({*detector_places(), *places_in(FEATURES)})
+PLACES = [*detector_places(), *places_in(FEATURES), *places_in(JUDGING), *places_in(LEARNING)]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_failure_of_one_target_is_its_own(place: str) -> None:
+    whole = undisturbed(shadow_for(place))
+    with Injection(place).inside() as injection:
+        disturbed = disturbed_by(injection)
+        assert_moved_as_told(disturbed)
+        assert disturbed.flags(without=VICTIM) == whole.flags(without=VICTIM)
+        if injection.hits and place in RESTARTED:
+            again = disturbed_by(injection, restart_every=11)
+            assert (again.said, again.state()) == (disturbed.said, disturbed.state())
+
+
+@pytest.mark.parametrize("place", sorted(RESTARTED - {*NOT_CALLED, "features.watch_buckets"}))
+def test_what_always_fails_costs_no_count(place: str) -> None:
+    with Injection(place, target=None).inside() as injection:
+        disturbed = disturbed_by(injection)
+        assert injection.hits
+        assert_moved_as_told(disturbed)
+
+
+def test_events_of_which_no_columns_can_be_made_are_counted() -> None:
+    with Injection("features.watch_buckets", target=None).inside() as injection:
+        disturbed = disturbed_by(injection)
+        again = disturbed_by(injection, restart_every=5)
+        assert (again.said, again.state()) == (disturbed.said, disturbed.state())
+    assert disturbed.outcome.failures["step"]
+    begin = len(logs()[0])
+    views = [offset for offset, frame in enumerate(map(decode, logs()[1]), begin) if frame.watch_ms]
+    assert [offset for offset in range(begin, begin + len(logs()[1])) if offset in disturbed.audit.unjudged] == views
+    # With the state goes which records were only counted: a repaired worker does not count them twice.
+    assert run().outcome.failures == {}
+
+
+@pytest.mark.parametrize(
+    ("place", "tries"),
+    [
+        *(("intake.Intake.observe", (1, 0)), ("intake.Intake._collect", (1, 0)), ("audit.Audit.steps", (0, 1))),
+        *(("ticks.Heap.by_target", (0, 1)), ("intake.Intake.close", (0, 1)), ("audit.Audit._close_windows", (0, 1))),
+    ],
+)
+def test_a_record_that_cannot_be_audited_is_counted(place: str, tries: tuple[int, int]) -> None:
+    with Injection(place, target=None).inside() as injection:
+        disturbed = disturbed_by(injection)
+        assert injection.hits
+    assert disturbed.audit.unjudged.total() > 0
+    assert set(disturbed.tries) == {tries}
+    assert disturbed.outcome.counts[-1].unjudged > 0 or place == "audit.Audit._close_windows"
+
+
+@pytest.mark.parametrize("place", sorted({place for _, place in ALL_RULES}))
+def test_without_a_rule_events_are_counted_all_the_same(place: str) -> None:
+    with Injection(place, target=None).inside() as injection:
+        disturbed = disturbed_by(injection)
+        assert injection.hits
+        assert disturbed.outcome.failures["rules"]
+        again = disturbed_by(injection, restart_every=11)
+        assert (again.said, again.state()) == (disturbed.said, disturbed.state())
+
+
+@pytest.mark.parametrize("name", [name for name in REGISTRY if name not in ("outlier", "lockstep", "drip", "record")])
+def test_windows_that_were_not_judged_are_told(name: str) -> None:
+    with Injection(f"{name}:findings", target=VICTIM).inside():
+        disturbed = run()
+    watched = disturbed.audit.audit.watches[f"0{VICTIM}"]
+    assert watched.unjudged > 0
+    assert disturbed.outcome.unjudged[0].key == f"0{VICTIM}"
+    assert "InjectedError" in disturbed.outcome.unjudged[0].error
+    assert not [flag for flag in disturbed.outcome.flags if (flag.target, flag.metric) == (VICTIM, "view")]
+
+
+def test_nothing_that_detects_is_left_out() -> None:
+    modules = {
+        path.relative_to(Path(detectors.__file__).parent).with_suffix("").as_posix()
+        for path in Path(detectors.__file__).parent.rglob("*.py")
+        if path.stem != "__init__" and "lab" not in path.parts
+    }
+    top = {module for module in modules if "/" not in module}
+    assert top == {*FEATURES, *JUDGING, *LEARNING, *APART}
+    assert {module for module in modules if module.startswith("rules/")} == {
+        *("rules/days", "rules/reasons", "rules/repeats", "rules/settings")
+    }
+    assert {kind().__class__.__module__.rpartition(".")[2] for kind in REGISTRY.values()} == {
+        module.removeprefix("catalog/") for module in modules if module.startswith("catalog/")
+    }
+    assert set(RULE_PLACES) == set(RULES)
+
+
+def test_what_cannot_even_be_counted_goes_to_the_dead_letters() -> None:
+    with (
+        Injection("intake.Intake.observe", target=None).inside(),
+        Injection("intake.Intake.count", target=None).inside(),
+    ):
+        disturbed = run()
+    begin = len(logs()[0])
+    frames = {offset: value for offset, value in enumerate(logs()[1], begin) if decode(value).target}
+    assert [(one.position, one.value) for one in disturbed.outcome.uncounted] == sorted(frames.items())
+    assert "events (views/0, offsets" in disturbed.outcome.uncounted[0].message
+    assert disturbed.audit.audit.now == undisturbed().audit.audit.now
+
+
+@pytest.mark.parametrize("error", [StoreError("the disk is full"), OSError(28, "no space"), MemoryError()])
+def test_failures_of_the_machine_are_not_contained(error: Exception) -> None:
+    with Injection("looking.Look.measure", target=None, error=error).inside(), pytest.raises(type(error)):
+        run()
+
+
+@pytest.mark.parametrize(
+    "place", ["accounts:findings", "intake.Intake.observe", "intake.Intake.close", "intake.Intake.count"]
+)
+def test_a_replay_does_as_a_worker(place: str) -> None:
+    values = [msgspec.json.encode(event) for event in traffic() if event.ts < START_MS + 20 * MINUTE_MS]
+    lines: list[tuple[str, bytes]] = []
+    with Injection(place, target=None).inside(), contextlib.ExitStack() as also:
+        if place == "intake.Intake.count":
+            also.enter_context(Injection("intake.Intake.observe", target=None).inside())
+        summary = Offline(Settings(partitions=2), lambda name, line: lines.append((name, line))).run(values)
+    letters = [orjson.loads(line) for name, line in lines if name == "dead-letters"]
+    if place == "intake.Intake.count":
+        assert {(letter["topic"], letter["reason"]) for letter in letters} == {("by-target", "uncountable")}
+        assert summary.raw == 0
+        return
+    assert (summary.raw, letters) == (len(values), [])
+    if place == "intake.Intake.observe":
+        assert (summary.valid + summary.invalid.get(DUPLICATE_ID, 0), summary.unjudged) == (summary.raw, summary.valid)
+
+
+def test_a_record_that_ingest_cannot_deal_with_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    decode_all = Codec.decode
+
+    def decoded(self: Codec, records: Records, latest_ms: Any) -> Any:
+        if any(b"poison" in (value or b"") for value in records.value):
+            raise RuntimeError("injected into the codec")
+        return decode_all(self, records, latest_ms)
+
+    monkeypatch.setattr(Codec, "decode", decoded)
+    pipeline = Pipeline()
+    values = [msgspec.json.encode(Event(ts=START_MS + n, actor=f"a{n}", target=f"t{n % 3}")) for n in range(40)]
+    values[7] = values[31] = b'{"ts":1,"actor":"a","target":"poison"}'
+    pipeline.send(values)
+    assert [(letter.offset, letter.reason, letter.value) for letter in pipeline.dead] == [
+        (7, Why.UNCOUNTABLE, values[7]),
+        (31, Why.UNCOUNTABLE, values[31]),
+    ]
+    pipeline.finish(START_MS + MINUTE_MS)
+    audit, _ = audit_of(pipeline.logs[0])
+    assert sum(watched.ledger.raw for watched in audit.audit.watches.values()) == 38
