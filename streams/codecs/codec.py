@@ -18,15 +18,12 @@ from detectors.events import FIELDS, METRIC_INDEX, Event
 from streams.codecs.addresses import addresses, plain
 from streams.codecs.documents import Documents, joined
 from streams.codecs.mapper import Mapped, Mapper, limit_ids
-from streams.codecs.records import FILTERED, NO_ELEMENTS, Decoded, Fields, Good, Records, Refusal
+from streams.codecs.records import FILTERED, MAX_EVENTS, NO_ELEMENTS, Decoded, Fields, Good, Records, Refusal
 from streams.codecs.sources import DocumentShape, Rows
 from streams.codecs.times import PLAUSIBLE_FROM_MS, kind_of, unit_hint
 from streams.codecs.transform import Transform
 from streams.deadletters import Why
 from streams.inputs import Mapping
-
-MAX_EVENTS = 500
-"""Of one record: they must fit into one frame, since a frame is never cut inside a record."""
 
 
 class Codec:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from streams.deadletters import Why
 
+MAX_EVENTS = 500
+"""Of one record: they must fit into one frame, since a frame is never cut inside a record."""
+
 Headers = Sequence[tuple[str, bytes | None]]
 Fields = dict[str, Sequence[Any]]
 

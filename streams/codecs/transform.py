@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.codecs.records import FILTERED, Decoded, Headers, Records, Refusal
+from streams.codecs.records import FILTERED, MAX_EVENTS, Decoded, Headers, Records, Refusal
 from streams.codecs.times import kind_of
 from streams.deadletters import Why
 from streams.inputs import function
-
-MAX_EVENTS = 500
 
 
 class Record(NamedTuple):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from detectors.events import METRICS
-from streams.codecs.codec import MAX_EVENTS, Codec
-from streams.codecs.records import Decoded, Records
+from streams.codecs.codec import Codec
+from streams.codecs.records import MAX_EVENTS, Decoded, Records
 from streams.deadletters import Why
 from streams.inputs import Input
 

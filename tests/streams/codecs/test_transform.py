@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streams.codecs.codec import MAX_EVENTS, Codec
-from streams.codecs.records import Decoded, Records
+from streams.codecs.codec import Codec
+from streams.codecs.records import MAX_EVENTS, Decoded, Records
 from streams.codecs.transform import Record
 from streams.deadletters import Why
 from streams.inputs import Input
