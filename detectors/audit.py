@@ -28,6 +28,7 @@ from detectors.intake import Intake
 from detectors.judging import Judging
 from detectors.kept import Kept
 from detectors.looking import Look
+from detectors.open_windows import Due, OpenWindows
 from detectors.peers import Peers
 from detectors.platform import Platform
 from detectors.records import Hit, Outcome
@@ -57,7 +58,8 @@ class Audit:
         self.platforms = [Platform(settings.models) for _ in METRICS]
         self.intake = Intake(self, self.scales[0], settings.dedupe_ids, settings.rules)
         self.unsaid = Unsaid(self.watches, settings.counts_seconds, self._schedule_counts)
-        self.due: list[tuple[int, int, int, str]] = []
+        self.due: list[Due] = []
+        self._windows = OpenWindows(self.watches, self.scales, self.due)
         self.now = -1
         flags = Flags(partition=settings.partition, config=settings.config)
         self._incidents = Incidents(self, self.scales, flags)
@@ -247,7 +249,7 @@ class Audit:
         scale = self.scales[0]
         if not watched.unsaid:
             self.unsaid.add(key, start + scale.span_ms)
-        into = self._minutes(key, watched, start, log)
+        into = self._windows.minutes(key, watched, start, log)
         into.owner = max(into.owner, owner)
         left = into.n - into.unjudged + count
         try:
@@ -282,18 +284,6 @@ class Audit:
             outcome.fail("early", key, start, 0, error)
         return count
 
-    def _minutes(self, key: str, watched: Watched, start: int, log: tuple[int, int]) -> Crowd:
-        """The open five minutes that a tick's events go into, with where they stood in the log."""
-        log_from, log_to = log
-        into = watched.open.get("minutes")
-        if into is None:
-            into = self._open_window(1, start, key, watched)
-            into.log_from = log_from
-        elif log_from < into.log_from or into.log_from < 0:
-            into.log_from = log_from
-        into.log_to = max(into.log_to, log_to)
-        return into
-
     def _look_at_tick(self, key: str, watched: Watched, start: int, crowd: Crowd, outcome: Outcome) -> None:
         metric = int(key[0])
         try:
@@ -304,26 +294,6 @@ class Audit:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
             self._contained.leave(("tick", error), key, crowd, outcome)
-
-    def _open_window(self, order: int, ts_ms: int, key: str, watched: Watched) -> Crowd:
-        scale = self.scales[order]
-        crowd = watched.open.get(scale.name)
-        if crowd is None:
-            start = scale.start(ts_ms)
-            crowd = watched.open[scale.name] = Crowd(start=start)
-            self._wait(order, start, key)
-        return crowd
-
-    def _merge(self, order: int, start: int, key: str, watched: Watched, crowd: Crowd) -> Crowd:
-        """Let a longer window take in a shorter one that has closed; its first becomes the window itself."""
-        into = watched.open.get(self.scales[order].name)
-        if into is not None:
-            into.merge(crowd)
-            return into
-        crowd.start, crowd.looked, crowd.told = self.scales[order].start(start), 0, False
-        watched.open[self.scales[order].name] = crowd
-        self._wait(order, crowd.start, key)
-        return crowd
 
     def _close_windows(self, order: int, start: int, outcome: Outcome) -> Iterator[None]:
         scale = self.scales[order]
@@ -358,7 +328,7 @@ class Audit:
         left = crowd.n - crowd.unjudged + (0 if into is None else into.n - into.unjudged)
         try:
             crowd.squares = crowd.n * crowd.n
-            into = self._merge(order, look.start, key, watched, crowd)
+            into = self._windows.merge(order, look.start, key, watched, crowd)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # nobody knows what is in a window that was half merged
@@ -404,15 +374,11 @@ class Audit:
         orders = {scale.name: order for order, scale in enumerate(self.scales)}
         for key, agenda in self.watches.agenda():
             for name, start in agenda.starts.items():
-                self._wait(orders[name], start, key)
+                self._windows.wait(orders[name], start, key)
             if agenda.close_at is not None:
                 self.schedule_case(agenda.close_at, key)
             if agenda.unsaid:
                 self.unsaid.restore(key, self.now)
-
-    def _wait(self, order: int, start: int, key: str) -> None:
-        if self.watches.wait(order, start, key):
-            heapq.heappush(self.due, (start + self.scales[order].span_ms, order, start, ""))
 
     def schedule_case(self, close_at_ms: int, key: str) -> None:
         """Look at this key's case again at ``close_at_ms``."""

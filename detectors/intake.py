@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,43 +13,18 @@ from detectors import history
 from detectors.events import METRICS, EventBlock
 from detectors.failures import UNCONTAINED
 from detectors.ledger import DUPLICATE_ID
+from detectors.prepared import Few, Many, Prepared, is_exempt, parted, prepare
 from detectors.records import Hit, Outcome
 from detectors.rules.days import Days, marks_of, pairs_of
 from detectors.rules.reasons import EXEMPT, TAGS
 from detectors.rules.repeats import HORIZON_MS, repeats_of
 from detectors.rules.settings import RuleSettings
-from detectors.ticks import MAX_SPENT_MS, Moments, Tick, acts_of, moments_of, rows_of
+from detectors.ticks import Tick, acts_of
 from detectors.watched import RecentIds, key_of
-from detectors.windows import COLUMNS, Crowd, Packed, Scale, pack_row
+from detectors.windows import Crowd, Scale
 
 ID_BYTES = 90
 """An id's hash in a set that is two thirds empty after it has grown (measured, CPython 3.11)."""
-
-FEW_EVENTS = 12
-"""Events of a block under which arrays do not pay (measured)."""
-
-
-_Few = list[tuple[bytes, int, int]]
-"""By event: its packed row, when in its tick it was (-1: no rule applies), how long was watched."""
-_Packed = _Few | tuple[NDArray[np.int64], Packed, Moments]
-"""Few events, or the columns of many: their ticks, packed rows and moments."""
-
-
-class BlockError(Exception):
-    """A block of events that cannot be taken as it is; nothing of it was."""
-
-
-class _Prepared(NamedTuple):
-    """A block, computed as far as it can be before anything changes."""
-
-    live: EventBlock | None
-    """without the historic events; None if there are no others"""
-    packed: _Packed | None
-    """what the heaps take of the live ones; None where they are only counted"""
-    historic: list[int]
-    """places of the historic events"""
-    places: list[int] | None
-    """places of the live ones in the whole block; None if that has no others"""
 
 
 class Desk(history.Desk, Protocol):
@@ -85,7 +60,7 @@ class Intake:
     def observe(self, block: EventBlock, position: int, outcome: Outcome) -> None:
         """Take in a block of events that stood at ``position`` of the log. Late ones are counted at once."""
         self._settle()
-        prepared = self._prepared(block)
+        prepared = prepare(block, self._scale.span_ms)
         if block.ident is not None:
             self.recent_ids.turn(position, self._oldest_open(position))
         self._collect(block, prepared, position, outcome)
@@ -95,14 +70,14 @@ class Intake:
 
         Others are passed over.
         """
-        self._replay(block, self._prepared(block), position, self._collect)
+        self._replay(block, prepare(block, self._scale.span_ms), position, self._collect)
 
     def count(self, block: EventBlock, position: int, outcome: Outcome, *, replayed: bool = False) -> None:
         """As ``observe`` (``replay``) where that fails: the block's events are counted, and not judged.
 
         They join their open ticks as mere numbers, so that undos find them; no rule compares them with others.
         """
-        prepared = self._parted(block)
+        prepared = parted(block)
         if replayed:
             self._replay(block, prepared, position, self._count)
             return
@@ -114,9 +89,9 @@ class Intake:
     def _replay(
         self,
         block: EventBlock,
-        prepared: _Prepared,
+        prepared: Prepared,
         position: int,
-        collect: Callable[[EventBlock, _Prepared, int, Outcome], None],
+        collect: Callable[[EventBlock, Prepared, int, Outcome], None],
     ) -> None:
         if block.ident is not None and position in self._rolls:
             self.recent_ids.roll()
@@ -124,32 +99,7 @@ class Intake:
         collect(block, prepared, position, Outcome())
         self._replaying = False
 
-    @staticmethod
-    def _parted(block: EventBlock) -> _Prepared:
-        """The block with its historic events apart, not packed."""
-        if block.history is None:
-            return _Prepared(block, None, [], None)
-        historic, live, places = history.parted(block, as_lists_below=FEW_EVENTS)
-        return _Prepared(live, None, historic, places)
-
-    def _prepared(self, block: EventBlock) -> _Prepared:
-        """The block with what the heaps take of it. Raises BlockError; nothing has been changed then."""
-        try:
-            prepared = self._parted(block)
-            return prepared if prepared.live is None else prepared._replace(packed=self._packed(prepared.live))
-        except UNCONTAINED:
-            raise
-        except Exception as error:
-            raise BlockError(repr(error)) from error
-
-    def _packed(self, block: EventBlock) -> _Packed:
-        if len(block.target) < FEW_EVENTS:
-            return _packed_few(block, self._scale.span_ms)
-        ts = np.asarray(block.ts, np.int64)
-        starts = ts - ts % self._scale.span_ms
-        return starts, rows_of(block), moments_of(block, ts - starts)
-
-    def _collect(self, block: EventBlock, prepared: _Prepared, position: int, outcome: Outcome) -> None:
+    def _collect(self, block: EventBlock, prepared: Prepared, position: int, outcome: Outcome) -> None:
         hits, packed = self._live_hits(block, prepared, outcome), prepared.packed
         if prepared.live is None:
             return
@@ -158,7 +108,7 @@ class Intake:
         else:
             self._collect_many(prepared.live, packed, position, hits, outcome)
 
-    def _live_hits(self, block: EventBlock, prepared: _Prepared, outcome: Outcome) -> dict[int, str]:
+    def _live_hits(self, block: EventBlock, prepared: Prepared, outcome: Outcome) -> dict[int, str]:
         """Count a block's historic events; answers which of the others are invalid, each with its reason."""
         hits, places = self._hits(block, outcome), prepared.places
         if prepared.historic and not self._replaying:
@@ -167,7 +117,7 @@ class Intake:
             return hits
         return {number: hits[place] for number, place in enumerate(places) if place in hits}
 
-    def _count(self, block: EventBlock, prepared: _Prepared, position: int, outcome: Outcome) -> None:
+    def _count(self, block: EventBlock, prepared: Prepared, position: int, outcome: Outcome) -> None:
         hits = self._live_hits(block, prepared, outcome)
         if prepared.live is not None:
             self._collect_few(prepared.live, None, position, hits, outcome)
@@ -175,7 +125,7 @@ class Intake:
     def _collect_many(
         self,
         block: EventBlock,
-        packed: tuple[NDArray[np.int64], Packed, Moments],
+        packed: Many,
         position: int,
         hits: dict[int, str],
         outcome: Outcome,
@@ -225,7 +175,7 @@ class Intake:
                 tick.own([target], [owners[index]])
 
     def _collect_few(
-        self, block: EventBlock, packed: _Few | None, position: int, hits: dict[int, str], outcome: Outcome
+        self, block: EventBlock, packed: Few | None, position: int, hits: dict[int, str], outcome: Outcome
     ) -> None:
         """As ``_collect_many``, event by event: arrays cost some 40 µs a block. Without rows it only counts."""
         span = self._scale.span_ms
@@ -278,7 +228,7 @@ class Intake:
         if undo and reason == DUPLICATE_ID:
             return
         tick.note(tick.undos if undo else tick.rejected, key, reason)
-        if undo and not reason and block.actor[index] >= 0 and not _is_exempt(block, index):
+        if undo and not reason and block.actor[index] >= 0 and not is_exempt(block, index):
             at = block.ts[index] % self._scale.span_ms
             tick.heaps[block.metric[index]].take_back(block.target[index], int(block.actor[index]), at)
 
@@ -426,19 +376,5 @@ def _tagged(block: EventBlock) -> dict[int, str]:
     return {index: TAGS[int(block.rule[index])] for index in places}
 
 
-def _packed_few(block: EventBlock, span: int) -> _Few:
-    columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
-    few = []
-    for index, ts in enumerate(block.ts):
-        row = pack_row(*[-1 if column is None else column[index] for column in columns])
-        spent = -1 if block.spent is None else min(int(block.spent[index]), MAX_SPENT_MS)
-        few.append((row, -1 if _is_exempt(block, index) else int(ts % span), spent))
-    return few
-
-
 def _is_undo(block: EventBlock, index: int) -> bool:
     return block.undo is not None and bool(block.undo[index])
-
-
-def _is_exempt(block: EventBlock, index: int) -> bool:
-    return block.rule is not None and bool(block.rule[index] == EXEMPT)

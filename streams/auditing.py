@@ -10,7 +10,7 @@ import msgspec
 from detectors.audit import Audit, AuditSettings
 from detectors.events import EventBlock
 from detectors.failures import UNCONTAINED
-from detectors.intake import BlockError
+from detectors.prepared import BlockError
 from detectors.records import Outcome, Uncounted
 from detectors.watched import Watches
 from detectors.windows import Clock, SourceTime

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from detectors.events import MIX_BUCKETS, NETWORK_BUCKETS, EventBlock, account_buckets, country_offset
 from detectors.features import watch_buckets
-from detectors.intake import FEW_EVENTS
+from detectors.prepared import FEW_EVENTS
 from streams.names import Mix
 
 FRAME_VERSION = 3

@@ -13,6 +13,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from detectors.events import METRICS
 from streams import metrics
+from streams.codecs.mapper import OPTIONAL
+from streams.codecs.records import SKIPPED
+from streams.codecs.values import UNREAD
 from streams.deadletters import Why
 from streams.web import Web
 
@@ -21,7 +24,8 @@ LABELS: dict[str, tuple[str, ...]] = {
     "topic": ("views", "truecount.by-target"),
     "partition": ("0", "1"),
     "metric": METRICS,
-    "reason": tuple(Why),
+    "reason": (*Why, *SKIPPED, *UNREAD),
+    "field": OPTIONAL,
     "part": ("valid", "invalid", "quarantined"),
     "to": ("valid", "invalid", "quarantined"),
     "verdict": ("suspect", "artificial", "explained"),

@@ -158,7 +158,7 @@ def test_any_mixture_is_counted_once_by_id_and_undone_in_the_order_in_which_it_c
         again = event.id is not None and seen[event.id, event.undo] > 0
         seen[event.id, event.undo] += 1
         if again:
-            expected[event.target][DUPLICATE_ID] += 1
+            expected[event.target][DUPLICATE_ID] += not event.undo
         else:
             new.append(event)
     in_turn = [e for e in new if e.history] + sorted(

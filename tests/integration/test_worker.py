@@ -19,7 +19,7 @@ from tests.integration.workers import Installation, Sent, Worker, install
 Unique = Callable[[str], str]
 
 BAD: dict[str, bytes | None] = {
-    "empty": None,
+    "empty": b"",
     "not_json": b"{nonsense",
     "not_one_document": b'{"ts":1,"actor":"a","target":"t"} {"ts":1,"actor":"a","target":"t"}',
     "missing_field": b'{"ts":1700000000000,"actor":"a"}',

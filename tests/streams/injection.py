@@ -80,6 +80,8 @@ APART = frozenset(
             "audit",
             "intake",
             "history",
+            "prepared",
+            "open_windows",
             "ticks",
             "unsaid",
             "watched",
