@@ -78,10 +78,11 @@ def columns_of(
     ts: NDArray[np.int64],
     tags: Sequence[int] | None = None,
     mixes: Mapping[str, tuple[str, Mix | Networks]] = MIXES,
+    plain_addresses: bool = False,
 ) -> Columns:
     """Columns from the fields of native events (name → one value an event).
 
-    ``offset`` ascends; ``tags`` are the rules' (Frame.rule).
+    ``offset`` ascends; ``tags`` are the rules' (Frame.rule); ``plain_addresses`` says that all of ``ip`` is IPv4.
     """
     targets = hashes(fields["target"])
     numbers: dict[str, Numbers] = {"metric": metric}
@@ -95,7 +96,8 @@ def columns_of(
     for name, (field, mix) in mixes.items():
         column = fields[field]
         if not nothing(column):
-            numbers[name] = mix.column(column)
+            plain = plain_addresses and isinstance(mix, Networks)
+            numbers[name] = mix.plain_column(column) if plain else mix.column(column)  # type: ignore[union-attr]  # as above
     if created is not None:
         numbers["created"] = created
     for name in ("watch_ms", "duration_ms"):

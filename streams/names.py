@@ -105,14 +105,20 @@ class Networks:
         dotted = [address for address in addresses if address is not None and ":" not in address]
         if not dotted or not all_ipv4(dotted):
             return self._others.column(addresses)
-        networks = hashes([f"{address.rpartition('.')[0]}.0/24" for address in dotted])
-        hashed: NDArray[np.int32] = (networks & np.uint64(MIX_MASK)).astype(np.int32)
+        hashed = self.plain_column(dotted)
         if len(dotted) == len(addresses):
             return hashed
         is_dotted = [address is not None and ":" not in address for address in addresses]
         column = self._others.column([None if v4 else a for v4, a in zip(is_dotted, addresses, strict=True)])
         column[is_dotted] = hashed
         return column
+
+    @staticmethod
+    def plain_column(addresses: Sequence[str]) -> NDArray[np.int32]:
+        """``column`` of addresses that are all known to be IPv4."""
+        networks = hashes([f"{address.rpartition('.')[0]}.0/24" for address in addresses])
+        hashed: NDArray[np.int32] = (networks & np.uint64(MIX_MASK)).astype(np.int32)
+        return hashed
 
 
 _DIGIT, _DOT, _COMMA = b"0.,"

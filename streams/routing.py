@@ -169,7 +169,14 @@ class Router:
         columns, good = None, decoded.good
         if good is not None:
             tags = self._tagger.tags(good.fields["ip"], good.fields["user_agent"])
-            columns = columns_of(good.fields, offset=part.offset[good.index], metric=good.metric, ts=good.ts, tags=tags)
+            columns = columns_of(
+                good.fields,
+                offset=part.offset[good.index],
+                metric=good.metric,
+                ts=good.ts,
+                tags=tags,
+                plain_addresses=good.plain_addresses,
+            )
             self._note_times(good, routed)
             routed.events += len(good.ts)
         routed.dead += letters

@@ -89,14 +89,18 @@ class Codec:
         fields: Fields = dict(zip(FIELDS, zip(*map(msgspec.structs.astuple, events), strict=True), strict=True))
         mapped = Mapped(fields)  # type: ignore[arg-type]  # tuples for lists: what is changed below is made anew
         actors = fields["actor"]
-        if not self._nobody.isdisjoint(actors):
+        if self._nobody and not self._nobody.isdisjoint(actors):
             fields["actor"] = [None if actor in self._nobody else actor for actor in actors]
         ips = fields["ip"]
-        if not plain(ips):
+        all_plain = plain(ips)
+        if not all_plain:
             fields["ip"] = mapped.readable("ip", self._addresses(list(ips)))
         if b"\\" in text or not text.isascii():
             limit_ids(mapped)
-        return self._assembled(np.arange(size), mapped, decoded)
+        good = self._assembled(np.arange(size), mapped, decoded)
+        if good is not None:
+            good.plain_addresses = all_plain and None not in ips
+        return good
 
     # ---------------------------------------------------------------- anything else
 

@@ -78,6 +78,8 @@ class Good:
     """epoch ms"""
     fields: Fields
     """of the native event, by name; ``metric`` may be None there, and ``actor`` where there is nobody"""
+    plain_addresses: bool = False
+    """whether all of ``ip`` is known to be plain IPv4"""
 
     def without(self, places: list[int]) -> Good | None:
         """The others; None if there are none."""
@@ -86,7 +88,7 @@ class Good:
             return None
         kept = left.tolist()
         fields: Fields = {name: [column[place] for place in kept] for name, column in self.fields.items()}
-        return Good(self.index[left], self.metric[left], self.ts[left], fields)
+        return Good(self.index[left], self.metric[left], self.ts[left], fields, self.plain_addresses)
 
 
 @dataclass(slots=True)
