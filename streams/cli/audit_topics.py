@@ -46,8 +46,7 @@ def flags(
     if from_dir is not None:
         if follow:
             raise SettingsError("--from is a directory that is finished: there is nothing to follow")
-        for value in _flag_values(_recorded(from_dir), every_revision):
-            _show_flag(value, console, as_json)
+        _show_flags(_flag_values(_recorded(from_dir), every_revision), console, as_json)
         return
     settings = settings_from(config, servers)
     reader = Reader(settings, Topics.of(settings).flagged_events)
@@ -56,10 +55,18 @@ def flags(
             for record in reader.follow():
                 _show_flag(record.value, console, as_json)
             return
-        for value in _flag_values((record.value for record in reader.to_end()), every_revision):
-            _show_flag(value, console, as_json)
+        _show_flags(_flag_values((record.value for record in reader.to_end()), every_revision), console, as_json)
     finally:
         reader.close()
+
+
+def _show_flags(values: Iterable[bytes], console: Console, as_json: bool) -> None:
+    shown = 0
+    for value in values:
+        _show_flag(value, console, as_json)
+        shown += 1
+    if not (shown or as_json):
+        console.print("no flags", highlight=False)
 
 
 def counts(

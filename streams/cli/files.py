@@ -50,6 +50,7 @@ def replay(
     Example: truecount replay reviews.csv.gz --map deploy/examples/reviews.toml --offline --out audited
     """
     from streams.cli.losses import hold_to_account, print_facts
+    from streams.offline import Summary
     from streams.recorded.file import RecordedFile
     from streams.settings import SettingsError, load_map
 
@@ -64,6 +65,8 @@ def replay(
     else:
         summary, losses = _online(settings, recorded, speed, clock_ms, quiet=as_json)
     print_facts(summary.as_dict(), as_json)
+    if isinstance(summary, Summary) and not (summary.flags or as_json):
+        print(f"no flags: nothing was found in {summary.events:,} events of {summary.targets:,} targets")
     hold_to_account(losses, str(file), allow_bad=allow_bad)
 
 

@@ -44,7 +44,7 @@ ADDRESS = _set("ip addr address remote host forwarded xff ipaddress hops")
 REFERRER = _set("referrer referer ref referral came referring")
 COUNTRY = _set("country countrycode cc geo nation region")
 WATCH = _set(
-    "watch watched watchtime played play listen listened listening elapsed progress dwell viewed seconds "
+    "watch watched watchtime played play listen listened listening elapsed progress dwell viewed "
     "position spent consumed playduration watchms"
 )
 DURATION = _set("duration length runtime total run durationms long")

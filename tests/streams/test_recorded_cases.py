@@ -244,3 +244,13 @@ def test_a_backtest_of_a_file_of_which_much_is_lost_ends_with_exit_code_1(
     assert json.loads(answer.out)["reports"][0]["events"] == 300
     assert "line 302" in answer.err
     assert command.run(*arguments, "--allow-bad").code == 0
+
+
+def test_where_nothing_is_found_the_command_says_so(command: Command) -> None:
+    (command.directory / "plain.csv").write_text(NATIVE)
+    answer = command.run("replay", str(command.directory / "plain.csv"), "--offline", "--out", str(command.out))
+    assert (answer.code, answer.out.splitlines()[-1]) == (
+        0,
+        "no flags: nothing was found in 5 events of 1 targets",
+    )
+    assert command.run("flags", "--from", str(command.out)).out == "no flags\n"

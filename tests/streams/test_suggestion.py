@@ -185,6 +185,8 @@ def test_seconds_of_watch_times_are_told_from_milliseconds() -> None:
     assert seconds.choices["watch_ms"].source == {"path": "watched", "unit": "s"}
     in_ms = [{"ts": NOON_S, "user": "u", "video": "v", "watched": 9100, "length": 184_000}]
     assert suggested(in_ms)[0].choices["watch_ms"].source == {"path": "watched"}
+    named = [{"ts": NOON_S, "user": "u", "video": "v", "watched_seconds": 20, "length_seconds": 180}]
+    assert suggested(named)[0].choices["duration_ms"].source == {"path": "length_seconds", "unit": "s"}
     unsure = [{"ts": NOON_S, "user": "u", "video": "v", "watched": 5400, "length": 5700}]
     choice = suggested(unsure)[0].choices["duration_ms"]
     assert not choice.sure
