@@ -104,7 +104,8 @@ def _numbers(values: Column, multiply: int, divide: int) -> Column | None:
                 return None
             return list((made * multiply // divide).tolist())
         if kinds == {float}:
-            exact = np.rint(np.array(values) * multiply / divide)
+            with np.errstate(over="ignore"):  # infinity is out of range like any other number that is too large
+                exact = np.rint(np.array(values) * multiply / divide)
             if not (exact.min() >= 0 and exact.max() <= MAX_TS_MS):  # nan is neither
                 return None
             return list(exact.astype(np.int64).tolist())

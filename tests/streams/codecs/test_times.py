@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from detectors.events import MAX_TS_MS
@@ -84,6 +84,7 @@ numbers = (
 )
 
 
+@example([1.797693134862316e305], "s")
 @given(st.lists(numbers | st.none(), min_size=1, max_size=5), st.sampled_from(sorted(UNITS)))
 def test_a_column_of_numbers_is_read_as_each_alone(column: list[Any], unit: str) -> None:
     for convert in (times(unit), durations("s" if unit == "s" else "ms")):
