@@ -15,7 +15,7 @@ from aiokafka.structs import TopicPartition
 
 from bench.measured import Measured, tell
 from bench.topic import PARTITIONS, TOPIC
-from detectors.events import Event
+from detectors.events.event import Event
 
 POLL_RECORDS = 20_000
 FETCH_BYTES = 2 * 1024 * 1024

@@ -21,7 +21,7 @@ import xxhash
 from bench.measured import Measured, tell
 from bench.names import bucket
 from bench.topic import PARTITIONS, TOPIC
-from detectors.events import (
+from detectors.events.event import (
     METRIC_INDEX,
     MIX_BUCKETS,
     NETWORK_BUCKETS,
@@ -30,9 +30,9 @@ from detectors.events import (
     account_bucket,
     network_bucket,
 )
-from detectors.features import watch_bucket
+from detectors.features.names import watch_bucket
 from detectors.records import Outcome
-from detectors.windows import HASH_SPACE, SourceTime
+from detectors.windows.crowd import HASH_SPACE, SourceTime
 from streams.auditing import PartitionAudit, audit_settings
 from streams.names import AGENT_CHARS, network_of
 from streams.rules.tagging import Tagger

@@ -24,10 +24,10 @@ from quixstreams import Application
 from bench.measured import Measured, tell
 from bench.names import bucket
 from detectors.audit import Audit, AuditSettings
-from detectors.events import MIX_BUCKETS, NETWORK_BUCKETS, Event
+from detectors.events.event import MIX_BUCKETS, NETWORK_BUCKETS, Event
 from detectors.records import Outcome
-from detectors.watched import Watched
-from detectors.windows import HASH_SPACE, pack_row
+from detectors.state.watched import Watched
+from detectors.windows.crowd import HASH_SPACE, pack_row
 
 TICK_MS = 10_000
 LATENESS_MS = 10_000

@@ -13,30 +13,30 @@ import heapq
 from collections.abc import Iterator
 from typing import Any
 
+from detectors.actors.rulings import Rulings
 from detectors.audit_settings import AuditSettings
-from detectors.cases import Cases
-from detectors.closing import Closing
-from detectors.company import Company
+from detectors.campaigns.bands import Company
+from detectors.cases.explanations import Explanations
+from detectors.cases.flags import Flags
+from detectors.cases.incidents import Incidents
 from detectors.containment import Containment
-from detectors.early import Desk, EarlyLooks
-from detectors.events import METRICS, EventBlock
-from detectors.explained import Explanations
+from detectors.counts import Unsaid
+from detectors.events.event import METRICS, EventBlock
 from detectors.failures import UNCONTAINED
-from detectors.flags import Flags
-from detectors.incidents import Incidents
-from detectors.intake import Intake
-from detectors.judging import Judging
-from detectors.kept import Kept
-from detectors.looking import Look
+from detectors.intake.intake import Intake
+from detectors.intake.ticks import Tick
+from detectors.judgement import Cases
+from detectors.measurement.early import Desk, EarlyLooks
+from detectors.measurement.other_metrics import Peers
+from detectors.measurement.window_view import Look
 from detectors.open_windows import Due, OpenWindows
-from detectors.peers import Peers
-from detectors.platform import Platform
+from detectors.platform.lessons import Closing
+from detectors.platform.platform import Platform
 from detectors.records import Hit, Outcome
-from detectors.rulings import Rulings
-from detectors.ticks import Tick
-from detectors.unsaid import Unsaid
-from detectors.watched import Watched, Watches, key_of
-from detectors.windows import ROW_BYTES, Crowd, ladder, parts_of
+from detectors.rollback import Kept
+from detectors.state.watched import Watched, Watches, key_of
+from detectors.window_closing import Judging
+from detectors.windows.crowd import ROW_BYTES, Crowd, ladder, parts_of
 
 __all__ = ("Audit", "AuditSettings")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from detectors.explained import Promotion
-from detectors.models import Choice
-from detectors.registry import IN_SHADOW
-from detectors.rules.settings import RuleSettings
+from detectors.cases.explanations import Promotion
+from detectors.catalog.registry import IN_SHADOW
+from detectors.intake.rules.settings import RuleSettings
+from detectors.scoring.river_models import Choice
 from detectors.thresholds import Rulebook
 
 

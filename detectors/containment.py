@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from detectors.early import HOUR
-from detectors.intake import Intake
-from detectors.judge import QUIET_MS
+from detectors.counts import Unsaid
+from detectors.intake.intake import Intake
+from detectors.intake.ticks import Tick
+from detectors.measurement.early import HOUR
 from detectors.records import Outcome
-from detectors.ticks import Tick
-from detectors.unsaid import Unsaid
-from detectors.watched import Watches, key_of
-from detectors.windows import Crowd, Scale
+from detectors.state.watched import Watches, key_of
+from detectors.verdict.crowd import QUIET_MS
+from detectors.windows.crowd import Crowd, Scale
 
 PAUSE_KEYS = 32
 """Keys that are let pass before a pause."""

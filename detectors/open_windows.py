@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 
-from detectors.watched import Watched, Watches
-from detectors.windows import Crowd, Scale
+from detectors.state.watched import Watched, Watches
+from detectors.windows.crowd import Crowd, Scale
 
 Due = tuple[int, int, int, str]
 """What is to be done at a moment of event time: the moment, its order among those of one moment, the start of a window

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from detectors.events import METRICS
+from detectors.events.event import METRICS
 from detectors.failures import text_of
 
 UNJUDGED_KEPT = 8

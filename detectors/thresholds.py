@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from detectors.events import METRICS
+from detectors.events.event import METRICS
 
 
 @dataclass(frozen=True, slots=True)

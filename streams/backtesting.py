@@ -18,10 +18,10 @@ from detectors.audit import AuditSettings
 from detectors.lab.backtest import METHOD, RUN_VIEWS, judge_stream, run
 from detectors.lab.baselines import BASELINES
 from detectors.lab.measure import Report
-from detectors.lab.population import DAY_MS
-from detectors.lab.scenarios import QUIET, SCENARIOS
-from detectors.lab.scene import BASE_RATE
-from detectors.lab.traffic import Labelled
+from detectors.lab.scenarios.registry import QUIET, SCENARIOS
+from detectors.lab.scenarios.scene import BASE_RATE
+from detectors.lab.traffic.platform import Labelled
+from detectors.lab.traffic.population import DAY_MS
 from streams.auditing import audit_settings
 from streams.recorded.decoding import Decoder, events_of
 from streams.recorded.file import RecordedFile

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from detectors.events import METRICS
-from detectors.rules.reasons import TAGS
+from detectors.events.event import METRICS
+from detectors.intake.rules.reasons import TAGS
 from streams.columns import MIXES, columns_of
 from streams.frames import FRAME_VERSION, NEEDED, NUMBERS, TEXTS, Frame, numbers
 from streams.names import Mix

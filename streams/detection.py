@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from detectors.events import METRICS
-from detectors.explained import Promotion
-from detectors.models import FAMILIES, WINDOWS, Choice, Model
-from detectors.registry import CROWD_DETECTORS, IN_SHADOW, REGISTRY
+from detectors.cases.explanations import Promotion
+from detectors.catalog.registry import CROWD_DETECTORS, IN_SHADOW, REGISTRY
+from detectors.events.event import METRICS
+from detectors.scoring.river_models import FAMILIES, WINDOWS, Choice, Model
 from detectors.thresholds import Rulebook, TargetClass, Thresholds
 from streams.sections import Section
 

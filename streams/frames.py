@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.events import MIX_BUCKETS, NETWORK_BUCKETS, EventBlock, account_buckets, country_offset
-from detectors.features import watch_buckets
-from detectors.prepared import FEW_EVENTS
+from detectors.events.event import MIX_BUCKETS, NETWORK_BUCKETS, EventBlock, account_buckets, country_offset
+from detectors.features.names import watch_buckets
+from detectors.intake.prepared import FEW_EVENTS
 from streams.names import Mix
 
 FRAME_VERSION = 3
@@ -58,7 +58,7 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     undo: bytes = b""
     """1 where it undoes, else 0"""
     rule: bytes = b""
-    """what ingest found out for the rules (detectors.rules.reasons.TAGS), 0 is nothing"""
+    """what ingest found out for the rules (detectors.intake.rules.reasons.TAGS), 0 is nothing"""
     session: list[str | None] | None = None
     owner: list[str | None] | None = None
     history: bytes = b""

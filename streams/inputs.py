@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from detectors.events import FIELDS, METRICS
+from detectors.events.event import FIELDS, METRICS
 from streams.codecs.paths import parse_path
 from streams.codecs.times import check_layout
 from streams.sections import Section

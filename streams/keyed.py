@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from detectors.watched import Agenda, Watched
+from detectors.state.watched import Agenda, Watched
 from streams import metrics
 from streams.spill import Spill, Waiting, changed_key
 from streams.state import WATCHED_KEY, agenda_of, decode_watched, encode_watched

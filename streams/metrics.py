@@ -12,10 +12,10 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from detectors.events import METRICS
+from detectors.catalog.registry import CROWD_DETECTORS
+from detectors.events.event import METRICS
 from detectors.failures import PARTS
-from detectors.registry import CROWD_DETECTORS
-from detectors.rules.reasons import RULES
+from detectors.intake.rules.reasons import RULES
 from streams.codecs.mapper import OPTIONAL
 from streams.codecs.records import SKIPPED
 from streams.codecs.values import UNREAD

@@ -16,8 +16,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from detectors.events import NOBODY
-from detectors.windows import HASH_SPACE
+from detectors.events.event import NOBODY
+from detectors.windows.crowd import HASH_SPACE
 
 CACHE_ENTRIES = 100_000
 AGENT_CHARS = 256

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from detectors.judge import EXPLAINED
 from detectors.records import Outcome
+from detectors.verdict.crowd import EXPLAINED
 from streams.auditing import PartitionAudit, audit_settings
 from streams.deadletters import DeadLetter, Why
 from streams.inputs import Input

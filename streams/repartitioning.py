@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from kafka.errors import KafkaError as AdminError
 
-from detectors.events import METRICS
+from detectors.events.event import METRICS
 from streams.decoding import FrameError, decode
 from streams.disk import StateOnDisk
 from streams.ingest import IngestState

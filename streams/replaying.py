@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from detectors.events import METRICS, Event
+from detectors.events.event import METRICS, Event
 from streams.deadletters import DeadLetter
 from streams.recorded.decoding import Decoder, events_of, in_order, rows_by_time, unreadable
 from streams.recorded.file import RecordedFile

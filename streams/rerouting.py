@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detectors.watched import Watched
+from detectors.state.watched import Watched
 from streams.frames import Frame, encode, lean, part_of, times
 from streams.names import hashes
 from streams.state import Meta

@@ -10,7 +10,7 @@ import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from detectors.events import Event
+from detectors.events.event import Event
 from streams.clients import kafka_python_options
 from streams.deadletters import DeadLetter
 from streams.settings import Settings, SettingsError

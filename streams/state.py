@@ -18,9 +18,9 @@ import msgspec
 import xxhash
 
 from detectors.failures import MachineError
-from detectors.reference import by_country
-from detectors.watched import STATE_VERSION, Agenda, Watched
-from detectors.windows import NOTHING_KNOWN, pack_row
+from detectors.reference.mixes import by_country
+from detectors.state.watched import STATE_VERSION, Agenda, Watched
+from detectors.windows.crowd import NOTHING_KNOWN, pack_row
 from streams.auditing import PartitionAudit
 from streams.unjudged import Positions
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from detectors.events import METRICS
-from detectors.watched import Watched, Watches
+from detectors.events.event import METRICS
+from detectors.state.watched import Watched, Watches
 from streams import metrics
 
 Share = tuple[int, int, int, int, int]

@@ -10,10 +10,10 @@ from typing import Any
 import structlog
 from faust.types import TP
 
-from detectors.events import METRICS
+from detectors.events.event import METRICS
 from detectors.failures import UNCONTAINED
-from detectors.judge import EXPLAINED
 from detectors.records import Flag, Outcome
+from detectors.verdict.crowd import EXPLAINED
 from streams import metrics
 from streams.auditing import PartitionAudit, audit_settings
 from streams.deadletters import DeadLetter, Headers, Why

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.events import FIELDS, METRICS
+from detectors.events.event import FIELDS, METRICS
 from streams.codecs.codec import Codec
 from streams.codecs.records import Records
 

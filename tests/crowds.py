@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 from itertools import count
 
-from detectors.events import Event
+from detectors.events.event import Event
 
 START_MS = 1_700_006_400_000
 MINUTE_MS = 60_000

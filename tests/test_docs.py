@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 import pytest
 import typer.main
 
-from detectors.calibration import HISTORY_MIN
+from detectors.cases.explanations import CODES as EXPLAINING
 from detectors.catalog.drip import DRIP_CODE
+from detectors.catalog.registry import REGISTRY
 from detectors.catalog.surge import Surge
-from detectors.detector import Detector
-from detectors.events import FIELDS
-from detectors.evidence import TEXTS
-from detectors.explained import CODES as EXPLAINING
-from detectors.models import CODE
+from detectors.events.event import FIELDS
 from detectors.records import Correction, Count, Flag
-from detectors.registry import REGISTRY
+from detectors.scoring.calibration import HISTORY_MIN
+from detectors.scoring.detector import Detector
+from detectors.scoring.river_models import CODE
+from detectors.scoring.sentences import TEXTS
 from docs import build_metrics
 from streams.cli import app
 from streams.deadletters import Why

@@ -7,7 +7,7 @@ in batches (Cao et al., CCS 2014), and "half of a star's followers are empty".
 Must spare: a service's first weeks and a school that registers together (a second family must agree), visitors
 without accounts (they have no age, and are not asked), targets whose audience is young (their own habit).
 
->>> from detectors.features import FRESH, PEOPLE
+>>> from detectors.features.names import FRESH, PEOPLE
 >>> detector = Accounts()
 >>> for i in range(2000):
 ...     detector.learn_one({PEOPLE: 500.0, FRESH: 0.02 * (i % 7)})
@@ -17,8 +17,8 @@ without accounts (they have no age, and are not asked), targets whose audience i
 
 from __future__ import annotations
 
-from detectors import features as f
-from detectors.shares import Shares
+from detectors.features import names as f
+from detectors.scoring.shares import Shares
 
 
 class Accounts(Shares):

@@ -9,7 +9,7 @@ p-value counts.
 Must spare: music on repeat through the night (it is even, and nothing else is wrong with it), quiet targets (fewer
 than 24 events say nothing).
 
->>> from detectors.features import COUNT, EVEN, PARTS
+>>> from detectors.features.names import COUNT, EVEN, PARTS
 >>> detector = Cadence()
 >>> detector.score_one({COUNT: 240.0, EVEN: 0.95, PARTS: 24.0}) > 4
 True
@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import math
 
-from detectors import features as f
-from detectors.detector import Features
-from detectors.shares import Shares
+from detectors.features import names as f
+from detectors.scoring.detector import Features
+from detectors.scoring.shares import Shares
 
 
 class Cadence(Shares):

@@ -10,14 +10,14 @@ and these multiply from day to day, never falling below 1: W ← max(1, W) · e,
 Rinaldo, "E-detectors", 2023). If nothing changes, W stays under 1/α for 1/α days on the average, by Ville's inequality
 and whenever one looks, as long as no day's honest p-values depend on those of the days before. That holds for how far a
 target strays from its *own* past. How far it stands from the platform's mean it does every day, so where a target has
-no past each day must be as rare by itself (``detectors/drips.py``).
+no past each day must be as rare by itself (``detectors/verdict/days.py``).
 
 Must spare: audiences of one country, one school, one night (their own habit, and one family of evidence only); a target
 that is odd from its first day; paid promotion (new people, on their own lines); growth (a crowd like the platform's).
 
 >>> round(log_e_value(0.0), 2), round(log_e_value(2.0), 2), round(log_e_value(5.0), 2)
 (-0.3, 0.65, 2.88)
->>> from detectors.features import DAYS, DRIP
+>>> from detectors.features.names import DAYS, DRIP
 >>> Drip().score_one({DRIP: 7.5, DAYS: 3.0}), Drip().findings({DRIP: 7.5, DAYS: 3.0})[0].code
 (7.5, 'slow_drip')
 """
@@ -27,8 +27,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from detectors import features as f
-from detectors.detector import Features, Finding
+from detectors.features import names as f
+from detectors.scoring.detector import Features, Finding
 
 DRIP_CODE = "slow_drip"
 SCORE_MAX = 300.0

@@ -9,7 +9,7 @@ Must spare: embedded players and advertisements (nobody likes there, but *who* c
 never like (the target's own habit), platforms that send views only or likes only (then there is no rate), and those
 on which a follow is of a channel and a view of a video (then follows without views are what is usual).
 
->>> from detectors.features import PEOPLE, SILENT
+>>> from detectors.features.names import PEOPLE, SILENT
 >>> detector = Engagement()
 >>> for i in range(2000):
 ...     detector.learn_one({PEOPLE: 500.0, SILENT: 0.05 * (i % 8)})
@@ -19,8 +19,8 @@ True
 
 from __future__ import annotations
 
-from detectors import features as f
-from detectors.shares import Shares
+from detectors.features import names as f
+from detectors.scoring.shares import Shares
 
 
 class Engagement(Shares):

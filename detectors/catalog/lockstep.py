@@ -1,14 +1,14 @@
 """With whom: people who have come together to target after target, and are here together again.
 
-The pairs of a task are followed in ``detectors/lockstep.py``, where the formula and its sources stand; this says what
-they mean for one window: the share of its events that are of a band, with the band's p-value. Nothing is calibrated on
-the platform's windows: most have no band at all.
+The pairs of a task are followed in ``detectors/campaigns/pairs.py``, where the formula and its sources stand; this
+says what they mean for one window: the share of its events that are of a band, with the band's p-value. Nothing is
+calibrated on the platform's windows: most have no band at all.
 
 Must spare: fans who see each release of one channel within minutes (one owner is one occasion, and a release, to which
 everybody comes, is none), playlists and feeds that many walk through (a sitting is one occasion), a class or a
 household (one network), a couple or one person's two devices (a band is three).
 
->>> from detectors.features import BAND, BAND_EXPECTED, BAND_OCCASIONS, BAND_PEOPLE, BAND_SCORE, PEOPLE
+>>> from detectors.features.names import BAND, BAND_EXPECTED, BAND_OCCASIONS, BAND_PEOPLE, BAND_SCORE, PEOPLE
 >>> x = {BAND: 0.78, BAND_SCORE: 9.0, BAND_PEOPLE: 7.0, BAND_OCCASIONS: 23.0, BAND_EXPECTED: 0.2, PEOPLE: 9.0}
 >>> Lockstep().findings(x)[0].text
 '7 of the 9 actors have come together to 23 other targets in the same minutes; chance would have them meet on 0.2'
@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from detectors import features as f
-from detectors.detector import Features, Finding
+from detectors.features import names as f
+from detectors.scoring.detector import Features, Finding
 
 CODE = "lockstep"
 TEXT = (

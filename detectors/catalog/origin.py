@@ -6,7 +6,7 @@ come by, four times whose share is still honest: data centres and rented proxies
 Must spare: schools and carriers (one place, or a country's own networks; a second family must agree), one-country
 audiences (compared within their country), households and fans who return (people are counted, not events).
 
->>> from detectors.features import NETWORK, PEOPLE, SPREAD
+>>> from detectors.features.names import NETWORK, PEOPLE, SPREAD
 >>> detector = Origin()
 >>> for i in range(2000):
 ...     detector.learn_one({PEOPLE: 500.0, NETWORK: 0.01 * (i % 5), SPREAD: 0.0})
@@ -16,8 +16,8 @@ True
 
 from __future__ import annotations
 
-from detectors import features as f
-from detectors.shares import Shares
+from detectors.features import names as f
+from detectors.scoring.shares import Shares
 
 
 class Origin(Shares):

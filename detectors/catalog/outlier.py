@@ -9,7 +9,7 @@ any value of it could have given. (River itself follows the way that the current
 
 Must spare: whatever is rare and honest, which is why it has no vote (docs/detection.md has what it would add).
 
->>> from detectors import features as f
+>>> from detectors.features import names as f
 >>> detector = Outlier()
 >>> for i in range(600):
 ...     detector.learn_one({f.PEOPLE: 50.0, f.FRESH: 0.01 * (i % 9), f.NETWORK: 0.01 * (i % 7)})
@@ -22,8 +22,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from detectors import features as f
-from detectors.models import WINDOWS, ModelDetector
+from detectors.features import names as f
+from detectors.scoring.river_models import WINDOWS, ModelDetector
 
 TREES = 10
 HEIGHT = 6

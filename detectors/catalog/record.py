@@ -8,7 +8,7 @@ Must spare: bystanders who were taken for the bought once (much of the crowd mus
 a target that was struck before (its own incident is no record), whoever was given back (only what stays taken out is
 held against anybody).
 
->>> from detectors.features import PEOPLE, RULED
+>>> from detectors.features.names import PEOPLE, RULED
 >>> detector = Record()
 >>> for _ in range(2000):
 ...     detector.learn_one({PEOPLE: 30.0, RULED: 0.0})
@@ -18,8 +18,8 @@ held against anybody).
 
 from __future__ import annotations
 
-from detectors import features as f
-from detectors.shares import Shares
+from detectors.features import names as f
+from detectors.scoring.shares import Shares
 
 
 class Record(Shares):

@@ -11,7 +11,7 @@ for Gaussian z; Montgomery, Statistical Quality Control, table 9.3).
 
 Must spare: everything. A surge alone opens nothing: news, premieres and celebrities surge.
 
->>> from detectors import features as f
+>>> from detectors.features import names as f
 >>> surge = Surge()
 >>> round(surge.score_one({f.COUNT: 12, f.EXPECTED: 10.0, f.DISPERSION: 20.0}), 1)
 0.1
@@ -26,9 +26,9 @@ from typing import Any
 
 import msgspec
 
-from detectors import features as f
-from detectors.calibration import HISTORY_MIN, Tail
-from detectors.detector import Features, Finding
+from detectors.features import names as f
+from detectors.scoring.calibration import HISTORY_MIN, Tail
+from detectors.scoring.detector import Features, Finding
 
 CUSUM_REFERENCE = 0.5
 CUSUM_DECISION = 5.0

@@ -7,7 +7,7 @@ class: total variation beyond chance, after FLOCK's comparison of a broadcast's 
 Must spare: people who watch to the end, whatever brought them (that bin is no evidence); promotions whose people skip
 (a family that says *who* must agree); series whose viewers always leave at the credits (the target's own habit).
 
->>> from detectors.features import COUNT, WATCH
+>>> from detectors.features.names import COUNT, WATCH
 >>> detector = Watch()
 >>> for i in range(2000):
 ...     detector.learn_one({COUNT: 500.0, WATCH: 0.02 * (i % 5)})
@@ -17,8 +17,8 @@ True
 
 from __future__ import annotations
 
-from detectors import features as f
-from detectors.shares import Shares
+from detectors.features import names as f
+from detectors.scoring.shares import Shares
 
 
 class Watch(Shares):

@@ -11,18 +11,18 @@ from dataclasses import replace
 from typing import Protocol
 
 from detectors.audit import Audit, AuditSettings
-from detectors.events import METRICS
-from detectors.judge import ARTIFICIAL, EXPLAINED, SUSPECT
+from detectors.catalog.registry import CROWD_DETECTORS
+from detectors.events.event import METRICS
 from detectors.lab.baselines import BASELINES
-from detectors.lab.blocks import Packer
 from detectors.lab.measure import Alarm, Key, Removal, Report, Truth, measure
-from detectors.lab.population import DAY_MS
-from detectors.lab.scenarios import QUIET, SCENARIOS, Scenario
-from detectors.lab.scene import BASE_RATE
-from detectors.lab.traffic import Labelled, Platform
-from detectors.ledger import QUARANTINED, VALID
+from detectors.lab.scenarios.registry import QUIET, SCENARIOS, Scenario
+from detectors.lab.scenarios.scene import BASE_RATE
+from detectors.lab.traffic.blocks import Packer
+from detectors.lab.traffic.platform import Labelled, Platform
+from detectors.lab.traffic.population import DAY_MS
 from detectors.records import Flag, Outcome
-from detectors.registry import CROWD_DETECTORS
+from detectors.state.ledger import QUARANTINED, VALID
+from detectors.verdict.crowd import ARTIFICIAL, EXPLAINED, SUSPECT
 
 START_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
 """Midnight at which every run begins."""

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from river.anomaly import HalfSpaceTrees
 
-from detectors.events import Event
-from detectors.lab.blocks import network_of
+from detectors.events.event import Event
 from detectors.lab.measure import Alarm, Key, Removal
-from detectors.lab.population import HOUR_MS
-from detectors.lab.traffic import Labelled
+from detectors.lab.traffic.blocks import network_of
+from detectors.lab.traffic.platform import Labelled
+from detectors.lab.traffic.population import HOUR_MS
 
 WINDOW_MS = 300_000
 QUIET_QUANTILE = 0.9995

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
-from detectors.lab.traffic import Labelled
-from detectors.rules.reasons import DOUBLE_CLICK
+from detectors.intake.rules.reasons import DOUBLE_CLICK
+from detectors.lab.traffic.platform import Labelled
 
 ATTACK_MIN = 20
 """Artificial events on one target and metric from which they are an attack that somebody could miss."""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from detectors.events import FIELDS, REQUIRED
+from detectors.events.event import FIELDS, REQUIRED
 from detectors.lab.measure import Report
 from streams.backtesting import HEADS, Plan, cells_of, run_file, run_scenarios, scenario_ids
 from streams.recorded.losses import Losses

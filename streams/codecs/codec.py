@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.events import FIELDS, METRIC_INDEX, Event
+from detectors.events.event import FIELDS, METRIC_INDEX, Event
 from streams.codecs.addresses import addresses, plain
 from streams.codecs.documents import Documents, joined
 from streams.codecs.mapper import Mapped, Mapper, limit_ids

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from detectors.events import COUNTRY_CHARS, FIELDS, MAX_ID_BYTES, SESSION_CHARS, TEXT_CHARS
+from detectors.events.event import COUNTRY_CHARS, FIELDS, MAX_ID_BYTES, SESSION_CHARS, TEXT_CHARS
 from streams.codecs.addresses import addresses
 from streams.codecs.native import NATIVE, NATIVE_COLUMNS, NOBODY, NativeShape
 from streams.codecs.paths import Path, Shape, parse_path

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from detectors.events import FIELDS, MAX_TS_MS, METRICS
+from detectors.events.event import FIELDS, MAX_TS_MS, METRICS
 from streams.codecs.addresses import addresses
 from streams.codecs.paths import Path, parse_path
 from streams.codecs.times import kind_of, short, unit_hint

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 import xxhash
 
-from detectors.events import MAX_ID_BYTES
+from detectors.events.event import MAX_ID_BYTES
 from streams.codecs.paths import Path, Shape, lookup, parse_path
 from streams.codecs.records import Records
 from streams.codecs.times import number_of, short

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from detectors.events import MAX_TS_MS
+from detectors.events.event import MAX_TS_MS
 
 UNITS: dict[str, tuple[int, int]] = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
 """Unit → by what a number of it is multiplied and divided to give milliseconds."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detectors.events import MAX_TS_MS, METRICS
+from detectors.events.event import MAX_TS_MS, METRICS
 from streams.codecs.times import UNITS, iso_times, kind_of, number_of, short, time_of
 from streams.deadletters import Why
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.events import FIELDS, METRICS, REQUIRED, Event
+from detectors.events.event import FIELDS, METRICS, REQUIRED, Event
 from streams.codecs.codec import Codec
 from streams.codecs.records import Decoded, Good, Records
 from streams.deadletters import DeadLetter

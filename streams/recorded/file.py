@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from detectors.events import FIELDS, REQUIRED
+from detectors.events.event import FIELDS, REQUIRED
 from streams.inputs import TIMES, Input, ReplayMap
 from streams.inputs import Source as FieldSource
 from streams.recorded.documents import Documents

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from detectors.rules.reasons import RULES
+from detectors.intake.rules.reasons import RULES
 from streams.rules import lists
 from streams.sections import Section
 

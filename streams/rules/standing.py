@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.events import METRICS, EventBlock
-from detectors.ledger import DUPLICATE_ID
-from detectors.rules.reasons import EXEMPT, NOTHING, TAGS
-from detectors.rules.settings import RuleSettings
+from detectors.events.event import METRICS, EventBlock
+from detectors.intake.rules.reasons import EXEMPT, NOTHING, TAGS
+from detectors.intake.rules.settings import RuleSettings
+from detectors.state.ledger import DUPLICATE_ID
 from streams.names import actor_hashes
 from streams.rules.config import Rules
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from detectors.rules.reasons import DECLARED_ROBOT, EXEMPT, LISTED_AGENT, LISTED_NETWORK, NOTHING, TAGS
+from detectors.intake.rules.reasons import DECLARED_ROBOT, EXEMPT, LISTED_AGENT, LISTED_NETWORK, NOTHING, TAGS
 from streams.rules.config import Rules
 from streams.rules.lists import Agents, Networks
 from streams.rules.robots import Robots

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors import features as f
-from detectors.detector import Detector, Features, Finding
-from detectors.evidence import habit
-from detectors.models import ModelDetector
-from detectors.registry import REGISTRY
+from detectors.catalog.registry import REGISTRY
+from detectors.features import names as f
+from detectors.scoring.detector import Detector, Features, Finding
+from detectors.scoring.river_models import ModelDetector
+from detectors.scoring.sentences import habit
 
 DETECTOR_LINES_MAX = 150
 

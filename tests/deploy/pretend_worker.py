@@ -11,7 +11,7 @@ import time
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from detectors.events import METRICS
+from detectors.events.event import METRICS
 from streams import metrics
 from streams.codecs.mapper import OPTIONAL
 from streams.codecs.records import SKIPPED

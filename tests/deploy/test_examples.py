@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from detectors.events import MAX_TS_MS, Event
+from detectors.events.event import MAX_TS_MS, Event
 from streams.codecs.codec import Codec
 from streams.codecs.records import Records
 from streams.inputs import Mapping

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.baseline import CLIP_SPREADS, DISPERSION_RANGE, MEMORY_WINDOWS, Level, Seasons
-from detectors.windows import HOUR_MS, MINUTE_MS, Scale
+from detectors.state.level import CLIP_SPREADS, DISPERSION_RANGE, MEMORY_WINDOWS, Level, Seasons
+from detectors.windows.crowd import HOUR_MS, MINUTE_MS, Scale
 
 MINUTES = Scale("minutes", 5 * MINUTE_MS)
 DAY = Scale("day", 24 * HOUR_MS)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.calibration import HISTORY_MAX, HISTORY_MIN, Calibrator, Tail
+from detectors.scoring.calibration import HISTORY_MAX, HISTORY_MIN, Calibrator, Tail
 
 scores = st.floats(0, 1)
 

@@ -10,12 +10,12 @@ import pytest
 from river.anomaly import LocalOutlierFactor
 
 from detectors.audit import Audit, AuditSettings
-from detectors.events import Event
-from detectors.lab.blocks import Packer
-from detectors.ledger import QUARANTINED, VALID
-from detectors.models import Choice
+from detectors.events.event import Event
+from detectors.intake.rules.reasons import DOUBLE_CLICK
+from detectors.lab.traffic.blocks import Packer
 from detectors.records import Flag, Outcome
-from detectors.rules.reasons import DOUBLE_CLICK
+from detectors.scoring.river_models import Choice
+from detectors.state.ledger import QUARANTINED, VALID
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, TICK_MS, bought, by_tick, in_order, ordinary, viral
 
 BURST_MS = START_MS + 100 * MINUTE_MS

@@ -6,13 +6,13 @@ from collections import Counter
 
 import pytest
 
-from detectors import platform as platforms
 from detectors.audit import Audit, AuditSettings
-from detectors.lab.blocks import Packer
-from detectors.looking import HABIT_WINDOWS
-from detectors.platform import Platform, Teaching
+from detectors.lab.traffic.blocks import Packer
+from detectors.measurement.window_view import HABIT_WINDOWS
+from detectors.platform import platform as platforms
+from detectors.platform.platform import Platform, Teaching
 from detectors.records import Outcome
-from detectors.windows import Scale, ladder
+from detectors.windows.crowd import Scale, ladder
 from tests.crowds import MINUTE_MS, START_MS, bought, in_order, ordinary, viral
 
 MINUTES = ladder(10)[1]

@@ -7,10 +7,10 @@ import random
 import pytest
 
 from detectors.audit import Audit, AuditSettings
-from detectors.discovery import DELTA, MEMORY_TESTS, Discoveries
 from detectors.lab.backtest import LATENESS_MS, START_MS, platform_for
-from detectors.lab.blocks import Packer
-from detectors.lab.scenarios import QUIET
+from detectors.lab.scenarios.registry import QUIET
+from detectors.lab.traffic.blocks import Packer
+from detectors.platform.false_discoveries import DELTA, MEMORY_TESTS, Discoveries
 from detectors.records import Outcome
 from detectors.thresholds import Rulebook, Thresholds
 

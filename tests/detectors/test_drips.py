@@ -13,15 +13,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors import features as f
 from detectors.audit import Audit, AuditSettings
 from detectors.catalog.drip import log_e_value
-from detectors.drips import DAYS_MAX, HABITUAL, QUIET_DAYS, SUM_MAX, UNKNOWN, WATCHED, Day, Slow, gather, is_wrong
-from detectors.events import Event
-from detectors.evidence import Said
-from detectors.lab.blocks import Packer
+from detectors.events.event import Event
+from detectors.features import names as f
+from detectors.lab.traffic.blocks import Packer
 from detectors.records import Outcome
-from detectors.watched import Watched
+from detectors.scoring.sentences import Said
+from detectors.state.watched import Watched
+from detectors.verdict.days import (
+    DAYS_MAX,
+    HABITUAL,
+    QUIET_DAYS,
+    SUM_MAX,
+    UNKNOWN,
+    WATCHED,
+    Day,
+    Slow,
+    gather,
+    is_wrong,
+)
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary
 
 DAYS = 8

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from detectors.audit import Audit, AuditSettings
-from detectors.early import LOOKS_LEAST
-from detectors.events import Event
-from detectors.lab.blocks import Packer
+from detectors.events.event import Event
+from detectors.lab.traffic.blocks import Packer
+from detectors.measurement.early import LOOKS_LEAST
 from detectors.records import Outcome
 from tests.crowds import MINUTE_MS, START_MS, TICK_MS, bought, by_tick, in_order, ordinary, viral
 

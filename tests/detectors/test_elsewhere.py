@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from detectors import features as f
-from detectors.detector import Finding
-from detectors.elsewhere import by_networks, elsewhere, from_elsewhere
-from detectors.events import MIX_BUCKETS
-from detectors.reference import Mix
-from detectors.windows import Crowd
+from detectors.events.event import MIX_BUCKETS
+from detectors.features import names as f
+from detectors.features.referrers import by_networks, elsewhere, from_elsewhere
+from detectors.reference.mixes import Mix
+from detectors.scoring.detector import Finding
+from detectors.windows.crowd import Crowd
 
 SEARCH, FEED, FORUM = 3, 4, 77
 

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from detectors.ended import ENDS_MS, EndedViews
-from detectors.features import watch_bucket
-from detectors.reference import WATCH_BINS, WatchMix
+from detectors.features.names import watch_bucket
+from detectors.reference.ended_views import ENDS_MS, EndedViews
+from detectors.reference.mixes import WATCH_BINS, WatchMix
 
 LASTS_MS = 280_000
 """The length of what is watched, of the class that lasts five minutes at most."""

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from detectors.audit import Audit, AuditSettings
-from detectors.explained import Promotion
+from detectors.cases.explanations import Promotion
 from detectors.records import Flag, Outcome
 from tests.crowds import MINUTE_MS, START_MS, bought, in_order, ordinary, viral
 from tests.detectors.test_cases import audited

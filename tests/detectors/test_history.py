@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.audit import Audit, AuditSettings
-from detectors.events import METRICS, Event
-from detectors.judge import EXPLAINED
-from detectors.lab.blocks import Packer
-from detectors.ledger import DUPLICATE_ID, UNDONE
-from detectors.platform import HISTORIC_FILL, Platform
+from detectors.events.event import METRICS, Event
+from detectors.intake.rules.settings import RuleSettings
+from detectors.lab.traffic.blocks import Packer
+from detectors.platform.platform import HISTORIC_FILL, Platform
 from detectors.records import Outcome
-from detectors.rules.settings import RuleSettings
+from detectors.state.ledger import DUPLICATE_ID, UNDONE
+from detectors.verdict.crowd import EXPLAINED
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, by_tick, in_order, ordinary
 
 LIVE_END_MS = START_MS + 75 * MINUTE_MS

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors import features as f
-from detectors.detector import Finding
-from detectors.judge import (
+from detectors.features import names as f
+from detectors.scoring.detector import Finding
+from detectors.verdict.crowd import (
     ARTIFICIAL,
     NOBODY,
     SUSPECT,
@@ -20,7 +20,7 @@ from detectors.judge import (
     of_several,
     opinion,
 )
-from detectors.marks import Part
+from detectors.verdict.marked_share import Part
 
 SURGE = Finding("surge", "surge", 600.0, 10.0, 1e-20, 0.98, "600 events where 10 are usual")
 

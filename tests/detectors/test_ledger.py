@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.ledger import DUPLICATE_ID, QUARANTINED, UNDONE, VALID, Ledger
+from detectors.state.ledger import DUPLICATE_ID, QUARANTINED, UNDONE, VALID, Ledger
 
 PARTS = (VALID, QUARANTINED, DUPLICATE_ID, UNDONE, "few_networks")
 counts = st.integers(0, 50)

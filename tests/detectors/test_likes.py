@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from detectors.audit import Audit, AuditSettings
-from detectors.events import Event
-from detectors.explained import Promotion
-from detectors.lab.blocks import Packer
-from detectors.platform import Platform
+from detectors.cases.explanations import Promotion
+from detectors.events.event import Event
+from detectors.lab.traffic.blocks import Packer
+from detectors.platform.platform import Platform
 from detectors.records import Outcome
 from tests.crowds import MINUTE_MS, START_MS, in_order
 

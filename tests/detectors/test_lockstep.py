@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors import lockstep
-from detectors.lockstep import CROWD_MAX, FORGET_AT, Band, Lockstep, mark_of, weight_of
+from detectors.campaigns import pairs as lockstep
+from detectors.campaigns.pairs import CROWD_MAX, FORGET_AT, Band, Lockstep, mark_of, weight_of
 
 MINUTES = 300_000
 HOUR = 12 * MINUTES

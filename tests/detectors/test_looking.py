@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from detectors import features as f
-from detectors.baseline import Level
 from detectors.catalog.engagement import Engagement
-from detectors.looking import RULE_OF_THREE, Look
-from detectors.peers import Peers
-from detectors.platform import Platform
+from detectors.features import names as f
+from detectors.measurement.other_metrics import Peers
+from detectors.measurement.window_view import RULE_OF_THREE, Look
+from detectors.platform.platform import Platform
 from detectors.records import Outcome
-from detectors.watched import Watched, Watches
-from detectors.windows import Crowd, ladder
+from detectors.state.level import Level
+from detectors.state.watched import Watched, Watches
+from detectors.windows.crowd import Crowd, ladder
 
 SCALES = ladder(10)
 MINUTES = SCALES[1]

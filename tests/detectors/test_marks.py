@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.evidence import TEXTS
-from detectors.features import FRESH, NETWORK, WATCH
-from detectors.marks import MARKS_MAX, Marks, marks_of, part, share_of
-from detectors.peers import Peers
-from detectors.platform import Platform
-from detectors.reference import Mix, platform_mixes
-from detectors.watched import Watches
-from detectors.windows import Crowd, Row, ladder
+from detectors.features.names import FRESH, NETWORK, WATCH
+from detectors.measurement.other_metrics import Peers
+from detectors.platform.platform import Platform
+from detectors.reference.mixes import Mix, platform_mixes
+from detectors.scoring.sentences import TEXTS
+from detectors.state.watched import Watches
+from detectors.verdict.marked_share import MARKS_MAX, Marks, marks_of, part, share_of
+from detectors.windows.crowd import Crowd, Row, ladder
 
 NEW_SHARE = 0.1
 """Usual share of new accounts on the platform of these tests."""

@@ -11,10 +11,10 @@ from river.anomaly import HalfSpaceTrees, LocalOutlierFactor, OneClassSVM
 from river.compose import Pipeline
 from river.preprocessing import StandardScaler
 
-from detectors import features as f
 from detectors.catalog.outlier import HEIGHT, SEED, TREES, Trees
-from detectors.evidence import habit
-from detectors.models import CODE, FAMILIES, THIN, THIN_AFTER, WINDOWS, Choice, Model, ModelDetector
+from detectors.features import names as f
+from detectors.scoring.river_models import CODE, FAMILIES, THIN, THIN_AFTER, WINDOWS, Choice, Model, ModelDetector
+from detectors.scoring.sentences import habit
 
 ODD = {f.PEOPLE: 50.0, **dict.fromkeys(FAMILIES["told"], 0.9)}
 

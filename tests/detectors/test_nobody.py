@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors import features as f
 from detectors.audit import Audit, AuditSettings
-from detectors.events import Event
-from detectors.explained import PEOPLE_MIN
-from detectors.features import crowd_features
-from detectors.judge import EXPLAINED
+from detectors.cases.explanations import PEOPLE_MIN
+from detectors.events.event import Event
+from detectors.features import names as f
+from detectors.features.names import crowd_features
 from detectors.lab.backtest import START_MS as LAB_START_MS
 from detectors.lab.backtest import AuditRun, platform_for
-from detectors.lab.blocks import Packer
-from detectors.lab.scenarios import SCENARIOS
-from detectors.ledger import DUPLICATE_ID
-from detectors.marks import Marks, part
-from detectors.platform import Platform
+from detectors.lab.scenarios.registry import SCENARIOS
+from detectors.lab.traffic.blocks import Packer
+from detectors.platform.platform import Platform
 from detectors.records import Outcome
-from detectors.windows import ACTOR_SAMPLE, Crowd, Row, pack_row
+from detectors.state.ledger import DUPLICATE_ID
+from detectors.verdict.crowd import EXPLAINED
+from detectors.verdict.marked_share import Marks, part
+from detectors.windows.crowd import ACTOR_SAMPLE, Crowd, Row, pack_row
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, by_tick, in_order, ordinary, viral
 
 SURGE_MS = START_MS + 75 * MINUTE_MS

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.overlap import NONE, fisher, overlap
-from detectors.reference import KnownActors
-from detectors.windows import Crowd, Row
+from detectors.reference.mixes import KnownActors
+from detectors.verdict.same_people import NONE, fisher, overlap
+from detectors.windows.crowd import Crowd, Row
 from tests.detectors.test_marks import bought, honest, mixes
 
 LEFT_AT_ONCE = 0

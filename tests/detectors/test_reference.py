@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.events import NETWORK_BUCKETS, network_bucket
-from detectors.features import NETWORK, crowd_features
-from detectors.reference import (
+from detectors.events.event import NETWORK_BUCKETS, network_bucket
+from detectors.features.names import NETWORK, crowd_features
+from detectors.reference.mixes import (
     FORGET_AT,
     KNOWN_FILL,
     MIX_MIN,
@@ -24,7 +24,7 @@ from detectors.reference import (
     newcomers,
     platform_mixes,
 )
-from detectors.windows import HASH_SPACE, Crowd
+from detectors.windows.crowd import HASH_SPACE, Crowd
 
 histograms = st.dictionaries(st.integers(0, 63), st.integers(1, 500), min_size=1, max_size=30)
 

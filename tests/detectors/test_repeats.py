@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from detectors import ticks
 from detectors.audit import Audit, AuditSettings
-from detectors.events import EventBlock
+from detectors.events.event import EventBlock
+from detectors.intake import ticks
+from detectors.intake.rules.reasons import EXEMPT
+from detectors.intake.rules.settings import RuleSettings
 from detectors.records import Outcome
-from detectors.rules.reasons import EXEMPT
-from detectors.rules.settings import RuleSettings
 
 START_MS = 1_700_000_040_000
 """A full minute."""

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.rulings import RULED_MAX, Rulings
+from detectors.actors.rulings import RULED_MAX, Rulings
 
 NOTES = st.lists(st.tuples(st.sets(st.integers(0, 40), min_size=1), st.sampled_from(["0a", "1a", "0b", "2c"])))
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.series import POINTS_MAX, Point, put
+from detectors.state.course import POINTS_MAX, Point, put
 
 steps = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 100)), min_size=1, max_size=400)
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import betabinom, poisson  # type: ignore[import-untyped]  # without types
 
-from detectors import features as f
 from detectors.catalog.engagement import Engagement
-from detectors.shares import ALIKE, few, having, missing
+from detectors.features import names as f
+from detectors.scoring.shares import ALIKE, few, having, missing
 
 SIZES = st.integers(5, 7)
 SHARES = st.floats(0.01, 0.9)

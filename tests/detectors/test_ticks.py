@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors import ticks
 from detectors.audit import Audit, AuditSettings
-from detectors.events import EventBlock
+from detectors.events.event import EventBlock
+from detectors.intake import ticks
+from detectors.intake.ticks import Heap, rows_of
 from detectors.records import Outcome
-from detectors.ticks import Heap, rows_of
-from detectors.windows import ROW_BYTES, Crowd, pack_row
+from detectors.windows.crowd import ROW_BYTES, Crowd, pack_row
 
 TICK_MS = 10_000
 

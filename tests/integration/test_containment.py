@@ -13,7 +13,7 @@ import msgspec
 import orjson
 import pytest
 
-from detectors.events import Event
+from detectors.events.event import Event
 from streams.checkup import checkup
 from streams.reading import unjudged_of
 from streams.unjudged import Positions
@@ -26,8 +26,8 @@ VICTIM, OTHER, POISON = "v3", "v5", "poison"
 
 INJECTION = """
 from detectors.catalog.accounts import Accounts
-from detectors.intake import Intake
-from detectors.judging import Judging
+from detectors.intake.intake import Intake
+from detectors.window_closing import Judging
 
 judging = []
 look, findings, collect = Judging.look, Accounts.findings, Intake._collect

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from detectors.events import Event
+from detectors.events.event import Event
 from streams.settings import load
 from tests.brokers import BrokerAddress
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from detectors.catalog.registry import CROWD_DETECTORS, IN_SHADOW
 from detectors.lab.baselines import BASELINES
-from detectors.registry import CROWD_DETECTORS, IN_SHADOW
 from streams.backtesting import Plan, kind_of, run_scenarios, scenario_ids
 from tests.quality.__main__ import SEEDS, VIEWS
 from tests.quality.gate import figures_of

@@ -9,20 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, wraps
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import msgspec
 import pytest
 
+import detectors
 from detectors.audit import Audit, AuditSettings
-from detectors.early import EarlyLooks
-from detectors.events import Event
-from detectors.judging import Judging
+from detectors.catalog.registry import IN_SHADOW, REGISTRY, SURGE
+from detectors.events.event import Event
+from detectors.intake.rules.reasons import RULES
+from detectors.measurement.early import EarlyLooks
 from detectors.records import Outcome
-from detectors.registry import IN_SHADOW, REGISTRY, SURGE
-from detectors.rules.reasons import RULES
-from detectors.watched import Watched, key_of
+from detectors.state.watched import Watched, key_of
+from detectors.window_closing import Judging
 from streams.auditing import PartitionAudit
 from streams.records import correction_value, count_value, flag_value
 from streams.state import META_KEY, dump_changes, load, meta_of
@@ -34,42 +36,51 @@ VICTIM, OTHER = "v3", "v5"
 """Both get a bought burst; detection fails for the first."""
 
 FEATURES = (
-    "features",
-    "interaction",
-    "elsewhere",
-    "overlap",
-    "marks",
-    "company",
-    "lockstep",
-    "peers",
-    "ended",
-    "looking",
+    "features.names",
+    "reference.rates",
+    "features.referrers",
+    "verdict.same_people",
+    "verdict.marked_share",
+    "campaigns.bands",
+    "campaigns.pairs",
+    "measurement.other_metrics",
+    "reference.ended_views",
+    "measurement.window_view",
 )
 """Modules that measure a window."""
 JUDGING = (
-    "cases",
-    "judging",
-    "incidents",
-    "explained",
-    "discovery",
-    "drips",
-    "rulings",
-    "judge",
-    "early",
-    "shares",
-    "models",
+    "judgement",
+    "window_closing",
+    "cases.incidents",
+    "cases.explanations",
+    "platform.false_discoveries",
+    "verdict.days",
+    "actors.rulings",
+    "verdict.crowd",
+    "measurement.early",
+    "scoring.shares",
+    "scoring.river_models",
 )
 """Modules that decide, and what they keep."""
-LEARNING = ("platform", "closing", "baseline", "calibration", "reference")
+LEARNING = ("platform.platform", "platform.lessons", "state.level", "scoring.calibration", "reference.mixes")
 """Modules that learn of the whole platform."""
 RULE_PLACES: dict[str, tuple[str, ...]] = {
-    "duplicate_id": ("watched.RecentIds.add_all", "ticks.acts_of"),
-    "listed_network": ("intake._tagged",),
-    "listed_agent": ("intake._tagged",),
-    "declared_robot": ("intake._tagged",),
-    "double_click": ("rules.repeats.Repeats.judge", "rules.repeats.Repeats._sift", "ticks.Heap.sift"),
-    "rate": ("rules.repeats._numbered", "rules.repeats.Repeats._again"),
-    "rate_day": ("rules.days.Days.turn", "rules.days.Days.follow", "rules.days.Days.count", "rules.days.Days.counted"),
+    "duplicate_id": ("state.watched.RecentIds.add_all", "intake.ticks.acts_of"),
+    "listed_network": ("intake.intake._tagged",),
+    "listed_agent": ("intake.intake._tagged",),
+    "declared_robot": ("intake.intake._tagged",),
+    "double_click": (
+        "intake.rules.repeats.Repeats.judge",
+        "intake.rules.repeats.Repeats._sift",
+        "intake.ticks.Heap.sift",
+    ),
+    "rate": ("intake.rules.repeats._numbered", "intake.rules.repeats.Repeats._again"),
+    "rate_day": (
+        "intake.rules.daily_rate.Days.turn",
+        "intake.rules.daily_rate.Days.follow",
+        "intake.rules.daily_rate.Days.count",
+        "intake.rules.daily_rate.Days.counted",
+    ),
 }
 """Rule → where it is applied."""
 APART = frozenset(
@@ -78,26 +89,39 @@ APART = frozenset(
             "audit_settings",
             "containment",
             "audit",
-            "intake",
-            "history",
-            "prepared",
+            "intake.intake",
+            "intake.history",
+            "intake.prepared",
             "open_windows",
-            "ticks",
-            "unsaid",
-            "watched",
-            "ledger",
-            "windows",
-            "events",
+            "intake.ticks",
+            "counts",
+            "state.watched",
+            "state.ledger",
+            "windows.crowd",
+            "events.event",
             "records",
             "failures",
-            "kept",
+            "rollback",
         ),
-        *("detector", "evidence", "registry", "thresholds", "flags", "series", "features"),
+        *(
+            "scoring.detector",
+            "scoring.sentences",
+            "catalog.registry",
+            "thresholds",
+            "cases.flags",
+            "state.course",
+            "features.names",
+        ),
     }
 )
 """Modules that only count and keep, or hold names and records; ``flags`` and ``series`` are called by JUDGING."""
 EXEMPT = frozenset(
-    {"looking.Look.fail", "looking.Look.learn", "lockstep.Lockstep.take_changed", "lockstep.Lockstep.load"}
+    {
+        "measurement.window_view.Look.fail",
+        "measurement.window_view.Look.learn",
+        "campaigns.pairs.Lockstep.take_changed",
+        "campaigns.pairs.Lockstep.load",
+    }
 )
 """Called where a failure is handled, and in checkpoints."""
 
@@ -107,9 +131,21 @@ TARGETS = 10
 
 NOT_CALLED = frozenset(
     {
-        *("features.watch_bucket", "looking.Look.habits_young"),  # of single events; where thousands of windows close
-        *("company.band_opinion", "lockstep.Lockstep.band", "lockstep.Lockstep.broken_off"),  # nobody comes in bands
-        *("ended.EndedViews.over", "ended.EndedViews.usual_share", "ended.known_after", "ended.told_of"),
+        *(
+            "features.names.watch_bucket",
+            "measurement.window_view.Look.habits_young",
+        ),  # of single events; where thousands of windows close
+        *(
+            "campaigns.bands.band_opinion",
+            "campaigns.pairs.Lockstep.band",
+            "campaigns.pairs.Lockstep.broken_off",
+        ),  # nobody comes in bands
+        *(
+            "reference.ended_views.EndedViews.over",
+            "reference.ended_views.EndedViews.usual_share",
+            "reference.ended_views.known_after",
+            "reference.ended_views.told_of",
+        ),
     }
 )
 """Of what measures a window, what this log has no use for: its likes come after their views."""
@@ -206,9 +242,9 @@ class Injection:
 
 def _module_of(place: str) -> tuple[ModuleType, list[str]]:
     parts = place.split(".")
-    if parts[0] == "rules":
-        return import_module(f"detectors.rules.{parts[1]}"), parts[2:]
-    return import_module(f"detectors.{parts[0]}"), parts[1:]
+    root = Path(detectors.__file__).parent
+    size = next(n for n in range(1, len(parts)) if root.joinpath(*parts[:n]).with_suffix(".py").is_file())
+    return import_module(".".join(["detectors", *parts[:size]])), parts[size:]
 
 
 ENTRANCES: tuple[tuple[Any, str], ...] = (

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from detectors.audit import AuditSettings
-from detectors.events import Event
+from detectors.events.event import Event
 from detectors.records import Outcome
 from streams.auditing import PartitionAudit
 from streams.codecs.records import Good, Records

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detectors.audit import AuditSettings
-from detectors.events import Event
-from detectors.ledger import DUPLICATE_ID
+from detectors.events.event import Event
 from detectors.records import Outcome
+from detectors.state.ledger import DUPLICATE_ID
 from streams.auditing import PartitionAudit
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.streams.pipeline import Pipeline, audit_of, said

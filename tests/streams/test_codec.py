@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.events import METRIC_INDEX, Event
+from detectors.events.event import METRIC_INDEX, Event
 from streams.codecs.codec import Codec
 from streams.codecs.documents import MAX_RECORD_BYTES
 from streams.codecs.records import Records, Refusal

@@ -13,10 +13,10 @@ import orjson
 import pytest
 
 import detectors
-from detectors.events import METRICS, Event
-from detectors.ledger import DUPLICATE_ID
-from detectors.registry import IN_SHADOW, REGISTRY
-from detectors.rules.reasons import RULES
+from detectors.catalog.registry import IN_SHADOW, REGISTRY
+from detectors.events.event import METRICS, Event
+from detectors.intake.rules.reasons import RULES
+from detectors.state.ledger import DUPLICATE_ID
 from streams.codecs.codec import Codec
 from streams.codecs.records import Records
 from streams.deadletters import Why
@@ -124,7 +124,7 @@ def test_a_failure_of_one_target_is_its_own(place: str) -> None:
             assert (again.said, again.state()) == (disturbed.said, disturbed.state())
 
 
-@pytest.mark.parametrize("place", sorted(RESTARTED - {*NOT_CALLED, "features.watch_buckets"}))
+@pytest.mark.parametrize("place", sorted(RESTARTED - {*NOT_CALLED, "features.names.watch_buckets"}))
 def test_what_always_fails_costs_no_count(place: str) -> None:
     with Injection(place, target=None).inside() as injection:
         disturbed = disturbed_by(injection)
@@ -133,7 +133,7 @@ def test_what_always_fails_costs_no_count(place: str) -> None:
 
 
 def test_events_of_which_no_columns_can_be_made_are_counted() -> None:
-    with Injection("features.watch_buckets", target=None).inside() as injection:
+    with Injection("features.names.watch_buckets", target=None).inside() as injection:
         disturbed = disturbed_by(injection)
         again = disturbed_by(injection, restart_every=5)
         assert (again.said, again.state()) == (disturbed.said, disturbed.state())
@@ -148,8 +148,16 @@ def test_events_of_which_no_columns_can_be_made_are_counted() -> None:
 @pytest.mark.parametrize(
     ("place", "tries"),
     [
-        *(("intake.Intake.observe", (1, 0)), ("intake.Intake._collect", (1, 0)), ("audit.Audit.steps", (0, 1))),
-        *(("ticks.Heap.by_target", (0, 1)), ("intake.Intake.close", (0, 1)), ("audit.Audit._close_windows", (0, 1))),
+        *(
+            ("intake.intake.Intake.observe", (1, 0)),
+            ("intake.intake.Intake._collect", (1, 0)),
+            ("audit.Audit.steps", (0, 1)),
+        ),
+        *(
+            ("intake.ticks.Heap.by_target", (0, 1)),
+            ("intake.intake.Intake.close", (0, 1)),
+            ("audit.Audit._close_windows", (0, 1)),
+        ),
     ],
 )
 def test_a_record_that_cannot_be_audited_is_counted(place: str, tries: tuple[int, int]) -> None:
@@ -183,26 +191,24 @@ def test_windows_that_were_not_judged_are_told(name: str) -> None:
 
 
 def test_nothing_that_detects_is_left_out() -> None:
+    root = Path(detectors.__file__).parent
     modules = {
-        path.relative_to(Path(detectors.__file__).parent).with_suffix("").as_posix()
-        for path in Path(detectors.__file__).parent.rglob("*.py")
+        ".".join(path.relative_to(root).with_suffix("").parts)
+        for path in root.rglob("*.py")
         if path.stem != "__init__" and "lab" not in path.parts
     }
-    top = {module for module in modules if "/" not in module}
-    assert top == {*FEATURES, *JUDGING, *LEARNING, *APART}
-    assert {module for module in modules if module.startswith("rules/")} == {
-        *("rules/days", "rules/reasons", "rules/repeats", "rules/settings")
-    }
-    assert {kind().__class__.__module__.rpartition(".")[2] for kind in REGISTRY.values()} == {
-        module.removeprefix("catalog/") for module in modules if module.startswith("catalog/")
-    }
+    rules = {module for module in modules if module.startswith("intake.rules.")}
+    assert rules == {f"intake.rules.{name}" for name in ("daily_rate", "reasons", "repeats", "settings")}
+    catalog = {module for module in modules if module.startswith("catalog.")} - {"catalog.registry"}
+    assert catalog == {kind().__class__.__module__.removeprefix("detectors.") for kind in REGISTRY.values()}
+    assert modules - rules - catalog == {*FEATURES, *JUDGING, *LEARNING, *APART}
     assert set(RULE_PLACES) == set(RULES)
 
 
 def test_what_cannot_even_be_counted_goes_to_the_dead_letters() -> None:
     with (
-        Injection("intake.Intake.observe", target=None).inside(),
-        Injection("intake.Intake.count", target=None).inside(),
+        Injection("intake.intake.Intake.observe", target=None).inside(),
+        Injection("intake.intake.Intake.count", target=None).inside(),
     ):
         disturbed = run()
     begin = len(logs()[0])
@@ -214,27 +220,31 @@ def test_what_cannot_even_be_counted_goes_to_the_dead_letters() -> None:
 
 @pytest.mark.parametrize("error", [StoreError("the disk is full"), OSError(28, "no space"), MemoryError()])
 def test_failures_of_the_machine_are_not_contained(error: Exception) -> None:
-    with Injection("looking.Look.measure", target=None, error=error).inside(), pytest.raises(type(error)):
+    with (
+        Injection("measurement.window_view.Look.measure", target=None, error=error).inside(),
+        pytest.raises(type(error)),
+    ):
         run()
 
 
 @pytest.mark.parametrize(
-    "place", ["accounts:findings", "intake.Intake.observe", "intake.Intake.close", "intake.Intake.count"]
+    "place",
+    ["accounts:findings", "intake.intake.Intake.observe", "intake.intake.Intake.close", "intake.intake.Intake.count"],
 )
 def test_a_replay_does_as_a_worker(place: str) -> None:
     values = [msgspec.json.encode(event) for event in traffic() if event.ts < START_MS + 20 * MINUTE_MS]
     lines: list[tuple[str, bytes]] = []
     with Injection(place, target=None).inside(), contextlib.ExitStack() as also:
-        if place == "intake.Intake.count":
-            also.enter_context(Injection("intake.Intake.observe", target=None).inside())
+        if place == "intake.intake.Intake.count":
+            also.enter_context(Injection("intake.intake.Intake.observe", target=None).inside())
         summary = Offline(Settings(partitions=2), lambda name, line: lines.append((name, line))).run(values)
     letters = [orjson.loads(line) for name, line in lines if name == "dead-letters"]
-    if place == "intake.Intake.count":
+    if place == "intake.intake.Intake.count":
         assert {(letter["topic"], letter["reason"]) for letter in letters} == {("by-target", "uncountable")}
         assert summary.raw == 0
         return
     assert (summary.raw, letters) == (len(values), [])
-    if place == "intake.Intake.observe":
+    if place == "intake.intake.Intake.observe":
         assert (summary.valid + summary.invalid.get(DUPLICATE_ID, 0), summary.unjudged) == (summary.raw, summary.valid)
 
 

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 from faust.types import TP
 
-from detectors import audit, unsaid
-from detectors.watched import Watched
+from detectors import audit
+from detectors import counts as unsaid
+from detectors.state.watched import Watched
 from streams import keyed, spill, targets
 from streams.keyed import Budget
 from streams.outlet import Output

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.events import (
+from detectors.events.event import (
     COHORT_BUCKETS,
     FIELDS,
     MAX_TS_MS,
@@ -21,8 +21,8 @@ from detectors.events import (
     account_bucket,
     account_buckets,
 )
-from detectors.features import watch_bucket, watch_buckets
-from detectors.windows import HASH_SPACE
+from detectors.features.names import watch_bucket, watch_buckets
+from detectors.windows.crowd import HASH_SPACE
 from streams.columns import columns_of, joined
 from streams.decoding import FrameError, FrameOfTexts, decode
 from streams.frames import FRAME_VERSION, Frame, block_of, encode, numbers, offsets, times

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.events import Event
+from detectors.events.event import Event
 from streams.codecs.records import Records
 from streams.decoding import decode
 from streams.frames import Frame

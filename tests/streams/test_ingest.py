@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from faust.types import TP
 
-from detectors.events import Event
-from detectors.windows import Clock, SourceTime
+from detectors.events.event import Event
+from detectors.windows.crowd import Clock, SourceTime
 from streams.decoding import decode
 from streams.ingest import Ingest, IngestState
 from streams.routing import WAKE_MS

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors.events import METRIC_INDEX, Event
+from detectors.events.event import METRIC_INDEX, Event
 from streams.codecs.codec import Codec
 from streams.codecs.records import Records
 from streams.deadletters import Why

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from detectors.events import FIELDS, Event
+from detectors.events.event import FIELDS, Event
 from streams.codecs.records import Records
 from streams.columns import Columns, columns_of
 from streams.decoding import decode

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detectors.audit import AuditSettings
-from detectors.events import Event
+from detectors.events.event import Event
+from detectors.intake.rules import daily_rate as days
+from detectors.intake.rules.settings import RuleSettings
 from detectors.records import Outcome
-from detectors.rules import days
-from detectors.rules.settings import RuleSettings
 from streams.auditing import PartitionAudit
 from streams.state import dump_changes, load
 from tests.crowds import START_MS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detectors.explained import Promotion
+from detectors.cases.explanations import Promotion
 from detectors.thresholds import Rulebook, Thresholds
 from streams.settings import Settings, SettingsError, load, load_map
 

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detectors.audit import AuditSettings
-from detectors.events import Event
-from detectors.platform import Platform
+from detectors.events.event import Event
+from detectors.platform.platform import Platform
 from detectors.records import Outcome
-from detectors.watched import STATE_VERSION, Watched
-from detectors.windows import Crowd
+from detectors.state.watched import STATE_VERSION, Watched
+from detectors.windows.crowd import Crowd
 from streams.auditing import PartitionAudit
 from streams.state import (
     DAYS_KEY,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.events import Event
+from detectors.events.event import Event
+from detectors.intake.rules.reasons import TAGS
 from detectors.records import Outcome
-from detectors.rules.reasons import TAGS
 from streams.auditing import PartitionAudit, audit_settings
 from streams.offline import Offline
 from streams.reloading import live_changes

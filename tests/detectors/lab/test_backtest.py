@@ -7,12 +7,12 @@ from dataclasses import asdict
 import msgspec
 import pytest
 
-from detectors.events import Event
+from detectors.events.event import Event
 from detectors.lab.backtest import NoSuchDetectorError, judge_stream, run
 from detectors.lab.baselines import BASELINES
 from detectors.lab.measure import Alarm, Removal, Report, Truth, measure
-from detectors.lab.scenarios import QUIET
-from detectors.lab.traffic import Labelled
+from detectors.lab.scenarios.registry import QUIET
+from detectors.lab.traffic.platform import Labelled
 
 KEY = ("t", "view")
 

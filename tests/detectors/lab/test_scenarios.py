@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from detectors.lab.population import DAY_MS
-from detectors.lab.scenarios import HONEST, SCENARIOS, Scenario
-from detectors.lab.traffic import Labelled, Platform
+from detectors.lab.scenarios.registry import HONEST, SCENARIOS, Scenario
+from detectors.lab.traffic.platform import Labelled, Platform
+from detectors.lab.traffic.population import DAY_MS
 
 START_MS = 1_700_006_400_000
 

@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from detectors.events import Event
-from detectors.lab.population import DAY_MS, HOUR_MS, world_rhythm
-from detectors.lab.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
-from detectors.lab.traffic import Platform
+from detectors.events.event import Event
+from detectors.lab.traffic.platform import Platform
+from detectors.lab.traffic.population import DAY_MS, HOUR_MS, world_rhythm
+from detectors.lab.traffic.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
 
 START_MS = 1_700_006_400_000
 

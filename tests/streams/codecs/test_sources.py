@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors.events import METRICS
+from detectors.events.event import METRICS
 from streams.codecs.codec import Codec
 from streams.codecs.records import MAX_EVENTS, Decoded, Records
 from streams.deadletters import Why

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from detectors.events import MAX_TS_MS
+from detectors.events.event import MAX_TS_MS
 from streams.codecs.times import UNITS, check_layout, iso_times, time_of, unit_hint
 from streams.codecs.values import Unreadable, durations, times
 

@@ -1,0 +1,1 @@
+"""Actors that act together on target after target."""

@@ -1,0 +1,105 @@
+"""With whom, put before the judge: the band in a window's crowd, and what follows from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Set
+
+from detectors.campaigns.pairs import BAND_MIN, CROWD_MAX, WEIGHT_MIN, Lockstep, mark_of, weight_of
+from detectors.features import names as f
+from detectors.measurement.window_view import Look
+from detectors.scoring.detector import Features
+from detectors.thresholds import Thresholds
+from detectors.verdict.crowd import ARTIFICIAL, SUSPECT, Case, Opinion
+
+BAND_EVENTS_MIN = 3
+"""Events of a band under which there is nothing to correct. Few are enough: it is known whose they are."""
+
+DEARER_SUSPECT, DEARER_ARTIFICIAL = 1.0, 2.0
+"""-log10 p by which a band must be rarer than another crowd, because it needs no surge beside it, and because tastes
+that people share make chance greater than the model's."""
+
+LONGER = ("hour", "day")
+"""Windows that tell how many a target has had in its day so far."""
+
+A_PLACE = 3
+"""Members of a band to a network at most: a class, an office and a household come together, and by one address."""
+
+
+class Company:
+    """Asks of every small window who of its actors act together, and lets it teach afterwards."""
+
+    def __init__(self) -> None:
+        self.lockstep = Lockstep()
+
+    def ask(self, look: Look, actors: Set[int]) -> None:
+        """Set the features of the band among a window's actors, if there is one."""
+        crowd = look.crowd
+        if len(actors) < BAND_MIN or crowd.sampled or not self.lockstep.suspects(actors):
+            return
+        band = self.lockstep.band(actors, mark_of(crowd.owner, look.key[1:]))
+        if band is None:
+            return
+        crowd.settle()
+        networks = [crowd.people[actor][0] for actor in band.members]
+        given = [network for network in networks if network >= 0]
+        places = len(set(given)) + len(networks) - len(given)
+        if places < max(BAND_MIN, len(networks) / A_PLACE):
+            return
+        look.x[f.PEOPLE] = float(len(actors))
+        look.x[f.BAND] = sum(crowd.actors[actor] for actor in band.members) / crowd.n
+        look.x[f.BAND_SCORE] = band.score
+        look.x[f.BAND_PEOPLE] = float(len(band.members))
+        look.x[f.BAND_OCCASIONS] = float(band.occasions)
+        look.x[f.BAND_EXPECTED] = band.expected
+        look.x[f.BAND_KNOWN] = float(crowd.owner >= 0 and 2 * len(given) >= len(networks))
+
+    def note(self, look: Look, actors: Set[int], unmet: Iterable[int]) -> None:
+        """Keep the actors of a window of five minutes that were met before, until all of these windows are closed."""
+        crowd, watched = look.crowd, look.watched
+        if not 2 <= len(actors) <= CROWD_MAX or crowd.sampled:
+            return
+        met = set(actors).difference(unmet)
+        if len(met) < 2:
+            return
+        day, before = watched.levels.get("day"), 0.0
+        for name in LONGER:
+            if name in watched.open:
+                before += watched.open[name].n
+        if day is not None and day.mean > before:
+            before = day.mean
+        if weight_of(crowd.n, 0.0, before) < WEIGHT_MIN:
+            return  # whatever is usual, which takes a while to tell
+        look.expect()
+        weight = weight_of(crowd.n, look.x[f.EXPECTED], before)
+        self.lockstep.note(look.start, mark_of(crowd.owner, look.key[1:]), weight, met)
+
+
+def band_opinion(x: Features, surge: float, *, case: Case | None, already: int, limits: Thresholds) -> Opinion | None:
+    """What a band alone says of a window: it was beyond chance that they met so often, and here they are again.
+
+    It needs no surge of its own, since it says of the very events whose they are; but no more is taken than the window
+    has beyond what is usual. Where owners or networks are not told, fans of one channel and a class behind one address
+    cannot be told from a band: ``suspect``, which is given back.
+    """
+    count, expected = x[f.COUNT], x[f.EXPECTED]
+    share, score = x[f.BAND], x[f.BAND_SCORE]
+    artificial = min(count - expected, share * count)
+    if (
+        share < limits.artificial_share
+        or artificial - already < BAND_EVENTS_MIN
+        or score < limits.suspect_score + DEARER_SUSPECT
+    ):
+        return None
+    sure = score >= limits.artificial_score + DEARER_ARTIFICIAL and x[f.BAND_KNOWN] > 0.0
+    noise = 1.96 * math.sqrt(expected)
+    return Opinion(
+        verdict=ARTIFICIAL if sure or (case is not None and case.verdict == ARTIFICIAL) else SUSPECT,
+        surge=surge,
+        crowd=score,
+        findings=[],
+        artificial=artificial,
+        low=max(0.0, artificial - noise),
+        high=min(share * count, artificial + noise),
+        own=True,
+    )

@@ -1,0 +1,210 @@
+"""Surges that are accounted for: by the platform's own crowd, or by a promotion that was announced.
+
+They are told as flags of the verdict *explained*, so that an analyst who sees the surge need not ask, and they move
+nothing. Only a strong surge within five minutes opens one; while it goes on the same flag is revised, and it closes
+when two windows have passed without. A window that has a verdict is never explained: who *and* how convict in spite
+of any promotion. Nothing is learned differently because of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from detectors.cases.flags import Flags
+from detectors.catalog.registry import DETECTOR_SET
+from detectors.events.event import METRICS
+from detectors.features import names as f
+from detectors.measurement.window_view import Look
+from detectors.records import Interval, Outcome
+from detectors.state.course import Point, put
+from detectors.thresholds import Thresholds
+from detectors.verdict.crowd import (
+    EXPLAINED,
+    SURGE_SCORE,
+    WITNESS_SCORE,
+    Evidence,
+    Explained,
+    Opinion,
+    close_time,
+    explained_id,
+    spread,
+)
+
+STRONG_SCORE = 6.0
+STRONG_FACTOR = 3.0
+STRONG_EXCESS = 50
+"""A surge is told of from one window in a million on, three times the expectation and 50 events beyond it: smaller ones
+are everyday, and an explanation of each would bury the flags. It goes on while it is a surge at all."""
+
+PEOPLE_MIN = 30
+"""Different people under whom "the platform's own crowd" says little."""
+
+HISTORY_WINDOWS = 12
+"""Windows that the target must have had: of a new one nobody knows what is much."""
+
+TOLD_AGAIN = 2.0
+"""An explained flag is revised when its events have doubled."""
+
+OWN_CROWD, PROMOTION = "own_crowd", "promotion"
+CODES = (OWN_CROWD, PROMOTION)
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """An announced promotion of a target, in epoch ms; of all metrics if ``metric`` is None."""
+
+    name: str
+    target: str
+    from_ms: int
+    until_ms: int
+    metric: int | None = None
+    factor: float | None = None
+    """how many times the usual it was announced to bring"""
+
+    def covers(self, key: str, start_ms: int, end_ms: int) -> bool:
+        """Whether a window of a state key lies in it, in part at least."""
+        return (
+            self.target == key[1:]
+            and self.metric in (None, int(key[0]))
+            and start_ms < self.until_ms
+            and end_ms > self.from_ms
+        )
+
+
+class Explanations:
+    """The explained surges of one partition."""
+
+    def __init__(
+        self,
+        schedule: Callable[[int, str], None],
+        *,
+        enabled: bool,
+        promotions: tuple[Promotion, ...],
+        flags: Flags,
+    ) -> None:
+        """``schedule`` is told when to look at a key's surge again."""
+        self._schedule = schedule
+        self._enabled = enabled
+        self._promotions: dict[str, list[Promotion]] = {}
+        for promotion in promotions:
+            self._promotions.setdefault(promotion.target, []).append(promotion)
+        self._flags = flags
+
+    def consider(self, look: Look, view: Opinion, limits: Thresholds) -> None:
+        """Open or continue the explanation of a window of minutes that has no verdict."""
+        if not self._enabled or look.scale.name != "minutes" or view.surge < SURGE_SCORE:
+            return
+        told = look.watched.explained
+        promotion = self.promotion(look)
+        odd = limits.suspect_score if promotion is not None else WITNESS_SCORE
+        if view.crowd >= odd or look.x.get(f.PEOPLE, 0.0) < PEOPLE_MIN:
+            return
+        if promotion is None and look.x.get(f.NAMED, 1.0) < f.GIVEN_SHARE:
+            return  # most of the crowd is not known: nobody can say that it is the platform's own
+        if told is None:
+            if look.watched.case is not None or not self._strong(look, view):
+                return
+            ident = explained_id(look.key[1:], METRICS[int(look.key[0])], DETECTOR_SET, look.start)
+            told = Explained(ident, look.start, look.until, 0, log_from=look.crowd.log_from)
+            look.watched.explained = told
+        self._add(told, look, view, promotion)
+        close_at = close_time(told.until, look.scale.span_ms)
+        if close_at > told.close_at:
+            told.close_at = close_at
+            self._schedule(close_at, look.key)
+        if told.revision == 0 or told.observed + told.current[1] > TOLD_AGAIN * told.said:
+            self._say(look.key, told, "updated" if told.revision else "opened", look.outcome)
+
+    def expire(self, key: str, told: Explained | None, now: int, outcome: Outcome) -> bool:
+        """Close an explained surge whose time has come; whether it did."""
+        if told is None or told.close_at > now:
+            return False
+        self._say(key, told, "closed", outcome)
+        return True
+
+    def end(self, look: Look) -> None:
+        """A verdict has come over the same target: what was explained is closed as far as it went."""
+        told = look.watched.explained
+        if told is not None:
+            self._say(look.key, told, "closed", look.outcome)
+            look.watched.explained = None
+
+    def _strong(self, look: Look, view: Opinion) -> bool:
+        count, expected = look.x[f.COUNT], look.x[f.EXPECTED]
+        level = look.watched.levels.get(look.scale.name)
+        return (
+            level is not None
+            and level.windows >= HISTORY_WINDOWS
+            and view.surge >= STRONG_SCORE
+            and count >= STRONG_FACTOR * expected
+            and count - expected >= STRONG_EXCESS
+        )
+
+    def promotion(self, look: Look) -> Promotion | None:
+        """The promotion that was announced for the time of a window, if there is one."""
+        mine = self._promotions.get(look.key[1:], ())
+        return next((one for one in mine if one.covers(look.key, look.start, look.until)), None)
+
+    @staticmethod
+    def _add(told: Explained, look: Look, view: Opinion, promotion: Promotion | None) -> None:
+        x = look.x
+        start, *amounts = told.current
+        if start not in (-1, look.start):
+            told.observed += told.current[1]
+            told.expected, told.low, told.high = (
+                sum(pair) for pair in zip((told.expected, told.low, told.high), amounts[1:], strict=True)
+            )
+        half = spread(x[f.EXPECTED], x[f.DISPERSION])
+        expected = x[f.EXPECTED]
+        told.current = (look.start, look.crowd.n, expected, max(0.0, expected - half), expected + half)
+        told.until = max(told.until, look.until)
+        told.log_to = max(told.log_to, look.crowd.log_to)
+        put(told.series, Point(look.start, look.scale.span_ms, look.crowd.n, expected))
+        if view.surge >= told.surge:
+            told.surge = view.surge
+            text = f"{look.crowd.n:,} events where {expected:,.0f} are usual"
+            surge = Evidence("surge", "surge", float(look.crowd.n), expected, 10.0**-view.surge, text)
+            why = _own_crowd(look, view) if promotion is None else _promoted(promotion, look)
+            told.reasons = [surge, why]
+
+    def _say(self, key: str, told: Explained, status: str, outcome: Outcome) -> None:
+        _, observed, *amounts = told.current
+        told.said = told.observed + observed
+        expected, low, high = (sum(p) for p in zip((told.expected, told.low, told.high), amounts, strict=True))
+        self._flags.say(
+            key,
+            told,
+            status,
+            outcome,
+            verdict=EXPLAINED,
+            score=0,
+            observed=told.said,
+            expected=Interval(round(expected), round(low), round(high)),
+            artificial=Interval(0, 0, 0),
+        )
+
+
+def _own_crowd(look: Look, view: Opinion) -> Evidence:
+    people = look.x[f.PEOPLE]
+    p = 10.0**-view.crowd
+    text = f"the crowd is the platform's own: {people:,.0f} people, and nothing in who came and how is rare"
+    return Evidence(OWN_CROWD, "judge", people, 0.0, p, text)
+
+
+def _promoted(promotion: Promotion, look: Look) -> Evidence:
+    times = look.x[f.COUNT] / look.x[f.EXPECTED]
+    announced = promotion.factor
+    text = (
+        f"{promotion.name!r} was announced for it until {_clock(promotion.until_ms)}; {times:,.1f} times the usual came"
+    )
+    if announced is not None:
+        beyond = "more than" if times > announced else "within"
+        text += f", {beyond} the {announced:g} times announced"
+    return Evidence(PROMOTION, "judge", times, announced or 0.0, 1.0, text)
+
+
+def _clock(ms: int) -> str:
+    return datetime.fromtimestamp(math.floor(ms / 1000), UTC).strftime("%Y-%m-%d %H:%M UTC")

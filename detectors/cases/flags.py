@@ -1,0 +1,51 @@
+"""Flags as records: what a case and an explained surge are told by alike."""
+
+from __future__ import annotations
+
+from detectors.events.event import METRICS
+from detectors.records import Flag, Interval, Moment, Outcome, Reason
+from detectors.verdict.crowd import Case, Explained
+
+
+class Flags:
+    """What one partition's flags say of where they come from: its number, and the configuration's version."""
+
+    def __init__(self, *, partition: int, config: str) -> None:
+        self._partition = partition
+        self._config = config
+
+    def say(
+        self,
+        key: str,
+        told: Case | Explained,
+        status: str,
+        outcome: Outcome,
+        *,
+        verdict: str,
+        score: int,
+        observed: int,
+        expected: Interval,
+        artificial: Interval,
+    ) -> None:
+        """Add the next revision of a key's incident to what is said. ``status`` is opened, updated or closed."""
+        told.revision += 1
+        outcome.flags.append(
+            Flag(
+                flag_id=told.flag_id,
+                revision=told.revision,
+                status=status,
+                target=key[1:],
+                metric=METRICS[int(key[0])],
+                verdict=verdict,
+                score=score,
+                onset=told.onset,
+                until=told.until,
+                observed=observed,
+                expected=expected,
+                artificial=artificial,
+                reasons=[Reason(e.code, e.detector, e.value, e.baseline, e.p, e.text) for e in told.reasons],
+                config=self._config,
+                log={"partition": self._partition, "from": told.log_from, "to": told.log_to},
+                series=[Moment(p.start, p.start + p.span, p.observed, round(p.expected, 1)) for p in told.series],
+            )
+        )

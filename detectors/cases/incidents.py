@@ -1,0 +1,246 @@
+"""The life of a case: opened, revised, closed; its corrections booked in the ledger and told in flags."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from detectors.cases.flags import Flags
+from detectors.catalog.registry import DETECTOR_SET, ESTIMATING_CODES
+from detectors.events.event import METRICS
+from detectors.features import names as f
+from detectors.measurement.window_view import Look
+from detectors.records import Correction, Interval, Outcome
+from detectors.state.course import Point, put
+from detectors.state.ledger import QUARANTINED, VALID
+from detectors.state.watched import Watched
+from detectors.verdict.crowd import (
+    ARTIFICIAL,
+    REVISE_GROWTH,
+    SUSPECT,
+    Case,
+    Evidence,
+    Opinion,
+    Step,
+    close_time,
+    correction_id,
+    flag_id,
+    spread,
+)
+from detectors.verdict.days import Day
+from detectors.windows.crowd import DAY_MS, Crowd, Scale
+
+STEP_DOUBT = 0.1
+"""Doubt about what is taken back from before the opening: its purity is inferred from what came after."""
+
+
+class Desk(Protocol):
+    """What an incident needs of its audit."""
+
+    def changed(self, key: str) -> None:
+        """Part of this key's count has moved."""
+        ...
+
+    def schedule_case(self, close_at_ms: int, key: str) -> None:
+        """Look at this key's case again then."""
+        ...
+
+
+class Incidents:
+    """The cases of one partition."""
+
+    def __init__(self, desk: Desk, scales: tuple[Scale, ...], flags: Flags) -> None:
+        self._desk = desk
+        self._scales = scales
+        self._flags = flags
+
+    def act(self, look: Look, view: Opinion) -> None:
+        """Open or continue the case that a judged window belongs to, and quarantine what it says is artificial."""
+        watched, crowd, x = look.watched, look.crowd, look.x
+        case = watched.case
+        opened = case is None
+        if case is None:
+            case = self._open(look, view)
+        previous = case.verdict
+        self._weigh(case, look, view)
+        if opened and look.scale.name == "tick":
+            for step in watched.trail[:-1]:
+                put(case.series, Point(step.start, look.scale.span_ms, step.count, step.expected))
+                self._take_back(look, case, step)
+        slow = watched.slow
+        if slow is not None and f.DRIP in x and not slow.told:
+            slow.told = True
+            since = look.start if opened else case.onset
+            for day in slow.past_days():
+                if opened:
+                    put(case.series, Point(day.start, DAY_MS, day.count, day.count - day.artificial))
+                self._take_back_day(look, case, day, told=day.cased if day.start >= since else 0)
+        self.follow(look)
+        fresh = max(0, round(view.artificial if view.sure is None else view.sure) - crowd.quarantined)
+        moved = self._move(look, case, fresh, look.start, look.end)
+        crowd.quarantined += moved
+        if look.scale.name == "tick" and watched.trail:
+            watched.trail[-1].quarantined = crowd.quarantined
+        untold = 0.0 if crowd.told else 1.0 - crowd.cased / crowd.n
+        half = spread(x[f.EXPECTED], x[f.DISPERSION])
+        case.observed += crowd.n - crowd.cased
+        case.expected += untold * x[f.EXPECTED]
+        case.low += untold * max(0.0, x[f.EXPECTED] - half)
+        case.high += untold * (x[f.EXPECTED] + half)
+        crowd.cased, crowd.told = crowd.n, True
+        if moved:
+            width = moved / max(1.0, view.artificial)
+            case.artificial_low += view.low * width
+            case.artificial_high += view.high * width
+        drips = slow is not None and slow.holds()
+        close_at = close_time(case.until, DAY_MS if drips else look.span_ms)
+        if close_at > case.close_at and (opened or moved):
+            case.close_at = close_at
+            self._desk.schedule_case(close_at, look.key)
+        if opened or case.verdict != previous or case.artificial > REVISE_GROWTH * case.said:
+            self._say(look.key, case, "opened" if opened else "updated", look.outcome)
+
+    def expire(self, key: str, watched: Watched, now: int, outcome: Outcome) -> None:
+        """Close a key's case if its time has come: what it holds becomes invalid, or is given back."""
+        case = watched.case
+        if case is None or case.close_at > now:
+            return
+        if case.artificial:
+            to = case.reason if case.verdict == ARTIFICIAL else VALID
+            moved = watched.ledger.move(QUARANTINED, to, case.artificial)
+            if moved:
+                self._book(key, case, (QUARANTINED, to, moved), (case.onset, case.until), outcome)
+        self._say(key, case, "closed", outcome)
+        watched.case = None
+        watched.trail = []
+        watched.cusum = 0.0
+
+    @staticmethod
+    def follow(look: Look) -> None:
+        """Note the course of an open case: of an open window what has passed of it, since its ticks follow."""
+        if look.watched.case is not None:
+            span = look.until - look.start
+            expected = look.x[f.EXPECTED] * span / look.scale.span_ms
+            put(look.watched.case.series, Point(look.start, span, look.crowd.n, expected))
+
+    def _open(self, look: Look, view: Opinion) -> Case:
+        watched, onset, log_from = look.watched, look.start, look.crowd.log_from
+        if look.scale.name == "tick" and watched.trail:
+            onset, log_from = watched.trail[0].start, watched.trail[0].log_from
+        metric = METRICS[int(look.key[0])]
+        case = Case(
+            flag_id=flag_id(look.key[1:], metric, DETECTOR_SET, onset),
+            onset=onset,
+            until=onset,
+            close_at=0,
+            verdict=view.verdict or SUSPECT,
+            reason="surge",
+            log_from=log_from,
+        )
+        watched.case = case
+        return case
+
+    def _weigh(self, case: Case, look: Look, view: Opinion) -> None:
+        excess = look.x[f.COUNT] - look.x[f.EXPECTED]
+        if view.verdict == ARTIFICIAL:
+            case.verdict = ARTIFICIAL
+        if excess > 0 and view.own:
+            case.judged += excess
+            case.found += min(excess, view.artificial)
+            case.marks = case.marks.joined(view.marks)
+        if view.crowd >= case.crowd or not case.reasons:
+            case.reasons = [Evidence(g.code, g.detector, g.value, g.baseline, g.p, g.text) for g in view.findings]
+            case.reason = next((g.code for g in view.findings if g.code in ESTIMATING_CODES), "surge")
+        case.surge, case.crowd = max(case.surge, view.surge), max(case.crowd, view.crowd)
+        case.until = max(case.until, look.until)
+        case.log_to = max(case.log_to, look.crowd.log_to)
+
+    def _take_back(self, look: Look, case: Case, step: Step) -> None:
+        """Quarantine the artificial part of a tick that passed before the case was opened."""
+        excess = step.count - step.expected
+        half = spread(step.expected, 1.0)
+        case.observed += step.count
+        case.expected += step.expected
+        case.low += max(0.0, step.expected - half)
+        case.high += step.expected + half
+        window = self._holding(look.watched, step.start)
+        if window is not None:
+            window.cased += step.count
+        if excess <= 0:
+            return
+        fresh = max(0, round(case.purity() * excess) - step.quarantined)
+        moved = self._move(look, case, fresh, step.start, step.start + self._scales[0].span_ms)
+        step.quarantined += moved
+        case.artificial_low += (1.0 - STEP_DOUBT) * moved
+        case.artificial_high += (1.0 + STEP_DOUBT) * moved
+        if window is not None:
+            window.quarantined += moved
+
+    def _take_back_day(self, look: Look, case: Case, day: Day, *, told: int) -> None:
+        """Quarantine the artificial part of a day that passed before the days spoke together.
+
+        ``told`` of its events the case has told of already.
+        """
+        artificial = day.artificial if day.wrong else 0.0
+        if day.start < case.onset:
+            case.onset, case.log_from = day.start, day.log_from
+        honest = (1.0 - told / day.count) * (day.count - artificial)
+        case.observed += day.count - told
+        case.expected += honest
+        case.low += (1.0 - STEP_DOUBT) * honest
+        case.high += (1.0 + STEP_DOUBT) * honest
+        moved = self._move(look, case, max(0, round(artificial) - day.quarantined), day.start, day.start + DAY_MS)
+        day.quarantined += moved
+        width = moved / max(1.0, artificial)
+        case.artificial_low += day.low * width
+        case.artificial_high += day.high * width
+
+    def _holding(self, watched: Watched, moment: int) -> Crowd | None:
+        """The open window that a past tick's events are in now: the shortest that covers it."""
+        for scale in self._scales[1:]:
+            window = watched.open.get(scale.name)
+            if window is not None and window.start <= moment < window.start + scale.span_ms:
+                return window
+        return None
+
+    def _move(self, look: Look, case: Case, count: int, start: int, end: int) -> int:
+        moved = look.watched.ledger.move(VALID, QUARANTINED, count)
+        if moved:
+            case.artificial += moved
+            self._book(look.key, case, (VALID, QUARANTINED, moved), (start, end), look.outcome)
+        return moved
+
+    def _book(
+        self, key: str, case: Case, movement: tuple[str, str, int], window: tuple[int, int], outcome: Outcome
+    ) -> None:
+        case.corrections += 1
+        source, to, count = movement
+        outcome.corrections.append(
+            Correction(
+                correction_id=correction_id(case.flag_id, case.corrections),
+                target=key[1:],
+                metric=METRICS[int(key[0])],
+                from_=source,
+                to=to,
+                count=count,
+                reason=case.reason,
+                flag_id=case.flag_id,
+                window={"start": window[0], "end": window[1]},
+            )
+        )
+        self._desk.changed(key)
+
+    def _say(self, key: str, case: Case, status: str, outcome: Outcome) -> None:
+        case.said = case.artificial
+        low = min(case.artificial, round(case.artificial_low))
+        high = max(case.artificial, round(case.artificial_high))
+        self._flags.say(
+            key,
+            case,
+            status,
+            outcome,
+            verdict=case.verdict,
+            score=case.score(),
+            observed=case.observed,
+            expected=Interval(round(case.expected), round(case.low), round(case.high)),
+            artificial=Interval(case.artificial, low, high),
+        )

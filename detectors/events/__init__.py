@@ -1,0 +1,1 @@
+"""Events, columns of them, and the buckets of their values."""

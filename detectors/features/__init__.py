@@ -1,0 +1,1 @@
+"""Features of a window: names, and how each is computed."""

@@ -1,0 +1,1 @@
+"""Events into open ticks: known ids, rules, history."""

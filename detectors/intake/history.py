@@ -1,0 +1,96 @@
+"""Historic events, of a snapshot or a backfill: they are counted as soon as they are read, and are never judged.
+
+A snapshot has thousands of events at one moment, and a backfill has the days of others' lives: neither is a burst. So a
+historic event is in no window and teaches no level, rate or mix. What it teaches is that its actor is known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from detectors.events.event import NOBODY, EventBlock
+from detectors.records import Hit, Outcome
+from detectors.state.ledger import DUPLICATE_ID
+from detectors.state.watched import key_of
+
+VALID = ""
+"""In place of a rule's reason: no rule has caught the event."""
+
+
+class Desk(Protocol):
+    """What historic events need of their audit."""
+
+    def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
+        """Count events that belong to no open tick; their reason says why they are invalid, VALID that they are not."""
+        ...
+
+    def meet_historic(self, metric: int, actors: list[int]) -> None:
+        """These actors did something here before."""
+        ...
+
+
+class Parted(NamedTuple):
+    """A block's historic events by their places, and the others as a block of their own (None if there are none)."""
+
+    historic: list[int]
+    live: EventBlock | None
+    places: list[int]
+    """of the others in the whole block"""
+
+
+def parted(block: EventBlock, *, as_lists_below: int) -> Parted:
+    """Take a block apart. Fewer live events than ``as_lists_below`` get lists for columns."""
+    historic = np.asarray(block.history, bool)
+    left = np.nonzero(~historic)[0].tolist()
+    live = _part(block, left, as_lists=len(left) < as_lists_below) if left else None
+    return Parted(np.nonzero(historic)[0].tolist(), live, left)
+
+
+def _part(block: EventBlock, places: list[int], *, as_lists: bool) -> EventBlock:
+    columns: dict[str, Any] = {}
+    for name in block.__struct_fields__:
+        column = getattr(block, name)
+        if isinstance(column, np.ndarray):
+            column = column[places]
+            columns[name] = column.tolist() if as_lists else column
+        elif column is not None:
+            columns[name] = [column[place] for place in places]
+    columns["history"] = None
+    return EventBlock(**columns)
+
+
+def enter(block: EventBlock, places: list[int], hits: Mapping[int, str], desk: Desk, outcome: Outcome) -> None:
+    """Count a block's historic events, which have these ``places``, in the order in which they came."""
+    waiting: dict[tuple[str, str], list[int]] = {}
+    actors: dict[int, list[int]] = {}
+    for place in places:
+        metric, reason, ts = block.metric[place], hits.get(place, VALID), int(block.ts[place])
+        key = key_of(metric, block.target[place])
+        outcome.historic += 1
+        outcome.duplicates += reason == DUPLICATE_ID
+        if block.undo is not None and block.undo[place]:
+            if reason == DUPLICATE_ID:
+                continue
+            _flush(waiting, (key, reason), desk, outcome)  # it can take back only what came before it
+            desk.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=True, outcome=outcome)
+            continue
+        kept = waiting.setdefault((key, reason), [0, ts, ts])
+        kept[0] += 1
+        kept[1], kept[2] = min(kept[1], ts), max(kept[2], ts)
+        actor = int(block.actor[place])
+        if reason == VALID and actor != NOBODY:
+            actors.setdefault(metric, []).append(actor)
+    for those in list(waiting):
+        _flush(waiting, those, desk, outcome)
+    for metric, came in actors.items():
+        desk.meet_historic(metric, came)
+
+
+def _flush(waiting: dict[tuple[str, str], list[int]], those: tuple[str, str], desk: Desk, outcome: Outcome) -> None:
+    kept = waiting.pop(those, None)
+    if kept is not None:
+        count, first, last = kept
+        desk.enter_at_once(Hit(*those, first, last + 1, count), undo=False, outcome=outcome)

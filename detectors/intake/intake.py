@@ -1,0 +1,380 @@
+"""Events as they come: known ids are found, each event joins its open tick, late ones are handed on at once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.events.event import METRICS, EventBlock
+from detectors.failures import UNCONTAINED
+from detectors.intake import history
+from detectors.intake.prepared import Few, Many, Prepared, is_exempt, parted, prepare
+from detectors.intake.rules.daily_rate import Days, marks_of, pairs_of
+from detectors.intake.rules.reasons import EXEMPT, TAGS
+from detectors.intake.rules.repeats import HORIZON_MS, repeats_of
+from detectors.intake.rules.settings import RuleSettings
+from detectors.intake.ticks import Tick, acts_of
+from detectors.records import Hit, Outcome
+from detectors.state.ledger import DUPLICATE_ID
+from detectors.state.watched import RecentIds, key_of
+from detectors.windows.crowd import Crowd, Scale
+
+ID_BYTES = 90
+"""An id's hash in a set that is two thirds empty after it has grown (measured, CPython 3.11)."""
+
+
+class Desk(history.Desk, Protocol):
+    """What the intake needs of its audit."""
+
+    def expect_tick(self, start: int) -> None:
+        """A tick has opened."""
+        ...
+
+
+class Intake:
+    """The open ticks of one partition, and the ids that were met recently."""
+
+    def __init__(self, desk: Desk, tick: Scale, dedupe_ids: int, rules: RuleSettings) -> None:
+        self.recent_ids = RecentIds(dedupe_ids)
+        self.ticks: dict[int, Tick] = {}
+        self.horizon = 0
+        """events before it, in epoch ms, are late"""
+        self._desk = desk
+        self._scale = tick
+        self._replaying = False
+        self._rolls: frozenset[int] = frozenset()
+        self._repeats = [repeats_of(rules, metric) for metric in range(len(METRICS))]
+        self._judged = [repeats is not None for repeats in self._repeats]
+        self._past: dict[int, tuple[int, int]] = {}
+        """ticks that were closed within what rules look back, and where in the log their events stood"""
+        self._closed: dict[int, int] = {}
+        """the same in a replay: up to where in the log their events were on time"""
+        self._unsettled = False
+
+    # ---------------------------------------------------------------- events
+
+    def observe(self, block: EventBlock, position: int, outcome: Outcome) -> None:
+        """Take in a block of events that stood at ``position`` of the log. Late ones are counted at once."""
+        self._settle()
+        prepared = prepare(block, self._scale.span_ms)
+        if block.ident is not None:
+            self.recent_ids.turn(position, self._oldest_open(position))
+        self._collect(block, prepared, position, outcome)
+
+    def replay(self, block: EventBlock, position: int) -> None:
+        """Observe a block again after ``load``: events of open ticks come back, and what rules look back on.
+
+        Others are passed over.
+        """
+        self._replay(block, prepare(block, self._scale.span_ms), position, self._collect)
+
+    def count(self, block: EventBlock, position: int, outcome: Outcome, *, replayed: bool = False) -> None:
+        """As ``observe`` (``replay``) where that fails: the block's events are counted, and not judged.
+
+        They join their open ticks as mere numbers, so that undos find them; no rule compares them with others.
+        """
+        prepared = parted(block)
+        if replayed:
+            self._replay(block, prepared, position, self._count)
+            return
+        self._settle()
+        if block.ident is not None:
+            self.recent_ids.turn(position, self._oldest_open(position))
+        self._count(block, prepared, position, outcome)
+
+    def _replay(
+        self,
+        block: EventBlock,
+        prepared: Prepared,
+        position: int,
+        collect: Callable[[EventBlock, Prepared, int, Outcome], None],
+    ) -> None:
+        if block.ident is not None and position in self._rolls:
+            self.recent_ids.roll()
+        self._replaying = self._unsettled = True
+        collect(block, prepared, position, Outcome())
+        self._replaying = False
+
+    def _collect(self, block: EventBlock, prepared: Prepared, position: int, outcome: Outcome) -> None:
+        hits, packed = self._live_hits(block, prepared, outcome), prepared.packed
+        if prepared.live is None:
+            return
+        if packed is None or isinstance(packed, list):
+            self._collect_few(prepared.live, packed, position, hits, outcome)
+        else:
+            self._collect_many(prepared.live, packed, position, hits, outcome)
+
+    def _live_hits(self, block: EventBlock, prepared: Prepared, outcome: Outcome) -> dict[int, str]:
+        """Count a block's historic events; answers which of the others are invalid, each with its reason."""
+        hits, places = self._hits(block, outcome), prepared.places
+        if prepared.historic and not self._replaying:
+            history.enter(block, prepared.historic, hits, self._desk, outcome)
+        if places is None:
+            return hits
+        return {number: hits[place] for number, place in enumerate(places) if place in hits}
+
+    def _count(self, block: EventBlock, prepared: Prepared, position: int, outcome: Outcome) -> None:
+        hits = self._live_hits(block, prepared, outcome)
+        if prepared.live is not None:
+            self._collect_few(prepared.live, None, position, hits, outcome)
+
+    def _collect_many(
+        self,
+        block: EventBlock,
+        packed: Many,
+        position: int,
+        hits: dict[int, str],
+        outcome: Outcome,
+    ) -> None:
+        starts, rows, moments = packed
+        left = np.ones(len(starts), bool)
+        for index in np.nonzero(starts < self.horizon)[0].tolist():
+            if self._is_late(int(starts[index]), position):
+                self._late(block, index, hits.get(index, ""), outcome)
+                left[index] = False
+        undos = () if block.undo is None else (i for i, undo in enumerate(block.undo) if undo and i not in hits)
+        for index in itertools.chain(hits, undos):
+            if left[index]:
+                tick = self._tick(int(starts[index]), position)
+                self._note(tick, block, index, hits.get(index, ""), outcome)
+                left[index] = False
+        if np.asarray(block.actor).min() < 0:
+            self._count_nobody(block, left, starts, position)
+        if left.all() and starts.min() == starts.max() and block.metric.count(block.metric[0]) == len(block.metric):
+            tick = self._tick(int(starts[0]), position)
+            tick.heaps[block.metric[0]].add(block.target, rows, moments)
+            if block.owner is not None:
+                tick.own(block.target, np.asarray(block.owner).tolist())
+            return
+        metrics = np.asarray(block.metric, np.int8)
+        for start in np.unique(starts[left]).tolist():
+            here = left & (starts == start)
+            tick = self._tick(start, position)
+            if block.owner is not None:
+                owners = np.asarray(block.owner)[here].tolist()
+                tick.own([block.target[i] for i in np.nonzero(here)[0].tolist()], owners)
+            for metric in np.unique(metrics[here]).tolist():
+                places = np.nonzero(here & (metrics == metric))[0]
+                tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places], moments[places])
+
+    def _count_nobody(
+        self, block: EventBlock, left: NDArray[np.bool_], starts: NDArray[np.int64], position: int
+    ) -> None:
+        """Put what is left of a block's events without an actor into their ticks; none of them is left then."""
+        places = np.nonzero(left & (np.asarray(block.actor) < 0))[0]
+        left[places] = False
+        owners = None if block.owner is None else np.asarray(block.owner).tolist()
+        for index, start in zip(places.tolist(), starts[places].tolist(), strict=True):
+            tick, target = self._tick(start, position), block.target[index]
+            tick.heaps[block.metric[index]].add_nobody(target)
+            if owners is not None:
+                tick.own([target], [owners[index]])
+
+    def _collect_few(
+        self, block: EventBlock, packed: Few | None, position: int, hits: dict[int, str], outcome: Outcome
+    ) -> None:
+        """As ``_collect_many``, event by event: arrays cost some 40 µs a block. Without rows it only counts."""
+        span = self._scale.span_ms
+        times = block.ts if isinstance(block.ts, list) else block.ts.tolist()
+        for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, times, strict=True)):
+            start = ts - ts % span
+            if start < self.horizon and self._is_late(start, position):
+                self._late(block, index, hits.get(index, ""), outcome)
+                continue
+            tick = self._tick(start, position)
+            if index in hits or (block.undo is not None and block.undo[index]):
+                self._note(tick, block, index, hits.get(index, ""), outcome)
+                continue
+            if packed is None:
+                tick.note(tick.counted, key_of(metric, target), "")
+                continue
+            if block.actor[index] < 0:
+                tick.heaps[metric].add_nobody(target)
+            else:
+                tick.heaps[metric].add_one(target, *packed[index])
+            if block.owner is not None:
+                tick.own([target], [int(block.owner[index])])
+
+    def _hits(self, block: EventBlock, outcome: Outcome) -> dict[int, str]:
+        """Events of the block that are known to be invalid, each with its reason: ids that were met, tags of ingest.
+
+        A rule that fails catches nothing of the block.
+        """
+        hits: dict[int, str] = {}
+        for rule in (self._known_ids, _tagged):
+            try:
+                for index, reason in rule(block).items():
+                    hits.setdefault(index, reason)
+            except UNCONTAINED:
+                raise
+            except Exception as error:  # noqa: BLE001  # its events are counted without the rule
+                outcome.fail("rules", "", -1, 0, error)
+        return hits
+
+    def _known_ids(self, block: EventBlock) -> dict[int, str]:
+        acts = acts_of(block)
+        known = set() if acts is None else self.recent_ids.add_all(acts)
+        return dict.fromkeys(sorted(known), DUPLICATE_ID)
+
+    def _note(self, tick: Tick, block: EventBlock, index: int, reason: str, outcome: Outcome) -> None:
+        """Note what is no valid event: a duplicate, an undo, a rule's hit. An undo that came before is nothing."""
+        key = key_of(block.metric[index], block.target[index])
+        outcome.duplicates += reason == DUPLICATE_ID
+        undo = _is_undo(block, index)
+        if undo and reason == DUPLICATE_ID:
+            return
+        tick.note(tick.undos if undo else tick.rejected, key, reason)
+        if undo and not reason and block.actor[index] >= 0 and not is_exempt(block, index):
+            at = block.ts[index] % self._scale.span_ms
+            tick.heaps[block.metric[index]].take_back(block.target[index], int(block.actor[index]), at)
+
+    def _tick(self, start: int, position: int) -> Tick:
+        tick = self.ticks.get(start)
+        if tick is None:
+            tick = self.ticks[start] = Tick(position, self._judged)
+            if start >= self.horizon:
+                self._desk.expect_tick(start)
+        tick.log_to = position
+        return tick
+
+    def _late(self, block: EventBlock, index: int, reason: str, outcome: Outcome) -> None:
+        if self._replaying:
+            return
+        key, ts = key_of(block.metric[index], block.target[index]), int(block.ts[index])
+        outcome.late += 1
+        outcome.duplicates += reason == DUPLICATE_ID
+        undo = _is_undo(block, index)
+        if undo and reason == DUPLICATE_ID:
+            return
+        self._desk.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=undo, outcome=outcome)
+
+    # ---------------------------------------------------------------- ticks that close
+
+    def close(self, start: int) -> Tick:
+        """The open tick that begins at ``start``, with what rules have caught taken out of its heaps."""
+        self._settle()
+        return self._close(start)
+
+    def broken_off(self, metric: int) -> None:
+        """What counts for a day has failed half way."""
+        repeats = self._repeats[metric]
+        if repeats is not None and repeats.days is not None:
+            repeats.days.broken_off()
+
+    def take_out(self, start: int) -> Tick:
+        """As ``close``, where that fails: no rule is asked."""
+        self._settle()
+        return self.ticks.pop(start)  # nor does any look back on it, as it will not after a restore
+
+    def _close(self, start: int, *, replayed: bool = False) -> Tick:
+        tick = self.ticks.pop(start)
+        end = start + self._scale.span_ms
+        for metric, (heap, repeats) in enumerate(zip(tick.heaps, self._repeats, strict=True)):
+            if repeats is not None:
+                try:
+                    caught = heap.sift(repeats, start, end, replayed=replayed)
+                except UNCONTAINED:
+                    raise
+                except Exception as error:  # noqa: BLE001  # the heap is as it was: all of it is counted
+                    tick.failures.append(error)
+                    self.broken_off(metric)
+                    continue
+                for (target, reason), count in caught.items():
+                    key = key_of(metric, target), reason
+                    tick.rejected[key] = tick.rejected.get(key, 0) + count
+        if any(self._judged):
+            self._past[start] = tick.log_from, tick.log_to
+        return tick
+
+    def follow(self, key: str, crowd: Crowd, people: int, end: int) -> None:
+        """Let the rules count for a day who came often to five minutes of a key that end; so many different came."""
+        repeats = self._repeats[int(key[0])]
+        if crowd.named <= people or repeats is None or repeats.days is None:
+            return
+        days = repeats.days
+        actors = crowd.returning(days.often)
+        if actors:
+            pairs = np.unique(pairs_of(np.array(actors, np.int64), marks_of([key[1:]])))
+            days.turn(end - 1)
+            days.follow(pairs)
+
+    def _is_late(self, start: int, position: int) -> bool:
+        """Whether an event of a closed tick came too late; in a replay the tick may have been open then."""
+        return not self._replaying or position > self._closed.get(start, -1)
+
+    def _settle(self) -> None:
+        """After a replay: close again the ticks that were closed, so that rules know what they knew."""
+        if self._unsettled:
+            self._unsettled = False
+            for start in sorted(start for start in self.ticks if start < self.horizon):
+                self._close(start, replayed=True)
+
+    def past(self) -> list[tuple[int, int]]:
+        """The closed ticks on which rules look back: when they began, and where in the log their last event stood."""
+        self._prune()
+        return [(start, log_to) for start, (_, log_to) in sorted(self._past.items())]
+
+    def _prune(self) -> None:
+        """Forget the closed ticks on which no rule looks back any more."""
+        self._settle()
+        from_ms = self.horizon - HORIZON_MS - self._scale.span_ms
+        for start in [start for start in self._past if start <= from_ms]:
+            del self._past[start]
+
+    # ---------------------------------------------------------------- state
+
+    def load(self, generations: list[int], horizon: int, past: Sequence[tuple[int, int]]) -> None:
+        """Take dumped state (``recent_ids.starts``, ``past``); what else there was comes with ``replay``."""
+        self.horizon = horizon
+        self._closed = dict(past)
+        self.recent_ids.starts = list(generations)
+        self._rolls = frozenset(generations)
+
+    def days(self) -> Iterator[tuple[int, Days]]:
+        """By metric, what rules have counted for a day: state, which a replay of the log's last stretch cannot tell."""
+        for metric, repeats in enumerate(self._repeats):
+            if repeats is not None and repeats.days is not None:
+                yield metric, repeats.days
+
+    def held_bytes(self) -> int:
+        """About what is in memory: ids, open ticks."""
+        heaps = sum(heap.held_bytes() for tick in self.ticks.values() for heap in tick.heaps)
+        kept = sum(repeats.held_bytes() for repeats in self._repeats if repeats is not None)
+        return len(self.recent_ids) * ID_BYTES + heaps + kept
+
+    def replay_start(self, position: int) -> int:
+        """Where the log must be read again from, to have at ``position`` what is open now."""
+        oldest = self._oldest_open(position)
+        ids = self.recent_ids.replay_start(oldest)
+        return oldest if ids is None else min(oldest, ids)
+
+    def starts(self) -> set[int]:
+        """Positions of the log from which on something is held: a tick, a generation of ids."""
+        self._prune()
+        ticks = {tick.log_from for tick in self.ticks.values()}
+        return ticks.union((log_from for log_from, _ in self._past.values()), self.recent_ids.starts)
+
+    def begins_at(self, position: int) -> bool:
+        """Whether the record just taken, at ``position``, is one of ``starts``: its ticks are open still."""
+        return position in self.recent_ids.starts or any(tick.log_from == position for tick in self.ticks.values())
+
+    def _oldest_open(self, position: int) -> int:
+        """From where on the log has events of ticks that are open, or that rules look back on."""
+        self._prune()
+        ticks = (tick.log_from for tick in self.ticks.values())
+        return min(itertools.chain(ticks, (log_from for log_from, _ in self._past.values())), default=position)
+
+
+def _tagged(block: EventBlock) -> dict[int, str]:
+    if block.rule is None:
+        return {}
+    places = np.nonzero(np.asarray(block.rule) > EXEMPT)[0].tolist()
+    return {index: TAGS[int(block.rule[index])] for index in places}
+
+
+def _is_undo(block: EventBlock, index: int) -> bool:
+    return block.undo is not None and bool(block.undo[index])

@@ -1,0 +1,82 @@
+"""A block of events computed as far as it can be before anything of the audit changes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.events.event import EventBlock
+from detectors.failures import UNCONTAINED
+from detectors.intake import history
+from detectors.intake.rules.reasons import EXEMPT
+from detectors.intake.ticks import MAX_SPENT_MS, Moments, moments_of, rows_of
+from detectors.windows.crowd import COLUMNS, Packed, pack_row
+
+FEW_EVENTS = 12
+"""Events of a block under which arrays do not pay (measured)."""
+
+Few = list[tuple[bytes, int, int]]
+"""By event: its packed row, when in its tick it was (-1: no rule applies), how long was watched."""
+Many = tuple[NDArray[np.int64], Packed, Moments]
+"""As columns: when the ticks of the events begin, their packed rows, their moments."""
+
+
+class BlockError(Exception):
+    """A block of events that cannot be taken as it is; nothing of it was."""
+
+
+class Prepared(NamedTuple):
+    """See the module."""
+
+    live: EventBlock | None
+    """the block without its historic events; None if there are no others"""
+    packed: Few | Many | None
+    """what the heaps take of the live ones; None where they are only counted"""
+    historic: list[int]
+    """places of the historic events"""
+    places: list[int] | None
+    """places of the live ones in the whole block; None if that has no others"""
+
+
+def parted(block: EventBlock) -> Prepared:
+    """The block with its historic events apart, not packed."""
+    if block.history is None:
+        return Prepared(block, None, [], None)
+    historic, live, places = history.parted(block, as_lists_below=FEW_EVENTS)
+    return Prepared(live, None, historic, places)
+
+
+def prepare(block: EventBlock, tick_ms: int) -> Prepared:
+    """The block with what the heaps of ticks of this span take of it. Raises BlockError."""
+    try:
+        prepared = parted(block)
+        return prepared if prepared.live is None else prepared._replace(packed=_packed(prepared.live, tick_ms))
+    except UNCONTAINED:
+        raise
+    except Exception as error:
+        raise BlockError(repr(error)) from error
+
+
+def _packed(block: EventBlock, tick_ms: int) -> Few | Many:
+    if len(block.target) < FEW_EVENTS:
+        return _few(block, tick_ms)
+    ts = np.asarray(block.ts, np.int64)
+    starts = ts - ts % tick_ms
+    return starts, rows_of(block), moments_of(block, ts - starts)
+
+
+def _few(block: EventBlock, tick_ms: int) -> Few:
+    columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
+    few = []
+    for index, ts in enumerate(block.ts):
+        row = pack_row(*[-1 if column is None else column[index] for column in columns])
+        spent = -1 if block.spent is None else min(int(block.spent[index]), MAX_SPENT_MS)
+        few.append((row, -1 if is_exempt(block, index) else int(ts % tick_ms), spent))
+    return few
+
+
+def is_exempt(block: EventBlock, index: int) -> bool:
+    """Whether no rule applies to an event."""
+    return block.rule is not None and bool(block.rule[index] == EXEMPT)

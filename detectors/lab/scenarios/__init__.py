@@ -1,0 +1,1 @@
+"""Scenarios with permanent ids: attacks and honest crowds."""

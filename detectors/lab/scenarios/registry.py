@@ -1,0 +1,119 @@
+"""Every scenario under its permanent id. Ids are never reused or given another meaning: recorded figures
+hang on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectors.lab.scenarios import honest, overt, stealthy, together
+from detectors.lab.scenarios.scene import BASE_RATE, Scene, lay_over
+from detectors.lab.traffic.platform import Labelled, Platform
+from detectors.lab.traffic.population import DAY_MS
+from detectors.lab.traffic.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
+
+OVERT, STEALTHY, HONEST = "overt", "stealthy", "honest"
+
+Build = Callable[[Scene], list[Labelled]]
+Rewrite = Callable[[Scene, Iterator[list[Labelled]]], Iterator[list[Labelled]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario: its class, how many days it plays after the days of quiet, and what makes or rewrites
+    its events."""
+
+    id: str
+    kind: str
+    build: Build | None = None
+    rewrite: Rewrite | None = None
+    days: float = 0.5
+    quiet_days: float = 1.0
+
+    @property
+    def about(self) -> str:
+        """What it models, and why it must be spared if it must."""
+        text = (self.build or self.rewrite).__doc__ or ""
+        return " ".join(text.split())
+
+    def events(
+        self,
+        platform: Platform,
+        *,
+        seed: int,
+        start_ms: int,
+        base_rate: float = BASE_RATE,
+        strength: float = 1.0,
+    ) -> Iterator[list[Labelled]]:
+        """The platform's stream with this scenario in it, from ``start_ms`` for ``quiet_days`` + ``days``."""
+        from_ms = start_ms + round(self.quiet_days * DAY_MS)
+        end_ms = from_ms + round(self.days * DAY_MS)
+        views = platform.views_per_day * (end_ms - start_ms) / DAY_MS
+        expected = views * (1.0 + LIKES_PER_VIEW + FOLLOWS_PER_VIEW)
+        scene = Scene(
+            scenario=self.id,
+            platform=platform,
+            rng=np.random.default_rng([seed, 5, *self.id.encode()]),
+            start_ms=start_ms,
+            from_ms=from_ms,
+            end_ms=end_ms,
+            budget=round(expected * base_rate / (1.0 - base_rate)),
+            strength=strength,
+        )
+        background = platform.events(start_ms, end_ms)
+        if self.rewrite is not None:
+            background = self.rewrite(scene, background)
+        return background if self.build is None else lay_over(background, self.build(scene))
+
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.id: scenario
+    for scenario in (
+        Scenario("botnet_burst", OVERT, overt.botnet_burst),
+        Scenario("datacentre_burst", OVERT, overt.datacentre_burst),
+        Scenario("click_farm", OVERT, overt.click_farm),
+        Scenario("replay_loop", OVERT, overt.replay_loop),
+        Scenario("like_farm", OVERT, overt.like_farm),
+        Scenario("follower_seller", OVERT, overt.follower_seller),
+        Scenario("views_with_likes", OVERT, overt.views_with_likes),
+        Scenario("sabotage", OVERT, overt.sabotage),
+        Scenario("several_orders", OVERT, overt.several_orders),
+        Scenario("follower_drip", STEALTHY, stealthy.follower_drip, days=3.0, quiet_days=5.0),
+        Scenario("residential_proxies", STEALTHY, stealthy.residential_proxies),
+        Scenario("even_delivery", STEALTHY, stealthy.even_delivery),
+        Scenario("reused_accounts", STEALTHY, stealthy.reused_accounts),
+        Scenario("mimic", STEALTHY, stealthy.mimic, days=1.0, quiet_days=2.0),
+        Scenario("slow_drip", STEALTHY, stealthy.slow_drip, days=3.0, quiet_days=5.0),
+        Scenario("sleepers", STEALTHY, stealthy.sleepers),
+        Scenario("members_likes", STEALTHY, stealthy.members_likes),
+        Scenario("hidden_in_hit", STEALTHY, stealthy.hidden_in_hit),
+        Scenario("poisoning", STEALTHY, stealthy.poisoning, days=2.0, quiet_days=5.0),
+        Scenario("lockstep", STEALTHY, together.lockstep, days=2.0),
+        Scenario("news_spike", HONEST, honest.news_spike),
+        Scenario("celebrity_share", HONEST, honest.celebrity_share),
+        Scenario("premiere", HONEST, honest.premiere),
+        Scenario("embedded_player", HONEST, honest.embedded_player),
+        Scenario("lapsed_accounts", HONEST, honest.lapsed_accounts),
+        Scenario("paid_promotion", HONEST, honest.paid_promotion),
+        Scenario("school_nat", HONEST, honest.school_nat),
+        Scenario("carrier_nat", HONEST, honest.carrier_nat),
+        Scenario("super_fans", HONEST, honest.super_fans),
+        Scenario("sleep_loops", HONEST, honest.sleep_loops, days=1.0),
+        Scenario("night_country", HONEST, honest.night_country, days=1.0),
+        Scenario("new_target", HONEST, honest.new_target),
+        Scenario("bulk_catalogue", HONEST, honest.bulk_catalogue),
+        Scenario("release_fans", HONEST, together.release_fans, days=2.0),
+        Scenario("playlist_followers", HONEST, together.playlist_followers, days=2.0),
+        Scenario("giveaway", HONEST, honest.giveaway),
+        Scenario("feed_likes", HONEST, rewrite=honest.feed_likes),
+        Scenario("ended_views", HONEST, rewrite=honest.ended_views),
+        Scenario("outage", HONEST, rewrite=honest.outage),
+    )
+}
+"""Quiet days come first: an audit that has seen nothing yet judges nothing. What plays over days has more
+of them."""
+
+QUIET = Scenario("quiet", HONEST, build=lambda _: [], days=0.5)
+"""The background alone."""

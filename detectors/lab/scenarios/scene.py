@@ -1,0 +1,288 @@
+"""What a scenario is told, and the hands it works with: targets, times, crowds, bought accounts."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy as np
+
+from detectors.events.event import Event, MetricName
+from detectors.lab.traffic.platform import Labelled, Platform
+from detectors.lab.traffic.population import (
+    COUNTRIES,
+    DAY_MS,
+    HOUR_MS,
+    MOBILE_SHARE,
+    Ints,
+    Person,
+    home_address,
+    rhythm,
+)
+from detectors.lab.traffic.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
+
+MINUTE_MS = 60_000
+
+VIEWS_EACH_MAX = 3.0
+"""Views of a crowd that a country gives per person it has: on a small platform a country may be a single one, who does
+not watch one video a thousand times in an evening. The others come from elsewhere."""
+
+BASE_RATE = 0.01
+"""Artificial events of all events of a run, unless a run says otherwise."""
+
+
+@dataclass(slots=True)
+class Scene:
+    """One scenario's stage. ``from_ms`` … ``end_ms`` is where it may play; ``start_ms`` … is all of the
+    run.
+
+    ``budget`` is the number of artificial events the base rate grants; ``strength`` scales how hard an
+    attack is driven (events per hour of one attack; there are then fewer attacks), or how big an honest
+    crowd is.
+    """
+
+    scenario: str
+    platform: Platform
+    rng: np.random.Generator
+    start_ms: int
+    from_ms: int
+    end_ms: int
+    budget: int
+    strength: float = 1.0
+    _taken: set[int] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    # ---------------------------------------------------------------- where and when
+
+    def targets(self, amount: int, low: float = 0.02, high: float = 0.9) -> list[int]:
+        """Targets nobody has taken yet, their popularity rank between two shares of the catalogue."""
+        ranked = self.platform.ranked()
+        open_ = [int(t) for t in ranked[int(low * len(ranked)) : int(high * len(ranked))] if int(t) not in self._taken]
+        chosen = self.rng.choice(open_, min(amount, len(open_)), replace=False)
+        self._taken.update(int(t) for t in chosen)
+        return [int(t) for t in chosen]
+
+    def orders(self, typical: float, spread: float = 0.5) -> list[int]:
+        """Sizes of the attacks that the budget buys: log-normal around ``typical`` × strength, their sum
+        the budget."""
+        typical = max(1.0, typical * self.strength)
+        amount = max(1, round(self.budget / (typical * np.exp(spread**2 / 2))))
+        sizes = self.rng.lognormal(0.0, spread, amount)
+        return [max(1, round(s)) for s in sizes / sizes.sum() * self.budget]
+
+    def some(self, amount: int) -> int:
+        """How many honest crowds at a platform of this size: ``amount`` where the base rate grants 6,000 events."""
+        return max(1, round(amount * min(1.0, self.budget / 6000)))
+
+    def moment(self, span_ms: float) -> int:
+        """A start at which something of ``span_ms`` still fits the stage."""
+        latest = max(self.from_ms, int(self.end_ms - span_ms - 10 * MINUTE_MS))
+        return int(self.rng.integers(self.from_ms, latest + 1))
+
+    def spread_out(self, amount: int, start_ms: int, span_ms: float) -> Ints:
+        """Times, uniform over a span, in order."""
+        times: Ints = start_ms + (self.rng.random(amount) * span_ms).astype(np.int64)
+        return np.sort(times)
+
+    def flash(self, amount: int, start_ms: int, rise_ms: float, fade_ms: float) -> Ints:
+        """Times of a crowd that gathers within ``rise_ms`` and fades with ``fade_ms``; cut at the end of
+        the stage."""
+        waits = self.rng.exponential(rise_ms, amount) + self.rng.exponential(fade_ms, amount)
+        times: Ints = np.sort(start_ms + waits.astype(np.int64))
+        return times[times < self.end_ms]
+
+    def by_rhythm(self, amount: int, start_ms: int, span_ms: float, countries: Ints) -> Ints:
+        """Times over a span, as the day of each one's country has it (same order as ``countries``)."""
+        hours = np.arange(start_ms, start_ms + int(span_ms), HOUR_MS)
+        table = np.array([rhythm(np.arange(len(COUNTRIES)), int(h) + HOUR_MS // 2) for h in hours])
+        cumulative = np.cumsum(table, axis=0) / table.sum(axis=0)
+        chosen = [
+            int(np.searchsorted(cumulative[:, c], u)) for c, u in zip(countries, self.rng.random(amount), strict=True)
+        ]
+        times: Ints = hours[np.minimum(chosen, len(hours) - 1)] + self.rng.integers(0, HOUR_MS, amount)
+        return np.minimum(times, self.end_ms - 1)
+
+    def countries(self, amount: int, home: int = -1, share: float = 0.0) -> Ints:
+        """Countries as the platform has them; a ``share`` of them ``home``."""
+        weights = np.array([w for _, w, _ in COUNTRIES])
+        drawn = self.rng.choice(len(COUNTRIES), amount, p=weights / weights.sum())
+        return np.where(self.rng.random(amount) < share, home if home >= 0 else drawn, drawn).astype(np.int64)
+
+    # ---------------------------------------------------------------- who
+
+    def guest(self, like: Person) -> Person:
+        """A visitor without an account on somebody's device."""
+        return like._replace(actor=f"{self.scenario[:3]}g{next(self._numbers):x}", created_at=-1)
+
+    def account(self, *, ip: str, agent: str, country: str, age_days: tuple[float, float]) -> Person:
+        """An account made for the purpose, its age between two numbers of days (log-uniform) when the stage
+        opens."""
+        low, high = age_days
+        age = np.exp(self.rng.uniform(np.log(low), np.log(high)))
+        return Person(
+            f"u{int(self.rng.integers(1 << 20, 1 << 40)):x}.{next(self._numbers)}",
+            ip,
+            agent,
+            country,
+            int(self.from_ms - age * DAY_MS),
+        )
+
+    def hosting_networks(self, amount: int) -> list[str]:
+        """Prefixes of rented servers: address blocks in which no household lives."""
+        parts = ((185, 193), (0, 256), (0, 256))
+        return [".".join(str(self.rng.integers(*part)) for part in parts) for _ in range(amount)]
+
+    def host_in(self, network: str) -> str:
+        """An address in a /24 prefix."""
+        return f"{network}.{int(self.rng.integers(1, 255))}"
+
+    def proxy(self) -> tuple[str, str]:
+        """A household somewhere that rents its line out: address and country, supply heavier where labour
+        is cheap."""
+        supply = np.array(
+            [w * (2.0 if code in ("IN", "BR", "ID", "PH", "VN", "EG", "BD") else 1.0) for code, w, _ in COUNTRIES]
+        )
+        country = int(self.rng.choice(len(COUNTRIES), p=supply / supply.sum()))
+        return home_address(self.rng, country), COUNTRIES[country][0]
+
+    def platform_agent(self) -> str:
+        """An agent as the platform's people use it."""
+        people = self.platform.people
+        return str(people.agent[int(self.rng.integers(0, len(people)))])
+
+    # ---------------------------------------------------------------- what
+
+    def event(
+        self,
+        ts: int,
+        who: Person,
+        target: int | str,
+        metric: MetricName = "view",
+        *,
+        watch_ms: int | None = None,
+        duration_ms: int | None = None,
+        referrer: str | None = None,
+        artificial: bool = True,
+        undo: bool = False,
+    ) -> Labelled:
+        """One event of this scenario. ``target`` is an index of the platform or, for a new target, its id."""
+        known = not isinstance(target, str)
+        if metric == "view" and known and duration_ms is None:
+            duration_ms = int(self.platform.duration_ms[int(target)])
+        if watch_ms is not None and duration_ms is not None:
+            watch_ms = min(watch_ms, duration_ms)
+        made = Event(
+            ts=int(ts),
+            actor=who.actor,
+            target=self.platform.names[int(target)] if known else str(target),
+            metric=metric,
+            id=f"{self.scenario}-{next(self._numbers):x}",
+            owner=self.platform.owners[int(target)] if known else None,
+            ip=who.ip or None,
+            user_agent=who.agent or None,
+            session=f"{who.actor}-{ts // HOUR_MS % 1000}",
+            watch_ms=None if watch_ms is None else max(0, int(watch_ms)),
+            duration_ms=duration_ms if metric == "view" else None,
+            referrer=referrer,
+            country=who.country or None,
+            actor_created_at=None if who.created_at < 0 else who.created_at,
+            undo=undo,
+        )
+        return Labelled(made, self.scenario, artificial)
+
+    def crowd(
+        self,
+        target: int,
+        times: Ints,
+        *,
+        home_share: float = 0.5,
+        country: int | None = None,
+        guests: float = 0.2,
+        referrers: Iterable[str | None] = (),
+        referred: float = 0.0,
+        watch: float = 1.0,
+        likes: float = 1.0,
+        away: float = MOBILE_SHARE,
+        as_target: str | None = None,
+    ) -> list[Labelled]:
+        """Honest people at ``times``: views with honest watch times (scaled by ``watch``), likes and
+        follows after them.
+
+        ``home_share`` of them from ``country`` (the target's own by default; fewer if it is small), ``guests`` without
+        account, ``referred`` by one of ``referrers``; ``likes`` scales interactions per view.
+        """
+        platform, rng = self.platform, self.rng
+        n = len(times)
+        home = int(platform.home[target]) if country is None else country
+        at_home = int(platform.people.bounds[home + 1] - platform.people.bounds[home])
+        near = np.where(rng.random(n) < min(home_share, VIEWS_EACH_MAX * at_home / max(1, n)), home, -1)
+        slots = platform.people.draw(rng, near)
+        watches = platform.watch(rng, np.full(n, target)) * watch
+        hosts = list(referrers)
+        made: list[Labelled] = []
+        place: int | str = target if as_target is None else as_target
+        duration = int(platform.duration_ms[target])
+        liked = set()
+        for ts, slot, watched in zip(times.tolist(), slots.tolist(), watches.tolist(), strict=True):
+            who = platform.people.person(slot, ts, mobile=bool(rng.random() < away))
+            is_guest = rng.random() < guests
+            if is_guest:
+                who = self.guest(who)
+            referrer = hosts[int(rng.integers(0, len(hosts)))] if rng.random() < referred else platform.referrer(rng)
+            made.append(
+                self.event(
+                    ts,
+                    who,
+                    place,
+                    watch_ms=int(watched),
+                    duration_ms=duration,
+                    referrer=referrer,
+                    artificial=False,
+                )
+            )
+            if is_guest or slot in liked:
+                continue
+            for metric, ratio, lag in (
+                ("like", LIKES_PER_VIEW, 45_000),
+                ("follow", FOLLOWS_PER_VIEW, 90_000),
+            ):
+                if rng.random() < ratio * likes * platform.appeal[target]:
+                    liked.add(slot)
+                    at = ts + int(rng.lognormal(np.log(lag), 0.9))
+                    made.append(self.event(at, who, place, metric, artificial=False))  # type: ignore[arg-type]  # the literals above
+        return made
+
+
+def lay_over(background: Iterator[list[Labelled]], extra: list[Labelled]) -> Iterator[list[Labelled]]:
+    """Background and a scenario's events as one stream in order of time."""
+    extra = sorted(extra, key=time_of)
+    at = 0
+    for chunk in background:
+        last = chunk[-1].event.ts
+        first_at = at
+        while at < len(extra) and extra[at].event.ts <= last:
+            at += 1
+        yield sorted(chunk + extra[first_at:at], key=time_of) if at > first_at else chunk
+    if at < len(extra):
+        yield extra[at:]
+
+
+def told_later(chunks: Iterator[list[Labelled]], restamp: Callable[[Labelled], Labelled]) -> Iterator[list[Labelled]]:
+    """A stream of which some events are stamped later than they were, in order of time again."""
+    held: list[Labelled] = []
+    for chunk in chunks:
+        last = chunk[-1].event.ts
+        held = sorted([*held, *map(restamp, chunk)], key=time_of)
+        told = bisect_right(held, last, key=time_of)
+        if told:
+            yield held[:told]
+        held = held[told:]
+    if held:
+        yield held
+
+
+def time_of(labelled: Labelled) -> int:
+    """When an event was, in epoch ms."""
+    return labelled.event.ts

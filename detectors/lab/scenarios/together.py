@@ -1,0 +1,122 @@
+"""The same people on the same targets in the same minutes: a ring that is paid for it, and people who are not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.lab.scenarios.scene import MINUTE_MS, Scene
+from detectors.lab.traffic.platform import Labelled
+from detectors.lab.traffic.population import DAY_MS, HOUR_MS, Ints, Person
+
+A_STRIKE = 10
+"""Events that an order brings: half a dozen views and some likes."""
+
+
+def lockstep(scene: Scene) -> list[Labelled]:
+    """Rings of fourteen of the platform's own people, aged accounts at home, who also watch what they like. On order
+    half of them come to a small target within two minutes, watch as people do, and some like it; then to another
+    one's, all day. On no target is there anything to see but a handful of ordinary viewers."""
+    made: list[Labelled] = []
+    strikes = max(8, round(scene.budget / A_STRIKE))
+    rings = max(1, round(strikes / (80 * scene.strength)))
+    members = [_settled(scene, 14) for _ in range(rings)]
+    small = scene.targets(len(scene.platform.names), 0.3, 0.95)
+    moments = np.sort(scene.from_ms + scene.rng.random(strikes) * (scene.end_ms - scene.from_ms - HOUR_MS))
+    left = scene.budget
+    for place, moment in enumerate(moments.tolist()):
+        ring = members[place % rings]
+        target = small[int(scene.rng.integers(0, len(small)))]
+        order = max(1, round(left / (len(moments) - place)))
+        views = max(1, round(0.7 * order))
+        chosen = [ring[int(i)] for i in scene.rng.permutation(len(ring))[:views]]
+        times = scene.spread_out(len(chosen), int(moment), scene.rng.uniform(0.3, 2) * MINUTE_MS)
+        watches = scene.platform.watch(scene.rng, np.full(len(chosen), target))
+        for ts, who, watch in zip(times.tolist(), chosen, watches.tolist(), strict=True):
+            made.append(scene.event(ts, who, target, watch_ms=int(watch), referrer=scene.platform.referrer(scene.rng)))
+        for ts, who in list(zip(times.tolist(), chosen, strict=True))[: order - len(chosen)]:
+            made.append(scene.event(ts + int(scene.rng.integers(5_000, 60_000)), who, target, "like"))
+        left -= max(order, 0)
+    return made
+
+
+def release_fans(scene: Scene) -> list[Labelled]:
+    """Channels with thirty fans who have the bell on: at each new upload most are there within minutes, the same
+    people every time, upload after upload, with nobody else yet. Spare it: they follow one owner, and a release is
+    what everybody comes to."""
+    made: list[Labelled] = []
+    for channel in range(scene.some(6)):
+        owner = f"bell{channel}"
+        fans = _settled(scene, 30)
+        models = scene.targets(12, 0.3, 0.9)
+        starts = np.sort(scene.from_ms + scene.rng.random(len(models)) * (scene.end_ms - scene.from_ms - HOUR_MS))
+        for upload, (model, start) in enumerate(zip(models, starts.tolist(), strict=True)):
+            here = [who for who in fans if scene.rng.random() < 0.7]
+            times = scene.flash(len(here), int(start), MINUTE_MS, 3 * MINUTE_MS)
+            made += _watched(scene, model, times, here, name=f"{owner}-{upload}", owner=owner)
+    return made
+
+
+def playlist_followers(scene: Scene) -> list[Labelled]:
+    """A daily mix, sent to its dozen followers at the hour: they press play within two minutes, and walk through the
+    same little-known tracks of many owners together for hours, morning, noon and night. Spare it: a sitting is one
+    occasion, however many tracks it has."""
+    made: list[Labelled] = []
+    for _ in range(scene.some(6)):
+        followers = _settled(scene, 12)
+        for hours in np.arange(1.0, (scene.end_ms - scene.from_ms) / HOUR_MS - 4.0, 5.0):
+            opened = scene.from_ms + int(hours * HOUR_MS)
+            tracks = scene.rng.permutation(scene.platform.ranked()[len(scene.platform.names) // 3 :])[:30].tolist()
+            lengths = scene.rng.uniform(150_000, 280_000, len(tracks))
+            here = [who for who in followers if scene.rng.random() < 0.8]
+            waits = np.sort(scene.rng.random(len(here)) * 2 * MINUTE_MS).astype(np.int64)
+            for track, length, before in zip(tracks, lengths, np.cumsum(lengths) - lengths, strict=True):
+                times = opened + waits + int(before)
+                stay = [bool(stays) for stays in scene.rng.random(len(here)) < 0.97]
+                here = [who for who, stays in zip(here, stay, strict=True) if stays]
+                waits, times = waits[stay], times[stay]
+                made += _watched(scene, int(track), times, here, length=int(length))
+    return [labelled for labelled in made if labelled.event.ts < scene.end_ms]
+
+
+def _watched(
+    scene: Scene,
+    target: int,
+    times: Ints,
+    who: list[Person],
+    *,
+    name: str | None = None,
+    owner: str | None = None,
+    length: int | None = None,
+) -> list[Labelled]:
+    """Honest views of a target (or of a new one that is like it) at these times."""
+    duration = length if length is not None else int(scene.platform.duration_ms[target])
+    watches = scene.platform.watch(scene.rng, np.full(len(times), target))
+    made = []
+    for ts, person, watch in zip(times.tolist(), who, watches.tolist(), strict=False):
+        seen = duration if length is not None else int(watch)
+        labelled = scene.event(
+            ts,
+            person,
+            target if name is None else name,
+            watch_ms=seen,
+            duration_ms=duration,
+            referrer=scene.platform.referrer(scene.rng),
+            artificial=False,
+        )
+        if owner is not None:
+            labelled.event.owner = owner
+        made.append(labelled)
+    return made
+
+
+def _settled(scene: Scene, amount: int) -> list[Person]:
+    """People of the platform at home whose accounts are a year old or more, as their events of this time show them."""
+    people, rng = scene.platform.people, scene.rng
+    found: list[Person] = []
+    for slot in rng.permutation(len(people)).tolist():
+        who = people.person(slot, scene.from_ms)
+        if scene.from_ms - who.created_at > 365 * DAY_MS and people.account(slot, scene.end_ms)[0] == who.actor:
+            found.append(who)
+        if len(found) == amount:
+            break
+    return found

@@ -1,0 +1,1 @@
+"""Simulated traffic of a platform."""

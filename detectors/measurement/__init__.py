@@ -1,0 +1,1 @@
+"""One window before it is judged: its features and what was expected."""

@@ -1,0 +1,1 @@
+"""What a partition knows of its platform, and how it learns."""

@@ -1,0 +1,1 @@
+"""Scores: the detector's protocol, calibration, p-values, sentences."""

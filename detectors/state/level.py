@@ -1,0 +1,146 @@
+"""What a target usually gets: exponentially weighted level and spread per scale, and the platform's week."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from detectors.windows.crowd import HOUR_MS, Scale
+
+MEMORY_WINDOWS: dict[str, int] = {"minutes": 96, "hour": 96, "day": 28}
+"""Windows over which a level forgets: 8 hours, 4 days, 4 weeks. Long enough to know a rhythm,
+short enough to follow a channel that honestly grows."""
+
+GAP_WINDOWS_MAX = 256
+"""Empty windows after which a silence teaches nothing more: by then every level has forgotten."""
+
+CLIP_SPREADS = 4.0
+"""A window teaches at most level + 4 spreads: a burst cannot buy itself a new normal in one window,
+and a lasting change still arrives within the memory."""
+
+YOUNG_WINDOWS = 4
+"""Windows of its own after which a target is measured by itself rather than by the platform."""
+
+DISPERSION_RANGE = (0.15, 50.0)
+"""Bounds of the negative binomial's size r: 0.15 is burstier than any page measured, 50 almost Poisson."""
+
+HOURS_OF_WEEK = 168
+SEASON_PRIOR_HOURS = 6.0
+"""Weight of "no rhythm" against what has been seen of an hour of the week."""
+
+
+class Level(msgspec.Struct, array_like=True, gc=False):
+    """Level of one target at one scale: EW mean of counts and of squared counts, in events per window."""
+
+    mean: float = 0.0
+    mean_square: float = 0.0
+    windows: int = 0
+    last_start: int = -1
+
+    def learn(self, scale: Scale, start_ms: int, count: float, season: float) -> None:
+        """Learn a closed window's count, and the empty windows since the last one, season taken out."""
+        memory = MEMORY_WINDOWS[scale.name]
+        if self.last_start >= 0:
+            gap = (start_ms - self.last_start) // scale.span_ms - 1
+            if gap > 0:
+                self._silence(gap, memory)
+        x = count / season
+        if self.windows >= YOUNG_WINDOWS:
+            spread = math.sqrt(max(self.mean_square - self.mean * self.mean, self.mean, 1.0))
+            x = min(x, self.mean + CLIP_SPREADS * spread)
+        self._update(x, memory)
+        self.last_start = start_ms
+
+    def dispersion(self) -> float:
+        """Size r of a negative binomial with this mean and variance."""
+        variance = self.mean_square - self.mean * self.mean
+        low, high = DISPERSION_RANGE
+        if self.mean <= 0.0 or self.windows < YOUNG_WINDOWS:
+            return low
+        over = variance - self.mean
+        if over <= 0.0:
+            return high
+        return min(high, max(low, self.mean * self.mean / over))
+
+    def _silence(self, windows: int, memory: int) -> None:
+        """As ``_update(0.0)`` that many times, in one step."""
+        young = min(windows, max(0, memory - self.windows))
+        kept = self.windows / (self.windows + young) if young else 1.0
+        kept *= (1.0 - 1.0 / memory) ** min(windows - young, GAP_WINDOWS_MAX)
+        self.windows += windows
+        self.mean *= kept
+        self.mean_square *= kept
+
+    def _update(self, x: float, memory: int) -> None:
+        self.windows += 1
+        fading = max(1.0 / memory, 1.0 / self.windows)
+        self.mean = _faded(fading, self.mean, x)
+        self.mean_square = _faded(fading, self.mean_square, x * x)
+
+
+def _faded(fading: float, old: float, new: float) -> float:
+    """River's EWMean after ``old`` and ``new``, to the bit, without making one: two for every window that closes.
+
+    >>> from river import stats
+    >>> ew = stats.EWMean(fading_factor=0.3)
+    >>> ew.update(1.7)
+    >>> ew.update(2.9)
+    >>> _faded(0.3, 1.7, 2.9) == ew.get()
+    True
+    """
+    return fading * new + (1.0 - fading) * old
+
+
+class Seasons(msgspec.Struct, array_like=True):
+    """The platform's hour-of-week profile, in events per hour over all targets of one task."""
+
+    hours: list[float] = msgspec.field(default_factory=lambda: [0.0] * HOURS_OF_WEEK)
+    seen: list[int] = msgspec.field(default_factory=lambda: [0] * HOURS_OF_WEEK)
+    daily: list[float] = msgspec.field(default_factory=lambda: [0.0] * 24)
+    daily_seen: list[int] = msgspec.field(default_factory=lambda: [0] * 24)
+
+    def learn(self, start_ms: int, count: float) -> None:
+        """Learn the platform's (capped) count of the hour that starts at ``start_ms``."""
+        for values, seen, index in (
+            (self.hours, self.seen, hour_of_week(start_ms)),
+            (self.daily, self.daily_seen, start_ms // HOUR_MS % 24),
+        ):
+            seen[index] += 1
+            values[index] += (count - values[index]) / min(seen[index], 12)
+
+    def expected(self, ts_ms: int) -> float:
+        """Events expected in the hour of ``ts_ms``, 0 while none were seen."""
+        known = [value for value, seen in zip(self.daily, self.daily_seen, strict=True) if seen]
+        return self.factor(ts_ms) * sum(known) / len(known) if known else 0.0
+
+    def factor(self, ts_ms: int) -> float:
+        """Expected activity at ``ts_ms`` relative to the average (1.0 = average or unknown)."""
+        day = _relative(self.daily, self.daily_seen, ts_ms // HOUR_MS % 24)
+        index = hour_of_week(ts_ms)
+        if self.seen[index] < 2:
+            return day
+        week = _relative(self.hours, self.seen, index)
+        weight = self.seen[index] / (self.seen[index] + 2.0)
+        return day * (1.0 - weight) + week * weight
+
+
+def _relative(values: list[float], seen: list[int], index: int) -> float:
+    known = [v for v, s in zip(values, seen, strict=True) if s]
+    if not seen[index] or len(known) < 2:
+        return 1.0
+    average = sum(known) / len(known)
+    if average <= 0.0:
+        return 1.0
+    prior = SEASON_PRIOR_HOURS / len(known)
+    weight = seen[index] / (seen[index] + prior)
+    return min(5.0, max(0.2, weight * values[index] / average + (1.0 - weight)))
+
+
+def hour_of_week(ts_ms: int) -> int:
+    """0 … 167, Monday 00:00 UTC is 0.
+
+    >>> hour_of_week(0)  # 1 January 1970 was a Thursday
+    72
+    """
+    return (ts_ms // HOUR_MS + 72) % HOURS_OF_WEEK

@@ -1,0 +1,64 @@
+"""Whether the people who are new are those who leave: *who* and *how* of the same people, not of two crowds in one.
+
+A hit brings many who are new and many who leave; of a bought part these are the same people. Of the sampled people
+whose account and watch time are given, the 2 x 2 table of marked accounts and odd watch times is asked by Fisher's
+exact test (Fisher 1935) whether the two come together oftener than chance brings them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from detectors.reference.mixes import KnownActors, Mix, never_met
+from detectors.scoring.detector import score_of
+from detectors.windows.crowd import ACCOUNT, WATCH, Crowd
+
+
+class Overlap(NamedTuple):
+    """Share of the people who have both marks, 0 … 1, and -log10 p that they have them together only by chance."""
+
+    share: float
+    score: float
+
+
+NONE = Overlap(0.0, 0.0)
+
+
+def overlap(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors]) -> Overlap:
+    """How far those with wrong accounts (fresh, of a cohort, never met) are those who watch oddly.
+
+    The most telling of the marks counts, its p times their number (Bonferroni). Never met by ``known``: if that is
+    empty, it is no mark.
+    """
+    crowd.settle()
+    people = {actor: marks for actor, marks in crowd.people.items() if marks[ACCOUNT] >= 0 and marks[WATCH] >= 0}
+    buckets = mixes["watch"].over(crowd.watch)
+    odd = {actor for actor, marks in people.items() if marks[WATCH] in buckets}
+    cohorts = mixes["account"].over(crowd.histogram("account"))
+    accounts = [
+        {actor for actor, marks in people.items() if marks[ACCOUNT] & 1},
+        {actor for actor, marks in people.items() if marks[ACCOUNT] >> 1 in cohorts},
+    ]
+    if known:
+        accounts.append(set(never_met(people, known)))
+    best = NONE
+    for marked in accounts:
+        both = len(marked & odd)
+        p = len(accounts) * fisher(both, len(marked), len(odd), len(people))
+        if p < 1.0 and score_of(p) > best.score:
+            best = Overlap(both / len(people), score_of(p))
+    return best
+
+
+def fisher(both: int, first: int, second: int, together: int) -> float:
+    """P(at least ``both`` are in two sets of such sizes of ``together`` people), where chance alone decides.
+
+    >>> round(fisher(3, 3, 3, 6), 3), fisher(0, 3, 3, 6), fisher(6, 6, 6, 6), fisher(0, 0, 0, 0)
+    (0.05, 1.0, 1.0, 1.0)
+    """
+    ways = sum(
+        math.comb(first, k) * math.comb(together - first, second - k) for k in range(both, min(first, second) + 1)
+    )
+    return ways / math.comb(together, second)

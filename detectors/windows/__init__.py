@@ -1,0 +1,1 @@
+"""Windows: the crowd of one, their scales, the clock."""
