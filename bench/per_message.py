@@ -21,18 +21,13 @@ import xxhash
 from bench.measured import Measured, tell
 from bench.names import bucket
 from bench.topic import PARTITIONS, TOPIC
-from detectors.events.event import (
-    METRIC_INDEX,
-    MIX_BUCKETS,
-    NETWORK_BUCKETS,
-    Event,
-    EventBlock,
-    account_bucket,
-    network_bucket,
-)
-from detectors.features.names import watch_bucket
+from detectors.events.block import EventBlock
+from detectors.events.buckets import MIX_BUCKETS, NETWORK_BUCKETS, account_bucket, network_bucket
+from detectors.events.event import METRIC_INDEX, Event
+from detectors.events.watch_buckets import watch_bucket
 from detectors.records import Outcome
-from detectors.windows.crowd import HASH_SPACE, SourceTime
+from detectors.windows.clock import SourceTime
+from detectors.windows.crowd import HASH_SPACE
 from streams.auditing import PartitionAudit, audit_settings
 from streams.names import AGENT_CHARS, network_of
 from streams.rules.tagging import Tagger

@@ -24,7 +24,8 @@ from quixstreams import Application
 from bench.measured import Measured, tell
 from bench.names import bucket
 from detectors.audit import Audit, AuditSettings
-from detectors.events.event import MIX_BUCKETS, NETWORK_BUCKETS, Event
+from detectors.events.buckets import MIX_BUCKETS, NETWORK_BUCKETS
+from detectors.events.event import Event
 from detectors.records import Outcome
 from detectors.state.watched import Watched
 from detectors.windows.crowd import HASH_SPACE, pack_row

@@ -21,11 +21,12 @@ from detectors.cases.flags import Flags
 from detectors.cases.incidents import Incidents
 from detectors.containment import Containment
 from detectors.counts import Unsaid
-from detectors.events.event import METRICS, EventBlock
+from detectors.events.block import EventBlock
+from detectors.events.event import METRICS
 from detectors.failures import UNCONTAINED
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
-from detectors.judgement import Cases
+from detectors.judge import Cases
 from detectors.measurement.early import Desk, EarlyLooks
 from detectors.measurement.other_metrics import Peers
 from detectors.measurement.window_view import Look
@@ -34,9 +35,12 @@ from detectors.platform.lessons import Closing
 from detectors.platform.platform import Platform
 from detectors.records import Hit, Outcome
 from detectors.rollback import Kept
-from detectors.state.watched import Watched, Watches, key_of
+from detectors.state.key import key_of
+from detectors.state.watched import Watched
+from detectors.state.watches import Watches
 from detectors.window_closing import Judging
-from detectors.windows.crowd import ROW_BYTES, Crowd, ladder, parts_of
+from detectors.windows.crowd import ROW_BYTES, Crowd
+from detectors.windows.scales import ladder, parts_of
 
 __all__ = ("Audit", "AuditSettings")
 

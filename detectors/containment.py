@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from detectors.cases.closing_time import QUIET_MS
 from detectors.counts import Unsaid
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
 from detectors.measurement.early import HOUR
 from detectors.records import Outcome
-from detectors.state.watched import Watches, key_of
-from detectors.verdict.crowd import QUIET_MS
-from detectors.windows.crowd import Crowd, Scale
+from detectors.state.key import key_of
+from detectors.state.watches import Watches
+from detectors.windows.crowd import Crowd
+from detectors.windows.scales import Scale
 
 PAUSE_KEYS = 32
 """Keys that are let pass before a pause."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from detectors.events.event import METRICS
 from detectors.records import Count, Outcome
-from detectors.state.watched import Watches
+from detectors.state.watches import Watches
 
 UNSAID_BYTES = 700
 """A count that is to be told: its key, and what it becomes all at once (a record, its key, its place in a list)."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import heapq
 
-from detectors.state.watched import Watched, Watches
-from detectors.windows.crowd import Crowd, Scale
+from detectors.state.watched import Watched
+from detectors.state.watches import Watches
+from detectors.windows.crowd import Crowd
+from detectors.windows.scales import Scale
 
 Due = tuple[int, int, int, str]
 """What is to be done at a moment of event time: the moment, its order among those of one moment, the start of a window

@@ -10,9 +10,9 @@ import msgspec
 
 from detectors.platform.false_discoveries import Discoveries
 from detectors.records import Outcome
+from detectors.state.case import Case, Explained, Step
+from detectors.state.days import Slow
 from detectors.state.watched import Watched
-from detectors.verdict.crowd import Case, Explained, Step
-from detectors.verdict.days import Slow
 from detectors.windows.crowd import Crowd
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -67,3 +67,9 @@ class Rulebook:
             if some.has(key[1:]):
                 return some.by_metric[metric]
         return self.by_metric[metric]
+
+
+DEFAULTS = Thresholds()
+SURGE_SCORE = DEFAULTS.surge_score
+SURGE_LEAST = DEFAULTS.surge_score_least
+"""-log10 p. From SURGE_LEAST on a window is judged; no threshold of a configuration goes below it."""

@@ -9,17 +9,18 @@ from detectors.actors.rulings import Rulings
 from detectors.campaigns.bands import Company
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
+from detectors.features.interaction import with_accounts
+from detectors.features.names import EVENTS_MIN
 from detectors.intake.intake import Intake
-from detectors.judgement import Cases
+from detectors.judge import Cases
 from detectors.measurement.other_metrics import Peers
-from detectors.measurement.window_view import VIEW, Look
+from detectors.measurement.window_view import Look
 from detectors.platform.lessons import FROM_VIEWS, Closing
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
-from detectors.reference.mixes import count_newcomers
-from detectors.reference.rates import with_accounts
+from detectors.reference.known_actors import count_newcomers
 from detectors.rollback import Kept
-from detectors.scoring.sentences import EVENTS_MIN
+from detectors.state.watched import VIEW
 
 
 @dataclass(frozen=True, slots=True)

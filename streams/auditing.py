@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from detectors.audit import Audit, AuditSettings
-from detectors.events.event import EventBlock
+from detectors.events.block import EventBlock
 from detectors.failures import UNCONTAINED
 from detectors.intake.prepared import BlockError
 from detectors.records import Outcome, Uncounted
-from detectors.state.watched import Watches
-from detectors.windows.crowd import Clock, SourceTime
+from detectors.state.watches import Watches
+from detectors.windows.clock import Clock, SourceTime
 from streams.decoding import FrameError, decode
 from streams.frames import Frame, block_of, countable
 from streams.rules.standing import Standing, rule_settings

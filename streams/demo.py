@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from detectors.verdict.crowd import EXPLAINED
+from detectors.state.case import EXPLAINED
 from streams.cli.audit_topics import flag_lines
 from streams.demo_view import LiveView, PlainView, View
 from streams.embedded import EmbeddedBroker, free_port

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.events.event import MIX_BUCKETS, NETWORK_BUCKETS, EventBlock, account_buckets, country_offset
-from detectors.features.names import watch_buckets
-from detectors.intake.prepared import FEW_EVENTS
+from detectors.events.block import FEW_EVENTS, EventBlock
+from detectors.events.buckets import MIX_BUCKETS, NETWORK_BUCKETS, account_buckets, country_offset
+from detectors.events.watch_buckets import watch_buckets
 from streams.names import Mix
 
 FRAME_VERSION = 3

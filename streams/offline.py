@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from detectors.records import Outcome
-from detectors.verdict.crowd import EXPLAINED
+from detectors.state.case import EXPLAINED
 from streams.auditing import PartitionAudit, audit_settings
 from streams.deadletters import DeadLetter, Why
 from streams.inputs import Input

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from detectors.events.event import METRICS
-from detectors.state.watched import Watched, Watches
+from detectors.state.watched import Watched
+from detectors.state.watches import Watches
 from streams import metrics
 
 Share = tuple[int, int, int, int, int]

@@ -13,7 +13,7 @@ from faust.types import TP
 from detectors.events.event import METRICS
 from detectors.failures import UNCONTAINED
 from detectors.records import Flag, Outcome
-from detectors.verdict.crowd import EXPLAINED
+from detectors.state.case import EXPLAINED
 from streams import metrics
 from streams.auditing import PartitionAudit, audit_settings
 from streams.deadletters import DeadLetter, Headers, Why

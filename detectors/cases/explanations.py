@@ -13,25 +13,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from detectors.cases.closing_time import close_time
 from detectors.cases.flags import Flags
+from detectors.cases.ids import explained_id
 from detectors.catalog.registry import DETECTOR_SET
 from detectors.events.event import METRICS
 from detectors.features import names as f
+from detectors.measurement.expectation import spread
 from detectors.measurement.window_view import Look
 from detectors.records import Interval, Outcome
+from detectors.state.case import EXPLAINED, Evidence, Explained
 from detectors.state.course import Point, put
-from detectors.thresholds import Thresholds
-from detectors.verdict.crowd import (
-    EXPLAINED,
-    SURGE_SCORE,
-    WITNESS_SCORE,
-    Evidence,
-    Explained,
-    Opinion,
-    close_time,
-    explained_id,
-    spread,
-)
+from detectors.thresholds import SURGE_SCORE, Thresholds
+from detectors.verdict.crowd import WITNESS_SCORE
+from detectors.verdict.opinion import Opinion
 
 STRONG_SCORE = 6.0
 STRONG_FACTOR = 3.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detectors.events.event import METRICS
 from detectors.records import Flag, Interval, Moment, Outcome, Reason
-from detectors.verdict.crowd import Case, Explained
+from detectors.state.case import Case, Explained
 
 
 class Flags:

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from detectors.cases.closing_time import close_time
 from detectors.cases.flags import Flags
+from detectors.cases.ids import correction_id, flag_id
 from detectors.catalog.registry import DETECTOR_SET, ESTIMATING_CODES
 from detectors.events.event import METRICS
 from detectors.features import names as f
+from detectors.measurement.expectation import spread
 from detectors.measurement.window_view import Look
 from detectors.records import Correction, Interval, Outcome
+from detectors.state.case import ARTIFICIAL, SUSPECT, Case, Evidence, Step
 from detectors.state.course import Point, put
+from detectors.state.days import Day
 from detectors.state.ledger import QUARANTINED, VALID
 from detectors.state.watched import Watched
-from detectors.verdict.crowd import (
-    ARTIFICIAL,
-    REVISE_GROWTH,
-    SUSPECT,
-    Case,
-    Evidence,
-    Opinion,
-    Step,
-    close_time,
-    correction_id,
-    flag_id,
-    spread,
-)
-from detectors.verdict.days import Day
-from detectors.windows.crowd import DAY_MS, Crowd, Scale
+from detectors.verdict.opinion import Opinion
+from detectors.windows.crowd import Crowd
+from detectors.windows.scales import DAY_MS, Scale
+
+REVISE_GROWTH = 1.25
+"""A flag is revised when its artificial part has grown by a quarter, when its verdict changes, and at its end."""
 
 STEP_DOUBT = 0.1
 """Doubt about what is taken back from before the opening: its purity is inferred from what came after."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 
 from detectors.features import names as f
-from detectors.scoring.detector import Features
+from detectors.features.names import Features
 from detectors.scoring.shares import Shares
 
 

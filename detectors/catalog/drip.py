@@ -28,7 +28,8 @@ import math
 from typing import Any
 
 from detectors.features import names as f
-from detectors.scoring.detector import Features, Finding
+from detectors.features.names import Features
+from detectors.scoring.detector import Finding
 
 DRIP_CODE = "slow_drip"
 SCORE_MAX = 300.0

@@ -19,7 +19,8 @@ from __future__ import annotations
 from typing import Any
 
 from detectors.features import names as f
-from detectors.scoring.detector import Features, Finding
+from detectors.features.names import Features
+from detectors.scoring.detector import Finding
 
 CODE = "lockstep"
 TEXT = (

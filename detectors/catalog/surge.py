@@ -27,8 +27,9 @@ from typing import Any
 import msgspec
 
 from detectors.features import names as f
+from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Tail
-from detectors.scoring.detector import Features, Finding
+from detectors.scoring.detector import Finding
 
 CUSUM_REFERENCE = 0.5
 CUSUM_DECISION = 5.0

@@ -6,17 +6,10 @@ each actor of a window once, so that somebody who returns fifty times is not fif
 
 from __future__ import annotations
 
-from bisect import bisect
-from collections.abc import Sequence
-from math import fsum
-from typing import Any
+EVENTS_MIN = 8
+"""Windows with fewer events have no composition to speak of."""
 
-import numpy as np
-from numpy.typing import NDArray
-
-from detectors.reference.mixes import WATCH_BINS, KnownActors, Mix, in_countries, newcomers
-from detectors.scoring.detector import Features
-from detectors.windows.crowd import Crowd
+Features = dict[str, float]
 
 COUNT = "count"
 """Events in the window, ≥ 1."""
@@ -114,11 +107,6 @@ UNNAMED_FEATURES = frozenset({EVEN})
 """Features of which every event is an observation, whether it has an actor or not. Of all others an event with an actor
 is one."""
 
-WATCH_FRACTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.95)
-"""Edges of the eight bins of a view's watched fraction."""
-LENGTHS_MS = (60_000, 300_000, 1_200_000)
-"""Edges of the four classes of length: people leave a film and a clip at different points."""
-
 GIVEN_SHARE = 0.5
 """An optional field counts as given if half of the window's events carry it, of those that have an actor."""
 
@@ -153,77 +141,3 @@ def observations(name: str, x: Features) -> int:
 def part_observed(name: str, x: Features) -> float:
     """Part of a window's events that a feature can speak of, 0 … 1."""
     return 1.0 if name in UNNAMED_FEATURES else x.get(NAMED, 1.0)
-
-
-def watch_bucket(watch_ms: int | None, duration_ms: int | None) -> int:
-    """Bucket of a view's watch time: class of length × bin of watched fraction, -1 if not given.
-
-    >>> watch_bucket(3_000, 240_000), watch_bucket(240_000, 240_000), watch_bucket(None, 240_000)
-    (8, 15, -1)
-    """
-    if watch_ms is None or not duration_ms:
-        return -1
-    return bisect(LENGTHS_MS, duration_ms) * WATCH_BINS + bisect(WATCH_FRACTIONS, watch_ms / duration_ms)
-
-
-def watch_buckets(watch_ms: NDArray[Any], duration_ms: NDArray[Any]) -> NDArray[np.int32]:
-    """``watch_bucket`` of columns, in which -1 is "not given"."""
-    given = (watch_ms >= 0) & (duration_ms > 0)
-    length = np.where(given, duration_ms, 1)
-    lengths = np.searchsorted(LENGTHS_MS, length, side="right")
-    fractions = np.searchsorted(WATCH_FRACTIONS, watch_ms / length, side="right")
-    buckets: NDArray[np.int32] = np.where(given, lengths * WATCH_BINS + fractions, -1).astype(np.int32)
-    return buckets
-
-
-def crowd_features(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors]) -> dict[str, float]:
-    """The composition of a crowd as named shares in 0 … 1, and PEOPLE. Empty if no event has an actor."""
-    crowd.settle()
-    known_people = len(crowd.actors)
-    if not known_people:
-        return {}
-    people = crowd.distinct_actors()
-    x = {PEOPLE: people, REPEATS: 1.0 - known_people / sum(crowd.actors.values())}
-    _watch(x, crowd, mixes)
-    if people < min(PEOPLE_MIN, max(FEW_MIN, crowd.named)):
-        return x
-    asked, unmet, accounts, new_accounts = newcomers(crowd, known)
-    x[STRANGERS] = unmet / asked
-    needed = (GIVEN_SHARE if people >= PEOPLE_MIN else 1.0) * known_people
-    ages = crowd.histogram("account")
-    given = sum(ages.values())
-    if given >= needed:
-        x[FRESH] = sum(count for bucket, count in ages.items() if bucket & 1) / given
-        x[COHORT] = mixes["account"].excess(ages)
-        if accounts >= min(PEOPLE_MIN, known_people):
-            x[DORMANT] = new_accounts / accounts
-    networks = in_countries(crowd.histogram("network"))
-    given = sum(networks.values())
-    if networks and given >= needed:
-        over = sorted(mixes["network"].surpluses(networks))
-        x[NETWORK] = fsum(over) / given
-        x[SPREAD] = fsum(over[:-1]) / given
-    for name in (AGENT, REFERRER, COUNTRY):
-        counts = crowd.histogram(name)
-        if counts and sum(counts.values()) >= needed:
-            x[name] = mixes[name].excess(counts)
-    return x
-
-
-def _watch(x: dict[str, float], crowd: Crowd, mixes: dict[str, Mix]) -> None:
-    if crowd.watch and sum(crowd.watch.values()) >= GIVEN_SHARE * crowd.named:
-        x[WATCH] = mixes[WATCH].excess(crowd.watch)
-
-
-def evenness(crowd: Crowd, parts: int) -> float | None:
-    """EVEN of a window of ``parts`` equally long parts, whose squared counts it holds; None if it says nothing.
-
-    >>> even = Crowd(n=120, squares=12 * 10 * 10)
-    >>> evenness(even, 12)
-    1.0
-    """
-    if parts < PEOPLE_MIN or crowd.n < EVEN_EVENTS_MIN:
-        return None
-    mean = crowd.n / parts
-    variance = (crowd.squares - crowd.n * mean) / (parts - 1)
-    return max(0.0, 1.0 - variance / mean)

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from detectors.events.event import NOBODY, EventBlock
+from detectors.events.block import EventBlock
+from detectors.events.event import NOBODY
 from detectors.records import Hit, Outcome
+from detectors.state.key import key_of
 from detectors.state.ledger import DUPLICATE_ID
-from detectors.state.watched import key_of
 
 VALID = ""
 """In place of a rule's reason: no rule has caught the event."""

@@ -9,19 +9,22 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.events.event import METRICS, EventBlock
+from detectors.events.block import EventBlock
+from detectors.events.event import METRICS
 from detectors.failures import UNCONTAINED
 from detectors.intake import history
 from detectors.intake.prepared import Few, Many, Prepared, is_exempt, parted, prepare
+from detectors.intake.recent_ids import RecentIds
 from detectors.intake.rules.daily_rate import Days, marks_of, pairs_of
 from detectors.intake.rules.reasons import EXEMPT, TAGS
 from detectors.intake.rules.repeats import HORIZON_MS, repeats_of
 from detectors.intake.rules.settings import RuleSettings
 from detectors.intake.ticks import Tick, acts_of
 from detectors.records import Hit, Outcome
+from detectors.state.key import key_of
 from detectors.state.ledger import DUPLICATE_ID
-from detectors.state.watched import RecentIds, key_of
-from detectors.windows.crowd import Crowd, Scale
+from detectors.windows.crowd import Crowd
+from detectors.windows.scales import Scale
 
 ID_BYTES = 90
 """An id's hash in a set that is two thirds empty after it has grown (measured, CPython 3.11)."""

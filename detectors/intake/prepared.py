@@ -7,15 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.events.event import EventBlock
+from detectors.events.block import FEW_EVENTS, EventBlock
 from detectors.failures import UNCONTAINED
 from detectors.intake import history
 from detectors.intake.rules.reasons import EXEMPT
 from detectors.intake.ticks import MAX_SPENT_MS, Moments, moments_of, rows_of
 from detectors.windows.crowd import COLUMNS, Packed, pack_row
-
-FEW_EVENTS = 12
-"""Events of a block under which arrays do not pay (measured)."""
 
 Few = list[tuple[bytes, int, int]]
 """By event: its packed row, when in its tick it was (-1: no rule applies), how long was watched."""

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.events.event import METRICS, EventBlock
+from detectors.events.block import EventBlock
+from detectors.events.event import METRICS
 from detectors.intake.rules.daily_rate import marks_of, pairs_of
 from detectors.intake.rules.reasons import EXEMPT
 from detectors.intake.rules.repeats import UNDONE, Acts, Repeats

@@ -21,8 +21,8 @@ from detectors.lab.traffic.blocks import Packer
 from detectors.lab.traffic.platform import Labelled, Platform
 from detectors.lab.traffic.population import DAY_MS
 from detectors.records import Flag, Outcome
+from detectors.state.case import ARTIFICIAL, EXPLAINED, SUSPECT
 from detectors.state.ledger import QUARANTINED, VALID
-from detectors.verdict.crowd import ARTIFICIAL, EXPLAINED, SUSPECT
 
 START_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
 """Midnight at which every run begins."""

@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from detectors.actors.rulings import Rulings
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
+from detectors.measurement.expectation import usual_of
+from detectors.measurement.open_hour import divide, together
 from detectors.measurement.other_metrics import Peers
-from detectors.measurement.window_view import Look, usual_of
+from detectors.measurement.window_view import Look
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
-from detectors.reference.mixes import divide, together
-from detectors.state.watched import Watched, Watches
-from detectors.windows.crowd import Crowd, Scale
+from detectors.state.watched import Watched
+from detectors.state.watches import Watches
+from detectors.windows.crowd import Crowd
+from detectors.windows.scales import Scale
 
 GROWTH = 1.4
 """A window is looked at again before its end when it has grown by this factor: a handful of looks a window."""

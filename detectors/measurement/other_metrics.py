@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable
 
 from detectors.events.event import METRICS
-from detectors.measurement.window_view import VIEW
+from detectors.features.names import EVENTS_MIN
 from detectors.platform.platform import Platform
-from detectors.scoring.sentences import EVENTS_MIN
-from detectors.state.watched import Watches, key_of
-from detectors.windows.crowd import Crowd, Scale
+from detectors.state.key import key_of
+from detectors.state.watched import VIEW
+from detectors.state.watches import Watches
+from detectors.windows.crowd import Crowd
+from detectors.windows.scales import Scale
 
 DOUBTS = 3.0
 """Standard errors by which fewer viewers than there were may be found among the views that have an actor."""

@@ -9,19 +9,22 @@ from typing import cast
 from detectors.actors.rulings import Rulings
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
-from detectors.features.names import crowd_features, evenness
+from detectors.features.crowd import crowd_features, evenness
+from detectors.features.interaction import lonely, silent, with_accounts
+from detectors.features.names import Features
 from detectors.features.referrers import elsewhere
+from detectors.measurement.expectation import EXPECTED_MIN, usual_of
 from detectors.platform.platform import EVERYTHING, RUNGS, Platform, Teaching
 from detectors.records import Outcome
 from detectors.reference.ended_views import EndedViews
 from detectors.reference.mixes import Mix, WatchMix
-from detectors.reference.rates import VIEWED_BEFORE, Rates, lonely, silent, with_accounts
-from detectors.scoring.detector import Features
+from detectors.reference.rates import VIEWED_BEFORE, Rates
 from detectors.scoring.sentences import habit, usual
-from detectors.state.level import YOUNG_WINDOWS, Level
-from detectors.state.watched import Watched
-from detectors.verdict.crowd import SURGE_LEAST
-from detectors.windows.crowd import DAY_MS, HOUR_MS, MINUTES_MS, Crowd, Scale
+from detectors.state.level import Level
+from detectors.state.watched import VIEW, Watched
+from detectors.thresholds import SURGE_LEAST
+from detectors.windows.crowd import Crowd
+from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTES_MS, Scale
 
 HABIT_FADING = 0.1
 """Weight of a window in the target's own habits (about its last ten windows)."""
@@ -29,16 +32,6 @@ HABIT_WINDOWS = 10
 """Windows until which every one is asked for the target's habits, however many targets there are."""
 HABIT_WINDOWS_MIN = 3
 """Windows after which a target's own habit stands in for the platform's mean."""
-
-EXPECTED_MIN = 0.05
-"""Least expectation of a window, in events: keeps ratios finite for targets that were silent."""
-
-RULE_OF_THREE = 3.0
-"""What came in none of n windows comes 3 / n times in one at most, with 95 % (Hanley & Lippman-Hand 1983)."""
-
-SHORTER: dict[str, tuple[str, int]] = {"hour": ("minutes", 12), "day": ("hour", 24)}
-"""Scale → the shorter one that stands in while it is young, and how many of it it has. The parts are neither alike nor
-independent; their joint dispersion is taken to grow with the root of their number, between the two."""
 
 FIRST_SEEN_MS = 10_000
 """How old a surge is taken to be at the first look at it."""
@@ -48,27 +41,6 @@ OFTEN = 2.0
 
 VIEWED_MS = 3 * HOUR_MS
 """For so long a target must have been viewed, before likes of people who did not view it are unheard of."""
-
-VIEW = "0"
-"""First character of a view's state key: the only act that can honestly be repeated."""
-
-
-def usual_of(watched: Watched, name: str, platform: Platform, *, silence: int = 0) -> tuple[float, float]:
-    """Events that a window of this scale usually has, and their dispersion: the target's own, or while that is young
-    no less than the platform's typical or what its shorter windows come to. ``silence`` as of a look."""
-    level = watched.levels.get(name) or Level()
-    mean, dispersion = level.mean, level.dispersion()
-    if level.windows < YOUNG_WINDOWS:
-        typical = platform.typical.get(name, 1.0)
-        if silence > YOUNG_WINDOWS:  # nothing came where it could have come, which is known as well
-            mean *= level.windows / silence
-            typical = min(typical, RULE_OF_THREE / silence)
-        mean = max(mean, typical)
-        shorter = watched.levels.get(SHORTER.get(name, ("", 1))[0])
-        if shorter is not None and shorter.windows >= YOUNG_WINDOWS:
-            parts = SHORTER[name][1]
-            mean, dispersion = max(mean, parts * shorter.mean), shorter.dispersion() * math.sqrt(parts)
-    return mean, dispersion
 
 
 @dataclass(slots=True)

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from detectors.events.event import METRICS
+from detectors.features.names import EVENTS_MIN
 from detectors.platform.platform import HOURLY_CAP, Platform
-from detectors.scoring.sentences import EVENTS_MIN
-from detectors.windows.crowd import Crowd, Scale
+from detectors.windows.crowd import Crowd
+from detectors.windows.scales import Scale
 
 VIEWERS_CAP = 4
 """Likes (follows) of one target in a window of which it counts whether their people had viewed: nobody who buys likes

@@ -9,14 +9,17 @@ from zlib import crc32
 import msgspec
 
 from detectors.catalog.registry import REGISTRY
+from detectors.events.watch_buckets import WATCH_BINS
 from detectors.features import names as f
 from detectors.platform.false_discoveries import Discoveries
-from detectors.reference.mixes import KNOWN_FILL, MIX_MIN, WATCH_BINS, WEIGHT_CAP, KnownActors, Mix, platform_mixes
+from detectors.reference.known_actors import KNOWN_FILL, KnownActors
+from detectors.reference.mixes import MIX_MIN, WEIGHT_CAP, Mix, platform_mixes
 from detectors.reference.rates import Rates
+from detectors.reference.seasons import Seasons
 from detectors.scoring.detector import Detector
 from detectors.scoring.river_models import Choice
-from detectors.state.level import Seasons
-from detectors.windows.crowd import ACCOUNT, COLUMNS, DAY_MS, DIMENSIONS, HOUR_MS, REFERRER, Crowd, Scale
+from detectors.windows.crowd import ACCOUNT, COLUMNS, DIMENSIONS, REFERRER, Crowd
+from detectors.windows.scales import DAY_MS, HOUR_MS, Scale
 
 RUNGS: dict[str, str] = {"tick": "short", "minutes": "short", "hour": "hour", "day": "day"}
 """Scales that share their detectors' history: within minutes crowds look alike, within a day they return."""

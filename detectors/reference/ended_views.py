@@ -18,8 +18,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from detectors.features.names import LENGTHS_MS, WATCH_FRACTIONS
-from detectors.reference.mixes import WATCH_BINS, WatchMix
+from detectors.events.watch_buckets import LENGTHS_MS, WATCH_BINS, WATCH_FRACTIONS
+from detectors.reference.mixes import WatchMix
 
 ENDS_MS = (*LENGTHS_MS, 3_600_000)
 """How long views of each class of length may last."""

@@ -7,9 +7,6 @@ beside views is measured, and is what is usual. So is how many of them are by pe
 
 from __future__ import annotations
 
-from detectors.features import names as f
-from detectors.windows.crowd import Crowd
-
 PEOPLE_CAP = 50.0
 """People of one target in one window that count for the platform's rates: no hit and no attack sets them."""
 
@@ -130,32 +127,3 @@ class Rates:
 def _learn(kept: list[float], *seen: float) -> None:
     for index, count in enumerate(seen):
         kept[index] = RATES_FADING * kept[index] + count
-
-
-def with_accounts(crowd: Crowd, ages_are_sent: bool) -> float:
-    """People of a crowd who can like: those with accounts, where the platform tells these from visitors."""
-    people = crowd.distinct_actors()
-    if not people:
-        return 0.0
-    return people * sum(crowd.histogram("account").values()) / len(crowd.people) if ages_are_sent else people
-
-
-def silent(people: float, acts: int, rate: float) -> float | None:
-    """SILENT of a view window with so many people and so many likes and follows; None if few are expected.
-
-    >>> silent(1000, 5, 0.05), silent(20, 0, 0.05)
-    (0.9, None)
-    """
-    expected = people * rate
-    return max(0.0, 1.0 - acts / expected) if expected >= f.INTERACTIONS_MIN else None
-
-
-def lonely(acts: int, views: int, rate: float, viewers: float = 0.0) -> float:
-    """LONELY of so many likes or follows beside so many views, ``viewers`` of them by people who had viewed.
-
-    >>> lonely(100, 0, 0.05), lonely(100, 500, 0.05), round(lonely(100, 250, 0.05), 2)
-    (1.0, 0.0, 0.5)
-    >>> lonely(100, 100, 0.05, viewers=90.0)
-    0.1
-    """
-    return max(0.0, round(1.0 - max(f.LONELY_FACTOR * rate * views, viewers) / acts, 9))

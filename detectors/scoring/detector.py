@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-Features = dict[str, float]
+from detectors.features.names import Features
 
 P_MIN = 1e-300
 """Least p that becomes a score."""

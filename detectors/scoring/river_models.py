@@ -22,8 +22,9 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from detectors.features import names as f
+from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Calibrator, Mean
-from detectors.scoring.detector import Features, Finding, score_of
+from detectors.scoring.detector import Finding, score_of
 from detectors.scoring.sentences import habit
 
 WINDOWS = 250

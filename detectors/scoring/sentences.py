@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from detectors.features import names as f
-from detectors.scoring.detector import Finding
-
-EVENTS_MIN = 8
-"""Windows with fewer events have no composition to speak of."""
 
 TEXTS: dict[str, tuple[str, str]] = {
     f.REPEATS: ("few_actors", "{value} of the events repeat an actor already counted; {baseline} is usual"),
@@ -36,12 +30,3 @@ def habit(name: str) -> str:
 def usual(name: str) -> str:
     """Name of the feature that holds what is usual of ``name`` among all the platform's accounts."""
     return f"{name}_usual"
-
-
-class Said(NamedTuple):
-    """What the voting detectors say of a window: score and share by detector, the same of the networks that no single
-    place explains, and the findings behind them."""
-
-    evidence: dict[str, tuple[float, float]]
-    rented: tuple[float, float]
-    findings: list[Finding]

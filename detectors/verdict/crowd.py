@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-
-import msgspec
 
 from detectors.catalog.registry import (
     ACCOUNTS,
     CADENCE,
     CONDUCT,
     ENGAGEMENT,
-    ESTIMATING_CODES,
     HOW,
     ONCE_ONLY,
     ORIGIN,
@@ -22,22 +18,9 @@ from detectors.catalog.registry import (
     WHO,
 )
 from detectors.features import names as f
-from detectors.features.referrers import from_elsewhere
-from detectors.scoring.detector import Features, Finding
-from detectors.state.course import Point
-from detectors.thresholds import Thresholds
-from detectors.verdict.marked_share import MOST, Marks, Part, share_of
-from detectors.windows.crowd import MINUTE_MS
-
-SUSPECT = "suspect"
-ARTIFICIAL = "artificial"
-EXPLAINED = "explained"
-"""A surge that is accounted for: told, and nothing moved (``explained``)."""
-
-DEFAULTS = Thresholds()
-SURGE_SCORE = DEFAULTS.surge_score
-SURGE_LEAST = DEFAULTS.surge_score_least
-"""-log10 p. From SURGE_LEAST on a window is judged; no threshold of a configuration goes below it."""
+from detectors.features.names import Features
+from detectors.verdict.marked_share import MOST
+from detectors.verdict.referrers import from_elsewhere
 
 WITNESS_SCORE = 2.0
 """-log10 p from which a family of evidence agrees with another."""
@@ -68,207 +51,8 @@ NEARLY_ALL = 0.8
 PART_MIN = 0.15
 """Part of the crowd that evidence must speak of to be a witness: a difference can be significant and still be small."""
 
-SEVERAL = 1.5
-"""Events from which on evidence is of more than one: shares have the usual part taken off, and are seldom whole."""
-
 ALONE_MAX = 2.5
 """Score of a crowd against which one family stands alone: watched, never enough for a verdict."""
-
-LEFT_SHARE = 0.25
-"""A longer window that holds events of a closed case opens another only if this much more is left unexplained."""
-
-CREDIBLE_P = 0.01
-"""A finding helps to estimate the artificial part only below this."""
-
-MARKED_DOUBTS = 2.0
-"""Standard errors by which a window must have more of an open case's marks than is usual, to go on with the case."""
-
-NOBODY = Part(0.0, 0.0)
-
-REVISE_GROWTH = 1.25
-"""A flag is revised when its artificial part has grown by a quarter, when its verdict changes, and at its end."""
-
-QUIET_MS = 5 * MINUTE_MS
-QUIET_WINDOWS = 2
-"""A case closes after five minutes, or two windows of the scale that last saw it, without evidence."""
-
-
-class Evidence(msgspec.Struct, array_like=True):
-    """A reason as the case keeps it."""
-
-    code: str
-    detector: str
-    value: float
-    baseline: float
-    p: float
-    text: str
-
-
-class Step(msgspec.Struct, array_like=True):
-    """A tick since the onset of a surge that is not (yet) a case."""
-
-    start: int
-    count: int
-    expected: float
-    quarantined: int
-    log_from: int
-
-
-class Case(msgspec.Struct):
-    """One incident on one target and metric while it is open."""
-
-    flag_id: str
-    onset: int
-    until: int
-    close_at: int
-    verdict: str
-    reason: str
-    judged: float = 0.0
-    found: float = 0.0
-    """events in excess in the windows that had a verdict of their own, and the artificial among them"""
-    surge: float = 0.0
-    crowd: float = 0.0
-    observed: int = 0
-    expected: float = 0.0
-    low: float = 0.0
-    high: float = 0.0
-    artificial: int = 0
-    artificial_low: float = 0.0
-    artificial_high: float = 0.0
-    revision: int = 0
-    said: int = 0
-    """artificial events when the flag was last revised"""
-    corrections: int = 0
-    log_from: int = -1
-    log_to: int = -1
-    reasons: list[Evidence] = []
-    series: list[Point] = []
-    marks: Marks = msgspec.field(default_factory=Marks)
-    """what its crowd was convicted by"""
-
-    def purity(self) -> float:
-        """Artificial events per event in excess, where nothing better is known of a window."""
-        return self.found / self.judged if self.judged else 1.0
-
-    def score(self) -> int:
-        """0 … 100, from the joined strength of surge and crowd."""
-        return round(100.0 * (1.0 - math.exp(-(min(self.surge, 30.0) + self.crowd) / 4.0)))
-
-
-class Explained(msgspec.Struct):
-    """One explained surge while it goes on."""
-
-    flag_id: str
-    onset: int
-    until: int
-    close_at: int
-    observed: int = 0
-    expected: float = 0.0
-    low: float = 0.0
-    high: float = 0.0
-    """of the windows before the one that is open now"""
-    current: tuple[int, int, float, float, float] = (-1, 0, 0.0, 0.0, 0.0)
-    """start, observed, expected, low and high of that one"""
-    revision: int = 0
-    said: int = 0
-    surge: float = 0.0
-    log_from: int = -1
-    log_to: int = -1
-    reasons: list[Evidence] = []
-    series: list[Point] = []
-
-
-class Opinion(msgspec.Struct):
-    """What the judge holds of one window."""
-
-    verdict: str | None
-    surge: float
-    crowd: float
-    findings: list[Finding]
-    artificial: float
-    low: float
-    high: float
-    own: bool = False
-    """by its own evidence, not only by that of the case it falls into"""
-    marks: Marks = msgspec.field(default_factory=Marks)
-    """what the evidence points at in this crowd"""
-    sure: float | None = None
-    """artificial events less the standard error of their share, where that is known: what is taken out of the count"""
-
-
-def opinion(
-    x: Features,
-    scores: tuple[float, float],
-    findings: tuple[list[Finding], list[Finding]],
-    *,
-    case: Case | None,
-    already: int = 0,
-    limits: Thresholds = DEFAULTS,
-    marked: Part = NOBODY,
-) -> Opinion:
-    """Judge a window by its features, the scores (-log10 p) of surge and crowd, and the findings behind each.
-
-    ``already`` of its events are in quarantine or invalid by a shorter window: what they explain, or may be taken to
-    within the standard error of the share, opens nothing.
-    ``marked`` is the part of it by the marks that convict it, or have convicted the case that is open: it helps to
-    say how many, and opens nothing either.
-    """
-    surge, crowd = scores
-    surge_findings, crowd_findings = findings
-    count, expected = x[f.COUNT], x[f.EXPECTED]
-    excess = count - expected
-    credible = [c.share for c in crowd_findings if c.p <= CREDIBLE_P and c.code in ESTIMATING_CODES]
-    share = max(credible, default=0.0)
-    verdict = None
-    own = False
-    told = share_of(share, 0.0, round(count))
-    left = min(excess, (share - told.doubt if already else share) * count) - already
-    least = least_excess(limits, crowd=crowd, share=share)
-    enough = round(left) >= max(least, LEFT_SHARE * already) if case is None else round(excess) >= least
-    together = (
-        surge >= limits.surge_score_least and crowd >= limits.suspect_score and surge + crowd >= limits.joint_score
-    )
-    if together and enough and share >= limits.artificial_share:
-        verdict = ARTIFICIAL if crowd >= limits.artificial_score else SUSPECT
-        own = True
-    elif case is not None and excess > 0 and marked.share > MARKED_DOUBTS * marked.doubt:
-        verdict = case.verdict
-    if verdict is None:
-        return Opinion(None, surge, crowd, [], 0.0, 0.0, 0.0)
-    estimate = max(told, marked) if own else marked
-    artificial = min(excess, estimate.share * count)
-    sure = max(0.0, min(excess, (estimate.share - estimate.doubt) * count))
-    noise = 1.96 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count) + expected))
-    low = max(0.0, min([artificial, *(s * count for s in credible if s >= limits.artificial_share)]) - noise)
-    high = min(count, artificial + noise)
-    return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high, own, sure=sure)
-
-
-def of_several(findings: list[Finding], count: float) -> list[Finding]:
-    """The findings that speak of more than one of ``count`` events, what is usual taken off.
-
-    One like of five that came without a view is a fifth of them, beyond what chance allows, and no crowd.
-
-    >>> lonely = Finding("no_views", "engagement", 0.2, 0.0, 0.004, 0.2, "20% of them came without …")
-    >>> of_several([lonely], 5.0), len(of_several([lonely], 10.0))
-    ([], 1)
-    """
-    return [finding for finding in findings if finding.share * count >= SEVERAL]
-
-
-def least_excess(limits: Thresholds, *, crowd: float, share: float) -> int:
-    """Events beyond expectation that a verdict needs: half as many where most of the crowd is rare enough by itself.
-
-    >>> least_excess(DEFAULTS, crowd=3.9, share=1.0), least_excess(DEFAULTS, crowd=4.0, share=1.0)
-    (10, 5)
-    """
-    rare = crowd >= limits.artificial_score and share >= MOST
-    return fewest(limits) if rare else limits.excess_events
-
-
-def fewest(limits: Thresholds) -> int:
-    """Events beyond expectation under which no crowd is judged, however rare it is."""
-    return max(f.FEW_MIN, limits.excess_events // 2)
 
 
 def crowd_score(
@@ -350,32 +134,3 @@ def joined(first: float, second: float) -> float:
     """
     both = first + second
     return both - math.log10(1.0 + both * math.log(10.0))
-
-
-def spread(expected: float, dispersion: float) -> float:
-    """Half width of the 95 % interval of a count."""
-    return 1.96 * math.sqrt(expected + expected * expected / dispersion)
-
-
-def flag_id(target: str, metric: str, detectors: str, onset_ms: int) -> str:
-    """Deterministic id of an incident: never clock, worker or score."""
-    return _digest("flag", target, metric, detectors, str(onset_ms))
-
-
-def explained_id(target: str, metric: str, detectors: str, onset_ms: int) -> str:
-    """As ``flag_id``, of a surge that is explained."""
-    return _digest("explained", target, metric, detectors, str(onset_ms))
-
-
-def correction_id(flag: str, number: int) -> str:
-    """Deterministic id of a case's n-th correction."""
-    return _digest("correction", flag, str(number))
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.blake2b("\x00".join(parts).encode(), digest_size=16).hexdigest()
-
-
-def close_time(until_ms: int, span_ms: int) -> int:
-    """When a case last seen in a window of ``span_ms`` that ended at ``until_ms`` may be closed."""
-    return until_ms + max(QUIET_MS, QUIET_WINDOWS * span_ms)

@@ -9,30 +9,21 @@ from __future__ import annotations
 
 import math
 
-import msgspec
-
 from detectors.catalog.drip import Drip, log_e_value
 from detectors.catalog.registry import ENGAGEMENT, ESTIMATING_CODES, HOW, REPETITION, WATCH, WHO
 from detectors.features import names as f
-from detectors.scoring.detector import Features, Finding
-from detectors.scoring.sentences import Said, habit
+from detectors.features.names import Features
+from detectors.measurement.expectation import spread
+from detectors.scoring.detector import Finding
+from detectors.scoring.sentences import habit
+from detectors.state.case import ARTIFICIAL, SUSPECT
+from detectors.state.days import DAYS_MAX, HABITUAL, QUIET_DAYS, UNKNOWN, WATCHED, Day, Slow
 from detectors.state.level import Level
-from detectors.thresholds import Thresholds
-from detectors.verdict.crowd import (
-    ARTIFICIAL,
-    CREDIBLE_P,
-    NO_MODELS,
-    PART_MIN,
-    SURGE_LEAST,
-    SUSPECT,
-    WITNESS_SCORE,
-    Models,
-    Opinion,
-    crowd_score,
-    joined,
-    spread,
-)
-from detectors.windows.crowd import DAY_MS, Crowd
+from detectors.thresholds import SURGE_LEAST, Thresholds
+from detectors.verdict.crowd import NO_MODELS, PART_MIN, WITNESS_SCORE, Models, crowd_score, joined
+from detectors.verdict.evidence import Said
+from detectors.verdict.opinion import CREDIBLE_P, Opinion
+from detectors.windows.scales import DAY_MS
 
 RENTED = "rented"
 """Key of the networks that no single place explains, which stand beside the detectors' evidence."""
@@ -43,16 +34,8 @@ HINT_SCORE = 1.0
 DAYS_MIN = 2
 """Days that must agree: persistence is what stands in for a surge."""
 
-DAYS_MAX = 28
-"""Days that are remembered, and up to which learning is held back: what goes on for longer is how the target is."""
-
 PAST_DAYS = 3
 """Days a target must have been watched for before the first wrong one, so that this one is a change."""
-UNKNOWN, WATCHED, HABITUAL = range(3)
-"""What is known of a target's past: nothing; that it had no such crowds; what its crowds were like."""
-
-QUIET_DAYS = 7
-"""Days without a wrong one after which nothing more is expected."""
 
 SUM_MAX = 8.0
 """log10 e at which a detector's sum stops: two of them must speak, and a drip that ends is over within days."""
@@ -69,60 +52,6 @@ half of what was bought, one alone sees half of it, less what honest people blur
 
 REPEATED_MIN = 0.3
 """Part of the crowd that must repeat, and part that must not watch, for both to convict without a *who*."""
-
-HOLD_SCORE = 3.0
-"""Joint score from which the days teach nothing: they may be what we are here to find."""
-
-
-class Day(msgspec.Struct, array_like=True, gc=False):
-    """A day since a key's crowds have been wrong."""
-
-    start: int
-    count: int
-    score: float
-    """-log10 p of the day's crowd by itself"""
-    wrong: bool
-    """whether somebody wrong came and something was done wrong"""
-    artificial: float
-    low: float
-    high: float
-    log_from: int
-    quarantined: int = 0
-    """events already moved by the windows of the day"""
-    cased: int = 0
-    """events that the case which was open at its end had told of"""
-
-
-class Slow(msgspec.Struct, array_like=True, gc=False):
-    """Evidence gathered over days."""
-
-    sums: dict[str, tuple[float, float, int]] = {}
-    """detector → log10 e, mean share of the crowd, days it spoke"""
-    days: list[Day] = []
-    past: int = UNKNOWN
-    """what was known of the target when this began"""
-    joint: float = 0.0
-    told: bool = False
-    """whether a case has gone back over the days before it"""
-
-    def wrong_days(self) -> int:
-        """Days on which somebody wrong did something wrong."""
-        return sum(day.wrong for day in self.days)
-
-    def close_day(self, start: int, crowd: Crowd) -> None:
-        """Note what became of the day that began at ``start``, if it is the last one gathered."""
-        day = self.days[-1]
-        if day.start == start:
-            day.quarantined, day.cased = crowd.quarantined, crowd.cased
-
-    def past_days(self) -> list[Day]:
-        """The days from the first wrong one on, without the last."""
-        first = next((index for index, day in enumerate(self.days) if day.wrong), len(self.days))
-        return self.days[first:-1]
-
-    def holds(self) -> bool:
-        """Whether the key's days teach nothing until this has been decided; bounded by DAYS_MAX."""
-        return self.joint >= HOLD_SCORE and self.days[-1].start - self.days[0].start < DAYS_MAX * DAY_MS
 
 
 def is_wrong(evidence: dict[str, tuple[float, float]], rented: tuple[float, float], models: Models = NO_MODELS) -> bool:

@@ -14,15 +14,11 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import msgspec
-
 from detectors.features.names import COHORT, FRESH, NETWORK, SPREAD, WATCH
 from detectors.reference.mixes import Mix
 from detectors.scoring.sentences import TEXTS
+from detectors.state.marks import Marks
 from detectors.windows.crowd import ACCOUNT, DIMENSIONS, Crowd
-
-MARKS_MAX = 256
-"""Buckets of one kind that a case remembers: a crowd's sample has no more people."""
 
 MOST = 0.5
 """Part of the crowd that evidence must speak of where smaller ones are met honestly."""
@@ -31,24 +27,6 @@ USUAL_MAX = 0.9
 """Usual share of a mark beyond which having it says nothing."""
 
 _NETWORK = DIMENSIONS.index("network")
-
-
-class Marks(msgspec.Struct, array_like=True):
-    """What a case's crowd was convicted by: buckets of networks, of cohorts and of watch times, and reason codes."""
-
-    networks: list[int] = []
-    cohorts: list[int] = []
-    watches: list[int] = []
-    codes: list[str] = []
-
-    def joined(self, other: Marks) -> Marks:
-        """These marks and others, at most MARKS_MAX of a kind."""
-        return Marks(
-            _first(self.networks, other.networks),
-            _first(self.cohorts, other.cohorts),
-            _first(self.watches, other.watches),
-            sorted({*self.codes, *other.codes}),
-        )
 
 
 class Part(NamedTuple):
@@ -129,7 +107,3 @@ def _watched(crowd: Crowd, marks: Marks, mixes: dict[str, Mix]) -> Part:
     marked = sum(crowd.watch.get(bucket, 0) for bucket in marks.watches)
     usual = min(1.0, mixes["watch"].usual_share(crowd.watch, set(marks.watches)))
     return share_of(marked / events, usual, events)
-
-
-def _first(some: list[int], others: list[int]) -> list[int]:
-    return sorted({*some, *others})[:MARKS_MAX]

@@ -11,7 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from detectors.reference.mixes import KnownActors, Mix, never_met
+from detectors.reference.known_actors import KnownActors, never_met
+from detectors.reference.mixes import Mix
 from detectors.scoring.detector import score_of
 from detectors.windows.crowd import ACCOUNT, WATCH, Crowd
 

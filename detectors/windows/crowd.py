@@ -9,8 +9,6 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -266,86 +264,3 @@ def _add(into: dict[int, int], counts: dict[int, int]) -> None:
     get = into.get
     for key, count in counts.items():
         into[key] = get(key, 0) + count
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """One rung of the ladder of windows. ``span_ms`` divides the next rung's."""
-
-    name: str
-    span_ms: int
-
-    def start(self, ts_ms: int) -> int:
-        """Start of the window that holds ``ts_ms``."""
-        return ts_ms - ts_ms % self.span_ms
-
-
-MINUTE_MS = 60_000
-MINUTES_MS = 5 * MINUTE_MS
-"""Span of the scale "minutes"."""
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
-
-
-def ladder(tick_seconds: int) -> tuple[Scale, ...]:
-    """The scales: the tick, five minutes, an hour, a day. A burst, a wave, a campaign, a slow drip.
-
-    >>> [scale.name for scale in ladder(10)]
-    ['tick', 'minutes', 'hour', 'day']
-    """
-    return (
-        Scale("tick", tick_seconds * 1000),
-        Scale("minutes", MINUTES_MS),
-        Scale("hour", HOUR_MS),
-        Scale("day", DAY_MS),
-    )
-
-
-def parts_of(scales: tuple[Scale, ...]) -> tuple[int, ...]:
-    """By scale, how many windows of the next shorter one it has; 0 for ticks and minutes, which are not taken apart.
-
-    >>> parts_of(ladder(10))
-    (0, 0, 12, 24)
-    """
-    return (0, 0, *(longer.span_ms // shorter.span_ms for shorter, longer in pairwise(scales[1:])))
-
-
-class SourceTime(msgspec.Struct, array_like=True):
-    """What one input partition has told: the offset after its last event here, its time, idleness."""
-
-    next_offset: int
-    watermark: int
-    idle: bool
-
-
-@dataclass(slots=True)
-class Clock:
-    """Event time of one partition: the least watermark of its live sources. Never goes back.
-
-    Time stands until every source of the roster (topic → number of partitions) has been heard;
-    when all are idle, it is the latest of what they said.
-    """
-
-    now: int = -1
-    sources: dict[str, SourceTime] = field(default_factory=dict)
-    roster: dict[str, int] = field(default_factory=dict)
-
-    def hear(self, source: str, heard: SourceTime, roster: dict[str, int]) -> int:
-        """Note a source's word and answer the partition's time in ms (-1: not yet known)."""
-        if roster != self.roster:
-            # Workers learn one after the other that an input has grown; its new partitions are not forgotten again.
-            roster = {topic: max(count, self.roster.get(topic, 0)) for topic, count in roster.items()}
-            self.roster = roster
-        known = self.sources.get(source)
-        if known is not None:
-            heard.watermark = max(heard.watermark, known.watermark)
-            heard.next_offset = max(heard.next_offset, known.next_offset)
-        self.sources[source] = heard
-        names = [f"{topic}/{p}" for topic, count in roster.items() for p in range(count)]
-        members = [self.sources[name] for name in names if name in self.sources]
-        if not members or len(members) < len(names):
-            return self.now
-        live = [s.watermark for s in members if not s.idle]
-        time = min(live) if live else max(s.watermark for s in members)
-        self.now = max(self.now, time)
-        return self.now

@@ -145,7 +145,7 @@ def _show_flag(value: bytes, console: Console, as_json: bool) -> None:
 
 def flag_lines(flag: dict[str, Any]) -> list[str]:
     """A flag as a person reads it."""
-    from detectors.verdict.crowd import EXPLAINED
+    from detectors.state.case import EXPLAINED
 
     onset = datetime.fromtimestamp(flag["onset"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     expected, artificial = flag["expected"], flag["artificial"]

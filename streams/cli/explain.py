@@ -126,7 +126,7 @@ def course(flag: dict[str, Any]) -> list[str]:
 
 
 def _chart(flag: dict[str, Any], bars: list[dict[str, int]]) -> list[str]:
-    from detectors.verdict.crowd import EXPLAINED
+    from detectors.state.case import EXPLAINED
 
     most = max(row["count"] for row in bars)
     if flag["verdict"] == EXPLAINED:

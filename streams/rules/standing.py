@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.events.event import METRICS, EventBlock
+from detectors.events.block import EventBlock
+from detectors.events.event import METRICS
 from detectors.intake.rules.reasons import EXEMPT, NOTHING, TAGS
 from detectors.intake.rules.settings import RuleSettings
 from detectors.state.ledger import DUPLICATE_ID

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from detectors.catalog.registry import REGISTRY
 from detectors.features import names as f
-from detectors.scoring.detector import Detector, Features, Finding
+from detectors.features.names import Features
+from detectors.scoring.detector import Detector, Finding
 from detectors.scoring.river_models import ModelDetector
 from detectors.scoring.sentences import habit
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.state.level import CLIP_SPREADS, DISPERSION_RANGE, MEMORY_WINDOWS, Level, Seasons
-from detectors.windows.crowd import HOUR_MS, MINUTE_MS, Scale
+from detectors.reference.seasons import Seasons
+from detectors.state.level import CLIP_SPREADS, DISPERSION_RANGE, MEMORY_WINDOWS, Level
+from detectors.windows.scales import HOUR_MS, MINUTE_MS, Scale
 
 MINUTES = Scale("minutes", 5 * MINUTE_MS)
 DAY = Scale("day", 24 * HOUR_MS)

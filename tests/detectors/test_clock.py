@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.windows.crowd import Clock, SourceTime
+from detectors.windows.clock import Clock, SourceTime
 
 TWO = {"views": 2}
 

@@ -12,7 +12,7 @@ from detectors.measurement.window_view import HABIT_WINDOWS
 from detectors.platform import platform as platforms
 from detectors.platform.platform import Platform, Teaching
 from detectors.records import Outcome
-from detectors.windows.crowd import Scale, ladder
+from detectors.windows.scales import Scale, ladder
 from tests.crowds import MINUTE_MS, START_MS, bought, in_order, ordinary, viral
 
 MINUTES = ladder(10)[1]

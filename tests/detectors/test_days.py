@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.audit import Audit, AuditSettings
-from detectors.events.event import EventBlock
+from detectors.events.block import EventBlock
 from detectors.intake.rules import daily_rate as days
 from detectors.intake.rules.daily_rate import PAIR_BYTES, Days
 from detectors.intake.rules.reasons import EXEMPT, RATE_DAY
 from detectors.intake.rules.repeats import Acts, Repeats
 from detectors.intake.rules.settings import RuleSettings
 from detectors.records import Outcome
-from detectors.windows.crowd import DAY_MS, HOUR_MS, MINUTE_MS, PACKED
+from detectors.windows.crowd import PACKED
+from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 START_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
 TICK_MS = 10_000

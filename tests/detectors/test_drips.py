@@ -19,20 +19,10 @@ from detectors.events.event import Event
 from detectors.features import names as f
 from detectors.lab.traffic.blocks import Packer
 from detectors.records import Outcome
-from detectors.scoring.sentences import Said
+from detectors.state.days import DAYS_MAX, HABITUAL, QUIET_DAYS, UNKNOWN, WATCHED, Day, Slow
 from detectors.state.watched import Watched
-from detectors.verdict.days import (
-    DAYS_MAX,
-    HABITUAL,
-    QUIET_DAYS,
-    SUM_MAX,
-    UNKNOWN,
-    WATCHED,
-    Day,
-    Slow,
-    gather,
-    is_wrong,
-)
+from detectors.verdict.days import SUM_MAX, gather, is_wrong
+from detectors.verdict.evidence import Said
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary
 
 DAYS = 8

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from detectors.events.event import MIX_BUCKETS
+from detectors.events.buckets import MIX_BUCKETS
 from detectors.features import names as f
-from detectors.features.referrers import by_networks, elsewhere, from_elsewhere
+from detectors.features.referrers import elsewhere
 from detectors.reference.mixes import Mix
 from detectors.scoring.detector import Finding
+from detectors.verdict.referrers import by_networks, from_elsewhere
 from detectors.windows.crowd import Crowd
 
 SEARCH, FEED, FORUM = 3, 4, 77

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from detectors.features.names import watch_bucket
+from detectors.events.watch_buckets import WATCH_BINS, watch_bucket
 from detectors.reference.ended_views import ENDS_MS, EndedViews
-from detectors.reference.mixes import WATCH_BINS, WatchMix
+from detectors.reference.mixes import WatchMix
 
 LASTS_MS = 280_000
 """The length of what is watched, of the class that lasts five minutes at most."""

@@ -14,8 +14,8 @@ from detectors.intake.rules.settings import RuleSettings
 from detectors.lab.traffic.blocks import Packer
 from detectors.platform.platform import HISTORIC_FILL, Platform
 from detectors.records import Outcome
+from detectors.state.case import EXPLAINED
 from detectors.state.ledger import DUPLICATE_ID, UNDONE
-from detectors.verdict.crowd import EXPLAINED
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, by_tick, in_order, ordinary
 
 LIVE_END_MS = START_MS + 75 * MINUTE_MS

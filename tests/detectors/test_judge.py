@@ -6,21 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.cases.ids import correction_id, flag_id
 from detectors.features import names as f
 from detectors.scoring.detector import Finding
-from detectors.verdict.crowd import (
-    ARTIFICIAL,
-    NOBODY,
-    SUSPECT,
-    Case,
-    Opinion,
-    correction_id,
-    crowd_score,
-    flag_id,
-    of_several,
-    opinion,
-)
+from detectors.state.case import ARTIFICIAL, SUSPECT, Case
+from detectors.verdict.crowd import crowd_score
 from detectors.verdict.marked_share import Part
+from detectors.verdict.opinion import NOBODY, Opinion, of_several, opinion
 
 SURGE = Finding("surge", "surge", 600.0, 10.0, 1e-20, 0.98, "600 events where 10 are usual")
 

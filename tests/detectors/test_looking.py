@@ -6,13 +6,16 @@ import pytest
 
 from detectors.catalog.engagement import Engagement
 from detectors.features import names as f
+from detectors.measurement.expectation import RULE_OF_THREE
 from detectors.measurement.other_metrics import Peers
-from detectors.measurement.window_view import RULE_OF_THREE, Look
+from detectors.measurement.window_view import Look
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
 from detectors.state.level import Level
-from detectors.state.watched import Watched, Watches
-from detectors.windows.crowd import Crowd, ladder
+from detectors.state.watched import Watched
+from detectors.state.watches import Watches
+from detectors.windows.crowd import Crowd
+from detectors.windows.scales import ladder
 
 SCALES = ladder(10)
 MINUTES = SCALES[1]

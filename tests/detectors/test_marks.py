@@ -13,9 +13,11 @@ from detectors.measurement.other_metrics import Peers
 from detectors.platform.platform import Platform
 from detectors.reference.mixes import Mix, platform_mixes
 from detectors.scoring.sentences import TEXTS
-from detectors.state.watched import Watches
-from detectors.verdict.marked_share import MARKS_MAX, Marks, marks_of, part, share_of
-from detectors.windows.crowd import Crowd, Row, ladder
+from detectors.state.marks import MARKS_MAX, Marks
+from detectors.state.watches import Watches
+from detectors.verdict.marked_share import marks_of, part, share_of
+from detectors.windows.crowd import Crowd, Row
+from detectors.windows.scales import ladder
 
 NEW_SHARE = 0.1
 """Usual share of new accounts on the platform of these tests."""

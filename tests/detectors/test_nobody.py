@@ -14,16 +14,17 @@ from detectors.audit import Audit, AuditSettings
 from detectors.cases.explanations import PEOPLE_MIN
 from detectors.events.event import Event
 from detectors.features import names as f
-from detectors.features.names import crowd_features
+from detectors.features.crowd import crowd_features
 from detectors.lab.backtest import START_MS as LAB_START_MS
 from detectors.lab.backtest import AuditRun, platform_for
 from detectors.lab.scenarios.registry import SCENARIOS
 from detectors.lab.traffic.blocks import Packer
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
+from detectors.state.case import EXPLAINED
 from detectors.state.ledger import DUPLICATE_ID
-from detectors.verdict.crowd import EXPLAINED
-from detectors.verdict.marked_share import Marks, part
+from detectors.state.marks import Marks
+from detectors.verdict.marked_share import part
 from detectors.windows.crowd import ACTOR_SAMPLE, Crowd, Row, pack_row
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, by_tick, in_order, ordinary, viral
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.reference.mixes import KnownActors
+from detectors.reference.known_actors import KnownActors
 from detectors.verdict.same_people import NONE, fisher, overlap
 from detectors.windows.crowd import Crowd, Row
 from tests.detectors.test_marks import bought, honest, mixes

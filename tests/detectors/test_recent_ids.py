@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.state.watched import RecentIds
+from detectors.intake.recent_ids import RecentIds
 
 blocks = st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=6), min_size=1, max_size=30)
 

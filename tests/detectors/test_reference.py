@@ -8,20 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.events.event import NETWORK_BUCKETS, network_bucket
-from detectors.features.names import NETWORK, crowd_features
+from detectors.events.buckets import NETWORK_BUCKETS, network_bucket
+from detectors.events.watch_buckets import WATCH_BINS
+from detectors.features.crowd import crowd_features
+from detectors.features.names import NETWORK
+from detectors.reference.known_actors import KNOWN_FILL, KnownActors, newcomers
 from detectors.reference.mixes import (
     FORGET_AT,
-    KNOWN_FILL,
     MIX_MIN,
-    WATCH_BINS,
     WEIGHT_CAP,
-    KnownActors,
     Mix,
     NetworkMix,
     WatchMix,
     by_country,
-    newcomers,
     platform_mixes,
 )
 from detectors.windows.crowd import HASH_SPACE, Crowd

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from detectors.audit import Audit, AuditSettings
-from detectors.events.event import EventBlock
+from detectors.events.block import EventBlock
 from detectors.intake import ticks
 from detectors.intake.rules.reasons import EXEMPT
 from detectors.intake.rules.settings import RuleSettings

@@ -12,7 +12,7 @@ from scipy.stats import betabinom, poisson  # type: ignore[import-untyped]  # wi
 
 from detectors.catalog.engagement import Engagement
 from detectors.features import names as f
-from detectors.scoring.shares import ALIKE, few, having, missing
+from detectors.scoring.tails import ALIKE, few, having, missing
 
 SIZES = st.integers(5, 7)
 SHARES = st.floats(0.01, 0.9)

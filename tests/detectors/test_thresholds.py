@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from detectors.features import names as f
 from detectors.scoring.detector import Finding
 from detectors.thresholds import Rulebook, TargetClass, Thresholds
-from detectors.verdict.crowd import opinion
+from detectors.verdict.opinion import opinion
 
 PLAIN, LIKES, NEWS = Thresholds(), Thresholds(suspect_score=5.0), Thresholds(surge_score=6.0)
 BOOK = Rulebook(

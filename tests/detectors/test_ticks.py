@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.audit import Audit, AuditSettings
-from detectors.events.event import EventBlock
+from detectors.events.block import EventBlock
 from detectors.intake import ticks
 from detectors.intake.ticks import Heap, rows_of
 from detectors.records import Outcome

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.windows.crowd import ACTOR_SAMPLE, HASH_SPACE, Crowd, Row, ladder
+from detectors.windows.crowd import ACTOR_SAMPLE, HASH_SPACE, Crowd, Row
+from detectors.windows.scales import ladder
 
 small = st.integers(-1, 5)
 rows = st.tuples(st.integers(0, 40), small, small, small, small, st.integers(-1, 1), small)

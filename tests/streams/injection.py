@@ -23,7 +23,8 @@ from detectors.events.event import Event
 from detectors.intake.rules.reasons import RULES
 from detectors.measurement.early import EarlyLooks
 from detectors.records import Outcome
-from detectors.state.watched import Watched, key_of
+from detectors.state.key import key_of
+from detectors.state.watched import Watched
 from detectors.window_closing import Judging
 from streams.auditing import PartitionAudit
 from streams.records import correction_value, count_value, flag_value
@@ -37,35 +38,57 @@ VICTIM, OTHER = "v3", "v5"
 
 FEATURES = (
     "features.names",
+    "events.watch_buckets",
+    "features.crowd",
     "reference.rates",
+    "features.interaction",
     "features.referrers",
+    "verdict.referrers",
     "verdict.same_people",
     "verdict.marked_share",
+    "state.marks",
     "campaigns.bands",
+    "verdict.bands",
     "campaigns.pairs",
     "measurement.other_metrics",
     "reference.ended_views",
     "measurement.window_view",
+    "measurement.expectation",
 )
 """Modules that measure a window."""
 JUDGING = (
-    "judgement",
+    "judge",
     "window_closing",
     "cases.incidents",
     "cases.explanations",
     "platform.false_discoveries",
     "verdict.days",
+    "state.days",
     "actors.rulings",
     "verdict.crowd",
+    "state.case",
+    "verdict.opinion",
+    "cases.closing_time",
+    "cases.ids",
     "measurement.early",
     "scoring.shares",
+    "scoring.tails",
     "scoring.river_models",
 )
 """Modules that decide, and what they keep."""
-LEARNING = ("platform.platform", "platform.lessons", "state.level", "scoring.calibration", "reference.mixes")
+LEARNING = (
+    "platform.platform",
+    "platform.lessons",
+    "state.level",
+    "reference.seasons",
+    "scoring.calibration",
+    "reference.mixes",
+    "reference.known_actors",
+    "measurement.open_hour",
+)
 """Modules that learn of the whole platform."""
 RULE_PLACES: dict[str, tuple[str, ...]] = {
-    "duplicate_id": ("state.watched.RecentIds.add_all", "intake.ticks.acts_of"),
+    "duplicate_id": ("intake.recent_ids.RecentIds.add_all", "intake.ticks.acts_of"),
     "listed_network": ("intake.intake._tagged",),
     "listed_agent": ("intake.intake._tagged",),
     "declared_robot": ("intake.intake._tagged",),
@@ -92,13 +115,20 @@ APART = frozenset(
             "intake.intake",
             "intake.history",
             "intake.prepared",
+            "events.block",
             "open_windows",
             "intake.ticks",
             "counts",
             "state.watched",
+            "state.key",
+            "state.watches",
+            "intake.recent_ids",
             "state.ledger",
             "windows.crowd",
+            "windows.scales",
+            "windows.clock",
             "events.event",
+            "events.buckets",
             "records",
             "failures",
             "rollback",
@@ -106,6 +136,7 @@ APART = frozenset(
         *(
             "scoring.detector",
             "scoring.sentences",
+            "verdict.evidence",
             "catalog.registry",
             "thresholds",
             "cases.flags",
@@ -132,11 +163,11 @@ TARGETS = 10
 NOT_CALLED = frozenset(
     {
         *(
-            "features.names.watch_bucket",
+            "events.watch_buckets.watch_bucket",
             "measurement.window_view.Look.habits_young",
         ),  # of single events; where thousands of windows close
         *(
-            "campaigns.bands.band_opinion",
+            "verdict.bands.band_opinion",
             "campaigns.pairs.Lockstep.band",
             "campaigns.pairs.Lockstep.broken_off",
         ),  # nobody comes in bands

@@ -124,7 +124,7 @@ def test_a_failure_of_one_target_is_its_own(place: str) -> None:
             assert (again.said, again.state()) == (disturbed.said, disturbed.state())
 
 
-@pytest.mark.parametrize("place", sorted(RESTARTED - {*NOT_CALLED, "features.names.watch_buckets"}))
+@pytest.mark.parametrize("place", sorted(RESTARTED - {*NOT_CALLED, "events.watch_buckets.watch_buckets"}))
 def test_what_always_fails_costs_no_count(place: str) -> None:
     with Injection(place, target=None).inside() as injection:
         disturbed = disturbed_by(injection)
@@ -133,7 +133,7 @@ def test_what_always_fails_costs_no_count(place: str) -> None:
 
 
 def test_events_of_which_no_columns_can_be_made_are_counted() -> None:
-    with Injection("features.names.watch_buckets", target=None).inside() as injection:
+    with Injection("events.watch_buckets.watch_buckets", target=None).inside() as injection:
         disturbed = disturbed_by(injection)
         again = disturbed_by(injection, restart_every=5)
         assert (again.said, again.state()) == (disturbed.said, disturbed.state())

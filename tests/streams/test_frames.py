@@ -11,17 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.events.event import (
-    COHORT_BUCKETS,
-    FIELDS,
-    MAX_TS_MS,
-    MIX_BUCKETS,
-    NETWORK_BUCKETS,
-    Event,
-    account_bucket,
-    account_buckets,
-)
-from detectors.features.names import watch_bucket, watch_buckets
+from detectors.events.buckets import COHORT_BUCKETS, MIX_BUCKETS, NETWORK_BUCKETS, account_bucket, account_buckets
+from detectors.events.event import FIELDS, MAX_TS_MS, Event
+from detectors.events.watch_buckets import watch_bucket, watch_buckets
 from detectors.windows.crowd import HASH_SPACE
 from streams.columns import columns_of, joined
 from streams.decoding import FrameError, FrameOfTexts, decode

@@ -12,7 +12,7 @@ import msgspec
 from faust.types import TP
 
 from detectors.events.event import Event
-from detectors.windows.crowd import Clock, SourceTime
+from detectors.windows.clock import Clock, SourceTime
 from streams.decoding import decode
 from streams.ingest import Ingest, IngestState
 from streams.routing import WAKE_MS

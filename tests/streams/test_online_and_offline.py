@@ -14,7 +14,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detectors.events.event import EventBlock
+from detectors.events.block import EventBlock
 from streams.codecs.records import Records
 from streams.deadletters import DeadLetter
 from streams.decoding import decode

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from detectors.state.watched import Watches
+from detectors.state.watches import Watches
 from streams import keyed, spill
 from streams.keyed import Budget, KeyedState
 from streams.spill import Spill, Waiting, changed_key

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.audit import AuditSettings
-from detectors.intake.prepared import FEW_EVENTS
+from detectors.events.block import FEW_EVENTS
 from detectors.records import Outcome
 from streams.auditing import PartitionAudit
 from streams.decoding import FrameOfTexts, decode

@@ -22,7 +22,7 @@ from zlib import compress, crc32, decompress
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.windows.crowd import DAY_MS, HOUR_MS, MINUTE_MS
+from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 PAIRS_MAX = 4096
 """Pairs of one metric and partition that are followed: 262 kB, of which most is zeros where it is stored."""

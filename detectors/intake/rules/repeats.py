@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from detectors.intake.rules.daily_rate import Days
 from detectors.intake.rules.reasons import DOUBLE_CLICK, RATE, RATE_DAY
 from detectors.intake.rules.settings import RuleSettings
-from detectors.windows.crowd import MINUTE_MS, Packed
+from detectors.windows.crowd import Packed
+from detectors.windows.scales import MINUTE_MS
 
 HORIZON_MS = MINUTE_MS
 """What an act can be compared with is not older than this."""

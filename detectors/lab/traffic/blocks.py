@@ -10,18 +10,10 @@ import ipaddress
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 
-from detectors.events.event import (
-    METRIC_INDEX,
-    MIX_BUCKETS,
-    NETWORK_BUCKETS,
-    NOBODY,
-    OWNER_SPACE,
-    Event,
-    EventBlock,
-    account_bucket,
-    network_bucket,
-)
-from detectors.features.names import watch_bucket
+from detectors.events.block import EventBlock
+from detectors.events.buckets import MIX_BUCKETS, NETWORK_BUCKETS, OWNER_SPACE, account_bucket, network_bucket
+from detectors.events.event import METRIC_INDEX, NOBODY, Event
+from detectors.events.watch_buckets import watch_bucket
 from detectors.windows.crowd import HASH_SPACE
 
 CACHE_ENTRIES = 400_000

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 from detectors.actors.rulings import CERTAIN
-from detectors.campaigns.bands import band_opinion
 from detectors.cases.explanations import Explanations
 from detectors.cases.incidents import Incidents
 from detectors.catalog.registry import ACCOUNTS, CROWD_DETECTORS, DRIP, ESTIMATING_CODES, LOCKSTEP, SURGE, WATCH, WHO
 from detectors.catalog.surge import cusum
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
-from detectors.features.referrers import UNSEEN, by_networks, from_elsewhere
-from detectors.measurement.window_view import VIEW, Look
+from detectors.features.names import EVENTS_MIN
+from detectors.measurement.window_view import Look
 from detectors.platform.platform import Platform
 from detectors.scoring.detector import Finding, score_of
 from detectors.scoring.river_models import Choice, ModelDetector
-from detectors.scoring.sentences import EVENTS_MIN, TEXTS, Said
-from detectors.state.watched import Watched
-from detectors.thresholds import Rulebook, Thresholds
-from detectors.verdict.crowd import (
-    ARTIFICIAL,
-    CREDIBLE_P,
-    PART_MIN,
-    SURGE_LEAST,
-    SURGE_SCORE,
-    WITNESS_SCORE,
-    Opinion,
-    Step,
-    crowd_score,
-    fewest,
-    of_several,
-    opinion,
-)
-from detectors.verdict.days import Day, artificial_of, gather, opinion_of, past_of
-from detectors.verdict.marked_share import Marks, Part, marks_of, part, share_of
+from detectors.scoring.sentences import TEXTS
+from detectors.state.case import ARTIFICIAL, Step
+from detectors.state.days import Day
+from detectors.state.marks import Marks
+from detectors.state.watched import VIEW, Watched
+from detectors.thresholds import SURGE_LEAST, SURGE_SCORE, Rulebook, Thresholds
+from detectors.verdict.bands import band_opinion
+from detectors.verdict.crowd import PART_MIN, WITNESS_SCORE, crowd_score
+from detectors.verdict.days import artificial_of, gather, opinion_of, past_of
+from detectors.verdict.evidence import Said
+from detectors.verdict.marked_share import Part, marks_of, part, share_of
+from detectors.verdict.opinion import CREDIBLE_P, Opinion, fewest, of_several, opinion
+from detectors.verdict.referrers import UNSEEN, by_networks, from_elsewhere
 from detectors.verdict.same_people import overlap
-from detectors.windows.crowd import MINUTE_MS, Scale
+from detectors.windows.scales import MINUTE_MS, Scale
 
 TRAIL_MAX = 360
 """Ticks remembered since the onset of a surge (an hour of ten-second ticks)."""

@@ -1,0 +1,24 @@
+"""Deterministic ids of flags, explained surges and corrections."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def flag_id(target: str, metric: str, detectors: str, onset_ms: int) -> str:
+    """Deterministic id of an incident: never clock, worker or score."""
+    return _digest("flag", target, metric, detectors, str(onset_ms))
+
+
+def explained_id(target: str, metric: str, detectors: str, onset_ms: int) -> str:
+    """As ``flag_id``, of a surge that is explained."""
+    return _digest("explained", target, metric, detectors, str(onset_ms))
+
+
+def correction_id(flag: str, number: int) -> str:
+    """Deterministic id of a case's n-th correction."""
+    return _digest("correction", flag, str(number))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b("\x00".join(parts).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,48 @@
+"""The ladder of windows: tick, five minutes, hour, day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One rung of the ladder of windows. ``span_ms`` divides the next rung's."""
+
+    name: str
+    span_ms: int
+
+    def start(self, ts_ms: int) -> int:
+        """Start of the window that holds ``ts_ms``."""
+        return ts_ms - ts_ms % self.span_ms
+
+
+MINUTE_MS = 60_000
+MINUTES_MS = 5 * MINUTE_MS
+"""Span of the scale "minutes"."""
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+
+def ladder(tick_seconds: int) -> tuple[Scale, ...]:
+    """The scales: the tick, five minutes, an hour, a day. A burst, a wave, a campaign, a slow drip.
+
+    >>> [scale.name for scale in ladder(10)]
+    ['tick', 'minutes', 'hour', 'day']
+    """
+    return (
+        Scale("tick", tick_seconds * 1000),
+        Scale("minutes", MINUTES_MS),
+        Scale("hour", HOUR_MS),
+        Scale("day", DAY_MS),
+    )
+
+
+def parts_of(scales: tuple[Scale, ...]) -> tuple[int, ...]:
+    """By scale, how many windows of the next shorter one it has; 0 for ticks and minutes, which are not taken apart.
+
+    >>> parts_of(ladder(10))
+    (0, 0, 12, 24)
+    """
+    return (0, 0, *(longer.span_ms // shorter.span_ms for shorter, longer in pairwise(scales[1:])))
