@@ -22,7 +22,7 @@ from bench.measured import Measured, PartError
 from bench.peers import quix_python
 from bench.report import Run
 from bench.worker import Worker
-from streams.settings import Settings
+from streams.settings.settings import Settings
 from tests.brokers import BrokerError, KafkaServer, kafka_is_missing, kafka_jars
 
 PER_MESSAGE_SECONDS = 15.0

@@ -11,9 +11,9 @@ import time
 
 from bench.events import Traffic
 from bench.measured import Measured, tell
-from streams import collector
-from streams.offline import Offline
-from streams.settings import Settings
+from streams.offline.pipeline import Offline
+from streams.service import memory as collector
+from streams.settings.settings import Settings
 
 
 def measure(traffic: Traffic) -> Measured:

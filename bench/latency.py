@@ -28,7 +28,7 @@ from bench.events import Traffic
 from bench.population import Population, print_measured
 from bench.topic import BATCH_BYTES
 from bench.worker import total
-from streams.topics import Topics
+from streams.kafka.topics import Topics
 
 EVENTS_S = 20_000
 PARTITIONS = 4

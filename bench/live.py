@@ -14,9 +14,9 @@ from collections.abc import Iterator
 
 from bench.events import FIRST_TS_MS, Traffic
 from bench.measured import Measured, tell
-from streams import collector
-from streams.offline import BATCH, Offline
-from streams.settings import Settings
+from streams.offline.pipeline import BATCH, Offline
+from streams.service import memory as collector
+from streams.settings.settings import Settings
 
 BUSY = 10_000
 SPAN_SECONDS = 30

@@ -28,10 +28,10 @@ from detectors.events.watch_buckets import watch_bucket
 from detectors.records import Outcome
 from detectors.windows.clock import SourceTime
 from detectors.windows.crowd import HASH_SPACE
-from streams.auditing import PartitionAudit, audit_settings
-from streams.names import AGENT_CHARS, network_of
-from streams.rules.tagging import Tagger
-from streams.settings import Settings
+from streams.ingest.rules.tagging import Tagger
+from streams.log.hashing import AGENT_CHARS, network_of
+from streams.settings.settings import Settings
+from streams.targets.step import PartitionAudit, audit_settings
 
 VIEW = METRIC_INDEX["view"]
 ROSTER = {TOPIC: PARTITIONS}

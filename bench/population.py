@@ -27,8 +27,8 @@ from bench.events import FIRST_TS_MS
 from bench.measured import ROOT, PartError
 from bench.topic import BATCH_BYTES
 from bench.worker import ANSWER_SECONDS, POLL_SECONDS, total
-from streams.settings import Settings, load
-from streams.topics import Topics, create
+from streams.kafka.topics import Topics, create
+from streams.settings.settings import Settings, load
 from tests.brokers import KafkaServer, free_port, kafka_jars, log_tail
 
 PARTITIONS = 4

@@ -24,9 +24,9 @@ import orjson
 from kafka import KafkaConsumer, TopicPartition
 
 from detectors.records import Outcome
-from streams.auditing import PartitionAudit, audit_settings
-from streams.records import correction_value, count_value, flag_value
-from streams.settings import load
+from streams.settings.settings import load
+from streams.targets.outputs import correction_value, count_value, flag_value
+from streams.targets.step import PartitionAudit, audit_settings
 from tests.brokers import BrokerAddress, KafkaServer, kafka_is_missing, kafka_jars
 from tests.integration.workers import Installation, run_cli
 

@@ -19,16 +19,16 @@ from aiokafka.codec import zstd_encode
 
 from bench.events import Traffic
 from detectors.records import Outcome
-from streams import collector
-from streams.auditing import PartitionAudit, audit_settings
-from streams.codecs.codec import Codec
-from streams.codecs.records import Records
-from streams.decoding import decode
-from streams.frames import Frame, block_of
-from streams.records import count_key, count_value
-from streams.routing import STRETCH, Router
-from streams.settings import Input, Settings
-from streams.state import dump_changes
+from streams.ingest.codecs.codec import Codec
+from streams.ingest.codecs.records import Records
+from streams.ingest.router import STRETCH, Router
+from streams.log.frames import Frame, block_of
+from streams.log.versions import decode
+from streams.service import memory as collector
+from streams.settings.settings import Input, Settings
+from streams.state.sealed import dump_changes
+from streams.targets.outputs import count_key, count_value
+from streams.targets.step import PartitionAudit, audit_settings
 
 EVENTS = 200_000
 CHUNK = 4_000

@@ -20,8 +20,8 @@ from aiokafka.structs import TopicPartition
 from bench.events import CLOSING_TARGET
 from bench.measured import ROOT, Measured, PartError
 from bench.topic import TOPIC
-from streams.settings import Settings, load
-from streams.topics import Topics, create
+from streams.kafka.topics import Topics, create
+from streams.settings.settings import Settings, load
 from tests.brokers import free_port, log_tail
 
 POLL_SECONDS = 0.25

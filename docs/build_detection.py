@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from streams.backtesting import kind_of, scenario_ids
+from streams.offline.backtest import kind_of, scenario_ids
 
 PAGE = Path(__file__).parent / "detection.md"
 FIGURES = Path(__file__).parents[1] / "tests" / "quality" / "figures.json"

@@ -16,10 +16,10 @@ from detectors.catalog.registry import CROWD_DETECTORS
 from detectors.events.event import METRICS
 from detectors.failures import PARTS
 from detectors.intake.rules.reasons import RULES
-from streams.codecs.mapper import OPTIONAL
-from streams.codecs.records import SKIPPED
-from streams.codecs.values import UNREAD
 from streams.deadletters import Why
+from streams.ingest.codecs.mapper import OPTIONAL
+from streams.ingest.codecs.records import SKIPPED
+from streams.ingest.codecs.values import UNREAD
 
 REGISTRY = CollectorRegistry()
 

@@ -22,24 +22,25 @@ from faust.types import TP
 from kafka.errors import KafkaError
 
 from detectors.catalog import outlier
-from streams import collector, metrics
-from streams.checkup import NO_TRANSACTIONS, supports_transactions
-from streams.clients import faust_credentials, servers
-from streams.engine import Engine
-from streams.health import Health
-from streams.ingest import Ingest
-from streams.keyed import Budget
-from streams.outlet import Outlet, PlainOutlet, TransactionalOutlet
-from streams.reloading import live_changes
-from streams.restore import StateReader
-from streams.rules.tagging import Tagger
-from streams.settings import Settings, SettingsError
-from streams.targets import Targets
-from streams.tasks import Work
-from streams.topics import BrokerError, Topics, admin, describe, missing
-from streams.transport import BatchTransport
-from streams.unjudged import Failed
-from streams.web import Web
+from streams import metrics
+from streams.engine.engine import Engine
+from streams.engine.outlet import Outlet, PlainOutlet, TransactionalOutlet
+from streams.engine.task import Work
+from streams.ingest.rules.tagging import Tagger
+from streams.ingest.work import Ingest
+from streams.kafka.clients import faust_credentials, servers
+from streams.kafka.partition_reader import StateReader
+from streams.kafka.topics import BrokerError, Topics, admin, describe, missing
+from streams.kafka.transport import BatchTransport
+from streams.maintenance.doctor import NO_TRANSACTIONS, supports_transactions
+from streams.service import memory as collector
+from streams.service.health import Health
+from streams.service.probes import Web
+from streams.settings.live import live_changes
+from streams.settings.settings import Settings, SettingsError
+from streams.state.keyed import Budget
+from streams.targets.unjudged import Failed
+from streams.targets.work import Targets
 
 log = structlog.get_logger()
 

@@ -25,8 +25,8 @@ from detectors.scoring.sentences import TEXTS
 from docs import build_metrics
 from streams.cli import app
 from streams.deadletters import Why
-from streams.settings import Settings, SettingsError, load, load_map
-from streams.topics import Topics
+from streams.kafka.topics import Topics
+from streams.settings.settings import Settings, SettingsError, load, load_map
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -38,9 +38,9 @@ def flags(
     """Show the flags, newest revision of each. Example: truecount flags --follow"""
     from rich.console import Console
 
-    from streams.reading import Reader
-    from streams.settings import SettingsError
-    from streams.topics import Topics
+    from streams.kafka.reader import Reader
+    from streams.kafka.topics import Topics
+    from streams.settings.settings import SettingsError
 
     console = Console()
     if from_dir is not None:
@@ -79,8 +79,8 @@ def counts(
     """Show the audited counts as they stand. Example: truecount counts --target v42 --json"""
     import orjson
 
-    from streams.reading import Reader
-    from streams.topics import Topics
+    from streams.kafka.reader import Reader
+    from streams.kafka.topics import Topics
 
     settings = settings_from(config, servers)
     reader = Reader(settings, Topics.of(settings).audited_counts)
@@ -105,7 +105,7 @@ def counts(
 
 
 def _recorded(directory: Path) -> Iterator[bytes]:
-    from streams.settings import SettingsError
+    from streams.settings.settings import SettingsError
 
     path = directory / "flagged-events.ndjson"
     try:

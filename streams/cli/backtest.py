@@ -12,7 +12,7 @@ from streams.cli.options import AllowBadOption, JsonOption
 RUN_VIEWS = 400_000.0
 BASE_RATE = 0.01
 METHODS = "truecount,count_threshold,wikimedia_rules,half_space_trees"
-"""The defaults of ``detectors.lab`` and ``streams.backtesting``, which the help must not import."""
+"""The defaults of ``detectors.lab`` and ``streams.offline.backtest``, which the help must not import."""
 
 
 def add(app: typer.Typer) -> None:
@@ -55,13 +55,13 @@ def backtest(
     from rich.console import Console
 
     from detectors.lab.backtest import NoSuchDetectorError
-    from streams.backtesting import METHODS as KNOWN_METHODS
-    from streams.backtesting import Plan, document
     from streams.cli.backtest_page import page
     from streams.cli.backtest_table import LEAVABLE, chosen, reports_of, table_of, witnesses_of
     from streams.cli.losses import hold_to_account
-    from streams.recorded.losses import Losses
-    from streams.settings import SettingsError, load
+    from streams.offline.backtest import METHODS as KNOWN_METHODS
+    from streams.offline.backtest import Plan, document
+    from streams.offline.recorded.losses import Losses
+    from streams.settings.settings import SettingsError, load
 
     if config is not None:
         load(config)  # refused here, and not in another process

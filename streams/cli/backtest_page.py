@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from detectors.lab.measure import Report
-from streams.backtesting import HEADS, cells_of
+from streams.offline.backtest import HEADS, cells_of
 
 Point = tuple[float, float, float]
 

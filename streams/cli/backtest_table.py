@@ -11,9 +11,9 @@ from rich.table import Table
 
 from detectors.events.event import FIELDS, REQUIRED
 from detectors.lab.measure import Report
-from streams.backtesting import HEADS, Plan, cells_of, run_file, run_scenarios, scenario_ids
-from streams.recorded.losses import Losses
-from streams.settings import SettingsError, load_map
+from streams.offline.backtest import HEADS, Plan, cells_of, run_file, run_scenarios, scenario_ids
+from streams.offline.recorded.losses import Losses
+from streams.settings.settings import SettingsError, load_map
 
 WIDE = 125
 """Columns of a terminal from which the table shows everything."""

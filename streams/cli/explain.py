@@ -13,7 +13,7 @@ from streams.cli.audit_topics import flag_lines
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
 
 if TYPE_CHECKING:
-    from streams.reading import Reader
+    from streams.kafka.reader import Reader
 
 SHOWN_ID = 4
 """Fewest characters of a flag id that may stand for all of it."""
@@ -39,9 +39,9 @@ def explain(
     import orjson
     from rich.console import Console
 
-    from streams.reading import Reader
-    from streams.settings import SettingsError
-    from streams.topics import Topics
+    from streams.kafka.reader import Reader
+    from streams.kafka.topics import Topics
+    from streams.settings.settings import SettingsError
 
     if len(flag_id) < SHOWN_ID:
         raise SettingsError(f"flag id {flag_id!r} is too short; give at least {SHOWN_ID} characters of it")
@@ -65,7 +65,7 @@ def explain(
 
 def newest(flags: Iterable[dict[str, Any]], prefix: str) -> dict[str, Any]:
     """The newest revision of the flag whose id begins so. Raises SettingsError if there is none, or more than one."""
-    from streams.settings import SettingsError
+    from streams.settings.settings import SettingsError
 
     found: dict[str, dict[str, Any]] = {}
     for flag in flags:
@@ -151,7 +151,7 @@ def _clock(ms: int) -> str:
 def _lines(directory: Path, name: str) -> Iterator[dict[str, Any]]:
     import orjson
 
-    from streams.settings import SettingsError
+    from streams.settings.settings import SettingsError
 
     path = directory / f"{name}.ndjson"
     try:

@@ -14,11 +14,11 @@ from streams.cli.options import AllowBadOption, ConfigOption, JsonOption, Server
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from streams.offline import Summary
-    from streams.recorded.file import RecordedFile
-    from streams.recorded.losses import Losses
-    from streams.replaying import Sent
-    from streams.settings import Settings
+    from streams.offline.pipeline import Summary
+    from streams.offline.recorded.file import RecordedFile
+    from streams.offline.recorded.losses import Losses
+    from streams.offline.replay import Sent
+    from streams.settings.settings import Settings
 
 
 def add(app: typer.Typer) -> None:
@@ -50,9 +50,9 @@ def replay(
     Example: truecount replay reviews.csv.gz --map deploy/examples/reviews.toml --offline --out audited
     """
     from streams.cli.losses import hold_to_account, print_facts
-    from streams.offline import Summary
-    from streams.recorded.file import RecordedFile
-    from streams.settings import SettingsError, load_map
+    from streams.offline.pipeline import Summary
+    from streams.offline.recorded.file import RecordedFile
+    from streams.settings.settings import SettingsError, load_map
 
     clock_ms = int(time.time() * 1000)
     settings = settings_from(config, servers)
@@ -85,8 +85,8 @@ def simulate(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from streams.cli.losses import print_facts
-    from streams.sending import Sender
-    from streams.simulation import Simulation
+    from streams.kafka.sender import Sender
+    from streams.offline.simulation import Simulation
 
     settings = settings_from(config, servers)
     simulation = Simulation(seed=seed, targets=targets, rate=rate, attack=attack)
@@ -109,8 +109,8 @@ def simulate(
 def _offline(
     settings: Settings, recorded: RecordedFile, out: Path, clock_ms: int, *, quiet: bool
 ) -> tuple[Summary, Losses]:
-    from streams import collector
-    from streams.offline import Files, audit_file
+    from streams.offline.pipeline import Files, audit_file
+    from streams.service import memory as collector
 
     files = Files(out)
     collector.relax()
@@ -126,8 +126,8 @@ def _offline(
 def _online(
     settings: Settings, recorded: RecordedFile, speed: float, clock_ms: int, *, quiet: bool
 ) -> tuple[Sent, Losses]:
-    from streams.replaying import Replay
-    from streams.sending import Sender
+    from streams.kafka.sender import Sender
+    from streams.offline.replay import Replay
 
     with (
         Sender(settings, idempotent=settings.processing == "exactly_once") as sender,

@@ -12,8 +12,8 @@ from streams.cli.options import ConfigOption, JsonOption, ServersOption, setting
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from streams.rebuilding import Summary
-    from streams.settings import Settings
+    from streams.maintenance.rebuild import Summary
+    from streams.settings.settings import Settings
 
 
 def add(app: typer.Typer) -> None:
@@ -45,9 +45,9 @@ def rebuild(
 
     import orjson
 
-    from streams.logs import configure
-    from streams.rebuilding import Start, beside
-    from streams.rebuilding import rebuild as rebuild_log
+    from streams.maintenance.rebuild import Start, beside
+    from streams.maintenance.rebuild import rebuild as rebuild_log
+    from streams.service.logs import configure
 
     live = settings_from(config, servers)
     settings = beside(live, into)
@@ -71,8 +71,8 @@ def rebuild(
 
 def _unjudged(live: Settings) -> dict[int, list[tuple[int, int]]]:
     """What the live audit could only count; nothing where there is none (any more)."""
-    from streams.reading import unjudged_of
-    from streams.topics import Topics, partitions_of
+    from streams.kafka.reader import unjudged_of
+    from streams.kafka.topics import Topics, partitions_of
 
     topic = Topics.of(live).targets_state
     return {} if partitions_of(live, topic) is None else unjudged_of(live)
@@ -95,9 +95,9 @@ def repartition(
     from rich.console import Console
     from rich.progress import Progress, TextColumn
 
-    from streams.logs import configure
-    from streams.repartitioning import repartition as repartition_log
-    from streams.repartitioning import split
+    from streams.maintenance.repartition import repartition as repartition_log
+    from streams.maintenance.repartition import split
+    from streams.service.logs import configure
 
     settings = settings_from(config, servers)
     after = split(settings, partitions, into)

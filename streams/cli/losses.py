@@ -9,7 +9,7 @@ import orjson
 from rich.console import Console
 
 from streams.failures import Failure
-from streams.recorded.losses import Losses
+from streams.offline.recorded.losses import Losses
 
 
 class LostError(Failure):

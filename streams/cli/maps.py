@@ -14,10 +14,10 @@ from streams.cli.options import ConfigOption, JsonOption, ServersOption, setting
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from streams.inputs import Input, Mapping
-    from streams.sampling import Sampled
-    from streams.settings import Settings
-    from streams.trial import Totals, Tried
+    from streams.maps.sampling import Sampled
+    from streams.maps.trial import Totals, Tried
+    from streams.settings.inputs import Input, Mapping
+    from streams.settings.settings import Settings
 
 SHOWN = 10
 """Records that are shown; the totals are of all samples."""
@@ -51,10 +51,10 @@ def map_suggest(
     servers: ServersOption = None,
 ) -> None:
     """Write a map for records that have none, with what is missing. Example: truecount map suggest likes.csv"""
-    from streams.sampling import topic_sample, unmapped
-    from streams.settings import SettingsError
-    from streams.suggestion.draft import draft
-    from streams.suggestion.page import page_of
+    from streams.maps.draft import draft
+    from streams.maps.page import page_of
+    from streams.maps.sampling import topic_sample, unmapped
+    from streams.settings.settings import SettingsError
 
     clock_ms = int(time.time() * 1000)
     path = _one_of(file, topic)
@@ -111,8 +111,8 @@ def map_try(
     """
     import orjson
 
-    from streams.codecs.codec import Codec
-    from streams.trial import Trial
+    from streams.ingest.codecs.codec import Codec
+    from streams.maps.trial import Trial
 
     clock_ms = int(time.time() * 1000)
     settings = settings_from(config, servers)
@@ -130,7 +130,7 @@ def map_try(
 
 
 def _one_of(file: Path | None, topic: str | None) -> Path | None:
-    from streams.settings import SettingsError
+    from streams.settings.settings import SettingsError
 
     if (file is None) == (topic is None):
         raise SettingsError("say either a file or --topic")
@@ -140,8 +140,8 @@ def _one_of(file: Path | None, topic: str | None) -> Path | None:
 def _sampled(
     file: Path | None, topic: str | None, map_file: Path | None, settings: Settings, samples: int, clock_ms: int
 ) -> tuple[Sampled, Input]:
-    from streams.inputs import Input
-    from streams.sampling import file_sample, input_of, topic_sample
+    from streams.maps.sampling import file_sample, input_of, topic_sample
+    from streams.settings.inputs import Input
 
     if file is not None:
         layout = None if map_file is None else _layout(_mapping(map_file, None))
@@ -156,7 +156,7 @@ def _sampled(
 
 def _mapping(path: Path, topic: str | None) -> Mapping:
     """The map of a file: a map for replay, or an input of a configuration."""
-    from streams.settings import load, load_map, read_toml
+    from streams.settings.settings import load, load_map, read_toml
 
     if "inputs" not in read_toml(path):
         return load_map(path)
@@ -165,8 +165,8 @@ def _mapping(path: Path, topic: str | None) -> Mapping:
 
 
 def _layout(config: Mapping) -> Any:
-    from streams.inputs import ReplayMap
-    from streams.settings import SettingsError
+    from streams.settings.inputs import ReplayMap
+    from streams.settings.settings import SettingsError
 
     if isinstance(config, ReplayMap):
         return config

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from streams.settings import Settings
+    from streams.settings.settings import Settings
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="TOML file; also TRUECOUNT_CONFIG.", show_default=False)
@@ -26,7 +26,7 @@ AllowBadOption = Annotated[
 
 def settings_from(config: Path | None, servers: str | None = None, **overrides: Any) -> Settings:
     """Settings from the file, the environment and the options, in rising order. Raises SettingsError."""
-    from streams.settings import load
+    from streams.settings.settings import load
 
     if config is None and os.environ.get("TRUECOUNT_CONFIG"):
         config = Path(os.environ["TRUECOUNT_CONFIG"])

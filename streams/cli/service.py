@@ -9,7 +9,7 @@ import typer
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
 
 if TYPE_CHECKING:
-    from streams.settings import Settings
+    from streams.settings.settings import Settings
 
 ALL_ROLES = "ingest,targets"
 """The roles of ``streams.worker``, which the help must not import."""
@@ -34,9 +34,9 @@ def worker(
     """Audit what flows. Example: truecount worker --config truecount.toml --roles ingest,targets"""
     import asyncio
 
-    from streams import collector
-    from streams.logs import configure
-    from streams.settings import SettingsError
+    from streams.service import memory as collector
+    from streams.service.logs import configure
+    from streams.settings.settings import SettingsError
     from streams.worker import ROLES, Worker
 
     wanted = [role.strip() for role in roles.split(",") if role.strip()]
@@ -69,7 +69,7 @@ def broker(
 
     from rich.console import Console
 
-    from streams.embedded import EmbeddedBroker
+    from streams.kafka.embedded import EmbeddedBroker
 
     def end(_number: int, _frame: object) -> None:
         raise SystemExit(0)
@@ -92,7 +92,7 @@ def topics_create(
     import orjson
     from rich.console import Console
 
-    from streams.topics import create
+    from streams.kafka.topics import create
 
     settings = settings_from(config, servers)
     made, there = create(settings, inputs=not own_only)

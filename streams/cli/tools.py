@@ -28,7 +28,7 @@ def config_check(
     import orjson
     from rich.console import Console
 
-    from streams.settings import load_map, read_toml
+    from streams.settings.settings import load_map, read_toml
 
     data = read_toml(file)
     if data.keys() & {"map", "file"}:
@@ -49,7 +49,7 @@ def doctor(config: ConfigOption = None, servers: ServersOption = None, as_json: 
     import orjson
     from rich.console import Console
 
-    from streams.checkup import checkup
+    from streams.maintenance.doctor import checkup
 
     findings = checkup(settings_from(config, servers))
     if as_json:
@@ -72,7 +72,7 @@ def demo(
     """Watch truecount find a bought burst and spare a viral hit, on an embedded broker. Example: truecount demo"""
     import orjson
 
-    from streams.demo import Demo
+    from streams.demo.demo import Demo
 
     result = Demo(seed=seed, metrics_port=port, plain=as_json or not sys.stdout.isatty(), quiet=as_json).run()
     if as_json:

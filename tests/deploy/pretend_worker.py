@@ -13,11 +13,11 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from detectors.events.event import METRICS
 from streams import metrics
-from streams.codecs.mapper import OPTIONAL
-from streams.codecs.records import SKIPPED
-from streams.codecs.values import UNREAD
 from streams.deadletters import Why
-from streams.web import Web
+from streams.ingest.codecs.mapper import OPTIONAL
+from streams.ingest.codecs.records import SKIPPED
+from streams.ingest.codecs.values import UNREAD
+from streams.service.probes import Web
 
 LABELS: dict[str, tuple[str, ...]] = {
     "role": ("ingest", "targets"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from streams.settings import load
+from streams.settings.settings import load
 from tests.deploy.conftest import ROOT
 from tests.deploy.small_yaml import read
 

@@ -11,10 +11,10 @@ import pytest
 from pydantic import BaseModel
 
 from detectors.events.event import MAX_TS_MS, Event
-from streams.codecs.codec import Codec
-from streams.codecs.records import Records
-from streams.inputs import Mapping
-from streams.settings import Settings, load, load_map
+from streams.ingest.codecs.codec import Codec
+from streams.ingest.codecs.records import Records
+from streams.settings.inputs import Mapping
+from streams.settings.settings import Settings, load, load_map
 from tests.deploy.conftest import ROOT
 from tests.streams.pipeline import events_of
 

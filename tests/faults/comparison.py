@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from streams.decoding import FrameError, decode
-from streams.frames import offsets
+from streams.log.frames import offsets
+from streams.log.versions import FrameError, decode
 from tests.faults.traffic import BAD, CLOSING_TARGET
 from tests.faults.truth import Record, Said, Tally
 

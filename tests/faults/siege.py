@@ -16,7 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from streams.names import partition_of
+from streams.log.hashing import partition_of
 from tests.brokers import KafkaServer, log_tail
 from tests.faults.comparison import SHOWN, differences, log_problems
 from tests.faults.traffic import CLOSING_TARGET, Traffic, closing

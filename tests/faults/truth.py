@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 
 from detectors.records import Outcome
-from streams.auditing import PartitionAudit, audit_settings
-from streams.codecs.records import Records
-from streams.records import correction_value, count_value, flag_value
-from streams.routing import Routed, Router
-from streams.settings import Settings
+from streams.ingest.codecs.records import Records
+from streams.ingest.router import Routed, Router
+from streams.settings.settings import Settings
+from streams.targets.outputs import correction_value, count_value, flag_value
+from streams.targets.step import PartitionAudit, audit_settings
 from tests.faults.traffic import CLOSING_TARGET, MINUTE_MS
 
 Key = tuple[str, str]

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from streams.settings import load
+from streams.settings.settings import load
 from tests.brokers import BrokerAddress
 from tests.integration.cases import CASES, Case
 from tests.integration.test_platforms import SETTINGS

@@ -14,9 +14,9 @@ import orjson
 import pytest
 
 from detectors.events.event import Event
-from streams.checkup import checkup
-from streams.reading import unjudged_of
-from streams.unjudged import Positions
+from streams.kafka.reader import unjudged_of
+from streams.maintenance.doctor import checkup
+from streams.targets.unjudged import Positions
 from tests.brokers import BrokerAddress
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.integration.workers import Installation, install, run_cli

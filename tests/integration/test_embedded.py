@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.embedded import GUARDED, EmbeddedBroker
+from streams.kafka.embedded import GUARDED, EmbeddedBroker
 from tests.brokers import free_port
 from tests.integration.workers import CLI
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from streams.checkup import Finding, checkup
-from streams.settings import Settings, load
-from streams.topics import create
+from streams.kafka.topics import create
+from streams.maintenance.doctor import Finding, checkup
+from streams.settings.settings import Settings, load
 from tests.brokers import BrokerAddress
 from tests.integration.workers import run_cli
 

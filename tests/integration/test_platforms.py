@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from streams.settings import load
+from streams.settings.settings import load
 from tests.brokers import BrokerAddress
 from tests.integration.platforms import Truth, podcast_host, social_network, video_site
 from tests.integration.workers import Installation

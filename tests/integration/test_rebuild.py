@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from streams import rebuilding
-from streams.decoding import decode
-from streams.rebuilding import LogError, Start, beside, rebuild
-from streams.settings import load
-from streams.topics import Topics
+from streams.kafka.topics import Topics
+from streams.log.versions import decode
+from streams.maintenance import rebuild as rebuilding
+from streams.maintenance.rebuild import LogError, Start, beside, rebuild
+from streams.settings.settings import load
 from tests.brokers import BrokerAddress
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.integration.workers import Installation, Worker, install, run_cli

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from detectors.events.event import Event
-from streams.settings import load
+from streams.settings.settings import load
 from tests.brokers import BrokerAddress
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.integration.workers import Installation, install, run_cli

@@ -19,8 +19,8 @@ from typing import Any
 import orjson
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from streams.settings import Settings, load
-from streams.topics import Topics, create
+from streams.kafka.topics import Topics, create
+from streams.settings.settings import Settings, load
 from tests.brokers import BrokerAddress, free_port, log_tail
 
 READY_SECONDS = 60

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from streams.backtesting import Plan, run_scenarios, scenario_ids
+from streams.offline.backtest import Plan, run_scenarios, scenario_ids
 from tests.quality.gate import by_scenario, fallen
 
 FIGURES = Path(__file__).parent / "figures.json"

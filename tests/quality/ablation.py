@@ -16,7 +16,7 @@ from typing import Any
 
 from detectors.catalog.registry import CROWD_DETECTORS, IN_SHADOW
 from detectors.lab.baselines import BASELINES
-from streams.backtesting import Plan, kind_of, run_scenarios, scenario_ids
+from streams.offline.backtest import Plan, kind_of, run_scenarios, scenario_ids
 from tests.quality.__main__ import SEEDS, VIEWS
 from tests.quality.gate import figures_of
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from detectors.lab.measure import Report
-from streams.backtesting import kind_of
+from streams.offline.backtest import kind_of
 
 Figures = dict[str, Any]
 

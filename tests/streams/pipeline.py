@@ -10,12 +10,12 @@ import msgspec
 from detectors.audit import AuditSettings
 from detectors.events.event import Event
 from detectors.records import Outcome
-from streams.auditing import PartitionAudit
-from streams.codecs.records import Good, Records
 from streams.deadletters import DeadLetter
-from streams.records import correction_value, count_value, flag_value
-from streams.routing import Routed, Router
-from streams.settings import Input, Time
+from streams.ingest.codecs.records import Good, Records
+from streams.ingest.router import Routed, Router
+from streams.settings.settings import Input, Time
+from streams.targets.outputs import correction_value, count_value, flag_value
+from streams.targets.step import PartitionAudit
 
 FAR_FUTURE_MS = 200_000_000_000_000
 """A broker's clock that calls nothing of a test's the future."""

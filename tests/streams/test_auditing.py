@@ -15,7 +15,7 @@ from detectors.audit import AuditSettings
 from detectors.events.event import Event
 from detectors.records import Outcome
 from detectors.state.ledger import DUPLICATE_ID
-from streams.auditing import PartitionAudit
+from streams.targets.step import PartitionAudit
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.streams.pipeline import Pipeline, audit_of, said
 

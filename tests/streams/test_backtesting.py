@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from streams.backtesting import Plan, document, label_of, run_file, run_scenario, run_scenarios
 from streams.cli.backtest_page import page
-from streams.recorded.file import RecordedFile
-from streams.settings import SettingsError
+from streams.offline.backtest import Plan, document, label_of, run_file, run_scenario, run_scenarios
+from streams.offline.recorded.file import RecordedFile
+from streams.settings.settings import SettingsError
 
 
 def labelled_file(directory: Path, first_label: str = "fraud") -> Path:

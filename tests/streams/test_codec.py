@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.events.event import METRIC_INDEX, Event
-from streams.codecs.codec import Codec
-from streams.codecs.documents import MAX_RECORD_BYTES
-from streams.codecs.records import Records, Refusal
 from streams.deadletters import Why
-from streams.settings import Input
+from streams.ingest.codecs.codec import Codec
+from streams.ingest.codecs.documents import MAX_RECORD_BYTES
+from streams.ingest.codecs.records import Records, Refusal
+from streams.settings.settings import Input
 from tests.streams.pipeline import events_of
 
 LATEST = 2_000_000_000_000

@@ -17,13 +17,13 @@ from detectors.catalog.registry import IN_SHADOW, REGISTRY
 from detectors.events.event import METRICS, Event
 from detectors.intake.rules.reasons import RULES
 from detectors.state.ledger import DUPLICATE_ID
-from streams.codecs.codec import Codec
-from streams.codecs.records import Records
 from streams.deadletters import Why
-from streams.decoding import decode
-from streams.offline import Offline
-from streams.settings import Settings
-from streams.store import StoreError
+from streams.ingest.codecs.codec import Codec
+from streams.ingest.codecs.records import Records
+from streams.log.versions import decode
+from streams.offline.pipeline import Offline
+from streams.settings.settings import Settings
+from streams.state.store import StoreError
 from tests.crowds import MINUTE_MS, START_MS
 from tests.streams.injection import (
     ALL_RULES,

@@ -16,15 +16,16 @@ from faust.types import TP
 from detectors import audit
 from detectors import counts as unsaid
 from detectors.state.watched import Watched
-from streams import keyed, spill, targets
-from streams.keyed import Budget
-from streams.outlet import Output
-from streams.settings import Settings, State
-from streams.state import META_KEY, PLATFORM_KEY, WATCHED_KEY, decode_watched
-from streams.store import Store, StoreError
-from streams.targets import Targets
-from streams.topics import Topics
-from streams.transport import Batch
+from streams.engine.outlet import Output
+from streams.kafka.topics import Topics
+from streams.kafka.transport import Batch
+from streams.settings.settings import Settings, State
+from streams.state import keyed, spill
+from streams.state.keyed import Budget
+from streams.state.sealed import META_KEY, PLATFORM_KEY, WATCHED_KEY, decode_watched
+from streams.state.store import Store, StoreError
+from streams.targets import work as targets
+from streams.targets.work import Targets
 from tests.streams.test_state import log_of
 
 MARKER = object()

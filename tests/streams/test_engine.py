@@ -12,11 +12,11 @@ import pytest
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
-from streams import engine as engines
-from streams.engine import Engine
+from streams.engine import engine as engines
+from streams.engine.engine import Engine
+from streams.engine.outlet import Delivered, OutletError, Output
+from streams.kafka.transport import Batch
 from streams.metrics import REGISTRY
-from streams.outlet import Delivered, OutletError, Output
-from streams.transport import Batch
 
 FIRST, SECOND = TP("log", 0), TP("log", 1)
 

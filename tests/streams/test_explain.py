@@ -8,7 +8,7 @@ import pytest
 
 from streams.cli.audit_topics import flag_lines
 from streams.cli.explain import bars_of, course, newest
-from streams.settings import SettingsError
+from streams.settings.settings import SettingsError
 
 FLAG: dict[str, Any] = {"flag_id": "9f2c04aa", "revision": 1, "onset": 0, "until": 240_000}
 

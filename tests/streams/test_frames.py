@@ -15,10 +15,10 @@ from detectors.events.buckets import COHORT_BUCKETS, MIX_BUCKETS, NETWORK_BUCKET
 from detectors.events.event import FIELDS, MAX_TS_MS, Event
 from detectors.events.watch_buckets import watch_bucket, watch_buckets
 from detectors.windows.crowd import HASH_SPACE
-from streams.columns import columns_of, joined
-from streams.decoding import FrameError, FrameOfTexts, decode
-from streams.frames import FRAME_VERSION, Frame, block_of, encode, numbers, offsets, times
-from streams.names import AGENT_CHARS, Networks, all_ipv4, mix_hash, network_of, partition_of, referrer_host
+from streams.log.columns import columns_of, joined
+from streams.log.frames import FRAME_VERSION, Frame, block_of, encode, numbers, offsets, times
+from streams.log.hashing import AGENT_CHARS, Networks, all_ipv4, mix_hash, network_of, partition_of, referrer_host
+from streams.log.versions import FrameError, FrameOfTexts, decode
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 times_ms = st.integers(0, MAX_TS_MS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streams.health import Health
+from streams.service.health import Health
 
 LIMIT = 60.0
 

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.events.event import Event
-from streams.codecs.records import Records
-from streams.decoding import decode
-from streams.frames import Frame
-from streams.offline import Offline
-from streams.routing import WAKE_MS, Router
-from streams.settings import Input, Settings, Time
+from streams.ingest.codecs.records import Records
+from streams.ingest.router import WAKE_MS, Router
+from streams.log.frames import Frame
+from streams.log.versions import decode
+from streams.offline.pipeline import Offline
+from streams.settings.settings import Input, Settings, Time
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, in_order, ordinary
 from tests.streams.pipeline import FAR_FUTURE_MS, Pipeline, audit_of
 

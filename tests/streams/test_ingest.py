@@ -13,11 +13,11 @@ from faust.types import TP
 
 from detectors.events.event import Event
 from detectors.windows.clock import Clock, SourceTime
-from streams.decoding import decode
-from streams.ingest import Ingest, IngestState
-from streams.routing import WAKE_MS
-from streams.settings import Input, Settings, Time
-from streams.transport import Batch
+from streams.ingest.router import WAKE_MS
+from streams.ingest.work import Ingest, IngestState
+from streams.kafka.transport import Batch
+from streams.log.versions import decode
+from streams.settings.settings import Input, Settings, Time
 
 TOPIC = "views"
 ROSTER = {TOPIC: 2}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from detectors.events.event import METRIC_INDEX, Event
-from streams.codecs.codec import Codec
-from streams.codecs.records import Records
 from streams.deadletters import Why
-from streams.settings import Input
+from streams.ingest.codecs.codec import Codec
+from streams.ingest.codecs.records import Records
+from streams.settings.settings import Input
 from tests.streams.pipeline import events_of
 
 LATEST = 4_000_000_000_000

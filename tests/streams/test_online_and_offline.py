@@ -15,16 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detectors.events.block import EventBlock
-from streams.codecs.records import Records
 from streams.deadletters import DeadLetter
-from streams.decoding import decode
-from streams.frames import block_of
-from streams.inputs import Input, ReplayMap
-from streams.offline import Offline
-from streams.recorded.file import RecordedFile
-from streams.replaying import Replay
-from streams.routing import Routed, Router
-from streams.settings import Settings
+from streams.ingest.codecs.records import Records
+from streams.ingest.router import Routed, Router
+from streams.log.frames import block_of
+from streams.log.versions import decode
+from streams.offline.pipeline import Offline
+from streams.offline.recorded.file import RecordedFile
+from streams.offline.replay import Replay
+from streams.settings.inputs import Input, ReplayMap
+from streams.settings.settings import Settings
 
 NOW = 1_767_634_500_000
 SETTINGS = Settings.model_validate(

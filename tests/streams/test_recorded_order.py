@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.offline import Offline
-from streams.recorded import order
-from streams.recorded.decoding import in_order, rows_by_time
-from streams.recorded.file import RecordedFile
-from streams.recorded.order import Order, Timed, sorted_rows
-from streams.recorded.row import Row
-from streams.settings import Settings, SettingsError, Time
+from streams.offline.pipeline import Offline
+from streams.offline.recorded import order
+from streams.offline.recorded.decoding import in_order, rows_by_time
+from streams.offline.recorded.file import RecordedFile
+from streams.offline.recorded.order import Order, Timed, sorted_rows
+from streams.offline.recorded.row import Row
+from streams.settings.settings import Settings, SettingsError, Time
 
 CLOCK_MS = 1_800_000_000_000
 BEGIN_MS = 1_767_634_490_000

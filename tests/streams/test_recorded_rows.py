@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.codecs.documents import MAX_RECORD_BYTES
 from streams.deadletters import Why
-from streams.recorded import row as limits
-from streams.recorded.documents import Documents
-from streams.recorded.lines import ndjson_rows
-from streams.recorded.quoting import line_fields, record_at
-from streams.recorded.row import KEPT_BYTES, MAX_ROW_BYTES, Row
-from streams.recorded.table import Table
-from streams.settings import SettingsError
+from streams.ingest.codecs.documents import MAX_RECORD_BYTES
+from streams.offline.recorded import row as limits
+from streams.offline.recorded.documents import Documents
+from streams.offline.recorded.lines import ndjson_rows
+from streams.offline.recorded.quoting import line_fields, record_at
+from streams.offline.recorded.row import KEPT_BYTES, MAX_ROW_BYTES, Row
+from streams.offline.recorded.table import Table
+from streams.settings.settings import SettingsError
 
 HEADER = ("x", "y.z", 'he said "%s"')
 
@@ -175,10 +175,10 @@ def test_a_field_of_any_length_is_read_and_costs_no_event() -> None:
 def test_a_row_that_never_ends_needs_no_memory_of_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     limit = 1000
     for module in ("table", "lines", "documents"):
-        monkeypatch.setattr(f"streams.recorded.{module}.MAX_ROW_BYTES", limit)
-        monkeypatch.setattr(f"streams.recorded.{module}.KEPT_BYTES", 100)
+        monkeypatch.setattr(f"streams.offline.recorded.{module}.MAX_ROW_BYTES", limit)
+        monkeypatch.setattr(f"streams.offline.recorded.{module}.KEPT_BYTES", 100)
     monkeypatch.setattr(limits, "KEPT_BYTES", 100)
-    monkeypatch.setattr("streams.recorded.table.HEAD_BYTES", 10)
+    monkeypatch.setattr("streams.offline.recorded.table.HEAD_BYTES", 10)
 
     def pieces_of(*parts: bytes) -> Iterator[bytes]:
         for part in parts:

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from streams.inputs import ReplayMap
-from streams.recorded import parquet
-from streams.recorded.file import RecordedFile
-from streams.settings import SettingsError
+from streams.offline.recorded import parquet
+from streams.offline.recorded.file import RecordedFile
+from streams.settings.inputs import ReplayMap
+from streams.settings.settings import SettingsError
 from tests.streams.recorded_files import Command, map_of
 
 EVENTS: list[dict[str, Any]] = [

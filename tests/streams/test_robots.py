@@ -10,8 +10,8 @@ from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.rules.robot_list import KINDS, PEOPLE, RobotList, Row, rows
-from streams.rules.robots import SPARED, Robots
+from streams.ingest.rules.robot_list import KINDS, PEOPLE, RobotList, Row, rows
+from streams.ingest.rules.robots import SPARED, Robots
 
 ROBOTS = Robots()
 OWN = list(rows())

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from detectors.events.event import FIELDS, Event
-from streams.codecs.records import Records
-from streams.columns import Columns, columns_of
-from streams.decoding import decode
-from streams.frames import FRAME_VERSION, Frame, block_of, numbers, offsets
-from streams.names import partition_of
-from streams.routing import MARK_EVERY_MS, MAX_FRAME_BYTES, Routed, Router, packed
-from streams.settings import Input, Time
+from streams.ingest.codecs.records import Records
+from streams.ingest.router import MARK_EVERY_MS, MAX_FRAME_BYTES, Routed, Router, packed
+from streams.log.columns import Columns, columns_of
+from streams.log.frames import FRAME_VERSION, Frame, block_of, numbers, offsets
+from streams.log.hashing import partition_of
+from streams.log.versions import decode
+from streams.settings.settings import Input, Time
 
 NOW = 1_700_000_000_000
 ROSTER = {"views": 1}

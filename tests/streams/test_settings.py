@@ -8,7 +8,7 @@ import pytest
 
 from detectors.cases.explanations import Promotion
 from detectors.thresholds import Rulebook, Thresholds
-from streams.settings import Settings, SettingsError, load, load_map
+from streams.settings.settings import Settings, SettingsError, load, load_map
 
 
 def _file(directory: Path, text: str) -> Path:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from detectors.state.watches import Watches
-from streams import keyed, spill
-from streams.keyed import Budget, KeyedState
-from streams.spill import Spill, Waiting, changed_key
-from streams.state import decode_watched, encode_watched
-from streams.store import SCANNED_AT_ONCE, Store
+from streams.state import keyed, spill
+from streams.state.keyed import Budget, KeyedState
+from streams.state.sealed import decode_watched, encode_watched
+from streams.state.spill import Spill, Waiting, changed_key
+from streams.state.store import SCANNED_AT_ONCE, Store
 
 NAMES = ["0a", "0b", "0é", "0zz", "0\U0001f600", "0￿"]
 """Their order as text is that of their bytes, which is not so in every encoding."""

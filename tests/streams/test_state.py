@@ -17,8 +17,7 @@ from detectors.platform.platform import Platform
 from detectors.records import Outcome
 from detectors.state.watched import STATE_VERSION, Watched
 from detectors.windows.crowd import Crowd
-from streams.auditing import PartitionAudit
-from streams.state import (
+from streams.state.sealed import (
     DAYS_KEY,
     META_KEY,
     RULINGS_KEY,
@@ -31,6 +30,7 @@ from streams.state import (
     encode_watched,
     load,
 )
+from streams.targets.step import PartitionAudit
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary, viral
 from tests.streams.pipeline import Pipeline, doubled, said
 

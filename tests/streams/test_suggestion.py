@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.codecs.codec import Codec
-from streams.codecs.records import Decoded, Records
-from streams.inputs import Input, ReplayMap
-from streams.suggestion.costs import ALL, COSTS, MEASURED
-from streams.suggestion.draft import draft
-from streams.suggestion.page import page_of
-from streams.suggestion.sample import Draft, Sample
+from streams.ingest.codecs.codec import Codec
+from streams.ingest.codecs.records import Decoded, Records
+from streams.maps.costs import ALL, COSTS, MEASURED
+from streams.maps.draft import draft
+from streams.maps.page import page_of
+from streams.maps.sample import Draft, Sample
+from streams.settings.inputs import Input, ReplayMap
 
 LATEST_MS = 1_800_000_000_000
 NOON_S = 1_767_634_490

@@ -14,7 +14,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.transport import MAX_CHUNK_BYTES, MAX_CHUNK_RECORDS, BatchConsumer, BatchConsumerThread, pieces
+from streams.kafka.transport import MAX_CHUNK_BYTES, MAX_CHUNK_RECORDS, BatchConsumer, BatchConsumerThread, pieces
 
 PLACE = TopicPartition("views", 0)
 HELD = TP("views", 0)

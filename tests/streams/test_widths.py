@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from detectors.audit import AuditSettings
 from detectors.events.block import FEW_EVENTS
 from detectors.records import Outcome
-from streams.auditing import PartitionAudit
-from streams.decoding import FrameOfTexts, decode
-from streams.frames import FRAME_VERSION, GIVEN, MARKS, NEEDED, Frame, encode
-from streams.offline import Offline
-from streams.rules.config import Rules
-from streams.rules.standing import rule_settings
-from streams.settings import Settings
+from streams.log.frames import FRAME_VERSION, GIVEN, MARKS, NEEDED, Frame, encode
+from streams.log.versions import FrameOfTexts, decode
+from streams.offline.pipeline import Offline
+from streams.settings.rules import Rules
+from streams.settings.settings import Settings
+from streams.targets.step import PartitionAudit
+from streams.targets.tags import rule_settings
 
 WIDTHS = {1: "<i1", 2: "<i2", 4: "<i4", 8: "<i8"}
 LIMITS = sorted({edge for bits in (7, 15, 31, 53) for edge in ((1 << bits) - 2, (1 << bits) - 1, 1 << bits)})

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 from pydantic import ValidationError
 
-from streams.inputs import Input
+from streams.settings.inputs import Input
 
 NEEDED = 'ts = "t"\nactor = "a"\ntarget = "v"\n'
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.codecs.paths import Path, Shape, lookup, parse_path
+from streams.grammar.paths import Path, Shape, lookup, parse_path
 
 names = st.sampled_from(["a", "b", "c", "a.b", "b.c", "a.b.c", "0", "é"])
 values = st.recursive(

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from detectors.events.event import METRICS
-from streams.codecs.codec import Codec
-from streams.codecs.records import MAX_EVENTS, Decoded, Records
 from streams.deadletters import Why
-from streams.inputs import Input
+from streams.ingest.codecs.codec import Codec
+from streams.ingest.codecs.records import MAX_EVENTS, Decoded, Records
+from streams.settings.inputs import Input
 
 TS = 1_714_564_800_000
 FAR = 1 << 60

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from detectors.events.event import MAX_TS_MS
-from streams.codecs.times import UNITS, check_layout, iso_times, time_of, unit_hint
-from streams.codecs.values import Unreadable, durations, times
+from streams.grammar.times import UNITS, check_layout, iso_times, time_of, unit_hint
+from streams.ingest.codecs.values import Unreadable, durations, times
 
 NOON = 1_714_564_800_000
 

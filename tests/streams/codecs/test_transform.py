@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streams.codecs.codec import Codec
-from streams.codecs.records import MAX_EVENTS, Decoded, Records
-from streams.codecs.transform import Record
 from streams.deadletters import Why
-from streams.inputs import Input
+from streams.ingest.codecs.codec import Codec
+from streams.ingest.codecs.records import MAX_EVENTS, Decoded, Records
+from streams.ingest.codecs.transform import Record
+from streams.settings.inputs import Input
 
 TS = 1_714_564_800_000
 answer: Callable[[Record], Any]

@@ -1,0 +1,1 @@
+"""``truecount demo``: its story, its view, its worker."""

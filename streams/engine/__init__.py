@@ -1,0 +1,1 @@
+"""Tasks: one role on one partition, with checkpoints."""

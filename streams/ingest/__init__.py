@@ -1,0 +1,1 @@
+"""The role ingest: records of inputs into frames of the log."""

@@ -1,0 +1,73 @@
+"""Addresses as they are written: with a port, in brackets, with a zone, as a list of hops."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from streams.grammar.times import kind_of, short
+from streams.ingest.codecs.values import BAD_ADDRESS, Column, ConvertColumn, columns_of
+from streams.log.hashing import address_of, all_ipv4
+
+_WITH_PORT = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\](?::\d*)?|(?P<dotted>[\d.]+):\d*)", re.ASCII).fullmatch
+
+
+def addresses(hop: int = 0) -> ConvertColumn:
+    """Addresses as plain text. Of a list of hops it is the one at ``hop``: 0 is the first, -1 the last."""
+
+    def address(value: Any) -> str:
+        return _plain(_hop(value, hop))
+
+    convert = columns_of(address, BAD_ADDRESS, frozenset((type(None),)))
+
+    def column(values: Column) -> Column:
+        return values if plain(values) else convert(values)
+
+    return column
+
+
+def plain(values: Sequence[Any]) -> bool:
+    """Whether all that is given is plain IPv4, as nearly all addresses are."""
+    try:
+        return all_ipv4(values)
+    except TypeError:
+        given = [value for value in values if value is not None]
+    try:
+        return not given or all_ipv4(given)
+    except TypeError:
+        return False
+
+
+def _hop(value: Any, hop: int) -> str:
+    if isinstance(value, str):
+        if "," not in value:
+            return value
+        value = value.split(",")
+    if not isinstance(value, list):
+        raise TypeError(f"Expected an address as text, got `{kind_of(value)}`")
+    if not -len(value) <= hop < len(value):
+        raise ValueError(f"a list of {len(value)} addresses has none at {hop}")
+    if not isinstance(value[hop], str):
+        raise TypeError(f"Expected an address as text, got `{kind_of(value[hop])}`")
+    return str(value[hop])
+
+
+def _plain(text: str) -> str:
+    if ":" in text and "." not in text:
+        try:
+            socket.inet_pton(socket.AF_INET6, text)
+        except (OSError, ValueError):
+            pass
+        else:
+            return text
+    stripped = text.strip().strip('"')
+    found = _WITH_PORT(stripped)
+    if found is not None:
+        stripped = found["bracketed"] or found["dotted"]
+    stripped = stripped.partition("%")[0]  # the zone of a link-local address says where it was heard
+    address = address_of(stripped)
+    if address is None:
+        raise ValueError(f"{short(text)} is no address")
+    return str(address)

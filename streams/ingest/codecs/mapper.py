@@ -1,0 +1,243 @@
+"""Rows into columns of native events: each field from its source, and what cannot be read named by row.
+
+An event cannot do without its time, actor, target and metric, nor with a doubt about whether it undoes: where one of
+these cannot be read the row is refused. Any other field that cannot be read is left out, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from detectors.events.event import COUNTRY_CHARS, FIELDS, MAX_ID_BYTES, SESSION_CHARS, TEXT_CHARS
+from streams.deadletters import Why
+from streams.grammar.paths import Path, Shape, parse_path
+from streams.ingest.codecs.addresses import addresses
+from streams.ingest.codecs.native import NATIVE, NATIVE_COLUMNS, NOBODY, NativeShape
+from streams.ingest.codecs.sources import Produce, Rows, holds, name_of, paths_of, produce
+from streams.ingest.codecs.values import (
+    TOO_LONG,
+    Column,
+    ConvertColumn,
+    Unreadable,
+    booleans,
+    durations,
+    metrics,
+    texts,
+    times,
+    words,
+)
+from streams.settings.inputs import DURATIONS, FLAGS, TIMES, Mapping, Source
+
+DECISIVE = ("ts", "actor", "target", "metric", *FLAGS)
+"""Fields without which, or with doubts about which, a row is no event."""
+
+OPTIONAL = tuple(name for name in FIELDS if name not in DECISIVE)
+
+LONGEST = {"session": SESSION_CHARS, "user_agent": TEXT_CHARS, "referrer": TEXT_CHARS}
+"""Characters of an optional text; what is longer is cut."""
+
+_REFUSED = ""
+"""Stands in a decisive field of a row that is refused."""
+
+
+@dataclass(slots=True)
+class Mapped:
+    """Columns of the rows' fields, and what is wrong with some rows."""
+
+    fields: dict[str, Column]
+    refused: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """row → why, and a sentence"""
+    unread: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def note(self, name: str, why: str, count: int = 1) -> None:
+        """Optional values of a field were dropped or cut."""
+        key = name, str(why)
+        self.unread[key] = self.unread.get(key, 0) + count
+
+    def readable(self, name: str, column: Column) -> Column:
+        """An optional field's column without what cannot be read, which is counted."""
+        for value in column:
+            if type(value) is Unreadable:
+                self.note(name, value.why)
+        return [None if type(value) is Unreadable else value for value in column]
+
+
+class Mapper:
+    """A compiled map."""
+
+    def __init__(self, config: Mapping) -> None:
+        fields = NATIVE if config.map is None else config.map
+        self._native = config.map is None
+        self._default_metric = config.metric
+        self._nobody = frozenset((*config.nobody(), NOBODY))
+        numbered = config.each is not None
+        self._sources: list[tuple[str, Produce]] = [
+            (name, produce(fields[name], _finish(name, native=self._native), numbered=numbered and name == "id"))
+            for name in FIELDS
+            if name in fields
+        ]
+        self._where = {name: name_of(source) for name, source in fields.items()}
+        self._keep = [holds(condition) for condition in config.keep]
+        self._skip = [holds(condition) for condition in config.skip]
+        every: list[Source] = [*fields.values(), *config.keep, *config.skip]
+        self.shape: Shape | NativeShape = NativeShape() if self._native else Shape(_different(every, "path"))
+        self.outer_shape: Shape | None = None
+        self.each: Path | None = None
+        if config.each is not None and config.each != "$":
+            self.each = parse_path(config.each)
+            self.outer_shape = Shape({*_different(every, "outer"), self.each})
+        self.fans_out = config.each is not None
+        pieces = [piece for source in every for piece in source.within()]
+        self.needs_headers = any(piece.header is not None for piece in pieces)
+        self.needs_timestamp = any(piece.timestamp for piece in pieces)
+
+    def where(self, name: str) -> str:
+        """Where a field comes from, as messages show it."""
+        return self._where[name]
+
+    def filtered(self, rows: Rows) -> tuple[Rows, int]:
+        """The rows that are events, and how many are not."""
+        if not (self._keep or self._skip) or not len(rows):
+            return rows, 0
+        tests = [condition(rows) for condition in self._keep]
+        tests += [[not skipped for skipped in condition(rows)] for condition in self._skip]
+        kept = tests[0] if len(tests) == 1 else list(map(all, zip(*tests, strict=True)))
+        left = kept.count(True)
+        return (rows, 0) if left == len(rows) else (rows.kept(kept), len(rows) - left)
+
+    def columns(self, rows: Rows) -> Mapped:
+        """All fields of the rows."""
+        size = len(rows)
+        mapped = Mapped({})
+        for name, source in self._sources:
+            column = source(rows)
+            if rows.odd:
+                column = _characters(column, name, mapped)
+            kinds = set(map(type, column))
+            if Unreadable in kinds:
+                decided = name in DECISIVE
+                column = self._decided(name, column, mapped) if decided else mapped.readable(name, column)
+            if type(None) in kinds and name in ("ts", "actor", "target"):
+                self._missing(name, column, mapped)
+            mapped.fields[name] = column
+        for name in FIELDS:
+            if name not in mapped.fields:
+                mapped.fields[name] = [False if name in FLAGS else None] * size
+        for name in FLAGS:
+            if None in mapped.fields[name]:
+                mapped.fields[name] = [value or False for value in mapped.fields[name]]
+        if self._default_metric is None and None in mapped.fields["metric"]:
+            self._missing("metric", mapped.fields["metric"], mapped)
+        actors = mapped.fields["actor"]
+        if not self._nobody.isdisjoint(actors):
+            mapped.fields["actor"] = [None if actor in self._nobody else actor for actor in actors]
+        limit_ids(mapped)
+        limit_texts(mapped)
+        return mapped
+
+    def _decided(self, name: str, column: Column, mapped: Mapped) -> Column:
+        """A decisive field's column; rows in which it cannot be read are refused."""
+        for place, value in enumerate(column):
+            if type(value) is Unreadable:
+                why = Why.UNKNOWN_METRIC if name == "metric" and value.why == Why.UNKNOWN_WORD else value.why
+                mapped.refused.setdefault(place, (why, f"{value.message} - at `{self._where[name]}`"))
+        return [_REFUSED if type(value) is Unreadable else value for value in column]
+
+    def _missing(self, name: str, column: Column, mapped: Mapped) -> None:
+        if self._native:
+            message = (
+                "the event has no metric and its topic declares none - at `$.metric`"
+                if name == "metric"
+                else f"Object missing required field `{name}`"
+            )
+        else:
+            message = f"no value for `{name}` - at `{self._where.get(name, '$')}`"
+        for place, value in enumerate(column):
+            if value is None:
+                mapped.refused.setdefault(place, (Why.MISSING_FIELD, message))
+
+
+def _different(sources: Iterable[Source], place: str) -> set[Path]:
+    return {path for source in sources for path in paths_of(source, place)}
+
+
+def _finish(name: str, *, native: bool) -> Callable[[Source], ConvertColumn]:
+    if native:
+        column = NATIVE_COLUMNS[name]
+        return lambda _: column
+
+    def finish(source: Source) -> ConvertColumn:  # noqa: PLR0911  # one line a kind of field
+        if name in TIMES:
+            return times("ms" if source.time is None else source.time)
+        if name in DURATIONS:
+            return durations(source.unit or "ms")
+        if source.words is not None:
+            return words(dict(source.words))
+        if name in FLAGS:
+            return booleans()
+        if name == "metric":
+            return metrics()
+        if name == "ip":
+            return addresses(source.hop or 0)
+        return texts()
+
+    return finish
+
+
+def _characters(column: Column, name: str, mapped: Mapped) -> Column:
+    """The column with what is no character replaced, or refused where the text is an id."""
+    result = []
+    for value in column:
+        text = value
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                if name in ("actor", "target"):
+                    text = Unreadable(Why.INVALID_UTF8, "bytes that are not valid UTF-8")
+                else:
+                    text = _replaced(value)
+                    mapped.note(name, Why.INVALID_UTF8)
+        result.append(text)
+    return result
+
+
+def _replaced(text: str) -> str:
+    return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text)
+
+
+def limit_ids(mapped: Mapped) -> None:
+    """Refuse rows whose actor or target is too long, and leave out owners that are."""
+    for name in ("actor", "target"):
+        for place in _too_long(mapped.fields[name]):
+            size = len(mapped.fields[name][place].encode())
+            message = f"{size} bytes; {MAX_ID_BYTES} are allowed - at `$.{name}`"
+            mapped.refused.setdefault(place, (Why.BAD_ID, message))
+    owners = _too_long(mapped.fields["owner"])
+    if owners:
+        mapped.note("owner", Why.BAD_ID, len(owners))
+        long = frozenset(owners)
+        mapped.fields["owner"] = [None if n in long else owner for n, owner in enumerate(mapped.fields["owner"])]
+
+
+def limit_texts(mapped: Mapped) -> None:
+    """Cut optional texts that are too long; a country that is too long is none."""
+    for name, most in (*LONGEST.items(), ("country", COUNTRY_CHARS)):
+        column = mapped.fields[name]
+        if max(map(len, filter(None, column)), default=0) <= most:
+            continue
+        mapped.note(name, TOO_LONG, sum(value is not None and len(value) > most for value in column))
+        kept = None if name == "country" else most
+        mapped.fields[name] = [
+            value if value is None or len(value) <= most else None if kept is None else value[:kept] for value in column
+        ]
+
+
+def _too_long(column: Sequence[Any]) -> list[int]:
+    given = column if None not in column else [value or "" for value in column]
+    joined = "".join(given)
+    if joined.isascii() and max(map(len, given), default=0) <= MAX_ID_BYTES:
+        return []
+    return [place for place, value in enumerate(given) if len(value.encode()) > MAX_ID_BYTES]

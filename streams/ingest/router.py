@@ -1,0 +1,285 @@
+"""The ingest step without Kafka: records of one source in, frames for ``by-target`` and dead letters out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from detectors.failures import UNCONTAINED
+from streams.deadletters import DeadLetter, Why
+from streams.ingest.codecs.codec import Codec
+from streams.ingest.codecs.records import Good, Records, Refusal
+from streams.ingest.rules.tagging import Tagger
+from streams.log.columns import Columns, columns_of, joined
+from streams.log.frames import FRAME_VERSION, Frame, encode
+from streams.settings.rules import Rules
+from streams.settings.settings import Input, Time
+
+MARK_EVERY_MS = 500
+"""A partition that gets no events of a source hears its watermark at least this often (wall time)."""
+
+WAKE_MS = 5_000
+"""How long a source's time goes no faster than the wall clock after it was idle or taken over.
+
+Sources wake together (a replay begins, a worker was down), but one is read first. If its time ran on at once
+through all it has, nobody would wait for the others, who count as idle until they are heard, and all their events
+would be late. In live traffic this costs nothing: event time goes no faster than the wall clock there.
+"""
+
+MAX_FRAME_BYTES = 600_000
+"""Frames stay well under the 1 MB that brokers accept by default."""
+
+
+STRETCH = 1000
+"""Records decoded at once. An event has some 700 bytes in objects; of more than this they leave the processor's
+cache before they are columns, and cost a third more (measured)."""
+
+
+@dataclass(slots=True)
+class Routed:
+    """What a batch became: frames by partition, refused records, how many events went on, and what was left out."""
+
+    frames: list[tuple[int, bytes]] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    events: int = 0
+    behind_ms: int = 0
+    """how much earlier than one before it the time of a live event is, at most"""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """see codecs.records.Decoded"""
+    unread: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+class Router:
+    """One source (an input partition): its time, its codec, its frames.
+
+    Historic events do not move its time. While it has read no others it counts as idle: nobody waits for a backfill.
+    """
+
+    def __init__(
+        self, *, config: Input, partition: int, time: Time, partitions: int, tagger: Tagger | None = None
+    ) -> None:
+        self.topic = config.topic
+        self.partition = partition
+        self.source = f"{config.topic}/{partition}"
+        self.max_ts = -1
+        self.watermark = -1
+        self.idle = False
+        self.only_history = False
+        """whether all events that were read are historic: they tell nothing of the time"""
+        self._historic_ts = -1
+        self._codec = Codec(config, time.earliest)
+        self.needs_headers, self.needs_timestamp = self._codec.needs_headers, self._codec.needs_timestamp
+        """whether records must come with their headers, and with their timestamps"""
+        self._tagger = Tagger(Rules()) if tagger is None else tagger
+        self._skew_ms = round(time.future_skew_seconds * 1000)
+        self._lateness_ms = round(time.lateness_seconds * 1000)
+        self._idle_ms = round(time.idle_seconds * 1000)
+        self._partitions = partitions
+        self._marked_at = -MARK_EVERY_MS
+        self._read_at = -1
+        self.reliable = -1
+        """where the watermark may go by what has been read; it is behind while the source wakes"""
+        self._woken_at: int | None = None
+        self._woken_watermark = -1
+
+    def wake(self, now_ms: int) -> None:
+        """The source is idle no more, or somebody else read it until now: see WAKE_MS."""
+        self.idle = False
+        self._woken_at, self._woken_watermark = now_ms, self.watermark
+
+    def _follow(self, now_ms: int) -> None:
+        """Bring the watermark to what the events read so far allow, by and by if the source has just woken."""
+        allowed = self.reliable
+        if self._woken_at is not None:
+            since = now_ms - self._woken_at
+            if since >= WAKE_MS:
+                self._woken_at = None
+            else:
+                allowed = min(allowed, self._woken_watermark + since if self._woken_watermark >= 0 else -1)
+        self.watermark = max(self.watermark, allowed)
+
+    def route(self, records: Records, *, next_offset: int, now_ms: int, roster: dict[str, int]) -> Routed:
+        """Route records; they end before ``next_offset``.
+
+        ``now_ms`` is the wall clock; it only paces watermarks. Event time is capped by the broker's clock plus skew.
+        """
+        routed = Routed()
+        if self._read_at < 0:
+            self._read_at = now_ms
+        first = int(records.offset[0])
+        size = len(records.value)
+        parts = [
+            columns
+            for begin in range(0, size, STRETCH)
+            for columns in self._decoded(records, range(begin, min(begin + STRETCH, size)), routed)
+        ]
+        if parts:  # records that are no events tell nothing of the time: a topic may have little else
+            self._read_at = now_ms
+            if self.idle:
+                self.wake(now_ms)
+        columns, cuts = self._by_place(parts) if parts else (None, [0] * (self._partitions + 1))
+        if self.only_history and self.max_ts >= 0:
+            self.only_history = False
+            self.wake(now_ms)
+        # Time does not follow an event ahead of the broker's clock: it would make the others late.
+        before = self.watermark
+        self.reliable = max(self.reliable, min(self.max_ts, int(records.clock_ms[-1])) - self._lateness_ms)
+        self._follow(now_ms)
+        due = now_ms - self._marked_at >= MARK_EVERY_MS
+        if due:
+            self._marked_at = now_ms
+        head = self._frame(first, next_offset, roster)
+        for place, (begin, end) in enumerate(pairwise(cuts)):
+            if columns is not None and begin < end:
+                values = packed(columns, range(begin, end), head, before)
+                routed.frames += [(place, value) for value in values]
+            elif due:
+                routed.frames.append((place, encode(head)))
+        return routed
+
+    def _decoded(self, records: Records, stretch: range, routed: Routed) -> list[Columns]:
+        """The good ones of a stretch of records as columns; the others go to the dead letters.
+
+        Where that raises, each half is decoded by itself: a record that cannot be dealt with costs no other.
+        """
+        begin, end = stretch.start, stretch.stop
+        try:
+            columns = self._columns(records, begin, end, routed)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, the same record would raise it for ever
+            if len(stretch) > 1:
+                middle = (begin + end) // 2
+                halves = range(begin, middle), range(middle, end)
+                return [columns for half in halves for columns in self._decoded(records, half, routed)]
+            message = f"a fault of truecount, please report it: {error!r}"
+            routed.dead.append(self._letter(records, Refusal(begin, Why.UNCOUNTABLE, message)))
+            return []
+        return [] if columns is None else [columns]
+
+    def _columns(self, records: Records, begin: int, end: int, routed: Routed) -> Columns | None:
+        """Compute all, and only then change what was routed."""
+        part = records.part(begin, end)
+        decoded = self._codec.decode(part, part.clock_ms + self._skew_ms)
+        letters = [self._letter(part, refusal) for refusal in decoded.refused]
+        columns, good = None, decoded.good
+        if good is not None:
+            tags = self._tagger.tags(good.fields["ip"], good.fields["user_agent"])
+            columns = columns_of(
+                good.fields,
+                offset=part.offset[good.index],
+                metric=good.metric,
+                ts=good.ts,
+                tags=tags,
+                plain_addresses=good.plain_addresses,
+            )
+            self._note_times(good, routed)
+            routed.events += len(good.ts)
+        routed.dead += letters
+        for reason, count in decoded.skipped.items():
+            routed.skipped[reason] = routed.skipped.get(reason, 0) + count
+        for key, count in decoded.unread.items():
+            routed.unread[key] = routed.unread.get(key, 0) + count
+        return columns
+
+    def _letter(self, records: Records, refusal: Refusal) -> DeadLetter:
+        place = refusal.index
+        original = records.value if records.original is None else records.original
+        line = None if records.line is None else records.line[place]
+        where = self.topic, self.partition, int(records.offset[place])
+        return DeadLetter(*where, records.key[place], original[place], refusal.reason, refusal.message, line)
+
+    def _note_times(self, good: Good, routed: Routed) -> None:
+        """Note up to when live events have come, how far one was behind another, and whether there was any."""
+        ts, historic = good.ts, good.fields["history"]
+        if historic.count(False) < len(historic):
+            marked = np.fromiter(historic, np.bool_, len(historic))
+            self._historic_ts = max(self._historic_ts, int(ts[marked].max()))
+            ts = ts[~marked]
+        if len(ts):
+            reached = np.maximum(np.maximum.accumulate(ts), self.max_ts)
+            routed.behind_ms = max(routed.behind_ms, int((reached - ts).max()))
+            self.max_ts = int(reached[-1])
+        elif self.max_ts < 0:
+            self.only_history = True
+
+    def _by_place(self, parts: list[Columns]) -> tuple[Columns, list[int]]:
+        """Events in order of their targets' partitions, and where each partition's begin (and the last one's end)."""
+        columns = joined(parts)
+        places = (columns.hashes % np.uint64(self._partitions)).astype(np.intp)
+        cuts = np.cumsum(np.bincount(places, minlength=self._partitions))
+        return columns.take(np.argsort(places, kind="stable")), [0, *cuts.tolist()]
+
+    def mark(self, *, next_offset: int, now_ms: int, at_end: bool, roster: dict[str, int]) -> Routed:
+        """Say how far time has come while nothing is read.
+
+        After ``idle_seconds`` at the end of its partition a source says that it is idle: nobody waits for it, and its
+        own time goes on with the wall clock from where it stood, but not ahead of it.
+        """
+        routed = Routed()
+        if self._read_at < 0:
+            self._read_at = now_ms
+        if not at_end:
+            self._read_at = now_ms
+        if now_ms - self._marked_at < MARK_EVERY_MS:
+            return routed
+        self._follow(now_ms)
+        if at_end and now_ms - self._read_at >= self._idle_ms:
+            self.idle = True
+            if self.max_ts >= 0:
+                reached = min(self.max_ts + now_ms - self._read_at, now_ms)
+                self.watermark = max(self.watermark, reached - self._lateness_ms)
+        self._marked_at = now_ms
+        for place in range(self._partitions):
+            routed.frames.append((place, encode(self._frame(next_offset, next_offset, roster))))
+        return routed
+
+    def last_ts(self) -> int:
+        """When the last live event was, in epoch ms; if there was none, the last historic one; -1 without any."""
+        return self.max_ts if self.max_ts >= 0 else self._historic_ts
+
+    def finish(self, *, next_offset: int, until_ms: int, roster: dict[str, int]) -> Routed:
+        """The end of a recorded stream: time goes to ``until_ms`` and the source falls idle."""
+        self.idle = True
+        self.watermark = max(self.watermark, until_ms)
+        frame = encode(self._frame(next_offset, next_offset, roster))
+        return Routed(frames=[(place, frame) for place in range(self._partitions)])
+
+    def _frame(self, first: int, next_offset: int, roster: dict[str, int]) -> Frame:
+        idle = self.idle or self.only_history
+        return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, idle, roster)
+
+
+def packed(columns: Columns, rows: range, head: Frame, before: int) -> list[bytes]:
+    """Rows encoded as one frame, or as several if it would be too large for the log.
+
+    Events of one record stay together: a reader that begins anew between two of them would skip the second as one
+    that it has seen. If they are too large together, they go without their sessions, which no detector reads: ids are
+    bounded, and so is the number of a record's events, so that the rest fits.
+    All but the last carry the watermark ``before`` the batch: time moves when all its events are in.
+    """
+    frame = replace(head)
+    columns.fill(frame, rows.start, rows.stop)
+    value = encode(frame)
+    if len(value) <= MAX_FRAME_BYTES:
+        return [value]
+    middle = _middle(columns.offset, rows)
+    if middle is None:
+        return [encode(replace(frame, session=None))]
+    cut = int(columns.offset[middle])
+    earlier = replace(head, next=cut, watermark=before)
+    first = packed(columns, range(rows.start, middle), earlier, before)
+    return first + packed(columns, range(middle, rows.stop), replace(head, first=cut), before)
+
+
+def _middle(offset: NDArray[np.int64], rows: range) -> int | None:
+    """The row nearest to the middle that is its record's first, None if all rows are of one record."""
+    here = offset[rows.start : rows.stop]
+    half = len(here) // 2
+    begins = (int(np.searchsorted(here, here[half], side)) for side in ("left", "right"))
+    between = [begin for begin in begins if 0 < begin < len(here)]
+    return rows.start + min(between, key=lambda begin: abs(begin - half)) if between else None

@@ -1,0 +1,173 @@
+"""The ingest role: an input partition's records into frames of ``by-target`` and dead letters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import numpy as np
+from faust.types import TP
+
+from streams import metrics
+from streams.deadletters import DeadLetter, Headers
+from streams.engine.outlet import Delivered, Output
+from streams.ingest.codecs.records import Records
+from streams.ingest.router import Routed, Router
+from streams.ingest.rules.tagging import Tagger
+from streams.kafka.partition_reader import StateReader
+from streams.kafka.topics import Topics
+from streams.kafka.transport import Batch
+from streams.log.hashing import partition_of
+from streams.settings.settings import Settings
+from streams.state.sealed import MovedError
+
+LOG_APPEND_TIME = 1
+"""Kafka's timestamp type for "the broker's clock"."""
+
+INGEST_CHECKPOINT_SECONDS = 0.5
+"""Frames can be read only once committed, so this is part of every flag's latency; one transaction costs ~30 ms."""
+
+
+class IngestState(msgspec.Struct, array_like=True):
+    """What a source's next owner must know."""
+
+    version: int
+    position: int
+    max_ts: int
+    watermark: int
+    reliable: int = -1
+    """see Router: without it the watermark of a source that woke, and then has nothing more to read, would stand"""
+    moved_to: str = ""
+    """the log goes on elsewhere: what an older configuration would read would be written where nobody looks"""
+    only_history: bool = False
+    """see Router: without it all others would wait for a source that is taken over amid its history"""
+
+
+class Ingest:
+    """Work of one input partition."""
+
+    role = "ingest"
+
+    def __init__(
+        self,
+        settings: Settings,
+        tp: TP,
+        *,
+        partitions: int,
+        roster: dict[str, int],
+        state: StateReader,
+        tagger: Tagger | None = None,
+    ) -> None:
+        config = next(i for i in settings.inputs if i.topic == tp.topic)
+        self.every_seconds = min(INGEST_CHECKPOINT_SECONDS, settings.checkpoint_seconds)
+        self._topics = Topics.of(settings)
+        self._router = Router(
+            config=config, partition=tp.partition, time=settings.time, partitions=partitions, tagger=tagger
+        )
+        self._key = f"{tp.topic}/{tp.partition}".encode()
+        self._state_partition = partition_of(f"{tp.topic}/{tp.partition}", partitions)
+        self._partitions = partitions
+        self._roster = roster
+        self._state = state
+        self._outputs: list[Output] = []
+        self._position = 0
+
+    async def restore(self) -> int:
+        """See Work. A source that nobody has read is read from its beginning. Raises MovedError."""
+        position: int | None = None
+        async for key, value in self._state.read(self._topics.ingest_state, self._state_partition):
+            if key == self._key and value is not None:
+                state = msgspec.msgpack.decode(value, type=IngestState)
+                if state.moved_to:
+                    raise MovedError(f"{self._topics.ingest_state}/{self._state_partition}", state.moved_to)
+                position = state.position
+                self._router.max_ts, self._router.watermark = state.max_ts, state.watermark
+                self._router.reliable, self._router.only_history = state.reliable, state.only_history
+        if position is None:
+            # Nobody has heard of it, so all wait for its first word: it need not hold its time back for them.
+            position = await self._state.beginning(self._router.topic, self._router.partition)
+        else:
+            self._router.wake(int(time.time() * 1000))
+        self._position = position
+        return position
+
+    def take(self, batch: Batch, records: list[Any]) -> Iterable[None]:
+        """See Work: one step, however large the batch is."""
+        now_ms = int(time.time() * 1000)
+        self._position = batch.next
+        columns = _columns(records, now_ms)
+        if self._router.needs_headers:
+            columns.headers = [r.headers for r in records]
+        if self._router.needs_timestamp:
+            columns.timestamp_ms = [r.timestamp for r in records]
+        routed = self._router.route(columns, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
+        headers = {r.offset: list(r.headers) for r in records} if routed.dead else {}
+        self._keep(routed, headers)
+        return ()
+
+    def stored(self, delivered: Delivered) -> Iterable[None]:
+        """See Work: nothing is kept on disk."""
+        return ()
+
+    def close(self) -> None:
+        """See Work: nothing of it is shown that the engine does not take back."""
+
+    def heartbeat(self, now: float, at_end: bool) -> None:
+        """See Work."""
+        now_ms = int(now * 1000)
+        self._keep(self._router.mark(next_offset=self._position, now_ms=now_ms, at_end=at_end, roster=self._roster))
+
+    def pending(self) -> int:
+        """See Work."""
+        return len(self._outputs)
+
+    def urgent(self) -> bool:
+        """See Work: all of it is, and checkpoints come often."""
+        return False
+
+    def cut(self, position: int) -> list[Output]:
+        """See Work."""
+        outputs, self._outputs = self._outputs, []
+        router = self._router
+        state = IngestState(
+            1, position, router.max_ts, router.watermark, router.reliable, only_history=router.only_history
+        )
+        outputs.append(
+            Output(self._topics.ingest_state, self._state_partition, self._key, msgspec.msgpack.encode(state))
+        )
+        return outputs
+
+    def _keep(self, routed: Routed, headers: dict[int, Headers] | None = None) -> None:
+        by_target = self._topics.by_target
+        for reason, count in routed.skipped.items():
+            metrics.SKIPPED_RECORDS.labels(reason).inc(count)
+        for (name, why), count in routed.unread.items():
+            metrics.UNREAD_FIELDS.labels(name, why).inc(count)
+        self._outputs += [Output(by_target, place, None, value) for place, value in routed.frames]
+        for letter in routed.dead:
+            metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
+            original = (headers or {}).get(letter.offset, [])
+            place = letter.partition % self._partitions
+            self._outputs.append(letter_output(self._topics.dead_letters, place, letter, original))
+
+
+def _columns(records: list[Any], now_ms: int) -> Records:
+    """Fetched records as columns. Offsets ascend, so they have no gap if the last one's is as far as it must be."""
+    size, first = len(records), records[0].offset
+    if records[-1].offset - first == size - 1:
+        offset = np.arange(first, first + size)
+    else:
+        offset = np.array([r.offset for r in records], np.int64)
+    if LOG_APPEND_TIME in {r.timestamp_type for r in records}:
+        clocks = [r.timestamp if r.timestamp_type == LOG_APPEND_TIME else now_ms for r in records]
+        clock_ms = np.array(clocks, np.int64)
+    else:
+        clock_ms = np.full(size, now_ms)
+    return Records(offset, [r.key for r in records], [r.value for r in records], clock_ms)
+
+
+def letter_output(topic: str, place: int, letter: DeadLetter, original: Headers) -> Output:
+    """A dead letter as a record."""
+    return Output(topic, place, *letter.record(original))

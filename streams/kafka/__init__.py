@@ -1,0 +1,1 @@
+"""Kafka: clients, topics, readers, senders, the embedded broker."""

@@ -1,0 +1,120 @@
+"""Reading a state topic's partition, or a stretch of the log, from one offset to an end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+from streams import metrics
+from streams.kafka.clients import aiokafka_options
+from streams.settings.settings import Settings
+
+log = structlog.get_logger()
+
+READ_TIMEOUT_MS = 1000
+LOG_EVERY_SECONDS = 5.0
+
+
+class StateReader:
+    """Reads committed records of single partitions; knows no group."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.last_read = 0.0
+        """monotonic time at which a restore last read something: progress, for the watchdog"""
+
+    async def read(
+        self, topic: str, partition: int, *, start: int | None = None, end: int | None = None
+    ) -> AsyncIterator[tuple[bytes | None, bytes | None]]:
+        """Yield (key, value) of all committed records from ``start`` (the beginning) to ``end`` (now).
+
+        Raises KafkaError.
+        """
+        async for record in self.records(topic, partition, start=start, end=end):
+            yield record.key, record.value
+
+    async def beginning(self, topic: str, partition: int) -> int:
+        """The first offset that a partition still has. Raises KafkaError."""
+        return (await self._bounds(topic, partition))[0]
+
+    async def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """First offset, and the end including what open transactions have written.
+
+        The end of what is *committed* lies before the first record of any open transaction: in a partition that
+        several tasks write to, it can lie before a record of ours that has been committed long since.
+        """
+        consumer = AIOKafkaConsumer(enable_auto_commit=False, **aiokafka_options(self._settings.broker))
+        await consumer.start()
+        tp = TopicPartition(topic, partition)
+        try:
+            return int((await consumer.beginning_offsets([tp]))[tp]), int((await consumer.end_offsets([tp]))[tp])
+        finally:
+            await consumer.stop()
+
+    async def records(
+        self, topic: str, partition: int, *, start: int | None = None, end: int | None = None
+    ) -> AsyncIterator[Any]:
+        """As ``read``, the records themselves. Waits for transactions that are open before the end."""
+        first, last = await self._bounds(topic, partition)
+        end = last if end is None else min(end, last)
+        start = first if start is None else max(first, start)
+        if start >= end:
+            return
+        consumer = AIOKafkaConsumer(
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            **aiokafka_options(self._settings.broker),
+        )
+        await consumer.start()
+        progress = _Progress(topic, partition, start, end)
+        tp = TopicPartition(topic, partition)
+        try:
+            consumer.assign([tp])
+            consumer.seek(tp, start)
+            while (position := await consumer.position(tp)) < end:
+                progress.reached(position)
+                chunk = (await consumer.getmany(tp, timeout_ms=READ_TIMEOUT_MS, max_records=5000)).get(tp, ())
+                for record in chunk:
+                    if record.offset >= end:
+                        return
+                    yield record
+                metrics.RESTORED.inc(len(chunk))
+                if chunk:
+                    self.last_read = time.monotonic()
+        finally:
+            progress.over()
+            await consumer.stop()
+
+
+class _Progress:
+    """How far one reading has come: in the log from time to time, and as a metric over all that are under way."""
+
+    def __init__(self, topic: str, partition: int, start: int, end: int) -> None:
+        self._topic, self._partition = topic, partition
+        self._start, self._end = start, end
+        self._shown = end - start
+        self._said_at = time.monotonic()
+        metrics.RESTORING.inc(self._shown)
+
+    def reached(self, position: int) -> None:
+        """Everything below ``position`` has been read."""
+        self._show(max(0, self._end - position))
+        if time.monotonic() - self._said_at >= LOG_EVERY_SECONDS:
+            self._said_at = time.monotonic()
+            done = position - self._start
+            log.info("restoring", topic=self._topic, partition=self._partition, read=done, of=self._end - self._start)
+
+    def over(self) -> None:
+        """Read to the end, or given up."""
+        self._show(0)
+
+    def _show(self, left: int) -> None:
+        metrics.RESTORING.inc(left - self._shown)
+        self._shown = left

@@ -1,0 +1,146 @@
+"""Topics read from the command line with kafka-python: flags, counts, the log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+
+from streams.kafka.clients import kafka_python_options
+from streams.kafka.topics import BrokerError, Topics, describe
+from streams.settings.settings import Settings
+from streams.state.sealed import META_KEY, meta_of
+
+POLL_MS = 300
+
+TAIL_RECORDS, TAIL_FACTOR = 256, 32
+"""Records before the end that are looked at first, and how many times as many then."""
+
+
+def unjudged_of(settings: Settings) -> dict[int, list[tuple[int, int]]]:
+    """Positions of the log that this installation could only count, as ranges, by partition.
+
+    Raises BrokerError, or StateError for state of a newer version.
+    """
+    reader = Reader(settings, Topics.of(settings).targets_state)
+    try:
+        newest = reader.newest(META_KEY)
+    finally:
+        reader.close()
+    return {
+        partition: ranges
+        for partition, record in sorted(newest.items())
+        if record.value is not None and (ranges := meta_of(record.value).unjudged)
+    }
+
+
+class Reader:
+    """Reads all partitions of a topic, committed records only, without a group."""
+
+    def __init__(self, settings: Settings, topic: str, *, from_end: bool = False) -> None:
+        self._settings = settings
+        try:
+            self._consumer: Any = KafkaConsumer(
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                **kafka_python_options(settings.broker),
+            )
+            found = self._consumer.partitions_for_topic(topic)
+            if not found:
+                raise BrokerError(f"topic {topic} does not exist; make it with `truecount topics create`")
+            self._parts = [TopicPartition(topic, p) for p in sorted(found)]
+            self._consumer.assign(self._parts)
+            if from_end:
+                self._consumer.seek_to_end(*self._parts)
+            else:
+                self._consumer.seek_to_beginning(*self._parts)
+        except (KafkaError, OSError, ValueError) as error:
+            raise BrokerError(describe(error, settings)) from error
+
+    def to_end(self) -> Iterator[Any]:
+        """All records that are there now."""
+        try:
+            ends = self._consumer.end_offsets(self._parts)
+            while any(self._consumer.position(tp) < end for tp, end in ends.items()):
+                yield from self._poll()
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, self._settings)) from error
+
+    def last(self, size: int) -> list[Any]:
+        """The last records, as many of each partition as of the others, in order of their timestamps."""
+        try:
+            begins = self._consumer.beginning_offsets(self._parts)
+            ends = self._consumer.end_offsets(self._parts)
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, self._settings)) from error
+        shares = shares_of([ends[part] - begins[part] for part in self._parts], size)
+        for part, share in zip(self._parts, shares, strict=True):
+            self._consumer.seek(part, ends[part] - share)
+        found = sorted(self.to_end(), key=lambda record: (record.timestamp, record.partition, record.offset))
+        return found[-size:]
+
+    def beginnings(self) -> dict[int, int]:
+        """The first offset that the broker still has, by partition."""
+        try:
+            return {tp.partition: begin for tp, begin in self._consumer.beginning_offsets(self._parts).items()}
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, self._settings)) from error
+
+    def newest(self, key: bytes) -> dict[int, Any]:
+        """The newest record with a key of each partition that has one. It stands near the end, or all of it is read."""
+        found: dict[int, Any] = {}
+        try:
+            begins, ends = self._consumer.beginning_offsets(self._parts), self._consumer.end_offsets(self._parts)
+            back = TAIL_RECORDS
+            while wanted := [tp for tp in self._parts if tp.partition not in found and begins[tp] < ends[tp]]:
+                for tp in self._parts:
+                    self._consumer.seek(tp, max(begins[tp], ends[tp] - back) if tp in wanted else ends[tp])
+                while any(self._consumer.position(tp) < ends[tp] for tp in wanted):
+                    found.update((record.partition, record) for record in self._poll() if record.key == key)
+                if all(ends[tp] - back <= begins[tp] for tp in wanted):
+                    break
+                back *= TAIL_FACTOR
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, self._settings)) from error
+        return found
+
+    def follow(self, until: float | None = None) -> Iterator[Any]:
+        """Records as they come, for ever or until a ``time.monotonic`` moment."""
+        try:
+            while until is None or time.monotonic() < until:
+                yield from self._poll()
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, self._settings)) from error
+
+    def poll(self) -> list[Any]:
+        """What has come, waiting a moment at most."""
+        try:
+            return list(self._poll(0))
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, self._settings)) from error
+
+    def _poll(self, timeout_ms: int = POLL_MS) -> Iterator[Any]:
+        for records in self._consumer.poll(timeout_ms=timeout_ms).values():
+            yield from records
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close()
+
+
+def shares_of(sizes: list[int], wanted: int) -> list[int]:
+    """How much of each size to take so that all together are ``wanted``, as evenly as the sizes allow.
+
+    >>> shares_of([3, 100, 100], 60)
+    [3, 28, 29]
+    """
+    shares = [0] * len(sizes)
+    left = wanted
+    for done, place in enumerate(sorted(range(len(sizes)), key=sizes.__getitem__)):
+        shares[place] = min(sizes[place], left // (len(sizes) - done))
+        left -= shares[place]
+    return shares

@@ -1,0 +1,108 @@
+"""Events into the input topics with kafka-python: what ``simulate``, ``replay`` and ``demo`` share."""
+
+from __future__ import annotations
+
+import itertools
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from detectors.events.event import Event
+from streams.deadletters import DeadLetter
+from streams.kafka.clients import kafka_python_options
+from streams.kafka.topics import BrokerError, Topics, describe
+from streams.settings.settings import Settings, SettingsError
+
+FLUSH_SECONDS = 60.0
+_encode = msgspec.json.Encoder().encode
+
+
+class Sender:
+    """Sends native events to the inputs that take them, spread evenly over the partitions.
+
+    Round robin, not by target: truecount does not mind how the bus is keyed, and every partition's time then advances
+    alike, which a replay at many times its speed needs.
+    """
+
+    def __init__(self, settings: Settings, *, idempotent: bool = True) -> None:
+        self._settings = settings
+        self._failed: BaseException | None = None
+        self.sent = 0
+        try:
+            self._producer: Any = KafkaProducer(
+                acks="all",
+                enable_idempotence=idempotent,
+                compression_type="lz4",
+                linger_ms=20,
+                batch_size=256 * 1024,
+                **kafka_python_options(settings.broker),
+            )
+        except (KafkaError, OSError, ValueError) as error:
+            raise BrokerError(describe(error, settings)) from error
+        self._topics: dict[str, str] = {}
+        for metric in ("view", "like", "follow"):
+            target = settings.input_for(metric)
+            if target is not None:
+                self._topics[metric] = target.topic
+        self._turns: dict[str, itertools.cycle[int]] = {}
+
+    def send(self, metric: str | None, value: bytes) -> None:
+        """Send one record; ``metric`` None goes where views go. Raises BrokerError, SettingsError."""
+        topic = self._topics.get(metric or "view") or next(iter(self._topics.values()), None)
+        if topic is None or (metric is not None and metric not in self._topics):
+            raise SettingsError(f"no input takes native {metric or 'any'} events; add one under [[inputs]]")
+        self._send(topic, value)
+        self.sent += 1
+
+    def send_letter(self, letter: DeadLetter) -> None:
+        """Send what is no event to the dead letters, in the form in which a worker sends it. Raises BrokerError."""
+        key, value, headers = letter.record([])
+        self._send(Topics.of(self._settings).dead_letters, value, key=key, headers=headers)
+
+    def _send(self, topic: str, value: bytes | None, **options: Any) -> None:
+        turns = self._turns.get(topic)
+        if turns is None:
+            turns = self._turns[topic] = itertools.cycle(self._partitions(topic))
+        try:
+            future = self._producer.send(topic, value=value, partition=next(turns), **options)
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, self._settings)) from error
+        future.add_errback(self._note)
+        if self._failed is not None:
+            raise BrokerError(describe(self._failed, self._settings))
+
+    def send_event(self, event: Event) -> None:
+        """Send a native event."""
+        self.send(event.metric, _encode(event))
+
+    def flush(self) -> None:
+        """Wait for delivery of all that was sent. Raises BrokerError if any record was not."""
+        try:
+            self._producer.flush(timeout=FLUSH_SECONDS)
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, self._settings)) from error
+        if self._failed is not None:
+            raise BrokerError(describe(self._failed, self._settings))
+
+    def _partitions(self, topic: str) -> list[int]:
+        try:
+            found = self._producer.partitions_for(topic)
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, self._settings)) from error
+        if not found:
+            raise BrokerError(f"topic {topic} does not exist; make it with `truecount topics create`")
+        return sorted(found)
+
+    def _note(self, error: BaseException) -> None:
+        self._failed = error
+
+    def __enter__(self) -> Sender:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._producer.close(timeout=10)

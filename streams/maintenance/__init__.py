@@ -1,0 +1,1 @@
+"""Tools on topics and state: doctor, rebuild, repartition."""

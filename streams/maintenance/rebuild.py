@@ -1,0 +1,337 @@
+"""The retained log audited again under another configuration, into topics of its own: backfills after a rule change.
+
+The tasks are the worker's own (``Targets`` on its outlet), fed from the log instead of from a group, one partition
+after the other. A checkpoint is a transaction of outputs, state and position, so a rebuild that was broken off goes
+on from its last one when it is called again, and one that is done does nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+from faust.types import TP
+
+from streams.engine.outlet import Outlet, OutletError, PlainOutlet, TransactionalOutlet
+from streams.engine.task import PENDING_MAX
+from streams.failures import Failure
+from streams.kafka.clients import aiokafka_options
+from streams.kafka.partition_reader import StateReader
+from streams.kafka.topics import BrokerError, Topics, create, describe, partitions_of
+from streams.kafka.transport import Batch
+from streams.settings.settings import Settings, SettingsError
+from streams.state.keyed import Budget
+from streams.state.sealed import StateError
+from streams.state.store import StoreError
+from streams.targets.unjudged import Failed, StepError
+from streams.targets.work import Targets
+
+BATCH_FRAMES = 50
+"""Frames taken at once, then a look at the clock."""
+
+Progress = Callable[[int, int, int], None]
+"""partition, offset reached, offset at which it ends"""
+
+
+class LogError(Failure):
+    """The log cannot be read again as asked; the message is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where to begin: the beginning of what is retained, an offset of each partition, or a moment (epoch ms)."""
+
+    offset: int | None = None
+    moment_ms: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Start:
+        """Read ``beginning``, an offset, or an ISO 8601 time (UTC unless it says otherwise). Raises SettingsError."""
+        if text == "beginning":
+            return cls()
+        if text.isdecimal():
+            return cls(offset=int(text))
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise SettingsError(
+                f"--from {text}: must be 'beginning', an offset such as 1042, or a time such as 2026-03-01T00:00:00Z"
+            ) from None
+        return cls(moment_ms=round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
+
+
+@dataclass(slots=True)
+class PartitionSummary:
+    """What became of one partition: offsets of the log, and what was written."""
+
+    partition: int
+    start: int
+    resumed_at: int | None
+    end: int
+    frames: int = 0
+    events: int = 0
+    broken: int = 0
+    flagged_events: int = 0
+    corrections: int = 0
+    audited_counts: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a rebuild did."""
+
+    log: str
+    app: str
+    prefix: str
+    config: str
+    partitions: list[PartitionSummary] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, the sums beside the partitions."""
+        summed = ("frames", "events", "broken", "flagged_events", "corrections", "audited_counts")
+        sums = {name: sum(getattr(part, name) for part in self.partitions) for name in summed}
+        seconds = round(sum(part.seconds for part in self.partitions), 3)
+        return {**asdict(self), **sums, "seconds": seconds}
+
+
+def beside(settings: Settings, into: str) -> Settings:
+    """The settings of an installation called ``into`` that audits the log of this one. Raises SettingsError."""
+    app = into.rstrip("._-")
+    prefix = into if into != app else f"{into}."
+    if not app:
+        raise SettingsError(f"--into {into}: give it a name, such as truecount-v2")
+    topics = Topics.of(settings)
+    if app == settings.app or prefix in (settings.prefix, settings.log_prefix, settings.state_prefix):
+        raise SettingsError(f"--into {into}: this installation has that name; choose another, such as {app}-v2")
+    log_prefix = topics.by_target.removesuffix("by-target")
+    changed = {"app": app, "prefix": prefix, "log_prefix": log_prefix, "state_prefix": ""}
+    try:
+        return Settings.model_validate({**settings.model_dump(), **changed})
+    except ValueError:
+        raise SettingsError(f"--into {into}: a name has letters, digits, '.', '_' and '-' alone") from None
+
+
+async def rebuild(
+    settings: Settings,
+    start: Start,
+    *,
+    partitions: Iterable[int] | None = None,
+    unjudged: Mapping[int, list[tuple[int, int]]] | None = None,
+    progress: Progress,
+) -> Summary:
+    """Audit the log from ``start`` to its end as it is now. Raises LogError, BrokerError.
+
+    ``unjudged`` are positions that the live audit could only count (``reading.unjudged_of``): so they are again.
+    """
+    topics = Topics.of(settings)
+    count = partitions_of(settings, topics.by_target)
+    if count is None:
+        raise LogError(f"there is no log {topics.by_target}: prefix or log_prefix names another installation")
+    if count != settings.partitions:
+        raise LogError(
+            f"{topics.by_target} has {count} partitions and the configuration says {settings.partitions}: set"
+            f" partitions = {count}; to have more, see `truecount repartition`"
+        )
+    wanted = sorted(set(range(count) if partitions is None else partitions))
+    unknown = [str(p) for p in wanted if not 0 <= p < count]
+    if unknown:
+        raise LogError(f"{topics.by_target} has no partition {', '.join(unknown)}; it has 0 to {count - 1}")
+    ranges = await _ranges(settings, topics.by_target, wanted, start)
+    create(settings, inputs=False)
+    summary = Summary(topics.by_target, settings.app, settings.prefix, settings.version())
+    for partition in wanted:
+        first, begin, end = ranges[partition]
+        counted = (unjudged or {}).get(partition, [])
+        whole = PartitionSummary(partition, begin, None, end)
+        try:
+            summary.partitions.append(
+                await _done(settings, whole, partial=first > 0 or begin > first, unjudged=counted, progress=progress)
+            )
+        except (StateError, StoreError, OutletError) as error:
+            raise LogError(
+                f"partition {partition} was broken off: {error}. Call the same again and it goes on from its last"
+                " checkpoint"
+            ) from error
+        except (KafkaError, OSError) as error:
+            raise BrokerError(describe(error, settings)) from error
+    return summary
+
+
+async def _done(
+    settings: Settings,
+    asked: PartitionSummary,
+    *,
+    partial: bool,
+    unjudged: list[tuple[int, int]],
+    progress: Progress,
+) -> PartitionSummary:
+    """Audit one partition. A record that fails is done again from the last checkpoint, as a worker does it."""
+    failed: Failed = {}
+    while True:
+        job = _Job(settings, asked, partial=partial, failed=failed, unjudged=unjudged)
+        try:
+            return await job.run(progress)
+        except StepError:
+            continue
+
+
+async def _ranges(
+    settings: Settings, topic: str, partitions: list[int], start: Start
+) -> dict[int, tuple[int, int, int]]:
+    """First retained offset, where to begin, and the end, of each partition."""
+    consumer = AIOKafkaConsumer(
+        isolation_level="read_committed", enable_auto_commit=False, **aiokafka_options(settings.broker)
+    )
+    parts = [TopicPartition(topic, partition) for partition in partitions]
+    try:
+        await consumer.start()
+        try:
+            first = await consumer.beginning_offsets(parts)
+            ends = await consumer.end_offsets(parts)
+            begins: dict[TopicPartition, int] = dict(first)
+            if start.offset is not None:
+                begins = dict.fromkeys(parts, start.offset)
+            elif start.moment_ms is not None:
+                found = await consumer.offsets_for_times(dict.fromkeys(parts, start.moment_ms))
+                begins = {tp: ends[tp] if found[tp] is None else found[tp].offset for tp in parts}
+        finally:
+            await consumer.stop()
+    except (KafkaError, OSError) as error:
+        raise BrokerError(describe(error, settings)) from error
+    _check(settings, topic, begins, first, ends)
+    return {tp.partition: (first[tp], begins[tp], ends[tp]) for tp in parts}
+
+
+def _check(settings: Settings, topic: str, begins: Any, first: Any, ends: Any) -> None:
+    gone = [f"partition {tp.partition} begins at {first[tp]}" for tp in begins if begins[tp] < first[tp]]
+    if gone:
+        raise LogError(
+            f"{topic} no longer has what --from asks for: {', '.join(gone)} (retention_hours ="
+            f" {settings.retention_hours}). Use --from beginning, or choose partitions with --partition"
+        )
+    beyond = [f"partition {tp.partition} ends at {ends[tp]}" for tp in begins if begins[tp] > ends[tp]]
+    if beyond:
+        raise LogError(f"{topic} does not reach to where --from begins: {', '.join(beyond)}")
+
+
+class _Job:
+    """One partition."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        asked: PartitionSummary,
+        *,
+        partial: bool,
+        failed: Failed,
+        unjudged: list[tuple[int, int]],
+    ) -> None:
+        partition, start, end = asked.partition, asked.start, asked.end
+        self._settings = settings
+        self._topics = Topics.of(settings)
+        self._tp = TP(self._topics.by_target, partition)
+        self._end = end
+        self._reader = StateReader(settings)
+        self._budget = Budget(settings.state.memory_bytes)
+        self._work = Targets(
+            settings,
+            self._tp,
+            state=self._reader,
+            budget=self._budget,
+            start=start,
+            partial=partial,
+            failed=failed,
+            unjudged=unjudged,
+        )
+        self._outlet: Outlet
+        if settings.processing == "exactly_once":
+            self._outlet = TransactionalOutlet(settings, f"targets-{partition}")
+        else:
+            self._outlet = PlainOutlet(settings, _nowhere)
+        self.summary = PartitionSummary(partition, start, None, end)
+        self._written: Counter[str] = Counter()
+
+    async def run(self, progress: Progress) -> PartitionSummary:
+        """Restore, audit up to the end, checkpoint on the way. Raises what Kafka and the state raise."""
+        began = time.monotonic()
+        try:
+            await self._outlet.start()  # fences a rebuild, or a worker, that still writes here
+            position = await self._work.restore()
+            self._check_same(position)
+            if position < self._end:
+                await self._audit(position, progress)
+        finally:
+            self._work.close()
+            await self._outlet.stop()
+            if isinstance(self._outlet, PlainOutlet):
+                await self._outlet.close()
+        summary = self.summary
+        summary.events, summary.broken = self._work.audit.events, self._work.audit.broken
+        summary.flagged_events = self._written[self._topics.flagged_events]
+        summary.corrections = self._written[self._topics.corrections]
+        summary.audited_counts = self._written[self._topics.audited_counts]
+        summary.seconds = round(time.monotonic() - began, 3)
+        return summary
+
+    def _check_same(self, position: int) -> None:
+        summary, settings = self.summary, self._settings
+        asked = (summary.start, settings.version())
+        if self._work.configs != [asked]:
+            held = ", ".join(f"from offset {offset} on {config}" for offset, config in self._work.configs)
+            raise LogError(
+                f"{self._topics.targets_state}/{summary.partition} holds another rebuild ({held}); asked for is from"
+                f" offset {asked[0]} on {asked[1]}. Choose another --into, or delete the topics under {settings.prefix}"
+            )
+        if position > summary.start:
+            summary.resumed_at = position
+            if settings.processing == "at_least_once" and position < summary.end:
+                raise LogError(
+                    f"{self._topics.targets_state}/{summary.partition} holds a rebuild that was broken off, and without"
+                    " transactions it cannot go on exactly. Choose another --into"
+                )
+
+    async def _audit(self, position: int, progress: Progress) -> None:
+        work, end, partition = self._work, self._end, self._tp.partition
+        checkpoint_at = time.monotonic() + work.every_seconds
+        frames: list[Any] = []
+        async for record in self._reader.records(self._tp.topic, partition, start=position, end=end):
+            frames.append(record)
+            if len(frames) < BATCH_FRAMES:
+                continue
+            position = self._take(frames)
+            frames = []
+            progress(partition, position, end)
+            if work.pending() > PENDING_MAX or time.monotonic() > checkpoint_at:
+                await self._checkpoint(position)
+                checkpoint_at = time.monotonic() + work.every_seconds
+        if frames:
+            self._take(frames)
+        await self._checkpoint(end)
+        progress(partition, end, end)
+
+    def _take(self, frames: list[Any]) -> int:
+        batch = Batch(self._tp, int(frames[0].offset), frames)
+        for _ in self._work.take(batch, frames):
+            pass
+        self.summary.frames += len(frames)
+        return batch.next
+
+    async def _checkpoint(self, position: int) -> None:
+        self._work.heartbeat(time.time(), False)
+        outputs = self._work.cut(position)
+        self._written.update(output.topic for output in outputs)
+        delivered = await self._outlet.commit(outputs, {TopicPartition(*self._tp): position})
+        for _ in self._work.stored(delivered):
+            pass
+
+
+def _nowhere(offsets: Mapping[TopicPartition, int]) -> None:
+    """The position is in the state; there is no group to tell."""

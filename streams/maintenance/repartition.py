@@ -1,0 +1,317 @@
+"""More partitions: log and state of an installation split into topics with a multiple of the partitions.
+
+Nothing that is there is changed but the number of partitions of the output topics, until all is done; then each old
+partition's state says where it has moved to, so that no worker with the old configuration goes on with it. Broken off
+before that, it can be called again: frames that then stand twice in the new log are recognised by their sources'
+offsets.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+from kafka.errors import KafkaError as AdminError
+
+from detectors.events.event import METRICS
+from streams.engine.outlet import Outlet, OutletError, Output, PlainOutlet, TransactionalOutlet
+from streams.ingest.work import IngestState
+from streams.kafka.partition_reader import StateReader
+from streams.kafka.topics import BrokerError, Topics, admin, create, describe, grow, partitions_of
+from streams.log.hashing import partition_of
+from streams.log.versions import FrameError, decode
+from streams.maintenance.rebuild import LogError
+from streams.maintenance.reroute import Child
+from streams.settings.settings import Settings, SettingsError
+from streams.state.disk import StateOnDisk
+from streams.state.gauges import share_of
+from streams.state.sealed import (
+    META_KEY,
+    PLATFORM_KEY,
+    WATCHED_KEY,
+    Meta,
+    MovedError,
+    StateError,
+    decode_watched,
+    encode_meta,
+    encode_watched,
+    meta_of,
+)
+from streams.state.store import StoreError
+
+FRAMES_AT_ONCE = 200
+KEYS_AT_ONCE = 2_000
+
+Progress = Callable[[str, int, int], None]
+"""what, done, of how many (0: not known)"""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What was split, and into what."""
+
+    partitions: int
+    into: int
+    prefix: str
+    targets: int = 0
+    frames: int = 0
+    sources: int = 0
+    seconds: float = 0.0
+
+
+def split(settings: Settings, partitions: int, into: str) -> Settings:
+    """The settings after it. Raises SettingsError."""
+    if partitions <= settings.partitions or partitions % settings.partitions:
+        raise SettingsError(
+            f"--partitions {partitions}: must be a multiple of the {settings.partitions} there are, such as"
+            f" {2 * settings.partitions}: only then does each partition split without its targets mixing with others'"
+        )
+    prefix = into if into.endswith((".", "-", "_")) else f"{into}."
+    topics = Topics.of(settings)
+    if f"{prefix}by-target" == topics.by_target or f"{prefix}targets-state" == topics.targets_state:
+        raise SettingsError(f"--into {into}: log or state are there now; choose another name")
+    changed = {"partitions": partitions, "log_prefix": prefix, "state_prefix": prefix}
+    try:
+        return Settings.model_validate({**settings.model_dump(), **changed})
+    except ValueError:
+        raise SettingsError(f"--into {into}: a name has letters, digits, '.', '_' and '-' alone") from None
+
+
+async def repartition(settings: Settings, after: Settings, *, progress: Progress) -> Summary:
+    """Split everything. Raises LogError, BrokerError."""
+    began = time.monotonic()
+    old = Topics.of(settings)
+    count = partitions_of(settings, old.by_target)
+    if count != settings.partitions:
+        said = "does not exist" if count is None else f"has {count} partitions, not {settings.partitions}"
+        raise LogError(f"{old.by_target} {said}: prefix, log_prefix or partitions are not those of this installation")
+    _refuse_members(settings)
+    create(after, inputs=False)
+    summary = Summary(settings.partitions, after.partitions, after.log_prefix)
+    try:
+        jobs = [_Parent(settings, after, partition, summary) for partition in range(settings.partitions)]
+        await _fence_ingest(settings)
+        for job in jobs:
+            await job.split(progress)
+        summary.sources = await _move_sources(settings, after)
+        own = Topics.of(after)
+        grow(after, [own.flagged_events, own.corrections, own.audited_counts, own.dead_letters])
+        await _leave_sources(settings, after)
+        for job in jobs:
+            await job.leave()
+    except (StateError, StoreError, OutletError) as error:
+        raise LogError(f"it was broken off, and can be called again: {error}") from error
+    except (KafkaError, OSError) as error:
+        raise BrokerError(describe(error, settings)) from error
+    summary.seconds = round(time.monotonic() - began, 3)
+    return summary
+
+
+def _refuse_members(settings: Settings) -> None:
+    client = admin(settings)
+    try:
+        described = client.describe_groups([settings.app])
+    except AdminError as error:
+        raise BrokerError(describe(error, settings)) from error
+    finally:
+        client.close()
+    members = described.get(settings.app, {}).get("members") or []
+    if members:
+        raise LogError(f"{len(members)} workers of {settings.app} are running: stop all of them first (SIGTERM)")
+
+
+def _outlet(settings: Settings, task: str) -> Outlet:
+    if settings.processing == "exactly_once":
+        return TransactionalOutlet(settings, task)
+    return PlainOutlet(settings, _nowhere)
+
+
+def _nowhere(offsets: Any) -> None:
+    """Positions are in the state."""
+
+
+async def _fence_ingest(settings: Settings) -> None:
+    """What a frozen worker still has open is aborted, and it cannot write any more."""
+    if settings.processing != "exactly_once":
+        return
+    for source in settings.inputs:
+        for partition in range(partitions_of(settings, source.topic) or 0):
+            outlet = _outlet(settings, f"ingest-{source.topic}-{partition}")
+            await outlet.start()
+            await outlet.stop()
+
+
+async def _sources(settings: Settings) -> dict[bytes, IngestState]:
+    """Where each source that somebody has read stands in the old installation."""
+    topic = Topics.of(settings).ingest_state
+    reader, latest = StateReader(settings), dict[bytes, IngestState]()
+    for partition in range(settings.partitions):
+        async for key, value in reader.read(topic, partition):
+            if key is not None and value is not None:
+                latest[key] = msgspec.msgpack.decode(value, type=IngestState)
+    return latest
+
+
+async def _move_sources(settings: Settings, after: Settings) -> int:
+    sources = await _sources(settings)
+    here = {key: state for key, state in sources.items() if not state.moved_to}
+    await _write_sources(settings, after, here)
+    return len(sources)
+
+
+async def _leave_sources(settings: Settings, after: Settings) -> None:
+    """Say in the old state where the sources have gone: a worker of the old configuration would read on."""
+    sources = await _sources(settings)
+    moved = {key: msgspec.structs.replace(state, moved_to=after.log_prefix) for key, state in sources.items()}
+    await _write_sources(settings, settings, moved)
+
+
+async def _write_sources(settings: Settings, into: Settings, sources: dict[bytes, IngestState]) -> None:
+    old, new = Topics.of(settings), Topics.of(into)
+    outputs = [
+        Output(new.ingest_state, partition_of(key.decode(), into.partitions), key, msgspec.msgpack.encode(state))
+        for key, state in sources.items()
+    ]
+    if not outputs:
+        return
+    outlet = _outlet(settings, "repartition")
+    await outlet.start()
+    try:
+        await outlet.commit(outputs, {TopicPartition(old.by_target, 0): 0})
+    finally:
+        await _stop(outlet)
+
+
+async def _stop(outlet: Outlet) -> None:
+    await outlet.stop()
+    if isinstance(outlet, PlainOutlet):
+        await outlet.close()
+
+
+class _Parent:
+    """One old partition."""
+
+    def __init__(self, settings: Settings, after: Settings, partition: int, summary: Summary) -> None:
+        self._settings = settings
+        self._old, self._new = Topics.of(settings), Topics.of(after)
+        self._prefix = after.log_prefix
+        self._partition = partition
+        self._span_ms = settings.time.tick_seconds * 1000
+        self._summary = summary
+        self._numbers = range(partition, after.partitions, settings.partitions)
+        self._partitions = after.partitions
+        self._reader = StateReader(settings)
+        self._disk = StateOnDisk(settings, self._old.targets_state, partition)
+        self._outlet: Outlet | None = None
+        self._meta: Meta | None = None
+
+    async def split(self, progress: Progress) -> None:
+        """Fence the old owner, then copy log and state."""
+        self._outlet = _outlet(self._settings, f"targets-{self._partition}")
+        await self._outlet.start()
+        try:
+            saved = await self._disk.restore(self._reader)
+        except MovedError as moved:
+            self._disk.close()
+            if moved.to != self._prefix:
+                raise LogError(str(moved)) from moved
+            return  # copied before it was broken off
+        try:
+            if self._disk.damaged:
+                raise LogError(
+                    f"{self._old.targets_state}/{self._partition} has {len(self._disk.damaged)} damaged records: run a"
+                    " worker once, which puts them aside, then come back"
+                )
+            self._meta = meta_of(saved[META_KEY]) if META_KEY in saved else None
+            children = [Child(n, self._partitions, self._meta, self._span_ms) for n in self._numbers]
+            await self._copy_log(children, progress)
+            if self._meta is not None:
+                await self._copy_state(children, saved, progress)
+        finally:
+            self._disk.close()
+
+    async def leave(self) -> None:
+        """Say in the old state where it has gone."""
+        assert self._outlet is not None
+        if self._meta is not None:
+            moved = msgspec.structs.replace(self._meta, moved_to=self._prefix)
+            await self._commit([Output(self._old.targets_state, self._partition, META_KEY, encode_meta(moved))])
+        await _stop(self._outlet)
+
+    async def _commit(self, outputs: list[Output]) -> dict[tuple[str, int], int]:
+        assert self._outlet is not None
+        position = 0 if self._meta is None else self._meta.position
+        return await self._outlet.commit(outputs, {TopicPartition(self._old.by_target, self._partition): position})
+
+    async def _copy_log(self, children: list[Child], progress: Progress) -> None:
+        """The frames that open ticks and recent ids rest on, and those that nobody has taken yet."""
+        seen: dict[str, int] = {}
+        start: int | None = None
+        if self._meta is not None:
+            seen, start = dict(self._meta.audit["replay_sources"]), int(self._meta.audit["replay_from"])
+        waiting: dict[int, list[bytes]] = {child.partition: [] for child in children}
+        async for record in self._reader.records(self._old.by_target, self._partition, start=start):
+            try:
+                frame = decode(record.value)
+            except FrameError:
+                continue  # counted when it was met; it tells nothing
+            for child in children:
+                waiting[child.partition].append(child.frame(frame, record.offset, seen))
+            seen[frame.source] = max(frame.next, seen.get(frame.source, 0))
+            self._summary.frames += 1
+            if len(waiting[children[0].partition]) >= FRAMES_AT_ONCE:
+                await self._place(children, waiting)
+                progress(f"log of partition {self._partition}", record.offset, 0)
+        await self._place(children, waiting)
+
+    async def _place(self, children: list[Child], waiting: dict[int, list[bytes]]) -> None:
+        topic = self._new.by_target
+        outputs = [Output(topic, place, None, value) for place, values in waiting.items() for value in values]
+        if not outputs:
+            return
+        delivered = await self._commit(outputs)
+        for child in children:
+            values = waiting[child.partition]
+            child.placed(delivered[topic, child.partition] - len(values), len(values))
+            values.clear()
+
+    async def _copy_state(self, children: list[Child], saved: dict[bytes, bytes], progress: Progress) -> None:
+        by_number = {child.partition: child for child in children}
+        totals = {number: [[0] * 5 for _ in METRICS] for number in by_number}
+        outputs: list[Output] = []
+        topic = self._new.targets_state
+        done = 0
+        async for key, value in self._keyed(saved):
+            name = key[len(WATCHED_KEY) :].decode()
+            number = partition_of(name[1:], self._partitions)
+            watched = by_number[number].watched(decode_watched(value))
+            row = totals[number][int(name[0])]
+            for index, part in enumerate(share_of(watched)):
+                row[index] += part
+            outputs.append(Output(topic, number, key, encode_watched(watched)))
+            done += 1
+            if len(outputs) >= KEYS_AT_ONCE:
+                await self._commit(outputs)
+                outputs = []
+                progress(f"state of partition {self._partition}", done, 0)
+        self._summary.targets += done
+        for child in children:
+            place = child.partition
+            outputs += [Output(topic, place, k, v) for k, v in saved.items() if k.startswith(PLATFORM_KEY)]
+            meta = child.meta(born=uuid.uuid4().hex, totals=totals[place])
+            outputs.append(Output(topic, place, META_KEY, encode_meta(meta)))
+        await self._commit(outputs)
+
+    async def _keyed(self, saved: dict[bytes, bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
+        if self._disk.store is not None:
+            for item in self._disk.store.scan(WATCHED_KEY):
+                yield item
+        for key, value in saved.items():
+            if key.startswith(WATCHED_KEY):
+                yield key, value

@@ -1,0 +1,247 @@
+"""What was done: which metric, whether it is taken back, which records are events at all, and how long was watched."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from streams.maps import vocabulary as words
+from streams.maps.choice import NAMED, Choice, Chooser, hint
+from streams.maps.fields import Field, words_of
+from streams.maps.likeness import YES_NO, is_few, is_yes_no
+
+OPERATIONS = {
+    "c": False,
+    "r": False,
+    "d": True,
+    "i": False,
+    "insert": False,
+    "create": False,
+    "delete": True,
+    "read": False,
+}
+"""Words of change-data capture → whether they take a row back; a row that changed (u) is neither."""
+SNAPSHOT = ("r", "read")
+OTHERS = frozenset(("u", "t", "m", "update", "truncate", "message"))
+
+STATUS_OK = ("200", "206")
+"""HTTP: the whole file or a part of it was sent."""
+SURE_MS = 30_000
+"""A median length from which on seconds would mean eight hours."""
+SURE_SECONDS = 1_000
+"""A greatest length up to which milliseconds would mean one second."""
+
+
+@dataclass
+class Acts:
+    """What the records say of the act."""
+
+    metric: str | None = None
+    """the metric of all of them"""
+    fields: dict[str, Choice] = field(default_factory=dict)
+    """metric, undo and history, where they come from a field"""
+    keep: list[dict[str, Any]] = field(default_factory=list)
+    skip: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    passed: Counter[str] = field(default_factory=Counter)
+    """words whose records are passed over, with their numbers"""
+
+
+def acts_of(chooser: Chooser, *names: str) -> Acts:
+    """The acts of records; ``names`` are those of their file or topic."""
+    found = _operations(chooser) or _kinds(chooser) or Acts(notes=_unknown_kinds(chooser))
+    if "undo" not in found.fields:
+        undo = _undo(chooser)
+        if undo is not None:
+            found.fields["undo"] = undo
+    status = _status(chooser)
+    if status is not None:
+        found.keep.append(status)
+    if found.metric is None and "metric" not in found.fields:
+        found.metric = words.metric_named(*names)
+    return found
+
+
+def _kinds(chooser: Chooser) -> Acts | None:
+    """A field whose words are acts, such as LIKE, UNFOLLOW or play."""
+    best: tuple[float, Field] | None = None
+    for each in chooser.fields:
+        if not is_few(each) or each.numbers or is_yes_no(each):
+            continue
+        named = hint(each, words.KIND) >= NAMED
+        plain = all(len(words_of(text)) == 1 for text in each.texts)
+        known = sum(words.meaning(text) is not None for text in each.texts) / len(each.texts)
+        score = known + hint(each, words.KIND) + each.share
+        if known > 0 and (named or (plain and known >= 0.8)) and (best is None or score > best[0]):
+            best = score, each
+    if best is None:
+        return None
+    each = best[1]
+    chooser.take(each)
+    return _acts_by_words(chooser, each)
+
+
+def _unknown_kinds(chooser: Chooser) -> list[str]:
+    """A sentence on a field that names kinds of records, none of which is known to be an act."""
+    for each in chooser.fields:
+        named = hint(each, words.KIND) > NAMED or each.words[-1:] in (("type",), ("kind",), ("event",), ("action",))
+        if named and is_few(each) and each.distinct > 1 and not each.numbers and not is_yes_no(each):
+            shown = ", ".join(list(dict.fromkeys(each.texts))[:10])
+            return [f"{each.name} has the words {shown}: where some of them are no acts, name the others with keep"]
+    return []
+
+
+def _acts_by_words(chooser: Chooser, each: Field) -> Acts:
+    meanings = {text: meaning for text in dict.fromkeys(each.texts) if (meaning := words.meaning(text)) is not None}
+    metrics = list(dict.fromkeys(metric for metric, _ in meanings.values()))
+    inner = _undone(chooser, each)
+    bare = [text for text in dict.fromkeys(each.texts) if words.only_undoes(text)]
+    found = Acts()
+    if bare and (len(metrics) == 1 or inner is not None):
+        meanings |= dict.fromkeys(bare, (metrics[0], True))
+    found.passed = Counter(text for text in each.texts if text not in meanings)
+    table = {text: metric for text, (metric, _) in meanings.items()}
+    if len(metrics) == 1:
+        found.metric = metrics[0]
+    elif bare and inner is not None:
+        acts = {text: metric for text, metric in table.items() if text not in bare}
+        found.fields["metric"] = Choice({"first": [inner.source(words=acts), each.source(words=acts)]}, "their words")
+    elif all(text == metric for text, metric in table.items()):
+        found.fields["metric"] = Choice(each.source(), "their words are ours")
+    else:
+        found.fields["metric"] = Choice(each.source(words=table), "their words")
+    if any(undone for _, undone in meanings.values()):
+        undo = {text: undone for text, (_, undone) in meanings.items()}
+        found.fields["undo"] = Choice(each.source(words=undo), "their words")
+    if each.share < 1 or found.passed or [*meanings] != [found.metric]:
+        found.keep.append(each.source(**{"is": list(meanings)}))
+    if bare and inner is not None:
+        others = [text for text in dict.fromkeys(inner.texts) if text not in meanings]
+        if others:
+            found.skip.append(inner.source(**{"is": others}))
+    return found
+
+
+def _undone(chooser: Chooser, kind: Field) -> Field | None:
+    """Where an undo says what it takes back: a field of the same name inside an object, given beside bare undos."""
+    for each in chooser.fields:
+        if each.path[-1] == kind.path[-1] and len(each.path) > len(kind.path) and each.place == kind.place:
+            said = zip(kind.values, each.values, strict=True)
+            if any(value is not None and own is not None and words.only_undoes(str(own)) for own, value in said):
+                return each
+    return None
+
+
+def _operations(chooser: Chooser) -> Acts | None:
+    """Change-data capture: rows that were made, changed and deleted."""
+    for each in chooser.fields:
+        seen = {text.lower() for text in each.texts}
+        named = each.words[-1:] in (("op",), ("operation",)) and each.share > 0.5  # half of the records
+        if not named or not seen <= {*OPERATIONS, *OTHERS} or not seen & set(OPERATIONS):
+            continue
+        chooser.take(each)
+        chooser.rows = True
+        spelled = dict.fromkeys([*(text for text in each.texts if text.lower() in OPERATIONS)])
+        if seen <= {"r", "c", "u", "d", "t", "m"}:
+            spelled = dict.fromkeys(["c", "r", "d"])
+        undo = {text: OPERATIONS[text.lower()] for text in spelled}
+        found = Acts(keep=[each.source(**{"is": list(undo)})])
+        found.fields["undo"] = Choice(each.source(words=undo), "a deleted row is an act that is taken back")
+        if any(text.lower() in SNAPSHOT for text in undo):
+            history = {text: text.lower() in SNAPSHOT for text in undo}
+            found.fields["history"] = Choice(each.source(words=history), "rows of the snapshot: counted, never a burst")
+        found.passed = Counter(text for text in each.texts if text not in undo)
+        return found
+    return None
+
+
+def _undo(chooser: Chooser) -> Choice | None:
+    for _, each in chooser.ranked(lambda each: hint(each, words.UNDO) if is_yes_no(each) else 0):
+        if hint(each, words.UNDO) >= NAMED:
+            chooser.take(each)
+            return Choice(each.source(), "yes takes the act back")
+    for _, each in chooser.ranked(lambda each: hint(each, words.ACTIVE) if is_yes_no(each) else 0):
+        if hint(each, words.ACTIVE) >= NAMED and each.distinct == 2:  # both yes and no
+            chooser.take(each)
+            no = {text: text.lower() in _NO for text in dict.fromkeys(each.texts)}
+            return Choice(each.source(words=no), "no takes the act back", sure=False)
+    return None
+
+
+_NO = frozenset(word for word in YES_NO if word in ("false", "f", "no", "n", "0", "off"))
+
+
+def _status(chooser: Chooser) -> dict[str, Any] | None:
+    """HTTP answers: only those that sent something are plays."""
+    for each in chooser.fields:
+        numbers = [int(number) for number in each.numbers]
+        named = "status" in each.words and len(numbers) == len(each.given)
+        if (
+            named and numbers and all(100 <= number < 600 for number in numbers) and set(STATUS_OK) & set(each.texts)
+        ):  # HTTP
+            chooser.take(each)
+            return each.source(**{"is": list(STATUS_OK)})
+    return None
+
+
+def watched(chooser: Chooser) -> dict[str, Choice]:
+    """How long was watched, and how long the target is."""
+    numeric = [each for each in chooser.fields if _is_number(each) and not chooser.layouts(each)]
+    watch = _best(numeric, lambda each: hint(each, words.WATCH))
+    duration = _best(
+        [each for each in numeric if each is not watch],
+        lambda each: hint(each, words.DURATION) - 2 * (hint(each, words.WATCH) >= NAMED),
+    )
+    found: dict[str, Choice] = {}
+    unit, sure = _unit([each for each in (watch, duration) if each is not None])
+    fits = watch is None or duration is None or _fits(watch, duration)
+    for name, each in (("watch_ms", watch), ("duration_ms", duration)):
+        if each is None:
+            continue
+        chooser.take(each)
+        other = {} if unit == "s" else {"unit": "s"}
+        how = {"unit": "s"} if unit == "s" else {}
+        why = f"{'seconds' if unit == 's' else 'milliseconds'}, half of them up to {median(each.numbers):,.0f}"
+        others = [] if sure else [each.source(**other)]
+        found[name] = Choice(each.source(**how), why, others, sure and fits)
+    return found
+
+
+def _is_number(each: Field) -> bool:
+    return len(each.numbers) >= 0.6 * len(each.given) and not is_yes_no(each)
+
+
+def _best(fields: list[Field], score: Any) -> Field | None:
+    named = [(score(each), each) for each in fields]
+    named = [pair for pair in named if pair[0] >= NAMED]
+    return max(named, key=lambda pair: pair[0])[1] if named else None
+
+
+def _fits(watch: Field, duration: Field) -> bool:
+    """Whether what was watched is seldom longer than the target."""
+    pairs = []
+    for one, other in zip(watch.values, duration.values, strict=True):
+        try:
+            pairs.append((float(one), float(other)))
+        except (TypeError, ValueError):
+            continue
+    return not pairs or sum(one <= other * 1.05 for one, other in pairs) >= 0.7 * len(pairs)
+
+
+def _unit(fields: list[Field]) -> tuple[str, bool]:
+    """Seconds or milliseconds, and whether that is sure: by the names, then by the numbers."""
+    named = {word for each in fields for word in each.words}
+    if named & {"ms", "millis", "milliseconds", "msec"}:
+        return "ms", True
+    if named & {"seconds", "secs", "sec", "s"}:
+        return "s", True
+    numbers = [number for each in fields for number in each.numbers if number > 0]
+    if not numbers:
+        return "ms", False
+    if any(not number.is_integer() for number in numbers) or max(numbers) <= SURE_SECONDS:
+        return "s", True
+    if median(numbers) >= SURE_MS:
+        return "ms", True
+    return ("ms" if all(number % 1000 == 0 for number in numbers) else "s"), False

@@ -1,0 +1,288 @@
+"""Which field of a sample is which field of an event, by its name and by what its values look like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from streams.maps import vocabulary as words
+from streams.maps.fields import Field
+from streams.maps.likeness import has_hops, is_address, is_few, is_id, is_yes_no, looks, mostly, time_layouts
+
+NAMED = 2.0
+"""A score from which on a field's own name says what it is."""
+IDS = frozenset(("id", "ids", "uuid", "guid", "key", "pk", "hash", "code", "number", "no"))
+WEAK = frozenset(("url", "uri", "path", "request", "link", "slug", "title", "page"))
+"""Names of targets that stand beside a better one: an address of a page beside the id of what is on it."""
+NAMES = frozenset(("name", "title", "email", "label", "text", "display", "nick"))
+COVERED = 0.98
+"""Share of the documents from which on a field needs no alternative."""
+LESS = 0.6
+"""Share of a field's values that must be times, where no field has nearly all."""
+FEW = 50
+"""Records up to which a few repeated ids say little."""
+SHOWN = 3
+"""Alternatives that are written as comments."""
+
+
+@dataclass
+class Choice:
+    """Where one field of the event comes from, and what a reader of the map should know about it."""
+
+    source: dict[str, Any]
+    why: str
+    others: list[dict[str, Any]] = field(default_factory=list)
+    sure: bool = True
+
+
+Score = Callable[[Field], float]
+
+
+class Chooser:
+    """Chooses among fields, each of which is given to one field of the event only."""
+
+    def __init__(self, fields: Iterable[Field], latest_ms: float) -> None:
+        self.fields = [each for each in fields if each.given]
+        self._latest_ms = latest_ms
+        self.rows = False
+        """whether the records are changes of rows, so that one row's id comes again"""
+        self._taken: set[tuple[str, tuple[str, ...]]] = set()
+        self._layouts = {(each.place, each.path): time_layouts(each, latest_ms) for each in self.fields}
+
+    def layouts(self, found: Field) -> list[str]:
+        """In which layouts a field's values are times."""
+        return self._layouts[found.place, found.path]
+
+    def take(self, found: Field) -> None:
+        """Give a field away."""
+        self._taken.add((found.place, found.path))
+
+    def ranked(self, score: Score) -> list[tuple[float, Field]]:
+        """The fields that are left and score, best first; of equals the first in the documents."""
+        scored = [(score(each), each) for each in self.fields if (each.place, each.path) not in self._taken]
+        return sorted((pair for pair in scored if pair[0] > 0), key=lambda pair: -pair[0])
+
+    def best(self, score: Score) -> float:
+        """The best score that there is; 0 if none."""
+        ranked = self.ranked(score)
+        return ranked[0][0] if ranked else 0.0
+
+    # ---------------------------------------------------------------- one field of the event each
+
+    def time(self) -> Choice | None:
+        """When it happened."""
+        ranked = self.ranked(self.time_score)
+        certain = bool(ranked)
+        if not ranked:
+            for each in self.fields:
+                self._layouts[each.place, each.path] = time_layouts(each, self._latest_ms, LESS)
+            ranked = self.ranked(self.time_score)
+        if not ranked:
+            return None
+        score, first = ranked[0]
+        self.take(first)
+        layouts = self.layouts(first)
+        pieces = [first.source(**_layout(layouts[0]))]
+        rest = ranked[1:]
+        if first.share < COVERED:
+            other = self._complement(first, [each for _, each in rest])
+            if other is not None:
+                self.take(other)
+                pieces.append(other.source(**_layout(self.layouts(other)[0])))
+        others = [first.source(time=layout) for layout in layouts[1:]]
+        others += [each.source(**_layout(self.layouts(each)[0])) for near, each in rest if near > score - 1]
+        why = f"{first.share:.0%} of the records have it" if first.share < COVERED else f"such as {_example(first)}"
+        return Choice(_one_or_first(pieces), why, others[:SHOWN], certain and score >= NAMED and len(layouts) == 1)
+
+    def created(self) -> Choice | None:
+        """When the actor's account was made."""
+        ranked = self.ranked(self.created_score)
+        if not ranked:
+            return None
+        found = ranked[0][1]
+        self.take(found)
+        return Choice(found.source(**_layout(self.layouts(found)[0])), f"such as {_example(found)}")
+
+    def text(self, score: Score, **how: Any) -> Choice | None:
+        """A field that is taken as it stands."""
+        ranked = self.ranked(score)
+        if not ranked:
+            return None
+        best, found = ranked[0]
+        self.take(found)
+        return Choice(found.source(**how), f"such as {_example(found)}", sure=best >= NAMED)
+
+    def named(self, score: Score) -> Choice | None:
+        """An id: the best field, and where it is not given the next best."""
+        ranked = self.ranked(score)
+        if not ranked:
+            return None
+        best, found = ranked[0]
+        self.take(found)
+        rest = [each for _, each in ranked[1:]]
+        pieces = [found]
+        inside = [each for each in rest if found.nested and each.path[: len(found.path)] == found.path]
+        if inside:
+            pieces = [inside[0], found]
+        elif found.share < COVERED:
+            other = self._complement(found, rest)
+            pieces += [] if other is None else [other]
+        for piece in pieces:
+            self.take(piece)
+        others = [each.source() for near, each in ranked[1:] if near > best - 1 and each not in pieces]
+        count = f"{found.distinct:,} different in {len(found.given):,}"
+        return Choice(_one_or_first([each.source() for each in pieces]), count, others[:SHOWN], best >= NAMED)
+
+    @staticmethod
+    def _complement(found: Field, candidates: list[Field]) -> Field | None:
+        """A field that is given in most of the documents in which another is not."""
+        gaps = [place for place, value in enumerate(found.values) if value is None]
+        for each in candidates:
+            filled = sum(each.values[place] is not None for place in gaps)
+            if filled >= 0.8 * len(gaps) and each.place == found.place:
+                return each
+        return None
+
+    # ---------------------------------------------------------------- scores
+
+    def time_score(self, each: Field) -> float:
+        """How likely it is the event's time."""
+        layouts = self.layouts(each)
+        if not layouts or _has(each, words.NO_TIME):
+            return 0.0
+        named = hint(each, words.TIME)
+        if self.created_score(each) or (named == 0 and layouts[0] in ("us", "ns")):
+            return 0.0
+        return 0.5 + named + 0.5 * each.share + (0.5 if _has(each, frozenset(("event", "occurred", "happened"))) else 0)
+
+    def created_score(self, each: Field) -> float:
+        """How likely it is the time when the actor's account was made."""
+        if not self.layouts(each) or _has(each, words.NO_TIME):
+            return 0.0
+        if _has(each, words.REGISTERED):
+            return 3.0
+        return NAMED if _has(each, words.CREATED) and _around(each, words.ACTOR) else 0.0
+
+    def actor_score(self, each: Field) -> float:
+        """How likely it is who did it."""
+        score = self._person_or_thing(each, words.ACTOR)
+        if score == 0:
+            return 0.0
+        score += 2 * _has(each, words.ACTOR_FIRST) - 2 * _has(each, words.TARGET_FIRST)
+        return score + 0.5 * each.distinct / len(each.given)
+
+    def target_score(self, each: Field) -> float:
+        """How likely it is what it was done to."""
+        score = self._person_or_thing(each, words.TARGET)
+        if score == 0:
+            return 0.0
+        score += 2 * _has(each, words.TARGET_FIRST) - 2 * _has(each, words.ACTOR_FIRST)
+        return score + 0.5 * (1 - each.distinct / len(each.given)) - _has(each, WEAK)
+
+    def _person_or_thing(self, each: Field, known: frozenset[str]) -> float:
+        if not is_id(each):
+            return 0.0
+        named = hint(each, known)
+        if named == 0 or (self.layouts(each) and named < NAMED) or is_address(each):
+            return 0.0
+        return named + 0.5 * _has(each, IDS) - 0.5 * _has(each, NAMES) + 0.5 * each.share
+
+    def unnamed_score(self, each: Field) -> float:
+        """How likely it is an id of something, by its values alone: more different ones, more likely."""
+        odd = self.layouts(each) or looks(each, "agent") or is_yes_no(each) or looks(each, "country")
+        if odd or not is_id(each) or is_address(each) or each.share < 0.5:  # half of the records
+            return 0.0
+        return each.distinct / len(each.given)
+
+    def event_id_score(self, each: Field) -> float:
+        """How likely it is the id of the event itself."""
+        own = set(each.words) - {"the", "insert"}
+        least = 0.3 if self.rows else LESS if len(each.given) < FEW else 0.8
+        if not is_id(each) or each.distinct < least * len(each.given) or len(each.given) < 2 or not own:
+            return 0.0
+        if not own <= words.EVENT_ID or _around(each, words.ACTOR | words.TARGET) or own == {"event"}:
+            return 0.0
+        return 2.0 + (own != {"id"}) - 0.1 * len(each.path) + 0.5 * each.share
+
+    def owner_score(self, each: Field) -> float:
+        """How likely it is whose target it is."""
+        return hint(each, words.OWNER) if is_id(each) and not self.layouts(each) and not _has(each, NAMES) else 0.0
+
+    def session_score(self, each: Field) -> float:
+        """How likely it is a session."""
+        return _named(each, words.SESSION) if is_id(each) and not self.layouts(each) else 0.0
+
+    def address_score(self, each: Field) -> float:
+        """How likely it is the actor's address."""
+        return 1.0 + hint(each, words.ADDRESS) + _around(each, words.ACTOR) if is_address(each) else 0.0
+
+    def agent_score(self, each: Field) -> float:
+        """How likely it is a user agent."""
+        if not each.texts or not mostly(each.given, lambda value: isinstance(value, str)) or looks(each, "url", 0.1):
+            return 0.0
+        named = "agent" in each.words or each.words in (("ua",), ("useragent",))
+        if looks(each, "agent", 0.5):
+            return 1.0 + 2 * named + looks(each, "agent")
+        return NAMED if named and not is_id_number(each) else 0.0
+
+    def referrer_score(self, each: Field) -> float:
+        """How likely it is where the actor came from."""
+        return _named(each, words.REFERRER) if not each.numbers else 0.0
+
+    def country_score(self, each: Field) -> float:
+        """How likely it is a country."""
+        named = _named(each, words.COUNTRY)
+        if named and not each.numbers and max(map(len, each.texts), default=0) <= 64:  # a name's length
+            return named
+        return 1.0 if looks(each, "country") and is_few(each) and all(text.isupper() for text in each.texts) else 0.0
+
+
+def hint(each: Field, known: frozenset[str]) -> float:
+    """How much a field's name is one of the known words: 3 all of it, 2 a word of it, 1 a word above it."""
+    if "".join(each.words) in known:
+        return 3.0
+    if any(word in known for word in each.words):
+        return NAMED
+    if any(word in known for word in each.around):
+        return NAMED if set(each.words) <= IDS else 0.5
+    return 0.0
+
+
+def _named(each: Field, known: frozenset[str]) -> float:
+    score = hint(each, known)
+    return score if score >= NAMED else 0.0
+
+
+def _has(each: Field, known: frozenset[str]) -> bool:
+    return any(word in known for word in each.words) or "".join(each.words) in known
+
+
+def _around(each: Field, known: frozenset[str]) -> bool:
+    return any(word in known for word in (*each.around, *each.words))
+
+
+def is_id_number(each: Field) -> bool:
+    """Whether all values are numbers."""
+    return len(each.numbers) == len(each.given)
+
+
+def hops(choice: Choice, fields: Iterable[Field]) -> Choice:
+    """An address that is a list of hops: which one is the actor's, nobody can see."""
+    for each in fields:
+        if each.source() == choice.source and has_hops(each):
+            return Choice({**choice.source, "hop": 0}, choice.why, [{**choice.source, "hop": -1}], sure=False)
+    return choice
+
+
+def _layout(layout: str) -> dict[str, str]:
+    return {} if layout == "ms" else {"time": layout}
+
+
+def _one_or_first(pieces: list[dict[str, Any]]) -> dict[str, Any]:
+    return pieces[0] if len(pieces) == 1 else {"first": pieces}
+
+
+def _example(each: Field) -> str:
+    text = each.texts[0] if each.texts else ", ".join(each.given[0])
+    return text if len(text) <= 40 else text[:37] + "…"  # characters of an example in a comment

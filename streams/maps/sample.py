@@ -1,0 +1,54 @@
+"""What is looked at, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from streams.maps.choice import Choice
+
+
+@dataclass
+class Sample:
+    """Records to look at."""
+
+    documents: Sequence[Any]
+    """objects, or lists of them"""
+    name: str
+    """of the file or the topic"""
+    latest_ms: float
+    """no time is later than this"""
+    tabular: bool = False
+    """the documents are rows of a table: the name of a column is no path"""
+    timed: bool = False
+    """records have a timestamp of their own"""
+    keys: Sequence[bytes | None] = ()
+    headers: Sequence[Sequence[tuple[str, bytes | None]]] = ()
+
+
+@dataclass
+class Draft:
+    """A map and what to know about it. ``choices`` are in the order of the map."""
+
+    choices: dict[str, Choice] = field(default_factory=dict)
+    metric: str | None = None
+    each: str | list[str] | None = None
+    keep: list[dict[str, Any]] = field(default_factory=list)
+    skip: list[dict[str, Any]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """fields that an event needs, and the records do not seem to have"""
+    notes: list[str] = field(default_factory=list)
+    rows: bool = False
+    """whether the records are changes of rows"""
+
+    def mapping(self) -> dict[str, Any]:
+        """The keys of the map, for ``inputs.Mapping``."""
+        found: dict[str, Any] = {} if self.metric is None else {"metric": self.metric}
+        if self.each is not None:
+            found["each"] = self.each
+        if self.keep:
+            found["keep"] = self.keep
+        if self.skip:
+            found["skip"] = self.skip
+        return {**found, "map": {name: choice.source for name, choice in self.choices.items()}}

@@ -1,0 +1,115 @@
+"""Samples of what an input gets: the first rows of a recorded file, the last records of a topic."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from streams.ingest.codecs.framing import FramingError, document_of
+from streams.ingest.codecs.records import Records
+from streams.kafka.reader import Reader
+from streams.maps.sample import Sample
+from streams.offline.recorded.decoding import records_of
+from streams.offline.recorded.file import RecordedFile
+from streams.settings.inputs import Input, Mapping, ReplayMap
+from streams.settings.settings import Settings, SettingsError
+
+TABLES = ("csv", "tsv", "parquet")
+ANY_MAP: dict[str, Any] = {
+    "metric": "view",
+    "map": {"ts": {"value": 1}, "actor": {"value": "-"}, "target": {"value": "-"}},
+}
+"""A map that needs no column: it makes a file readable whose columns nobody has named yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Records, and how they are to be read."""
+
+    name: str
+    records: Records
+    format: str | None = None
+    """of a file"""
+    unreadable: int = 0
+    """rows of a file that are no documents"""
+    example: str = ""
+    """what is wrong with the first of them"""
+
+    def sample(self, latest_ms: float) -> Sample:
+        """The documents among them, to suggest a map from."""
+        documents, keys, headers = [], [], []
+        for place, value in enumerate(self.records.value):
+            document = _document(value)
+            if document is not None:
+                documents.append(document)
+                keys.append(self.records.key[place])
+                headers.append([] if self.records.headers is None else list(self.records.headers[place]))
+        return Sample(
+            documents,
+            self.name,
+            latest_ms,
+            tabular=self.format in TABLES,
+            timed=self.records.timestamp_ms is not None,
+            keys=keys,
+            headers=headers,
+        )
+
+
+def _document(value: bytes | None) -> Any:
+    if not value or not value.strip():
+        return None
+    try:
+        document = msgspec.json.decode(document_of(value))
+    except (FramingError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return document if isinstance(document, dict | list) else None
+
+
+def file_sample(path: Path, size: int, clock_ms: int, layout: ReplayMap | None = None) -> tuple[Sampled, Input]:
+    """The first rows of a file, and the input that it stands for by a map. Raises SettingsError."""
+    recorded = RecordedFile(path, layout)
+    with closing(recorded.rows()) as every:
+        rows = list(islice(every, size))
+    documents = [row for row in rows if row.value is not None]
+    records = records_of(documents, 0, clock_ms)
+    broken = [f"line {row.line}: {row.message}" for row in rows if row.value is None]
+    return Sampled(path.name, records, recorded.format, len(broken), next(iter(broken), "")), recorded.input
+
+
+def unmapped(path: Path, size: int, clock_ms: int) -> Sampled:
+    """The first rows of a file of which nothing is known. Raises SettingsError."""
+    return file_sample(path, size, clock_ms, ReplayMap.model_validate(ANY_MAP))[0]
+
+
+def topic_sample(settings: Settings, topic: str, size: int) -> Sampled:
+    """The last records of a topic. Raises BrokerError."""
+    reader = Reader(settings, topic)
+    try:
+        found = reader.last(size)
+    finally:
+        reader.close()
+    moments = [int(record.timestamp) for record in found]
+    records = Records(
+        np.array([record.offset for record in found], np.int64),
+        [record.key for record in found],
+        [record.value for record in found],
+        np.array(moments, np.int64),
+        headers=[record.headers for record in found],
+        timestamp_ms=moments,
+    )
+    return Sampled(topic, records)
+
+
+def input_of(config: Mapping, topic: str) -> Input:
+    """A map as the input of a topic. Raises SettingsError."""
+    told = config.model_dump(exclude={"file", "topic", "format"}, exclude_defaults=True, by_alias=True)
+    try:
+        return Input.model_validate({**told, "topic": topic})
+    except ValueError as error:
+        raise SettingsError(f"the map does not fit topic {topic}: {error}") from None

@@ -1,0 +1,106 @@
+"""A map tried on records: what each of them becomes, or why it becomes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from detectors.events.event import FIELDS, METRICS
+from streams.ingest.codecs.codec import Codec
+from streams.ingest.codecs.records import Records
+
+SHOWN_CHARS = 2000
+"""Of a record's text; a longer one is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One record, before and after."""
+
+    before: str
+    events: list[dict[str, Any]]
+    refused: str | None = None
+    """the reason and the message, if it is refused"""
+    skipped: dict[str, int] = field(default_factory=dict)
+    unread: dict[str, int] = field(default_factory=dict)
+    """"field: reason" → optional values that were dropped or cut"""
+    line: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Totals:
+    """What all records became."""
+
+    records: int = 0
+    events: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """by reason"""
+    examples: dict[str, str] = field(default_factory=dict)
+    """of a reason, a message"""
+    skipped: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        counted = {"refused": self.refused, "skipped": self.skipped, "unread": self.unread}
+        return {"records": self.records, "events": self.events, **{k: dict(v) for k, v in counted.items()}}
+
+    def most_refused(self) -> str:
+        """The most frequent reason for a refusal in a sentence; empty if there is none."""
+        if not self.refused:
+            return ""
+        reason, count = self.refused.most_common(1)[0]
+        return f"{reason} ({count:,} of {self.records:,} records): {self.examples[reason]}"
+
+
+class Trial:
+    """A codec, tried record by record."""
+
+    def __init__(self, codec: Codec, latest_ms: int) -> None:
+        self._codec = codec
+        self._latest_ms = latest_ms
+        self.totals = Totals()
+
+    def try_all(self, records: Records) -> Iterable[Tried]:
+        """Each record in turn; the totals grow with them."""
+        for place in range(len(records.value)):
+            yield self._try_one(records.part(place, place + 1))
+
+    def _try_one(self, record: Records) -> Tried:
+        decoded = self._codec.decode(record, np.array([self._latest_ms]))
+        good = decoded.good
+        events = [] if good is None else [_event(good.fields, int(good.metric[n]), n) for n in range(len(good.ts))]
+        totals = self.totals
+        totals.records += 1
+        totals.events += len(events)
+        totals.skipped.update(decoded.skipped)
+        unread = {f"{name}: {why}": count for (name, why), count in decoded.unread.items()}
+        totals.unread.update(unread)
+        refused = None
+        for refusal in decoded.refused:
+            refused = f"{refusal.reason}: {refusal.message}"
+            totals.refused[str(refusal.reason)] += 1
+            totals.examples.setdefault(str(refusal.reason), refusal.message)
+        original = record.value[0] if record.original is None else record.original[0]
+        line = None if record.line is None else record.line[0]
+        return Tried(_text(original), events, refused, dict(decoded.skipped), unread, line)
+
+
+def _event(fields: dict[str, Any], metric: int, place: int) -> dict[str, Any]:
+    """An event as its native JSON would be, with what is given only."""
+    event = {name: fields[name][place] for name in FIELDS if fields[name][place] is not None}
+    event["metric"] = METRICS[metric]
+    return {name: value for name, value in event.items() if value is not False}
+
+
+def _text(value: bytes | None) -> str:
+    text = "" if value is None else value[: SHOWN_CHARS * 4].decode("utf-8", "replace")
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"

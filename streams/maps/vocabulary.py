@@ -1,0 +1,117 @@
+"""Words by which fields are known, and the words of other platforms for our three metrics."""
+
+from __future__ import annotations
+
+from streams.maps.fields import words_of
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ACTOR = _set(
+    "user userid uid actor actorid account accountid viewer viewerid member memberid follower followerid "
+    "liker fan listener listenerid customer customerid visitor visitorid reviewer subscriber person "
+    "profile distinct anonymous client device from who username login principal subject voter reader "
+    "wallet persona editor rater"
+)
+ACTOR_FIRST = _set("actor follower liker viewer listener visitor reviewer from distinct")
+"""Those of ACTOR that mean who does it, even where another person is the target."""
+
+TARGET = _set(
+    "target targetid item itemid video videoid media mediaid track trackid song songid post postid status "
+    "statusid content contentid article page pageid url uri object objectid episode episodeid clip clipid "
+    "movie movieid film product asset story photo image reel stream channel followee followed following "
+    "followeeid vendor business shop book show title program programme playlist to path request repo "
+    "entity what slug asin guid"
+)
+TARGET_FIRST = _set("target followee followed following to object item")
+"""Those of TARGET that mean it even beside a word for a person (``target_user_id``)."""
+
+OWNER = _set("owner ownerid author authorid creator creatorid publisher artist artistid uploader channel channelid")
+EVENT_ID = _set("id uuid guid eventid event message messageid request requestid record activity nonce insert")
+SESSION = _set("session sessionid sess sid visit visitid")
+TIME = _set(
+    "ts time timestamp at when date datetime occurred created sent published event happened played "
+    "started start t logged received moment day seen"
+)
+NO_TIME = _set("updated modified expires expiry ingested processed deleted birth birthday dob release released")
+REGISTERED = _set("registered registration joined since signup signed member")
+"""Words that mean the making of an account, whatever stands beside them."""
+CREATED = _set("created creation made opened")
+AGENT = _set("agent ua useragent browser client")
+ADDRESS = _set("ip addr address remote host forwarded xff ipaddress hops")
+REFERRER = _set("referrer referer ref referral came referring")
+COUNTRY = _set("country countrycode cc geo nation region")
+WATCH = _set(
+    "watch watched watchtime played play listen listened listening elapsed progress dwell viewed "
+    "position spent consumed playduration watchms"
+)
+DURATION = _set("duration length runtime total run durationms long")
+KIND = _set("type kind event action verb metric op activity reaction name eventtype eventname category operation")
+UNDO = _set("undo removed deleted undone cancelled canceled unliked unfollowed withdrawn revoked isdeleted unlike")
+ACTIVE = _set("active isactive enabled liked following")
+"""Yes-and-no fields that mean the opposite of an undo."""
+
+PLACEHOLDERS = frozenset(
+    (
+        "0",
+        "-1",
+        "-",
+        "null",
+        "none",
+        "nil",
+        "undefined",
+        "unknown",
+        "anonymous",
+        "guest",
+        "00000000-0000-0000-0000-000000000000",
+    )
+)
+
+_VIEW = _set(
+    "view viewed views playback play played plays pageview watch watched listen listened stream open read impression "
+    "visit"
+)
+_LIKE = _set(
+    "like liked likes favourite favorite favourited favorited fav heart upvote love star starred thumbsup clap vote"
+)
+_FOLLOW = _set("follow followed follows subscribe subscribed subscription friend")
+_UNDO = _set("un undo delete deleted remove removed cancel canceled cancelled withdraw withdrawn")
+_NO_ACT = _set(
+    "end ended stop stopped pause paused complete completed finish finished heartbeat ping progress "
+    "failed error request list count load loaded ready buffer seek ad reject rejected accept invite"
+)
+METRICS = {"view": _VIEW, "like": _LIKE, "follow": _FOLLOW}
+
+
+def meaning(word: str) -> tuple[str, bool] | None:
+    """(metric, whether it is undone) of a platform's word for an act; None if it is another act, or none.
+
+    >>> meaning("LIKE"), meaning("UNFOLLOW"), meaning("post.unliked"), meaning("video_play"), meaning("play_end")
+    (('like', False), ('follow', True), ('like', True), ('view', False), None)
+    """
+    words = words_of(word)
+    if any(each in _NO_ACT for each in words):
+        return None
+    undone = any(each in _UNDO for each in words)
+    for each in words:
+        bare = each.removeprefix("un")
+        for metric, known in METRICS.items():
+            if each in known:
+                return metric, undone
+            if bare != each and bare in known:
+                return metric, True
+    return None
+
+
+def only_undoes(word: str) -> bool:
+    """Whether a word takes something back without saying what: Undo, delete."""
+    words = words_of(word)
+    return bool(words) and all(each in _UNDO for each in words)
+
+
+def metric_named(*names: str) -> str | None:
+    """The metric that names of a file, a topic or fields speak of, None if they speak of several or none."""
+    found = {known[0] for name in names for each in words_of(name) if (known := meaning(each)) is not None}
+    return found.pop() if len(found) == 1 else None

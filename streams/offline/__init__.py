@@ -1,0 +1,1 @@
+"""Without a broker: recorded files, replays, backtests, simulated traffic."""

@@ -1,0 +1,134 @@
+"""A recorded file's rows as events: through the codec of the topic that the file stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import islice
+from operator import attrgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.events.event import FIELDS, METRICS, REQUIRED, Event
+from streams.deadletters import DeadLetter
+from streams.ingest.codecs.codec import Codec
+from streams.ingest.codecs.records import Decoded, Good, Records
+from streams.offline.recorded.file import RecordedFile
+from streams.offline.recorded.order import MEMORY_BYTES, Order, Timed, sorted_rows
+from streams.offline.recorded.row import Row
+from streams.settings.inputs import FLAGS, Input
+from streams.settings.settings import Time
+
+BATCH_ROWS = 1000
+
+_value, _original, _line = attrgetter("value"), attrgetter("original"), attrgetter("line")
+
+
+def records_of(rows: Sequence[Row], first: int, clock_ms: int) -> Records:
+    """Rows that are documents as records at offsets from ``first`` on, all at one time of the broker's clock."""
+    size = len(rows)
+    originals = list(map(_original, rows))
+    return Records(
+        np.arange(first, first + size),
+        [None] * size,
+        list(map(_value, rows)),
+        np.full(size, clock_ms),
+        original=originals,
+        line=list(map(_line, rows)),
+    )
+
+
+class Decoder:
+    """Batches of rows and what the codec makes of them, by the clock at which the command began."""
+
+    def __init__(self, config: Input, time: Time, clock_ms: int) -> None:
+        self._codec = Codec(config, time.earliest)
+        self._clock_ms = clock_ms
+        self._skew_ms = round(time.future_skew_seconds * 1000)
+
+    def batches(self, rows: Iterable[Row]) -> Iterator[tuple[list[Row], list[Row], Decoded]]:
+        """(all rows of a batch, those of them that are documents, what the codec makes of these)."""
+        for batch in batched(rows, BATCH_ROWS):
+            documents = [row for row in batch if row.value is not None]
+            decoded = Decoded()
+            if documents:
+                records = records_of(documents, 0, self._clock_ms)
+                decoded = self._codec.decode(records, records.clock_ms + self._skew_ms)
+            yield batch, documents, decoded
+
+
+def unreadable(topic: str, row: Row) -> DeadLetter:
+    """The dead letter of a row that is no document."""
+    assert row.reason is not None, "the reader says why"
+    return DeadLetter(topic, 0, row.line, None, row.original, row.reason, row.message, row.line)
+
+
+def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    """The rows in lists of ``size``, the last of which may be shorter."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def events_of(good: Good) -> Iterator[tuple[int, Event]]:
+    """Each event with the place of its row among the documents of its batch. The metric is filled in."""
+    columns = [good.fields[name] for name in FIELDS if name != "metric"]
+    names = [name for name in FIELDS if name != "metric"]
+    for place, metric, *values in zip(good.index.tolist(), good.metric.tolist(), *columns, strict=True):
+        yield place, Event(**dict(zip(names, values, strict=True)), metric=METRICS[metric])
+
+
+def in_order(recorded: RecordedFile, time: Time, clock_ms: int) -> bool:
+    """Whether the file's events come in order of time, as far as a topic's must: none is late.
+
+    It reads the file, to the first event that is later than ``time.lateness_seconds``. Raises SettingsError.
+    """
+    order = Order(round(time.lateness_seconds * 1000))
+    decoder = Decoder(_times_only(recorded.input), time, clock_ms)
+    with closing(recorded.rows()) as rows:
+        for _, _, decoded in decoder.batches(rows):
+            if decoded.good is not None and not order.look(_live(decoded.good)):
+                return False
+    return True
+
+
+@contextmanager
+def rows_by_time(
+    recorded: RecordedFile, time: Time, clock_ms: int, memory_bytes: int = MEMORY_BYTES
+) -> Iterator[Iterator[Row]]:
+    """The file's rows in order of time; see ``sorted_rows``. Raises SettingsError."""
+    decoder = Decoder(_times_only(recorded.input), time, clock_ms)
+    with closing(recorded.rows()) as rows, sorted_rows(_timed(rows, decoder), memory_bytes) as ordered:
+        yield ordered
+
+
+def _live(good: Good) -> NDArray[np.int64]:
+    """Times of the events that are no history: that is never late."""
+    historic = good.fields["history"]
+    return good.ts if True not in historic else good.ts[~np.fromiter(historic, np.bool_, len(historic))]
+
+
+def _timed(rows: Iterable[Row], decoder: Decoder) -> Iterator[Timed]:
+    """Each row with its time: that of its last event, so that no other row's events are late for it.
+
+    A row without an event takes the time of the one before.
+    """
+    latest = -1
+    for batch, documents, decoded in decoder.batches(rows):
+        times = np.full(len(documents), -1)
+        if decoded.good is not None:
+            np.maximum.at(times, decoded.good.index, decoded.good.ts)
+        found = iter(times.tolist())
+        for row in batch:
+            own = next(found) if row.value is not None else -1
+            latest = own if own >= 0 else latest
+            yield latest, row
+
+
+def _times_only(config: Input) -> Input:
+    """The input without what cannot keep a record from being an event: its times can be read faster."""
+    if config.map is None:
+        return config
+    needed = {name: source for name, source in config.map.items() if name in (*REQUIRED, *FLAGS)}
+    return config.model_copy(update={"map": needed})

@@ -1,0 +1,189 @@
+"""A recorded file as records of an input: its rows, and the input that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from detectors.events.event import FIELDS, REQUIRED
+from streams.offline.recorded.documents import Documents
+from streams.offline.recorded.formats import Format, text_format
+from streams.offline.recorded.lines import line_end, ndjson_rows
+from streams.offline.recorded.losses import shortened
+from streams.offline.recorded.parquet import Parquet
+from streams.offline.recorded.row import Row
+from streams.offline.recorded.source import PARQUET, Source
+from streams.offline.recorded.table import Table
+from streams.settings.inputs import TIMES, Input, ReplayMap
+from streams.settings.inputs import Source as FieldSource
+from streams.settings.settings import SettingsError
+
+SHOWN_COLUMNS = 40
+LOOKED_AT = 100
+"""Records in which the names of native fields are looked for."""
+
+
+class Columns(NamedTuple):
+    """Of a table: the names, and which of them are moments that become ISO 8601 text."""
+
+    names: Sequence[str] = ()
+    moments: Sequence[str] = ()
+
+
+class RecordedFile:
+    """A file and the map that reads it; without a map its columns or keys have the names of an event's fields.
+
+    It can be read again and again. Raises SettingsError if it cannot be read, or lacks a column of the map.
+    """
+
+    def __init__(self, path: Path, layout: ReplayMap | None = None) -> None:
+        self.path = path
+        self._source = Source(path)
+        self._declared: Format | None = None if layout is None else layout.file.format
+        self.name = path.name
+        self.size_bytes = self._source.size_bytes
+        self.format: Format = self._recognised()
+        self.input = self._input(ReplayMap() if layout is None else layout)
+        """the input topic that this file stands for"""
+
+    def read_bytes(self) -> int:
+        """How far the file has been read, in bytes on disk."""
+        return self._source.read_bytes()
+
+    def rows(self) -> Generator[Row, None, None]:
+        """All rows, in the file's order. Raises SettingsError."""
+        with self._open() as (_, rows):
+            if self._source.encoding:
+                yield from map(self._as_it_stands, rows)
+            else:
+                yield from rows
+
+    def _as_it_stands(self, row: Row) -> Row:
+        original = self._source.original(row.original)
+        return Row(row.value, original, row.line, row.lines, row.reason, row.message)
+
+    def _recognised(self) -> Format:
+        if self._source.is_parquet():
+            return "parquet"
+        if self._declared == "parquet":
+            raise SettingsError(f"{self.path} is no Parquet file")
+        head = self._source.head()
+        if head.startswith(PARQUET):
+            raise SettingsError(f"{self.path} is a packed Parquet file; unpack it first (it is compressed inside)")
+        return text_format(self.path, head, self._declared)
+
+    @contextmanager
+    def _open(self) -> Iterator[tuple[Columns, Generator[Row, None, None]]]:
+        """The columns and the rows; JSON has no columns before its records are read."""
+        path = str(self.path)
+        if self.format == "parquet":
+            with self._source.opened() as raw:
+                parquet = Parquet(raw, path)
+                with closing(parquet.rows()) as rows:
+                    yield Columns(parquet.columns, parquet.moments()), rows
+            return
+        head = self._source.head() if self.format == "ndjson" else b""
+        with closing(self._source.chunks()) as chunks:
+            if self.format in ("csv", "tsv"):
+                table = Table(chunks, self.format, path)
+                columns, made = Columns(table.columns), table.rows()
+            elif self.format == "ndjson":
+                columns, made = Columns(), ndjson_rows(chunks, line_end(head))
+            else:
+                columns, made = Columns(), Documents(chunks).rows()
+            with closing(made) as rows:
+                yield columns, rows
+
+    def _input(self, layout: ReplayMap) -> Input:
+        told = layout.model_dump(exclude={"file"}, exclude_defaults=True, by_alias=True)
+        with self._open() as (columns, rows):
+            if layout.map is None and layout.transform is None:
+                told |= self._native(columns, rows, layout)
+            elif columns.names:
+                for name, source in (layout.map or {}).items():
+                    self._check(name, source, columns.names)
+        if self.format in ("csv", "tsv"):
+            told = _by_column(told)
+        return Input.model_validate({**told, "topic": self.name})
+
+    def _check(self, name: str, source: FieldSource, columns: Sequence[str]) -> None:
+        if source.first is not None:
+            if not any(self._has(piece, columns) for piece in source.first):
+                self._lacks(" or ".join(str(piece.path) for piece in source.first), name, columns)
+            return
+        for piece in source.join or (source,):
+            if not self._has(piece, columns):
+                self._lacks(repr(piece.path), name, columns)
+
+    def _has(self, source: FieldSource, columns: Sequence[str]) -> bool:
+        path = source.path
+        if path is None:
+            return True
+        if not isinstance(path, str):
+            return path[0] in columns
+        nested = self.format == "parquet"
+        return path in columns or (nested and any(path.startswith(f"{column}.") for column in columns))
+
+    def _lacks(self, what: str, name: str, columns: Sequence[str]) -> None:
+        raise SettingsError(
+            f"{self.path} has no column {what} (mapped to {name}); it has {_listed(columns)}{self._hint(columns)}"
+        )
+
+    def _hint(self, columns: Sequence[str]) -> str:
+        """The separator that a table has instead of its format's, if it looks so."""
+        other = next((mark for mark in ";\t|," if len(columns) == 1 and mark in columns[0]), None)
+        if other is None:
+            return ""
+        said = {"\t": 'tabs, so format = "tsv" would fit', ",": 'commas, so format = "csv" would fit'}
+        return f" (as one column: it seems to be separated by {said.get(other, f'{other!r}, which is not read')})"
+
+    def _native(self, columns: Columns, rows: Iterator[Row], layout: ReplayMap) -> dict[str, Any]:
+        """The map of a file whose columns are named as an event's fields are; JSON needs none."""
+        names = columns.names or self._keys(rows)
+        needed = [name for name in REQUIRED if name != "metric" or layout.metric is None]
+        missing = [name for name in needed if name not in names]
+        if names and missing:
+            raise SettingsError(
+                f"{self.path} has no column {', '.join(missing)}; it has {_listed(names)}"
+                f"{self._hint(names)}. Say with --map where each is"
+            )
+        if not columns.names:
+            return {}
+        fields: dict[str, Any] = {name: {"path": [name]} for name in columns.names if name in FIELDS}
+        for name in TIMES:
+            if name in columns.moments:
+                fields[name]["time"] = "iso"
+        return {"map": fields}
+
+    @staticmethod
+    def _keys(rows: Iterator[Row]) -> Sequence[str]:
+        """The keys of the first records: the very first may be a bad one."""
+        names: dict[str, None] = {}
+        for row in islice(rows, LOOKED_AT):
+            try:
+                document = orjson.loads(row.value or b"")
+            except orjson.JSONDecodeError:
+                continue
+            if isinstance(document, dict):
+                names |= dict.fromkeys(document)
+        return list(names)
+
+
+def _by_column(told: Any) -> Any:
+    """A map's paths as names of columns: a dot in such a name leads nowhere."""
+    if isinstance(told, dict):
+        return {
+            key: [value] if key == "path" and isinstance(value, str) else _by_column(value)
+            for key, value in told.items()
+        }
+    return [_by_column(item) for item in told] if isinstance(told, list | tuple) else told
+
+
+def _listed(columns: Sequence[str]) -> str:
+    more = f" and {len(columns) - SHOWN_COLUMNS:,} more" if len(columns) > SHOWN_COLUMNS else ""
+    return ", ".join(shortened(column.encode()) for column in columns[:SHOWN_COLUMNS]) + more

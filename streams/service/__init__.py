@@ -1,0 +1,1 @@
+"""The service around a worker: probes, health, log, memory."""

@@ -1,0 +1,1 @@
+"""Settings: TOML and environment, checked before anything runs."""

@@ -1,0 +1,38 @@
+"""What of the configuration may change while a worker runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.settings.settings import Settings, SettingsError
+
+LIVE_SECTIONS = ("detection.", "rules.")
+LIVE_KEYS = ("state.memory_bytes", "time.counts_seconds")
+"""What a task reads when it is opened, and nothing before it in the log rests upon."""
+
+
+def live_changes(old: Settings, new: Settings) -> list[str]:
+    """The keys that differ. Raises SettingsError, naming them, if any of them needs a restart."""
+    changed = differences(old.model_dump(), new.model_dump())
+    fixed = [key for key in changed if key not in LIVE_KEYS and not key.startswith(LIVE_SECTIONS)]
+    if fixed:
+        live = ", ".join([*(f"[{section.rstrip('.')}]" for section in LIVE_SECTIONS), *LIVE_KEYS])
+        raise SettingsError(
+            f"{', '.join(fixed)} cannot change while the worker runs, so nothing was applied:"
+            f" restart it for that, or take the change back; live are {live}"
+        )
+    return changed
+
+
+def differences(old: Any, new: Any, at: str = "") -> list[str]:
+    """Dotted keys at which two nested dicts differ; lists are compared as a whole.
+
+    >>> differences({"a": {"b": 1, "c": [2]}}, {"a": {"b": 1, "c": [3]}})
+    ['a.c']
+    """
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return [] if old == new else [at]
+    found: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        found += differences(old.get(key), new.get(key), f"{at}.{key}" if at else str(key))
+    return found

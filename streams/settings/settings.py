@@ -1,0 +1,208 @@
+"""Settings: one TOML file, ``TRUECOUNT_*`` environment over it; unknown keys are refused by name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import orjson
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+
+from streams.failures import Failure
+from streams.grammar.times import PLAUSIBLE_FROM_MS
+from streams.settings.detection import Detection
+from streams.settings.inputs import Input, ReplayMap
+from streams.settings.rules import Rules
+from streams.settings.section import Section
+
+Model = TypeVar("Model", bound=BaseModel)
+
+__all__ = ["Input", "ReplayMap"]  # part of the settings, though they stand in a file of their own
+
+ENV_PREFIX = "TRUECOUNT_"
+ENV_NESTING = "__"
+
+
+class SettingsError(Failure):
+    """A configuration that must not run. The message names the key and says what to do."""
+
+    exit_code = 2
+
+
+class Broker(Section):
+    """How to reach Kafka; one object serves aiokafka, kafka-python and Faust."""
+
+    servers: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    password_file: Path | None = None
+    ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
+    session_timeout_seconds: float = Field(default=30.0, ge=1, le=1800)
+    instance_id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,200}$")
+    """static membership: this worker's name, which no other running worker may have"""
+    replication: int = Field(default=1, ge=1, le=9)
+
+    def secret(self) -> str:
+        """The password, from the file if one is named. Raises SettingsError if it cannot be read."""
+        if self.password_file is None:
+            return self.password.get_secret_value()
+        try:
+            return self.password_file.read_text().strip()
+        except OSError as error:
+            raise SettingsError(f"broker.password_file: cannot read {self.password_file} ({error.strerror})") from None
+
+
+class Time(Section):
+    """Event time. The tick is the smallest window; lateness is how long a window waits for stragglers."""
+
+    tick_seconds: int = Field(default=10, ge=1, le=300)
+    lateness_seconds: float = Field(default=10.0, ge=0, le=86_400)
+    future_skew_seconds: float = Field(default=60.0, ge=0, le=86_400)
+    idle_seconds: float = Field(default=10.0, gt=0, le=3600)
+    counts_seconds: int = Field(default=30, ge=1, le=3600)
+    earliest: int = Field(default=PLAUSIBLE_FROM_MS, ge=0)
+    """floor of event times in epoch ms: earlier ones are dead letters. 1990 by default, so that a wrong unit is seen"""
+
+    @field_validator("tick_seconds")
+    @classmethod
+    def _divides(cls, value: int) -> int:
+        if 300 % value:
+            raise ValueError("must divide five minutes (300 s), the next longer window")
+        return value
+
+
+class Web(Section):
+    """The HTTP server for /metrics, /livez and /readyz. Port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=6067, ge=0, le=65535)
+
+
+class State(Section):
+    """Where state lives and how much of it stays in memory."""
+
+    directory: Path = Path("truecount-data")
+    memory_bytes: int = Field(default=512 * 1024 * 1024, ge=1024 * 1024)
+    dedupe_ids: int = Field(default=100_000, ge=1)
+    """ids one partition remembers at least, to find duplicates"""
+
+
+class Settings(Section):
+    """Everything a worker or a command is told."""
+
+    app: str = Field(default="truecount", pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    prefix: str = Field(default="truecount.", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    log_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    """of by-target and ingest-state, if it is another than ``prefix``"""
+    state_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    """of targets-state, if it is another than ``prefix``"""
+    partitions: int = Field(default=8, ge=1, le=1024)
+    processing: Literal["exactly_once", "at_least_once"] = "exactly_once"
+    checkpoint_seconds: float = Field(default=5.0, gt=0, le=300)
+    drain_seconds: float = Field(default=25.0, ge=3, le=600)
+    """a stop takes no longer, whatever state the broker is in"""
+    watchdog_seconds: float = Field(default=120.0, ge=5, le=3600)
+    """with work to do, /livez fails after so long without progress or without a checkpoint"""
+    retention_hours: int = Field(default=168, ge=1)
+    broker: Broker = Broker()
+    time: Time = Time()
+    web: Web = Web()
+    detection: Detection = Detection()
+    rules: Rules = Rules()
+    state: State = State()
+    inputs: tuple[Input, ...] = (
+        Input(topic="views", metric="view"),
+        Input(topic="likes", metric="like"),
+        Input(topic="follows", metric="follow"),
+    )
+
+    @field_validator("inputs")
+    @classmethod
+    def _distinct(cls, inputs: tuple[Input, ...]) -> tuple[Input, ...]:
+        topics = [i.topic for i in inputs]
+        twice = sorted({t for t in topics if topics.count(t) > 1})
+        if twice:
+            raise ValueError(f"topic {twice[0]!r} is listed twice")
+        if not inputs:
+            raise ValueError("at least one input is needed")
+        return inputs
+
+    def version(self) -> str:
+        """What flags carry as ``config``: a digest of everything that can change a verdict or a count."""
+        relevant = self.model_dump(mode="json", include={"time", "inputs", "partitions", "detection", "rules"})
+        relevant["dedupe_ids"] = self.state.dedupe_ids
+        return "sha256:" + hashlib.sha256(orjson.dumps(relevant, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+    def input_for(self, metric: str) -> Input | None:
+        """The first native input of a metric."""
+        for candidate in self.inputs:
+            if candidate.is_native() and candidate.metric in (metric, None):
+                return candidate
+        return None
+
+
+def load(path: Path | None = None, environ: dict[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read settings from a TOML file and the environment. Raises SettingsError with a sentence."""
+    data = read_toml(path) if path is not None else {}
+    env = dict(os.environ) if environ is None else environ
+    for name, text in sorted(env.items()):
+        if name.startswith(ENV_PREFIX) and name != f"{ENV_PREFIX}CONFIG":
+            _set(data, name.removeprefix(ENV_PREFIX).lower().split(ENV_NESTING.lower()), text, name)
+    for dotted, value in overrides.items():
+        _put(data, dotted.split(ENV_NESTING), value)
+    where = str(path) if path is not None else "the environment"
+    return _validated(Settings, data, where)
+
+
+def load_map(path: Path) -> ReplayMap:
+    """Read a replay map. Raises SettingsError with a sentence."""
+    return _validated(ReplayMap, read_toml(path), str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a dict. Raises SettingsError."""
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+
+
+def _validated(model: type[Model], data: dict[str, Any], where: str) -> Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+            if problem["type"] == "extra_forbidden":
+                lines.append(f"{key}: unknown key; check its spelling or remove it")
+            else:
+                lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
+        raise SettingsError(f"the configuration from {where} is refused: " + "; ".join(lines)) from None
+
+
+def _set(data: dict[str, Any], path: list[str], text: str, name: str) -> None:
+    value: Any = text
+    if text[:1] in "[{":
+        try:
+            value = tomllib.loads(f"v = {text}")["v"]
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"environment variable {name} is not a TOML value: {error}") from None
+    _put(data, path, value)
+
+
+def _put(data: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        data = data.setdefault(part, {})
+        if not isinstance(data, dict):
+            raise SettingsError(f"{'.'.join(path)}: {part} is given as a value and cannot hold a key as well")
+    data[path[-1]] = value

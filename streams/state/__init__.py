@@ -1,0 +1,1 @@
+"""Persisted state: sealed records, the disk store, keys in memory."""

@@ -1,0 +1,211 @@
+"""The targets step without Kafka: records of one ``by-target`` partition in, the audit's outcome out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from detectors.audit import Audit, AuditSettings
+from detectors.events.block import EventBlock
+from detectors.failures import UNCONTAINED
+from detectors.intake.prepared import BlockError
+from detectors.records import Outcome, Uncounted
+from detectors.state.watches import Watches
+from detectors.windows.clock import Clock, SourceTime
+from streams.log.frames import Frame, block_of, countable
+from streams.log.versions import FrameError, decode
+from streams.settings.settings import Settings
+from streams.targets.tags import Standing, rule_settings
+from streams.targets.unjudged import Failed, Positions, StepError, Tries
+
+
+def audit_settings(settings: Settings, partition: int) -> AuditSettings:
+    """What the audit of a partition is told by the settings."""
+    return AuditSettings(
+        tick_seconds=settings.time.tick_seconds,
+        counts_seconds=settings.time.counts_seconds,
+        dedupe_ids=settings.state.dedupe_ids,
+        partition=partition,
+        config=settings.version(),
+        shadow=frozenset(settings.detection.shadow),
+        rules=rule_settings(settings.rules),
+        models=settings.detection.choices(),
+        rulebook=settings.detection.rulebook(),
+        explained=settings.detection.explained,
+        promotions=settings.detection.announced(),
+    )
+
+
+class PartitionAudit:
+    """The log of one partition, applied in order. The same log gives the same outcome, byte for byte."""
+
+    def __init__(self, settings: AuditSettings, watches: Watches | None = None, failed: Failed | None = None) -> None:
+        """``failed`` says of positions how often they have failed before; whoever restarts the audit keeps it."""
+        self.clock = Clock()
+        self.audit = Audit(settings, watches)
+        self._standing = Standing(settings.rules)
+        self.events = 0
+        self.skipped = 0
+        self.broken = 0
+        self.counted_only = 0
+        self.unjudged = Positions()
+        """positions whose events are counted, and not judged"""
+        self._failed: Failed = {} if failed is None else failed
+        self._marks: dict[int, dict[str, int]] = {}
+        self._replayed: dict[str, int] = {}
+
+    def apply(self, value: bytes | None, offset: int, outcome: Outcome) -> None:
+        """Apply the record at ``offset``. A record that is no frame is counted as broken and passed over.
+
+        Whatever it raises, the audit is of no use afterwards: a new one, with the same ``failed``, does less there.
+        """
+        for _ in self.steps(value, offset, outcome):
+            pass
+
+    def steps(self, value: bytes | None, offset: int, outcome: Outcome) -> Iterator[None]:
+        """As ``apply``, pausing now and then (see ``Audit.steps``)."""
+        try:
+            frame = decode(value)
+        except FrameError as error:
+            self.broken += 1
+            outcome.uncounted.append(Uncounted(offset, value, str(error)))
+            return
+        tries = self._failed.get(offset, Tries())
+        if offset in self._failed:
+            self.unjudged.add(offset)
+        try:
+            self._enter(frame, value, offset, outcome)
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            self._failed[offset] = Tries(tries.events + 1, tries.time)
+            raise StepError(f"the events of the record at {offset} could not be audited: {error!r}") from error
+        if not tries.tells_time():
+            return
+        try:
+            now = self.clock.hear(frame.source, SourceTime(frame.next, frame.watermark, frame.idle), frame.roster)
+            if now > self.audit.now:
+                yield from (self.audit.steps if tries.judged() else self.audit.pass_over)(now, outcome)
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            self._failed[offset] = Tries(tries.events, tries.time + 1)
+            raise StepError(f"what ended with the record at {offset} could not be audited: {error!r}") from error
+
+    def _enter(self, frame: Frame, value: bytes | None, offset: int, outcome: Outcome) -> None:
+        known = self.clock.sources.get(frame.source)
+        seen = known.next_offset if known is not None else 0
+        if self._failed.get(offset, Tries()).countable():
+            taken = self._take(frame, seen, offset, outcome)
+            self.skipped += len(frame.target) - taken
+            self.events += taken
+        elif frame.target:
+            outcome.uncounted.append(Uncounted(offset, value, _uncountable(frame)))
+
+    def _take(self, frame: Frame, seen: int, offset: int, outcome: Outcome) -> int:
+        """Take a frame's events in, or only count them; answers how many there were."""
+        if offset not in self.unjudged:
+            try:
+                block = self._block(frame, seen)
+                if block is None:
+                    return 0
+                self.audit.observe(block, offset, outcome)
+            except BlockError as error:
+                self.unjudged.add(offset)
+                outcome.fail("step", "", -1, 0, error)
+            else:
+                self._mark(offset)
+                return len(block.target)
+        self.counted_only += 1
+        block = countable(frame, seen)
+        if block is None:
+            return 0
+        self.audit.count(self._ruled(block), offset, outcome)
+        self._mark(offset)
+        return len(block.target)
+
+    def _block(self, frame: Frame, seen: int) -> EventBlock | None:
+        """A frame's new events. Raises BlockError; nothing has been changed then, so the task can go on."""
+        try:
+            return self._standing.ruled(block_of(frame, seen))
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            raise BlockError(repr(error)) from error
+
+    def _ruled(self, block: EventBlock) -> EventBlock:
+        try:
+            return self._standing.ruled(block) or block
+        except UNCONTAINED:
+            raise
+        except Exception:  # noqa: BLE001  # counted as the log has it
+            return block
+
+    # ------------------------------------------------------------ state
+
+    def dump(self, position: int) -> dict[str, Any]:
+        """All that is not keyed, at ``position`` of the log, as msgspec-encodable builtins."""
+        replay_from = self.audit.intake.replay_start(position)
+        kept = self.audit.intake.starts()
+        self._marks = {offset: mark for offset, mark in self._marks.items() if offset in kept}
+        return {
+            "audit": self.audit.dump(),
+            "clock": [self.clock.now, self.clock.sources, self.clock.roster],
+            "replay_from": replay_from,
+            "replay_sources": self._marks.get(replay_from, {}),
+            "marks": self._marks,
+        }
+
+    def load(self, state: dict[str, Any]) -> int:
+        """Take dumped state (the watches are loaded already); answers where the log must be replayed from."""
+        self.clock.now, sources, self.clock.roster = state["clock"]
+        self.clock.sources = msgspec.convert(sources, dict[str, SourceTime])
+        self._replayed = dict(state["replay_sources"])
+        self._marks = {int(offset): mark for offset, mark in state["marks"].items()}
+        self.audit.load(state["audit"])
+        return int(state["replay_from"])
+
+    def replay(self, value: bytes | None, offset: int) -> None:
+        """Apply again a record between ``replay_from`` and the position of the loaded state."""
+        try:
+            self._replay(value, offset)
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            tries = self._failed.get(offset, Tries())
+            self._failed[offset] = Tries(tries.events + 1, tries.time)
+            raise StepError(f"the record at {offset} could not be read again: {error!r}") from error
+
+    def _replay(self, value: bytes | None, offset: int) -> None:
+        try:
+            frame = decode(value)
+        except FrameError:
+            return
+        seen = self._replayed.get(frame.source, 0)
+        self._replayed[frame.source] = max(frame.next, seen)
+        if offset in self._failed:
+            self.unjudged.add(offset)
+        if offset not in self.unjudged:
+            try:
+                block = self._block(frame, seen)
+                if block is not None:
+                    self.audit.replay(block, offset)
+            except BlockError:
+                self.unjudged.add(offset)
+            else:
+                return
+        block = countable(frame, seen) if self._failed.get(offset, Tries()).countable() else None
+        if block is not None:
+            self.audit.count(self._ruled(block), offset, Outcome(), replayed=True)
+
+    def _mark(self, offset: int) -> None:
+        """Where a tick or a generation of ids begins, note what had been seen of each source before."""
+        if self.audit.intake.begins_at(offset):
+            self._marks[offset] = {source: s.next_offset for source, s in self.clock.sources.items()}
+
+
+def _uncountable(frame: Frame) -> str:
+    where = f"{frame.source}, offsets {frame.first} to {frame.next - 1}"
+    return f"{len(frame.target)} events ({where}) could not even be counted; the log of the worker says why"
