@@ -26,7 +26,7 @@ from streams.log.frames import Frame, block_of
 from streams.log.versions import decode
 from streams.service import memory as collector
 from streams.settings.settings import Input, Settings
-from streams.state.sealed import dump_changes
+from streams.targets.changelog import dump_changes
 from streams.targets.outputs import count_key, count_value
 from streams.targets.step import PartitionAudit, audit_settings
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+TOMBSTONE, FILTERED, NO_ELEMENTS = "tombstone", "filtered", "no_elements"
+
+SKIPPED: tuple[str, ...] = (TOMBSTONE, FILTERED, NO_ELEMENTS)
+
 MAX_LETTER_BYTES = 900_000
 """Brokers accept records of 1 MB by default; an input topic may have been allowed larger ones."""
 MAX_CUT_BYTES = 800_000
@@ -93,3 +97,11 @@ class DeadLetter:
         cut = f"key {sizes[0]} bytes, value {sizes[1]} bytes, headers {sizes[2]} bytes"
         headers = [*self.headers(), ("truncated", cut.encode())]
         return key and key[:MAX_CUT_KEY_BYTES], value and value[:MAX_CUT_BYTES], headers
+
+
+BAD_VALUE, BAD_ADDRESS, TOO_LONG = "bad_value", "bad_address", "too_long"
+UNREAD: tuple[str, ...] = (
+    BAD_VALUE, BAD_ADDRESS, TOO_LONG,
+    Why.WRONG_TYPE, Why.BAD_TIME, Why.BAD_ID, Why.UNKNOWN_WORD, Why.NO_MATCH, Why.INVALID_UTF8,
+)  # fmt: skip  # one list
+"""Why an optional value is dropped or cut. Closed: it is a metric's label."""

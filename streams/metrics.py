@@ -16,10 +16,8 @@ from detectors.catalog.registry import CROWD_DETECTORS
 from detectors.events.event import METRICS
 from detectors.failures import PARTS
 from detectors.intake.rules.reasons import RULES
-from streams.deadletters import Why
-from streams.ingest.codecs.mapper import OPTIONAL
-from streams.ingest.codecs.records import SKIPPED
-from streams.ingest.codecs.values import UNREAD
+from streams.deadletters import SKIPPED, UNREAD, Why
+from streams.grammar.fields import OPTIONAL
 
 REGISTRY = CollectorRegistry()
 

@@ -37,7 +37,8 @@ from streams.service import memory as collector
 from streams.service.health import Health
 from streams.service.probes import Web
 from streams.settings.live import live_changes
-from streams.settings.settings import Settings, SettingsError
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings
 from streams.state.keyed import Budget
 from streams.targets.unjudged import Failed
 from streams.targets.work import Targets

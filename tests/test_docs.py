@@ -26,7 +26,8 @@ from docs import build_metrics
 from streams.cli import app
 from streams.deadletters import Why
 from streams.kafka.topics import Topics
-from streams.settings.settings import Settings, SettingsError, load, load_map
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings, load, load_map
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

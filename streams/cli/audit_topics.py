@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
+from streams.evidence.flag_text import flag_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-TOLD_P = 0.1
-"""A p-value from which on is no evidence, so that its number says nothing."""
 
 
 def add(app: typer.Typer) -> None:
@@ -40,7 +37,7 @@ def flags(
 
     from streams.kafka.reader import Reader
     from streams.kafka.topics import Topics
-    from streams.settings.settings import SettingsError
+    from streams.settings.section import SettingsError
 
     console = Console()
     if from_dir is not None:
@@ -105,7 +102,7 @@ def counts(
 
 
 def _recorded(directory: Path) -> Iterator[bytes]:
-    from streams.settings.settings import SettingsError
+    from streams.settings.section import SettingsError
 
     path = directory / "flagged-events.ndjson"
     try:
@@ -141,31 +138,6 @@ def _show_flag(value: bytes, console: Console, as_json: bool) -> None:
         return
     for line in flag_lines(orjson.loads(value)):
         console.print(line, markup=False, highlight=False)
-
-
-def flag_lines(flag: dict[str, Any]) -> list[str]:
-    """A flag as a person reads it."""
-    from detectors.state.case import EXPLAINED
-
-    onset = datetime.fromtimestamp(flag["onset"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    expected, artificial = flag["expected"], flag["artificial"]
-    held = f"about {artificial['value']:,} ({artificial['low']:,} to {artificial['high']:,}) artificial"
-    if flag["verdict"] == EXPLAINED:
-        held = "accounted for, so nothing is taken out"
-    lines = [
-        (
-            f"{flag['verdict'].upper()} {flag['status']}: {flag['metric']}s of {flag['target']} since {onset} UTC, "
-            f"score {flag['score']} (flag {flag['flag_id'][:8]}, revision {flag['revision']})"
-        ),
-        (
-            f"   {flag['observed']:,} observed where {expected['value']:,} "
-            f"({expected['low']:,} to {expected['high']:,}) were expected; {held}"
-        ),
-    ]
-    for reason in flag["reasons"]:
-        rare = f"  (p = {reason['p']:.0e})" if reason["p"] < TOLD_P else ""
-        lines.append(f"   - {reason['text']}{rare}")
-    return lines
 
 
 def _table(rows: list[dict[str, Any]], top: int) -> None:

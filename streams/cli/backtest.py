@@ -61,7 +61,8 @@ def backtest(
     from streams.offline.backtest import METHODS as KNOWN_METHODS
     from streams.offline.backtest import Plan, document
     from streams.offline.recorded.losses import Losses
-    from streams.settings.settings import SettingsError, load
+    from streams.settings.section import SettingsError
+    from streams.settings.settings import load
 
     if config is not None:
         load(config)  # refused here, and not in another process

@@ -13,7 +13,8 @@ from detectors.events.event import FIELDS, REQUIRED
 from detectors.lab.measure import Report
 from streams.offline.backtest import HEADS, Plan, cells_of, run_file, run_scenarios, scenario_ids
 from streams.offline.recorded.losses import Losses
-from streams.settings.settings import SettingsError, load_map
+from streams.settings.section import SettingsError
+from streams.settings.settings import load_map
 
 WIDE = 125
 """Columns of a terminal from which the table shows everything."""

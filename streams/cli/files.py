@@ -52,7 +52,8 @@ def replay(
     from streams.cli.losses import hold_to_account, print_facts
     from streams.offline.pipeline import Summary
     from streams.offline.recorded.file import RecordedFile
-    from streams.settings.settings import SettingsError, load_map
+    from streams.settings.section import SettingsError
+    from streams.settings.settings import load_map
 
     clock_ms = int(time.time() * 1000)
     settings = settings_from(config, servers)

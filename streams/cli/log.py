@@ -71,8 +71,8 @@ def rebuild(
 
 def _unjudged(live: Settings) -> dict[int, list[tuple[int, int]]]:
     """What the live audit could only count; nothing where there is none (any more)."""
-    from streams.kafka.reader import unjudged_of
     from streams.kafka.topics import Topics, partitions_of
+    from streams.maintenance.unjudged import unjudged_of
 
     topic = Topics.of(live).targets_state
     return {} if partitions_of(live, topic) is None else unjudged_of(live)

@@ -54,7 +54,7 @@ def map_suggest(
     from streams.maps.draft import draft
     from streams.maps.page import page_of
     from streams.maps.sampling import topic_sample, unmapped
-    from streams.settings.settings import SettingsError
+    from streams.settings.section import SettingsError
 
     clock_ms = int(time.time() * 1000)
     path = _one_of(file, topic)
@@ -130,7 +130,7 @@ def map_try(
 
 
 def _one_of(file: Path | None, topic: str | None) -> Path | None:
-    from streams.settings.settings import SettingsError
+    from streams.settings.section import SettingsError
 
     if (file is None) == (topic is None):
         raise SettingsError("say either a file or --topic")
@@ -166,7 +166,7 @@ def _mapping(path: Path, topic: str | None) -> Mapping:
 
 def _layout(config: Mapping) -> Any:
     from streams.settings.inputs import ReplayMap
-    from streams.settings.settings import SettingsError
+    from streams.settings.section import SettingsError
 
     if isinstance(config, ReplayMap):
         return config

@@ -36,7 +36,7 @@ def worker(
 
     from streams.service import memory as collector
     from streams.service.logs import configure
-    from streams.settings.settings import SettingsError
+    from streams.settings.section import SettingsError
     from streams.worker import ROLES, Worker
 
     wanted = [role.strip() for role in roles.split(",") if role.strip()]

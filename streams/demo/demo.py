@@ -17,14 +17,15 @@ from typing import Any
 import orjson
 
 from detectors.state.case import EXPLAINED
-from streams.cli.audit_topics import flag_lines
 from streams.demo.view import LiveView, PlainView, View
+from streams.evidence.flag_text import flag_lines
 from streams.kafka.embedded import EmbeddedBroker, free_port
 from streams.kafka.reader import Reader
 from streams.kafka.sender import Sender
 from streams.kafka.topics import BrokerError, Topics, create
 from streams.offline.simulation import Story, demo_story
-from streams.settings.settings import Broker, Settings, Time, Web
+from streams.settings.broker import Broker
+from streams.settings.settings import Settings, Time, Web
 
 RATE = 4500
 """Events per second sent: what kafka-python and a worker do together on two cores without hurry."""

@@ -22,9 +22,8 @@ from faust.types import TP
 from streams import metrics
 from streams.engine.gaps import gone
 from streams.engine.outlet import Delivered, Outlet, OutletError, Output
-from streams.engine.task import PENDING_MAX, URGENT_SECONDS, Membership, Task, Work, turns
+from streams.engine.task import PENDING_MAX, URGENT_SECONDS, Membership, StepError, Task, Work, turns
 from streams.kafka.transport import Batch
-from streams.targets.unjudged import StepError
 
 log = structlog.get_logger()
 

@@ -137,3 +137,7 @@ async def turns(steps: Iterable[None]) -> AsyncGenerator[float]:
     finally:
         if isinstance(steps, Generator):
             steps.close()
+
+
+class StepError(Exception):
+    """A record of the log could not be audited. The task is to start again: it then does less with it."""

@@ -11,7 +11,8 @@ import numpy as np
 from faust.types import TP
 
 from streams import metrics
-from streams.deadletters import DeadLetter, Headers
+from streams.deadletters import Headers
+from streams.engine.letters import letter_output
 from streams.engine.outlet import Delivered, Output
 from streams.ingest.codecs.records import Records
 from streams.ingest.router import Routed, Router
@@ -166,8 +167,3 @@ def _columns(records: list[Any], now_ms: int) -> Records:
     else:
         clock_ms = np.full(size, now_ms)
     return Records(offset, [r.key for r in records], [r.value for r in records], clock_ms)
-
-
-def letter_output(topic: str, place: int, letter: DeadLetter, original: Headers) -> Output:
-    """A dead letter as a record."""
-    return Output(topic, place, *letter.record(original))

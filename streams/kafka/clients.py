@@ -7,7 +7,8 @@ from typing import Any
 
 from faust.auth import SASLCredentials, SSLCredentials
 
-from streams.settings.settings import Broker, SettingsError
+from streams.settings.broker import Broker
+from streams.settings.section import SettingsError
 
 BOOTSTRAP_TIMEOUT_MS = 10_000
 """A person waits for the answer; kafka-python's own 30 s look like a command that hangs."""

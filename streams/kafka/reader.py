@@ -10,31 +10,13 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from streams.kafka.clients import kafka_python_options
-from streams.kafka.topics import BrokerError, Topics, describe
+from streams.kafka.topics import BrokerError, describe
 from streams.settings.settings import Settings
-from streams.state.sealed import META_KEY, meta_of
 
 POLL_MS = 300
 
 TAIL_RECORDS, TAIL_FACTOR = 256, 32
 """Records before the end that are looked at first, and how many times as many then."""
-
-
-def unjudged_of(settings: Settings) -> dict[int, list[tuple[int, int]]]:
-    """Positions of the log that this installation could only count, as ranges, by partition.
-
-    Raises BrokerError, or StateError for state of a newer version.
-    """
-    reader = Reader(settings, Topics.of(settings).targets_state)
-    try:
-        newest = reader.newest(META_KEY)
-    finally:
-        reader.close()
-    return {
-        partition: ranges
-        for partition, record in sorted(newest.items())
-        if record.value is not None and (ranges := meta_of(record.value).unjudged)
-    }
 
 
 class Reader:

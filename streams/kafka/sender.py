@@ -14,7 +14,8 @@ from detectors.events.event import Event
 from streams.deadletters import DeadLetter
 from streams.kafka.clients import kafka_python_options
 from streams.kafka.topics import BrokerError, Topics, describe
-from streams.settings.settings import Settings, SettingsError
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings
 
 FLUSH_SECONDS = 60.0
 _encode = msgspec.json.Encoder().encode

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 from kafka.errors import KafkaError
 
 from streams.ingest.codecs.codec import Codec
-from streams.kafka.reader import Reader, unjudged_of
+from streams.kafka.reader import Reader
 from streams.kafka.topics import BrokerError, Topics, admin, describe, missing
+from streams.maintenance.unjudged import unjudged_of
 from streams.maps.sampling import topic_sample
 from streams.maps.trial import Trial
 from streams.settings.inputs import Input

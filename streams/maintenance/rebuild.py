@@ -20,17 +20,18 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from streams.engine.outlet import Outlet, OutletError, PlainOutlet, TransactionalOutlet
-from streams.engine.task import PENDING_MAX
+from streams.engine.task import PENDING_MAX, StepError
 from streams.failures import Failure
 from streams.kafka.clients import aiokafka_options
 from streams.kafka.partition_reader import StateReader
 from streams.kafka.topics import BrokerError, Topics, create, describe, partitions_of
 from streams.kafka.transport import Batch
-from streams.settings.settings import Settings, SettingsError
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings
 from streams.state.keyed import Budget
 from streams.state.sealed import StateError
 from streams.state.store import StoreError
-from streams.targets.unjudged import Failed, StepError
+from streams.targets.unjudged import Failed
 from streams.targets.work import Targets
 
 BATCH_FRAMES = 50

@@ -28,7 +28,8 @@ from streams.log.hashing import partition_of
 from streams.log.versions import FrameError, decode
 from streams.maintenance.rebuild import LogError
 from streams.maintenance.reroute import Child
-from streams.settings.settings import Settings, SettingsError
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings
 from streams.state.disk import StateOnDisk
 from streams.state.gauges import share_of
 from streams.state.sealed import (

@@ -18,7 +18,8 @@ from streams.maps.sample import Sample
 from streams.offline.recorded.decoding import records_of
 from streams.offline.recorded.file import RecordedFile
 from streams.settings.inputs import Input, Mapping, ReplayMap
-from streams.settings.settings import Settings, SettingsError
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings
 
 TABLES = ("csv", "tsv", "parquet")
 ANY_MAP: dict[str, Any] = {

@@ -17,6 +17,7 @@ import orjson
 from detectors.records import Outcome
 from detectors.state.case import EXPLAINED
 from streams.deadletters import DeadLetter, Why
+from streams.engine.task import StepError
 from streams.ingest.router import Routed, Router
 from streams.ingest.rules.tagging import Tagger
 from streams.offline.recorded.decoding import batched, records_of, rows_by_time, unreadable
@@ -24,10 +25,11 @@ from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.losses import Losses
 from streams.offline.recorded.row import Row
 from streams.settings.inputs import Input
-from streams.settings.settings import Settings, SettingsError
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings
 from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit, audit_settings
-from streams.targets.unjudged import Failed, StepError
+from streams.targets.unjudged import Failed
 
 BATCH = 2000
 SPOOLED_BYTES = 1 << 20

@@ -17,7 +17,8 @@ from streams.offline.recorded.decoding import Decoder, events_of, in_order, rows
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.losses import Losses
 from streams.offline.recorded.row import Row
-from streams.settings.settings import Settings, SettingsError
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings
 
 _encode = msgspec.json.Encoder().encode
 

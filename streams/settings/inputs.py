@@ -13,14 +13,11 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from detectors.events.event import FIELDS, METRICS
+from streams.grammar.fields import DURATIONS, FLAGS, TIMES
 from streams.grammar.paths import parse_path
 from streams.grammar.times import check_layout
 from streams.settings.section import Section
 
-TIMES = ("ts", "actor_created_at")
-DURATIONS = ("watch_ms", "duration_ms")
-FLAGS = ("undo", "history")
-"""Fields that are yes or no."""
 PLAIN = ("time", "unit", "words", "none", "pattern", "hop", "separator")
 """Keys that say how a value is read, not where it is."""
 PLACES = ("path", "outer", "key", "header", "timestamp", "value", "first", "join")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.settings.settings import Settings, SettingsError
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings
 
 LIVE_SECTIONS = ("detection.", "rules.")
 LIVE_KEYS = ("state.memory_bytes", "time.counts_seconds")

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import orjson
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from streams.failures import Failure
 from streams.grammar.times import PLAUSIBLE_FROM_MS
+from streams.settings.broker import Broker
 from streams.settings.detection import Detection
 from streams.settings.inputs import Input, ReplayMap
 from streams.settings.rules import Rules
-from streams.settings.section import Section
+from streams.settings.section import Section, SettingsError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -24,39 +24,6 @@ __all__ = ["Input", "ReplayMap"]  # part of the settings, though they stand in a
 
 ENV_PREFIX = "TRUECOUNT_"
 ENV_NESTING = "__"
-
-
-class SettingsError(Failure):
-    """A configuration that must not run. The message names the key and says what to do."""
-
-    exit_code = 2
-
-
-class Broker(Section):
-    """How to reach Kafka; one object serves aiokafka, kafka-python and Faust."""
-
-    servers: str = "127.0.0.1:9092"
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    username: str = ""
-    password: SecretStr = SecretStr("")
-    password_file: Path | None = None
-    ssl_cafile: Path | None = None
-    ssl_certfile: Path | None = None
-    ssl_keyfile: Path | None = None
-    session_timeout_seconds: float = Field(default=30.0, ge=1, le=1800)
-    instance_id: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,200}$")
-    """static membership: this worker's name, which no other running worker may have"""
-    replication: int = Field(default=1, ge=1, le=9)
-
-    def secret(self) -> str:
-        """The password, from the file if one is named. Raises SettingsError if it cannot be read."""
-        if self.password_file is None:
-            return self.password.get_secret_value()
-        try:
-            return self.password_file.read_text().strip()
-        except OSError as error:
-            raise SettingsError(f"broker.password_file: cannot read {self.password_file} ({error.strerror})") from None
 
 
 class Time(Section):

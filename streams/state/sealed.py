@@ -11,18 +11,14 @@ version 3 on the version is the checksum's seed, so that a version with a flippe
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import xxhash
 
 from detectors.failures import MachineError
-from detectors.reference.mixes import by_country
 from detectors.state.watched import STATE_VERSION, Agenda, Watched
-from detectors.windows.crowd import NOTHING_KNOWN, pack_row
-from streams.targets.step import PartitionAudit
-from streams.targets.unjudged import Positions
+from streams.state.upgrades import UPGRADES
 
 META_KEY = b"meta"
 PLATFORM_KEY = b"platform/"
@@ -40,61 +36,10 @@ SEALED, SEEDED = 2, 3
 UNSEALED = 0x80
 """First bytes from here on are those of a msgpack map or array: a record of version 1."""
 
-
-def _pack_rows(state: Any) -> Any:
-    """2 → 3: the rows of open windows, which were lists of numbers, are packed bytes."""
-    windows = state.get("open", {}) if isinstance(state, dict) else {}
-    for window in windows.values():
-        window["rows"] = b"".join(pack_row(*row) for row in window.get("rows", ()))
-    return state
-
-
-def _know_people(state: Any) -> Any:
-    """3 → 4: a window knows its people. Of those of an older one nothing is known; a case's purity is a ratio."""
-    if not isinstance(state, dict):
-        return state
-    for window in state.get("open", {}).values():
-        window.setdefault("people", dict.fromkeys(window.get("actors", {}), NOTHING_KNOWN))
-    case = state.get("case")
-    if case and "purity" in case:
-        case["judged"], case["found"] = 1.0, case.pop("purity")
-    return state
-
-
-def _sum_countries(state: Any) -> Any:
-    """4 → 5: a platform's mix of networks has a total for each country."""
-    if isinstance(state, dict) and "mixes" in state:
-        mix = state["mixes"]["network"]
-        if len(mix) == 2:
-            mix.append(by_country(mix[0]))
-    return state
-
-
-def _know_watches(state: Any) -> Any:
-    """6 → 7: of a window's people it is known how long they watched. Of those of an older one it is not."""
-    windows = state.get("open", {}) if isinstance(state, dict) else {}
-    for window in windows.values():
-        people = window.get("people", {})
-        window["people"] = {actor: (*marks, -1)[: len(NOTHING_KNOWN)] for actor, marks in people.items()}
-    return state
-
-
-UPGRADES: dict[int, Callable[[Any], Any]] = {
-    1: lambda state: state,
-    2: _pack_rows,
-    3: _know_people,
-    4: _sum_countries,
-    5: lambda state: state,
-    6: _know_watches,
-    7: lambda state: state,
-}
-"""version → what makes the next version's builtins of its own. 1 → 2 only sealed the records; 5 → 6 added those of
-DAYS_KEY and 7 → 8 that of RULINGS_KEY, which an older worker cannot read."""
-
 _GARBAGE = (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, struct.error)
 """What reading something else than a record raises."""
 _VERSION = bytes((STATE_VERSION,))
-_encode = msgspec.msgpack.Encoder().encode
+encode = msgspec.msgpack.Encoder().encode
 _watched = msgspec.msgpack.Decoder(Watched, strict=False)
 
 
@@ -130,77 +75,14 @@ class Meta(msgspec.Struct):
     """positions of the log whose events were counted and not judged, as first and last of ranges"""
 
 
-class Restored(NamedTuple):
-    """Where a loaded state stands: the position it is of, and from where the log must be replayed up to it."""
-
-    position: int
-    replay_from: int
-
-
-def dump_changes(
-    audit: PartitionAudit,
-    position: int,
-    *,
-    born: str = "",
-    totals: list[list[int]] | None = None,
-    configs: list[tuple[int, str]] | None = None,
-) -> list[tuple[bytes, bytes]]:
-    """Records for the changelog since the last call: the changed keys, the platform, the meta record (last)."""
-    watches = audit.audit.watches
-    records = [(WATCHED_KEY + key.encode(), encode_watched(watches[key])) for key in sorted(watches.take_changed())]
-    for index, platform in enumerate(audit.audit.platforms):
-        if platform.take_changed():
-            records.append((PLATFORM_KEY + str(index).encode(), seal(_encode(platform.dump()))))
-    for name, part in audit.audit.company.lockstep.take_changed():
-        records.append((LOCKSTEP_KEY + name.encode(), seal(_encode(part))))
-    if audit.audit.rulings.take_changed():
-        records.append((RULINGS_KEY, seal(_encode(audit.audit.rulings.dump()))))
-    for metric, days in audit.audit.intake.days():
-        counted = days.take_changed()
-        if counted is not None:
-            records.append((DAYS_KEY + str(metric).encode(), seal(_encode(counted))))
-    dumped = audit.dump(position)
-    unjudged = audit.unjudged.ranges(dumped["replay_from"])
-    meta = Meta(STATE_VERSION, position, dumped, born, totals or [], configs or [], unjudged=unjudged)
-    records.append((META_KEY, encode_meta(meta)))
-    return records
-
-
-def load(audit: PartitionAudit, saved: Mapping[bytes, bytes]) -> Restored | None:
-    """Load the newest records by key (keyed ones may be held elsewhere); None if there is no state.
-
-    Raises StateError.
-    """
-    if META_KEY not in saved:
-        return None
-    meta = meta_of(saved[META_KEY])
-    days = dict(audit.audit.intake.days())
-    for key, value in saved.items():
-        if key.startswith(WATCHED_KEY):
-            audit.audit.watches[key[len(WATCHED_KEY) :].decode()] = decode_watched(value)
-        elif key.startswith(LOCKSTEP_KEY):
-            audit.audit.company.lockstep.load(key[len(LOCKSTEP_KEY) :].decode(), _builtins(value))
-        elif key == RULINGS_KEY:
-            audit.audit.rulings.load(_builtins(value))
-        elif key.startswith(DAYS_KEY):
-            metric = int(key[len(DAYS_KEY) :])
-            if metric in days:  # the rule may be off now
-                days[metric].load(_builtins(value))
-        elif key.startswith(PLATFORM_KEY):
-            index = int(key[len(PLATFORM_KEY) :])
-            audit.audit.platforms[index].load(_builtins(value))
-    audit.unjudged = Positions(meta.unjudged)
-    return Restored(meta.position, audit.load(meta.audit))
-
-
 def encode_meta(meta: Meta) -> bytes:
     """The meta record."""
-    return seal(_encode(meta))
+    return seal(encode(meta))
 
 
 def meta_of(value: bytes) -> Meta:
     """The meta record. Raises StateError."""
-    return msgspec.convert(_builtins(value), Meta, strict=False)
+    return msgspec.convert(builtins_of(value), Meta, strict=False)
 
 
 # ---------------------------------------------------------------- records
@@ -231,7 +113,7 @@ def unseal(value: bytes) -> tuple[int, bytes]:
 
 def encode_watched(watched: Watched) -> bytes:
     """A key's state as a record."""
-    return seal(_encode(watched))
+    return seal(encode(watched))
 
 
 def decode_watched(value: bytes) -> Watched:
@@ -277,7 +159,7 @@ def agenda_of(value: bytes) -> Agenda:
     return Agenda(starts, None if due is None else due.close_at, glance.unsaid)
 
 
-def _builtins(value: bytes) -> Any:
+def builtins_of(value: bytes) -> Any:
     version, payload = unseal(value)
     try:
         return _upgraded(version, payload)

@@ -14,11 +14,12 @@ from detectors.intake.prepared import BlockError
 from detectors.records import Outcome, Uncounted
 from detectors.state.watches import Watches
 from detectors.windows.clock import Clock, SourceTime
+from streams.engine.task import StepError
 from streams.log.frames import Frame, block_of, countable
 from streams.log.versions import FrameError, decode
 from streams.settings.settings import Settings
 from streams.targets.tags import Standing, rule_settings
-from streams.targets.unjudged import Failed, Positions, StepError, Tries
+from streams.targets.unjudged import Failed, Positions, Tries
 
 
 def audit_settings(settings: Settings, partition: int) -> AuditSettings:

@@ -50,10 +50,6 @@ Failed = dict[int, Tries]
 """Position → how often the record there has failed since the last checkpoint."""
 
 
-class StepError(Exception):
-    """A record of the log could not be audited. The task is to start again: it then does less with it."""
-
-
 class Positions:
     """Positions of the log as ranges, first and last of each, in order.
 

@@ -16,19 +16,20 @@ from detectors.records import Flag, Outcome
 from detectors.state.case import EXPLAINED
 from streams import metrics
 from streams.deadletters import DeadLetter, Headers, Why
+from streams.engine.letters import letter_output
 from streams.engine.outlet import Delivered, Output
-from streams.engine.task import PENDING_MAX
-from streams.ingest.work import letter_output
+from streams.engine.task import PENDING_MAX, StepError
 from streams.kafka.partition_reader import StateReader
 from streams.kafka.topics import Topics
 from streams.kafka.transport import Batch
 from streams.settings.settings import Settings
 from streams.state.disk import POSITION_HEADER, StateOnDisk
 from streams.state.keyed import Budget, KeyedState
-from streams.state.sealed import WATCHED_KEY, dump_changes, load
+from streams.state.sealed import WATCHED_KEY
+from streams.targets.changelog import dump_changes, load
 from streams.targets.outputs import cloud_headers, correction_value, count_key, count_value, flag_value
 from streams.targets.step import PartitionAudit, audit_settings
-from streams.targets.unjudged import Failed, FailureLog, Positions, StepError, Tries
+from streams.targets.unjudged import Failed, FailureLog, Positions, Tries
 
 log = structlog.get_logger()
 

@@ -13,10 +13,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from detectors.events.event import METRICS
 from streams import metrics
-from streams.deadletters import Why
-from streams.ingest.codecs.mapper import OPTIONAL
-from streams.ingest.codecs.records import SKIPPED
-from streams.ingest.codecs.values import UNREAD
+from streams.deadletters import SKIPPED, UNREAD, Why
+from streams.grammar.fields import OPTIONAL
 from streams.service.probes import Web
 
 LABELS: dict[str, tuple[str, ...]] = {

@@ -14,8 +14,8 @@ import orjson
 import pytest
 
 from detectors.events.event import Event
-from streams.kafka.reader import unjudged_of
 from streams.maintenance.doctor import checkup
+from streams.maintenance.unjudged import unjudged_of
 from streams.targets.unjudged import Positions
 from tests.brokers import BrokerAddress
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary

@@ -26,10 +26,12 @@ from detectors.records import Outcome
 from detectors.state.key import key_of
 from detectors.state.watched import Watched
 from detectors.window_closing import Judging
-from streams.state.sealed import META_KEY, dump_changes, load, meta_of
+from streams.engine.task import StepError
+from streams.state.sealed import META_KEY, meta_of
+from streams.targets.changelog import dump_changes, load
 from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit
-from streams.targets.unjudged import Failed, StepError, Tries
+from streams.targets.unjudged import Failed, Tries
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.streams.pipeline import Pipeline
 

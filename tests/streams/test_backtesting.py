@@ -9,7 +9,7 @@ import pytest
 from streams.cli.backtest_page import page
 from streams.offline.backtest import Plan, document, label_of, run_file, run_scenario, run_scenarios
 from streams.offline.recorded.file import RecordedFile
-from streams.settings.settings import SettingsError
+from streams.settings.section import SettingsError
 
 
 def labelled_file(directory: Path, first_label: str = "fraud") -> Path:

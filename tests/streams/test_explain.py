@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from streams.cli.audit_topics import flag_lines
-from streams.cli.explain import bars_of, course, newest
-from streams.settings.settings import SettingsError
+from streams.evidence.chart import bars_of, course, newest
+from streams.evidence.flag_text import flag_lines
+from streams.settings.section import SettingsError
 
 FLAG: dict[str, Any] = {"flag_id": "9f2c04aa", "revision": 1, "onset": 0, "until": 240_000}
 

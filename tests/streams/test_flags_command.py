@@ -9,7 +9,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from streams.cli import app
-from streams.settings.settings import SettingsError
+from streams.settings.section import SettingsError
 
 
 def flag(ident: str, revision: int) -> dict[str, Any]:

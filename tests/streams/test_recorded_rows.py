@@ -21,7 +21,7 @@ from streams.offline.recorded.lines import ndjson_rows
 from streams.offline.recorded.quoting import line_fields, record_at
 from streams.offline.recorded.row import KEPT_BYTES, MAX_ROW_BYTES, Row
 from streams.offline.recorded.table import Table
-from streams.settings.settings import SettingsError
+from streams.settings.section import SettingsError
 
 HEADER = ("x", "y.z", 'he said "%s"')
 

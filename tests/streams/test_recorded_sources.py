@@ -21,7 +21,7 @@ import zstandard
 from streams.offline.recorded import parquet
 from streams.offline.recorded.file import RecordedFile
 from streams.settings.inputs import ReplayMap
-from streams.settings.settings import SettingsError
+from streams.settings.section import SettingsError
 from tests.streams.recorded_files import Command, map_of
 
 EVENTS: list[dict[str, Any]] = [

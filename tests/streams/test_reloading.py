@@ -6,9 +6,10 @@ import pytest
 
 from detectors.records import Outcome
 from streams.settings.live import live_changes
-from streams.settings.settings import Settings, SettingsError, load
-from streams.state.sealed import dump_changes
-from streams.state.sealed import load as load_state
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings, load
+from streams.targets.changelog import dump_changes
+from streams.targets.changelog import load as load_state
 from streams.targets.step import PartitionAudit, audit_settings
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.streams.pipeline import Pipeline, audit_of

@@ -13,7 +13,7 @@ from detectors.events.event import Event
 from detectors.intake.rules import daily_rate as days
 from detectors.intake.rules.settings import RuleSettings
 from detectors.records import Outcome
-from streams.state.sealed import dump_changes, load
+from streams.targets.changelog import dump_changes, load
 from streams.targets.step import PartitionAudit
 from tests.crowds import START_MS
 from tests.streams.pipeline import Pipeline, said

@@ -8,7 +8,8 @@ import pytest
 
 from detectors.cases.explanations import Promotion
 from detectors.thresholds import Rulebook, Thresholds
-from streams.settings.settings import Settings, SettingsError, load, load_map
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings, load, load_map
 
 
 def _file(directory: Path, text: str) -> Path:

@@ -22,14 +22,13 @@ from streams.state.sealed import (
     META_KEY,
     RULINGS_KEY,
     SEAL_BYTES,
-    UPGRADES,
     StateError,
     agenda_of,
     decode_watched,
-    dump_changes,
     encode_watched,
-    load,
 )
+from streams.state.upgrades import UPGRADES
+from streams.targets.changelog import dump_changes, load
 from streams.targets.step import PartitionAudit
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary, viral
 from tests.streams.pipeline import Pipeline, doubled, said

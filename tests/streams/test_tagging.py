@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from detectors.events.event import Event
 from detectors.intake.rules.reasons import TAGS
 from detectors.records import Outcome
+from streams.ingest.rules.matchers import Networks
 from streams.ingest.rules.tagging import Tagger
 from streams.offline.pipeline import Offline
-from streams.settings.lists import Networks
 from streams.settings.live import live_changes
 from streams.settings.rules import Rules
-from streams.settings.settings import Settings, SettingsError, load
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings, load
 from streams.targets.step import PartitionAudit, audit_settings
 from tests.crowds import START_MS
 from tests.streams.pipeline import Pipeline, audit_of

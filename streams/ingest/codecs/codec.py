@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.events.event import FIELDS, METRIC_INDEX, Event
-from streams.deadletters import Why
+from streams.deadletters import FILTERED, NO_ELEMENTS, Why
 from streams.grammar.times import PLAUSIBLE_FROM_MS, kind_of, unit_hint
 from streams.ingest.codecs.addresses import addresses, plain
 from streams.ingest.codecs.documents import Documents, joined
 from streams.ingest.codecs.mapper import Mapped, Mapper, limit_ids
-from streams.ingest.codecs.records import FILTERED, MAX_EVENTS, NO_ELEMENTS, Decoded, Fields, Good, Records, Refusal
+from streams.ingest.codecs.records import MAX_EVENTS, Decoded, Fields, Good, Records, Refusal
 from streams.ingest.codecs.sources import DocumentShape, Rows
 from streams.ingest.codecs.transform import Transform
 from streams.settings.inputs import Mapping

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from streams.deadletters import Why
+from streams.deadletters import TOMBSTONE, Why
 from streams.ingest.codecs.framing import FramingError, document_of
-from streams.ingest.codecs.records import TOMBSTONE, Decoded, Refusal
+from streams.ingest.codecs.records import Decoded, Refusal
 
 MAX_RECORD_BYTES = 64 * 1024
 PIECE = 32

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from detectors.events.event import COUNTRY_CHARS, FIELDS, MAX_ID_BYTES, SESSION_CHARS, TEXT_CHARS
-from streams.deadletters import Why
+from streams.deadletters import TOO_LONG, Why
+from streams.grammar.fields import DECISIVE, DURATIONS, FLAGS, TIMES
 from streams.grammar.paths import Path, Shape, parse_path
 from streams.ingest.codecs.addresses import addresses
 from streams.ingest.codecs.native import NATIVE, NATIVE_COLUMNS, NOBODY, NativeShape
 from streams.ingest.codecs.sources import Produce, Rows, holds, name_of, paths_of, produce
 from streams.ingest.codecs.values import (
-    TOO_LONG,
     Column,
     ConvertColumn,
     Unreadable,
@@ -28,12 +28,7 @@ from streams.ingest.codecs.values import (
     times,
     words,
 )
-from streams.settings.inputs import DURATIONS, FLAGS, TIMES, Mapping, Source
-
-DECISIVE = ("ts", "actor", "target", "metric", *FLAGS)
-"""Fields without which, or with doubts about which, a row is no event."""
-
-OPTIONAL = tuple(name for name in FIELDS if name not in DECISIVE)
+from streams.settings.inputs import Mapping, Source
 
 LONGEST = {"session": SESSION_CHARS, "user_agent": TEXT_CHARS, "referrer": TEXT_CHARS}
 """Characters of an optional text; what is longer is cut."""

@@ -112,7 +112,3 @@ class Decoded:
         """Note what was left out of events."""
         for key, count in unread.items():
             self.unread[key] = self.unread.get(key, 0) + count
-
-
-TOMBSTONE, FILTERED, NO_ELEMENTS = "tombstone", "filtered", "no_elements"
-SKIPPED: tuple[str, ...] = (TOMBSTONE, FILTERED, NO_ELEMENTS)

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.deadletters import Why
+from streams.deadletters import FILTERED, Why
 from streams.grammar.times import kind_of
-from streams.ingest.codecs.records import FILTERED, MAX_EVENTS, Decoded, Headers, Records, Refusal
+from streams.ingest.codecs.records import MAX_EVENTS, Decoded, Headers, Records, Refusal
 from streams.settings.inputs import function
 
 

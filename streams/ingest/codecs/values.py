@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from detectors.events.event import MAX_TS_MS, METRICS
-from streams.deadletters import Why
+from streams.deadletters import BAD_VALUE, Why
 from streams.grammar.times import UNITS, iso_times, kind_of, number_of, short, time_of
 
 Column = list[Any]
@@ -25,14 +25,6 @@ NO = frozenset(("false", "f", "no", "n", "off", "0"))
 
 EXACT_FLOAT = 1 << 53
 """Whole numbers below it are the same as a float; above, an id that was written as a float is another id."""
-
-
-BAD_VALUE, BAD_ADDRESS, TOO_LONG = "bad_value", "bad_address", "too_long"
-UNREAD: tuple[str, ...] = (
-    BAD_VALUE, BAD_ADDRESS, TOO_LONG,
-    Why.WRONG_TYPE, Why.BAD_TIME, Why.BAD_ID, Why.UNKNOWN_WORD, Why.NO_MATCH, Why.INVALID_UTF8,
-)  # fmt: skip  # one list
-"""Why an optional value is dropped or cut. Closed: it is a metric's label."""
 
 
 class Unreadable(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from detectors.intake.rules.reasons import DECLARED_ROBOT, EXEMPT, LISTED_AGENT, LISTED_NETWORK, NOTHING, TAGS
+from streams.ingest.rules.matchers import Agents, Networks
 from streams.ingest.rules.robots import Robots
-from streams.settings.lists import Agents, Networks
 from streams.settings.rules import Rules
 
 CACHE_ENTRIES = 100_000

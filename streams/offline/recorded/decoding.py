@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from detectors.events.event import FIELDS, METRICS, REQUIRED, Event
 from streams.deadletters import DeadLetter
+from streams.grammar.fields import FLAGS
 from streams.ingest.codecs.codec import Codec
 from streams.ingest.codecs.records import Decoded, Good, Records
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.order import MEMORY_BYTES, Order, Timed, sorted_rows
 from streams.offline.recorded.row import Row
-from streams.settings.inputs import FLAGS, Input
+from streams.settings.inputs import Input
 from streams.settings.settings import Time
 
 BATCH_ROWS = 1000

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from detectors.events.event import FIELDS, REQUIRED
+from streams.grammar.fields import TIMES
 from streams.offline.recorded.documents import Documents
 from streams.offline.recorded.formats import Format, text_format
 from streams.offline.recorded.lines import line_end, ndjson_rows
@@ -19,9 +20,9 @@ from streams.offline.recorded.parquet import Parquet
 from streams.offline.recorded.row import Row
 from streams.offline.recorded.source import PARQUET, Source
 from streams.offline.recorded.table import Table
-from streams.settings.inputs import TIMES, Input, ReplayMap
+from streams.settings.inputs import Input, ReplayMap
 from streams.settings.inputs import Source as FieldSource
-from streams.settings.settings import SettingsError
+from streams.settings.section import SettingsError
 
 SHOWN_COLUMNS = 40
 LOOKED_AT = 100

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.offline.recorded.row import Row
-from streams.settings.settings import SettingsError
+from streams.settings.section import SettingsError
 
 MEMORY_BYTES = 256 * 1024 * 1024
 """Rows that are sorted at once. Python's objects take about twice as much."""

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from streams.offline.recorded.row import Row
-from streams.settings.settings import SettingsError
+from streams.settings.section import SettingsError
 
 BATCH_ROWS = 2000
 _encode = msgspec.json.Encoder(decimal_format="string").encode

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-from streams.settings.settings import SettingsError
+from streams.settings.section import SettingsError
 
 CHUNK_BYTES = 1 << 20
 PACKED_BYTES = 16 * 1024

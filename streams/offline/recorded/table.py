@@ -18,7 +18,7 @@ from streams.offline.recorded.lines import LF, line_end
 from streams.offline.recorded.quoting import QUOTE, Quoted, closing, line_fields, record_at
 from streams.offline.recorded.row import KEPT_BYTES, MAX_ROW_BYTES, Row, refused
 from streams.offline.recorded.source import HEAD_BYTES
-from streams.settings.settings import SettingsError
+from streams.settings.section import SettingsError
 
 _QUOTED = re.compile(rb'"[^"]*"')
 _SPECIAL = bytes(range(0x20)) + b'\\"'

@@ -1,0 +1,1 @@
+"""Flags as text and charts, for the command line and the demo."""

@@ -1,0 +1,34 @@
+"""A flag as lines of text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+TOLD_P = 0.1
+"""A p-value from which on is no evidence, so that its number says nothing."""
+
+
+def flag_lines(flag: dict[str, Any]) -> list[str]:
+    """A flag as a person reads it."""
+    from detectors.state.case import EXPLAINED
+
+    onset = datetime.fromtimestamp(flag["onset"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    expected, artificial = flag["expected"], flag["artificial"]
+    held = f"about {artificial['value']:,} ({artificial['low']:,} to {artificial['high']:,}) artificial"
+    if flag["verdict"] == EXPLAINED:
+        held = "accounted for, so nothing is taken out"
+    lines = [
+        (
+            f"{flag['verdict'].upper()} {flag['status']}: {flag['metric']}s of {flag['target']} since {onset} UTC, "
+            f"score {flag['score']} (flag {flag['flag_id'][:8]}, revision {flag['revision']})"
+        ),
+        (
+            f"   {flag['observed']:,} observed where {expected['value']:,} "
+            f"({expected['low']:,} to {expected['high']:,}) were expected; {held}"
+        ),
+    ]
+    for reason in flag["reasons"]:
+        rare = f"  (p = {reason['p']:.0e})" if reason["p"] < TOLD_P else ""
+        lines.append(f"   - {reason['text']}{rare}")
+    return lines
