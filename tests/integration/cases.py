@@ -336,4 +336,4 @@ CASES = [
         "csv",
     ),
 ]
-"""``doubled_column`` is refused as a whole: see tests/streams/test_recorded_cases.py."""
+"""``doubled_column`` is refused as a whole: see tests/streams/offline/recorded/test_cases.py."""

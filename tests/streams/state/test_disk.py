@@ -26,7 +26,7 @@ from streams.state.sealed import META_KEY, PLATFORM_KEY, WATCHED_KEY, decode_wat
 from streams.state.store import Store, StoreError
 from streams.targets import work as targets
 from streams.targets.work import Targets
-from tests.streams.test_state import log_of
+from tests.streams.state.test_sealed import log_of
 
 MARKER = object()
 """What stands in a log where a transaction ended: it has an offset, and nobody sees it."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from detectors.reference.known_actors import KnownActors
 from detectors.verdict.same_people import NONE, fisher, overlap
 from detectors.windows.crowd import Crowd, Row
-from tests.detectors.test_marks import bought, honest, mixes
+from tests.detectors.verdict.test_marked_share import bought, honest, mixes
 
 LEFT_AT_ONCE = 0
 

@@ -303,7 +303,7 @@ def test_a_topic_can_do_with_the_time_its_records_have() -> None:
 
 
 def test_what_a_missing_field_costs_is_what_the_lab_measured() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "detection.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "detection.md").read_text()
     table = page.partition("<!-- fields -->")[2].partition("<!-- fields -->")[0]
     measured = {
         name: (float(overt), float(stealthy))

@@ -99,7 +99,7 @@ def test_its_good_neighbours_survive(value: bytes | None, reason: Why, words: st
 
 
 OF_MAPS = {Why.UNKNOWN_WORD, Why.NO_MATCH, Why.TOO_MANY_EVENTS, Why.TRANSFORM_FAILED}
-"""tests/streams/test_mapping.py and test_transform.py try these."""
+"""tests/streams/ingest/codecs/test_mapper.py and test_transform.py try these."""
 
 
 def test_every_reason_is_tried() -> None:
