@@ -270,7 +270,7 @@ def _rule(look: Look, view: Opinion) -> None:
 
 
 def _bounded(look: Look, view: Opinion, limits: Thresholds) -> Opinion:
-    """A verdict that would open a case, withheld if too many alarms would be wrong (``discovery``)."""
+    """A verdict that would open a case, withheld if too many alarms would be wrong (``platform.false_discoveries``)."""
     excess = round(look.x[f.COUNT] - look.x[f.EXPECTED])
     if view.surge < limits.surge_score_least or excess < fewest(limits):
         return view

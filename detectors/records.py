@@ -153,7 +153,7 @@ class Outcome:
     withheld: list[int] = field(default_factory=lambda: [0] * len(METRICS))
     """verdicts withheld by the bound of the false-discovery rate, by metric"""
     put_off: int = 0
-    """open windows worth a look that were not looked at: others stood out more (``early``)"""
+    """open windows worth a look that were not looked at: others stood out more (``measurement.early``)"""
     judged: dict[str, int] = field(default_factory=dict)
     """windows in a surge that were judged, by verdict ("none" without one)"""
     witnesses: dict[tuple[str, str], int] = field(default_factory=dict)

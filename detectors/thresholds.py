@@ -26,7 +26,7 @@ class Thresholds:
     artificial_share: float = 0.3
     """part of the crowd that must be unaccounted for: a difference can be significant and still be small"""
     false_discovery_rate: float = 0.05
-    """part of the alarms that may be wrong (``discovery``), over all windows that were tested"""
+    """part of the alarms that may be wrong (``platform.false_discoveries``), over all windows that were tested"""
 
     @property
     def joint_score(self) -> float:

@@ -34,7 +34,7 @@ class Judging:
     platforms: list[Platform]
     intake: Intake
     parts: tuple[int, ...]
-    """see windows.parts_of"""
+    """see scales.parts_of"""
 
     def look(self, look: Look) -> None:
         """Put a window before the judge: judged wholly, or not at all."""

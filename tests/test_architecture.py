@@ -93,7 +93,7 @@ def test_detectors_touch_no_broker_file_clock_or_chance() -> None:
         "import time",
         "import numpy, os.path",
         "from random import Random",
-        "import streams.codec",
+        "import streams.settings",
         "from faust import App",
         "datetime.now(UTC)",
         "open('state')",

@@ -81,7 +81,7 @@ def test_every_file_that_the_architecture_names_exists() -> None:
 
 def test_every_module_has_its_place_in_the_architecture() -> None:
     text = (DOCS / "architecture.md").read_text()
-    modules = [*(ROOT / "streams").glob("*.py"), *(ROOT / "detectors").glob("*.py")]
+    modules = sorted([*(ROOT / "streams").rglob("*.py"), *(ROOT / "detectors").rglob("*.py")])
     names = [str(path.relative_to(ROOT)) for path in modules if path.name != "__init__.py"]
     assert names
     assert [name for name in names if f"`{name}`" not in text] == []

@@ -1,7 +1,7 @@
 """Who: people who were taken out of other targets' counts before.
 
 A seller's accounts are new once. In the second order they have been seen here, and only what is held of them tells
-them apart (``rulings``): a list of known sources, as advertising keeps for invalid traffic (MRC, Invalid Traffic
+them apart (``actors.rulings``): a list of known sources, as advertising keeps for invalid traffic (MRC, Invalid Traffic
 Detection and Filtration Guidelines, 2020), but made here and forgotten again.
 
 Must spare: bystanders who were taken for the bought once (much of the crowd must have a record, and *how* must agree),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WATCH_BINS = 8
-"""Bins of the watched fraction, for each of the four classes of length (features.watch_bucket)."""
+"""Bins of the watched fraction, for each of the four classes of length (watch_bucket)."""
 
 WATCH_FRACTIONS = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.95)
 """Edges of the eight bins of a view's watched fraction."""

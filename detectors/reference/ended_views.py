@@ -71,7 +71,7 @@ def told_of(bucket: int, age_ms: int, span_ms: int) -> bool:
 
 
 def known_after(bucket: int, age_ms: int) -> float:
-    """Part of the viewers of a bucket (``features.watch_bucket``) who have left, of people who come for ``age_ms``.
+    """Part of the viewers of a bucket (``watch_bucket``) who have left, of people who come for ``age_ms``.
 
     >>> known_after(0, 60_000) > 0.9, known_after(7, 60_000), known_after(7, 600_000) > 0.8
     (True, 0.0, True)

@@ -40,7 +40,7 @@ RENTED_SHARE = 0.3
 
 RECORD_SHARE = 0.25
 """Part of the crowd that must have a record: of a crowd that was taken out as a whole, a tenth may be honest
-(``rulings``), and its fans may all go on to the next target."""
+(``actors.rulings``), and its fans may all go on to the next target."""
 
 ALWAYS = 0.95
 """Share of the platform's likes by people who had viewed, from which on a crowd that did not is unheard of."""

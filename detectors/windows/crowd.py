@@ -68,7 +68,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     """packed events not folded into the summaries yet: most windows are small, and are never looked into"""
     sampled: bool = False
     watch: dict[int, int] = {}
-    """events by bucket of watch time (features.watch_bucket)"""
+    """events by bucket of watch time (watch_bucket)"""
     met: int = 0
     unmet: int = 0
     """sampled actors known and unknown to the platform when their five minutes closed"""

@@ -49,7 +49,7 @@ class Routed:
     behind_ms: int = 0
     """how much earlier than one before it the time of a live event is, at most"""
     skipped: dict[str, int] = field(default_factory=dict)
-    """see codecs.records.Decoded"""
+    """see Decoded in codecs/records.py"""
     unread: dict[tuple[str, str], int] = field(default_factory=dict)
 
 

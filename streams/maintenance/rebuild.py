@@ -130,7 +130,7 @@ async def rebuild(
 ) -> Summary:
     """Audit the log from ``start`` to its end as it is now. Raises LogError, BrokerError.
 
-    ``unjudged`` are positions that the live audit could only count (``reading.unjudged_of``): so they are again.
+    ``unjudged`` are positions that the live audit could only count (``unjudged.unjudged_of``): so they are again.
     """
     topics = Topics.of(settings)
     count = partitions_of(settings, topics.by_target)

@@ -10,7 +10,7 @@ from detectors.audit import Audit, AuditSettings
 from detectors.cases.explanations import Promotion
 from detectors.records import Flag, Outcome
 from tests.crowds import MINUTE_MS, START_MS, bought, in_order, ordinary, viral
-from tests.detectors.test_judgement import audited
+from tests.detectors.test_judge import audited
 
 HISTORY_MINUTES = 130
 BURST_MS = START_MS + 100 * MINUTE_MS

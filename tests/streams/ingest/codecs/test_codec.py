@@ -103,7 +103,7 @@ OF_MAPS = {Why.UNKNOWN_WORD, Why.NO_MATCH, Why.TOO_MANY_EVENTS, Why.TRANSFORM_FA
 
 
 def test_every_reason_is_tried() -> None:
-    """But for those that are not of a record: test_disk.py damages state, test_recorded_rows.py has bad rows."""
+    """But for those that are not of a record: test_disk.py damages state, test_rows.py has bad rows."""
     assert {reason for _, _, reason, _ in BAD} == set(Why) - OF_MAPS - {Why.DAMAGED_STATE, Why.BAD_ROW, Why.UNCOUNTABLE}
 
 
