@@ -158,8 +158,9 @@ def _mapping(path: Path, topic: str | None) -> Mapping:
     """The map of a file: a map for replay, or an input of a configuration."""
     from streams.settings.settings import load, load_map, read_toml
 
-    if "inputs" not in read_toml(path):
-        return load_map(path)
+    data = read_toml(path)
+    if "inputs" not in data:
+        return load_map(path, data)
     inputs = load(path, environ={}).inputs
     return next((each for each in inputs if each.topic == topic), inputs[0])
 

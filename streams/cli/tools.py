@@ -33,7 +33,7 @@ def config_check(
     data = read_toml(file)
     if data.keys() & {"map", "file"}:
         kind, version = "replay map", None
-        load_map(file)
+        load_map(file, data)
     else:
         kind = "configuration"
         version = settings_from(file).version()

@@ -128,9 +128,12 @@ def load(path: Path | None = None, environ: dict[str, str] | None = None, **over
     return _validated(Settings, data, where)
 
 
-def load_map(path: Path) -> ReplayMap:
-    """Read a replay map. Raises SettingsError with a sentence."""
-    return _validated(ReplayMap, read_toml(path), str(path))
+def load_map(path: Path, data: dict[str, Any] | None = None) -> ReplayMap:
+    """Read a replay map; ``data`` is what its file has, if it was read: a pipe cannot be read twice.
+
+    Raises SettingsError with a sentence.
+    """
+    return _validated(ReplayMap, read_toml(path) if data is None else data, str(path))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 import tomllib
 from pathlib import Path
 
@@ -49,6 +51,17 @@ def test_a_suggested_map_is_valid_and_can_be_tried_and_replayed(likes: Path, tmp
     )
     assert replayed.returncode == 0, replayed.stderr
     assert json.loads(replayed.stdout)["raw"] == 2
+
+
+def test_a_map_may_come_through_a_pipe(likes: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    fields = 'ts = {path = "when", time = "iso"}\nactor = "who"\ntarget = "page"\n'
+    writer = threading.Thread(target=pipe.write_text, args=[f'metric = "like"\n[map]\n{fields}'])
+    writer.start()
+    tried = run_cli("map", "try", str(likes), "--map", str(pipe), "--json")
+    writer.join()
+    assert json.loads(tried.stdout)["totals"]["events"] == 4
 
 
 def test_without_a_terminal_the_records_are_plain_lines(likes: Path, tmp_path: Path) -> None:
