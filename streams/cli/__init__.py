@@ -10,7 +10,7 @@ import io
 import os
 import sys
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
@@ -101,8 +101,18 @@ app = typer.Typer(
 )
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"truecount {import_module('streams.cli.crash').installed_version()}")
+        raise typer.Exit
+
+
 @app.callback()
-def truecount() -> None:
+def truecount(
+    version: Annotated[  # its callback does all
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Audits view, like and follow counts on the stream: flags bought bursts, spares viral hits."""
 
 
@@ -122,7 +132,14 @@ def main() -> None:
         _close_output()
         sys.exit(0)
     except Exception as error:  # noqa: BLE001  # whatever it is, it ends as a sentence
-        _end(import_module("streams.cli.crash").report(error, sys.argv[1:]), INTERNAL_ERROR)
+        _end(_report(error), INTERNAL_ERROR)
+
+
+def _report(error: Exception) -> str:
+    try:
+        return str(import_module("streams.cli.crash").report(error, sys.argv[1:]))
+    except Exception as other:  # noqa: BLE001  # not even a fault in the report shows a traceback
+        return f"an internal error ({error!r}), and its report could not be written ({other!r}); please report both"
 
 
 def _end(sentence: str, code: int) -> None:

@@ -36,14 +36,15 @@ def _write(error: BaseException, arguments: Sequence[str]) -> Path:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     handle, name = tempfile.mkstemp(prefix=f"truecount-report-{stamp}-", suffix=".txt", dir=directory)
     with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123  # it is open already
-        file.write(f"truecount {_version()}\n")
+        file.write(f"truecount {installed_version()}\n")
         file.write(f"command: truecount {' '.join(without_secrets(arguments))}\n")
         file.write(f"python: {platform.python_version()} on {platform.platform()}\n\n")
         file.writelines(traceback.format_exception(error, limit=-100))
     return Path(name)
 
 
-def _version() -> str:
+def installed_version() -> str:
+    """The version of the installed package."""
     try:
         return version("truecount")
     except PackageNotFoundError:

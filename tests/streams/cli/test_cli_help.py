@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -68,3 +69,9 @@ def test_the_defaults_that_the_help_shows_are_those_of_the_code() -> None:
     assert ",".join(ROLES) == ALL_ROLES
     assert ",".join(METHODS) == SHOWN_METHODS
     assert (Plan().views, Plan().base_rate) == (RUN_VIEWS, BASE_RATE)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    done = shown("--version")
+    assert done.stdout == f"truecount {version('truecount')}\n"
+    assert done.stderr.splitlines()[-1].strip() == "imported:"

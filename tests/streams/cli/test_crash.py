@@ -139,3 +139,12 @@ def test_a_report_keeps_no_secrets() -> None:
     shown = without_secrets(["worker", "--password", "hidden", "--sasl-token=hidden", "-s", "sasl://me:hidden@host:1"])
     assert "hidden" not in " ".join(shown)
     assert "host:1" in shown[-1]
+
+
+def test_a_fault_in_the_report_itself_is_a_sentence_too(tmp_path: Path) -> None:
+    program = INJECTED.format(error=ERRORS["an error"], where=ON_IMPORT, arguments=["doctor"])
+    program = program.replace(' and name != "streams.cli.crash"', "")
+    done = run(program, tmp_path)
+    assert (done.returncode, done.stdout) == (INTERNAL_ERROR, "")
+    assert done.stderr.startswith("truecount: an internal error (RuntimeError(")
+    assert "Traceback" not in done.stderr
