@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -48,9 +49,9 @@ class Routed:
     events: int = 0
     behind_ms: int = 0
     """how much earlier than one before it the time of a live event is, at most"""
-    skipped: dict[str, int] = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter)
     """see Decoded in codecs/records.py"""
-    unread: dict[tuple[str, str], int] = field(default_factory=dict)
+    unread: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 class Router:
@@ -180,10 +181,8 @@ class Router:
             self._note_times(good, routed)
             routed.events += len(good.ts)
         routed.dead += letters
-        for reason, count in decoded.skipped.items():
-            routed.skipped[reason] = routed.skipped.get(reason, 0) + count
-        for key, count in decoded.unread.items():
-            routed.unread[key] = routed.unread.get(key, 0) + count
+        routed.skipped.update(decoded.skipped)
+        routed.unread.update(decoded.unread)
         return columns
 
     def _letter(self, records: Records, refusal: Refusal) -> DeadLetter:

@@ -53,8 +53,11 @@ class Codec:
         record that is none or has an element that is none.
         """
         decoded = Decoded()
-        good = self._strictly(records, decoded)
-        if good is None:
+        good: Good | None = None
+        strict = self._strict_events(records)
+        if strict is not None:
+            good = self._strictly(*strict, decoded)
+        else:
             rows = self._rows(records, decoded)
             if len(rows):
                 rows, filtered = self._mapper.filtered(rows)
@@ -72,32 +75,29 @@ class Codec:
 
     # ---------------------------------------------------------------- native events
 
-    def _strictly(self, records: Records, decoded: Decoded) -> Good | None:
-        """Good native events in one go; None if they are anything else."""
-        if self._strict is None:
-            return None
-        text = joined(records.value)
-        if text is None:
+    def _strict_events(self, records: Records) -> tuple[bytes, list[Event]] | None:
+        """The text of good native events and the events, decoded in one go; None if they are anything else."""
+        text = None if self._strict is None else joined(records.value)
+        if self._strict is None or text is None:
             return None
         try:
             events = self._strict.decode_lines(text)
         except (ValueError, RecursionError):
             return None
-        size = len(records.value)
-        if len(events) != size:
-            return None
+        return (text, events) if len(events) == len(records.value) else None
+
+    def _strictly(self, text: bytes, events: list[Event], decoded: Decoded) -> Good | None:
+        """The columns of good native events, as far as their ids and addresses are good too."""
         fields: Fields = dict(zip(FIELDS, zip(*map(msgspec.structs.astuple, events), strict=True), strict=True))
         mapped = Mapped(fields)  # type: ignore[arg-type]  # tuples for lists: what is changed below is made anew
-        actors = fields["actor"]
-        if self._nobody and not self._nobody.isdisjoint(actors):
-            fields["actor"] = [None if actor in self._nobody else actor for actor in actors]
+        mapped.leave_out(self._nobody)
         ips = fields["ip"]
         all_plain = plain(ips)
         if not all_plain:
             fields["ip"] = mapped.readable("ip", self._addresses(list(ips)))
         if b"\\" in text or not text.isascii():
             limit_ids(mapped)
-        good = self._assembled(np.arange(size), mapped, decoded)
+        good = self._assembled(np.arange(len(events)), mapped, decoded)
         if good is not None:
             good.plain_addresses = all_plain and None not in ips
         return good

@@ -51,6 +51,12 @@ class Mapped:
         key = name, str(why)
         self.unread[key] = self.unread.get(key, 0) + count
 
+    def leave_out(self, nobody: frozenset[str]) -> None:
+        """Take the actors that mean "nobody" for none."""
+        actors = self.fields["actor"]
+        if nobody and not nobody.isdisjoint(actors):
+            self.fields["actor"] = [None if actor in nobody else actor for actor in actors]
+
     def readable(self, name: str, column: Column) -> Column:
         """An optional field's column without what cannot be read, which is counted."""
         for value in column:
@@ -125,9 +131,7 @@ class Mapper:
                 mapped.fields[name] = [value or False for value in mapped.fields[name]]
         if self._default_metric is None and None in mapped.fields["metric"]:
             self._missing("metric", mapped.fields["metric"], mapped)
-        actors = mapped.fields["actor"]
-        if not self._nobody.isdisjoint(actors):
-            mapped.fields["actor"] = [None if actor in self._nobody else actor for actor in actors]
+        mapped.leave_out(self._nobody)
         limit_ids(mapped)
         limit_texts(mapped)
         return mapped

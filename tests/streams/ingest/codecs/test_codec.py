@@ -298,3 +298,12 @@ def test_one_bad_record_costs_its_neighbours_nothing_but_time() -> None:
     assert [event.id for _, _, event in good] == [f"e{n}" for n in range(200) if n not in (77, 150)][:149] + [None] + [
         f"e{n}" for n in range(151, 200)
     ]
+
+
+def test_where_all_records_are_refused_what_was_left_out_is_counted_once() -> None:
+    long = '"{}"'.format("é" * 128).encode()
+    value = GOOD.replace(b'"v1"', long)[:-1] + b',"ip":"somewhere"}'
+    codec = Codec(Input(topic="views", metric="view"), FLOOR)
+    decoded = codec.decode(Records.values([value, value], 0), np.array([LATEST] * 2, np.int64))
+    assert [refusal.reason for refusal in decoded.refused] == [Why.BAD_ID, Why.BAD_ID]
+    assert decoded.unread == {("ip", "bad_address"): 2}
