@@ -133,6 +133,15 @@ class Offline:
 
         An event that comes later than ``time.lateness_seconds`` is late, or NotInOrderError: see ``may_be_late``.
         """
+        try:
+            self._feed(rows, progress)
+        finally:
+            for frames in self._frames:
+                frames.close()
+        self._close()
+        return self.summary
+
+    def _feed(self, rows: Iterable[Row], progress: Callable[[int], None]) -> None:
         offset = 0
         for batch in batched(rows, BATCH):
             documents = [row for row in batch if row.value is not None]
@@ -151,8 +160,6 @@ class Offline:
         margin = (self._settings.time.tick_seconds + self._settings.time.counts_seconds) * 1000
         until = self._router.last_ts() + margin
         self._take(self._router.finish(next_offset=offset, until_ms=until, roster=self._roster))
-        self._close()
-        return self.summary
 
     def _refuse(self, letter: DeadLetter, lines: int = 1) -> None:
         self.summary.dead_letters += 1
@@ -235,12 +242,6 @@ class Offline:
         losses.records, losses.events, losses.late = summary.records, summary.events, summary.late
         summary.refused, summary.skipped, summary.unread = losses.refused, losses.skipped, losses.unread
         summary.most_frequent = losses.as_dict()
-        self.abandon()
-
-    def abandon(self) -> None:
-        """Give up what was kept to audit the log anew."""
-        for frames in self._frames:
-            frames.close()
 
 
 def audit_file(
@@ -261,7 +262,6 @@ def audit_file(
         with closing(recorded.rows()) as rows:
             offline.replay(rows, progress)
     except NotInOrderError:
-        offline.abandon()
         files.empty()
         offline = Offline(settings, files.write, config=recorded.input, clock_ms=clock_ms)
         offline.summary.sorted = True
