@@ -22,7 +22,7 @@ from detectors.scoring.calibration import HISTORY_MIN
 from detectors.scoring.detector import Detector
 from detectors.scoring.river_models import CODE
 from detectors.scoring.sentences import TEXTS
-from docs import build_metrics
+from docs import build_metrics, build_pictures
 from streams.cli import app
 from streams.deadletters import Why
 from streams.kafka.topics import Topics
@@ -270,6 +270,12 @@ def test_the_architecture_names_every_detector() -> None:
 
 def test_the_page_of_metrics_is_fresh() -> None:
     assert build_metrics.PAGE.read_text() == build_metrics.page(), "run `python -m docs.build_metrics`"
+
+
+@pytest.mark.parametrize("name", sorted(build_pictures.PICTURES))
+def test_a_picture_is_what_the_code_and_the_figures_draw(name: str) -> None:
+    drawn = (build_pictures.DIRECTORY / f"{name}.svg").read_text()
+    assert drawn == build_pictures.PICTURES[name](), "run `python -m docs.build_pictures`"
 
 
 # ------------------------------------------------------------------ decisions
