@@ -8,7 +8,6 @@ so a crash in between repeats work but loses none. The group is told the offsets
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from streams.clock import Clock
 from streams.kafka.clients import aiokafka_options
 from streams.kafka.topics import Topics
 from streams.settings.settings import Settings
@@ -66,7 +66,8 @@ class Outlet(Protocol):
 class TransactionalOutlet:
     """One transactional producer, owned by one task."""
 
-    def __init__(self, settings: Settings, task: str) -> None:
+    def __init__(self, settings: Settings, task: str, *, clock: Clock) -> None:
+        self._clock = clock
         self._group = settings.app
         self._producer = _producer(settings, transactional_id=f"{settings.app}-{task}")
 
@@ -79,7 +80,7 @@ class TransactionalOutlet:
         producer = self._producer
         try:
             await producer.begin_transaction()
-            delivered = await deliver(producer, outputs)
+            delivered = await deliver(producer, outputs, now_ms=self._clock.epoch_ms())
             await producer.send_offsets_to_transaction(dict(offsets), self._group)
             await producer.commit_transaction()
         except (KafkaError, TimeoutError, OSError) as error:
@@ -94,8 +95,11 @@ class TransactionalOutlet:
 class PlainOutlet:
     """A producer without transactions, shared by the tasks of a worker."""
 
-    def __init__(self, settings: Settings, note_offsets: Callable[[Mapping[TopicPartition, int]], None]) -> None:
-        """``note_offsets`` is told what the group may be told: nothing relies on that, positions stand in the state."""
+    def __init__(
+        self, settings: Settings, note_offsets: Callable[[Mapping[TopicPartition, int]], None], *, clock: Clock
+    ) -> None:
+        """``note_offsets`` gets the offsets to commit to the group. Nothing relies on them: the state has positions."""
+        self._clock = clock
         self._producer = _producer(settings, transactional_id=None)
         self._note_offsets = note_offsets
         topics = Topics.of(settings)
@@ -116,8 +120,9 @@ class PlainOutlet:
         others = (output for output in outputs if output.topic not in self._state_topics)
         try:
             async with self._turn:
-                delivered = await deliver(self._producer, others)
-                delivered |= await deliver(self._producer, state)
+                now_ms = self._clock.epoch_ms()
+                delivered = await deliver(self._producer, others, now_ms=now_ms)
+                delivered |= await deliver(self._producer, state, now_ms=now_ms)
         except (KafkaError, TimeoutError, OSError) as error:
             raise OutletError(f"the delivery failed: {error!r}") from error
         self._note_offsets(offsets)
@@ -132,9 +137,8 @@ class PlainOutlet:
             await self._producer.stop()
 
 
-async def deliver(producer: AIOKafkaProducer, outputs: Iterable[Output]) -> Delivered:
+async def deliver(producer: AIOKafkaProducer, outputs: Iterable[Output], *, now_ms: int) -> Delivered:
     """Send outputs in order per partition and wait until the broker has all of them. Raises KafkaError."""
-    now_ms = int(time.time() * 1000)
     filling: dict[tuple[str, int], Any] = {}
     sent = []
 
