@@ -95,7 +95,7 @@ class Engine:
                     self._checkpoints.start_if_due(task)
             except Exception as error:
                 # Whatever it is, it must not end the agent, which takes all partitions of its role with it.
-                if not isinstance(error, StepError):  # the task has logged it, and does less with that record next time
+                if not isinstance(error, StepError):  # the work has logged it, and does less with that record next time
                     log.exception(
                         "a batch could not be taken; the task starts again", tp=str(batch.tp), start=batch.start
                     )
@@ -178,7 +178,7 @@ class Engine:
             lag = self.lag(task)
             if lag is not None:
                 metrics.LAG.labels(task.work.role, tp.topic, str(tp.partition)).set(lag)
-            # Batches may have passed by before it was opened.
+            # Batches may have been delivered before it was opened, and were skipped.
             if task is not known or (lag and self.clock.monotonic() - task.heard_at > NUDGE_SECONDS):
                 task.heard_at = self.clock.monotonic()
                 await self._assignment.seek(tp, task.position)
@@ -268,7 +268,7 @@ class Engine:
     async def _open(self, tp: TP) -> Task | None:
         work, outlet = self.make(tp)
         try:
-            # At once, whoever else restores: it ends what the partition's last owner has left open.
+            # Before the queue of restores: it ends the transaction that the partition's last owner has left open.
             await outlet.start()
             async with self._restores:
                 position = await work.restore()

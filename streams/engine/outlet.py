@@ -1,8 +1,8 @@
-"""How a task's work leaves it: all of a checkpoint, or nothing.
+"""Outlets deliver checkpoints: all of one, or nothing that a task goes on from.
 
 ``TransactionalOutlet`` makes a checkpoint one Kafka transaction: outputs, changed state, consumed offsets.
-``PlainOutlet`` is for brokers without transactions: outputs are delivered before the state that is ahead of them,
-so a crash in between repeats work but loses none. The group is told the offsets by and by, for those who watch it.
+``PlainOutlet`` is for brokers without transactions. It delivers outputs before the state that covers them, so a crash
+in between repeats work but loses none. Offsets are committed to the group now and then, for those who watch its lag.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from streams.settings.settings import Settings
 
 BATCH_BYTES = 512 * 1024
 COMPRESSION = "zstd"
-"""Not lz4: aiokafka's takes its slowest level and cannot be told another, 1.5 µs an event where zstd takes 0.4."""
+"""Not lz4: aiokafka takes its slowest level and has no option for another: 1.5 µs an event, where zstd takes 0.4."""
 REQUEST_BYTES = 1024 * 1024
 
 
@@ -37,34 +37,39 @@ class Output(NamedTuple):
 
 
 Delivered = dict[tuple[str, int], int]
-"""Topic and partition → the offset behind the last record that a checkpoint put there."""
+"""Topic and partition → the offset after the last record that a checkpoint wrote there."""
 
 
 class OutletError(Exception):
-    """A checkpoint that did not happen: none of it may be relied upon, its task must be opened anew."""
+    """A checkpoint was not committed, or may not have been: its task must be opened again from the one before."""
 
 
 class Outlet(Protocol):
-    """Where checkpoints go."""
+    """Where the checkpoints of a task go.
+
+    ``start`` is called first, then ``commit`` any number of times, one at a time, then ``stop``. After a ``commit``
+    that raised, only ``stop`` may follow. ``tests/contract/test_outlet.py`` checks this contract for every outlet.
+    """
 
     async def start(self) -> None:
-        """Connect. Fences any older owner of the same id and waits for its last transaction to end."""
+        """Connect. With transactions, fence an older owner of the same id and wait for its last transaction to end."""
         ...
 
     async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
-        """Deliver a checkpoint; ``outputs`` may be read twice.
+        """Deliver a checkpoint, in order within each partition. ``outputs`` is read at most twice.
 
-        Raises OutletError if it did not happen (or cannot be known to have).
+        Raises OutletError if it was not committed or may not have been, and whatever reading ``outputs`` raises. Then
+        neither its state nor its offsets are there; without transactions, outputs may be.
         """
         ...
 
     async def stop(self) -> None:
-        """Disconnect."""
+        """Disconnect. It may be called twice, and before ``start``."""
         ...
 
 
 class TransactionalOutlet:
-    """One transactional producer, owned by one task."""
+    """Owns a transactional producer. Each task has an outlet of its own."""
 
     def __init__(self, settings: Settings, task: str, *, clock: Clock) -> None:
         self._clock = clock
@@ -93,7 +98,7 @@ class TransactionalOutlet:
 
 
 class PlainOutlet:
-    """A producer without transactions, shared by the tasks of a worker."""
+    """Owns a producer without transactions. The tasks of a worker share one outlet."""
 
     def __init__(
         self, settings: Settings, note_offsets: Callable[[Mapping[TopicPartition, int]], None], *, clock: Clock
@@ -106,16 +111,16 @@ class PlainOutlet:
         self._state_topics = {topics.ingest_state, topics.targets_state}
         self._started = False
         self._turn = asyncio.Lock()
-        """aiokafka lets one batch a partition wait at a time, and times the others out early"""
+        """one checkpoint at a time: aiokafka lets one batch a partition wait, and times out others early"""
 
     async def start(self) -> None:
-        """See Outlet; starting twice is harmless."""
+        """See Outlet. Each task that shares it calls this; the first call connects."""
         if not self._started:
             self._started = True
             await self._producer.start()
 
     async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
-        """See Outlet. State comes last: a position must not be ahead of what was made up to it."""
+        """See Outlet. State comes last: it has the position, which must not be ahead of the outputs."""
         state = (output for output in outputs if output.topic in self._state_topics)
         others = (output for output in outputs if output.topic not in self._state_topics)
         try:
@@ -129,10 +134,10 @@ class PlainOutlet:
         return delivered
 
     async def stop(self) -> None:
-        """The producer is shared and outlives a task; see ``close``."""
+        """See Outlet. It stays connected for the other tasks; see ``close``."""
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect, at the end of the worker."""
         if self._started:
             await self._producer.stop()
 
@@ -157,7 +162,7 @@ async def deliver(producer: AIOKafkaProducer, outputs: Iterable[Output], *, now_
     for place in list(filling):
         await send(place)
     delivered: Delivered = {}
-    # All are waited for, also if one fails: nobody else asks what became of the others.
+    # Wait for all, also if one fails: no other code waits for the rest.
     answers = await asyncio.gather(*(future for _, _, future in sent), return_exceptions=True)
     for (place, records, _), answer in zip(sent, answers, strict=True):
         if isinstance(answer, BaseException):
