@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -23,6 +22,7 @@ from kafka.errors import KafkaError
 
 from detectors.catalog import outlier
 from streams import metrics
+from streams.clock import SystemClock
 from streams.engine.engine import Engine
 from streams.engine.outlet import Outlet, PlainOutlet, TransactionalOutlet
 from streams.engine.task import Work
@@ -65,7 +65,8 @@ class Worker:
         self._reread = reread
         self._reloading: set[asyncio.Task[None]] = set()
         self.roles = tuple(roles)
-        self.health = Health(settings.watchdog_seconds)
+        self._clock = SystemClock()
+        self.health = Health(settings.watchdog_seconds, self._clock)
         self.web = Web(
             host=settings.web.host,
             port=settings.web.port,
@@ -73,9 +74,9 @@ class Worker:
             live=self.health.live,
             ready=self.health.ready,
         )
-        self.engine = Engine(membership=self._consumer, make=self._make)
+        self.engine = Engine(membership=self._consumer, make=self._make, clock=self._clock)
         self._topics = Topics.of(settings)
-        self._state = StateReader(settings)
+        self._state = StateReader(settings, clock=self._clock)
         self._budget = Budget(settings.state.memory_bytes)
         self._failed: dict[int, Failed] = {}
         """by partition, how often records of the log have failed since its last checkpoint (see Targets)"""
@@ -200,7 +201,7 @@ class Worker:
     async def _work(self) -> None:
         app = self._app = self._make_app()
         if self.settings.processing == "at_least_once":
-            self._plain = PlainOutlet(self.settings, self._to_commit.update)
+            self._plain = PlainOutlet(self.settings, self._to_commit.update, clock=self._clock)
         self.engine.closing = False
         beats = asyncio.create_task(self._beat())
         try:
@@ -220,7 +221,7 @@ class Worker:
                 await beats
             # The last checkpoints matter most; what leaving the group and the producer lack, others wait for.
             drain = self.settings.drain_seconds
-            until = time.monotonic() + 0.9 * drain
+            until = self._clock.monotonic() + 0.9 * drain
             await self._in_time("the last checkpoints", self.engine.close(), until - drain / 3)
             self.engine.abandon()
             if self._telling is not None:
@@ -233,7 +234,7 @@ class Worker:
     async def _in_time(self, what: str, ending: Awaitable[None], until: float) -> None:
         """End something, but not for ever, and whatever state it is in."""
         try:
-            await asyncio.wait_for(ending, max(0.1, until - time.monotonic()))
+            await asyncio.wait_for(ending, max(0.1, until - self._clock.monotonic()))
         except Exception as error:  # noqa: BLE001  # we are leaving; what is not committed is done again by the next
             log.warning("did not end in order", what=what, error=repr(error))
 
@@ -287,6 +288,7 @@ class Worker:
                 tp,
                 state=self._state,
                 budget=self._budget,
+                clock=self._clock,
                 failed=self._failed.setdefault(tp.partition, {}),
             )
         else:
@@ -296,6 +298,7 @@ class Worker:
                 partitions=self._partitions,
                 roster=self._roster,
                 state=self._state,
+                clock=self._clock,
                 tagger=self._tagger,
             )
         outlet: Outlet
@@ -303,7 +306,7 @@ class Worker:
             outlet = self._plain
         else:
             suffix = f"{tp.topic}-{tp.partition}" if work.role == "ingest" else str(tp.partition)
-            outlet = TransactionalOutlet(self.settings, f"{work.role}-{suffix}")
+            outlet = TransactionalOutlet(self.settings, f"{work.role}-{suffix}", clock=self._clock)
         return work, outlet
 
     def _consumer(self) -> Any:
@@ -329,7 +332,7 @@ class Worker:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await self._clock.sleep(HEARTBEAT_SECONDS)
             try:
                 self.engine.heartbeat()
                 self._follow_inputs()
@@ -340,8 +343,8 @@ class Worker:
             engine = self.engine
             self.health.note(
                 behind=engine.behind(),
-                progress=max(engine.last_taken, self._state.last_read),
-                unsaved_since=min(engine.unsaved.values(), default=None),
+                progress=max(engine.activity.last_at, self._state.last_read),
+                unsaved_since=engine.activity.unsaved_since(),
                 assigned=engine.assigned,
                 tasks=len(engine.tasks),
             )

@@ -1,4 +1,7 @@
-"""``detectors`` is pure. import-linter names what it must not import; this holds the list of what it may."""
+"""``detectors`` is pure: import-linter names what it must not import; this has the list of what it may.
+
+What measures time in ``streams`` asks the clock that it was given.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,15 @@ from pathlib import Path
 
 import pytest
 
-DETECTORS = Path(__file__).parent.parent / "detectors"
+ROOT = Path(__file__).parent.parent
+DETECTORS = ROOT / "detectors"
+
+ON_A_CLOCK = (
+    *("streams/engine", "streams/ingest", "streams/targets", "streams/state", "streams/worker.py"),
+    *("streams/kafka/transport.py", "streams/kafka/reader.py", "streams/kafka/partition_reader.py"),
+    *("streams/maintenance/rebuild.py", "streams/maintenance/repartition.py", "streams/service/health.py"),
+)
+"""Files and folders that never ask the machine for the time."""
 
 LIBRARIES = {"detectors", "msgspec", "numpy", "river"}
 # Of the standard library, what reads a file, the environment, the network, a clock or chance.
@@ -107,3 +118,55 @@ def test_a_slip_would_be_seen(source: str) -> None:
 @pytest.mark.parametrize("source", ["import math", "from river import stats", "import numpy as np", "np.log(2)"])
 def test_what_is_allowed_passes(source: str) -> None:
     assert not any(_impure(node) for node in ast.walk(ast.parse(source)))
+
+
+def _modules(place: str) -> list[Path]:
+    path = ROOT / place
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+def _timed(node: ast.AST) -> str | None:
+    """How a node asks the machine for the time or for a sleep, None if it does not."""
+    match node:
+        case ast.Import(names=names) if any(name.name == "time" for name in names):
+            return "import time"
+        case ast.ImportFrom(module="time"):
+            return "from time import"
+        case ast.Call(func=ast.Attribute(attr=name)) if name in CLOCKS:
+            return f".{name}()"
+        case ast.Attribute(value=ast.Name(id="asyncio"), attr="sleep"):
+            return "asyncio.sleep"
+        case _:
+            return None
+
+
+def _timed_in(source: str) -> list[str]:
+    """All places of a source that do; ``asyncio.sleep(0)`` only lets other coroutines run."""
+    timed = [_timed(node) for node in ast.walk(ast.parse(source.replace("asyncio.sleep(0)", "a_turn()")))]
+    return [one for one in timed if one is not None]
+
+
+@pytest.mark.parametrize("place", ON_A_CLOCK)
+def test_what_measures_time_asks_the_clock_that_it_was_given(place: str) -> None:
+    modules = _modules(place)
+    assert modules
+    assert {str(path): timed for path in modules if (timed := _timed_in(path.read_text()))} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time",
+        "from time import monotonic",
+        "datetime.now(UTC)",
+        "await asyncio.sleep(0.5)",
+        "field(asyncio.sleep)",
+    ],
+)
+def test_a_look_at_the_time_of_the_machine_would_be_seen(source: str) -> None:
+    assert _timed_in(source)
+
+
+@pytest.mark.parametrize("source", ["await asyncio.sleep(0)", "clock.monotonic()", "await clock.sleep(2)"])
+def test_a_turn_of_the_event_loop_and_a_given_clock_pass(source: str) -> None:
+    assert not _timed_in(source)

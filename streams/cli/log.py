@@ -45,6 +45,7 @@ def rebuild(
 
     import orjson
 
+    from streams.clock import SystemClock
     from streams.maintenance.rebuild import Start, beside
     from streams.maintenance.rebuild import rebuild as rebuild_log
     from streams.service.logs import configure
@@ -61,7 +62,14 @@ def rebuild(
                 shown[place] = bar.add_task(f"partition {place}", total=end, completed=position)
             bar.update(shown[place], completed=position)
 
-        again = rebuild_log(settings, begin, partitions=partition or None, unjudged=_unjudged(live), progress=progress)
+        again = rebuild_log(
+            settings,
+            begin,
+            partitions=partition or None,
+            unjudged=_unjudged(live),
+            clock=SystemClock(),
+            progress=progress,
+        )
         summary = asyncio.run(again)
     if as_json:
         print(orjson.dumps(summary.as_dict()).decode())
@@ -95,6 +103,7 @@ def repartition(
     from rich.console import Console
     from rich.progress import Progress, TextColumn
 
+    from streams.clock import SystemClock
     from streams.maintenance.repartition import repartition as repartition_log
     from streams.maintenance.repartition import split
     from streams.service.logs import configure
@@ -108,7 +117,7 @@ def repartition(
         def progress(what: str, done: int, _of: int) -> None:
             bar.update(shown, description=f"{what}: {done:,}")
 
-        summary = asyncio.run(repartition_log(settings, after, progress=progress))
+        summary = asyncio.run(repartition_log(settings, after, clock=SystemClock(), progress=progress))
     if as_json:
         print(orjson.dumps(asdict(summary)).decode())
         return

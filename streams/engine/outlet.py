@@ -1,14 +1,13 @@
-"""How a task's work leaves it: all of a checkpoint, or nothing.
+"""Outlets deliver checkpoints: all of one, or nothing that a task goes on from.
 
 ``TransactionalOutlet`` makes a checkpoint one Kafka transaction: outputs, changed state, consumed offsets.
-``PlainOutlet`` is for brokers without transactions: outputs are delivered before the state that is ahead of them,
-so a crash in between repeats work but loses none. The group is told the offsets by and by, for those who watch it.
+``PlainOutlet`` is for brokers without transactions. It delivers outputs before the state that covers them, so a crash
+in between repeats work but loses none. Offsets are committed to the group now and then, for those who watch its lag.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -16,13 +15,14 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from streams.clock import Clock
 from streams.kafka.clients import aiokafka_options
 from streams.kafka.topics import Topics
 from streams.settings.settings import Settings
 
 BATCH_BYTES = 512 * 1024
 COMPRESSION = "zstd"
-"""Not lz4: aiokafka's takes its slowest level and cannot be told another, 1.5 µs an event where zstd takes 0.4."""
+"""Not lz4: aiokafka takes its slowest level and has no option for another: 1.5 µs an event, where zstd takes 0.4."""
 REQUEST_BYTES = 1024 * 1024
 
 
@@ -37,36 +37,42 @@ class Output(NamedTuple):
 
 
 Delivered = dict[tuple[str, int], int]
-"""Topic and partition → the offset behind the last record that a checkpoint put there."""
+"""Topic and partition → the offset after the last record that a checkpoint wrote there."""
 
 
 class OutletError(Exception):
-    """A checkpoint that did not happen: none of it may be relied upon, its task must be opened anew."""
+    """A checkpoint was not committed, or may not have been: its task must be opened again from the one before."""
 
 
 class Outlet(Protocol):
-    """Where checkpoints go."""
+    """Where the checkpoints of a task go.
+
+    ``start`` is called first, then ``commit`` any number of times, one at a time, then ``stop``. After a ``commit``
+    that raised, only ``stop`` may follow. ``tests/contract/test_outlet.py`` checks this contract for every outlet.
+    """
 
     async def start(self) -> None:
-        """Connect. Fences any older owner of the same id and waits for its last transaction to end."""
+        """Connect. With transactions, fence an older owner of the same id and wait for its last transaction to end."""
         ...
 
     async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
-        """Deliver a checkpoint; ``outputs`` may be read twice.
+        """Deliver a checkpoint, in order within each partition. ``outputs`` is read at most twice.
 
-        Raises OutletError if it did not happen (or cannot be known to have).
+        Raises OutletError if it was not committed or may not have been, and whatever reading ``outputs`` raises. Then
+        neither its state nor its offsets are there; without transactions, outputs may be.
         """
         ...
 
     async def stop(self) -> None:
-        """Disconnect."""
+        """Disconnect. It may be called twice, and before ``start``."""
         ...
 
 
 class TransactionalOutlet:
-    """One transactional producer, owned by one task."""
+    """Owns a transactional producer. Each task has an outlet of its own."""
 
-    def __init__(self, settings: Settings, task: str) -> None:
+    def __init__(self, settings: Settings, task: str, *, clock: Clock) -> None:
+        self._clock = clock
         self._group = settings.app
         self._producer = _producer(settings, transactional_id=f"{settings.app}-{task}")
 
@@ -79,7 +85,7 @@ class TransactionalOutlet:
         producer = self._producer
         try:
             await producer.begin_transaction()
-            delivered = await deliver(producer, outputs)
+            delivered = await deliver(producer, outputs, now_ms=self._clock.epoch_ms())
             await producer.send_offsets_to_transaction(dict(offsets), self._group)
             await producer.commit_transaction()
         except (KafkaError, TimeoutError, OSError) as error:
@@ -92,49 +98,52 @@ class TransactionalOutlet:
 
 
 class PlainOutlet:
-    """A producer without transactions, shared by the tasks of a worker."""
+    """Owns a producer without transactions. The tasks of a worker share one outlet."""
 
-    def __init__(self, settings: Settings, note_offsets: Callable[[Mapping[TopicPartition, int]], None]) -> None:
-        """``note_offsets`` is told what the group may be told: nothing relies on that, positions stand in the state."""
+    def __init__(
+        self, settings: Settings, note_offsets: Callable[[Mapping[TopicPartition, int]], None], *, clock: Clock
+    ) -> None:
+        """``note_offsets`` gets the offsets to commit to the group. Nothing relies on them: the state has positions."""
+        self._clock = clock
         self._producer = _producer(settings, transactional_id=None)
         self._note_offsets = note_offsets
         topics = Topics.of(settings)
         self._state_topics = {topics.ingest_state, topics.targets_state}
         self._started = False
         self._turn = asyncio.Lock()
-        """aiokafka lets one batch a partition wait at a time, and times the others out early"""
+        """one checkpoint at a time: aiokafka lets one batch a partition wait, and times out others early"""
 
     async def start(self) -> None:
-        """See Outlet; starting twice is harmless."""
+        """See Outlet. Each task that shares it calls this; the first call connects."""
         if not self._started:
             self._started = True
             await self._producer.start()
 
     async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
-        """See Outlet. State comes last: a position must not be ahead of what was made up to it."""
+        """See Outlet. State comes last: it has the position, which must not be ahead of the outputs."""
         state = (output for output in outputs if output.topic in self._state_topics)
         others = (output for output in outputs if output.topic not in self._state_topics)
         try:
             async with self._turn:
-                delivered = await deliver(self._producer, others)
-                delivered |= await deliver(self._producer, state)
+                now_ms = self._clock.epoch_ms()
+                delivered = await deliver(self._producer, others, now_ms=now_ms)
+                delivered |= await deliver(self._producer, state, now_ms=now_ms)
         except (KafkaError, TimeoutError, OSError) as error:
             raise OutletError(f"the delivery failed: {error!r}") from error
         self._note_offsets(offsets)
         return delivered
 
     async def stop(self) -> None:
-        """The producer is shared and outlives a task; see ``close``."""
+        """See Outlet. It stays connected for the other tasks; see ``close``."""
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect, at the end of the worker."""
         if self._started:
             await self._producer.stop()
 
 
-async def deliver(producer: AIOKafkaProducer, outputs: Iterable[Output]) -> Delivered:
+async def deliver(producer: AIOKafkaProducer, outputs: Iterable[Output], *, now_ms: int) -> Delivered:
     """Send outputs in order per partition and wait until the broker has all of them. Raises KafkaError."""
-    now_ms = int(time.time() * 1000)
     filling: dict[tuple[str, int], Any] = {}
     sent = []
 
@@ -153,7 +162,7 @@ async def deliver(producer: AIOKafkaProducer, outputs: Iterable[Output]) -> Deli
     for place in list(filling):
         await send(place)
     delivered: Delivered = {}
-    # All are waited for, also if one fails: nobody else asks what became of the others.
+    # Wait for all, also if one fails: no other code waits for the rest.
     answers = await asyncio.gather(*(future for _, _, future in sent), return_exceptions=True)
     for (place, records, _), answer in zip(sent, answers, strict=True):
         if isinstance(answer, BaseException):

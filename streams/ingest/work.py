@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from faust.types import TP
 
 from streams import metrics
+from streams.clock import Clock
 from streams.deadletters import Headers
 from streams.engine.letters import letter_output
 from streams.engine.outlet import Delivered, Output
@@ -59,6 +59,7 @@ class Ingest:
         partitions: int,
         roster: dict[str, int],
         state: StateReader,
+        clock: Clock,
         tagger: Tagger | None = None,
     ) -> None:
         config = next(i for i in settings.inputs if i.topic == tp.topic)
@@ -72,6 +73,7 @@ class Ingest:
         self._partitions = partitions
         self._roster = roster
         self._state = state
+        self._clock = clock
         self._outputs: list[Output] = []
         self._position = 0
 
@@ -90,13 +92,13 @@ class Ingest:
             # Nobody has heard of it, so all wait for its first word: it need not hold its time back for them.
             position = await self._state.beginning(self._router.topic, self._router.partition)
         else:
-            self._router.wake(int(time.time() * 1000))
+            self._router.wake(self._clock.epoch_ms())
         self._position = position
         return position
 
     def take(self, batch: Batch, records: list[Any]) -> Iterable[None]:
         """See Work: one step, however large the batch is."""
-        now_ms = int(time.time() * 1000)
+        now_ms = self._clock.epoch_ms()
         self._position = batch.next
         columns = _columns(records, now_ms)
         if self._router.needs_headers:
@@ -115,9 +117,8 @@ class Ingest:
     def close(self) -> None:
         """See Work: nothing of it is shown that the engine does not take back."""
 
-    def heartbeat(self, now: float, at_end: bool) -> None:
+    def heartbeat(self, now_ms: int, at_end: bool) -> None:
         """See Work."""
-        now_ms = int(now * 1000)
         self._keep(self._router.mark(next_offset=self._position, now_ms=now_ms, at_end=at_end, roster=self._roster))
 
     def pending(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from streams import metrics
+from streams.clock import Clock
 from streams.kafka.clients import aiokafka_options
 from streams.settings.settings import Settings
 
@@ -23,10 +23,11 @@ LOG_EVERY_SECONDS = 5.0
 class StateReader:
     """Reads committed records of single partitions; knows no group."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
         self.last_read = 0.0
-        """monotonic time at which a restore last read something: progress, for the watchdog"""
+        """monotonic seconds at which a restore last read something: progress, for the watchdog"""
 
     async def read(
         self, topic: str, partition: int, *, start: int | None = None, end: int | None = None
@@ -73,7 +74,7 @@ class StateReader:
             **aiokafka_options(self._settings.broker),
         )
         await consumer.start()
-        progress = _Progress(topic, partition, start, end)
+        progress = _Progress(topic, partition, start, end, self._clock)
         tp = TopicPartition(topic, partition)
         try:
             consumer.assign([tp])
@@ -87,7 +88,7 @@ class StateReader:
                     yield record
                 metrics.RESTORED.inc(len(chunk))
                 if chunk:
-                    self.last_read = time.monotonic()
+                    self.last_read = self._clock.monotonic()
         finally:
             progress.over()
             await consumer.stop()
@@ -96,18 +97,19 @@ class StateReader:
 class _Progress:
     """How far one reading has come: in the log from time to time, and as a metric over all that are under way."""
 
-    def __init__(self, topic: str, partition: int, start: int, end: int) -> None:
+    def __init__(self, topic: str, partition: int, start: int, end: int, clock: Clock) -> None:
+        self._clock = clock
         self._topic, self._partition = topic, partition
         self._start, self._end = start, end
         self._shown = end - start
-        self._said_at = time.monotonic()
+        self._logged_at = self._clock.monotonic()
         metrics.RESTORING.inc(self._shown)
 
     def reached(self, position: int) -> None:
         """Everything below ``position`` has been read."""
         self._show(max(0, self._end - position))
-        if time.monotonic() - self._said_at >= LOG_EVERY_SECONDS:
-            self._said_at = time.monotonic()
+        if self._clock.monotonic() - self._logged_at >= LOG_EVERY_SECONDS:
+            self._logged_at = self._clock.monotonic()
             done = position - self._start
             log.info("restoring", topic=self._topic, partition=self._partition, read=done, of=self._end - self._start)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,10 +89,10 @@ class Reader:
             raise BrokerError(describe(error, self._settings)) from error
         return found
 
-    def follow(self, until: float | None = None) -> Iterator[Any]:
-        """Records as they come, for ever or until a ``time.monotonic`` moment."""
+    def follow(self) -> Iterator[Any]:
+        """Yield records as they come, without end."""
         try:
-            while until is None or time.monotonic() < until:
+            while True:
                 yield from self._poll()
         except (KafkaError, OSError) as error:
             raise BrokerError(describe(error, self._settings)) from error

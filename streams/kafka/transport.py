@@ -11,7 +11,6 @@ loop, from what was handed on and what was sought, is wrong as soon as two seeks
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
@@ -90,7 +89,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         Where each chunk starts is read right before, without a pause in which a seek could come between.
         """
         fetcher = consumer._fetcher  # noqa: SLF001  # Faust too takes from its fetcher
-        deadline = time.monotonic() + (timeout or 0.0)
+        loop = asyncio.get_running_loop()  # its time is the one that ``asyncio.wait`` measures by
+        deadline = loop.time() + (timeout or 0.0)
         while self.consumer.flow_active:
             while fetcher._subscriptions.reassignment_in_progress:  # noqa: SLF001  # it would be waited for in there
                 await fetcher._subscriptions.wait_for_assignment()  # noqa: SLF001  # as above
@@ -100,7 +100,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             if chunks:
                 return chunks
             waiter = fetcher._create_fetch_waiter()  # noqa: SLF001  # as fetched_records waits
-            done, _ = await asyncio.wait([waiter], timeout=max(0.0, deadline - time.monotonic()))
+            done, _ = await asyncio.wait([waiter], timeout=max(0.0, deadline - loop.time()))
             if not done or fetcher._closed:  # noqa: SLF001  # as above
                 waiter.cancel()
                 break

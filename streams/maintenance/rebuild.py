@@ -7,7 +7,6 @@ on from its last one when it is called again, and one that is done does nothing.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 
+from streams.clock import Clock
 from streams.engine.outlet import Outlet, OutletError, PlainOutlet, TransactionalOutlet
 from streams.engine.task import PENDING_MAX, StepError
 from streams.failures import Failure
@@ -126,6 +126,7 @@ async def rebuild(
     *,
     partitions: Iterable[int] | None = None,
     unjudged: Mapping[int, list[tuple[int, int]]] | None = None,
+    clock: Clock,
     progress: Progress,
 ) -> Summary:
     """Audit the log from ``start`` to its end as it is now. Raises LogError, BrokerError.
@@ -154,7 +155,14 @@ async def rebuild(
         whole = PartitionSummary(partition, begin, None, end)
         try:
             summary.partitions.append(
-                await _done(settings, whole, partial=first > 0 or begin > first, unjudged=counted, progress=progress)
+                await _done(
+                    settings,
+                    whole,
+                    partial=first > 0 or begin > first,
+                    unjudged=counted,
+                    clock=clock,
+                    progress=progress,
+                )
             )
         except (StateError, StoreError, OutletError) as error:
             raise LogError(
@@ -172,12 +180,13 @@ async def _done(
     *,
     partial: bool,
     unjudged: list[tuple[int, int]],
+    clock: Clock,
     progress: Progress,
 ) -> PartitionSummary:
     """Audit one partition. A record that fails is done again from the last checkpoint, as a worker does it."""
     failed: Failed = {}
     while True:
-        job = _Job(settings, asked, partial=partial, failed=failed, unjudged=unjudged)
+        job = _Job(settings, asked, partial=partial, failed=failed, unjudged=unjudged, clock=clock)
         try:
             return await job.run(progress)
         except StepError:
@@ -234,19 +243,22 @@ class _Job:
         partial: bool,
         failed: Failed,
         unjudged: list[tuple[int, int]],
+        clock: Clock,
     ) -> None:
         partition, start, end = asked.partition, asked.start, asked.end
         self._settings = settings
         self._topics = Topics.of(settings)
         self._tp = TP(self._topics.by_target, partition)
         self._end = end
-        self._reader = StateReader(settings)
+        self._clock = clock
+        self._reader = StateReader(settings, clock=clock)
         self._budget = Budget(settings.state.memory_bytes)
         self._work = Targets(
             settings,
             self._tp,
             state=self._reader,
             budget=self._budget,
+            clock=clock,
             start=start,
             partial=partial,
             failed=failed,
@@ -254,15 +266,15 @@ class _Job:
         )
         self._outlet: Outlet
         if settings.processing == "exactly_once":
-            self._outlet = TransactionalOutlet(settings, f"targets-{partition}")
+            self._outlet = TransactionalOutlet(settings, f"targets-{partition}", clock=clock)
         else:
-            self._outlet = PlainOutlet(settings, _nowhere)
+            self._outlet = PlainOutlet(settings, _nowhere, clock=clock)
         self.summary = PartitionSummary(partition, start, None, end)
         self._written: Counter[str] = Counter()
 
     async def run(self, progress: Progress) -> PartitionSummary:
         """Restore, audit up to the end, checkpoint on the way. Raises what Kafka and the state raise."""
-        began = time.monotonic()
+        began = self._clock.monotonic()
         try:
             await self._outlet.start()  # fences a rebuild, or a worker, that still writes here
             position = await self._work.restore()
@@ -279,7 +291,7 @@ class _Job:
         summary.flagged_events = self._written[self._topics.flagged_events]
         summary.corrections = self._written[self._topics.corrections]
         summary.audited_counts = self._written[self._topics.audited_counts]
-        summary.seconds = round(time.monotonic() - began, 3)
+        summary.seconds = round(self._clock.monotonic() - began, 3)
         return summary
 
     def _check_same(self, position: int) -> None:
@@ -301,7 +313,7 @@ class _Job:
 
     async def _audit(self, position: int, progress: Progress) -> None:
         work, end, partition = self._work, self._end, self._tp.partition
-        checkpoint_at = time.monotonic() + work.every_seconds
+        checkpoint_at = self._clock.monotonic() + work.every_seconds
         frames: list[Any] = []
         async for record in self._reader.records(self._tp.topic, partition, start=position, end=end):
             frames.append(record)
@@ -310,9 +322,9 @@ class _Job:
             position = self._take(frames)
             frames = []
             progress(partition, position, end)
-            if work.pending() > PENDING_MAX or time.monotonic() > checkpoint_at:
+            if work.pending() > PENDING_MAX or self._clock.monotonic() > checkpoint_at:
                 await self._checkpoint(position)
-                checkpoint_at = time.monotonic() + work.every_seconds
+                checkpoint_at = self._clock.monotonic() + work.every_seconds
         if frames:
             self._take(frames)
         await self._checkpoint(end)
@@ -326,7 +338,7 @@ class _Job:
         return batch.next
 
     async def _checkpoint(self, position: int) -> None:
-        self._work.heartbeat(time.time(), False)
+        self._work.heartbeat(self._clock.epoch_ms(), False)
         outputs = self._work.cut(position)
         self._written.update(output.topic for output in outputs)
         delivered = await self._outlet.commit(outputs, {TopicPartition(*self._tp): position})

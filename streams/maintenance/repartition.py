@@ -8,7 +8,6 @@ offsets.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from aiokafka.structs import TopicPartition
 from kafka.errors import KafkaError as AdminError
 
 from detectors.events.event import METRICS
+from streams.clock import Clock
 from streams.engine.outlet import Outlet, OutletError, Output, PlainOutlet, TransactionalOutlet
 from streams.ingest.work import IngestState
 from streams.kafka.partition_reader import StateReader
@@ -84,9 +84,9 @@ def split(settings: Settings, partitions: int, into: str) -> Settings:
         raise SettingsError(f"--into {into}: a name has letters, digits, '.', '_' and '-' alone") from None
 
 
-async def repartition(settings: Settings, after: Settings, *, progress: Progress) -> Summary:
+async def repartition(settings: Settings, after: Settings, *, clock: Clock, progress: Progress) -> Summary:
     """Split everything. Raises LogError, BrokerError."""
-    began = time.monotonic()
+    began = clock.monotonic()
     old = Topics.of(settings)
     count = partitions_of(settings, old.by_target)
     if count != settings.partitions:
@@ -96,21 +96,21 @@ async def repartition(settings: Settings, after: Settings, *, progress: Progress
     create(after, inputs=False)
     summary = Summary(settings.partitions, after.partitions, after.log_prefix)
     try:
-        jobs = [_Parent(settings, after, partition, summary) for partition in range(settings.partitions)]
-        await _fence_ingest(settings)
+        jobs = [_Parent(settings, after, partition, summary, clock) for partition in range(settings.partitions)]
+        await _fence_ingest(settings, clock)
         for job in jobs:
             await job.split(progress)
-        summary.sources = await _move_sources(settings, after)
+        summary.sources = await _move_sources(settings, after, clock)
         own = Topics.of(after)
         grow(after, [own.flagged_events, own.corrections, own.audited_counts, own.dead_letters])
-        await _leave_sources(settings, after)
+        await _leave_sources(settings, after, clock)
         for job in jobs:
             await job.leave()
     except (StateError, StoreError, OutletError) as error:
         raise LogError(f"it was broken off, and can be called again: {error}") from error
     except (KafkaError, OSError) as error:
         raise BrokerError(describe(error, settings)) from error
-    summary.seconds = round(time.monotonic() - began, 3)
+    summary.seconds = round(clock.monotonic() - began, 3)
     return summary
 
 
@@ -127,31 +127,31 @@ def _refuse_members(settings: Settings) -> None:
         raise LogError(f"{len(members)} workers of {settings.app} are running: stop all of them first (SIGTERM)")
 
 
-def _outlet(settings: Settings, task: str) -> Outlet:
+def _outlet(settings: Settings, task: str, clock: Clock) -> Outlet:
     if settings.processing == "exactly_once":
-        return TransactionalOutlet(settings, task)
-    return PlainOutlet(settings, _nowhere)
+        return TransactionalOutlet(settings, task, clock=clock)
+    return PlainOutlet(settings, _nowhere, clock=clock)
 
 
 def _nowhere(offsets: Any) -> None:
     """Positions are in the state."""
 
 
-async def _fence_ingest(settings: Settings) -> None:
+async def _fence_ingest(settings: Settings, clock: Clock) -> None:
     """What a frozen worker still has open is aborted, and it cannot write any more."""
     if settings.processing != "exactly_once":
         return
     for source in settings.inputs:
         for partition in range(partitions_of(settings, source.topic) or 0):
-            outlet = _outlet(settings, f"ingest-{source.topic}-{partition}")
+            outlet = _outlet(settings, f"ingest-{source.topic}-{partition}", clock)
             await outlet.start()
             await outlet.stop()
 
 
-async def _sources(settings: Settings) -> dict[bytes, IngestState]:
+async def _sources(settings: Settings, clock: Clock) -> dict[bytes, IngestState]:
     """Where each source that somebody has read stands in the old installation."""
     topic = Topics.of(settings).ingest_state
-    reader, latest = StateReader(settings), dict[bytes, IngestState]()
+    reader, latest = StateReader(settings, clock=clock), dict[bytes, IngestState]()
     for partition in range(settings.partitions):
         async for key, value in reader.read(topic, partition):
             if key is not None and value is not None:
@@ -159,21 +159,21 @@ async def _sources(settings: Settings) -> dict[bytes, IngestState]:
     return latest
 
 
-async def _move_sources(settings: Settings, after: Settings) -> int:
-    sources = await _sources(settings)
+async def _move_sources(settings: Settings, after: Settings, clock: Clock) -> int:
+    sources = await _sources(settings, clock)
     here = {key: state for key, state in sources.items() if not state.moved_to}
-    await _write_sources(settings, after, here)
+    await _write_sources(settings, after, here, clock)
     return len(sources)
 
 
-async def _leave_sources(settings: Settings, after: Settings) -> None:
+async def _leave_sources(settings: Settings, after: Settings, clock: Clock) -> None:
     """Say in the old state where the sources have gone: a worker of the old configuration would read on."""
-    sources = await _sources(settings)
+    sources = await _sources(settings, clock)
     moved = {key: msgspec.structs.replace(state, moved_to=after.log_prefix) for key, state in sources.items()}
-    await _write_sources(settings, settings, moved)
+    await _write_sources(settings, settings, moved, clock)
 
 
-async def _write_sources(settings: Settings, into: Settings, sources: dict[bytes, IngestState]) -> None:
+async def _write_sources(settings: Settings, into: Settings, sources: dict[bytes, IngestState], clock: Clock) -> None:
     old, new = Topics.of(settings), Topics.of(into)
     outputs = [
         Output(new.ingest_state, partition_of(key.decode(), into.partitions), key, msgspec.msgpack.encode(state))
@@ -181,7 +181,7 @@ async def _write_sources(settings: Settings, into: Settings, sources: dict[bytes
     ]
     if not outputs:
         return
-    outlet = _outlet(settings, "repartition")
+    outlet = _outlet(settings, "repartition", clock)
     await outlet.start()
     try:
         await outlet.commit(outputs, {TopicPartition(old.by_target, 0): 0})
@@ -198,8 +198,9 @@ async def _stop(outlet: Outlet) -> None:
 class _Parent:
     """One old partition."""
 
-    def __init__(self, settings: Settings, after: Settings, partition: int, summary: Summary) -> None:
+    def __init__(self, settings: Settings, after: Settings, partition: int, summary: Summary, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
         self._old, self._new = Topics.of(settings), Topics.of(after)
         self._prefix = after.log_prefix
         self._partition = partition
@@ -207,14 +208,14 @@ class _Parent:
         self._summary = summary
         self._numbers = range(partition, after.partitions, settings.partitions)
         self._partitions = after.partitions
-        self._reader = StateReader(settings)
+        self._reader = StateReader(settings, clock=clock)
         self._disk = StateOnDisk(settings, self._old.targets_state, partition)
         self._outlet: Outlet | None = None
         self._meta: Meta | None = None
 
     async def split(self, progress: Progress) -> None:
         """Fence the old owner, then copy log and state."""
-        self._outlet = _outlet(self._settings, f"targets-{self._partition}")
+        self._outlet = _outlet(self._settings, f"targets-{self._partition}", self._clock)
         await self._outlet.start()
         try:
             saved = await self._disk.restore(self._reader)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
+
+from streams.clock import Clock
 
 
 @dataclass(slots=True)
@@ -14,20 +15,24 @@ class Health:
     """
 
     watchdog_seconds: float
+    clock: Clock
     waiting_for: str = "starting"
-    beat: float = field(default_factory=time.monotonic)
+    beat: float = field(init=False)
     behind_since: float | None = None
     """since when there has been something to do without a pause"""
-    progress: float = field(default_factory=time.monotonic)
+    progress: float = field(init=False)
     """when a task last took records or committed, or a restore last read something"""
     unsaved_since: float | None = None
     """since when records have been taken of which no checkpoint stands"""
     assigned: int = 0
     tasks: int = 0
 
+    def __post_init__(self) -> None:
+        self.beat = self.progress = self.clock.monotonic()
+
     def note(self, *, behind: bool, progress: float, unsaved_since: float | None, assigned: int, tasks: int) -> None:
         """The loop has turned, and this is how things are."""
-        self.beat = time.monotonic()
+        self.beat = self.clock.monotonic()
         if not behind:
             self.behind_since = None
         elif self.behind_since is None:
@@ -39,7 +44,7 @@ class Health:
         """False if the loop stands still, or there is work and none is done, or none of it is kept."""
         if self.waiting_for:
             return True, self.waiting_for
-        now, limit = time.monotonic(), self.watchdog_seconds
+        now, limit = self.clock.monotonic(), self.watchdog_seconds
         if now - self.beat > limit:
             return False, f"the loop has not turned for {now - self.beat:.0f} s"
         behind, unsaved = self.behind_since, self.unsaved_since

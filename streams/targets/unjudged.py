@@ -8,7 +8,6 @@ restore and a rebuild must do the same.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import structlog
 
 from detectors.records import Unjudged
+from streams.clock import Clock
 
 log = structlog.get_logger()
 
@@ -96,13 +96,14 @@ class FailureLog:
     """Logs what was contained, each failure once in LOG_AGAIN_SECONDS."""
 
     partition: int
+    clock: Clock
     _logged_at: dict[tuple[str, str], float] = field(default_factory=dict)
     _left_out: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def contained(self, failure: Unjudged, position: int) -> None:
         """A part of detection failed while the record at a position was taken."""
         signature = failure.part, failure.error
-        now = time.monotonic()
+        now = self.clock.monotonic()
         if now - self._logged_at.get(signature, -LOG_AGAIN_SECONDS) < LOG_AGAIN_SECONDS:
             self._left_out[signature] = self._left_out.get(signature, 0) + 1
             return

@@ -15,6 +15,7 @@ from detectors.failures import UNCONTAINED
 from detectors.records import Flag, Outcome
 from detectors.state.case import EXPLAINED
 from streams import metrics
+from streams.clock import Clock
 from streams.deadletters import DeadLetter, Headers, Why
 from streams.engine.letters import letter_output
 from streams.engine.outlet import Delivered, Output
@@ -57,6 +58,7 @@ class Targets:
         *,
         state: StateReader,
         budget: Budget,
+        clock: Clock,
         start: int = 0,
         partial: bool = False,
         failed: Failed | None = None,
@@ -84,7 +86,7 @@ class Targets:
         """from which position which configuration holds; see Meta"""
         self._disk = StateOnDisk(settings, self._topics.targets_state, tp.partition)
         self._failed: Failed = {} if failed is None else failed
-        self._failures = FailureLog(tp.partition)
+        self._failures = FailureLog(tp.partition, clock)
         self._cut_at = 0
         self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._watches, self._failed)
         self.audit.unjudged = Positions(unjudged)
@@ -164,7 +166,7 @@ class Targets:
             exc_info=error.__cause__,
         )
 
-    def heartbeat(self, now: float, at_end: bool) -> None:
+    def heartbeat(self, now_ms: int, at_end: bool) -> None:
         """See Work: time comes from the log alone, so there is nothing to do but to show what is."""
         self._watches.settle()
         if self.audit.clock.now >= 0:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from streams.clock import SystemClock
 from streams.kafka.topics import Topics
 from streams.log.versions import decode
 from streams.maintenance import rebuild as rebuilding
@@ -130,9 +131,9 @@ def test_a_rebuild_that_was_broken_off_goes_on(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        asyncio.run(rebuild(settings, Start(), progress=fall))
+        asyncio.run(rebuild(settings, Start(), clock=SystemClock(), progress=fall))
     assert said(truecount, Topics.of(settings)) != live
-    resumed = asyncio.run(rebuild(settings, Start(), progress=lambda *_: None))
+    resumed = asyncio.run(rebuild(settings, Start(), clock=SystemClock(), progress=lambda *_: None))
     assert resumed.partitions[0].resumed_at is not None
     assert said(truecount, Topics.of(settings)) == live
 
@@ -191,7 +192,7 @@ def test_what_cannot_be_rebuilt_is_said(kafka: BrokerAddress, tmp_path: Path, un
 
     def refusal(start: Start, partitions: list[int] | None = None) -> str:
         with pytest.raises(LogError) as caught:
-            asyncio.run(rebuild(settings, start, partitions=partitions, progress=lambda *_: None))
+            asyncio.run(rebuild(settings, start, partitions=partitions, clock=SystemClock(), progress=lambda *_: None))
         return str(caught.value)
 
     assert "there is no log" in refusal(Start())

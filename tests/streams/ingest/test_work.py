@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +12,7 @@ from faust.types import TP
 
 from detectors.events.event import Event
 from detectors.windows.clock import Clock, SourceTime
+from streams.clock import FakeClock
 from streams.ingest.router import WAKE_MS
 from streams.ingest.work import Ingest, IngestState
 from streams.kafka.transport import Batch
@@ -23,6 +23,7 @@ TOPIC = "views"
 ROSTER = {TOPIC: 2}
 FIRST_TS = 1_700_000_000_000
 MINUTE_MS = 60_000
+NOW_MS = FIRST_TS + 60 * MINUTE_MS
 
 
 class SavedState:
@@ -39,10 +40,17 @@ class SavedState:
         return 0
 
 
-def _opened(partition: int, saved: IngestState | None = None) -> Ingest:
+def _opened(partition: int, saved: IngestState | None = None, clock: FakeClock | None = None) -> Ingest:
     settings = Settings(inputs=(Input(topic=TOPIC, metric="view"),), time=Time(lateness_seconds=0.0))
     state: Any = SavedState(saved)
-    ingest = Ingest(settings, TP(TOPIC, partition), partitions=1, roster=ROSTER, state=state)
+    ingest = Ingest(
+        settings,
+        TP(TOPIC, partition),
+        partitions=1,
+        roster=ROSTER,
+        state=state,
+        clock=clock or FakeClock(epoch_ms=NOW_MS),
+    )
     asyncio.run(ingest.restore())
     return ingest
 
@@ -50,9 +58,7 @@ def _opened(partition: int, saved: IngestState | None = None) -> Ingest:
 def _read(ingest: Ingest, partition: int, until_ms: int) -> SourceTime:
     """What the log says of a source's time after it has read an event of ``until_ms``."""
     value = msgspec.json.encode(Event(ts=until_ms, actor="a", target="v"))
-    record = SimpleNamespace(
-        offset=0, key=None, value=value, headers=(), timestamp=time.time() * 1000, timestamp_type=0
-    )
+    record = SimpleNamespace(offset=0, key=None, value=value, headers=(), timestamp=NOW_MS, timestamp_type=0)
     list(ingest.take(Batch(TP(TOPIC, partition), 0, [record]), [record]))
     frame = decode(ingest.cut(1)[0].value)
     return SourceTime(frame.next, frame.watermark, frame.idle)
@@ -78,8 +84,10 @@ def test_time_of_a_source_that_is_taken_over_goes_no_faster_than_the_wall_clock_
 
 def test_a_source_that_is_taken_over_amid_its_history_still_counts_as_idle() -> None:
     before = IngestState(1, 0, max_ts=-1, watermark=-1, only_history=True)
-    ingest = _opened(0, before)
-    ingest.heartbeat(time.time() + 1, at_end=False)
+    clock = FakeClock(epoch_ms=NOW_MS)
+    ingest = _opened(0, before, clock)
+    clock.advance(1)
+    ingest.heartbeat(clock.epoch_ms(), at_end=False)
     (output,) = ingest.cut(0)[:1]
     assert decode(output.value).idle
     state = msgspec.msgpack.decode(ingest.cut(0)[-1].value or b"", type=IngestState)

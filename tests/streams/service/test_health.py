@@ -2,101 +2,91 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-import pytest
-
+from streams.clock import FakeClock
 from streams.service.health import Health
 
 LIMIT = 60.0
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Monotonic time that stands until it is told to pass."""
-
-    class Clock:
-        now = 1000.0
-
-        def passes(self, seconds: float) -> None:
-            self.now += seconds
-
-    clock = Clock()
-    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
-    return clock
-
-
-def working(**changes: Any) -> dict[str, Any]:
+def working(clock: FakeClock, **changes: Any) -> dict[str, Any]:
     """What the loop notes of a worker that has nothing to do."""
-    noted = {"behind": False, "progress": time.monotonic(), "unsaved_since": None, "assigned": 2, "tasks": 2}
+    noted = {"behind": False, "progress": clock.monotonic(), "unsaved_since": None, "assigned": 2, "tasks": 2}
     return noted | changes
 
 
-def health() -> Health:
-    made = Health(LIMIT, waiting_for="")
-    made.note(**working())
+def health(clock: FakeClock) -> Health:
+    made = Health(LIMIT, clock, waiting_for="")
+    made.note(**working(clock))
     return made
 
 
-def test_a_worker_with_nothing_to_do_is_live_however_long_it_lasts(clock: Any) -> None:
-    idle = health()
+def test_a_worker_with_nothing_to_do_is_live_however_long_it_lasts() -> None:
+    clock = FakeClock()
+    idle = health(clock)
     for _ in range(100):
-        clock.passes(10)
-        idle.note(**working(progress=1000.0))
+        clock.advance(10)
+        idle.note(**working(clock, progress=0.0))
     assert idle.live()[0]
 
 
-def test_work_that_comes_after_a_long_rest_gets_its_time(clock: Any) -> None:
-    rested = health()
-    clock.passes(10 * LIMIT)
-    rested.note(**working(behind=True, progress=1000.0))
+def test_work_that_comes_after_a_long_rest_gets_its_time() -> None:
+    clock = FakeClock()
+    rested = health(clock)
+    clock.advance(10 * LIMIT)
+    rested.note(**working(clock, behind=True, progress=0.0))
     assert rested.live()[0]
-    clock.passes(LIMIT + 1)
-    rested.note(**working(behind=True, progress=1000.0))
+    clock.advance(LIMIT + 1)
+    rested.note(**working(clock, behind=True, progress=0.0))
     assert rested.live() == (False, "there is lag, and no progress for 61 s")
 
 
-def test_progress_without_a_checkpoint_is_no_life(clock: Any) -> None:
-    hollow = health()
-    since = clock.now
+def test_progress_without_a_checkpoint_is_no_life() -> None:
+    clock = FakeClock()
+    hollow = health(clock)
+    since = clock.monotonic()
     for _ in range(13):
-        clock.passes(5)
-        hollow.note(**working(behind=True, unsaved_since=since))
+        clock.advance(5)
+        hollow.note(**working(clock, behind=True, unsaved_since=since))
     assert hollow.live() == (False, "records have been taken for 65 s without a checkpoint")
 
 
-def test_a_restore_that_reads_is_progress_and_one_that_does_not_is_none(clock: Any) -> None:
-    restoring = health()
+def test_a_restore_that_reads_is_progress_and_one_that_does_not_is_none() -> None:
+    clock = FakeClock()
+    restoring = health(clock)
     for _ in range(100):
-        clock.passes(10)
-        restoring.note(**working(behind=True, tasks=0))
+        clock.advance(10)
+        restoring.note(**working(clock, behind=True, tasks=0))
     assert restoring.live()[0]
     assert restoring.ready() == (False, "0 of 2 partitions are restored")
-    stood = clock.now
-    clock.passes(LIMIT + 1)
-    restoring.note(**working(behind=True, tasks=0, progress=stood))
+    stood = clock.monotonic()
+    clock.advance(LIMIT + 1)
+    restoring.note(**working(clock, behind=True, tasks=0, progress=stood))
     assert not restoring.live()[0]
 
 
-def test_a_loop_that_does_not_turn_is_no_life(clock: Any) -> None:
-    stuck = health()
-    clock.passes(LIMIT + 1)
+def test_a_loop_that_does_not_turn_is_no_life() -> None:
+    clock = FakeClock()
+    stuck = health(clock)
+    clock.advance(LIMIT + 1)
     assert not stuck.live()[0]
 
 
-def test_a_worker_that_waits_for_its_broker_is_live_and_not_ready(clock: Any) -> None:
-    waiting = Health(LIMIT, waiting_for="no broker answers")
-    clock.passes(100 * LIMIT)
+def test_a_worker_that_waits_for_its_broker_is_live_and_not_ready() -> None:
+    clock = FakeClock()
+    waiting = Health(LIMIT, clock, waiting_for="no broker answers")
+    clock.advance(100 * LIMIT)
     assert waiting.live() == (True, "no broker answers")
     assert waiting.ready() == (False, "no broker answers")
 
 
 def test_a_worker_is_ready_when_all_its_partitions_are() -> None:
-    some = health()
-    some.note(**working(tasks=1))
+    clock = FakeClock()
+    some = health(clock)
+    some.note(**working(clock, tasks=1))
     assert some.ready() == (False, "1 of 2 partitions are restored")
-    some.note(**working())
+    some.note(**working(clock))
     assert some.ready()[0]
-    some.note(**working(assigned=0, tasks=0))
+    some.note(**working(clock, assigned=0, tasks=0))
     assert some.ready() == (False, "no partition is assigned yet")

@@ -16,6 +16,7 @@ from faust.types import TP
 from detectors import audit
 from detectors import counts as unsaid
 from detectors.state.watched import Watched
+from streams.clock import FakeClock
 from streams.engine.outlet import Output
 from streams.kafka.topics import Topics
 from streams.kafka.transport import Batch
@@ -107,7 +108,7 @@ class Plant:
         """A new owner of the partition."""
         tp = TP(self.topics.by_target, 0)
         reader: Any = self.kafka
-        self.task = Targets(self.settings, tp, state=reader, budget=self.budget)
+        self.task = Targets(self.settings, tp, state=reader, budget=self.budget, clock=FakeClock())
         self.position = asyncio.run(self.task.restore())
         return self.task
 

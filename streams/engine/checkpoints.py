@@ -1,0 +1,111 @@
+"""Checkpoints: when one is due, and how a task's outputs, state and position are committed together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import structlog
+from aiokafka.structs import TopicPartition
+from faust.types import TP
+
+from streams import metrics
+from streams.clock import Clock
+from streams.engine.activity import Activity
+from streams.engine.assignment import Assignment
+from streams.engine.outlet import Delivered, OutletError, Output
+from streams.engine.task import PENDING_MAX, Task, turns
+
+log = structlog.get_logger()
+
+URGENT_SECONDS = 1.0
+"""Least time between two checkpoints that are brought forward."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Checkpoints:
+    """Cuts and commits the checkpoints of all tasks. A checkpoint that fails marks its task as failed."""
+
+    clock: Clock
+    activity: Activity
+    assignment: Assignment
+    pause: Callable[[TP], None]
+    """keeps a partition closed for a moment: its work raised, and may raise again at once"""
+
+    def start_if_due(self, task: Task) -> None:
+        """Start a checkpoint if there is something to commit, none runs, and it is time. Raises what the work does."""
+        if not task.dirty or task.running is not None:
+            return
+        work = task.work
+        every_seconds = min(work.every_seconds, URGENT_SECONDS) if work.urgent() else work.every_seconds
+        if self.clock.monotonic() - task.cut_at >= every_seconds or work.pending() > PENDING_MAX:
+            self.start(task)
+
+    def start(self, task: Task) -> asyncio.Task[None]:
+        """Cut now: when the commit runs, the next records may be half taken."""
+        position = task.position
+        task.heavy = task.work.pending() > PENDING_MAX
+        task.dirty = False
+        task.cut_at = self.clock.monotonic()
+        outputs: Iterable[Output] | Exception
+        try:
+            outputs = task.work.cut(position)
+        except Exception as error:  # noqa: BLE001  # handled in _commit, as any other failure of a checkpoint
+            outputs = error
+        task.running = asyncio.get_running_loop().create_task(self._commit(task, position, outputs))
+        return task.running
+
+    async def _commit(self, task: Task, position: int, outputs: Iterable[Output] | Exception) -> None:
+        role = task.work.role
+        try:
+            if isinstance(outputs, Exception):
+                raise outputs
+            offsets = {TopicPartition(task.tp.topic, task.tp.partition): position}
+            delivered = await task.outlet.commit(outputs, offsets)
+        except asyncio.CancelledError:
+            task.failed = True
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is: the outputs are lost, so the task starts again
+            task.failed = True
+            metrics.CHECKPOINTS.labels(role, "failed").inc()
+            await self._give_back(task, error)
+        else:
+            task.committed = position
+            self.activity.committed(task.tp, cut_at=task.cut_at, more=task.dirty)
+            metrics.LAST_PROGRESS.set(self.clock.epoch_ms() / 1000)
+            metrics.CHECKPOINTS.labels(role, "committed").inc()
+            metrics.CHECKPOINT_SECONDS.labels(role).observe(self.clock.monotonic() - task.cut_at)
+            await self._store(task, delivered)
+        finally:
+            task.running = None
+
+    async def _give_back(self, task: Task, error: Exception) -> None:
+        """Log why a checkpoint failed, and ask for its records again."""
+        sentence = "checkpoint failed; the task starts again from its last one"
+        if isinstance(error, OutletError):
+            log.warning(sentence, tp=str(task.tp), error=str(error))
+        else:
+            log.error(sentence, tp=str(task.tp), error=repr(error), exc_info=error)
+            self.pause(task.tp)
+        if self.assignment.has(task.tp):
+            await self.assignment.seek(task.tp, task.committed)
+
+    async def _store(self, task: Task, delivered: Delivered) -> None:
+        try:
+            async with aclosing(turns(task.work.stored(delivered), clock=self.clock)) as storing:
+                async for now in storing:
+                    self.activity.stored(now)
+        except asyncio.CancelledError:
+            task.failed = True
+            raise
+        except Exception as error:  # noqa: BLE001  # the checkpoint is committed; only the local copy is in doubt
+            task.failed = True
+            log.warning("state could not be stored; the task starts again", tp=str(task.tp), error=repr(error))
+
+
+async def ended(running: asyncio.Task[None], seconds: float) -> bool:
+    """Wait this long for a checkpoint at most; whether it has ended."""
+    done, _ = await asyncio.wait({running}, timeout=seconds)
+    return bool(done)
