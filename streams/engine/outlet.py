@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -17,7 +17,6 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from streams.kafka.clients import aiokafka_options
-from streams.kafka.topics import Topics
 from streams.settings.settings import Settings
 
 BATCH_BYTES = 512 * 1024
@@ -94,12 +93,20 @@ class TransactionalOutlet:
 class PlainOutlet:
     """A producer without transactions, shared by the tasks of a worker."""
 
-    def __init__(self, settings: Settings, note_offsets: Callable[[Mapping[TopicPartition, int]], None]) -> None:
-        """``note_offsets`` is told what the group may be told: nothing relies on that, positions stand in the state."""
+    def __init__(
+        self,
+        settings: Settings,
+        note_offsets: Callable[[Mapping[TopicPartition, int]], None],
+        *,
+        changelogs: Collection[str],
+    ) -> None:
+        """``changelogs`` are the topics of state. ``note_offsets`` gets positions after each checkpoint.
+
+        Nothing relies on those offsets: positions are part of the state.
+        """
         self._producer = _producer(settings, transactional_id=None)
         self._note_offsets = note_offsets
-        topics = Topics.of(settings)
-        self._state_topics = {topics.ingest_state, topics.targets_state}
+        self._changelogs = changelogs
         self._started = False
         self._turn = asyncio.Lock()
         """aiokafka lets one batch a partition wait at a time, and times the others out early"""
@@ -112,8 +119,8 @@ class PlainOutlet:
 
     async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
         """See Outlet. State comes last: a position must not be ahead of what was made up to it."""
-        state = (output for output in outputs if output.topic in self._state_topics)
-        others = (output for output in outputs if output.topic not in self._state_topics)
+        state = (output for output in outputs if output.topic in self._changelogs)
+        others = (output for output in outputs if output.topic not in self._changelogs)
         try:
             async with self._turn:
                 delivered = await deliver(self._producer, others)
