@@ -28,6 +28,7 @@ from bench.measured import ROOT, PartError
 from bench.topic import BATCH_BYTES
 from bench.worker import ANSWER_SECONDS, POLL_SECONDS, total
 from streams.kafka.topics import Topics, create
+from streams.roles import plan
 from streams.settings.settings import Settings, load
 from tests.brokers import KafkaServer, free_port, kafka_jars, log_tail
 
@@ -104,7 +105,7 @@ class Population:
             client.create_topics([NewTopic(self.settings.inputs[0].topic, PARTITIONS, 1)])
         finally:
             client.close()
-        create(self.settings, inputs=False)
+        create(self.settings, plan(self.settings, inputs=False))
 
     async def _send(self) -> None:
         producer = AIOKafkaProducer(

@@ -21,6 +21,7 @@ from bench.events import CLOSING_TARGET
 from bench.measured import ROOT, Measured, PartError
 from bench.topic import TOPIC
 from streams.kafka.topics import Topics, create
+from streams.roles import plan
 from streams.settings.settings import Settings, load
 from tests.brokers import free_port, log_tail
 
@@ -61,7 +62,7 @@ class Worker:
             config.write_text(CONFIG.format(app=app, servers=servers, directory=home, topic=TOPIC))
             self.settings = load(config, environ={})
             self._members.append(_Process(config, home / "worker.log"))
-        create(self.settings, inputs=False)
+        create(self.settings, plan(self.settings, inputs=False))
 
     def measure(self, events: int, deadline_seconds: float) -> Measured:
         """Run it until all events are audited, then let it checkpoint and leave. Raises PartError.

@@ -217,14 +217,14 @@ def _input_series() -> None:
         UNREAD_FIELDS.labels(name, str(reason))
 
 
-def start(version: str, config: str) -> None:
+def start(version: str, config: str, *, roles: Iterable[str]) -> None:
     """Set what is constant, and show closed label sets as zeros: a series first seen at 1 shows no increase."""
     configured(version, config)
     for outcome in ("applied", "unchanged", "refused"):
         RELOADS.labels(outcome)
     _input_series()
     _show_zeros(UNJUDGED_WINDOWS, PARTS)
-    for role in ("ingest", "targets"):
+    for role in roles:
         for outcome in ("committed", "failed"):
             CHECKPOINTS.labels(role, outcome)
     for verdict in ("none", "suspect", "artificial"):
@@ -255,10 +255,11 @@ def configured(version: str, config: str) -> None:
 
 
 def forget(role: str, topic: str, partition: int) -> None:
-    """Remove the series of a partition that is not ours any more."""
+    """Remove the lag of a partition that is not ours any more. A role removes the series that it has set itself."""
+    remove(LAG, role, topic, str(partition))
+
+
+def remove(gauge: Gauge, *labels: str) -> None:
+    """Remove a series, if there is one."""
     with contextlib.suppress(KeyError):
-        LAG.remove(role, topic, str(partition))
-    if role == "targets":
-        for gauge in (EVENT_TIME, VIEWS_AT_ONCE):
-            with contextlib.suppress(KeyError):
-                gauge.remove(str(partition))
+        gauge.remove(*labels)

@@ -25,7 +25,7 @@ from detectors.scoring.sentences import TEXTS
 from docs import build_metrics, build_pictures
 from streams.cli import app
 from streams.deadletters import Why
-from streams.kafka.topics import Topics
+from streams.roles import own_topics
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings, load, load_map
 
@@ -260,7 +260,7 @@ def test_the_record_tables_have_every_field(heading: str, record: type[Any]) -> 
 
 def test_the_readme_names_every_topic() -> None:
     text = (ROOT / "README.md").read_text()
-    assert [name for name in Topics.of(Settings()).own() if f"`{name}`" not in text] == []
+    assert [name for topic in own_topics() if f"`{(name := topic.name(Settings()))}`" not in text] == []
 
 
 def test_the_architecture_names_every_detector() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from detectors.catalog import outlier
 from detectors.catalog.accounts import Accounts
 from detectors.catalog.cadence import Cadence
 from detectors.catalog.drip import Drip
@@ -48,3 +49,8 @@ as a whole."""
 
 DETECTOR_SET = "+".join(sorted(REGISTRY))
 """Part of every flag id: flags of different sets of detectors are different flags."""
+
+
+def prepare() -> None:
+    """Import what detectors import only when they are first used: the first window would wait a second for it."""
+    outlier.prepare()

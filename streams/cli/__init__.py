@@ -103,7 +103,7 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
-        print(f"truecount {import_module('streams.cli.crash').installed_version()}")
+        print(f"truecount {import_module('streams.service.version').installed_version()}")
         raise typer.Exit
 
 

@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streams.cli.options import AllowBadOption, JsonOption
 
+if TYPE_CHECKING:
+    from detectors.lab.measure import Report
+    from streams.offline.backtest import Plan
+
 RUN_VIEWS = 400_000.0
 BASE_RATE = 0.01
 METHODS = "truecount,count_threshold,wikimedia_rules,half_space_trees"
 """The defaults of ``detectors.lab`` and ``streams.offline.backtest``, which the help must not import."""
+
+
+WhatArgument = Annotated[
+    str | None,
+    typer.Argument(help="Scenario id or labelled file (CSV, TSV, NDJSON, JSON, Parquet).", show_default=False),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Every scenario and the quiet background.")]
+LabelsOption = Annotated[str | None, typer.Option(help="Label column of the file.", show_default=False)]
+MapOption = Annotated[
+    Path | None, typer.Option("--map", help="TOML map of the file; without, columns are native.", show_default=False)
+]
+LearnDaysOption = Annotated[
+    float | None,
+    typer.Option(help="First days of a file that baselines learn from; without, all of it.", show_default=False),
+]
+SeedOption = Annotated[list[int] | None, typer.Option(help="Seed of a scenario; may be repeated.")]
+ViewsOption = Annotated[float, typer.Option(help="Background views of a scenario's run.", min=1000)]
+BaseRateOption = Annotated[float, typer.Option(help="Artificial share of a scenario's events.")]
+StrengthOption = Annotated[float, typer.Option(help="Strength of the attack; 1 is the scenario's own.")]
+WithoutFieldOption = Annotated[list[str] | None, typer.Option(help="A field nobody sends; may be repeated.")]
+WithoutDetectorOption = Annotated[list[str] | None, typer.Option(help="A detector without vote.")]
+DetectionOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="TOML file whose [detection] is judged by.", show_default=False)
+]
+MethodsOption = Annotated[str, typer.Option(help="Comma-separated: truecount and baselines.")]
+HtmlOption = Annotated[Path | None, typer.Option(help="Write a page with the curves here.", show_default=False)]
 
 
 def add(app: typer.Typer) -> None:
@@ -21,45 +51,29 @@ def add(app: typer.Typer) -> None:
 
 
 def backtest(
-    what: Annotated[
-        str | None,
-        typer.Argument(help="Scenario id or labelled file (CSV, TSV, NDJSON, JSON, Parquet).", show_default=False),
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every scenario and the quiet background.")] = False,
-    labels: Annotated[str | None, typer.Option(help="Label column of the file.", show_default=False)] = None,
-    map_file: Annotated[
-        Path | None,
-        typer.Option("--map", help="TOML map of the file; without, columns are native.", show_default=False),
-    ] = None,
-    learn_days: Annotated[
-        float | None,
-        typer.Option(help="First days of a file that baselines learn from; without, all of it.", show_default=False),
-    ] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Seed of a scenario; may be repeated.")] = None,
-    views: Annotated[float, typer.Option(help="Background views of a scenario's run.", min=1000)] = RUN_VIEWS,
-    base_rate: Annotated[float, typer.Option(help="Artificial share of a scenario's events.")] = BASE_RATE,
-    strength: Annotated[float, typer.Option(help="Strength of the attack; 1 is the scenario's own.")] = 1.0,
-    without_field: Annotated[list[str] | None, typer.Option(help="A field nobody sends; may be repeated.")] = None,
-    without_detector: Annotated[list[str] | None, typer.Option(help="A detector without vote.")] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", "-c", help="TOML file whose [detection] is judged by.", show_default=False),
-    ] = None,
-    methods: Annotated[str, typer.Option(help="Comma-separated: truecount and baselines.")] = METHODS,
-    html: Annotated[Path | None, typer.Option(help="Write a page with the curves here.", show_default=False)] = None,
+    what: WhatArgument = None,
+    every: AllOption = False,
+    labels: LabelsOption = None,
+    map_file: MapOption = None,
+    learn_days: LearnDaysOption = None,
+    seed: SeedOption = None,
+    views: ViewsOption = RUN_VIEWS,
+    base_rate: BaseRateOption = BASE_RATE,
+    strength: StrengthOption = 1.0,
+    without_field: WithoutFieldOption = None,
+    without_detector: WithoutDetectorOption = None,
+    config: DetectionOption = None,
+    methods: MethodsOption = METHODS,
+    html: HtmlOption = None,
     allow_bad: AllowBadOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure detection against labels, beside the baselines. Example: truecount backtest botnet_burst --seed 7"""
-    import orjson
-    from rich.console import Console
-
     from detectors.lab.backtest import NoSuchDetectorError
-    from streams.cli.backtest_page import page
-    from streams.cli.backtest_table import LEAVABLE, chosen, reports_of, table_of, witnesses_of
+    from streams.cli.backtest_table import LEAVABLE, chosen, reports_of
     from streams.cli.losses import hold_to_account
     from streams.offline.backtest import METHODS as KNOWN_METHODS
-    from streams.offline.backtest import Plan, document
+    from streams.offline.backtest import Plan
     from streams.offline.recorded.losses import Losses
     from streams.settings.section import SettingsError
     from streams.settings.settings import load
@@ -80,6 +94,20 @@ def backtest(
         reports = reports_of(what, every, labels, map_file, learn_days, seed or [1], plan, losses, quiet=as_json)
     except NoSuchDetectorError as error:
         raise SettingsError(str(error)) from None
+    _show(reports, plan, html=html, as_json=as_json)
+    if losses.records:
+        hold_to_account(losses, what or "", allow_bad=allow_bad)
+
+
+def _show(reports: list[Report], plan: Plan, *, html: Path | None, as_json: bool) -> None:
+    import orjson
+    from rich.console import Console
+
+    from streams.cli.backtest_page import page
+    from streams.cli.backtest_table import table_of, witnesses_of
+    from streams.offline.backtest import document
+    from streams.settings.section import SettingsError
+
     if html is not None:
         try:
             html.write_text(page(reports))
@@ -87,10 +115,8 @@ def backtest(
             raise SettingsError(f"cannot write {html}: {error.strerror}") from None
     if as_json:
         print(orjson.dumps(document(reports, plan)).decode())
-    else:
-        console = Console()
-        console.print(table_of(reports, console.width))
-        if any(report.witnesses for report in reports):
-            console.print(witnesses_of(reports))
-    if losses.records:
-        hold_to_account(losses, what or "", allow_bad=allow_bad)
+        return
+    console = Console()
+    console.print(table_of(reports, console.width))
+    if any(report.witnesses for report in reports):
+        console.print(witnesses_of(reports))

@@ -9,8 +9,9 @@ import tempfile
 import time
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from streams.service.version import installed_version
 
 DIRECTORY = "TRUECOUNT_REPORTS"
 
@@ -41,14 +42,6 @@ def _write(error: BaseException, arguments: Sequence[str]) -> Path:
         file.write(f"python: {platform.python_version()} on {platform.platform()}\n\n")
         file.writelines(traceback.format_exception(error, limit=-100))
     return Path(name)
-
-
-def installed_version() -> str:
-    """The version of the installed package."""
-    try:
-        return version("truecount")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def without_secrets(arguments: Sequence[str]) -> list[str]:

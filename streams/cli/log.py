@@ -132,6 +132,8 @@ def repartition(
 def _print(summary: Summary) -> None:
     from rich.console import Console
 
+    from streams.kafka.topics import BY_TARGET
+
     console = Console()
     facts = summary.as_dict()
     for part in summary.partitions:
@@ -140,7 +142,7 @@ def _print(summary: Summary) -> None:
     for name in ("frames", "events", "broken", "flagged_events", "corrections", "audited_counts", "seconds"):
         console.print(f"{name.replace('_', ' '):16} {facts[name]:,}", highlight=False)
     console.print(f"{'config':16} {summary.config}", highlight=False)
-    log_prefix = summary.log.removesuffix("by-target")
+    log_prefix = summary.log.removesuffix(BY_TARGET.suffix)
     said = f'app = "{summary.app}", prefix = "{summary.prefix}", log_prefix = "{log_prefix}"'
     console.print(
         f"to go on from here as the log grows: set {said}, and start `truecount worker --roles targets`",

@@ -11,9 +11,6 @@ from streams.cli.options import ConfigOption, JsonOption, ServersOption, setting
 if TYPE_CHECKING:
     from streams.settings.settings import Settings
 
-ALL_ROLES = "ingest,targets"
-"""The roles of ``streams.worker``, which the help must not import."""
-
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
@@ -27,19 +24,23 @@ def add(app: typer.Typer) -> None:
 def worker(
     config: ConfigOption = None,
     servers: ServersOption = None,
-    roles: Annotated[str, typer.Option(help="Roles to run, comma-separated: ingest, targets.")] = ALL_ROLES,
+    roles: Annotated[
+        str | None,
+        typer.Option(help="Roles to run, comma-separated; all of them unless given.", show_default=False),
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Port of /metrics; 0 takes a free one.")] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
     """Audit what flows. Example: truecount worker --config truecount.toml --roles ingest,targets"""
     import asyncio
 
-    from streams.service import memory as collector
+    from streams.roles import ROLES
+    from streams.service import memory
     from streams.service.logs import configure
     from streams.settings.section import SettingsError
-    from streams.worker import ROLES, Worker
+    from streams.worker import Worker
 
-    wanted = [role.strip() for role in roles.split(",") if role.strip()]
+    wanted = list(ROLES) if roles is None else [role.strip() for role in roles.split(",") if role.strip()]
     unknown = [role for role in wanted if role not in ROLES]
     if unknown or not wanted:
         raise SettingsError(f"--roles: unknown role {', '.join(unknown) or '(none)'}; there are {', '.join(ROLES)}")
@@ -58,7 +59,7 @@ def worker(
     try:
         asyncio.run(run())
     finally:
-        collector.rest()
+        memory.rest()
 
 
 def broker(
@@ -93,9 +94,10 @@ def topics_create(
     from rich.console import Console
 
     from streams.kafka.topics import create
+    from streams.roles import plan
 
     settings = settings_from(config, servers)
-    made, there = create(settings, inputs=not own_only)
+    made, there = create(settings, plan(settings, inputs=not own_only))
     if as_json:
         print(orjson.dumps({"created": made, "existing": there}).decode())
         return

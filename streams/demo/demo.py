@@ -24,6 +24,7 @@ from streams.kafka.reader import Reader
 from streams.kafka.sender import Sender
 from streams.kafka.topics import BrokerError, Topics, create
 from streams.offline.simulation import Story, demo_story
+from streams.roles import plan
 from streams.settings.broker import Broker
 from streams.settings.settings import Settings, Time, Web
 
@@ -77,7 +78,7 @@ class Demo:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="truecount-demo-") as directory, EmbeddedBroker() as broker:
             settings = self._settings(broker.address, Path(directory))
-            create(settings)
+            create(settings, plan(settings, inputs=True))
             worker = _start_worker(settings, Path(directory))
             try:
                 with self._view:

@@ -8,7 +8,7 @@ in between repeats work but loses none. Offsets are committed to the group now a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -17,7 +17,6 @@ from aiokafka.structs import TopicPartition
 
 from streams.clock import Clock
 from streams.kafka.clients import aiokafka_options
-from streams.kafka.topics import Topics
 from streams.settings.settings import Settings
 
 BATCH_BYTES = 512 * 1024
@@ -101,14 +100,21 @@ class PlainOutlet:
     """Owns a producer without transactions. The tasks of a worker share one outlet."""
 
     def __init__(
-        self, settings: Settings, note_offsets: Callable[[Mapping[TopicPartition, int]], None], *, clock: Clock
+        self,
+        settings: Settings,
+        note_offsets: Callable[[Mapping[TopicPartition, int]], None],
+        *,
+        changelogs: Collection[str],
+        clock: Clock,
     ) -> None:
-        """``note_offsets`` gets the offsets to commit to the group. Nothing relies on them: the state has positions."""
-        self._clock = clock
+        """``changelogs`` are the topics of state. ``note_offsets`` gets positions after each checkpoint.
+
+        Nothing relies on those offsets: positions are part of the state.
+        """
         self._producer = _producer(settings, transactional_id=None)
         self._note_offsets = note_offsets
-        topics = Topics.of(settings)
-        self._state_topics = {topics.ingest_state, topics.targets_state}
+        self._changelogs = changelogs
+        self._clock = clock
         self._started = False
         self._turn = asyncio.Lock()
         """one checkpoint at a time: aiokafka lets one batch a partition wait, and times out others early"""
@@ -120,9 +126,9 @@ class PlainOutlet:
             await self._producer.start()
 
     async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
-        """See Outlet. State comes last: it has the position, which must not be ahead of the outputs."""
-        state = (output for output in outputs if output.topic in self._state_topics)
-        others = (output for output in outputs if output.topic not in self._state_topics)
+        """See Outlet. State comes last: a position must not be ahead of what was made up to it."""
+        state = (output for output in outputs if output.topic in self._changelogs)
+        others = (output for output in outputs if output.topic not in self._changelogs)
         try:
             async with self._turn:
                 now_ms = self._clock.epoch_ms()

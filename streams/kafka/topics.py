@@ -1,10 +1,15 @@
-"""Topics: their names, their settings, and making them."""
+"""Topics: what each of truecount's own is called and keeps, and making them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Literal
 
+from aiokafka import errors as aiokafka
 from kafka import KafkaAdminClient
+from kafka import errors as kafka_python
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
@@ -22,8 +27,58 @@ class BrokerError(Failure):
 
 
 @dataclass(frozen=True, slots=True)
+class Topic:
+    """One of truecount's own topics."""
+
+    suffix: str
+    """its name without the prefix of the installation"""
+    keeps: Literal["retained", "newest", "always"]
+    """records of the last ``retention_hours``, the newest record of every key, or all records"""
+    moves: Literal["log", "state"] | None = None
+    """which setting can give it another prefix: ``log_prefix`` or ``state_prefix`` (``truecount repartition``)"""
+    partitions: Callable[[Settings], int] = attrgetter("partitions")
+
+    def prefix(self, settings: Settings) -> str:
+        """The beginning of its name."""
+        moved = {"log": settings.log_prefix, "state": settings.state_prefix}.get(self.moves or "", "")
+        return moved or settings.prefix
+
+    def name(self, settings: Settings) -> str:
+        """Its name in an installation."""
+        return f"{self.prefix(settings)}{self.suffix}"
+
+    def planned(self, settings: Settings) -> NewTopic:
+        """The topic as it is to be created."""
+        return NewTopic(
+            name=self.name(settings),
+            num_partitions=self.partitions(settings),
+            replication_factor=settings.broker.replication,
+            topic_configs=_config(self.keeps, settings),
+        )
+
+
+def _config(keeps: str, settings: Settings) -> dict[str, str]:
+    match keeps:
+        case "newest":
+            return {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2", "segment.ms": "3600000"}
+        case "always":
+            return {"retention.ms": "-1"}
+        case _:
+            return {"retention.ms": str(settings.retention_hours * HOUR_MS)}
+
+
+BY_TARGET = Topic("by-target", keeps="retained", moves="log")
+INGEST_STATE = Topic("ingest-state", keeps="newest", moves="log")
+TARGETS_STATE = Topic("targets-state", keeps="newest", moves="state")
+FLAGGED_EVENTS = Topic("flagged-events", keeps="always")
+CORRECTIONS = Topic("corrections", keeps="always")
+AUDITED_COUNTS = Topic("audited-counts", keeps="newest")
+DEAD_LETTERS = Topic("dead-letters", keeps="retained")
+
+
+@dataclass(frozen=True, slots=True)
 class Topics:
-    """The names of truecount's own topics under a prefix."""
+    """The names of these topics in one installation. ``streams.roles`` says which role reads and writes which."""
 
     by_target: str
     ingest_state: str
@@ -35,62 +90,16 @@ class Topics:
 
     @classmethod
     def of(cls, settings: Settings) -> Topics:
-        """The topics of an installation."""
-        p = settings.prefix
-        log = settings.log_prefix or p
+        """The names under the prefixes of an installation."""
         return cls(
-            by_target=f"{log}by-target",
-            ingest_state=f"{log}ingest-state",
-            targets_state=f"{settings.state_prefix or p}targets-state",
-            flagged_events=f"{p}flagged-events",
-            corrections=f"{p}corrections",
-            audited_counts=f"{p}audited-counts",
-            dead_letters=f"{p}dead-letters",
+            by_target=BY_TARGET.name(settings),
+            ingest_state=INGEST_STATE.name(settings),
+            targets_state=TARGETS_STATE.name(settings),
+            flagged_events=FLAGGED_EVENTS.name(settings),
+            corrections=CORRECTIONS.name(settings),
+            audited_counts=AUDITED_COUNTS.name(settings),
+            dead_letters=DEAD_LETTERS.name(settings),
         )
-
-    def own(self) -> tuple[str, ...]:
-        """All of them."""
-        return (
-            self.by_target,
-            self.ingest_state,
-            self.targets_state,
-            self.flagged_events,
-            self.corrections,
-            self.audited_counts,
-            self.dead_letters,
-        )
-
-
-def plan(settings: Settings, *, inputs: bool) -> list[NewTopic]:
-    """The topics an installation needs; with its inputs too where nobody else makes them."""
-    topics = Topics.of(settings)
-    retention = {"retention.ms": str(settings.retention_hours * HOUR_MS)}
-    compacted = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2", "segment.ms": "3600000"}
-    configs = {
-        topics.by_target: retention,
-        topics.ingest_state: compacted,
-        topics.targets_state: compacted,
-        topics.audited_counts: compacted,
-        topics.flagged_events: {"retention.ms": "-1"},
-        topics.corrections: {"retention.ms": "-1"},
-        topics.dead_letters: retention,
-    }
-    replication = settings.broker.replication
-    wanted = [
-        NewTopic(
-            name=name,
-            num_partitions=settings.partitions,
-            replication_factor=replication,
-            topic_configs=config,
-        )
-        for name, config in configs.items()
-    ]
-    if inputs:
-        wanted += [
-            NewTopic(name=i.topic, num_partitions=settings.partitions, replication_factor=replication)
-            for i in settings.inputs
-        ]
-    return wanted
 
 
 def admin(settings: Settings, *, timeout_seconds: float = 10.0) -> KafkaAdminClient:
@@ -104,23 +113,57 @@ def admin(settings: Settings, *, timeout_seconds: float = 10.0) -> KafkaAdminCli
         raise BrokerError(describe(error, settings)) from error
 
 
+CREDENTIALS_REFUSED = (
+    kafka_python.SaslAuthenticationFailedError,
+    kafka_python.UnsupportedSaslMechanismError,
+    kafka_python.IllegalSaslStateError,
+    aiokafka.AuthenticationFailedError,
+    aiokafka.AuthenticationMethodNotSupported,
+    aiokafka.SaslAuthenticationFailed,
+    aiokafka.UnsupportedSaslMechanismError,
+    aiokafka.IllegalSaslStateError,
+)
+NOT_ALLOWED = (
+    kafka_python.AuthorizationError,
+    aiokafka.TopicAuthorizationFailedError,
+    aiokafka.GroupAuthorizationFailedError,
+    aiokafka.ClusterAuthorizationFailedError,
+    aiokafka.TransactionalIdAuthorizationFailed,
+    aiokafka.DelegationTokenAuthorizationFailed,
+)
+NO_ANSWER = (
+    kafka_python.KafkaConnectionError,
+    kafka_python.KafkaTimeoutError,
+    kafka_python.NodeNotReadyError,
+    aiokafka.NoBrokersAvailable,
+    aiokafka.KafkaConnectionError,
+    aiokafka.KafkaTimeoutError,
+    aiokafka.NodeNotReadyError,
+    TimeoutError,
+)
+
+
 def describe(error: BaseException, settings: Settings) -> str:
     """A sentence for what went wrong between us and the broker."""
-    name = type(error).__name__
     where = settings.broker.servers
-    if "Authentication" in name or "Sasl" in name:
+    if isinstance(error, CREDENTIALS_REFUSED):
         return f"{where} refused the credentials ({error}); check broker.username, password and sasl_mechanism"
-    if "Authorization" in name:
+    if isinstance(error, NOT_ALLOWED):
         return f"{where} does not allow this ({error}); check the ACLs of {settings.broker.username or 'this client'}"
-    if name in (
-        "NoBrokersAvailable",
-        "KafkaConnectionError",
-        "KafkaTimeoutError",
-        "NodeNotReadyError",
-        "TimeoutError",
-    ):
+    if isinstance(error, NO_ANSWER):
         return f"no broker answers at {where}; check broker.servers and that Kafka is running"
-    return f"the broker at {where} answered {name}: {error}"
+    return f"the broker at {where} answered {type(error).__name__}: {error}"
+
+
+def partition_counts(settings: Settings, names: Iterable[str]) -> dict[str, int]:
+    """How many partitions each of these topics has; all of them must exist. Raises BrokerError."""
+    client = admin(settings)
+    try:
+        return {described["name"]: len(described["partitions"]) for described in client.describe_topics(list(names))}
+    except (KafkaError, OSError) as error:
+        raise BrokerError(describe(error, settings)) from error
+    finally:
+        client.close()
 
 
 def partitions_of(settings: Settings, topic: str) -> int | None:
@@ -137,44 +180,46 @@ def partitions_of(settings: Settings, topic: str) -> int | None:
     return len(described["partitions"])
 
 
-def create(settings: Settings, *, inputs: bool = True) -> tuple[list[str], list[str]]:
-    """Make what is missing. Answers (made, there already). Raises BrokerError."""
+def create(settings: Settings, planned: Iterable[NewTopic]) -> tuple[list[str], list[str]]:
+    """Create those topics that are missing. Answers (created, existing before). Raises BrokerError."""
     client = admin(settings)
-    made, there = [], []
+    created, existing = [], []
     try:
-        existing = set(client.list_topics())
-        for topic in plan(settings, inputs=inputs):
-            if topic.name in existing:
-                there.append(topic.name)
+        before = set(client.list_topics())
+        for topic in planned:
+            if topic.name in before:
+                existing.append(topic.name)
                 continue
             try:
                 client.create_topics([topic])
-                made.append(topic.name)
+                created.append(topic.name)
             except TopicAlreadyExistsError:
-                there.append(topic.name)
+                existing.append(topic.name)
     except (KafkaError, OSError) as error:
         raise BrokerError(describe(error, settings)) from error
     finally:
         client.close()
-    return made, there
+    return created, existing
 
 
-def grow(settings: Settings, names: list[str]) -> None:
+def grow(settings: Settings, topics: Iterable[Topic]) -> None:
     """Give topics as many partitions as are set, where they have fewer. Raises BrokerError."""
+    wanted = {topic.name(settings): topic.partitions(settings) for topic in topics}
+    counts = partition_counts(settings, wanted)
+    fewer = {name: count for name, count in wanted.items() if counts[name] < count}
+    if not fewer:
+        return
     client = admin(settings)
     try:
-        described = client.describe_topics(names)
-        fewer = {d["name"]: settings.partitions for d in described if len(d["partitions"]) < settings.partitions}
-        if fewer:
-            client.create_partitions(fewer)
+        client.create_partitions(fewer)
     except (KafkaError, OSError) as error:
         raise BrokerError(describe(error, settings)) from error
     finally:
         client.close()
 
 
-def missing(settings: Settings) -> list[str]:
-    """Topics that a worker needs and the broker does not have. Raises BrokerError."""
+def missing(settings: Settings, names: Iterable[str]) -> list[str]:
+    """Those of the topics that the broker does not have. Raises BrokerError."""
     client = admin(settings)
     try:
         existing = set(client.list_topics())
@@ -182,5 +227,4 @@ def missing(settings: Settings) -> list[str]:
         raise BrokerError(describe(error, settings)) from error
     finally:
         client.close()
-    wanted = list(Topics.of(settings).own()) + [i.topic for i in settings.inputs]
-    return [name for name in wanted if name not in existing]
+    return [name for name in names if name not in existing]

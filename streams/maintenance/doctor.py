@@ -13,10 +13,11 @@ from kafka.errors import KafkaError
 
 from streams.ingest.codecs.codec import Codec
 from streams.kafka.reader import Reader
-from streams.kafka.topics import BrokerError, Topics, admin, describe, missing
+from streams.kafka.topics import BrokerError, Topics, admin, describe, missing, partition_counts
 from streams.maintenance.unjudged import unjudged_of
 from streams.maps.sampling import topic_sample
 from streams.maps.trial import Trial
+from streams.roles import ROLES, needed
 from streams.settings.inputs import Input
 from streams.settings.settings import Settings
 from streams.state.sealed import StateError
@@ -56,7 +57,7 @@ def checkup(settings: Settings) -> list[Finding]:
     """Look at the machine, the broker, the topics and the transactions, in that order."""
     findings = [_python(), _disk(settings)]
     try:
-        lacking = missing(settings)
+        lacking = missing(settings, needed(settings))
     except BrokerError as error:
         return [*findings, Finding("broker", False, str(error))]
     findings.append(Finding("broker", True, f"{settings.broker.servers} answers"))
@@ -105,24 +106,15 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _partitions(settings: Settings) -> Finding:
-    topics = Topics.of(settings)
-    names = [
-        topics.by_target,
-        topics.targets_state,
-        topics.flagged_events,
-        topics.corrections,
-        topics.audited_counts,
-    ]
-    client = admin(settings)
+    """Whether each role can write into the partition of the number that it reads."""
+    groups = [names for role in ROLES.values() if (names := role.even(settings))]
     try:
-        counts = {d["name"]: len(d["partitions"]) for d in client.describe_topics(names)}
-    except KafkaError as error:
-        return Finding("partitions", False, describe(error, settings))
-    finally:
-        client.close()
-    ok = len(set(counts.values())) == 1
-    said = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
-    return Finding("partitions", ok, said if ok else f"must be equal: {said}")
+        counts = partition_counts(settings, {name for names in groups for name in names})
+    except BrokerError as error:
+        return Finding("partitions", False, str(error))
+    uneven = [names for names in groups if len({counts[name] for name in names}) > 1]
+    said = "; ".join(", ".join(f"{name} {counts[name]}" for name in sorted(names)) for names in uneven or groups)
+    return Finding("partitions", not uneven, f"must be equal: {said}" if uneven else said)
 
 
 def _readable(settings: Settings, config: Input) -> Finding:

@@ -19,13 +19,15 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from streams.clock import Clock
-from streams.engine.outlet import Outlet, OutletError, PlainOutlet, TransactionalOutlet
+from streams.engine.outlet import OutletError
 from streams.engine.task import PENDING_MAX, StepError
 from streams.failures import Failure
 from streams.kafka.clients import aiokafka_options
 from streams.kafka.partition_reader import StateReader
-from streams.kafka.topics import BrokerError, Topics, create, describe, partitions_of
+from streams.kafka.topics import BY_TARGET, BrokerError, Topics, create, describe, partitions_of
 from streams.kafka.transport import Batch
+from streams.maintenance.task_outlet import end_outlet, make_outlet
+from streams.roles import TARGETS, plan
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
 from streams.state.keyed import Budget
@@ -109,11 +111,9 @@ def beside(settings: Settings, into: str) -> Settings:
     prefix = into if into != app else f"{into}."
     if not app:
         raise SettingsError(f"--into {into}: give it a name, such as truecount-v2")
-    topics = Topics.of(settings)
     if app == settings.app or prefix in (settings.prefix, settings.log_prefix, settings.state_prefix):
         raise SettingsError(f"--into {into}: this installation has that name; choose another, such as {app}-v2")
-    log_prefix = topics.by_target.removesuffix("by-target")
-    changed = {"app": app, "prefix": prefix, "log_prefix": log_prefix, "state_prefix": ""}
+    changed = {"app": app, "prefix": prefix, "log_prefix": BY_TARGET.prefix(settings), "state_prefix": ""}
     try:
         return Settings.model_validate({**settings.model_dump(), **changed})
     except ValueError:
@@ -147,7 +147,7 @@ async def rebuild(
     if unknown:
         raise LogError(f"{topics.by_target} has no partition {', '.join(unknown)}; it has 0 to {count - 1}")
     ranges = await _ranges(settings, topics.by_target, wanted, start)
-    create(settings, inputs=False)
+    create(settings, plan(settings, inputs=False))
     summary = Summary(topics.by_target, settings.app, settings.prefix, settings.version())
     for partition in wanted:
         first, begin, end = ranges[partition]
@@ -264,11 +264,7 @@ class _Job:
             failed=failed,
             unjudged=unjudged,
         )
-        self._outlet: Outlet
-        if settings.processing == "exactly_once":
-            self._outlet = TransactionalOutlet(settings, f"targets-{partition}", clock=clock)
-        else:
-            self._outlet = PlainOutlet(settings, _nowhere, clock=clock)
+        self._outlet = make_outlet(settings, TARGETS.task_id(self._tp), clock=clock)
         self.summary = PartitionSummary(partition, start, None, end)
         self._written: Counter[str] = Counter()
 
@@ -283,9 +279,7 @@ class _Job:
                 await self._audit(position, progress)
         finally:
             self._work.close()
-            await self._outlet.stop()
-            if isinstance(self._outlet, PlainOutlet):
-                await self._outlet.close()
+            await end_outlet(self._outlet)
         summary = self.summary
         summary.events, summary.broken = self._work.audit.events, self._work.audit.broken
         summary.flagged_events = self._written[self._topics.flagged_events]
@@ -344,7 +338,3 @@ class _Job:
         delivered = await self._outlet.commit(outputs, {TopicPartition(*self._tp): position})
         for _ in self._work.stored(delivered):
             pass
-
-
-def _nowhere(offsets: Mapping[TopicPartition, int]) -> None:
-    """The position is in the state; there is no group to tell."""

@@ -11,23 +11,35 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
+from faust.types import TP
 from kafka.errors import KafkaError as AdminError
 
 from detectors.events.event import METRICS
 from streams.clock import Clock
-from streams.engine.outlet import Outlet, OutletError, Output, PlainOutlet, TransactionalOutlet
+from streams.engine.outlet import Outlet, OutletError, Output
 from streams.ingest.work import IngestState
 from streams.kafka.partition_reader import StateReader
-from streams.kafka.topics import BrokerError, Topics, admin, create, describe, grow, partitions_of
+from streams.kafka.topics import (
+    BY_TARGET,
+    TARGETS_STATE,
+    BrokerError,
+    Topics,
+    admin,
+    create,
+    describe,
+    grow,
+    partitions_of,
+)
 from streams.log.hashing import partition_of
 from streams.log.versions import FrameError, decode
 from streams.maintenance.rebuild import LogError
 from streams.maintenance.reroute import Child
+from streams.maintenance.task_outlet import end_outlet, make_outlet
+from streams.roles import INGEST, TARGETS, plan
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
 from streams.state.disk import StateOnDisk
@@ -74,8 +86,7 @@ def split(settings: Settings, partitions: int, into: str) -> Settings:
             f" {2 * settings.partitions}: only then does each partition split without its targets mixing with others'"
         )
     prefix = into if into.endswith((".", "-", "_")) else f"{into}."
-    topics = Topics.of(settings)
-    if f"{prefix}by-target" == topics.by_target or f"{prefix}targets-state" == topics.targets_state:
+    if prefix in (BY_TARGET.prefix(settings), TARGETS_STATE.prefix(settings)):
         raise SettingsError(f"--into {into}: log or state are there now; choose another name")
     changed = {"partitions": partitions, "log_prefix": prefix, "state_prefix": prefix}
     try:
@@ -93,7 +104,7 @@ async def repartition(settings: Settings, after: Settings, *, clock: Clock, prog
         said = "does not exist" if count is None else f"has {count} partitions, not {settings.partitions}"
         raise LogError(f"{old.by_target} {said}: prefix, log_prefix or partitions are not those of this installation")
     _refuse_members(settings)
-    create(after, inputs=False)
+    create(after, plan(after, inputs=False))
     summary = Summary(settings.partitions, after.partitions, after.log_prefix)
     try:
         jobs = [_Parent(settings, after, partition, summary, clock) for partition in range(settings.partitions)]
@@ -101,8 +112,7 @@ async def repartition(settings: Settings, after: Settings, *, clock: Clock, prog
         for job in jobs:
             await job.split(progress)
         summary.sources = await _move_sources(settings, after, clock)
-        own = Topics.of(after)
-        grow(after, [own.flagged_events, own.corrections, own.audited_counts, own.dead_letters])
+        grow(after, TARGETS.aligned)
         await _leave_sources(settings, after, clock)
         for job in jobs:
             await job.leave()
@@ -127,23 +137,13 @@ def _refuse_members(settings: Settings) -> None:
         raise LogError(f"{len(members)} workers of {settings.app} are running: stop all of them first (SIGTERM)")
 
 
-def _outlet(settings: Settings, task: str, clock: Clock) -> Outlet:
-    if settings.processing == "exactly_once":
-        return TransactionalOutlet(settings, task, clock=clock)
-    return PlainOutlet(settings, _nowhere, clock=clock)
-
-
-def _nowhere(offsets: Any) -> None:
-    """Positions are in the state."""
-
-
 async def _fence_ingest(settings: Settings, clock: Clock) -> None:
     """What a frozen worker still has open is aborted, and it cannot write any more."""
     if settings.processing != "exactly_once":
         return
     for source in settings.inputs:
         for partition in range(partitions_of(settings, source.topic) or 0):
-            outlet = _outlet(settings, f"ingest-{source.topic}-{partition}", clock)
+            outlet = make_outlet(settings, INGEST.task_id(TP(source.topic, partition)), clock=clock)
             await outlet.start()
             await outlet.stop()
 
@@ -181,18 +181,12 @@ async def _write_sources(settings: Settings, into: Settings, sources: dict[bytes
     ]
     if not outputs:
         return
-    outlet = _outlet(settings, "repartition", clock)
+    outlet = make_outlet(settings, "repartition", clock=clock)
     await outlet.start()
     try:
         await outlet.commit(outputs, {TopicPartition(old.by_target, 0): 0})
     finally:
-        await _stop(outlet)
-
-
-async def _stop(outlet: Outlet) -> None:
-    await outlet.stop()
-    if isinstance(outlet, PlainOutlet):
-        await outlet.close()
+        await end_outlet(outlet)
 
 
 class _Parent:
@@ -215,7 +209,9 @@ class _Parent:
 
     async def split(self, progress: Progress) -> None:
         """Fence the old owner, then copy log and state."""
-        self._outlet = _outlet(self._settings, f"targets-{self._partition}", self._clock)
+        self._outlet = make_outlet(
+            self._settings, TARGETS.task_id(TP(self._old.by_target, self._partition)), clock=self._clock
+        )
         await self._outlet.start()
         try:
             saved = await self._disk.restore(self._reader)
@@ -244,7 +240,7 @@ class _Parent:
         if self._meta is not None:
             moved = msgspec.structs.replace(self._meta, moved_to=self._prefix)
             await self._commit([Output(self._old.targets_state, self._partition, META_KEY, encode_meta(moved))])
-        await _stop(self._outlet)
+        await end_outlet(self._outlet)
 
     async def _commit(self, outputs: list[Output]) -> dict[tuple[str, int], int]:
         assert self._outlet is not None

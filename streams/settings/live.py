@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import structlog
+
+from streams import metrics
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
+
+log = structlog.get_logger()
 
 LIVE_SECTIONS = ("detection.", "rules.")
 LIVE_KEYS = ("state.memory_bytes", "time.counts_seconds")
 """What a task reads when it is opened, and nothing before it in the log rests upon."""
+
+
+def changed_settings(old: Settings, read: Callable[[], Settings]) -> tuple[Settings, list[str]] | None:
+    """Read the settings again. Answers them with the keys that differ.
+
+    None if nothing has changed or they are refused: that is logged and counted.
+    """
+    try:
+        new = read()
+        changed = live_changes(old, new)
+    except SettingsError as error:
+        log.error("the configuration was not applied; the old one holds", error=str(error))
+        metrics.RELOADS.labels("refused").inc()
+        return None
+    if not changed:
+        log.info("the configuration has not changed")
+        metrics.RELOADS.labels("unchanged").inc()
+        return None
+    return new, changed
 
 
 def live_changes(old: Settings, new: Settings) -> list[str]:

@@ -206,6 +206,8 @@ class Targets:
 
     def close(self) -> None:
         """See Work."""
+        for gauge in (metrics.EVENT_TIME, metrics.VIEWS_AT_ONCE):
+            metrics.remove(gauge, str(self._partition))
         self._watches.forget()
         self._disk.close()
 

@@ -16,6 +16,7 @@ from streams.engine.memory import MemoryOutlet, MemoryTopics
 from streams.engine.outlet import Outlet, OutletError, Output, PlainOutlet, TransactionalOutlet
 from streams.kafka.clients import aiokafka_options
 from streams.kafka.topics import Topics, create
+from streams.roles import changelogs, plan
 from streams.settings.broker import Broker
 from streams.settings.settings import Settings
 from tests.brokers import BrokerAddress
@@ -75,7 +76,8 @@ class Place:
         elif self.kind.transactions:
             made = TransactionalOutlet(self.settings, task, clock=SystemClock())
         else:
-            made = PlainOutlet(self.settings, self.noted.update, clock=SystemClock())
+            state = changelogs(self.settings)
+            made = PlainOutlet(self.settings, self.noted.update, changelogs=state, clock=SystemClock())
         self._made.append(made)
         return made
 
@@ -133,7 +135,7 @@ def place(request: pytest.FixtureRequest, unique: Callable[[str], str]) -> Place
     if kind.where != "memory":
         address: BrokerAddress = request.getfixturevalue(kind.where)
         settings = settings.model_copy(update={"broker": Broker(servers=address.servers)})
-        create(settings, inputs=False)
+        create(settings, plan(settings, inputs=False))
     return Place(kind, settings)
 
 

@@ -15,10 +15,11 @@ from detectors.events.event import METRICS
 from streams import metrics
 from streams.deadletters import SKIPPED, UNREAD, Why
 from streams.grammar.fields import OPTIONAL
+from streams.roles import ROLES
 from streams.service.probes import Web
 
 LABELS: dict[str, tuple[str, ...]] = {
-    "role": ("ingest", "targets"),
+    "role": tuple(ROLES),
     "topic": ("views", "truecount.by-target"),
     "partition": ("0", "1"),
     "metric": METRICS,

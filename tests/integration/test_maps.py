@@ -12,6 +12,7 @@ from kafka import KafkaProducer
 
 from streams.kafka.topics import create
 from streams.maintenance.doctor import Finding, checkup
+from streams.roles import plan
 from streams.settings.settings import Settings, load
 from tests.brokers import BrokerAddress
 from tests.integration.workers import run_cli
@@ -43,7 +44,7 @@ def test_a_map_is_suggested_tried_and_checked_on_a_topic(broker: BrokerAddress, 
     source = 'ts = {path = "at", time = "ms"}\nactor = "user"\ntarget = "media"\n'
     wrong.write_text(f'{shared}[[inputs]]\ntopic = "{topic}"\nmetric = "view"\n[inputs.map]\n{source}')
     settings = load(wrong, environ={})
-    create(settings)
+    create(settings, plan(settings, inputs=True))
     assert checked(settings, topic).said == "no records yet"
 
     producer = KafkaProducer(bootstrap_servers=broker.servers)

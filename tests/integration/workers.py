@@ -20,12 +20,14 @@ import orjson
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from streams.kafka.topics import Topics, create
+from streams.roles import plan
 from streams.settings.settings import Settings, load
 from tests.brokers import BrokerAddress, free_port, log_tail
 
 READY_SECONDS = 60
 STOP_SECONDS = 30
 DRAIN_SECONDS = 60
+ROOT = Path(__file__).parents[2]
 CLI = [sys.executable, "-m", "streams.cli"]
 
 CONFIG = """\
@@ -66,6 +68,8 @@ class Installation:
     workers: list[Worker] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     """what its workers find in theirs besides"""
+    module: str = "streams.cli"
+    """the command line that its workers run"""
 
     @property
     def topics(self) -> Topics:
@@ -74,7 +78,7 @@ class Installation:
 
     def make_topics(self) -> None:
         """Create all of them."""
-        create(self.settings)
+        create(self.settings, plan(self.settings, inputs=True))
 
     @contextlib.contextmanager
     def worker(self, *options: str, name: str = "worker") -> Iterator[Worker]:
@@ -186,14 +190,19 @@ class Worker:
         self.port = free_port()
         self.log = installation.directory / f"{name}-{self.port}.log"
         config = config or installation.config
-        command = [*CLI, "worker", "--config", str(config), "--port", str(self.port), *options]
+        self.folder = installation.directory / f"{name}-{self.port}"
+        """where it runs; a worker writes nothing there"""
+        self.folder.mkdir()
+        command = [sys.executable, "-m", installation.module, "worker", "--config", str(config)]
+        command += ["--port", str(self.port), *options]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**clean_environment(), **installation.environment},
+                cwd=self.folder,
+                env={**clean_environment(), "PYTHONPATH": str(ROOT), **installation.environment},
             )
 
     def probe(self, path: str) -> tuple[int, str]:

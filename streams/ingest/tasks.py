@@ -1,0 +1,54 @@
+"""How a worker opens tasks of the role ingest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from faust.types import TP
+
+from streams.clock import Clock
+from streams.ingest.rules.tagging import Tagger
+from streams.ingest.work import Ingest
+from streams.kafka.partition_reader import StateReader
+from streams.kafka.topics import BY_TARGET
+from streams.settings.settings import Settings
+
+
+class IngestTasks:
+    """See TaskFactory. The tasks of a worker share one tagger: its lists of robots are large."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        state: StateReader,
+        partitions: Mapping[str, int],
+        roster: dict[str, int],
+        clock: Clock,
+    ) -> None:
+        """``partitions`` are those of the logs, ``roster`` those of the inputs; both are read when they are needed."""
+        self._state = state
+        self._partitions = partitions
+        self._roster = roster
+        self._clock = clock
+        self._tagger = Tagger(settings.rules)
+
+    def prepare(self) -> None:
+        """See TaskFactory: there is nothing to prepare."""
+
+    def open(self, settings: Settings, tp: TP) -> Ingest:
+        """See TaskFactory."""
+        partitions = self._partitions[BY_TARGET.name(settings)]
+        return Ingest(
+            settings,
+            tp,
+            partitions=partitions,
+            roster=self._roster,
+            state=self._state,
+            tagger=self._tagger,
+            clock=self._clock,
+        )
+
+    def follow(self, settings: Settings) -> None:
+        """See TaskFactory: open tasks use the same tagger."""
+        self._tagger.follow(settings.rules)

@@ -1,0 +1,71 @@
+"""The Faust app of a worker: membership in the group and delivery of batches, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import faust
+
+from streams.kafka.clients import faust_credentials, servers
+from streams.kafka.transport import Batch, BatchTransport
+from streams.settings.settings import Settings
+
+METADATA_SECONDS = 5.0
+"""How soon a partition that an input has grown is noticed: within the default lateness, so nothing of it is late."""
+
+
+class ConsumerApp(faust.App):
+    """A Faust app without tables, and so without directories."""
+
+    def _create_directories(self) -> None:
+        """Faust would create its directory for tables in the current folder, named after the app."""
+
+
+def consumer_app(
+    settings: Settings,
+    reads: Mapping[str, Sequence[str]],
+    *,
+    handle: Callable[[Batch], Awaitable[None]],
+    revoked: Callable[..., Awaitable[None]],
+) -> Any:
+    """An app with one agent for each role of ``reads`` (role → topics); every batch goes to ``handle``.
+
+    ``revoked`` is called with the app and the partitions that are about to be taken away.
+    """
+    broker = settings.broker
+    session = broker.session_timeout_seconds
+    app = ConsumerApp(
+        settings.app,
+        broker=";".join(f"kafka://{server}" for server in servers(broker)),
+        broker_credentials=faust_credentials(broker),
+        store="memory://",
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        web_enabled=False,
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=session,
+        broker_rebalance_timeout=session,
+        broker_heartbeat_interval=session / 10,
+        broker_request_timeout=max(60.0, session + 1),
+        consumer_group_instance_id=broker.instance_id or None,
+        consumer_metadata_max_age_ms=int(METADATA_SECONDS * 1000),
+        broker_max_poll_records=20_000,
+        consumer_max_fetch_size=2 * 1024 * 1024,
+        stream_buffer_maxsize=16,
+        stream_wait_empty=False,
+        loghandlers=[],
+    )
+    app.transport = BatchTransport(app.conf.broker, app)
+    for role, topics in reads.items():
+        _add_agent(app, role, topics, handle)
+    app.on_partitions_revoked.connect(revoked)
+    return app
+
+
+def _add_agent(app: Any, role: str, topics: Sequence[str], handle: Callable[[Batch], Awaitable[None]]) -> None:
+    async def work(stream: AsyncIterator[Any]) -> None:
+        async for event in stream.noack().events():  # type: ignore[attr-defined]  # Faust's streams are untyped
+            await handle(event.message.value)
+
+    app.agent(app.topic(*topics, value_type=bytes, value_serializer="raw"), name=role)(work)

@@ -1,0 +1,23 @@
+"""What the broker must have before a worker starts: all topics, and transactions where they are set."""
+
+from __future__ import annotations
+
+from streams.kafka.topics import BrokerError, missing, partition_counts
+from streams.maintenance.doctor import NO_TRANSACTIONS, supports_transactions
+from streams.roles import ROLES, needed
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings
+
+
+def partitions_read(settings: Settings) -> dict[str, int]:
+    """How many partitions each topic has that a role reads.
+
+    Raises BrokerError while something is missing that may still come, SettingsError for what waiting does not change.
+    """
+    lacking = missing(settings, needed(settings))
+    if lacking:
+        raise BrokerError(f"missing topics: {', '.join(lacking)}; make them with `truecount topics create`")
+    counts = partition_counts(settings, {topic for role in ROLES.values() for topic in role.reads(settings)})
+    if settings.processing == "exactly_once" and not supports_transactions(settings):
+        raise SettingsError(f"{settings.broker.servers}: {NO_TRANSACTIONS}")
+    return counts

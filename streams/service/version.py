@@ -1,0 +1,13 @@
+"""The version of the package that runs."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+
+def installed_version() -> str:
+    """The version of the installed package."""
+    try:
+        return version("truecount")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,35 @@
+"""How a worker opens tasks of the role targets."""
+
+from __future__ import annotations
+
+from faust.types import TP
+
+from detectors.catalog.registry import prepare
+from streams.clock import Clock
+from streams.kafka.partition_reader import StateReader
+from streams.settings.settings import Settings
+from streams.state.keyed import Budget
+from streams.targets.unjudged import Failed
+from streams.targets.work import Targets
+
+
+class TargetTasks:
+    """See TaskFactory. Remembers failed records of each partition, because a task that failed is opened anew."""
+
+    def __init__(self, *, state: StateReader, budget: Budget, clock: Clock) -> None:
+        self._state = state
+        self._budget = budget
+        self._clock = clock
+        self._failed: dict[int, Failed] = {}
+
+    def prepare(self) -> None:
+        """See TaskFactory."""
+        prepare()
+
+    def open(self, settings: Settings, tp: TP) -> Targets:
+        """See TaskFactory."""
+        failed = self._failed.setdefault(tp.partition, {})
+        return Targets(settings, tp, state=self._state, budget=self._budget, failed=failed, clock=self._clock)
+
+    def follow(self, settings: Settings) -> None:
+        """See TaskFactory: tasks are opened anew, so there is nothing to change."""
