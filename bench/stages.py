@@ -22,7 +22,8 @@ from detectors.records import Outcome
 from streams.ingest.codecs.codec import Codec
 from streams.ingest.codecs.records import Records
 from streams.ingest.router import STRETCH, Router
-from streams.log.frames import Frame, block_of
+from streams.log.blocks import block_of
+from streams.log.frames import Frame
 from streams.log.versions import decode
 from streams.service import memory as collector
 from streams.settings.settings import Input, Settings

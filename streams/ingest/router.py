@@ -15,7 +15,7 @@ from streams.deadletters import DeadLetter, Why
 from streams.ingest.codecs.codec import Codec
 from streams.ingest.codecs.records import Good, Records, Refusal
 from streams.ingest.rules.tagging import Tagger
-from streams.log.columns import Columns, columns_of, joined
+from streams.log.columns import EventColumns, event_columns, joined
 from streams.log.frames import FRAME_VERSION, Frame, encode
 from streams.settings.rules import Rules
 from streams.settings.settings import Input, Time
@@ -142,7 +142,7 @@ class Router:
                 routed.frames.append((place, encode(head)))
         return routed
 
-    def _decoded(self, records: Records, stretch: range, routed: Routed) -> list[Columns]:
+    def _decoded(self, records: Records, stretch: range, routed: Routed) -> list[EventColumns]:
         """The good ones of a stretch of records as columns; the others go to the dead letters.
 
         Where that raises, each half is decoded by itself: a record that cannot be dealt with costs no other.
@@ -162,7 +162,7 @@ class Router:
             return []
         return [] if columns is None else [columns]
 
-    def _columns(self, records: Records, begin: int, end: int, routed: Routed) -> Columns | None:
+    def _columns(self, records: Records, begin: int, end: int, routed: Routed) -> EventColumns | None:
         """Compute all, and only then change what was routed."""
         part = records.part(begin, end)
         decoded = self._codec.decode(part, part.clock_ms + self._skew_ms)
@@ -170,7 +170,7 @@ class Router:
         columns, good = None, decoded.good
         if good is not None:
             tags = self._tagger.tags(good.fields["ip"], good.fields["user_agent"])
-            columns = columns_of(
+            columns = event_columns(
                 good.fields,
                 offset=part.offset[good.index],
                 metric=good.metric,
@@ -206,7 +206,7 @@ class Router:
         elif self.max_ts < 0:
             self.only_history = True
 
-    def _by_place(self, parts: list[Columns]) -> tuple[Columns, list[int]]:
+    def _by_place(self, parts: list[EventColumns]) -> tuple[EventColumns, list[int]]:
         """Events in order of their targets' partitions, and where each partition's begin (and the last one's end)."""
         columns = joined(parts)
         places = (columns.hashes % np.uint64(self._partitions)).astype(np.intp)
@@ -253,7 +253,7 @@ class Router:
         return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, idle, roster)
 
 
-def packed(columns: Columns, rows: range, head: Frame, before: int) -> list[bytes]:
+def packed(columns: EventColumns, rows: range, head: Frame, before: int) -> list[bytes]:
     """Rows encoded as one frame, or as several if it would be too large for the log.
 
     Events of one record stay together: a reader that begins anew between two of them would skip the second as one
