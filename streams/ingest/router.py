@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.failures import UNCONTAINED
+from streams.codecs.codec import Refusal
 from streams.deadletters import DeadLetter, Why
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import Good, Records, Refusal
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Good, Records
 from streams.ingest.rules.tagging import Tagger
 from streams.log.columns import EventColumns, event_columns, joined
 from streams.log.frames import FRAME_VERSION, Frame, encode
@@ -72,7 +73,7 @@ class Router:
         self.only_history = False
         """whether all events that were read are historic: they tell nothing of the time"""
         self._historic_ts = -1
-        self._codec = Codec(config, time.earliest)
+        self._codec = EventDecoder(config, time.earliest)
         self.needs_headers, self.needs_timestamp = self._codec.needs_headers, self._codec.needs_timestamp
         """whether records must come with their headers, and with their timestamps"""
         self._tagger = Tagger(Rules()) if tagger is None else tagger

@@ -14,7 +14,7 @@ from streams import metrics
 from streams.deadletters import Headers
 from streams.engine.letters import letter_output
 from streams.engine.outlet import Delivered, Output
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.records import Records
 from streams.ingest.router import Routed, Router
 from streams.ingest.rules.tagging import Tagger
 from streams.kafka.partition_reader import StateReader

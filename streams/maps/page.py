@@ -16,7 +16,11 @@ WIDTH = 118
 
 
 def page_of(draft: Draft, *, head: Iterable[str], topic: str | None = None, format_: str | None = None) -> str:
-    """The file. ``head`` are comments at its top; ``topic`` makes it an input, ``format_`` a map of a file."""
+    """The page as text.
+
+    ``head`` are comments at its top. With ``topic`` it is an input, and ``format_`` names its codec. Without, it is a
+    map of a file, and ``format_`` is the file's format.
+    """
     lines = [f"# {printable(line)}" for line in head]
     lines += [f"# {printable(line)}" for line in draft.notes]
     if draft.missing:
@@ -24,6 +28,7 @@ def page_of(draft: Draft, *, head: Iterable[str], topic: str | None = None, form
     lines.append("")
     if topic is not None:
         lines += ["[[inputs]]", f"topic = {_value(topic)}"]
+        lines += [f"format = {_value(format_)}"] if format_ not in (None, "json") else []
     lines += _top(draft)
     if topic is None:
         lines += ["", "[file]", f"format = {_value(format_ or 'ndjson')}", "", "[map]"]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from detectors.events.event import FIELDS, METRICS
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Records
 
 SHOWN_CHARS = 2000
 """Of a record's text; a longer one is cut."""
@@ -64,7 +64,7 @@ class Totals:
 class Trial:
     """A codec, tried record by record."""
 
-    def __init__(self, codec: Codec, latest_ms: int) -> None:
+    def __init__(self, codec: EventDecoder, latest_ms: int) -> None:
         self._codec = codec
         self._latest_ms = latest_ms
         self.totals = Totals()

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from detectors.events.event import FIELDS, METRICS, REQUIRED, Event
 from streams.deadletters import DeadLetter
 from streams.grammar.fields import FLAGS
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import Decoded, Good, Records
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Decoded, Good, Records
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.order import MEMORY_BYTES, Order, Timed, sorted_rows
 from streams.offline.recorded.row import Row
@@ -44,7 +44,7 @@ class Decoder:
     """Batches of rows and what the codec makes of them, by the clock at which the command began."""
 
     def __init__(self, config: Input, time: Time, clock_ms: int) -> None:
-        self._codec = Codec(config, time.earliest)
+        self._codec = EventDecoder(config, time.earliest)
         self._clock_ms = clock_ms
         self._skew_ms = round(time.future_skew_seconds * 1000)
 

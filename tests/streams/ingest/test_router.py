@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from detectors.events.event import FIELDS, Event
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.records import Records
 from streams.ingest.router import MARK_EVERY_MS, MAX_FRAME_BYTES, Routed, Router, packed
 from streams.log.blocks import block_of
 from streams.log.columns import EventColumns, event_columns

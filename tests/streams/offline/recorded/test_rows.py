@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.codecs.codec import MAX_RECORD_BYTES
 from streams.deadletters import Why
-from streams.ingest.codecs.documents import MAX_RECORD_BYTES
 from streams.offline.recorded import row as limits
 from streams.offline.recorded.documents import Documents
 from streams.offline.recorded.lines import ndjson_rows

@@ -14,8 +14,8 @@ from detectors.events.event import FIELDS, MAX_TS_MS, METRICS
 from streams.deadletters import BAD_VALUE, Why
 from streams.grammar.paths import Path, parse_path
 from streams.grammar.times import kind_of, short, unit_hint
-from streams.ingest.codecs.addresses import addresses
-from streams.ingest.codecs.values import NONE, Column, ConvertColumn, UnknownWordError, one, text_of
+from streams.ingest.mapping.addresses import addresses
+from streams.ingest.mapping.values import NONE, Column, ConvertColumn, UnknownWordError, one, text_of
 from streams.settings.inputs import Source
 
 NATIVE: dict[str, Source] = {name: Source(path=name) for name in FIELDS}

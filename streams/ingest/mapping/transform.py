@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from streams.codecs.codec import Refusal
 from streams.deadletters import FILTERED, Why
 from streams.grammar.times import kind_of
-from streams.ingest.codecs.records import MAX_EVENTS, Decoded, Headers, Records, Refusal
+from streams.ingest.mapping.records import MAX_EVENTS, Decoded, Headers, Records
 from streams.settings.inputs import function
 
 

@@ -11,18 +11,17 @@ from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any, Protocol
 
-import msgspec
 import xxhash
 
 from detectors.events.event import MAX_ID_BYTES
+from streams.codecs.codec import Codec
 from streams.deadletters import Why
 from streams.grammar.paths import Path, Shape, lookup, parse_path
 from streams.grammar.times import number_of, short
-from streams.ingest.codecs.records import Records
-from streams.ingest.codecs.values import Column, ConvertColumn, Unreadable, columns_of, text_of, word_of
+from streams.ingest.mapping.records import Records
+from streams.ingest.mapping.values import Column, ConvertColumn, Unreadable, columns_of, text_of, word_of
 from streams.settings.inputs import Condition, Source
 
-_decode = msgspec.json.Decoder().decode
 _GIVEN: frozenset[type] = frozenset((str, type(None)))
 
 
@@ -31,24 +30,25 @@ class Rows:
     """Rows of one stretch of records."""
 
     records: Records
-    shape: Shaped
+    codec: Codec
+    shape: RowShape
     documents: Sequence[Any]
     text: bytes | None
-    """of the documents, if they were decoded together"""
+    """see Documents of codecs/codec.py"""
     index: list[int] | None = None
-    """the place of each row's record, None if there is one row a record, in their order"""
+    """place of each row's record; None if there is one row for each record, in order"""
     outer_shape: Shape | None = None
     outers: Sequence[Any] = ()
     """with ``each``: the document around each row's element"""
     element: list[int] = field(default_factory=list)
-    """with ``each``: each row's place in its list"""
-    odd: bool = False
-    """whether texts may hold what is no character"""
+    """with ``each``: place of each row in its list"""
+    surrogates: bool = False
+    """see Documents of codecs/codec.py"""
     _keys: Column | None = None
     _columns: dict[Path, Column] | None = None
 
     def column(self, path: Path) -> Column:
-        """What a path leads to in each row."""
+        """The value at a path in each row."""
         if self._columns is None:
             self._columns = self.shape.columns(self.documents)
         column = self._columns.get(path)
@@ -57,17 +57,18 @@ class Rows:
         return column
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return len(self.documents)
 
     def of_records(self, column: Sequence[Any]) -> Sequence[Any]:
-        """A column of the records as one of the rows."""
+        """A column of the records as a column of the rows."""
         return column if self.index is None else [column[place] for place in self.index]
 
     def key_documents(self) -> Column:
         """The documents of the records' keys."""
         if self._keys is None:
-            self._keys = [None if key is None else _document(key) for key in self.of_records(self.records.key)]
+            read = self.codec.key_document
+            self._keys = [None if key is None else read(key) for key in self.of_records(self.records.key)]
         return self._keys
 
     def kept(self, keep: Sequence[bool]) -> Rows:
@@ -75,6 +76,7 @@ class Rows:
         index = range(len(keep)) if self.index is None else self.index
         return Rows(
             self.records,
+            self.codec,
             self.shape,
             list(compress(self.documents, keep)),
             self.text,
@@ -82,19 +84,12 @@ class Rows:
             self.outer_shape,
             list(compress(self.outers, keep)),
             list(compress(self.element, keep)),
-            self.odd,
+            self.surrogates,
         )
 
 
-def _document(key: bytes) -> Any:
-    try:
-        return _decode(key)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-
-
 class DocumentShape:
-    """Documents that were decoded as a whole. Answers as ``paths.Shape`` does."""
+    """Values of documents that were decoded as a whole, in plain values."""
 
     def columns(self, documents: Sequence[Any]) -> dict[Path, list[Any]]:
         """See Shape."""
@@ -105,8 +100,8 @@ class DocumentShape:
         return [lookup(document, path) for document in documents]
 
 
-class Shaped(Protocol):
-    """What documents were decoded into."""
+class RowShape(Protocol):
+    """Reads the values at paths from rows of one type."""
 
     def columns(self, documents: Sequence[Any]) -> dict[Path, list[Any]]:
         """See paths.Shape."""
@@ -117,7 +112,8 @@ class Shaped(Protocol):
         ...
 
 
-Produce = Callable[[Rows], Column]
+ReadColumn = Callable[[Rows], Column]
+"""Gives the value of a source in each row."""
 
 
 def outer_only(source: Source) -> bool:
@@ -131,16 +127,16 @@ def paths_of(source: Source, place: str) -> list[Path]:
     return [parse_path(path) for path in found if path is not None]
 
 
-def produce(source: Source, finish: Callable[[Source], ConvertColumn], *, numbered: bool = False) -> Produce:
+def compile_source(source: Source, finish: Callable[[Source], ConvertColumn], *, numbered: bool = False) -> ReadColumn:
     """A function to the column of a source. ``finish`` gives what converts the value of a source without pieces.
 
     ``numbered``: a text that all elements of a list share gets the number of the element behind it.
     """
     if source.first is not None:
-        return _first([produce(piece, finish, numbered=numbered) for piece in source.first])
+        return _first([compile_source(piece, finish, numbered=numbered) for piece in source.first])
     shared = numbered and outer_only(source)
     if source.join is not None:
-        made = _joined(source, [produce(piece, lambda _: _texts) for piece in source.join], finish(source))
+        made = _joined(source, [compile_source(piece, lambda _: _texts) for piece in source.join], finish(source))
     elif source.value is not None:
         return _constant(finish(source)([source.value])[0])
     else:
@@ -157,11 +153,11 @@ def produce(source: Source, finish: Callable[[Source], ConvertColumn], *, number
 _texts = columns_of(text_of, Why.WRONG_TYPE, _GIVEN)
 
 
-def _constant(value: Any) -> Produce:
+def _constant(value: Any) -> ReadColumn:
     return lambda rows: [value] * len(rows)
 
 
-def _first(pieces: list[Produce]) -> Produce:
+def _first(pieces: list[ReadColumn]) -> ReadColumn:
     def first(rows: Rows) -> Column:
         column = pieces[0](rows)
         for piece in pieces[1:]:
@@ -173,7 +169,7 @@ def _first(pieces: list[Produce]) -> Produce:
     return first
 
 
-def _joined(source: Source, pieces: list[Produce], convert: ConvertColumn) -> Produce:
+def _joined(source: Source, pieces: list[ReadColumn], convert: ConvertColumn) -> ReadColumn:
     separator = " " if source.separator is None else source.separator
     prepare = _prepared(source)
 
@@ -200,7 +196,7 @@ def _numbered(column: Column, element: list[int]) -> Column:
     ]
 
 
-def _place(source: Source) -> Produce:
+def _place(source: Source) -> ReadColumn:
     if source.path is not None:
         path = parse_path(source.path)
         return lambda rows: rows.column(path)
@@ -284,9 +280,9 @@ def name_of(source: Source) -> str:
     return name
 
 
-def holds(condition: Condition) -> Callable[[Rows], list[bool]]:
+def compile_condition(condition: Condition) -> Callable[[Rows], list[bool]]:
     """A function to whether a condition holds for each row."""
-    raw = produce(condition, lambda _: lambda column: column)
+    raw = compile_source(condition, lambda _: lambda column: column)
     tests = _tests(condition)
 
     def one(value: Any) -> bool:

@@ -14,10 +14,10 @@ from detectors.events.event import COUNTRY_CHARS, FIELDS, MAX_ID_BYTES, SESSION_
 from streams.deadletters import TOO_LONG, Why
 from streams.grammar.fields import DECISIVE, DURATIONS, FLAGS, TIMES
 from streams.grammar.paths import Path, Shape, parse_path
-from streams.ingest.codecs.addresses import addresses
-from streams.ingest.codecs.native import NATIVE, NATIVE_COLUMNS, NOBODY, NativeShape
-from streams.ingest.codecs.sources import Produce, Rows, holds, name_of, paths_of, produce
-from streams.ingest.codecs.values import (
+from streams.ingest.mapping.addresses import addresses
+from streams.ingest.mapping.native import NATIVE, NATIVE_COLUMNS, NOBODY, NativeShape
+from streams.ingest.mapping.sources import ReadColumn, Rows, compile_condition, compile_source, name_of, paths_of
+from streams.ingest.mapping.values import (
     Column,
     ConvertColumn,
     Unreadable,
@@ -74,14 +74,14 @@ class Mapper:
         self._default_metric = config.metric
         self._nobody = frozenset((*config.nobody(), NOBODY))
         numbered = config.each is not None
-        self._sources: list[tuple[str, Produce]] = [
-            (name, produce(fields[name], _finish(name, native=self._native), numbered=numbered and name == "id"))
+        self._sources: list[tuple[str, ReadColumn]] = [
+            (name, compile_source(fields[name], _finish(name, native=self._native), numbered=numbered and name == "id"))
             for name in FIELDS
             if name in fields
         ]
         self._where = {name: name_of(source) for name, source in fields.items()}
-        self._keep = [holds(condition) for condition in config.keep]
-        self._skip = [holds(condition) for condition in config.skip]
+        self._keep = [compile_condition(condition) for condition in config.keep]
+        self._skip = [compile_condition(condition) for condition in config.skip]
         every: list[Source] = [*fields.values(), *config.keep, *config.skip]
         self.shape: Shape | NativeShape = NativeShape() if self._native else Shape(_different(every, "path"))
         self.outer_shape: Shape | None = None
@@ -114,7 +114,7 @@ class Mapper:
         mapped = Mapped({})
         for name, source in self._sources:
             column = source(rows)
-            if rows.odd:
+            if rows.surrogates:
                 column = _characters(column, name, mapped)
             kinds = set(map(type, column))
             if Unreadable in kinds:

@@ -9,7 +9,7 @@ from typing import Any
 
 from streams.deadletters import BAD_ADDRESS
 from streams.grammar.times import kind_of, short
-from streams.ingest.codecs.values import Column, ConvertColumn, columns_of
+from streams.ingest.mapping.values import Column, ConvertColumn, columns_of
 from streams.log.hashing import address_of, all_ipv4
 
 _WITH_PORT = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\](?::\d*)?|(?P<dotted>[\d.]+):\d*)", re.ASCII).fullmatch

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.deadletters import Why
+from streams.codecs.codec import Refusal
 
 MAX_EVENTS = 500
 """Of one record: they must fit into one frame, since a frame is never cut inside a record."""
@@ -56,15 +56,6 @@ class Records:
             self.clock_ms[begin:end],
             *cut,  # type: ignore[arg-type]  # each is of its own type
         )
-
-
-@dataclass(slots=True)
-class Refusal:
-    """Why record ``index`` of a batch is no event, or has an element that is none."""
-
-    index: int
-    reason: Why
-    message: str
 
 
 @dataclass(slots=True)
