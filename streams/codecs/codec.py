@@ -56,7 +56,7 @@ class Reader(Protocol):
 
         Every value becomes a document, a refusal, or a tombstone (a value that is None). A bad value never raises and
         never changes what becomes of its neighbours. These are refused: a value of more than MAX_RECORD_BYTES
-        (TOO_LARGE), bytes that are not of the format (UNDECODABLE, for JSON the reasons that say more), a document that
+        (TOO_LARGE), bytes that are not of the format (UNDECODABLE, or a more exact reason for JSON), a document that
         is not of the type (WRONG_TYPE), one that is nested too deeply to decode (TOO_DEEP), text that is not UTF-8
         (INVALID_UTF8, or decoded with surrogates and ``surrogates`` set), a framing that the codec does not read
         (UNKNOWN_FRAMING). An empty value is refused as EMPTY, unless the format has a document of zero bytes.
@@ -127,7 +127,7 @@ def read_each(
         except RecursionError:
             refused.append(Refusal(place, Why.TOO_DEEP, "the document is nested too deeply"))
         except msgspec.ValidationError as error:
-            # Only the outermost type can be wrong: a type reads whatever stands inside.
+            # Only the outermost type can be wrong: the fields of a type take any value.
             refused.append(Refusal(place, Why.WRONG_TYPE, str(error)))
         else:
             rows.append(row)

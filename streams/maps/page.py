@@ -47,12 +47,12 @@ def _top(draft: Draft) -> list[str]:
     lines = [] if draft.metric is None else [f"metric = {_value(draft.metric)}"]
     if draft.each is not None:
         lines.append(f"each = {_value(draft.each)}  # an event for each element")
-    for name, conditions, said in (
+    for name, conditions, comment in (
         ("keep", draft.keep, "the other records are passed over, and counted as such"),
         ("skip", draft.skip, "these records are passed over"),
     ):
         if conditions:
-            lines += [f"{name} = [  # {said}", *(f"    {_value(condition)}," for condition in conditions), "]"]
+            lines += [f"{name} = [  # {comment}", *(f"    {_value(condition)}," for condition in conditions), "]"]
     return lines
 
 

@@ -1,1 +1,1 @@
-"""Codecs: records of an input into columns of native events."""
+"""The map of an input: documents into columns of native events."""

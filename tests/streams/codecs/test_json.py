@@ -36,13 +36,13 @@ MALFORMED: list[tuple[bytes, Why, str]] = [
     (b'{"a":"\\ud800x"} {"b', Why.NOT_JSON, "unexpected end of escaped utf-16 surrogate pair"),
     (b'{"b":"\\ud800"}[1]01', Why.NOT_JSON, "unexpected end of hex escape"),
     (b'{"a":"\\udc00"}{', Why.NOT_JSON, "invalid utf-16 surrogate pair"),
-    (b'{"a":%b}{' % (b"9" * 5000), Why.NOT_ONE_DOCUMENT, "trailing characters"),
+    (b'{"b":%b}{' % (b"9" * 5000), Why.NOT_ONE_DOCUMENT, "trailing characters"),
     (b"2023-11-14 view of v1", Why.WRONG_TYPE, "Expected `object`, got `int`"),
     (b'{"a":"\xff"}{', Why.INVALID_UTF8, "byte 6 is not valid UTF-8"),
 ]
 
 
-@pytest.mark.parametrize(("value", "reason", "message"), MALFORMED, ids=[repr(row[0]) for row in MALFORMED])
+@pytest.mark.parametrize(("value", "reason", "message"), MALFORMED, ids=[repr(row[0])[:40] for row in MALFORMED])
 def test_the_reason_is_found_without_the_words_of_the_message(value: bytes, reason: Why, message: str) -> None:
     (refusal,) = JsonCodec().reader(OBJECT).read([value]).refused
     assert refusal.reason is reason
