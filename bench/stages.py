@@ -19,10 +19,11 @@ from aiokafka.codec import zstd_encode
 
 from bench.events import Traffic
 from detectors.records import Outcome
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Records
 from streams.ingest.router import STRETCH, Router
-from streams.log.frames import Frame, block_of
+from streams.log.blocks import block_of
+from streams.log.frames import Frame
 from streams.log.versions import decode
 from streams.service import memory as collector
 from streams.settings.settings import Input, Settings
@@ -128,9 +129,9 @@ MAP = {
 }
 
 
-def _codecs(source: Input) -> dict[str, Codec]:
-    mapped = Codec(Input.model_validate({"topic": "plays", "metric": "view", "map": MAP}))
-    iso = Codec(
+def _codecs(source: Input) -> dict[str, EventDecoder]:
+    mapped = EventDecoder(Input.model_validate({"topic": "plays", "metric": "view", "map": MAP}))
+    iso = EventDecoder(
         Input.model_validate(
             {
                 "topic": "plays",
@@ -140,7 +141,7 @@ def _codecs(source: Input) -> dict[str, Codec]:
             }
         )
     )
-    native = Codec(source)
+    native = EventDecoder(source)
     return {"decode_and_check": native, "decode_some_bad": native, "decode_mapped": mapped, "decode_mapped_iso": iso}
 
 
@@ -174,7 +175,7 @@ def _document(event: dict[str, Any], at: float | str) -> dict[str, Any]:
     }
 
 
-def _decode(clock: Clock, name: str, codec: Codec, batches: list[Records]) -> None:
+def _decode(clock: Clock, name: str, codec: EventDecoder, batches: list[Records]) -> None:
     """Decode batches in stretches, as the router does."""
     parts = [batch.part(at, at + STRETCH) for batch in batches for at in range(0, len(batch.value), STRETCH)]
     clock.time(name, lambda: [codec.decode(part, part.clock_ms) for part in parts])

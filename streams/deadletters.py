@@ -43,6 +43,7 @@ class Why(StrEnum):
     TRANSFORM_FAILED = "transform_failed"
     BAD_ROW = "bad_row"
     UNCOUNTABLE = "uncountable"
+    UNDECODABLE = "undecodable"
 
 
 @dataclass(slots=True)

@@ -9,6 +9,8 @@ import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+import numpy as np
 import pytest
 import typer.main
 
@@ -24,10 +26,15 @@ from detectors.scoring.river_models import CODE
 from detectors.scoring.sentences import TEXTS
 from docs import build_metrics, build_pictures
 from streams.cli import app
+from streams.codecs.registry import CODECS
 from streams.deadletters import Why
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Records
 from streams.roles import own_topics
+from streams.settings.inputs import Input
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings, load, load_map
+from tests.contract.codec_samples import shown_codec
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -148,7 +155,7 @@ def test_every_json_that_is_shown_is_one_document() -> None:
 
 
 def test_the_detector_that_is_shown_is_one(tmp_path: Path) -> None:
-    (block,) = _blocks("python")
+    (block,) = (block for block in _blocks("python") if block.page == "docs/adding-a-detector.md")
     path = tmp_path / "shown.py"
     path.write_text(block.text)
     detector = runpy.run_path(str(path))["Repeats"]()
@@ -165,6 +172,18 @@ def test_the_detector_that_is_shown_is_one(tmp_path: Path) -> None:
     other = runpy.run_path(str(path))["Repeats"]()
     other.load(json.loads(json.dumps(detector.dump())))
     assert other.score_one(odd) == detector.score_one(odd)
+
+
+def test_the_codec_that_is_shown_reads_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/contract/test_codecs.py holds it to the whole contract."""
+    monkeypatch.setitem(CODECS, "msgpack", shown_codec())
+    fields = {"ts": "at", "actor": "who", "target": "what"}
+    source = Input.model_validate({"topic": "plays", "metric": "view", "format": "msgpack", "map": fields})
+    value = msgspec.msgpack.encode({"at": 1_700_000_000_000, "who": 17, "what": "v1"})
+    decoded = EventDecoder(source).decode(Records.values([value, b"\xc1"], 0), np.full(2, 2_000_000_000_000))
+    assert [refusal.reason for refusal in decoded.refused] == [Why.UNDECODABLE]
+    assert decoded.good is not None
+    assert (decoded.good.fields["actor"], decoded.good.fields["target"]) == (["17"], ["v1"])
 
 
 # ------------------------------------------------------------------ commands

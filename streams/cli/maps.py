@@ -72,7 +72,7 @@ def map_suggest(
         f"Suggested by `truecount map suggest` from {len(sample.documents):,} records of the {what}.",
         "A line that says unsure is a guess. Try it with `truecount map try`, and change what is wrong.",
     ]
-    page = page_of(made, head=head, topic=topic, format_=sampled.format)
+    page = page_of(made, head=head, topic=topic, format_=sampled.codec if topic else sampled.format)
     if out is None:
         sys.stdout.write(page)
     else:
@@ -111,13 +111,15 @@ def map_try(
     """
     import orjson
 
-    from streams.ingest.codecs.codec import Codec
+    from streams.ingest.mapping.decoder import EventDecoder
     from streams.maps.trial import Trial
 
     clock_ms = int(time.time() * 1000)
     settings = settings_from(config, servers)
     sampled, source = _sampled(_one_of(file, topic), topic, map_file, settings, samples, clock_ms)
-    trial = Trial(Codec(source, settings.time.earliest), clock_ms + round(settings.time.future_skew_seconds * 1000))
+    trial = Trial(
+        EventDecoder(source, settings.time.earliest), clock_ms + round(settings.time.future_skew_seconds * 1000)
+    )
     shown = _different(trial.try_all(sampled.records))
     totals = trial.totals
     if as_json:
@@ -147,11 +149,11 @@ def _sampled(
         layout = None if map_file is None else _layout(_mapping(map_file, None))
         return file_sample(file, samples, clock_ms, layout)
     name = topic or ""
-    if map_file is not None:
-        source = input_of(_mapping(map_file, name), name)
-    else:
-        source = next((each for each in settings.inputs if each.topic == name), Input(topic=name))
-    return topic_sample(settings, name, samples), source
+    config = None if map_file is None else _mapping(map_file, name)
+    sampled = topic_sample(settings, name, samples)
+    if config is not None:
+        return sampled, input_of(config, name, sampled.codec)
+    return sampled, next((each for each in settings.inputs if each.topic == name), Input(topic=name))
 
 
 def _mapping(path: Path, topic: str | None) -> Mapping:

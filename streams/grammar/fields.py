@@ -1,4 +1,4 @@
-"""Fields of an event by the kind of value they have."""
+"""Fields of an event, grouped by the kind of their values."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from detectors.events.event import FIELDS
 TIMES = ("ts", "actor_created_at")
 DURATIONS = ("watch_ms", "duration_ms")
 FLAGS = ("undo", "history")
-"""Fields that are yes or no."""
+"""Fields that are true or false."""
 
 DECISIVE = ("ts", "actor", "target", "metric", *FLAGS)
-"""Fields without which, or with doubts about which, a row is no event."""
+"""Fields that must be certain: if one of them cannot be read, the row is no event."""
 
 OPTIONAL = tuple(name for name in FIELDS if name not in DECISIVE)

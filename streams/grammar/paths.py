@@ -1,8 +1,8 @@
-"""Paths into JSON documents, and the types that decode nothing but what the paths lead to.
+"""Paths into documents, and struct types that decode only the values at some paths.
 
-A dot in a path goes one level down. Where that leads nowhere, a key of the document that has the dot in its name is
-taken. A path that is a list of keys is taken key by key, as it stands. In a list, a number is a place, from 0, or from
-the end with -1.
+A dot in a path goes one level down. If there is no value there, a key that has the dot in its name is tried. A path
+that is a list of keys is followed key by key, without splitting at dots. In a list, a number is a place: 0 is the
+first, -1 the last.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 MAX_KEYS = 8
-"""Keys of a path: each more doubles the ways in which its dots can be read."""
+"""Most keys of a path: each key more doubles the ways to read its dots."""
 
 
 class Path(NamedTuple):
-    """A path, compiled. ``exact``: its keys are taken as they stand."""
+    """A compiled path. ``exact``: dots in its keys do not split them."""
 
     keys: tuple[str, ...]
     exact: bool
 
     def __str__(self) -> str:
-        """As messages show it."""
+        """The path as messages show it."""
         return "$." + ".".join(self.keys)
 
 
@@ -40,7 +40,7 @@ def parse_path(path: str | Sequence[str]) -> Path:
 
 
 def lookup(document: Any, path: Path) -> Any:
-    """What a path leads to in a decoded document; None if it leads nowhere.
+    """The value at a path in a decoded document; None if there is none.
 
     >>> lookup({"a.b": {"c": 1}, "a": {"b": {"d": 2}}}, parse_path("a.b.c"))
     1
@@ -70,16 +70,16 @@ def _is_place(key: str) -> bool:
 
 
 Chain = tuple[tuple[str, ...], tuple[str, ...]]
-"""Attributes to follow, and the keys that are left for what is found there."""
+"""Attributes of structs to follow, and the keys to look up in the value that is found there."""
 
 
 class _Level:
-    """Keys of one level of a document, by name, while its type is being made."""
+    """The keys of one level of a document, from which a struct type is made."""
 
     def __init__(self) -> None:
         self.levels: dict[str, _Level] = {}
         self.whole = False
-        """something asks for what stands here, whatever it is"""
+        """whether a path ends here, so that the value is needed whatever it is"""
 
     def add(self, keys: Sequence[str]) -> None:
         level = self
@@ -89,9 +89,9 @@ class _Level:
 
 
 class Shape:
-    """A struct type with what some paths lead to, and the way from it to each of them.
+    """A struct type that has the values at some paths, and the access to each of them.
 
-    Decoding a document into it costs a fraction of decoding the whole document: the rest is passed over.
+    To decode a document into it costs a fraction of decoding the whole document: all other fields are skipped.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -107,7 +107,7 @@ class Shape:
             for path, ways in self._ways.items()
         }
         self._whole = [path for path, chains in self._chains.items() if not chains[0][1]]
-        """paths that lead on by attributes alone"""
+        """paths whose first chain consists of attributes alone"""
         attributes = [".".join(self._chains[path][0][0]) for path in self._whole]
         self._all = attrgetter(*attributes) if attributes else None
         self._dotted = {
@@ -124,7 +124,7 @@ class Shape:
             rename[attribute] = name
             if below.levels:
                 inner = self._struct(below, (*above, name))
-                # Whatever else stands there is read too, so that it can be named in a refusal.
+                # A value of another type is read too, so that a refusal can name it.
                 fields.append(
                     (attribute, inner | str | int | float | bool | None | list[Any], None if below.whole else inner())
                 )
@@ -133,8 +133,8 @@ class Shape:
         return msgspec.defstruct("Shape", fields, rename=rename, frozen=True, gc=False)
 
     def columns(self, documents: Sequence[Any]) -> dict[Path, list[Any]]:
-        """What the paths lead to that can be followed in all documents at once, and lead somewhere in each."""
-        if self._all is None or len(self._whole) == 1:  # of one name an attrgetter answers no tuple
+        """The columns that can be read from all documents at once: attributes alone, and no other way to try."""
+        if self._all is None or len(self._whole) == 1:  # with one name an attrgetter gives no tuple
             return {}
         try:
             rows = list(map(self._all, documents))
@@ -144,9 +144,9 @@ class Shape:
         return {path: column for path, column in found if len(self._chains[path]) == 1 or None not in column}
 
     def column(self, documents: Sequence[Any], path: Path, text: bytes | None) -> list[Any]:
-        """What a path leads to in each document, None where it leads nowhere.
+        """The value at a path in each document; None if there is none.
 
-        ``text`` is that of the documents, if they were decoded together.
+        ``text`` is the text of the documents if it is known: bytes that contain every key with a dot in its name.
         """
         chains = self._chains[path]
         found = _along(documents, *chains[0], path)
@@ -168,7 +168,7 @@ def _along(documents: Sequence[Any], attributes: tuple[str, ...], rest: tuple[st
 def _follow(documents: Sequence[Any], attributes: tuple[str, ...]) -> list[Any]:
     try:
         return list(map(_getter(attributes), documents))
-    except AttributeError:  # somewhere there is null, or no object
+    except AttributeError:  # some document has null there, or no object
         return [_walk(document, attributes) for document in documents]
 
 
@@ -183,9 +183,10 @@ def _walk(value: Any, attributes: tuple[str, ...]) -> Any:
 
 
 def _ways(path: Path) -> Sequence[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """The names of keys by which a path may lead on, shortest first; the rest of the keys goes by ``_find``.
+    """The ways to read a path: names of keys to follow as attributes, and the keys left for ``_find``.
 
-    A key that could be a place in a list ends the names: what stands there is decoded as a whole.
+    Ways with fewer dots in their names come first. A key that may be a place in a list ends the names: the value there
+    is decoded as a whole.
     """
     keys = path.keys
     places = [number for number, key in enumerate(keys) if _is_place(key)]
@@ -193,7 +194,7 @@ def _ways(path: Path) -> Sequence[tuple[tuple[str, ...], tuple[str, ...]]]:
     head, rest = keys[:cut], keys[cut:]
     if path.exact:
         return [(head, rest)]
-    if rest:  # a dotted name may reach beyond the place, so all of the first key's value is looked through
+    if rest:  # a name with dots may reach beyond the place, so the first key's whole value is searched
         return [((".".join(keys[:length]),), keys[length:]) for length in range(1, len(keys) + 1)]
     cuts = [
         chosen for size in range(len(head)) for chosen in combinations(range(1, len(head)), size)

@@ -1,4 +1,4 @@
-"""Times as they are written: numbers since 1970 in four units, ISO 8601 as found in practice, strptime formats."""
+"""Reads times: numbers since 1970 in four units, ISO 8601 as it is found in practice, and strptime formats."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from detectors.events.event import MAX_TS_MS
 
 UNITS: dict[str, tuple[int, int]] = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
-"""Unit → by what a number of it is multiplied and divided to give milliseconds."""
+"""Unit → factor and divisor that convert a number of it to milliseconds."""
 
 PLAUSIBLE_FROM_MS = 631_152_000_000
-"""1990: no platform's events are older. Seconds that are read as milliseconds stand in January 1970."""
+"""1990: no platform has older events. Seconds that are read as milliseconds are in January 1970."""
 PLAUSIBLE_TO_MS = 4_102_444_800_000
 """2100."""
 
@@ -34,7 +34,7 @@ def check_layout(layout: str) -> None:
     if re.search(r"(?<!%)(%%)*%Z", layout):
         raise ValueError(f"time = {layout!r}: %Z does not tell a zone by its name; use %z, or leave the zone out (UTC)")
     try:
-        back = datetime.strptime(_PROBE.strftime(layout), layout)  # noqa: DTZ007  # only its date is looked at
+        back = datetime.strptime(_PROBE.strftime(layout), layout)  # noqa: DTZ007  # only the date is compared
     except (ValueError, re.error) as error:
         raise ValueError(f"time = {layout!r} is no strptime format: {error}") from None
     if back.date() != _PROBE.date():
@@ -42,7 +42,7 @@ def check_layout(layout: str) -> None:
 
 
 def time_of(layout: str) -> Callable[[Any], int]:
-    """A function from a value to epoch milliseconds; it raises ValueError or TypeError with a sentence."""
+    """Make a function that converts a value to epoch milliseconds. It raises ValueError or TypeError."""
     if layout in UNITS:
         return _unix(layout)
     return _iso if layout == "iso" else _formatted(layout)
@@ -62,7 +62,7 @@ def _unix(unit: str) -> Callable[[Any], int]:
 
 
 def number_of(value: Any, what: str) -> int | float:
-    """A number, or a text that is one. Raises TypeError or ValueError.
+    """Read a number, or a text that is a number. Raises TypeError or ValueError.
 
     >>> number_of("1767634490.5", "a time"), number_of(" 7 ", "a time")
     (1767634490.5, 7)
@@ -83,7 +83,7 @@ def number_of(value: Any, what: str) -> int | float:
 
 
 def unit_hint(ms: int, unit: str | None, latest_ms: int = PLAUSIBLE_TO_MS) -> str:
-    """The end of a sentence on a time that cannot be right: the unit that would fit, if there is one.
+    """End of a sentence about an implausible time: the unit that would fit, or nothing.
 
     >>> unit_hint(1_700_000_000, "ms")
     '; read as s it is 2023-11-14: time = "s" would fit'
@@ -100,10 +100,10 @@ def unit_hint(ms: int, unit: str | None, latest_ms: int = PLAUSIBLE_TO_MS) -> st
 
 
 def iso_times(texts: Sequence[Any]) -> list[int] | None:
-    """Epoch milliseconds of a column in which all are plain ISO 8601 with a zone; else None."""
+    """Epoch milliseconds of a column of plain ISO 8601 with a zone; None if one value is something else."""
     try:
         moments = [(moment - _EPOCH) // _MILLISECOND for moment in map(datetime.fromisoformat, texts)]
-    except (TypeError, ValueError):  # the first of these where a zone is missing too
+    except (TypeError, ValueError):  # a missing zone raises TypeError
         return None
     return moments if min(moments) >= 0 else None
 
@@ -114,7 +114,7 @@ _DATE_AND_TIME = re.compile(
     r" ?(?P<zone>[Zz]|UTC|GMT|[+-]\d\d(:?\d\d)?)?(\[[^\]]*\])?",
     re.ASCII,
 ).fullmatch
-"""What ``datetime.fromisoformat`` does not read: small letters, zones by name, second 60, hour 24."""
+"""Forms that ``datetime.fromisoformat`` does not read: small letters, zones by name, second 60, hour 24."""
 
 
 def _iso(value: Any) -> int:
@@ -171,11 +171,11 @@ _KINDS = {"NoneType": "null", "dict": "object", "list": "array", "Shape": "objec
 
 
 def kind_of(value: Any) -> str:
-    """A value's type, in JSON's words."""
+    """Name of a value's type, as JSON calls it."""
     name = type(value).__name__
     return _KINDS.get(name, name)
 
 
 def short(text: str) -> str:
-    """A text as a message shows it."""
+    """A text in quotes for a message, shortened."""
     return repr(text if len(text) <= 60 else text[:57] + "…")  # longer than any time

@@ -1,4 +1,4 @@
-"""The ingest step without Kafka: records of one source in, frames for ``by-target`` and dead letters out."""
+"""The ingest step without Kafka: turns records of one source into frames for ``by-target`` and dead letters."""
 
 from __future__ import annotations
 
@@ -11,53 +11,56 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from detectors.failures import UNCONTAINED
+from streams.codecs.codec import Refusal
 from streams.deadletters import DeadLetter, Why
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import Good, Records, Refusal
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Good, Records
 from streams.ingest.rules.tagging import Tagger
-from streams.log.columns import Columns, columns_of, joined
+from streams.log.columns import EventColumns, event_columns, joined
 from streams.log.frames import FRAME_VERSION, Frame, encode
 from streams.settings.rules import Rules
 from streams.settings.settings import Input, Time
 
 MARK_EVERY_MS = 500
-"""A partition that gets no events of a source hears its watermark at least this often (wall time)."""
+"""A partition without events of a source gets the source's watermark at least this often (wall time)."""
 
 WAKE_MS = 5_000
-"""How long a source's time goes no faster than the wall clock after it was idle or taken over.
+"""For this long after a source was idle or taken over, its watermark goes no faster than the wall clock.
 
-Sources wake together (a replay begins, a worker was down), but one is read first. If its time ran on at once
-through all it has, nobody would wait for the others, who count as idle until they are heard, and all their events
-would be late. In live traffic this costs nothing: event time goes no faster than the wall clock there.
+Sources wake together (a replay begins, a worker was down), but one of them is read first. Without this limit, its
+watermark would run through all of its events at once. The other sources count as idle until their first frame, so no
+partition would wait for them, and all their events would be late. Live traffic is not delayed: event time goes no
+faster than the wall clock there.
 """
 
 MAX_FRAME_BYTES = 600_000
-"""Frames stay well under the 1 MB that brokers accept by default."""
+"""Well under the 1 MB that brokers accept by default."""
 
 
 STRETCH = 1000
-"""Records decoded at once. An event has some 700 bytes in objects; of more than this they leave the processor's
-cache before they are columns, and cost a third more (measured)."""
+"""Records decoded at once. An event takes some 700 bytes in objects. The objects of more records leave the processor's
+cache before they become columns, which costs a third more (measured)."""
 
 
 @dataclass(slots=True)
 class Routed:
-    """What a batch became: frames by partition, refused records, how many events went on, and what was left out."""
+    """The result of a batch: frames by partition, refused records, the number of events, and what was left out."""
 
     frames: list[tuple[int, bytes]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     events: int = 0
     behind_ms: int = 0
-    """how much earlier than one before it the time of a live event is, at most"""
+    """the most that a live event is earlier than one before it"""
     skipped: Counter[str] = field(default_factory=Counter)
-    """see Decoded in codecs/records.py"""
+    """see Decoded in mapping/records.py"""
     unread: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 class Router:
-    """One source (an input partition): its time, its codec, its frames.
+    """Routes the records of one source, which is one input partition, and keeps the source's watermark.
 
-    Historic events do not move its time. While it has read no others it counts as idle: nobody waits for a backfill.
+    Historic events do not move the watermark. A source that has read only historic events counts as idle: no partition
+    waits for a backfill.
     """
 
     def __init__(
@@ -70,10 +73,10 @@ class Router:
         self.watermark = -1
         self.idle = False
         self.only_history = False
-        """whether all events that were read are historic: they tell nothing of the time"""
+        """whether all events read so far are historic, so that event time is not known"""
         self._historic_ts = -1
-        self._codec = Codec(config, time.earliest)
-        self.needs_headers, self.needs_timestamp = self._codec.needs_headers, self._codec.needs_timestamp
+        self._decoder = EventDecoder(config, time.earliest)
+        self.needs_headers, self.needs_timestamp = self._decoder.needs_headers, self._decoder.needs_timestamp
         """whether records must come with their headers, and with their timestamps"""
         self._tagger = Tagger(Rules()) if tagger is None else tagger
         self._skew_ms = round(time.future_skew_seconds * 1000)
@@ -83,17 +86,17 @@ class Router:
         self._marked_at = -MARK_EVERY_MS
         self._read_at = -1
         self.reliable = -1
-        """where the watermark may go by what has been read; it is behind while the source wakes"""
+        """highest watermark that the events read so far allow; the watermark is lower while the source wakes"""
         self._woken_at: int | None = None
         self._woken_watermark = -1
 
     def wake(self, now_ms: int) -> None:
-        """The source is idle no more, or somebody else read it until now: see WAKE_MS."""
+        """Begin to wake: the source was idle until now, or another worker read it. See WAKE_MS."""
         self.idle = False
         self._woken_at, self._woken_watermark = now_ms, self.watermark
 
     def _follow(self, now_ms: int) -> None:
-        """Bring the watermark to what the events read so far allow, by and by if the source has just woken."""
+        """Raise the watermark to what the events read so far allow; slowly while the source wakes."""
         allowed = self.reliable
         if self._woken_at is not None:
             since = now_ms - self._woken_at
@@ -104,7 +107,7 @@ class Router:
         self.watermark = max(self.watermark, allowed)
 
     def route(self, records: Records, *, next_offset: int, now_ms: int, roster: dict[str, int]) -> Routed:
-        """Route records; they end before ``next_offset``.
+        """Route records. All their offsets are below ``next_offset``.
 
         ``now_ms`` is the wall clock; it only paces watermarks. Event time is capped by the broker's clock plus skew.
         """
@@ -118,7 +121,7 @@ class Router:
             for begin in range(0, size, STRETCH)
             for columns in self._decoded(records, range(begin, min(begin + STRETCH, size)), routed)
         ]
-        if parts:  # records that are no events tell nothing of the time: a topic may have little else
+        if parts:  # records without events do not count: a topic may have little else
             self._read_at = now_ms
             if self.idle:
                 self.wake(now_ms)
@@ -142,17 +145,17 @@ class Router:
                 routed.frames.append((place, encode(head)))
         return routed
 
-    def _decoded(self, records: Records, stretch: range, routed: Routed) -> list[Columns]:
-        """The good ones of a stretch of records as columns; the others go to the dead letters.
+    def _decoded(self, records: Records, stretch: range, routed: Routed) -> list[EventColumns]:
+        """Decode a stretch of records into columns; refused records become dead letters.
 
-        Where that raises, each half is decoded by itself: a record that cannot be dealt with costs no other.
+        If that raises, each half is decoded by itself, so that a record that raises costs no other record.
         """
         begin, end = stretch.start, stretch.stop
         try:
             columns = self._columns(records, begin, end, routed)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, the same record would raise it for ever
+        except Exception as error:  # noqa: BLE001  # whatever it is, the record would raise it again
             if len(stretch) > 1:
                 middle = (begin + end) // 2
                 halves = range(begin, middle), range(middle, end)
@@ -162,15 +165,15 @@ class Router:
             return []
         return [] if columns is None else [columns]
 
-    def _columns(self, records: Records, begin: int, end: int, routed: Routed) -> Columns | None:
-        """Compute all, and only then change what was routed."""
+    def _columns(self, records: Records, begin: int, end: int, routed: Routed) -> EventColumns | None:
+        """Compute everything first, and change ``routed`` only then."""
         part = records.part(begin, end)
-        decoded = self._codec.decode(part, part.clock_ms + self._skew_ms)
+        decoded = self._decoder.decode(part, part.clock_ms + self._skew_ms)
         letters = [self._letter(part, refusal) for refusal in decoded.refused]
         columns, good = None, decoded.good
         if good is not None:
             tags = self._tagger.tags(good.fields["ip"], good.fields["user_agent"])
-            columns = columns_of(
+            columns = event_columns(
                 good.fields,
                 offset=part.offset[good.index],
                 metric=good.metric,
@@ -193,7 +196,7 @@ class Router:
         return DeadLetter(*where, records.key[place], original[place], refusal.reason, refusal.message, line)
 
     def _note_times(self, good: Good, routed: Routed) -> None:
-        """Note up to when live events have come, how far one was behind another, and whether there was any."""
+        """Note the latest time of live events, how far they are out of order, and whether there were any."""
         ts, historic = good.ts, good.fields["history"]
         if historic.count(False) < len(historic):
             marked = np.fromiter(historic, np.bool_, len(historic))
@@ -206,18 +209,18 @@ class Router:
         elif self.max_ts < 0:
             self.only_history = True
 
-    def _by_place(self, parts: list[Columns]) -> tuple[Columns, list[int]]:
-        """Events in order of their targets' partitions, and where each partition's begin (and the last one's end)."""
+    def _by_place(self, parts: list[EventColumns]) -> tuple[EventColumns, list[int]]:
+        """Sort events by the partition of their target; give the row where each partition begins, and the end."""
         columns = joined(parts)
         places = (columns.hashes % np.uint64(self._partitions)).astype(np.intp)
         cuts = np.cumsum(np.bincount(places, minlength=self._partitions))
         return columns.take(np.argsort(places, kind="stable")), [0, *cuts.tolist()]
 
     def mark(self, *, next_offset: int, now_ms: int, at_end: bool, roster: dict[str, int]) -> Routed:
-        """Say how far time has come while nothing is read.
+        """Publish the watermark while no records are read.
 
-        After ``idle_seconds`` at the end of its partition a source says that it is idle: nobody waits for it, and its
-        own time goes on with the wall clock from where it stood, but not ahead of it.
+        A source is idle after ``idle_seconds`` at the end of its partition. No partition waits for an idle source. Its
+        watermark goes on with the wall clock from where it was, but never ahead of it.
         """
         routed = Routed()
         if self._read_at < 0:
@@ -238,11 +241,11 @@ class Router:
         return routed
 
     def last_ts(self) -> int:
-        """When the last live event was, in epoch ms; if there was none, the last historic one; -1 without any."""
+        """Time of the latest live event in epoch ms; if there is none, of the latest historic event; else -1."""
         return self.max_ts if self.max_ts >= 0 else self._historic_ts
 
     def finish(self, *, next_offset: int, until_ms: int, roster: dict[str, int]) -> Routed:
-        """The end of a recorded stream: time goes to ``until_ms`` and the source falls idle."""
+        """End a recorded stream: raise the watermark to ``until_ms`` and mark the source as idle."""
         self.idle = True
         self.watermark = max(self.watermark, until_ms)
         frame = encode(self._frame(next_offset, next_offset, roster))
@@ -253,13 +256,13 @@ class Router:
         return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, idle, roster)
 
 
-def packed(columns: Columns, rows: range, head: Frame, before: int) -> list[bytes]:
-    """Rows encoded as one frame, or as several if it would be too large for the log.
+def packed(columns: EventColumns, rows: range, head: Frame, before: int) -> list[bytes]:
+    """Encode rows as one frame, or as several if one would be too large for the log.
 
-    Events of one record stay together: a reader that begins anew between two of them would skip the second as one
-    that it has seen. If they are too large together, they go without their sessions, which no detector reads: ids are
-    bounded, and so is the number of a record's events, so that the rest fits.
-    All but the last carry the watermark ``before`` the batch: time moves when all its events are in.
+    Events of one record stay in one frame: a reader that restarts between them would skip the later ones as already
+    read. If they are too large for a frame, their sessions are dropped, which no detector reads. The rest always fits,
+    because ids are bounded, and so is the number of events of a record.
+    All frames but the last have the watermark ``before`` the batch: time moves when all events are written.
     """
     frame = replace(head)
     columns.fill(frame, rows.start, rows.stop)
@@ -276,7 +279,7 @@ def packed(columns: Columns, rows: range, head: Frame, before: int) -> list[byte
 
 
 def _middle(offset: NDArray[np.int64], rows: range) -> int | None:
-    """The row nearest to the middle that is its record's first, None if all rows are of one record."""
+    """The row nearest to the middle that is the first row of its record; None if all rows are of one record."""
     here = offset[rows.start : rows.stop]
     half = len(here) // 2
     begins = (int(np.searchsorted(here, here[half], side)) for side in ("left", "right"))

@@ -1,4 +1,4 @@
-"""The ingest role: an input partition's records into frames of ``by-target`` and dead letters."""
+"""The ingest role: turns the records of an input partition into frames of ``by-target`` and dead letters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streams.clock import Clock
 from streams.deadletters import Headers
 from streams.engine.letters import letter_output
 from streams.engine.outlet import Delivered, Output
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.records import Records
 from streams.ingest.router import Routed, Router
 from streams.ingest.rules.tagging import Tagger
 from streams.kafka.partition_reader import StateReader
@@ -28,26 +28,26 @@ LOG_APPEND_TIME = 1
 """Kafka's timestamp type for "the broker's clock"."""
 
 INGEST_CHECKPOINT_SECONDS = 0.5
-"""Frames can be read only once committed, so this is part of every flag's latency; one transaction costs ~30 ms."""
+"""Frames can be read only when they are committed, so this delays every flag. A transaction costs about 30 ms."""
 
 
 class IngestState(msgspec.Struct, array_like=True):
-    """What a source's next owner must know."""
+    """State of a source, for the worker that reads it next."""
 
     version: int
     position: int
     max_ts: int
     watermark: int
     reliable: int = -1
-    """see Router: without it the watermark of a source that woke, and then has nothing more to read, would stand"""
+    """see Router; needed after a restart: otherwise a resumed source without new records stalls event time"""
     moved_to: str = ""
-    """the log goes on elsewhere: what an older configuration would read would be written where nobody looks"""
+    """the log continues under this name; an older configuration would write to topics that nobody reads"""
     only_history: bool = False
-    """see Router: without it all others would wait for a source that is taken over amid its history"""
+    """see Router; needed after a restart: otherwise all sources wait for one that is in its history"""
 
 
 class Ingest:
-    """Work of one input partition."""
+    """The work of one input partition. See Work."""
 
     role = "ingest"
 
@@ -78,7 +78,7 @@ class Ingest:
         self._position = 0
 
     async def restore(self) -> int:
-        """See Work. A source that nobody has read is read from its beginning. Raises MovedError."""
+        """See Work. A source without stored state is read from its beginning. Raises MovedError."""
         position: int | None = None
         async for key, value in self._state.read(self._topics.ingest_state, self._state_partition):
             if key == self._key and value is not None:
@@ -89,7 +89,7 @@ class Ingest:
                 self._router.max_ts, self._router.watermark = state.max_ts, state.watermark
                 self._router.reliable, self._router.only_history = state.reliable, state.only_history
         if position is None:
-            # Nobody has heard of it, so all wait for its first word: it need not hold its time back for them.
+            # No partition has a frame of this source, so all wait for it: its watermark need not rise slowly.
             position = await self._state.beginning(self._router.topic, self._router.partition)
         else:
             self._router.wake(self._clock.epoch_ms())
@@ -97,7 +97,7 @@ class Ingest:
         return position
 
     def take(self, batch: Batch, records: list[Any]) -> Iterable[None]:
-        """See Work: one step, however large the batch is."""
+        """See Work. A batch is one step, however large it is."""
         now_ms = self._clock.epoch_ms()
         self._position = batch.next
         columns = _columns(records, now_ms)
@@ -111,11 +111,11 @@ class Ingest:
         return ()
 
     def stored(self, delivered: Delivered) -> Iterable[None]:
-        """See Work: nothing is kept on disk."""
+        """See Work. Ingest has nothing on disk."""
         return ()
 
     def close(self) -> None:
-        """See Work: nothing of it is shown that the engine does not take back."""
+        """See Work. Ingest exposes nothing that the engine does not remove."""
 
     def heartbeat(self, now_ms: int, at_end: bool) -> None:
         """See Work."""
@@ -126,7 +126,7 @@ class Ingest:
         return len(self._outputs)
 
     def urgent(self) -> bool:
-        """See Work: all of it is, and checkpoints come often."""
+        """See Work. Ingest takes frequent checkpoints, so nothing is more urgent."""
         return False
 
     def cut(self, position: int) -> list[Output]:
@@ -156,7 +156,7 @@ class Ingest:
 
 
 def _columns(records: list[Any], now_ms: int) -> Records:
-    """Fetched records as columns. Offsets ascend, so they have no gap if the last one's is as far as it must be."""
+    """Convert fetched records to columns. Offsets ascend, so the first and the last show whether there is a gap."""
     size, first = len(records), records[0].offset
     if records[-1].offset - first == size - 1:
         offset = np.arange(first, first + size)

@@ -1,4 +1,4 @@
-"""The events of a batch as columns of numbers, and frames cut out of them."""
+"""Events of a batch as columns of numbers, from which frames are cut."""
 
 from __future__ import annotations
 
@@ -9,39 +9,51 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.log.frames import GIVEN, MARKS, TEXTS, Frame, Numbers, told
-from streams.log.hashing import Hashes, Mix, Networks, actor_hashes, agent_of, hashes, identities, referrer_host
+from streams.log.frames import GIVEN, MARKS, TEXTS, Frame, Numbers, has_values
+from streams.log.hashing import (
+    Hashes,
+    NameHasher,
+    NetworkHasher,
+    actor_hashes,
+    agent_of,
+    hashes,
+    identities,
+    referrer_host,
+)
 
-MIXES: dict[str, tuple[str, Mix | Networks]] = {
-    "network": ("ip", Networks()),
-    "agent": ("user_agent", Mix(agent_of)),
-    "referrer": ("referrer", Mix(referrer_host)),
-    "country": ("country", Mix(lambda country: country)),
+HASHERS: dict[str, tuple[str, NameHasher | NetworkHasher]] = {
+    "network": ("ip", NetworkHasher()),
+    "agent": ("user_agent", NameHasher(agent_of)),
+    "referrer": ("referrer", NameHasher(referrer_host)),
+    "country": ("country", NameHasher(lambda country: country)),
 }
-"""Columns of names → the event's field, and what is made of it."""
+"""Column of a frame → the field of the event, and the hasher of its values."""
 
 
 @dataclass(slots=True)
-class Columns:
-    """See the module. -1 is "not given"; a column is None where nothing is given at all (see Frame)."""
+class EventColumns:
+    """The events of a batch, one column for each field.
+
+    In a column of numbers, -1 means "not given". A column in which no event has a value is missing (see Frame).
+    """
 
     target: list[str]
     hashes: Hashes
     """of the targets"""
     offset: NDArray[np.int64]
-    """of the input"""
+    """offsets in the input, ascending"""
     ts: NDArray[np.int64]
     """epoch ms"""
     numbers: dict[str, Numbers]
-    """the others of frames.NUMBERS, as narrow as they may be"""
+    """the other columns of frames.NUMBERS, each in the narrowest width that fits"""
     texts: dict[str, Sequence[str | None]]
     sparse: frozenset[str]
-    """those that may tell nothing where few of the events are taken"""
+    """columns that may be without any value in a part of the events"""
 
-    def take(self, rows: NDArray[np.intp]) -> Columns:
-        """The same with these rows in this order."""
+    def take(self, rows: NDArray[np.intp]) -> EventColumns:
+        """Select rows, in the given order."""
         places = rows.tolist()
-        return Columns(
+        return EventColumns(
             [self.target[place] for place in places],
             self.hashes[rows],
             self.offset[rows],
@@ -52,7 +64,7 @@ class Columns:
         )
 
     def fill(self, frame: Frame, begin: int, end: int) -> None:
-        """Set a frame's columns from the rows ``begin`` … ``end`` - 1."""
+        """Set a frame's columns from the rows ``begin`` to ``end`` - 1."""
         frame.target = self.target[begin:end]
         offset = self.offset[begin:end] - frame.first
         frame.offset = narrow(offset, int(offset[-1])).tobytes()
@@ -62,7 +74,7 @@ class Columns:
         frame.ts = narrow(times, int(times.max())).tobytes()
         for name, column in self.numbers.items():
             part = column[begin:end]
-            if name not in self.sparse or told(name, part):
+            if name not in self.sparse or has_values(name, part):
                 setattr(frame, name, part.tobytes())
         for name, texts in self.texts.items():
             cut = list(texts[begin:end])
@@ -70,19 +82,20 @@ class Columns:
                 setattr(frame, name, cut)
 
 
-def columns_of(
+def event_columns(
     fields: dict[str, Sequence[Any]],
     *,
     offset: NDArray[np.int64],
     metric: NDArray[np.int8],
     ts: NDArray[np.int64],
     tags: Sequence[int] | None = None,
-    mixes: Mapping[str, tuple[str, Mix | Networks]] = MIXES,
+    hashers: Mapping[str, tuple[str, NameHasher | NetworkHasher]] = HASHERS,
     plain_addresses: bool = False,
-) -> Columns:
-    """Columns from the fields of native events (name → one value an event).
+) -> EventColumns:
+    """Make columns from the fields of native events (name → one value for each event).
 
-    ``offset`` ascends; ``tags`` are the rules' (Frame.rule); ``plain_addresses`` says that all of ``ip`` is IPv4.
+    ``offset`` must ascend. ``tags`` are the tags of the rules (Frame.rule). ``plain_addresses`` is true if every value
+    of ``ip`` is known to be IPv4.
     """
     targets = hashes(fields["target"])
     numbers: dict[str, Numbers] = {"metric": metric}
@@ -91,13 +104,13 @@ def columns_of(
     if created is not None:
         actors |= created >= 0
     ids = fields["id"]
-    if not nothing(ids):
+    if not is_empty(ids):
         numbers["ident"] = identities(ids, targets, metric)
-    for name, (field, mix) in mixes.items():
+    for name, (field, hasher) in hashers.items():
         column = fields[field]
-        if not nothing(column):
-            plain = plain_addresses and isinstance(mix, Networks)
-            numbers[name] = mix.plain_column(column) if plain else mix.column(column)  # type: ignore[union-attr]  # as above
+        if not is_empty(column):
+            plain = plain_addresses and isinstance(hasher, NetworkHasher)
+            numbers[name] = hasher.plain_column(column) if plain else hasher.column(column)  # type: ignore[union-attr]  # as above
     if created is not None:
         numbers["created"] = created
     for name in ("watch_ms", "duration_ms"):
@@ -106,17 +119,17 @@ def columns_of(
             numbers[name] = narrow(spans, int(spans.max()))
     for name in ("undo", "history"):
         marked = fields[name]
-        if marked.count(False) < len(marked):  # a third of the time that ``True in marked`` takes
+        if marked.count(False) < len(marked):  # takes a third of the time of ``True in marked``
             numbers[name] = np.fromiter(marked, np.int8, len(marked))
     if tags is not None:
         numbers["rule"] = np.array(tags, np.int8)
-    texts = {name: fields[name] for name in TEXTS if not nothing(fields[name])}
+    texts = {name: fields[name] for name in TEXTS if not is_empty(fields[name])}
     sparse = {name for name in GIVEN if name in numbers and numbers[name].min() < 0}
-    return Columns(list(fields["target"]), targets, offset, ts, numbers, texts, frozenset({*sparse, *MARKS}))
+    return EventColumns(list(fields["target"]), targets, offset, ts, numbers, texts, frozenset({*sparse, *MARKS}))
 
 
-def joined(parts: Sequence[Columns]) -> Columns:
-    """Columns of consecutive stretches of a batch as one. A column that only some have gets -1 in the others."""
+def joined(parts: Sequence[EventColumns]) -> EventColumns:
+    """Join consecutive parts of a batch. A column that some parts lack gets -1 there (0 in MARKS)."""
     if len(parts) == 1:
         return parts[0]
     numbers: dict[str, Numbers] = {}
@@ -129,7 +142,7 @@ def joined(parts: Sequence[Columns]) -> Columns:
         texts[name] = [text for part in parts for text in part.texts.get(name, [None] * len(part.ts))]
     sparse = {name for part in parts for name in part.sparse}
     sparse |= {name for part in parts for name in GIVEN if name in numbers and name not in part.numbers}
-    return Columns(
+    return EventColumns(
         [target for part in parts for target in part.target],
         np.concatenate([part.hashes for part in parts]),
         np.concatenate([part.offset for part in parts]),
@@ -140,13 +153,13 @@ def joined(parts: Sequence[Columns]) -> Columns:
     )
 
 
-def nothing(column: Sequence[Any]) -> bool:
-    """Whether a column is None throughout."""
+def is_empty(column: Sequence[Any]) -> bool:
+    """Whether every value of a column is None."""
     return column[0] is None and column.count(None) == len(column)
 
 
 def narrow(column: NDArray[np.int64], most: int) -> Numbers:
-    """A column whose values are between -1 and ``most``, in the narrowest width of a frame that has room for them."""
+    """Convert a column of values from -1 to ``most`` to the narrowest width of a frame that fits."""
     for width, dtype in ((7, "<i1"), (15, "<i2"), (31, "<i4")):
         if most < 1 << width:
             return column.astype(dtype)
@@ -154,8 +167,8 @@ def narrow(column: NDArray[np.int64], most: int) -> Numbers:
 
 
 def _optional(column: Sequence[int | None]) -> NDArray[np.int64] | None:
-    """Numbers with -1 for None, or None if there are none."""
-    if nothing(column):
+    """Numbers with -1 for None; None if no value is given."""
+    if is_empty(column):
         return None
     try:
         return np.fromiter(column, np.int64, len(column))

@@ -1,4 +1,4 @@
-"""What names become on their way to the detectors: partitions, hashes, networks, hosts.
+"""Hashes of names, and what is derived from names first: partitions, networks, hosts.
 
 All hashes are XXH3-64 of the UTF-8 bytes: the same in every process and version, which replay needs.
 """
@@ -21,33 +21,33 @@ from detectors.windows.crowd import HASH_SPACE
 
 CACHE_ENTRIES = 100_000
 AGENT_CHARS = 256
-"""User agents are told apart by what comes up to here."""
+"""A user agent is hashed up to this length."""
 HOST_CHARS = 128
 
-MIX_MASK = (1 << 31) - 1
-"""Of the name of a network, an agent, a referrer or a country 31 bits travel; buckets are their lowest."""
+NAME_MASK = (1 << 31) - 1
+"""Frames have 31 bits of the hash of a network, an agent, a referrer or a country; buckets are the lowest of them."""
 
 _hash = xxhash.xxh3_64_intdigest
 _ID_MASK = np.uint64(HASH_SPACE - 1)
 _ACTOR_MASK = np.uint64(HASH_SPACE - 2)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
-"""Keeps a target's hash and an id's from cancelling each other where they are the same text."""
+"""Multiplies the target's hash: otherwise the hashes of a target and an id of the same text cancel each other."""
 
 Hashes = NDArray[np.uint64]
 
 
 def hashes(texts: Sequence[str]) -> Hashes:
-    """Hashes of texts."""
+    """Hash texts."""
     return np.fromiter(map(_hash, map(str.encode, texts)), np.uint64, len(texts))
 
 
 def partition_of(target: str, partitions: int) -> int:
-    """The partition of ``by-target`` that a target's events go to: its hash modulo their number."""
+    """The partition of ``by-target`` for a target: its hash modulo the number of partitions."""
     return _hash(target.encode()) % partitions
 
 
 def actor_hashes(actors: Sequence[str | None]) -> NDArray[np.int64]:
-    """Actors as 63-bit hashes with the lowest bit 0 (it tells accounts, see EventBlock); NOBODY for None."""
+    """Hash actors to 63 bits with lowest bit 0, which marks accounts (see EventBlock). None becomes NOBODY."""
     try:
         whole = hashes(actors)  # type: ignore[arg-type]  # a None raises TypeError, which is the test
     except TypeError:
@@ -58,7 +58,7 @@ def actor_hashes(actors: Sequence[str | None]) -> NDArray[np.int64]:
 
 
 def identities(ids: Sequence[str | None], targets: Hashes, metric: NDArray[np.int8]) -> NDArray[np.int64]:
-    """Ids as 63-bit hashes, -1 where there is none. An id counts once per target and metric."""
+    """Hash ids with target and metric to 63 bits: an id counts once for each of these. None becomes -1."""
     missing = None in ids
     given: Sequence[str] = [ident or "" for ident in ids] if missing else ids  # type: ignore[assignment]  # no None is left
     places = targets * _ODD + metric.astype(np.uint64)
@@ -68,15 +68,18 @@ def identities(ids: Sequence[str | None], targets: Hashes, metric: NDArray[np.in
     return idents
 
 
-class Mix:
-    """Names of one kind into 31-bit hashes of what is ``derived`` from them, remembered up to a bound; None is -1."""
+class NameHasher:
+    """Hashes names of one kind to 31 bits, after ``derived`` has reduced them. None becomes -1.
+
+    It caches up to CACHE_ENTRIES names.
+    """
 
     def __init__(self, derived: Callable[[str], str | None]) -> None:
         self._derived = derived
         self._known: dict[str | None, int] = {None: -1}
 
     def column(self, names: Sequence[str | None]) -> NDArray[np.int32]:
-        """Hashes of a column of names."""
+        """Hash a column of names."""
         known = self._known
         try:
             return np.fromiter(map(known.__getitem__, names), np.int32, len(names))
@@ -87,21 +90,21 @@ class Mix:
             known[None] = -1
         for name in names:
             if name is not None and name not in known:
-                known[name] = mix_hash(self._derived(name))
+                known[name] = name_hash(self._derived(name))
         return np.fromiter(map(known.__getitem__, names), np.int32, len(names))
 
 
-class Networks:
-    """As ``Mix``, for addresses. Those of IPv4, which nearly all are, are hashed anew.
+class NetworkHasher:
+    """As ``NameHasher``, for the networks of addresses. IPv4, which nearly all addresses are, is not cached.
 
-    There are tens of thousands of networks: to find one in a dict costs several times its hash, in cache misses.
+    There are tens of thousands of networks. To find one in a dict costs several times its hash, in cache misses.
     """
 
     def __init__(self) -> None:
-        self._others = Mix(network_of)
+        self._others = NameHasher(network_of)
 
     def column(self, addresses: Sequence[str | None]) -> NDArray[np.int32]:
-        """Hashes of the addresses' networks; -1 where there is none."""
+        """Hash the networks of addresses; -1 where there is none."""
         dotted = [address for address in addresses if address is not None and ":" not in address]
         if not dotted or not all_ipv4(dotted):
             return self._others.column(addresses)
@@ -115,19 +118,19 @@ class Networks:
 
     @staticmethod
     def plain_column(addresses: Sequence[str]) -> NDArray[np.int32]:
-        """``column`` of addresses that are all known to be IPv4."""
+        """As ``column``, for addresses that are all known to be IPv4."""
         networks = hashes([f"{address.rpartition('.')[0]}.0/24" for address in addresses])
-        hashed: NDArray[np.int32] = (networks & np.uint64(MIX_MASK)).astype(np.int32)
+        hashed: NDArray[np.int32] = (networks & np.uint64(NAME_MASK)).astype(np.int32)
         return hashed
 
 
 _DIGIT, _DOT, _COMMA = b"0.,"
 _QUAD = np.array([_DOT, _DOT, _DOT, _COMMA], np.uint8)
-"""What the four numbers of an address are followed by, in a list of addresses with a comma behind each."""
+"""The characters after the four numbers of an address, if a comma follows each address."""
 
 
 def all_ipv4(addresses: Sequence[str]) -> bool:
-    """Whether all are IPv4 addresses: four numbers up to 255 without leading zeros. There must be some.
+    """Whether all are IPv4 addresses: four numbers up to 255 without leading zeros. ``addresses`` must not be empty.
 
     >>> all_ipv4(["203.0.113.77", "0.0.0.0"]), all_ipv4(["203.0.113.077"]), all_ipv4(["203.0.113.256"])
     (True, False, False)
@@ -135,11 +138,11 @@ def all_ipv4(addresses: Sequence[str]) -> bool:
     listed = ",".join(addresses)
     if not listed.isascii():
         return False
-    text = np.frombuffer(f"{listed},00".encode(), np.uint8)  # two more, so that three can be looked at anywhere
+    text = np.frombuffer(f"{listed},00".encode(), np.uint8)  # two more, so that three digits can be read from any place
     marks = np.flatnonzero((text == _DOT) | (text == _COMMA))
     if len(marks) != 4 * len(addresses) or not (text[marks].reshape(-1, 4) == _QUAD).all():
         return False
-    digits = text - np.uint8(_DIGIT)  # below it, it wraps: no digit either way
+    digits = text - np.uint8(_DIGIT)  # what is below b"0" wraps round, and is no digit then
     starts = np.concatenate(([0], marks[:-1] + 1))
     lengths = marks - starts
     if np.count_nonzero(digits < 10) != len(text) - len(marks) or lengths.min() < 1 or lengths.max() > 3:
@@ -152,27 +155,27 @@ def all_ipv4(addresses: Sequence[str]) -> bool:
     return not (values > 255).any()
 
 
-def mix_hash(name: str | None) -> int:
-    """31 bits of the hash of a name, -1 for None."""
-    return -1 if name is None else _hash(name.encode()) & MIX_MASK
+def name_hash(name: str | None) -> int:
+    """Hash a name to 31 bits; None becomes -1."""
+    return -1 if name is None else _hash(name.encode()) & NAME_MASK
 
 
 def agent_of(agent: str) -> str:
-    """What of a user agent counts."""
+    """The part of a user agent that is hashed."""
     return agent[:AGENT_CHARS]
 
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"({_OCTET}\.{_OCTET}\.{_OCTET})\.{_OCTET}").fullmatch
-"""What nearly every address is, without building an address object (18 µs)."""
+"""Nearly every address is plain IPv4. An address object would cost 18 µs."""
 
 
 _MAPPED = bytes(10) + b"\xff\xff"
-"""How an IPv4 address begins that is written as one of IPv6."""
+"""Beginning of an IPv4 address that is written as IPv6."""
 
 
 def network_of(ip: str) -> str | None:
-    """The IPv4 /24 or IPv6 /48 of an address, None if it is none.
+    """The IPv4 /24 or IPv6 /48 network of an address; None if the text is no address.
 
     >>> network_of("203.0.113.77"), network_of("2001:db8:1:2::3"), network_of("somewhere")
     ('203.0.113.0/24', '2001:db8:1::/48', None)
@@ -180,7 +183,7 @@ def network_of(ip: str) -> str | None:
     found = _IPV4(ip)
     if found is not None:
         return f"{found[1]}.0/24"
-    if ":" in ip and "." not in ip and "%" not in ip:  # plain IPv6: a thirtieth of an address object's time
+    if ":" in ip and "." not in ip and "%" not in ip:  # plain IPv6: takes a thirtieth of the time of an address object
         try:
             packed = socket.inet_pton(socket.AF_INET6, ip)
         except (OSError, ValueError):
@@ -195,7 +198,7 @@ def network_of(ip: str) -> str | None:
 
 
 def address_of(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """An address, None if it is none. One of IPv4 that is written as one of IPv6 is one of IPv4.
+    """Parse an address; None if the text is no address. IPv4 that is written as IPv6 becomes IPv4.
 
     >>> address_of("::ffff:203.0.113.77"), address_of("somewhere")
     (IPv4Address('203.0.113.77'), None)

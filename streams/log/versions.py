@@ -1,4 +1,4 @@
-"""Bytes of the log into frames: of this version, and of versions 1 and 2, which logs that are retained may hold."""
+"""Decodes frames of this version and of versions 1 and 2, which retained logs may still contain."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy as np
 
 from detectors.events.event import METRICS
 from detectors.intake.rules.reasons import TAGS
-from streams.log.columns import MIXES, columns_of
+from streams.log.columns import HASHERS, event_columns
 from streams.log.frames import FRAME_VERSION, NEEDED, NUMBERS, TEXTS, Frame, numbers
-from streams.log.hashing import Mix
+from streams.log.hashing import NameHasher
 
 
 class FrameError(ValueError):
-    """A record in the log that is no frame this version can read."""
+    """A record of the log is no frame that this version can read."""
 
 
 COLUMNAR = (2, FRAME_VERSION)
-"""Versions that are frames of columns. Version 2 lacks the last one, which is empty then."""
+"""Versions that consist of columns. Version 2 lacks the last column, which is empty then."""
 
 _decoder = msgspec.msgpack.Decoder(Frame)
 
 
 def decode(value: bytes | None) -> Frame:
-    """Bytes to frame. Raises FrameError."""
+    """Decode a frame. Raises FrameError."""
     try:
         frame = _decoder.decode(value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -57,7 +57,7 @@ def decode(value: bytes | None) -> Frame:
 
 
 class FrameOfTexts(msgspec.Struct, array_like=True, gc=False):
-    """Version 1: texts and lists. Networks and hosts are derived already; an optional column may be None."""
+    """A frame of version 1: texts and lists. Networks and hosts are already derived; optional columns may be None."""
 
     version: Literal[1]
     source: str
@@ -86,12 +86,12 @@ class FrameOfTexts(msgspec.Struct, array_like=True, gc=False):
 
 
 COLUMNS = FrameOfTexts.__struct_fields__[7:]
-_MIXES = {name: (name, Mix(lambda text: text)) for name in MIXES}
+_HASHERS = {name: (name, NameHasher(lambda text: text)) for name in HASHERS}
 _older_decoder = msgspec.msgpack.Decoder(FrameOfTexts)
 
 
 def _upgraded(value: bytes) -> Frame | None:
-    """The frame of today from one of version 1; None if it is none."""
+    """Convert a frame of version 1 to this version; None if the bytes are no such frame."""
     try:
         older = _older_decoder.decode(value)
         offset, metric, ts = (np.array(column, np.int64) for column in (older.offset, older.metric, older.ts))
@@ -111,13 +111,13 @@ def _upgraded(value: bytes) -> Frame | None:
     fields["undo"] = older.undo or [False] * size
     fields["history"] = [False] * size
     try:
-        columns_of(
+        event_columns(
             fields,
             offset=offset + older.first,
             metric=metric.astype(np.int8),
             ts=ts,
             tags=older.rule,
-            mixes=_MIXES,
+            hashers=_HASHERS,
         ).fill(frame, 0, size)
     except OverflowError:  # a number of more than 8 bytes
         return None

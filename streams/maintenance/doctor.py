@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from kafka.errors import KafkaError
 
-from streams.ingest.codecs.codec import Codec
+from streams.ingest.mapping.decoder import EventDecoder
 from streams.kafka.reader import Reader
 from streams.kafka.topics import BrokerError, Topics, admin, describe, missing, partition_counts
 from streams.maintenance.unjudged import unjudged_of
@@ -127,7 +127,7 @@ def _readable(settings: Settings, config: Input) -> Finding:
     if not len(sampled.records.value):
         return Finding(what, True, "no records yet")
     latest_ms = round((time.time() + settings.time.future_skew_seconds) * 1000)
-    trial = Trial(Codec(config, settings.time.earliest), latest_ms)
+    trial = Trial(EventDecoder(config, settings.time.earliest), latest_ms)
     for _ in trial.try_all(sampled.records):
         pass
     totals = trial.totals

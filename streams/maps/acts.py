@@ -128,8 +128,8 @@ def _undone(chooser: Chooser, kind: Field) -> Field | None:
     """Where an undo says what it takes back: a field of the same name inside an object, given beside bare undos."""
     for each in chooser.fields:
         if each.path[-1] == kind.path[-1] and len(each.path) > len(kind.path) and each.place == kind.place:
-            said = zip(kind.values, each.values, strict=True)
-            if any(value is not None and own is not None and words.only_undoes(str(own)) for own, value in said):
+            pairs = zip(kind.values, each.values, strict=True)
+            if any(value is not None and own is not None and words.only_undoes(str(own)) for own, value in pairs):
                 return each
     return None
 

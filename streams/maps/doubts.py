@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from streams.ingest.codecs.values import YES
+from streams.ingest.mapping.values import YES
 from streams.maps import vocabulary as words
 from streams.maps.choice import Choice, Chooser
 from streams.maps.fields import word

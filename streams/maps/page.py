@@ -16,7 +16,11 @@ WIDTH = 118
 
 
 def page_of(draft: Draft, *, head: Iterable[str], topic: str | None = None, format_: str | None = None) -> str:
-    """The file. ``head`` are comments at its top; ``topic`` makes it an input, ``format_`` a map of a file."""
+    """The page as text.
+
+    ``head`` are comments at its top. With ``topic`` it is an input, and ``format_`` names its codec. Without, it is a
+    map of a file, and ``format_`` is the file's format.
+    """
     lines = [f"# {printable(line)}" for line in head]
     lines += [f"# {printable(line)}" for line in draft.notes]
     if draft.missing:
@@ -24,6 +28,7 @@ def page_of(draft: Draft, *, head: Iterable[str], topic: str | None = None, form
     lines.append("")
     if topic is not None:
         lines += ["[[inputs]]", f"topic = {_value(topic)}"]
+        lines += [f"format = {_value(format_)}"] if format_ not in (None, "json") else []
     lines += _top(draft)
     if topic is None:
         lines += ["", "[file]", f"format = {_value(format_ or 'ndjson')}", "", "[map]"]
@@ -42,12 +47,12 @@ def _top(draft: Draft) -> list[str]:
     lines = [] if draft.metric is None else [f"metric = {_value(draft.metric)}"]
     if draft.each is not None:
         lines.append(f"each = {_value(draft.each)}  # an event for each element")
-    for name, conditions, said in (
+    for name, conditions, comment in (
         ("keep", draft.keep, "the other records are passed over, and counted as such"),
         ("skip", draft.skip, "these records are passed over"),
     ):
         if conditions:
-            lines += [f"{name} = [  # {said}", *(f"    {_value(condition)}," for condition in conditions), "]"]
+            lines += [f"{name} = [  # {comment}", *(f"    {_value(condition)}," for condition in conditions), "]"]
     return lines
 
 

@@ -8,12 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from streams.ingest.codecs.framing import FramingError, document_of
-from streams.ingest.codecs.records import Records
-from streams.kafka.reader import Reader
+from streams.codecs.codec import Reader
+from streams.codecs.registry import codec_named
+from streams.ingest.mapping.records import Records
+from streams.kafka.reader import Reader as TopicReader
 from streams.maps.sample import Sample
 from streams.offline.recorded.decoding import records_of
 from streams.offline.recorded.file import RecordedFile
@@ -37,6 +37,8 @@ class Sampled:
     records: Records
     format: str | None = None
     """of a file"""
+    codec: str = "json"
+    """name of the codec that reads the records"""
     unreadable: int = 0
     """rows of a file that are no documents"""
     example: str = ""
@@ -45,8 +47,9 @@ class Sampled:
     def sample(self, latest_ms: float) -> Sample:
         """The documents among them, to suggest a map from."""
         documents, keys, headers = [], [], []
+        reader = codec_named(self.codec).reader(Any)
         for place, value in enumerate(self.records.value):
-            document = _document(value)
+            document = _document(reader, value)
             if document is not None:
                 documents.append(document)
                 keys.append(self.records.key[place])
@@ -62,14 +65,12 @@ class Sampled:
         )
 
 
-def _document(value: bytes | None) -> Any:
-    if not value or not value.strip():
+def _document(reader: Reader, value: bytes | None) -> Any:
+    """The document of a value if it is good as a whole; else None."""
+    found = reader.read([value])
+    if not found.rows or found.surrogates or not isinstance(found.rows[0], dict | list):
         return None
-    try:
-        document = msgspec.json.decode(document_of(value))
-    except (FramingError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return document if isinstance(document, dict | list) else None
+    return found.rows[0]
 
 
 def file_sample(path: Path, size: int, clock_ms: int, layout: ReplayMap | None = None) -> tuple[Sampled, Input]:
@@ -80,7 +81,8 @@ def file_sample(path: Path, size: int, clock_ms: int, layout: ReplayMap | None =
     documents = [row for row in rows if row.value is not None]
     records = records_of(documents, 0, clock_ms)
     broken = [f"line {row.line}: {row.message}" for row in rows if row.value is None]
-    return Sampled(path.name, records, recorded.format, len(broken), next(iter(broken), "")), recorded.input
+    sampled = Sampled(path.name, records, recorded.format, unreadable=len(broken), example=next(iter(broken), ""))
+    return sampled, recorded.input
 
 
 def unmapped(path: Path, size: int, clock_ms: int) -> Sampled:
@@ -90,7 +92,7 @@ def unmapped(path: Path, size: int, clock_ms: int) -> Sampled:
 
 def topic_sample(settings: Settings, topic: str, size: int) -> Sampled:
     """The last records of a topic. Raises BrokerError."""
-    reader = Reader(settings, topic)
+    reader = TopicReader(settings, topic)
     try:
         found = reader.last(size)
     finally:
@@ -104,13 +106,18 @@ def topic_sample(settings: Settings, topic: str, size: int) -> Sampled:
         headers=[record.headers for record in found],
         timestamp_ms=moments,
     )
-    return Sampled(topic, records)
+    return Sampled(topic, records, codec=_codec_name(settings, topic))
 
 
-def input_of(config: Mapping, topic: str) -> Input:
-    """A map as the input of a topic. Raises SettingsError."""
-    told = config.model_dump(exclude={"file", "topic", "format"}, exclude_defaults=True, by_alias=True)
+def _codec_name(settings: Settings, topic: str) -> str:
+    return next((source.codec_name() for source in settings.inputs if source.topic == topic), "json")
+
+
+def input_of(config: Mapping, topic: str, codec: str) -> Input:
+    """A map as the input of a topic. ``codec`` reads its records unless the map names another. Raises SettingsError."""
+    name = config.format if isinstance(config, Input) else codec
+    given = config.model_dump(exclude={"file", "topic", "format"}, exclude_defaults=True, by_alias=True)
     try:
-        return Input.model_validate({**told, "topic": topic})
+        return Input.model_validate({**given, "topic": topic, "format": name})
     except ValueError as error:
         raise SettingsError(f"the map does not fit topic {topic}: {error}") from None

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from detectors.events.event import FIELDS, METRICS
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Records
 
 SHOWN_CHARS = 2000
 """Of a record's text; a longer one is cut."""
@@ -62,10 +62,10 @@ class Totals:
 
 
 class Trial:
-    """A codec, tried record by record."""
+    """Decodes records one by one, and counts what they become."""
 
-    def __init__(self, codec: Codec, latest_ms: int) -> None:
-        self._codec = codec
+    def __init__(self, decoder: EventDecoder, latest_ms: int) -> None:
+        self._decoder = decoder
         self._latest_ms = latest_ms
         self.totals = Totals()
 
@@ -75,7 +75,7 @@ class Trial:
             yield self._try_one(records.part(place, place + 1))
 
     def _try_one(self, record: Records) -> Tried:
-        decoded = self._codec.decode(record, np.array([self._latest_ms]))
+        decoded = self._decoder.decode(record, np.array([self._latest_ms]))
         good = decoded.good
         events = [] if good is None else [_event(good.fields, int(good.metric[n]), n) for n in range(len(good.ts))]
         totals = self.totals

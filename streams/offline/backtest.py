@@ -22,7 +22,7 @@ from detectors.lab.scenarios.registry import QUIET, SCENARIOS
 from detectors.lab.scenarios.scene import BASE_RATE
 from detectors.lab.traffic.platform import Labelled
 from detectors.lab.traffic.population import DAY_MS
-from streams.offline.recorded.decoding import Decoder, events_of
+from streams.offline.recorded.decoding import RowDecoder, events_of
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.losses import Losses
 from streams.offline.recorded.row import Row
@@ -51,7 +51,7 @@ HEADS = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How scenarios are run: what ``truecount backtest`` was told. ``views`` is the background's size."""
+    """How scenarios are run: the options of ``truecount backtest``. ``views`` is the size of the background."""
 
     methods: tuple[str, ...] = METHODS
     views: float = RUN_VIEWS
@@ -168,7 +168,7 @@ def labelled_events(recorded: RecordedFile, column: str, losses: Losses) -> list
     """All events of a file with their labels. Raises SettingsError if one has none, or one that says neither."""
     found: list[Labelled] = []
     # A labelled file may count its times from 0, and nothing here depends on the year.
-    decoder = Decoder(recorded.input, Time(earliest=0), int(time.time() * 1000))
+    decoder = RowDecoder(recorded.input, Time(earliest=0), int(time.time() * 1000))
     with closing(recorded.rows()) as rows:
         for batch, documents, decoded in decoder.batches(rows):
             before = losses.records
@@ -202,8 +202,8 @@ def _label(row: Row, column: str, where: str) -> str:
 
 def document(reports: list[Report], plan: Plan) -> dict[str, Any]:
     """All reports as one JSON document."""
-    told = asdict(plan) | {"config": None if plan.config is None else str(plan.config)}
-    return {"plan": told, "reports": [{"kind": kind_of(r.scenario), **asdict(r)} for r in reports]}
+    options = asdict(plan) | {"config": None if plan.config is None else str(plan.config)}
+    return {"plan": options, "reports": [{"kind": kind_of(r.scenario), **asdict(r)} for r in reports]}
 
 
 def _chunks(rows: list[Labelled]) -> Iterator[list[Labelled]]:

@@ -13,7 +13,7 @@ import msgspec
 from detectors.events.event import METRICS, Event
 from streams.deadletters import DeadLetter
 from streams.kafka.sender import Sender
-from streams.offline.recorded.decoding import Decoder, events_of, in_order, rows_by_time, unreadable
+from streams.offline.recorded.decoding import RowDecoder, events_of, in_order, rows_by_time, unreadable
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.losses import Losses
 from streams.offline.recorded.row import Row
@@ -86,7 +86,7 @@ class Replay:
     def _send(self, rows: Iterable[Row], progress: Callable[[int], None]) -> None:
         topic = self._recorded.name
         self._began = time.monotonic()
-        decoder = Decoder(self._recorded.input, self._time, self._clock_ms)
+        decoder = RowDecoder(self._recorded.input, self._time, self._clock_ms)
         for batch, documents, decoded in decoder.batches(rows):
             for row in batch:
                 if row.value is None:
@@ -123,7 +123,7 @@ class Replay:
 
 
 def _check_floor(settings: Settings, recorded: RecordedFile) -> None:
-    """The map's own floor holds here; the events then meet that of the input they are sent to."""
+    """The earliest time of the map applies here, and the one of the input applies when the events are read there."""
     allowed = recorded.input.earliest
     for metric in METRICS:
         target = settings.input_for(metric)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from detectors.events.event import FIELDS, METRICS
+from streams.codecs.registry import codec_named
 from streams.grammar.fields import DURATIONS, FLAGS, TIMES
 from streams.grammar.paths import parse_path
 from streams.grammar.times import check_layout
@@ -227,6 +228,10 @@ class Mapping(Section):
             return self.placeholders
         return () if self.map is None else PLACEHOLDERS
 
+    def codec_name(self) -> str:
+        """Name of the codec that reads its records. The rows of a recorded file are given as JSON."""
+        return "json"
+
     def is_native(self) -> bool:
         """Whether its records are native events, all of them."""
         return self.map is None and self.transform is None and not (self.keep or self.skip)
@@ -324,7 +329,18 @@ class Input(Mapping):
     """One input topic."""
 
     topic: str = Field(min_length=1)
-    format: Literal["json"] = "json"
+    format: str = "json"
+    """the codec that reads its records; streams/codecs/registry.py lists them"""
+
+    @field_validator("format")
+    @classmethod
+    def _format(cls, name: str) -> str:
+        codec_named(name)
+        return name
+
+    def codec_name(self) -> str:
+        """See Mapping."""
+        return self.format
 
 
 class ReplayFile(Section):

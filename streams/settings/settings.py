@@ -108,9 +108,9 @@ class Settings(Section):
         return "sha256:" + hashlib.sha256(orjson.dumps(relevant, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
     def input_for(self, metric: str) -> Input | None:
-        """The first native input of a metric."""
+        """The first native input of a metric that reads JSON."""
         for candidate in self.inputs:
-            if candidate.is_native() and candidate.metric in (metric, None):
+            if candidate.is_native() and candidate.format == "json" and candidate.metric in (metric, None):
                 return candidate
         return None
 

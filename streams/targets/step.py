@@ -15,7 +15,8 @@ from detectors.records import Outcome, Uncounted
 from detectors.state.watches import Watches
 from detectors.windows.clock import Clock, SourceTime
 from streams.engine.task import StepError
-from streams.log.frames import Frame, block_of, countable
+from streams.log.blocks import block_of, countable
+from streams.log.frames import Frame
 from streams.log.versions import FrameError, decode
 from streams.settings.settings import Settings
 from streams.targets.tags import Standing, rule_settings

@@ -11,8 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from detectors.events.event import MAX_TS_MS, Event
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Records
 from streams.settings.inputs import Mapping
 from streams.settings.settings import Settings, load, load_map
 from tests.deploy.conftest import ROOT
@@ -83,7 +83,7 @@ def test_a_replay_map_reads_a_row(name: str, row: dict[str, str], expected: tupl
 
 def _event(mapping: Mapping, document: dict[str, Any]) -> Event:
     values = [msgspec.json.encode(document)]
-    good = Codec(mapping).decode(Records.values(values, 0), np.array([MAX_TS_MS])).good
+    good = EventDecoder(mapping).decode(Records.values(values, 0), np.array([MAX_TS_MS])).good
     assert good is not None
     return events_of(good)[0][2]
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from detectors.records import Outcome
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.records import Records
 from streams.ingest.router import Routed, Router
 from streams.settings.settings import Settings
 from streams.targets.outputs import correction_value, count_value, flag_value

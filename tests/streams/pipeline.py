@@ -11,7 +11,7 @@ from detectors.audit import AuditSettings
 from detectors.events.event import Event
 from detectors.records import Outcome
 from streams.deadletters import DeadLetter
-from streams.ingest.codecs.records import Good, Records
+from streams.ingest.mapping.records import Good, Records
 from streams.ingest.router import Routed, Router
 from streams.settings.settings import Input, Time
 from streams.targets.outputs import correction_value, count_value, flag_value

@@ -18,8 +18,8 @@ from detectors.events.event import METRICS, Event
 from detectors.intake.rules.reasons import RULES
 from detectors.state.ledger import DUPLICATE_ID
 from streams.deadletters import Why
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Records
 from streams.log.versions import decode
 from streams.offline.pipeline import Offline
 from streams.settings.settings import Settings
@@ -249,14 +249,14 @@ def test_a_replay_does_as_a_worker(place: str) -> None:
 
 
 def test_a_record_that_ingest_cannot_deal_with_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    decode_all = Codec.decode
+    decode_all = EventDecoder.decode
 
-    def decoded(self: Codec, records: Records, latest_ms: Any) -> Any:
+    def decoded(self: EventDecoder, records: Records, latest_ms: Any) -> Any:
         if any(b"poison" in (value or b"") for value in records.value):
             raise RuntimeError("injected into the codec")
         return decode_all(self, records, latest_ms)
 
-    monkeypatch.setattr(Codec, "decode", decoded)
+    monkeypatch.setattr(EventDecoder, "decode", decoded)
     pipeline = Pipeline()
     values = [msgspec.json.encode(Event(ts=START_MS + n, actor=f"a{n}", target=f"t{n % 3}")) for n in range(40)]
     values[7] = values[31] = b'{"ts":1,"actor":"a","target":"poison"}'

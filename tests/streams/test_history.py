@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.events.event import Event
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.records import Records
 from streams.ingest.router import WAKE_MS, Router
 from streams.log.frames import Frame
 from streams.log.versions import decode

@@ -1,4 +1,4 @@
-"""Matchers of an operator's lists: networks and user agents."""
+"""Matches addresses and user agents against the lists of an operator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.settings.lists import is_regex
 
 
 class Networks:
-    """A list of networks, to be asked for addresses.
+    """A list of networks. It tells whether an address is in one of them.
 
     >>> listed = Networks(["203.0.113.64/26", "198.51.0.0/16", "2001:db8::/32"])
     >>> listed.has("203.0.113.70"), listed.has("203.0.113.7"), listed.has("2001:db8:1::1"), listed.has("here")
@@ -38,7 +38,7 @@ class Networks:
         return bool(self._starts[4] or self._starts[6])
 
     def has(self, ip: str) -> bool:
-        """Whether an address is of one of the networks; what is no address is of none."""
+        """Whether an address is in one of the networks; false for a text that is no address."""
         address = address_of(ip)
         if address is None:
             return False
@@ -48,7 +48,7 @@ class Networks:
 
 
 class Agents:
-    """A list of texts and regexes, to be asked for user agents. Texts are found in any case.
+    """A list of texts and regexes for user agents. The case of texts is ignored.
 
     >>> listed = Agents(["ViewBooster", "/^Bot v[0-9]+$/"])
     >>> listed.has("Mozilla/5.0 viewbooster/2"), listed.has("Bot v12"), listed.has("Robot v12")
@@ -58,7 +58,7 @@ class Agents:
     def __init__(self, agents: Iterable[str]) -> None:
         agents = list(agents)
         self._texts = [text.lower() for text in agents if not is_regex(text)]
-        # Not joined into one: flags and groups of one would change the others.
+        # Not joined into one regex: flags and groups of one would change the others.
         self._regexes = [re.compile(text[1:-1]) for text in agents if is_regex(text)]
 
     def __bool__(self) -> bool:

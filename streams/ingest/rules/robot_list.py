@@ -17,37 +17,37 @@ PEOPLE = re.compile(
     r"Android|iPhone|iPad|iPod|\biOS\b|CFNetwork|watchOS|tvOS|Windows Phone|Windows CE|MIDP|Symbian|BlackBerry|KAIOS"
     r"|DoCoMo|Gateway|Tizen|Web0S|SMART-TV|SmartTV|HbbTV|NetCast|CrKey|Roku|PlayStation|Xbox|Nintendo|MSIE|Trident/"
 )
-"""What only a person's device or app names: there a product may be a library inside, and a word a name."""
+"""Names of people's devices and apps. There, a product may be a library of the app, and a word may be a name."""
 _HEAD = re.compile(r"[^/;(]*")
 _TAIL = re.compile(r",?(?: v?\d\S*| [-–:].*| https?:.*)?,?$")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One pattern: its kind, how it is found, and a user agent that is found so."""
+class RobotPattern:
+    """A pattern of the list: its kind, the pattern, and a user agent that it matches."""
 
     kind: str
     pattern: str
     example: str
 
 
-def rows(path: Path = LIST) -> Iterator[Row]:
-    """All patterns, in the order of the file."""
+def robot_patterns(path: Path = LIST) -> Iterator[RobotPattern]:
+    """Read all patterns, in the order of the file."""
     for line in path.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             kind, pattern, example = line.split("\t")
-            yield Row(kind, pattern, example)
+            yield RobotPattern(kind, pattern, example)
 
 
 class RobotList:
-    """The list, made ready, without its plain texts, which ``texts`` answers for an index of the caller's.
+    """The compiled list, without its plain texts: these are in ``texts``, and the caller indexes them.
 
-    >>> listed = RobotList(rows())
+    >>> listed = RobotList(robot_patterns())
     >>> listed.has("reqwest/0.11.22"), listed.has("reqwest-based app/1.0 (Android 14)"), listed.has("Newslitbot/0.1")
     (True, False, True)
     """
 
-    def __init__(self, listed: Iterable[Row]) -> None:
+    def __init__(self, listed: Iterable[RobotPattern]) -> None:
         self.texts: list[str] = []
         products, beginnings = [], []
         self._words: list[tuple[str, re.Pattern[str]]] = []
@@ -65,9 +65,9 @@ class RobotList:
         self._beginnings = re.compile("|".join(beginnings))
 
     def has(self, agent: str) -> bool:
-        """Whether a user agent is on the list, other than for a plain text."""
+        """Whether a user agent matches a pattern of the list that is no plain text."""
         lower = agent.lower()
-        if not lower.startswith("mozilla/"):  # what browsers begin with, and no product of the list
+        if not lower.startswith("mozilla/"):  # browsers begin with it, and no product of the list does
             head = _HEAD.match(lower)
             product = head[0].strip() if head else ""
             if product in self._products or _TAIL.sub("", product) in self._products:

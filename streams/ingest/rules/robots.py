@@ -1,9 +1,9 @@
-"""User agents that declare themselves robots, after the list of crawler-user-agents and our own beside it.
+"""Finds user agents that declare themselves robots, by the list of crawler-user-agents and our own list.
 
-The list of crawler-user-agents has some 1,500 regexes, and a user agent that matches none of them costs 200 to 500 µs:
+The list of crawler-user-agents has some 1,500 regexes. To test them all on a user agent costs 200 to 500 µs, which is
 too much for a platform with a hundred thousand kinds of handsets. Nearly all of them are plain words. Each word is
-therefore found by four of its characters first, in a set; only those whose four characters occur in a user agent are
-looked for. That takes 20 µs, and the answer is the same.
+therefore indexed by four of its characters. A word is searched only if its four characters occur in the user agent.
+This takes 20 µs, and the result is the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import defaultdict
 
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
-from streams.ingest.rules.robot_list import RobotList, rows
+from streams.ingest.rules.robot_list import RobotList, robot_patterns
 
 SPARED: dict[str, str] = {
     "okhttp": "what apps on Android send unless they say otherwise",
@@ -42,7 +42,7 @@ SPARED: dict[str, str] = {
     "Podimo": "a player of podcasts",
     "Hype Machine\\/": "a player of music",
 }
-"""Patterns of the list that are no declaration, because people's own programs send them too, each with its reason."""
+"""Patterns that are ignored, because programs of people send them too → the reason."""
 
 GRAM = 4
 _USUAL = (
@@ -50,7 +50,7 @@ _USUAL = (
     " (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Mobile/15E148 (Linux; Android 10; K) (X11; Linux x86_64)"
     " (Macintosh; Intel Mac OS X 10_15_7) Gecko/20100101 Firefox/127.0 (compatible; +http://www.)"
 )
-"""What many user agents have in them: four characters of it would tell little."""
+"""Parts of many user agents: four characters of them are a poor index."""
 
 
 _ESCAPED = re.compile(r"\\([^\w\s])")
@@ -58,7 +58,7 @@ _SPECIAL = frozenset(r"\.^$*+?{}[]|()")
 
 
 class Robots:
-    """Both lists, made ready. Answers for one user agent at a time; the caller remembers.
+    """Both lists, compiled. Nothing is cached here; the caller does that.
 
     >>> robots = Robots()
     >>> robots.declares("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")
@@ -68,7 +68,7 @@ class Robots:
     """
 
     def __init__(self) -> None:
-        self._own = RobotList(rows())
+        self._own = RobotList(robot_patterns())
         patterns = [entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA if entry["pattern"] not in SPARED]
         usual = frozenset(_grams(_USUAL))
         words: dict[str, list[str]] = defaultdict(list)
@@ -88,7 +88,7 @@ class Robots:
         self._rest = re.compile("|".join(rest))
 
     def declares(self, agent: str) -> bool:
-        """Whether the user agent says that it is a robot."""
+        """Whether the user agent declares that it is a robot."""
         for gram in self._grams.intersection(_grams(agent)):
             if any(word in agent for word in self._words[gram]):
                 return True
@@ -100,6 +100,6 @@ def _grams(text: str) -> list[str]:
 
 
 def _word_of(pattern: str) -> str | None:
-    """The one text that a pattern finds wherever it stands, None if it finds several or asks for a place."""
+    """The text that a pattern matches anywhere; None if it matches several texts, or only in some place."""
     bare = _ESCAPED.sub("", pattern)
     return _ESCAPED.sub(r"\1", pattern) if _SPECIAL.isdisjoint(bare) else None

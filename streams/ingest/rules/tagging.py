@@ -1,4 +1,4 @@
-"""What ingest finds out about an event for the rules: what needs its address or its user agent, which go no further."""
+"""Tags events for the rules that need the address or the user agent, which do not go into the log."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from streams.ingest.rules.robots import Robots
 from streams.settings.rules import Rules
 
 CACHE_ENTRIES = 100_000
-"""Addresses and user agents whose tag is remembered."""
+"""Number of addresses and of user agents with a cached tag."""
 
 Texts = Sequence[str | None]
 
 
 class Tagger:
-    """The rules of a configuration. Each different address and user agent is judged once."""
+    """Tags events by the rules of a configuration. The tag of an address or a user agent is computed once."""
 
     def __init__(self, rules: Rules) -> None:
         self.follow(rules)
 
     def follow(self, rules: Rules) -> None:
-        """Go by these rules from now on."""
-        self._agents = _Remembered(_agent_judge(rules))
+        """Use these rules from now on."""
+        self._agents = _CachedTags(_agent_judge(rules))
         spared, listed = Networks(rules.allow.networks), Networks(_unless_off(LISTED_NETWORK, rules, rules.networks))
-        self._networks = _Remembered(_judge(spared.has, listed.has, LISTED_NETWORK)) if spared or listed else None
+        self._networks = _CachedTags(_judge(spared.has, listed.has, LISTED_NETWORK)) if spared or listed else None
 
     def tags(self, ips: Texts, agents: Texts) -> list[int] | None:
-        """A tag (see TAGS) for each event, by its address and its user agent; None if there is nothing to say.
+        """Give a tag (see TAGS) for each event, by its address and its user agent; None if no event has one.
 
-        An exemption counts for more than a hit, and a hit by address for more than one by user agent.
+        An exemption overrides a match. A match by address overrides one by user agent.
         """
         found = self._agents.tags(agents)
         by_network = None if self._networks is None else self._networks.tags(ips)
@@ -40,14 +40,14 @@ class Tagger:
         return [max(both) if NOTHING in both else min(both) for both in zip(found, by_network, strict=True)]
 
 
-class _Remembered:
-    """Texts to tags, each judged once, up to a bound."""
+class _CachedTags:
+    """Caches the tags of up to CACHE_ENTRIES texts."""
 
     def __init__(self, judge: Callable[[str], int]) -> None:
         self._judge = judge
         self._known: dict[str | None, int] = {None: NOTHING}
         self._quiet = True
-        """whether nothing that is remembered has a tag"""
+        """whether no cached text has a tag"""
 
     def tags(self, texts: Texts) -> list[int] | None:
         known = self._known
@@ -91,4 +91,4 @@ def _unless_off(rule: str, rules: Rules, entries: tuple[str, ...]) -> tuple[str,
 
 
 _robots = cache(Robots)
-"""Made when they are first asked for: most commands need none."""
+"""Compiled at the first use: most commands need no robots."""

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from detectors.events.event import FIELDS, METRICS, REQUIRED, Event
 from streams.deadletters import DeadLetter
 from streams.grammar.fields import FLAGS
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import Decoded, Good, Records
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Decoded, Good, Records
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.order import MEMORY_BYTES, Order, Timed, sorted_rows
 from streams.offline.recorded.row import Row
@@ -40,11 +40,11 @@ def records_of(rows: Sequence[Row], first: int, clock_ms: int) -> Records:
     )
 
 
-class Decoder:
+class RowDecoder:
     """Batches of rows and what the codec makes of them, by the clock at which the command began."""
 
     def __init__(self, config: Input, time: Time, clock_ms: int) -> None:
-        self._codec = Codec(config, time.earliest)
+        self._decoder = EventDecoder(config, time.earliest)
         self._clock_ms = clock_ms
         self._skew_ms = round(time.future_skew_seconds * 1000)
 
@@ -55,7 +55,7 @@ class Decoder:
             decoded = Decoded()
             if documents:
                 records = records_of(documents, 0, self._clock_ms)
-                decoded = self._codec.decode(records, records.clock_ms + self._skew_ms)
+                decoded = self._decoder.decode(records, records.clock_ms + self._skew_ms)
             yield batch, documents, decoded
 
 
@@ -86,7 +86,7 @@ def in_order(recorded: RecordedFile, time: Time, clock_ms: int) -> bool:
     It reads the file, to the first event that is later than ``time.lateness_seconds``. Raises SettingsError.
     """
     order = Order(round(time.lateness_seconds * 1000))
-    decoder = Decoder(_times_only(recorded.input), time, clock_ms)
+    decoder = RowDecoder(_times_only(recorded.input), time, clock_ms)
     with closing(recorded.rows()) as rows:
         for _, _, decoded in decoder.batches(rows):
             if decoded.good is not None and not order.look(_live(decoded.good)):
@@ -99,7 +99,7 @@ def rows_by_time(
     recorded: RecordedFile, time: Time, clock_ms: int, memory_bytes: int = MEMORY_BYTES
 ) -> Iterator[Iterator[Row]]:
     """The file's rows in order of time; see ``sorted_rows``. Raises SettingsError."""
-    decoder = Decoder(_times_only(recorded.input), time, clock_ms)
+    decoder = RowDecoder(_times_only(recorded.input), time, clock_ms)
     with closing(recorded.rows()) as rows, sorted_rows(_timed(rows, decoder), memory_bytes) as ordered:
         yield ordered
 
@@ -110,7 +110,7 @@ def _live(good: Good) -> NDArray[np.int64]:
     return good.ts if True not in historic else good.ts[~np.fromiter(historic, np.bool_, len(historic))]
 
 
-def _timed(rows: Iterable[Row], decoder: Decoder) -> Iterator[Timed]:
+def _timed(rows: Iterable[Row], decoder: RowDecoder) -> Iterator[Timed]:
     """Each row with its time: that of its last event, so that no other row's events are late for it.
 
     A row without an event takes the time of the one before.

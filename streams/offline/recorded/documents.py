@@ -15,7 +15,7 @@ _BETWEEN = re.compile(rb"[\s,]*")
 _SCALAR = re.compile(rb"""(?:"(?:[^"\\]|\\.)*+"|[^\s,\]{}\["])+|.""", re.DOTALL)
 
 
-class Documents:
+class DocumentStream:
     """A JSON file, read once from its beginning; what is no document is a refused row, and reading goes on after it."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:

@@ -12,16 +12,15 @@ import orjson
 
 from detectors.events.event import FIELDS, REQUIRED
 from streams.grammar.fields import TIMES
-from streams.offline.recorded.documents import Documents
+from streams.offline.recorded.documents import DocumentStream
 from streams.offline.recorded.formats import Format, text_format
 from streams.offline.recorded.lines import line_end, ndjson_rows
 from streams.offline.recorded.losses import shortened
 from streams.offline.recorded.parquet import Parquet
 from streams.offline.recorded.row import Row
-from streams.offline.recorded.source import PARQUET, Source
+from streams.offline.recorded.source import PARQUET, FileSource
 from streams.offline.recorded.table import Table
-from streams.settings.inputs import Input, ReplayMap
-from streams.settings.inputs import Source as FieldSource
+from streams.settings.inputs import Input, ReplayMap, Source
 from streams.settings.section import SettingsError
 
 SHOWN_COLUMNS = 40
@@ -29,7 +28,7 @@ LOOKED_AT = 100
 """Records in which the names of native fields are looked for."""
 
 
-class Columns(NamedTuple):
+class TableColumns(NamedTuple):
     """Of a table: the names, and which of them are moments that become ISO 8601 text."""
 
     names: Sequence[str] = ()
@@ -44,7 +43,7 @@ class RecordedFile:
 
     def __init__(self, path: Path, layout: ReplayMap | None = None) -> None:
         self.path = path
-        self._source = Source(path)
+        self._source = FileSource(path)
         self._declared: Format | None = None if layout is None else layout.file.format
         self.name = path.name
         self.size_bytes = self._source.size_bytes
@@ -79,40 +78,40 @@ class RecordedFile:
         return text_format(self.path, head, self._declared)
 
     @contextmanager
-    def _open(self) -> Iterator[tuple[Columns, Generator[Row, None, None]]]:
+    def _open(self) -> Iterator[tuple[TableColumns, Generator[Row, None, None]]]:
         """The columns and the rows; JSON has no columns before its records are read."""
         path = str(self.path)
         if self.format == "parquet":
             with self._source.opened() as raw:
                 parquet = Parquet(raw, path)
                 with closing(parquet.rows()) as rows:
-                    yield Columns(parquet.columns, parquet.moments()), rows
+                    yield TableColumns(parquet.columns, parquet.moments()), rows
             return
         head = self._source.head() if self.format == "ndjson" else b""
         with closing(self._source.chunks()) as chunks:
             if self.format in ("csv", "tsv"):
                 table = Table(chunks, self.format, path)
-                columns, made = Columns(table.columns), table.rows()
+                columns, made = TableColumns(table.columns), table.rows()
             elif self.format == "ndjson":
-                columns, made = Columns(), ndjson_rows(chunks, line_end(head))
+                columns, made = TableColumns(), ndjson_rows(chunks, line_end(head))
             else:
-                columns, made = Columns(), Documents(chunks).rows()
+                columns, made = TableColumns(), DocumentStream(chunks).rows()
             with closing(made) as rows:
                 yield columns, rows
 
     def _input(self, layout: ReplayMap) -> Input:
-        told = layout.model_dump(exclude={"file"}, exclude_defaults=True, by_alias=True)
+        layout_map = layout.model_dump(exclude={"file"}, exclude_defaults=True, by_alias=True)
         with self._open() as (columns, rows):
             if layout.map is None and layout.transform is None:
-                told |= self._native(columns, rows, layout)
+                layout_map |= self._native(columns, rows, layout)
             elif columns.names:
                 for name, source in (layout.map or {}).items():
                     self._check(name, source, columns.names)
         if self.format in ("csv", "tsv"):
-            told = _by_column(told)
-        return Input.model_validate({**told, "topic": self.name})
+            layout_map = _by_column(layout_map)
+        return Input.model_validate({**layout_map, "topic": self.name})
 
-    def _check(self, name: str, source: FieldSource, columns: Sequence[str]) -> None:
+    def _check(self, name: str, source: Source, columns: Sequence[str]) -> None:
         if source.first is not None:
             if not any(self._has(piece, columns) for piece in source.first):
                 self._lacks(" or ".join(str(piece.path) for piece in source.first), name, columns)
@@ -121,7 +120,7 @@ class RecordedFile:
             if not self._has(piece, columns):
                 self._lacks(repr(piece.path), name, columns)
 
-    def _has(self, source: FieldSource, columns: Sequence[str]) -> bool:
+    def _has(self, source: Source, columns: Sequence[str]) -> bool:
         path = source.path
         if path is None:
             return True
@@ -140,10 +139,10 @@ class RecordedFile:
         other = next((mark for mark in ";\t|," if len(columns) == 1 and mark in columns[0]), None)
         if other is None:
             return ""
-        said = {"\t": 'tabs, so format = "tsv" would fit', ",": 'commas, so format = "csv" would fit'}
-        return f" (as one column: it seems to be separated by {said.get(other, f'{other!r}, which is not read')})"
+        separators = {"\t": 'tabs, so format = "tsv" would fit', ",": 'commas, so format = "csv" would fit'}
+        return f" (as one column: it seems to be separated by {separators.get(other, f'{other!r}, which is not read')})"
 
-    def _native(self, columns: Columns, rows: Iterator[Row], layout: ReplayMap) -> dict[str, Any]:
+    def _native(self, columns: TableColumns, rows: Iterator[Row], layout: ReplayMap) -> dict[str, Any]:
         """The map of a file whose columns are named as an event's fields are; JSON needs none."""
         names = columns.names or self._keys(rows)
         needed = [name for name in REQUIRED if name != "metric" or layout.metric is None]
@@ -175,14 +174,14 @@ class RecordedFile:
         return list(names)
 
 
-def _by_column(told: Any) -> Any:
+def _by_column(section: Any) -> Any:
     """A map's paths as names of columns: a dot in such a name leads nowhere."""
-    if isinstance(told, dict):
+    if isinstance(section, dict):
         return {
             key: [value] if key == "path" and isinstance(value, str) else _by_column(value)
-            for key, value in told.items()
+            for key, value in section.items()
         }
-    return [_by_column(item) for item in told] if isinstance(told, list | tuple) else told
+    return [_by_column(item) for item in section] if isinstance(section, list | tuple) else section
 
 
 def _listed(columns: Sequence[str]) -> str:

@@ -20,7 +20,8 @@ _LINES = re.compile(rb"[\r\n]+")
 def text_format(path: Path, head: bytes, declared: Format | None = None) -> Format:
     """The format of a file of text, of which ``head`` is the beginning; ``declared`` is what its map says.
 
-    An array of records is one whatever it is called. Besides, what is declared holds, then the name, then the content.
+    An array of records is recognised whatever its name is. Otherwise the declared format decides,
+    then the name, then the content.
 
     >>> text_format(Path("x.csv.gz"), b"a,b")
     'csv'

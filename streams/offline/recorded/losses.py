@@ -32,7 +32,7 @@ class Losses:
     unread: dict[str, dict[str, int]] = field(default_factory=dict)
     """optional values that were dropped or cut, by field and reason; their events are none of the lost"""
     swallowed: int = 0
-    """lines that stand in refused rows beside the first of each: rows that could not be told apart"""
+    """lines of refused rows after the first line of each: they may be rows that could not be separated"""
     examples: dict[str, Example] = field(default_factory=dict)
 
     def refuse(self, reason: str, line: int, original: bytes, message: str, lines: int = 1) -> None:

@@ -49,7 +49,7 @@ MARKS = (
 LONGEST_MARK_BYTES = 4
 
 
-class Source:
+class FileSource:
     """A file that can be read again and again. What is no regular file (a pipe) is copied first.
 
     Errors of the file (it is cut off, damaged, or cannot be read) are SettingsErrors with its name.

@@ -12,8 +12,8 @@ import re
 from collections.abc import Generator, Iterable
 from typing import Literal
 
+from streams.codecs.codec import MAX_RECORD_BYTES
 from streams.deadletters import Why
-from streams.ingest.codecs.documents import MAX_RECORD_BYTES
 from streams.offline.recorded.lines import LF, line_end
 from streams.offline.recorded.quoting import QUOTE, Quoted, closing, line_fields, record_at
 from streams.offline.recorded.row import KEPT_BYTES, MAX_ROW_BYTES, Row, refused

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from detectors.events.event import MAX_TS_MS
 from streams.grammar.times import UNITS, check_layout, iso_times, time_of, unit_hint
-from streams.ingest.codecs.values import Unreadable, durations, times
+from streams.ingest.mapping.values import Unreadable, durations, times
 
 NOON = 1_714_564_800_000
 

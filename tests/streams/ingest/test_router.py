@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from detectors.events.event import FIELDS, Event
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.records import Records
 from streams.ingest.router import MARK_EVERY_MS, MAX_FRAME_BYTES, Routed, Router, packed
-from streams.log.columns import Columns, columns_of
-from streams.log.frames import FRAME_VERSION, Frame, block_of, numbers, offsets
+from streams.log.blocks import block_of
+from streams.log.columns import EventColumns, event_columns
+from streams.log.frames import FRAME_VERSION, Frame, numbers, offsets
 from streams.log.hashing import partition_of
 from streams.log.versions import decode
 from streams.settings.settings import Input, Time
@@ -94,7 +95,7 @@ def test_what_is_too_large_for_the_log_is_split_and_nothing_is_lost(count: int, 
             assert piece.watermark == -1, "time moves when all the batch's events are in"
 
 
-def _columns(sizes: list[int], texts: list[str]) -> Columns:
+def _columns(sizes: list[int], texts: list[str]) -> EventColumns:
     """Events of records of these many events each, from offset 50 on; each event has an id of its own."""
     offset = np.repeat(np.arange(50, 50 + len(sizes)), sizes)
     rows = [
@@ -104,7 +105,7 @@ def _columns(sizes: list[int], texts: list[str]) -> Columns:
         for number in range(len(offset))
     ]
     fields: dict[str, Sequence[Any]] = dict(zip(FIELDS, zip(*rows, strict=True), strict=True))
-    return columns_of(
+    return event_columns(
         fields, offset=offset, metric=np.zeros(len(offset), np.int8), ts=np.full(len(offset), NOW, np.int64)
     )
 

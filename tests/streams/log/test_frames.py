@@ -15,9 +15,10 @@ from detectors.events.buckets import COHORT_BUCKETS, MIX_BUCKETS, NETWORK_BUCKET
 from detectors.events.event import FIELDS, MAX_TS_MS, Event
 from detectors.events.watch_buckets import watch_bucket, watch_buckets
 from detectors.windows.crowd import HASH_SPACE
-from streams.log.columns import columns_of, joined
-from streams.log.frames import FRAME_VERSION, Frame, block_of, encode, numbers, offsets, times
-from streams.log.hashing import AGENT_CHARS, Networks, all_ipv4, mix_hash, network_of, partition_of, referrer_host
+from streams.log.blocks import block_of
+from streams.log.columns import event_columns, joined
+from streams.log.frames import FRAME_VERSION, Frame, encode, numbers, offsets, times
+from streams.log.hashing import AGENT_CHARS, NetworkHasher, all_ipv4, name_hash, network_of, partition_of, referrer_host
 from streams.log.versions import FrameError, FrameOfTexts, decode
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
@@ -54,7 +55,7 @@ def _frame(rows: Rows, first: int = 100, *, cut: int = 0) -> Frame:
     parts = [placed[:cut], placed[cut:]]
     columns = joined(
         [
-            columns_of(
+            event_columns(
                 dict(
                     zip(
                         FIELDS, zip(*(msgspec.structs.astuple(event) for _, _, event in part), strict=True), strict=True
@@ -295,7 +296,7 @@ def test_addresses_are_all_of_ipv4_if_the_standard_library_says_so_of_each(ips: 
 
 @given(st.lists(addresses | odd_addresses | near_addresses, min_size=1, max_size=8))
 def test_a_column_of_addresses_is_the_networks_of_each(ips: list[str | None]) -> None:
-    assert Networks().column(ips).tolist() == [mix_hash(None if ip is None else network_of(ip)) for ip in ips]
+    assert NetworkHasher().column(ips).tolist() == [name_hash(None if ip is None else network_of(ip)) for ip in ips]
 
 
 @given(odd_addresses | st.ip_addresses(v=6).map(str))

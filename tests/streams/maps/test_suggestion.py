@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import Decoded, Records
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Decoded, Records
 from streams.maps.costs import ALL, COSTS, MEASURED
 from streams.maps.draft import draft
 from streams.maps.page import page_of
@@ -42,7 +42,7 @@ def decoded(read: dict[str, Any], documents: list[Any], *, tabular: bool = False
     rest = {key: value for key, value in read.items() if key != "file"}
     config = Input.model_validate({**(by_column(rest) if tabular else rest), "topic": "records"})
     values = [json.dumps(document).encode() for document in documents]
-    return Codec(config).decode(Records.values(values, LATEST_MS), np.full(len(values), LATEST_MS))
+    return EventDecoder(config).decode(Records.values(values, LATEST_MS), np.full(len(values), LATEST_MS))
 
 
 def by_column(told: Any) -> Any:

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from detectors.events.block import EventBlock
 from streams.deadletters import DeadLetter
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.records import Records
 from streams.ingest.router import Routed, Router
-from streams.log.frames import block_of
+from streams.log.blocks import block_of
 from streams.log.versions import decode
 from streams.offline.pipeline import Offline
 from streams.offline.recorded.file import RecordedFile

@@ -89,3 +89,9 @@ def test_an_input_that_cannot_work_is_refused(keys: str, sentence: str) -> None:
 
 def test_a_map_needs_what_an_event_needs() -> None:
     assert "the map lacks target" in _refusal('[map]\nts = "t"\nactor = "a"')
+
+
+def test_an_unknown_format_is_refused_with_those_there_are() -> None:
+    refusal = _refusal('format = "xml"')
+    assert "format: Value error, 'xml' is not a format that can be read" in refusal
+    assert "json" in refusal

@@ -10,11 +10,11 @@ from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.ingest.rules.robot_list import KINDS, PEOPLE, RobotList, Row, rows
+from streams.ingest.rules.robot_list import KINDS, PEOPLE, RobotList, RobotPattern, robot_patterns
 from streams.ingest.rules.robots import SPARED, Robots
 
 ROBOTS = Robots()
-OWN = list(rows())
+OWN = list(robot_patterns())
 AGENTS = Path(__file__).parent / "agents"
 PATTERNS = [entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA]
 LIST = re.compile("|".join(pattern for pattern in PATTERNS if pattern not in SPARED))
@@ -99,7 +99,7 @@ def test_robots_of_public_lists_are_found() -> None:
 
 
 @pytest.mark.parametrize("row", OWN, ids=lambda row: row.pattern)
-def test_every_row_of_our_list_finds_its_example_and_is_needed(row: Row) -> None:
+def test_every_row_of_our_list_finds_its_example_and_is_needed(row: RobotPattern) -> None:
     assert row.kind in KINDS
     alone = RobotList([row])
     assert alone.has(row.example) or any(text in row.example for text in alone.texts)

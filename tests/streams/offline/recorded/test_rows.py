@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.codecs.codec import MAX_RECORD_BYTES
 from streams.deadletters import Why
-from streams.ingest.codecs.documents import MAX_RECORD_BYTES
 from streams.offline.recorded import row as limits
-from streams.offline.recorded.documents import Documents
+from streams.offline.recorded.documents import DocumentStream
 from streams.offline.recorded.lines import ndjson_rows
 from streams.offline.recorded.quoting import line_fields, record_at
 from streams.offline.recorded.row import KEPT_BYTES, MAX_ROW_BYTES, Row
@@ -116,7 +116,7 @@ def test_json_records_are_read_one_by_one(
         if array
         else "\n".join(json.dumps(record, indent=indent, ensure_ascii=False) for record in records)
     )
-    found = list(Documents(cut(text.encode(), size)).rows())
+    found = list(DocumentStream(cut(text.encode(), size)).rows())
     assert [orjson.loads(row.value or b"null") for row in found] == records
     assert all(row.original == row.value for row in found)
     for row in found:
@@ -125,13 +125,13 @@ def test_json_records_are_read_one_by_one(
 
 @given(data=st.lists(st.sampled_from([*'{}[]",:1 \n\\a']), max_size=30).map("".join), size=pieces)
 def test_no_text_stops_the_reader_of_json(data: str, size: int) -> None:
-    whole = list(Documents([data.encode()]).rows())
-    assert list(Documents(cut(data.encode(), size)).rows()) == whole
+    whole = list(DocumentStream([data.encode()]).rows())
+    assert list(DocumentStream(cut(data.encode(), size)).rows()) == whole
 
 
 def test_an_array_that_is_cut_off_says_so() -> None:
     for text in (b'[{"a":1},{"b":', b'[{"a":1},', b'[{"a":1}'):
-        *good, bad = Documents([text]).rows()
+        *good, bad = DocumentStream([text]).rows()
         assert [row.value for row in good] == [b'{"a":1}']
         assert bad.reason is Why.NOT_JSON
         assert "cut off" in bad.message
@@ -201,10 +201,10 @@ def test_a_row_that_never_ends_needs_no_memory_of_its_size(monkeypatch: pytest.M
     assert (long.reason, long.line, last.line) == (Why.TOO_LARGE, 2, 3)
     (long, last) = ndjson_rows(pieces_of(b'{"a":"' + b"x" * 5000 + b'"}\n', b"{}\n"), b"\n")
     assert (long.reason, long.line, last.line) == (Why.TOO_LARGE, 1, 2)
-    (long, last) = Documents(pieces_of(b'[{"a":[' + b"1,\n" * 2000 + b"1]},\n{}]")).rows()
+    (long, last) = DocumentStream(pieces_of(b'[{"a":[' + b"1,\n" * 2000 + b"1]},\n{}]")).rows()
     assert (long.reason, long.line, last.line) == (Why.TOO_LARGE, 1, 2002)
     assert len(long.original) == 100
-    (long,) = Documents(pieces_of(b'[{"a":"' + b"x" * 5000)).rows()
+    (long,) = DocumentStream(pieces_of(b'[{"a":"' + b"x" * 5000)).rows()
     assert long.reason is Why.NOT_JSON
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from streams.deadletters import Why
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import MAX_EVENTS, Decoded, Records
-from streams.ingest.codecs.transform import Record
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import MAX_EVENTS, Decoded, Records
+from streams.ingest.mapping.transform import Record
 from streams.settings.inputs import Input
 
 TS = 1_714_564_800_000
@@ -31,7 +31,7 @@ def _decode(function: Callable[[Record], Any], *values: bytes | None) -> Decoded
     records.key = [b"k"] * len(values)
     records.headers = [[("h", b"1")]] * len(values)
     records.timestamp_ms = [TS] * len(values)
-    return Codec(config).decode(records, np.full(len(values), 1 << 60))
+    return EventDecoder(config).decode(records, np.full(len(values), 1 << 60))
 
 
 def _event(record: Record) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.events.event import METRIC_INDEX, Event
+from streams.codecs.codec import MAX_RECORD_BYTES, Refusal
 from streams.deadletters import Why
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.documents import MAX_RECORD_BYTES
-from streams.ingest.codecs.records import Records, Refusal
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Records
 from streams.settings.settings import Input
 from tests.streams.pipeline import events_of
 
@@ -69,15 +69,15 @@ bad_ones = pytest.mark.parametrize(("value", "reason", "words"), [b[1:] for b in
 
 
 def _read(
-    codec: Codec, values: Sequence[bytes | None], latest: list[int]
+    decoder: EventDecoder, values: Sequence[bytes | None], latest: list[int]
 ) -> tuple[list[tuple[int, int, Event]], list[Refusal]]:
-    decoded = codec.decode(Records.values(values, 0), np.array(latest, np.int64))
+    decoded = decoder.decode(Records.values(values, 0), np.array(latest, np.int64))
     return events_of(decoded.good), decoded.refused
 
 
 def _decode(*values: bytes | None, metric: str | None = "view") -> tuple[list[tuple[int, int, Event]], list[Why]]:
-    codec = Codec(Input(topic="views", metric=metric), FLOOR)  # type: ignore[arg-type]  # one of the three, or None
-    good, refused = _read(codec, values, [LATEST] * len(values))
+    decoder = EventDecoder(Input(topic="views", metric=metric), FLOOR)  # type: ignore[arg-type]  # one of the three, or None
+    good, refused = _read(decoder, values, [LATEST] * len(values))
     places = sorted([index for index, _, _ in good] + [r.index for r in refused])
     assert places == [place for place, value in enumerate(values) if value is not None]
     return good, [refusal.reason for refusal in refused]
@@ -85,7 +85,7 @@ def _decode(*values: bytes | None, metric: str | None = "view") -> tuple[list[tu
 
 @bad_ones
 def test_a_bad_record_is_named_with_its_reason_and_its_place(value: bytes | None, reason: Why, words: str) -> None:
-    good, refused = _read(Codec(Input(topic="views", metric="view"), FLOOR), [value], [LATEST])
+    good, refused = _read(EventDecoder(Input(topic="views", metric="view"), FLOOR), [value], [LATEST])
     assert good == []
     assert [r.reason for r in refused] == [reason]
     assert words in refused[0].message
@@ -98,13 +98,17 @@ def test_its_good_neighbours_survive(value: bytes | None, reason: Why, words: st
     assert [index for index, _, _ in good] == [0, 2]
 
 
-OF_MAPS = {Why.UNKNOWN_WORD, Why.NO_MATCH, Why.TOO_MANY_EVENTS, Why.TRANSFORM_FAILED}
-"""tests/streams/ingest/codecs/test_mapper.py and test_transform.py try these."""
+TRIED_ELSEWHERE = {Why.UNKNOWN_WORD, Why.NO_MATCH, Why.TOO_MANY_EVENTS, Why.TRANSFORM_FAILED, Why.UNDECODABLE}
+"""test_mapper.py and test_transform.py beside this file try these, and tests/contract/test_codecs.py the last."""
 
 
 def test_every_reason_is_tried() -> None:
     """But for those that are not of a record: test_disk.py damages state, test_rows.py has bad rows."""
-    assert {reason for _, _, reason, _ in BAD} == set(Why) - OF_MAPS - {Why.DAMAGED_STATE, Why.BAD_ROW, Why.UNCOUNTABLE}
+    assert {reason for _, _, reason, _ in BAD} == set(Why) - TRIED_ELSEWHERE - {
+        Why.DAMAGED_STATE,
+        Why.BAD_ROW,
+        Why.UNCOUNTABLE,
+    }
 
 
 UNREAD: list[tuple[str, bytes, str, str, Any]] = [
@@ -133,16 +137,16 @@ UNREAD: list[tuple[str, bytes, str, str, Any]] = [
 
 @pytest.mark.parametrize(("fields", "name", "why", "left"), [u[1:] for u in UNREAD], ids=[u[0] for u in UNREAD])
 def test_a_bad_optional_field_costs_the_field_and_not_the_event(fields: bytes, name: str, why: str, left: Any) -> None:
-    codec = Codec(Input(topic="views", metric="view"), FLOOR)
-    decoded = codec.decode(Records.values([GOOD, _with(fields), GOOD], 0), np.array([LATEST] * 3, np.int64))
+    decoder = EventDecoder(Input(topic="views", metric="view"), FLOOR)
+    decoded = decoder.decode(Records.values([GOOD, _with(fields), GOOD], 0), np.array([LATEST] * 3, np.int64))
     assert decoded.refused == []
     assert decoded.unread == {(name, why): 1}
     assert [getattr(event, name) for _, _, event in events_of(decoded.good)] == [None, left, None]
 
 
 def test_a_tombstone_is_passed_over() -> None:
-    codec = Codec(Input(topic="views", metric="view"), FLOOR)
-    decoded = codec.decode(Records.values([GOOD, None, GOOD], 0), np.array([LATEST] * 3, np.int64))
+    decoder = EventDecoder(Input(topic="views", metric="view"), FLOOR)
+    decoded = decoder.decode(Records.values([GOOD, None, GOOD], 0), np.array([LATEST] * 3, np.int64))
     assert [index for index, _, _ in events_of(decoded.good)] == [0, 2]
     assert (decoded.refused, decoded.skipped) == ([], {"tombstone": 1})
 
@@ -154,8 +158,8 @@ def test_an_actor_who_is_nobody_is_null() -> None:
 
 
 def test_a_native_input_may_have_placeholders_of_its_own() -> None:
-    codec = Codec(Input(topic="views", metric="view", placeholders=("0",)), FLOOR)
-    good, _ = _read(codec, [GOOD, GOOD.replace(b'"a1"', b'"0"')], [LATEST] * 2)
+    decoder = EventDecoder(Input(topic="views", metric="view", placeholders=("0",)), FLOOR)
+    good, _ = _read(decoder, [GOOD, GOOD.replace(b'"a1"', b'"0"')], [LATEST] * 2)
     assert [event.actor for _, _, event in good] == ["a1", None]
 
 
@@ -179,7 +183,7 @@ def test_an_address_is_read_as_it_is_written(text: str, address: str) -> None:
 
 def test_a_wrong_unit_is_named() -> None:
     _, refused = _read(
-        Codec(Input(topic="views", metric="view")), [GOOD.replace(b"1700000000000", b"1700000000")], [LATEST]
+        EventDecoder(Input(topic="views", metric="view")), [GOOD.replace(b"1700000000000", b"1700000000")], [LATEST]
     )
     assert refused[0].reason == Why.BEFORE_FLOOR
     assert 'read as s it is 2023-11-14: time = "s" would fit' in refused[0].message
@@ -251,8 +255,8 @@ def test_a_record_without_a_metric_on_a_topic_without_one_lacks_a_field() -> Non
 
 
 def test_each_record_has_its_own_latest_time() -> None:
-    codec = Codec(Input(topic="views", metric="view"))
-    good, refused = _read(codec, [GOOD, GOOD], [1_699_999_999_999, 1_700_000_000_000])
+    decoder = EventDecoder(Input(topic="views", metric="view"))
+    good, refused = _read(decoder, [GOOD, GOOD], [1_699_999_999_999, 1_700_000_000_000])
     assert [index for index, _, _ in good] == [1]
     assert [r.reason for r in refused] == [Why.FROM_FUTURE]
 
@@ -303,7 +307,7 @@ def test_one_bad_record_costs_its_neighbours_nothing_but_time() -> None:
 def test_where_all_records_are_refused_what_was_left_out_is_counted_once() -> None:
     long = '"{}"'.format("é" * 128).encode()
     value = GOOD.replace(b'"v1"', long)[:-1] + b',"ip":"somewhere"}'
-    codec = Codec(Input(topic="views", metric="view"), FLOOR)
-    decoded = codec.decode(Records.values([value, value], 0), np.array([LATEST] * 2, np.int64))
+    decoder = EventDecoder(Input(topic="views", metric="view"), FLOOR)
+    decoded = decoder.decode(Records.values([value, value], 0), np.array([LATEST] * 2, np.int64))
     assert [refusal.reason for refusal in decoded.refused] == [Why.BAD_ID, Why.BAD_ID]
     assert decoded.unread == {("ip", "bad_address"): 2}

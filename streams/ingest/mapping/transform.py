@@ -1,4 +1,4 @@
-"""The escape hatch: a Python function of the operator's makes native events of a record."""
+"""Calls a Python function of the operator that makes native events of a record."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from streams.codecs.codec import Refusal
 from streams.deadletters import FILTERED, Why
 from streams.grammar.times import kind_of
-from streams.ingest.codecs.records import MAX_EVENTS, Decoded, Headers, Records, Refusal
+from streams.ingest.mapping.records import MAX_EVENTS, Decoded, Headers, Records
 from streams.settings.inputs import function
 
 
 class Record(NamedTuple):
-    """What the function is given."""
+    """The argument of the function."""
 
     value: bytes | None
     key: bytes | None
     headers: Headers
     timestamp_ms: int | None
-    """as Kafka has it; None of a recorded file"""
+    """the record's timestamp in Kafka; None in a recorded file"""
 
 
 class Transform:
-    """A function that is called once a record."""
+    """Calls the function once for each record."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._function = function(name)
 
     def events(self, records: Records, kind: type[msgspec.Struct], decoded: Decoded) -> tuple[list[Any], list[int]]:
-        """The events of all records as structs of ``kind``, and the places of their records.
+        """Give the events of all records as structs of ``kind``, and the places of their records.
 
-        A record for which the function raises, or answers what is no event, is refused as a whole.
+        If the function raises for a record, or returns something that is no event, the whole record is refused.
         """
         documents: list[Any] = []
         index: list[int] = []
@@ -47,7 +48,7 @@ class Transform:
                     decoded.refused.append(Refusal(place, Why.TOO_MANY_EVENTS, message))
                     continue
                 found = [msgspec.convert(event, kind) for event in events]
-            except Exception as error:  # noqa: BLE001  # it is somebody else's code: it must not stop the partition
+            except Exception as error:  # noqa: BLE001  # code of the operator must not stop the partition
                 message = f"{self._name} raised {type(error).__name__}: {error}"
                 decoded.refused.append(Refusal(place, Why.TRANSFORM_FAILED, message))
                 continue
@@ -64,7 +65,7 @@ def _listed(answer: Any) -> list[dict[str, Any]]:
     if isinstance(answer, dict):
         return [answer]
     if isinstance(answer, str | bytes) or not isinstance(answer, Iterable):
-        raise TypeError(f"it must answer events (dicts), one or several, or None, not {kind_of(answer)}")
+        raise TypeError(f"it must return events (dicts), one or several, or None, not {kind_of(answer)}")
     events = list(answer)
     if any(not isinstance(event, dict) for event in events):
         raise TypeError("each event must be a dict with the names of the native event's fields")

@@ -1,6 +1,6 @@
-"""Native events read leniently: a bad optional field costs that field, not the event.
+"""Reads native events field by field: a bad optional field costs the field, not the event.
 
-Good native events are decoded into ``Event`` in one go. What is not good as a whole is read again by this.
+A stretch of native events that are all good is decoded into ``Event`` at once. This module reads any other stretch.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from detectors.events.event import FIELDS, MAX_TS_MS, METRICS
 from streams.deadletters import BAD_VALUE, Why
 from streams.grammar.paths import Path, parse_path
 from streams.grammar.times import kind_of, short, unit_hint
-from streams.ingest.codecs.addresses import addresses
-from streams.ingest.codecs.values import NONE, Column, ConvertColumn, UnknownWordError, one, text_of
+from streams.ingest.mapping.addresses import addresses
+from streams.ingest.mapping.values import NONE, ConvertColumn, UnknownWordError, ValueColumn, one, text_of
 from streams.settings.inputs import Source
 
 NATIVE: dict[str, Source] = {name: Source(path=name) for name in FIELDS}
 
 NOBODY = "\0nobody"
-"""Stands for an actor who is given as nobody: null, where a missing one is refused."""
+"""Replaces an actor that is null, which means nobody. An actor that is missing is None, and the event is refused."""
 
 
 _PATHS = [parse_path(name) for name in FIELDS]
@@ -29,14 +29,14 @@ _ACTOR = parse_path("actor")
 
 
 class NativeShape:
-    """The native event with whatever stands in its fields. Answers as ``paths.Shape`` does."""
+    """Reads the fields of native events, with values of any type. See RowShape."""
 
     type: type[msgspec.Struct] = msgspec.defstruct(
         "Shape", [(name, Any, msgspec.UNSET if name == "actor" else None) for name in FIELDS], frozen=True, gc=False
     )
 
     def columns(self, documents: Sequence[Any]) -> dict[Path, list[Any]]:
-        """See Shape."""
+        """See RowShape."""
         columns = dict(zip(_PATHS, map(list, zip(*map(msgspec.structs.astuple, documents), strict=True)), strict=True))
         actors = columns[_ACTOR]
         if None in actors or msgspec.UNSET in actors:
@@ -46,7 +46,7 @@ class NativeShape:
         return columns
 
     def column(self, documents: Sequence[Any], path: Path, text: bytes | None) -> list[Any]:
-        """See Shape."""
+        """See RowShape."""
         return self.columns(documents)[path]
 
 
@@ -91,10 +91,10 @@ def _some_text(value: Any) -> Any:
 
 
 def _column(convert: Callable[[Any], Any], why: str, kind: type) -> ConvertColumn:
-    """Values of a type, with what is of another, or empty text, converted or named."""
+    """Make a function that keeps values of a type and converts all others and empty text."""
     kinds = frozenset((kind, NONE))
 
-    def column(values: Column) -> Column:
+    def column(values: ValueColumn) -> ValueColumn:
         if set(map(type, values)) <= kinds and "" not in values:
             return values
         return [
@@ -106,10 +106,10 @@ def _column(convert: Callable[[Any], Any], why: str, kind: type) -> ConvertColum
 
 
 def _whole_numbers(check: Callable[[int], None], why: str) -> ConvertColumn:
-    """Whole numbers from 0 to MAX_TS_MS."""
+    """Make a function that keeps whole numbers from 0 to MAX_TS_MS and converts all others."""
     convert = _expect(int, "int", check)
 
-    def column(values: Column) -> Column:
+    def column(values: ValueColumn) -> ValueColumn:
         return [
             value
             if value is None or (type(value) is int and 0 <= value <= MAX_TS_MS)
@@ -129,7 +129,7 @@ _FLAG = _column(_expect(bool, "bool"), Why.WRONG_TYPE, bool)
 _KNOWN = frozenset((*METRICS, None))
 
 
-def _metrics(values: Column) -> Column:
+def _metrics(values: ValueColumn) -> ValueColumn:
     try:
         return values if _KNOWN.issuperset(values) else [one(_metric, value, Why.UNKNOWN_METRIC) for value in values]
     except TypeError:

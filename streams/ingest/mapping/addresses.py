@@ -1,4 +1,4 @@
-"""Addresses as they are written: with a port, in brackets, with a zone, as a list of hops."""
+"""Reads IP addresses as platforms write them: with a port, in brackets, with a zone, as a list of hops."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 
 from streams.deadletters import BAD_ADDRESS
 from streams.grammar.times import kind_of, short
-from streams.ingest.codecs.values import Column, ConvertColumn, columns_of
+from streams.ingest.mapping.values import ConvertColumn, ValueColumn, column_converter
 from streams.log.hashing import address_of, all_ipv4
 
 _WITH_PORT = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\](?::\d*)?|(?P<dotted>[\d.]+):\d*)", re.ASCII).fullmatch
 
 
 def addresses(hop: int = 0) -> ConvertColumn:
-    """Addresses as plain text. Of a list of hops it is the one at ``hop``: 0 is the first, -1 the last."""
+    """Convert addresses to plain text. Of a list of hops, the one at ``hop`` is taken: 0 is the first, -1 the last."""
 
     def address(value: Any) -> str:
         return _plain(_hop(value, hop))
 
-    convert = columns_of(address, BAD_ADDRESS, frozenset((type(None),)))
+    convert = column_converter(address, BAD_ADDRESS, frozenset((type(None),)))
 
-    def column(values: Column) -> Column:
+    def column(values: ValueColumn) -> ValueColumn:
         return values if plain(values) else convert(values)
 
     return column
 
 
 def plain(values: Sequence[Any]) -> bool:
-    """Whether all that is given is plain IPv4, as nearly all addresses are."""
+    """Whether all values but None are plain IPv4, as nearly all addresses are."""
     try:
         return all_ipv4(values)
     except TypeError:
@@ -67,7 +67,7 @@ def _plain(text: str) -> str:
     found = _WITH_PORT(stripped)
     if found is not None:
         stripped = found["bracketed"] or found["dotted"]
-    stripped = stripped.partition("%")[0]  # the zone of a link-local address says where it was heard
+    stripped = stripped.partition("%")[0]  # the zone of a link-local address names an interface of the host
     address = address_of(stripped)
     if address is None:
         raise ValueError(f"{short(text)} is no address")

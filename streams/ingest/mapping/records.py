@@ -1,4 +1,4 @@
-"""Records of an input as columns, and what decoding makes of them."""
+"""Records of an input in columns, and the result of decoding them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.deadletters import Why
+from streams.codecs.codec import Refusal
 
 MAX_EVENTS = 500
-"""Of one record: they must fit into one frame, since a frame is never cut inside a record."""
+"""Events of one record. They must fit into one frame, because a frame is never split inside a record."""
 
 Headers = Sequence[tuple[str, bytes | None]]
 Fields = dict[str, Sequence[Any]]
@@ -20,7 +20,7 @@ Fields = dict[str, Sequence[Any]]
 
 @dataclass(slots=True)
 class Records:
-    """Records of an input partition, a column a part; ``clock_ms`` is the broker's."""
+    """Records of an input partition, one column for each part. ``clock_ms`` is the broker's clock."""
 
     offset: NDArray[np.int64]
     key: Sequence[bytes | None]
@@ -29,24 +29,24 @@ class Records:
     headers: Sequence[Headers] | None = None
     timestamp_ms: Sequence[int] | None = None
     original: Sequence[bytes | None] | None = None
-    """what a dead letter keeps, where it is not the value"""
+    """bytes that a dead letter keeps, if these are not the value"""
     line: Sequence[int] | None = None
-    """of a recorded file: the number of each one's first line"""
+    """in a recorded file: number of each record's first line"""
 
     @staticmethod
     def of(rows: Sequence[tuple[int, bytes | None, bytes | None, int]]) -> Records:
-        """From rows (offset, key, value, clock)."""
+        """Make records from rows (offset, key, value, clock)."""
         offset, key, value, clock = zip(*rows, strict=True)
         return Records(np.array(offset, np.int64), key, value, np.array(clock, np.int64))
 
     @staticmethod
     def values(values: Sequence[bytes | None], clock_ms: int) -> Records:
-        """Records that are nothing but values, at offsets from 0 on."""
+        """Make records of values alone, at offsets from 0."""
         size = len(values)
         return Records(np.arange(size), [None] * size, values, np.full(size, clock_ms))
 
     def part(self, begin: int, end: int) -> Records:
-        """Those from place ``begin`` on, before ``end``."""
+        """The records from place ``begin`` to ``end`` - 1."""
         optional = (self.headers, self.timestamp_ms, self.original, self.line)
         cut = [None if column is None else column[begin:end] for column in optional]
         return Records(
@@ -54,35 +54,26 @@ class Records:
             self.key[begin:end],
             self.value[begin:end],
             self.clock_ms[begin:end],
-            *cut,  # type: ignore[arg-type]  # each is of its own type
+            *cut,  # type: ignore[arg-type]  # each column has its own type
         )
 
 
 @dataclass(slots=True)
-class Refusal:
-    """Why record ``index`` of a batch is no event, or has an element that is none."""
-
-    index: int
-    reason: Why
-    message: str
-
-
-@dataclass(slots=True)
 class Good:
-    """The events of a batch, a column a field."""
+    """The events of a stretch, one column for each field."""
 
     index: NDArray[np.intp]
-    """place of each one's record in the batch, ascending; one record may have several events"""
+    """place of each event's record in the stretch, ascending; one record may have several events"""
     metric: NDArray[np.int8]
     ts: NDArray[np.int64]
     """epoch ms"""
     fields: Fields
-    """of the native event, by name; ``metric`` may be None there, and ``actor`` where there is nobody"""
+    """columns of the native event, by name. ``metric`` may be None, and ``actor`` is None where it means nobody"""
     plain_addresses: bool = False
-    """whether all of ``ip`` is known to be plain IPv4"""
+    """whether every value of ``ip`` is known to be plain IPv4"""
 
     def without(self, places: list[int]) -> Good | None:
-        """The others; None if there are none."""
+        """The events at all other places; None if there are none."""
         left = np.delete(np.arange(len(self.ts)), places)
         if not len(left):
             return None
@@ -93,22 +84,22 @@ class Good:
 
 @dataclass(slots=True)
 class Decoded:
-    """What a batch is: events, refusals, and what was passed over or left out on the way."""
+    """The result of decoding a stretch: events, refusals, and counts of what was skipped or left out."""
 
     good: Good | None = None
     refused: list[Refusal] = field(default_factory=list)
-    """in the order of the records; one a record"""
+    """in the order of the records, one for each refused record"""
     skipped: dict[str, int] = field(default_factory=dict)
-    """records and elements that are meant to be no events, by reason (SKIPPED)"""
+    """number of records and elements that are not meant to be events, by reason (SKIPPED)"""
     unread: dict[tuple[str, str], int] = field(default_factory=dict)
-    """optional values that were dropped or cut, by field and reason; their events are among the good"""
+    """number of optional values that were dropped or cut, by field and reason; their events are kept"""
 
     def skip(self, reason: str, count: int) -> None:
-        """Note what was passed over."""
+        """Count skipped records or elements."""
         if count:
             self.skipped[reason] = self.skipped.get(reason, 0) + count
 
     def note_unread(self, unread: dict[tuple[str, str], int]) -> None:
-        """Note what was left out of events."""
+        """Count optional values that were left out of events."""
         for key, count in unread.items():
             self.unread[key] = self.unread.get(key, 0) + count

@@ -1,7 +1,7 @@
-"""Rows into columns of native events: each field from its source, and what cannot be read named by row.
+"""Rows into columns of native events: each field is read from its source.
 
-An event cannot do without its time, actor, target and metric, nor with a doubt about whether it undoes: where one of
-these cannot be read the row is refused. Any other field that cannot be read is left out, and counted.
+An event needs its time, actor, target and metric, and it must be certain whether it is an undo or historic. If one of
+these cannot be read, the row is refused with its reason. Any other field that cannot be read is left out and counted.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from detectors.events.event import COUNTRY_CHARS, FIELDS, MAX_ID_BYTES, SESSION_
 from streams.deadletters import TOO_LONG, Why
 from streams.grammar.fields import DECISIVE, DURATIONS, FLAGS, TIMES
 from streams.grammar.paths import Path, Shape, parse_path
-from streams.ingest.codecs.addresses import addresses
-from streams.ingest.codecs.native import NATIVE, NATIVE_COLUMNS, NOBODY, NativeShape
-from streams.ingest.codecs.sources import Produce, Rows, holds, name_of, paths_of, produce
-from streams.ingest.codecs.values import (
-    Column,
+from streams.ingest.mapping.addresses import addresses
+from streams.ingest.mapping.native import NATIVE, NATIVE_COLUMNS, NOBODY, NativeShape
+from streams.ingest.mapping.sources import ReadColumn, Rows, compile_condition, compile_source, name_of, paths_of
+from streams.ingest.mapping.values import (
     ConvertColumn,
     Unreadable,
+    ValueColumn,
     booleans,
     durations,
     metrics,
@@ -31,34 +31,34 @@ from streams.ingest.codecs.values import (
 from streams.settings.inputs import Mapping, Source
 
 LONGEST = {"session": SESSION_CHARS, "user_agent": TEXT_CHARS, "referrer": TEXT_CHARS}
-"""Characters of an optional text; what is longer is cut."""
+"""Most characters of an optional text; longer texts are cut."""
 
 _REFUSED = ""
-"""Stands in a decisive field of a row that is refused."""
+"""Placeholder in a decisive field of a refused row."""
 
 
 @dataclass(slots=True)
 class Mapped:
-    """Columns of the rows' fields, and what is wrong with some rows."""
+    """Columns of the rows' fields, and the rows that are refused."""
 
-    fields: dict[str, Column]
+    fields: dict[str, ValueColumn]
     refused: dict[int, tuple[str, str]] = field(default_factory=dict)
-    """row → why, and a sentence"""
+    """row → the reason and a sentence"""
     unread: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def note(self, name: str, why: str, count: int = 1) -> None:
-        """Optional values of a field were dropped or cut."""
+        """Count optional values of a field that were dropped or cut."""
         key = name, str(why)
         self.unread[key] = self.unread.get(key, 0) + count
 
     def leave_out(self, nobody: frozenset[str]) -> None:
-        """Take the actors that mean "nobody" for none."""
+        """Replace the actors that mean "nobody" by None."""
         actors = self.fields["actor"]
         if nobody and not nobody.isdisjoint(actors):
             self.fields["actor"] = [None if actor in nobody else actor for actor in actors]
 
-    def readable(self, name: str, column: Column) -> Column:
-        """An optional field's column without what cannot be read, which is counted."""
+    def readable(self, name: str, column: ValueColumn) -> ValueColumn:
+        """Drop what cannot be read from an optional field's column, and count it."""
         for value in column:
             if type(value) is Unreadable:
                 self.note(name, value.why)
@@ -74,14 +74,14 @@ class Mapper:
         self._default_metric = config.metric
         self._nobody = frozenset((*config.nobody(), NOBODY))
         numbered = config.each is not None
-        self._sources: list[tuple[str, Produce]] = [
-            (name, produce(fields[name], _finish(name, native=self._native), numbered=numbered and name == "id"))
+        self._sources: list[tuple[str, ReadColumn]] = [
+            (name, compile_source(fields[name], _finish(name, native=self._native), numbered=numbered and name == "id"))
             for name in FIELDS
             if name in fields
         ]
         self._where = {name: name_of(source) for name, source in fields.items()}
-        self._keep = [holds(condition) for condition in config.keep]
-        self._skip = [holds(condition) for condition in config.skip]
+        self._keep = [compile_condition(condition) for condition in config.keep]
+        self._skip = [compile_condition(condition) for condition in config.skip]
         every: list[Source] = [*fields.values(), *config.keep, *config.skip]
         self.shape: Shape | NativeShape = NativeShape() if self._native else Shape(_different(every, "path"))
         self.outer_shape: Shape | None = None
@@ -95,11 +95,11 @@ class Mapper:
         self.needs_timestamp = any(piece.timestamp for piece in pieces)
 
     def where(self, name: str) -> str:
-        """Where a field comes from, as messages show it."""
+        """Name of the place that a field is read from, for messages."""
         return self._where[name]
 
     def filtered(self, rows: Rows) -> tuple[Rows, int]:
-        """The rows that are events, and how many are not."""
+        """Select the rows that pass ``keep`` and ``skip``; give the number of the others too."""
         if not (self._keep or self._skip) or not len(rows):
             return rows, 0
         tests = [condition(rows) for condition in self._keep]
@@ -109,12 +109,12 @@ class Mapper:
         return (rows, 0) if left == len(rows) else (rows.kept(kept), len(rows) - left)
 
     def columns(self, rows: Rows) -> Mapped:
-        """All fields of the rows."""
+        """Read all fields of the rows."""
         size = len(rows)
         mapped = Mapped({})
         for name, source in self._sources:
             column = source(rows)
-            if rows.odd:
+            if rows.surrogates:
                 column = _characters(column, name, mapped)
             kinds = set(map(type, column))
             if Unreadable in kinds:
@@ -136,15 +136,15 @@ class Mapper:
         limit_texts(mapped)
         return mapped
 
-    def _decided(self, name: str, column: Column, mapped: Mapped) -> Column:
-        """A decisive field's column; rows in which it cannot be read are refused."""
+    def _decided(self, name: str, column: ValueColumn, mapped: Mapped) -> ValueColumn:
+        """Refuse the rows in which a decisive field cannot be read."""
         for place, value in enumerate(column):
             if type(value) is Unreadable:
                 why = Why.UNKNOWN_METRIC if name == "metric" and value.why == Why.UNKNOWN_WORD else value.why
                 mapped.refused.setdefault(place, (why, f"{value.message} - at `{self._where[name]}`"))
         return [_REFUSED if type(value) is Unreadable else value for value in column]
 
-    def _missing(self, name: str, column: Column, mapped: Mapped) -> None:
+    def _missing(self, name: str, column: ValueColumn, mapped: Mapped) -> None:
         if self._native:
             message = (
                 "the event has no metric and its topic declares none - at `$.metric`"
@@ -167,7 +167,7 @@ def _finish(name: str, *, native: bool) -> Callable[[Source], ConvertColumn]:
         column = NATIVE_COLUMNS[name]
         return lambda _: column
 
-    def finish(source: Source) -> ConvertColumn:  # noqa: PLR0911  # one line a kind of field
+    def finish(source: Source) -> ConvertColumn:  # noqa: PLR0911  # one line for each kind of field
         if name in TIMES:
             return times("ms" if source.time is None else source.time)
         if name in DURATIONS:
@@ -185,8 +185,8 @@ def _finish(name: str, *, native: bool) -> Callable[[Source], ConvertColumn]:
     return finish
 
 
-def _characters(column: Column, name: str, mapped: Mapped) -> Column:
-    """The column with what is no character replaced, or refused where the text is an id."""
+def _characters(column: ValueColumn, name: str, mapped: Mapped) -> ValueColumn:
+    """Replace surrogates in texts. In an actor or a target they are refused."""
     result = []
     for value in column:
         text = value
@@ -208,7 +208,7 @@ def _replaced(text: str) -> str:
 
 
 def limit_ids(mapped: Mapped) -> None:
-    """Refuse rows whose actor or target is too long, and leave out owners that are."""
+    """Refuse rows with an actor or a target that is too long; leave out owners that are too long."""
     for name in ("actor", "target"):
         for place in _too_long(mapped.fields[name]):
             size = len(mapped.fields[name][place].encode())
@@ -222,7 +222,7 @@ def limit_ids(mapped: Mapped) -> None:
 
 
 def limit_texts(mapped: Mapped) -> None:
-    """Cut optional texts that are too long; a country that is too long is none."""
+    """Cut optional texts that are too long; leave out a country that is too long."""
     for name, most in (*LONGEST.items(), ("country", COUNTRY_CHARS)):
         column = mapped.fields[name]
         if max(map(len, filter(None, column)), default=0) <= most:

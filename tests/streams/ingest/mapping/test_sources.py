@@ -11,8 +11,8 @@ import pytest
 
 from detectors.events.event import METRICS
 from streams.deadletters import Why
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import MAX_EVENTS, Decoded, Records
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import MAX_EVENTS, Decoded, Records
 from streams.settings.inputs import Input
 
 TS = 1_714_564_800_000
@@ -24,7 +24,7 @@ GOOD: dict[str, Any] = {"t": TS, "a": "a1", "v": "v1"}
 def decode(documents: Sequence[Any], fields: dict[str, Any] | None = None, **config: Any) -> Decoded:
     given: dict[str, Any] = {"topic": "plays", "metric": "view", "map": BASE | (fields or {}), **config}
     values = [value if isinstance(value, bytes) else msgspec.json.encode(value) for value in documents]
-    return Codec(Input.model_validate(given)).decode(Records.values(values, 0), np.full(len(values), FAR))
+    return EventDecoder(Input.model_validate(given)).decode(Records.values(values, 0), np.full(len(values), FAR))
 
 
 def column(decoded: Decoded, name: str) -> list[Any]:
@@ -63,9 +63,9 @@ def test_keys_headers_and_timestamps_of_records_are_sources() -> None:
     records.key = [b"a1", b'{"channel":{"id":7}}', None]
     records.headers = [[("video", b"v1")], [("video", b"v0"), ("video", b"v2")], [("video", b"v3")]]
     records.timestamp_ms = [TS, TS + 1, TS + 2]
-    codec = Codec(config)
-    assert (codec.needs_headers, codec.needs_timestamp) == (True, True)
-    decoded = codec.decode(records, np.full(3, FAR))
+    decoder = EventDecoder(config)
+    assert (decoder.needs_headers, decoder.needs_timestamp) == (True, True)
+    decoded = decoder.decode(records, np.full(3, FAR))
     assert column(decoded, "ts") == [TS, TS + 1]
     assert column(decoded, "actor") == ["a1", '{"channel":{"id":7}}']
     assert column(decoded, "target") == ["v1", "v2"]

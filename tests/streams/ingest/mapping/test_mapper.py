@@ -10,8 +10,8 @@ import pytest
 
 from detectors.events.event import METRIC_INDEX, Event
 from streams.deadletters import Why
-from streams.ingest.codecs.codec import Codec
-from streams.ingest.codecs.records import Records
+from streams.ingest.mapping.decoder import EventDecoder
+from streams.ingest.mapping.records import Records
 from streams.settings.settings import Input
 from tests.streams.pipeline import events_of
 
@@ -39,7 +39,7 @@ MAP: dict[str, Any] = {
 def _map(document: Any, fields: dict[str, Any] | None = None, metric: str | None = None) -> Event | tuple[Why, str]:
     config = Input.model_validate({"topic": "plays", "metric": metric, "map": MAP if fields is None else fields})
     value = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    decoded = Codec(config, 0).decode(Records.values([value], 0), np.array([LATEST]))
+    decoded = EventDecoder(config, 0).decode(Records.values([value], 0), np.array([LATEST]))
     good = events_of(decoded.good)
     if good:
         return good[0][2]
@@ -140,7 +140,7 @@ def test_what_is_wrong_in_itself_is_refused_as_native_records_are(document: Any,
 def test_the_topics_metric_stands_in_where_the_map_has_none() -> None:
     fields = {name: source for name, source in MAP.items() if name != "metric"}
     config = Input.model_validate({"topic": "plays", "metric": "follow", "map": fields})
-    good = Codec(config, 0).decode(Records.values([msgspec.json.encode(DOCUMENT)], 0), np.array([LATEST])).good
+    good = EventDecoder(config, 0).decode(Records.values([msgspec.json.encode(DOCUMENT)], 0), np.array([LATEST])).good
     assert good is not None
     assert good.metric.tolist() == [METRIC_INDEX["follow"]]
 

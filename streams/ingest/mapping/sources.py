@@ -1,6 +1,6 @@
-"""Sources and conditions of a map, compiled: functions from rows to a column.
+"""Compiles the sources and conditions of a map into functions from rows to a column.
 
-A row is what may become one event: a record's document, or one element of the list in it.
+A row may become one event. It is a record's document, or one element of the list in it.
 """
 
 from __future__ import annotations
@@ -11,44 +11,44 @@ from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any, Protocol
 
-import msgspec
 import xxhash
 
 from detectors.events.event import MAX_ID_BYTES
+from streams.codecs.codec import Codec
 from streams.deadletters import Why
 from streams.grammar.paths import Path, Shape, lookup, parse_path
 from streams.grammar.times import number_of, short
-from streams.ingest.codecs.records import Records
-from streams.ingest.codecs.values import Column, ConvertColumn, Unreadable, columns_of, text_of, word_of
+from streams.ingest.mapping.records import Records
+from streams.ingest.mapping.values import ConvertColumn, Unreadable, ValueColumn, column_converter, text_of, word_of
 from streams.settings.inputs import Condition, Source
 
-_decode = msgspec.json.Decoder().decode
 _GIVEN: frozenset[type] = frozenset((str, type(None)))
 
 
 @dataclass(slots=True)
 class Rows:
-    """Rows of one stretch of records."""
+    """The rows of one stretch of records."""
 
     records: Records
-    shape: Shaped
+    codec: Codec
+    shape: RowShape
     documents: Sequence[Any]
     text: bytes | None
-    """of the documents, if they were decoded together"""
+    """see Documents of codecs/codec.py"""
     index: list[int] | None = None
-    """the place of each row's record, None if there is one row a record, in their order"""
+    """place of each row's record; None if there is one row for each record, in order"""
     outer_shape: Shape | None = None
     outers: Sequence[Any] = ()
     """with ``each``: the document around each row's element"""
     element: list[int] = field(default_factory=list)
-    """with ``each``: each row's place in its list"""
-    odd: bool = False
-    """whether texts may hold what is no character"""
-    _keys: Column | None = None
-    _columns: dict[Path, Column] | None = None
+    """with ``each``: place of each row in its list"""
+    surrogates: bool = False
+    """see Documents of codecs/codec.py"""
+    _keys: ValueColumn | None = None
+    _columns: dict[Path, ValueColumn] | None = None
 
-    def column(self, path: Path) -> Column:
-        """What a path leads to in each row."""
+    def column(self, path: Path) -> ValueColumn:
+        """The value at a path in each row."""
         if self._columns is None:
             self._columns = self.shape.columns(self.documents)
         column = self._columns.get(path)
@@ -57,24 +57,26 @@ class Rows:
         return column
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return len(self.documents)
 
     def of_records(self, column: Sequence[Any]) -> Sequence[Any]:
-        """A column of the records as one of the rows."""
+        """A column of the records as a column of the rows."""
         return column if self.index is None else [column[place] for place in self.index]
 
-    def key_documents(self) -> Column:
-        """The documents of the records' keys."""
+    def key_documents(self) -> ValueColumn:
+        """The document of the record's key in each row."""
         if self._keys is None:
-            self._keys = [None if key is None else _document(key) for key in self.of_records(self.records.key)]
+            read = self.codec.key_document
+            self._keys = [None if key is None else read(key) for key in self.of_records(self.records.key)]
         return self._keys
 
     def kept(self, keep: Sequence[bool]) -> Rows:
-        """The rows for which ``keep`` is true."""
+        """Select the rows for which ``keep`` is true."""
         index = range(len(keep)) if self.index is None else self.index
         return Rows(
             self.records,
+            self.codec,
             self.shape,
             list(compress(self.documents, keep)),
             self.text,
@@ -82,71 +84,65 @@ class Rows:
             self.outer_shape,
             list(compress(self.outers, keep)),
             list(compress(self.element, keep)),
-            self.odd,
+            self.surrogates,
         )
 
 
-def _document(key: bytes) -> Any:
-    try:
-        return _decode(key)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-
-
 class DocumentShape:
-    """Documents that were decoded as a whole. Answers as ``paths.Shape`` does."""
+    """Reads documents that were decoded as a whole, in plain values."""
 
     def columns(self, documents: Sequence[Any]) -> dict[Path, list[Any]]:
-        """See Shape."""
+        """See RowShape."""
         return {}
 
     def column(self, documents: Sequence[Any], path: Path, text: bytes | None) -> list[Any]:
-        """See Shape."""
+        """See RowShape."""
         return [lookup(document, path) for document in documents]
 
 
-class Shaped(Protocol):
-    """What documents were decoded into."""
+class RowShape(Protocol):
+    """Reads the values at paths from rows of one type."""
 
     def columns(self, documents: Sequence[Any]) -> dict[Path, list[Any]]:
-        """See paths.Shape."""
+        """See Shape of grammar/paths.py."""
         ...
 
     def column(self, documents: Sequence[Any], path: Path, text: bytes | None) -> list[Any]:
-        """See paths.Shape."""
+        """See Shape of grammar/paths.py."""
         ...
 
 
-Produce = Callable[[Rows], Column]
+ReadColumn = Callable[[Rows], ValueColumn]
+"""Gives the value of a source in each row."""
 
 
 def outer_only(source: Source) -> bool:
-    """Whether a source is the same for all elements of a record's list."""
+    """Whether a source has the same value for all elements of a record's list."""
     return all(piece.path is None for piece in source.within() if not (piece.first or piece.join))
 
 
 def paths_of(source: Source, place: str) -> list[Path]:
-    """The paths of a source and all sources inside, of the place "path" or "outer"."""
+    """The paths in a source and in all sources inside it; ``place`` is "path" or "outer"."""
     found = [getattr(piece, place) for piece in source.within()]
     return [parse_path(path) for path in found if path is not None]
 
 
-def produce(source: Source, finish: Callable[[Source], ConvertColumn], *, numbered: bool = False) -> Produce:
-    """A function to the column of a source. ``finish`` gives what converts the value of a source without pieces.
+def compile_source(source: Source, finish: Callable[[Source], ConvertColumn], *, numbered: bool = False) -> ReadColumn:
+    """Make the function that reads a source. ``finish`` gives the conversion of a source's raw values.
 
-    ``numbered``: a text that all elements of a list share gets the number of the element behind it.
+    ``numbered``: append the element's number to a text that is the same for all elements of a list.
     """
     if source.first is not None:
-        return _first([produce(piece, finish, numbered=numbered) for piece in source.first])
+        return _first([compile_source(piece, finish, numbered=numbered) for piece in source.first])
     shared = numbered and outer_only(source)
     if source.join is not None:
-        made = _joined(source, [produce(piece, lambda _: _texts) for piece in source.join], finish(source))
+        made = _joined(source, [compile_source(piece, lambda _: _texts) for piece in source.join], finish(source))
     elif source.value is not None:
         return _constant(finish(source)([source.value])[0])
     else:
         place, prepare, convert = _place(source), _prepared(source), finish(source)
 
-        def made(rows: Rows) -> Column:
+        def made(rows: Rows) -> ValueColumn:
             return convert(prepare(place(rows)))
 
     if not shared:
@@ -154,15 +150,15 @@ def produce(source: Source, finish: Callable[[Source], ConvertColumn], *, number
     return lambda rows: _numbered(made(rows), rows.element)
 
 
-_texts = columns_of(text_of, Why.WRONG_TYPE, _GIVEN)
+_texts = column_converter(text_of, Why.WRONG_TYPE, _GIVEN)
 
 
-def _constant(value: Any) -> Produce:
+def _constant(value: Any) -> ReadColumn:
     return lambda rows: [value] * len(rows)
 
 
-def _first(pieces: list[Produce]) -> Produce:
-    def first(rows: Rows) -> Column:
+def _first(pieces: list[ReadColumn]) -> ReadColumn:
+    def first(rows: Rows) -> ValueColumn:
         column = pieces[0](rows)
         for piece in pieces[1:]:
             if None not in column:
@@ -173,7 +169,7 @@ def _first(pieces: list[Produce]) -> Produce:
     return first
 
 
-def _joined(source: Source, pieces: list[Produce], convert: ConvertColumn) -> Produce:
+def _joined(source: Source, pieces: list[ReadColumn], convert: ConvertColumn) -> ReadColumn:
     separator = " " if source.separator is None else source.separator
     prepare = _prepared(source)
 
@@ -193,21 +189,21 @@ def _joined(source: Source, pieces: list[Produce], convert: ConvertColumn) -> Pr
     )
 
 
-def _numbered(column: Column, element: list[int]) -> Column:
+def _numbered(column: ValueColumn, element: list[int]) -> ValueColumn:
     return [
         value if value is None or type(value) is Unreadable else f"{value}#{number}"
         for value, number in zip(column, element, strict=True)
     ]
 
 
-def _place(source: Source) -> Produce:
+def _place(source: Source) -> ReadColumn:
     if source.path is not None:
         path = parse_path(source.path)
         return lambda rows: rows.column(path)
     if source.outer is not None:
         outer = parse_path(source.outer)
 
-        def around(rows: Rows) -> Column:
+        def around(rows: Rows) -> ValueColumn:
             assert rows.outer_shape is not None
             return rows.outer_shape.column(rows.outers, outer, rows.text)
 
@@ -241,8 +237,8 @@ def _text_of_bytes(value: bytes | None) -> Any:
         return Unreadable(Why.INVALID_UTF8, f"byte {error.start} is not valid UTF-8")
 
 
-def _prepared(source: Source) -> Callable[[Column], Column]:
-    """What is done to the raw values before they are read: words for nothing, and the pattern."""
+def _prepared(source: Source) -> Callable[[ValueColumn], ValueColumn]:
+    """Make the function that drops words for "not given" and applies the pattern, before values are converted."""
     if source.none is None and source.pattern is None:
         return lambda column: column
     nothing = frozenset(source.none or ())
@@ -268,7 +264,7 @@ def _prepared(source: Source) -> Callable[[Column], Column]:
 
 
 def name_of(source: Source) -> str:
-    """Where a source is, as messages show it."""
+    """Name of a source's place, for messages."""
     name = "the record's timestamp" if source.timestamp else "a constant"
     if source.path is not None:
         name = str(parse_path(source.path))
@@ -284,9 +280,9 @@ def name_of(source: Source) -> str:
     return name
 
 
-def holds(condition: Condition) -> Callable[[Rows], list[bool]]:
-    """A function to whether a condition holds for each row."""
-    raw = produce(condition, lambda _: lambda column: column)
+def compile_condition(condition: Condition) -> Callable[[Rows], list[bool]]:
+    """Make the function that tests a condition on each row."""
+    raw = compile_source(condition, lambda _: lambda column: column)
     tests = _tests(condition)
 
     def one(value: Any) -> bool:

@@ -1,7 +1,8 @@
-"""Values of other people's documents into values of native events, a column at a time.
+"""Converts values of documents into values of native events, one column at a time.
 
-A column is a list with one value a row; None is "not given". What cannot be read stands in it as ``Unreadable``, which
-says why. Columns in which all values are what they should be, as nearly all are, are not looked at value by value.
+A column is a list with one value for each row. None means "not given". A value that cannot be read becomes
+``Unreadable``, which has the reason. Nearly all columns have only values of the right type: these are not checked value
+by value.
 """
 
 from __future__ import annotations
@@ -15,33 +16,33 @@ from detectors.events.event import MAX_TS_MS, METRICS
 from streams.deadletters import BAD_VALUE, Why
 from streams.grammar.times import UNITS, iso_times, kind_of, number_of, short, time_of
 
-Column = list[Any]
+ValueColumn = list[Any]
 Convert = Callable[[Any], Any]
-"""One value that is given; raises ValueError, TypeError or OverflowError with a sentence."""
-ConvertColumn = Callable[[Column], Column]
+"""Converts one value that is not None. Raises ValueError, TypeError or OverflowError with a sentence."""
+ConvertColumn = Callable[[ValueColumn], ValueColumn]
 
 YES = frozenset(("true", "t", "yes", "y", "on", "1"))
 NO = frozenset(("false", "f", "no", "n", "off", "0"))
 
 EXACT_FLOAT = 1 << 53
-"""Whole numbers below it are the same as a float; above, an id that was written as a float is another id."""
+"""Whole numbers below it are exact as a float. Above it, an id that was written as a float may be another id."""
 
 
 class Unreadable(NamedTuple):
-    """A value that cannot be read: why (of Why or UNREAD), and a sentence."""
+    """A value that cannot be read: the reason (of Why or UNREAD) and a sentence."""
 
     why: str
     message: str
 
 
 class UnknownWordError(ValueError):
-    """A word that is not among those that are listed."""
+    """A word is not in the list of words."""
 
 
-def columns_of(convert: Convert, why: str, plain: frozenset[type]) -> ConvertColumn:
-    """A function over columns. Values of the types ``plain`` need no conversion; empty text is "not given"."""
+def column_converter(convert: Convert, why: str, plain: frozenset[type]) -> ConvertColumn:
+    """Make a function that converts columns. Values of the types ``plain`` are kept. Empty text becomes None."""
 
-    def column(values: Column) -> Column:
+    def column(values: ValueColumn) -> ValueColumn:
         if set(map(type, values)) <= plain and "" not in values:
             return values
         return [None if value == "" else one(convert, value, why) for value in values]
@@ -50,7 +51,7 @@ def columns_of(convert: Convert, why: str, plain: frozenset[type]) -> ConvertCol
 
 
 def one(convert: Convert, value: Any, why: str, type_why: str | None = None) -> Any:
-    """A value converted, or Unreadable for ``why``; for ``type_why``, if given, where it is of a wrong type."""
+    """Convert a value, or give Unreadable with the reason ``why``, or ``type_why`` if the type is wrong."""
     if value is None or type(value) is Unreadable:
         return value
     try:
@@ -68,13 +69,13 @@ _TEXTS: frozenset[type] = frozenset((str, NONE))
 
 
 def texts() -> ConvertColumn:
-    """Texts, and whole numbers as texts."""
-    return columns_of(text_of, Why.WRONG_TYPE, _TEXTS)
+    """Convert to texts: whole numbers become texts."""
+    return column_converter(text_of, Why.WRONG_TYPE, _TEXTS)
 
 
 def times(layout: str) -> ConvertColumn:
-    """Epoch milliseconds from times in a layout."""
-    convert = columns_of(time_of(layout), Why.BAD_TIME, frozenset((NONE,)))
+    """Convert times in a layout to epoch milliseconds."""
+    convert = column_converter(time_of(layout), Why.BAD_TIME, frozenset((NONE,)))
     if layout in UNITS:
         multiply, divide = UNITS[layout]
         return lambda values: _numbers(values, multiply, divide) or convert(values)
@@ -83,8 +84,8 @@ def times(layout: str) -> ConvertColumn:
     return convert
 
 
-def _numbers(values: Column, multiply: int, divide: int) -> Column | None:
-    """Whole milliseconds from a column in which all are numbers of one type, in their range; else None."""
+def _numbers(values: ValueColumn, multiply: int, divide: int) -> ValueColumn | None:
+    """Convert a column of numbers of one type to whole milliseconds; None if one of them is not in range."""
     kinds = set(map(type, values))
     if kinds == {str}:
         values = _read(values, exact=divide > 1)
@@ -96,9 +97,9 @@ def _numbers(values: Column, multiply: int, divide: int) -> Column | None:
                 return None
             return list((made * multiply // divide).tolist())
         if kinds == {float}:
-            with np.errstate(over="ignore"):  # infinity is out of range like any other number that is too large
+            with np.errstate(over="ignore"):  # infinity is out of range, as any number that is too large
                 exact = np.rint(np.array(values) * multiply / divide)
-            if not (exact.min() >= 0 and exact.max() <= MAX_TS_MS):  # nan is neither
+            if not (exact.min() >= 0 and exact.max() <= MAX_TS_MS):  # false for nan
                 return None
             return list(exact.astype(np.int64).tolist())
     except OverflowError:
@@ -107,11 +108,11 @@ def _numbers(values: Column, multiply: int, divide: int) -> Column | None:
 
 
 MAX_DIGITS = 18
-"""Of a whole number below 2^63."""
+"""Every whole number of so many digits is below 2^63."""
 
 
-def _read(texts: Column, *, exact: bool) -> Column:
-    """The numbers of a column in which all texts are plain decimals; else the texts. ``exact``: whole numbers alone.
+def _read(texts: ValueColumn, *, exact: bool) -> ValueColumn:
+    """Parse a column of plain decimals; if one text is none, give the texts. ``exact``: whole numbers only.
 
     >>> _read(["17", "3"], exact=True), _read(["17.5", "3"], exact=False), _read(["1e3", "3"], exact=False)
     ([17, 3], [17.5, 3.0], ['1e3', '3'])
@@ -125,12 +126,12 @@ def _read(texts: Column, *, exact: bool) -> Column:
         return texts
     try:
         return list(map(float, texts))
-    except ValueError:  # two points in one, or nothing else
+    except ValueError:  # two points in one text, or only a point
         return texts
 
 
 def durations(unit: str) -> ConvertColumn:
-    """Whole milliseconds, from 0 on."""
+    """Convert durations to whole milliseconds, which are not negative."""
     factor = 1000 if unit == "s" else 1
 
     def duration(value: Any) -> int:
@@ -139,17 +140,17 @@ def durations(unit: str) -> ConvertColumn:
             raise ValueError(f"{value!r} {unit} is no duration")
         return ms
 
-    convert = columns_of(duration, BAD_VALUE, frozenset((NONE,)))
+    convert = column_converter(duration, BAD_VALUE, frozenset((NONE,)))
     return lambda values: _numbers(values, factor, 1) or convert(values)
 
 
 def booleans() -> ConvertColumn:
-    """Yes or no: booleans, 0 and 1, and the words for them. Any other word is none."""
-    return columns_of(_boolean, Why.UNKNOWN_WORD, frozenset((NONE, bool)))
+    """Convert to booleans: from 0 and 1, and from the words in YES and NO. Any other word is unreadable."""
+    return column_converter(_boolean, Why.UNKNOWN_WORD, frozenset((NONE, bool)))
 
 
 def words(table: dict[str, Any]) -> ConvertColumn:
-    """What a table says of each word. The words of numbers and booleans are those of JSON."""
+    """Convert words by a table. Numbers and booleans are looked up as JSON writes them."""
 
     def word(value: Any) -> Any:
         text = word_of(value)
@@ -157,10 +158,10 @@ def words(table: dict[str, Any]) -> ConvertColumn:
             raise UnknownWordError(f"{short(text)} is none of the words {', '.join(table)}")
         return table[text]
 
-    convert = columns_of(word, Why.WRONG_TYPE, frozenset((NONE,)))
+    convert = column_converter(word, Why.WRONG_TYPE, frozenset((NONE,)))
     known: dict[Any, Any] = {None: None, "": None, **table}
 
-    def column(values: Column) -> Column:
+    def column(values: ValueColumn) -> ValueColumn:
         try:
             return list(map(known.__getitem__, values))
         except (KeyError, TypeError):
@@ -170,7 +171,7 @@ def words(table: dict[str, Any]) -> ConvertColumn:
 
 
 def metrics() -> ConvertColumn:
-    """The names of metrics."""
+    """Check names of metrics."""
     known = frozenset((*METRICS, None))
 
     def metric(value: Any) -> str:
@@ -178,9 +179,9 @@ def metrics() -> ConvertColumn:
             raise UnknownWordError(f"Invalid enum value {short(str(value))}")
         return str(value)
 
-    convert = columns_of(metric, Why.UNKNOWN_METRIC, frozenset((NONE,)))
+    convert = column_converter(metric, Why.UNKNOWN_METRIC, frozenset((NONE,)))
 
-    def column(values: Column) -> Column:
+    def column(values: ValueColumn) -> ValueColumn:
         try:
             return values if known.issuperset(values) else convert(values)
         except TypeError:
@@ -190,7 +191,7 @@ def metrics() -> ConvertColumn:
 
 
 def text_of(value: Any) -> str:
-    """A text, or a whole number as one. Raises TypeError.
+    """Convert a text or a whole number to text. Raises TypeError.
 
     >>> text_of(77), text_of(77.0), text_of("a")
     ('77', '77', 'a')
@@ -205,7 +206,7 @@ def text_of(value: Any) -> str:
 
 
 def word_of(value: Any) -> str:
-    """A value as a word of a table or a condition. Raises TypeError.
+    """Convert a value to a word of a table or a condition. Raises TypeError.
 
     >>> word_of(True), word_of(206), word_of("LIKE")
     ('true', '206', 'LIKE')

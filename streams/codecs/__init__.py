@@ -1,0 +1,1 @@
+"""Codecs: the bytes of records into documents, one codec for each format."""

@@ -1,1 +1,0 @@
-"""Codecs: records of an input into columns of native events."""

@@ -1,0 +1,1 @@
+"""The map of an input: documents into columns of native events."""
