@@ -21,11 +21,11 @@ from detectors.state.marks import Marks
 from detectors.state.watched import VIEW, Watched
 from detectors.thresholds import SURGE_LEAST, SURGE_SCORE, Rulebook, Thresholds
 from detectors.verdict.bands import band_opinion
-from detectors.verdict.crowd import PART_MIN, WITNESS_SCORE, crowd_score
+from detectors.verdict.crowd import crowd_score
 from detectors.verdict.days import artificial_of, gather, opinion_of, past_of
-from detectors.verdict.evidence import Said
+from detectors.verdict.evidence import CREDIBLE_P, PART_MIN, WITNESS_SCORE, Said
 from detectors.verdict.marked_share import Part, marks_of, part, share_of
-from detectors.verdict.opinion import CREDIBLE_P, Opinion, fewest, of_several, opinion
+from detectors.verdict.opinion import Opinion, fewest, of_several, opinion
 from detectors.verdict.referrers import UNSEEN, by_networks, from_elsewhere
 from detectors.verdict.same_people import overlap
 from detectors.windows.scales import MINUTE_MS, Scale

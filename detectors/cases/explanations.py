@@ -25,7 +25,7 @@ from detectors.records import Interval, Outcome
 from detectors.state.case import EXPLAINED, Evidence, Explained
 from detectors.state.course import Point, put
 from detectors.thresholds import SURGE_SCORE, Thresholds
-from detectors.verdict.crowd import WITNESS_SCORE
+from detectors.verdict.evidence import WITNESS_SCORE
 from detectors.verdict.opinion import Opinion
 
 STRONG_SCORE = 6.0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 from detectors.platform.platform import Platform
+from detectors.scoring.normal import TWO_SIDED_95
 from detectors.state.level import YOUNG_WINDOWS, Level
 from detectors.state.watched import Watched
 
 
 def spread(expected: float, dispersion: float) -> float:
     """Half width of the 95 % interval of a count."""
-    return 1.96 * math.sqrt(expected + expected * expected / dispersion)
+    return TWO_SIDED_95 * math.sqrt(expected + expected * expected / dispersion)
 
 
 EXPECTED_MIN = 0.05

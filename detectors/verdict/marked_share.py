@@ -18,10 +18,8 @@ from detectors.features.names import COHORT, FRESH, NETWORK, SPREAD, WATCH
 from detectors.reference.mixes import Mix
 from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import Marks
+from detectors.verdict.evidence import MOST
 from detectors.windows.crowd import ACCOUNT, DIMENSIONS, Crowd
-
-MOST = 0.5
-"""Part of the crowd that evidence must speak of where smaller ones are met honestly."""
 
 USUAL_MAX = 0.9
 """Usual share of a mark beyond which having it says nothing."""

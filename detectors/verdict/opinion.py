@@ -10,19 +10,18 @@ from detectors.catalog.registry import ESTIMATING_CODES
 from detectors.features import names as f
 from detectors.features.names import Features
 from detectors.scoring.detector import Finding
+from detectors.scoring.normal import TWO_SIDED_95
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case
 from detectors.state.marks import Marks
 from detectors.thresholds import DEFAULTS, Thresholds
-from detectors.verdict.marked_share import MOST, Part, share_of
+from detectors.verdict.evidence import CREDIBLE_P, MOST
+from detectors.verdict.marked_share import Part, share_of
 
 SEVERAL = 1.5
 """Events from which on evidence is of more than one: shares have the usual part taken off, and are seldom whole."""
 
 LEFT_SHARE = 0.25
 """A longer window that holds events of a closed case opens another only if this much more is left unexplained."""
-
-CREDIBLE_P = 0.01
-"""A finding helps to estimate the artificial part only below this."""
 
 MARKED_DOUBTS = 2.0
 """Standard errors by which a window must have more of an open case's marks than is usual, to go on with the case."""
@@ -90,7 +89,7 @@ def opinion(
     estimate = max(told, marked) if own else marked
     artificial = min(excess, estimate.share * count)
     sure = max(0.0, min(excess, (estimate.share - estimate.doubt) * count))
-    noise = 1.96 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count) + expected))
+    noise = TWO_SIDED_95 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count) + expected))
     low = max(0.0, min([artificial, *(s * count for s in credible if s >= limits.artificial_share)]) - noise)
     high = min(count, artificial + noise)
     return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high, own, sure=sure)

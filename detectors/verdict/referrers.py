@@ -6,16 +6,13 @@ from detectors.features import names as f
 from detectors.features.names import Features
 from detectors.scoring.detector import Finding
 from detectors.scoring.sentences import TEXTS
+from detectors.verdict.evidence import CREDIBLE_P, PART_MIN
 
 UNSEEN = TEXTS[f.DORMANT][0]
 NETWORKS = (TEXTS[f.NETWORK][0], TEXTS[f.SPREAD][0])
 
 ELSEWHERE_SHARE = 0.25
 """Part of the people beyond the platform's mix of ways from which on a crowd came by a way of its own."""
-
-NETWORKS_SHARE = 0.15
-NETWORKS_P = 0.01
-"""Part of a crowd by networks that should send far fewer, and by chance so seldom, that sets it apart from a link's."""
 
 
 def from_elsewhere(x: Features) -> bool:
@@ -31,5 +28,5 @@ def from_elsewhere(x: Features) -> bool:
 
 def by_networks(findings: list[Finding]) -> bool:
     """Whether a good part of a crowd came by several networks that should send far fewer: a school is one place."""
-    several = any(finding.code == NETWORKS[1] and finding.p <= NETWORKS_P for finding in findings)
-    return several and any(g.code in NETWORKS and g.share >= NETWORKS_SHARE for g in findings)
+    several = any(finding.code == NETWORKS[1] and finding.p <= CREDIBLE_P for finding in findings)
+    return several and any(g.code in NETWORKS and g.share >= PART_MIN for g in findings)

@@ -67,7 +67,9 @@ JUDGING = (
     "verdict.days",
     "state.days",
     "actors.rulings",
+    "verdict.evidence",
     "verdict.crowd",
+    "verdict.crowd_rules",
     "state.case",
     "verdict.opinion",
     "cases.closing_time",
@@ -138,7 +140,6 @@ APART = frozenset(
         *(
             "scoring.detector",
             "scoring.sentences",
-            "verdict.evidence",
             "catalog.registry",
             "thresholds",
             "cases.flags",
