@@ -29,6 +29,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.windows.scales import DAY_MS, MINUTE_MS, MINUTES_MS
+
 CROWD_MAX = 48
 """Actors of a window above which nobody is paired: whom everybody meets, nobody is in league with; pairs cost m²/2."""
 PAIRS_A_VISIT, PAIRS_FREE = 4, 4096
@@ -41,10 +43,10 @@ PAGES = 16
 CELLS = 1 << 15
 """Cells of each of the two rows in which visits are counted (count-min: never too few; Cormode 2005)."""
 
-CHAIN_MS = 15 * 60_000
+CHAIN_MS = 15 * MINUTE_MS
 """A meeting so soon after the last one belongs to its sitting: longer than a song, shorter than people's patience."""
-UNIT_MS = 300_000
-STALE_UNITS = 7 * 288
+UNIT_MS = MINUTES_MS
+STALE_UNITS = 7 * DAY_MS // UNIT_MS
 """A pair of several occasions is kept a week against new ones."""
 FORGET_AT = 1 << 20
 """Visits at which half of what is known is dropped."""
@@ -101,7 +103,7 @@ class Visit(NamedTuple):
     actors: tuple[int, ...]
 
 
-class Lockstep:
+class ActorPairs:
     """The pairs of one task, over all its metrics and targets."""
 
     def __init__(self) -> None:
@@ -120,7 +122,7 @@ class Lockstep:
     # ---------------------------------------------------------------- learning
 
     def note(self, start_ms: int, bit: int, weight: float, actors: Iterable[int]) -> None:
-        """Keep a closed window's actors until ``learn``. ``bit`` stands for whose target it is, see ``mark_of``."""
+        """Keep a closed window's actors until ``learn``. ``bit`` stands for whose target it is, see ``owner_bit``."""
         ordered = tuple(sorted(actors))
         if weight >= WEIGHT_MIN and 2 <= len(ordered) <= CROWD_MAX:
             self._pending.append(Visit(start_ms // UNIT_MS, bit, round(ONE * weight), ordered))
@@ -277,7 +279,7 @@ class Lockstep:
         return self._prints, self._bits, self._weights, self._last, self._where
 
 
-def mark_of(owner: int, target: str) -> int:
+def owner_bit(owner: int, target: str) -> int:
     """The bit, 0 … 63, of a target's owner (a hash, -1 not given), else of the target."""
     return (owner if owner >= 0 else zlib.crc32(target.encode())) & 63
 

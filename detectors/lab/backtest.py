@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from detectors.audit import Audit, AuditSettings
-from detectors.catalog.registry import CROWD_DETECTORS
+from detectors.catalog.registry import CROWD_DETECTORS, SURGE
+from detectors.catalog.surge import SURGE_CODE
 from detectors.events.event import METRICS
 from detectors.lab.baselines import BASELINES
 from detectors.lab.measure import Alarm, Key, Removal, Report, Truth, measure
@@ -197,7 +198,7 @@ def alarms_of(outcome: Outcome) -> list[Alarm]:
         key: Key = (flag.target, flag.metric)
         part = flag.artificial.value / max(1, flag.observed)
         score = flag.score / 100.0 * min(1.0, part)
-        reason = next((r.code for r in flag.reasons if r.detector != "surge"), "surge")
+        reason = next((r.code for r in flag.reasons if r.detector != SURGE), SURGE_CODE)
         raised = first[ident].until + LATENESS_MS
         alarms.append(
             Alarm(ident, key, flag.onset, flag.until, raised, score, flag.artificial.value, reason, flag.verdict)

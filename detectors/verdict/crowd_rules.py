@@ -27,7 +27,7 @@ from detectors.catalog.registry import (
 from detectors.features import names as f
 from detectors.scoring.normal import ONE_SIDED_95
 from detectors.verdict.evidence import MOST, OWN_HOW, OWN_WHO, PART_MIN, RENTED, WITNESS_SCORE, CrowdEvidence
-from detectors.verdict.referrers import from_elsewhere
+from detectors.verdict.referrers import by_unusual_referrers
 
 RENTED_SHARE = 0.3
 """Least share in several networks at once that convicts new accounts: the carriers of one country are several."""
@@ -78,10 +78,10 @@ def _few_are_new(crowd: CrowdEvidence) -> bool:
 
 def _not_the_same_people(crowd: CrowdEvidence) -> bool:
     """New accounts that leave may be two crowds in one. They are not where some people must be both, where the same
-    people are seen to be both, or where the crowd is silent as well. Silence says nothing of a few new accounts among
-    people from elsewhere: people who come by an advertisement register, skip and do not like."""
+    people are seen to be both, or where the crowd is silent as well. Silence says nothing of a few new accounts in a
+    crowd with unusual referrers: people who come by an advertisement register, skip and do not like."""
     silent = crowd.score(ENGAGEMENT) >= WITNESS_SCORE
-    silent = silent and (crowd.share(ACCOUNTS) >= MOST or not from_elsewhere(crowd.x))
+    silent = silent and (crowd.share(ACCOUNTS) >= MOST or not by_unusual_referrers(crowd.x))
     return not (silent or _must_be_the_same(crowd) or _seen_to_be_the_same(crowd))
 
 
@@ -145,7 +145,7 @@ RULES: tuple[Rule, ...] = (
         Unless(
             _not_the_same_people,
             f"nothing shows that {PART_MIN:.0%} are both new and leaving: not their shares, not the sampled people, and"
-            f" no likes are missing (which counts if {MOST:.0%} are new, or if the crowd came by the platform's ways)",
+            f" no likes are missing (which counts if {MOST:.0%} are new, or if the referrers are the platform's)",
         ),
     ),
     Rule(

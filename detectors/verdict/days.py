@@ -13,7 +13,7 @@ from detectors.catalog.drip import Drip, log_e_value
 from detectors.catalog.registry import ENGAGEMENT, ESTIMATING_CODES, HOW, REPETITION, WATCH, WHO
 from detectors.features import names as f
 from detectors.features.names import Features
-from detectors.measurement.expectation import spread
+from detectors.measurement.expectation import EXPECTED_MIN, spread
 from detectors.scoring.detector import Finding
 from detectors.scoring.normal import TWO_SIDED_95
 from detectors.scoring.sentences import habit
@@ -40,9 +40,6 @@ SUM_MAX = 8.0
 
 ARTIFICIAL_MORE = 1.0
 """A drip is artificial from ten times rarer than a suspect one, as a surge's crowd is."""
-
-EXPECTED_MIN = 0.05
-"""Least expectation of a day, in events."""
 
 MARKED_MIN = 0.4
 """Part of a day's excess that must be marked for all of it to be artificial: with two families of which either marks

@@ -15,9 +15,9 @@ from detectors.state.case import ARTIFICIAL, SUSPECT, Case
 from detectors.state.marks import Marks
 from detectors.thresholds import DEFAULTS, Thresholds
 from detectors.verdict.evidence import CREDIBLE_P, MOST
-from detectors.verdict.marked_share import Part, share_of
+from detectors.verdict.marked_share import EstimatedShare, share_beyond
 
-SEVERAL = 1.5
+EVIDENCE_EVENTS_MIN = 1.5
 """Events from which on evidence is of more than one: shares have the usual part taken off, and are seldom whole."""
 
 LEFT_SHARE = 0.25
@@ -26,7 +26,7 @@ LEFT_SHARE = 0.25
 MARKED_DOUBTS = 2.0
 """Standard errors by which a window must have more of an open case's marks than is usual, to go on with the case."""
 
-NOBODY = Part(0.0, 0.0)
+NO_SHARE = EstimatedShare(0.0, 0.0)
 
 
 class Opinion(msgspec.Struct):
@@ -55,7 +55,7 @@ def opinion(
     case: Case | None,
     already: int = 0,
     limits: Thresholds = DEFAULTS,
-    marked: Part = NOBODY,
+    marked: EstimatedShare = NO_SHARE,
 ) -> Opinion:
     """Judge a window by its features, the scores (-log10 p) of surge and crowd, and the findings behind each.
 
@@ -72,7 +72,7 @@ def opinion(
     share = max(credible, default=0.0)
     verdict = None
     own = False
-    told = share_of(share, 0.0, round(count))
+    told = share_beyond(share, 0.0, round(count))
     left = min(excess, (share - told.doubt if already else share) * count) - already
     least = least_excess(limits, crowd=crowd, share=share)
     enough = round(left) >= max(least, LEFT_SHARE * already) if case is None else round(excess) >= least
@@ -104,7 +104,7 @@ def of_several(findings: list[Finding], count: float) -> list[Finding]:
     >>> of_several([lonely], 5.0), len(of_several([lonely], 10.0))
     ([], 1)
     """
-    return [finding for finding in findings if finding.share * count >= SEVERAL]
+    return [finding for finding in findings if finding.share * count >= EVIDENCE_EVENTS_MIN]
 
 
 def least_excess(limits: Thresholds, *, crowd: float, share: float) -> int:

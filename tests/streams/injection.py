@@ -153,8 +153,8 @@ EXEMPT = frozenset(
     {
         "measurement.window_view.Look.fail",
         "measurement.window_view.Look.learn",
-        "campaigns.pairs.Lockstep.take_changed",
-        "campaigns.pairs.Lockstep.load",
+        "campaigns.pairs.ActorPairs.take_changed",
+        "campaigns.pairs.ActorPairs.load",
     }
 )
 """Called where a failure is handled, and in checkpoints."""
@@ -171,8 +171,8 @@ NOT_CALLED = frozenset(
         ),  # of single events; where thousands of windows close
         *(
             "verdict.bands.band_opinion",
-            "campaigns.pairs.Lockstep.band",
-            "campaigns.pairs.Lockstep.broken_off",
+            "campaigns.pairs.ActorPairs.band",
+            "campaigns.pairs.ActorPairs.broken_off",
         ),  # nobody comes in bands
         *(
             "reference.ended_views.EndedViews.over",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from detectors.campaigns import pairs as lockstep
-from detectors.campaigns.pairs import CROWD_MAX, FORGET_AT, Band, Lockstep, mark_of, weight_of
+from detectors.campaigns.pairs import CROWD_MAX, FORGET_AT, ActorPairs, Band, owner_bit, weight_of
 
 MINUTES = 300_000
 HOUR = 12 * MINUTES
@@ -22,7 +22,7 @@ class Town:
     """Three thousand people who come to small targets as they like, and whoever else a test sends there."""
 
     def __init__(self, seed: int = 1) -> None:
-        self.lockstep = Lockstep()
+        self.lockstep = ActorPairs()
         self.rng = random.Random(seed)
         self.now = 0
         self._names = count()
@@ -41,14 +41,14 @@ class Town:
         self.now += MINUTES
 
     def elsewhere(self) -> int:
-        return mark_of(-1, f"t{next(self._names)}")
+        return owner_bit(-1, f"t{next(self._names)}")
 
     def band(self, people: list[int]) -> Band | None:
-        return self.lockstep.band(people, mark_of(-1, "here"))
+        return self.lockstep.band(people, owner_bit(-1, "here"))
 
     def strike(self, people: list[int], times: int, *, owner: int = -1) -> None:
         for _ in range(times):
-            bit = self.elsewhere() if owner < 0 else mark_of(owner, "")
+            bit = self.elsewhere() if owner < 0 else owner_bit(owner, "")
             self.together((self.rng.sample(people, min(7, len(people))), bit))
             self.let_pass(11)
 
@@ -99,7 +99,7 @@ def test_a_crowd_that_its_target_accounts_for_teaches_nothing() -> None:
 
 
 def test_whom_everybody_meets_nobody_is_in_league_with() -> None:
-    lockstep = Lockstep()
+    lockstep = ActorPairs()
     lockstep.note(0, 1, 1.0, range(0, 2 * (CROWD_MAX + 1), 2))
     lockstep.learn()
     assert lockstep.take_changed() == []
