@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 
-from detectors.campaigns.pairs import BAND_MIN, CROWD_MAX, WEIGHT_MIN, ActorPairs, owner_bit, weight_of
+from detectors.campaigns.pairs import BAND_MIN, ActorPairs
+from detectors.campaigns.visits import CROWD_MAX, WEIGHT_MIN, owner_bit, weight_of
 from detectors.features import names as f
 from detectors.measurement.window_view import Look
 from detectors.windows.scales import DAY, HOUR

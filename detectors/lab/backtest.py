@@ -20,10 +20,10 @@ from detectors.lab.scenarios.registry import QUIET, SCENARIOS, Scenario
 from detectors.lab.scenarios.scene import BASE_RATE
 from detectors.lab.traffic.blocks import Packer
 from detectors.lab.traffic.platform import Labelled, Platform
-from detectors.lab.traffic.population import DAY_MS
 from detectors.records import Flag, Outcome
 from detectors.state.case import ARTIFICIAL, EXPLAINED, SUSPECT
 from detectors.state.ledger import QUARANTINED, VALID
+from detectors.windows.scales import DAY_MS
 
 START_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
 """Midnight at which every run begins."""

@@ -17,8 +17,7 @@ from detectors.events.event import Event
 from detectors.lab.measure import Alarm, Key, Removal
 from detectors.lab.traffic.blocks import network_of
 from detectors.lab.traffic.platform import Labelled
-from detectors.lab.traffic.population import HOUR_MS
-from detectors.windows.scales import MINUTES_MS
+from detectors.windows.scales import HOUR_MS, MINUTES_MS
 
 QUIET_QUANTILE = 0.9995
 """Share of quiet windows under the threshold: about one alarm an hour on a platform with 2,000 live

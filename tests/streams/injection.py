@@ -52,6 +52,8 @@ FEATURES = (
     "campaigns.bands",
     "verdict.bands",
     "campaigns.pairs",
+    "campaigns.visits",
+    "campaigns.pair_arrays",
     "measurement.other_metrics",
     "reference.ended_views",
     "measurement.window_view",

@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors.campaigns import pairs as lockstep
-from detectors.campaigns.pairs import CROWD_MAX, FORGET_AT, ActorPairs, Band, owner_bit, weight_of
+from detectors.campaigns import pair_arrays
+from detectors.campaigns.pairs import FORGET_AT, ActorPairs, Band
+from detectors.campaigns.visits import CROWD_MAX, owner_bit, weight_of
 
 MINUTES = 300_000
 HOUR = 12 * MINUTES
@@ -140,15 +141,15 @@ def test_half_is_forgotten_of_visits_and_of_meetings_alike() -> None:
 def test_bits_are_counted_alike_whatever_numpy_has(monkeypatch: pytest.MonkeyPatch) -> None:
     bits = np.random.default_rng(1).integers(0, 1 << 63, (100, 4)).astype(np.uint64) << np.uint64(1)
     known = [[int(number).bit_count() for number in row] for row in bits]
-    assert lockstep._ones(bits).tolist() == known
-    monkeypatch.setattr(lockstep, "COUNTED", None)
-    assert lockstep._ones(bits).tolist() == known
+    assert pair_arrays.bits_set(bits).tolist() == known
+    monkeypatch.setattr(pair_arrays, "COUNTED", None)
+    assert pair_arrays.bits_set(bits).tolist() == known
 
 
 @pytest.mark.parametrize("size", [1, 1000, 1 << 16, (1 << 16) + 1])
 def test_the_first_of_equal_pairs_is_found_in_few_and_in_many(size: int) -> None:
     keys = np.random.default_rng(size).integers(0, size, size).astype(np.uint64) << np.uint64(31)
     firsts = {key: place for place, key in reversed(list(enumerate(keys.tolist())))}
-    found, places = lockstep._firsts(keys)
+    found, places = pair_arrays.first_of_each(keys)
     assert dict(zip(found.tolist(), places.tolist(), strict=True)) == firsts
     assert (np.diff(found.astype(np.int64)) > 0).all()

@@ -18,6 +18,7 @@ from detectors.state.watches import Watches
 from detectors.verdict.marked_share import convicting_marks, share_beyond, share_with_marks
 from detectors.windows.crowd import Crowd, Row
 from detectors.windows.scales import ladder
+from tests.crowds import fold
 
 NEW_SHARE = 0.1
 """Usual share of new accounts on the platform of these tests."""
@@ -39,7 +40,7 @@ def mixes(rng: random.Random) -> dict[str, Mix]:
     learned = platform_mixes()
     for _ in range(300):
         crowd = Crowd()
-        crowd.fold(honest(rng) for _ in range(20))
+        fold(crowd, (honest(rng) for _ in range(20)))
         for name in ("network", "account"):
             learned[name].learn(crowd.histogram(name))
         learned["watch"].learn(crowd.watch)
@@ -48,7 +49,7 @@ def mixes(rng: random.Random) -> dict[str, Mix]:
 
 def crowd_of(rows: list[Row]) -> Crowd:
     crowd = Crowd()
-    crowd.fold(rows)
+    fold(crowd, rows)
     return crowd
 
 
