@@ -29,7 +29,7 @@ from bench.topic import BATCH_BYTES
 from bench.worker import ANSWER_SECONDS, POLL_SECONDS, total
 from streams.kafka.topics import Topics, create
 from streams.settings.settings import Settings, load
-from tests.brokers import KafkaServer, free_port, kafka_jars, log_tail
+from testbed.brokers import KafkaServer, free_port, kafka_jars, log_tail
 
 PARTITIONS = 4
 RATE = 20_000

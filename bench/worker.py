@@ -22,7 +22,7 @@ from bench.measured import ROOT, Measured, PartError
 from bench.topic import TOPIC
 from streams.kafka.topics import Topics, create
 from streams.settings.settings import Settings, load
-from tests.brokers import free_port, log_tail
+from testbed.brokers import free_port, log_tail
 
 POLL_SECONDS = 0.25
 """How often /metrics is read: rendering it takes the worker some ms."""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-DETECTORS = Path(__file__).parent.parent / "detectors"
+ROOT = Path(__file__).parent.parent
+DETECTORS = ROOT / "detectors"
 
 LIBRARIES = {"detectors", "msgspec", "numpy", "river"}
 # Of the standard library, what reads a file, the environment, the network, a clock or chance.
@@ -107,3 +108,23 @@ def test_a_slip_would_be_seen(source: str) -> None:
 @pytest.mark.parametrize("source", ["import math", "from river import stats", "import numpy as np", "np.log(2)"])
 def test_what_is_allowed_passes(source: str) -> None:
     assert not any(_impure(node) for node in ast.walk(ast.parse(source)))
+
+
+def _imported(folder: str) -> set[str]:
+    """The top-level packages that the files of a folder import."""
+    trees = [ast.parse(path.read_text()) for path in (ROOT / folder).rglob("*.py")]
+    found = set()
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_the_bench_and_the_tests_share_only_the_testbed() -> None:
+    assert "testbed" in _imported("bench")
+    assert "testbed" in _imported("tests")
+    assert "tests" not in _imported("bench")
+    assert not {"tests", "bench"} & _imported("testbed")
+    assert not {"testbed", "tests", "bench"} & (_imported("streams") | _imported("detectors"))

@@ -11,10 +11,10 @@ import orjson
 import pytest
 
 from streams.settings.settings import load
-from tests.brokers import BrokerAddress
+from testbed.brokers import BrokerAddress
+from testbed.workers import Installation, run_cli
 from tests.integration.cases import CASES, Case
 from tests.integration.test_platforms import SETTINGS
-from tests.integration.workers import Installation, run_cli
 
 TOPICS = [case for case in CASES if case.suffix == "ndjson"]
 FILES = [case for case in CASES if case.suffix != "ndjson"]

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from streams.kafka.embedded import GUARDED, EmbeddedBroker
-from tests.brokers import free_port
-from tests.integration.workers import CLI
+from testbed.brokers import free_port
+from testbed.workers import CLI
 
 WAIT_SECONDS = 20.0
 

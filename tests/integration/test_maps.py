@@ -13,8 +13,8 @@ from kafka import KafkaProducer
 from streams.kafka.topics import create
 from streams.maintenance.doctor import Finding, checkup
 from streams.settings.settings import Settings, load
-from tests.brokers import BrokerAddress
-from tests.integration.workers import run_cli
+from testbed.brokers import BrokerAddress
+from testbed.workers import run_cli
 
 pytestmark = pytest.mark.integration
 NOON_S = 1_767_634_490

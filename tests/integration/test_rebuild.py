@@ -19,9 +19,9 @@ from streams.log.versions import decode
 from streams.maintenance import rebuild as rebuilding
 from streams.maintenance.rebuild import LogError, Start, beside, rebuild
 from streams.settings.settings import load
-from tests.brokers import BrokerAddress
+from testbed.brokers import BrokerAddress
+from testbed.workers import Installation, Worker, install, run_cli
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
-from tests.integration.workers import Installation, Worker, install, run_cli
 
 Unique = Callable[[str], str]
 Said = dict[str, list[list[bytes]]]

@@ -12,9 +12,9 @@ import pytest
 
 from detectors.events.event import Event
 from streams.settings.settings import load
-from tests.brokers import BrokerAddress
+from testbed.brokers import BrokerAddress
+from testbed.workers import Installation, install, run_cli
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
-from tests.integration.workers import Installation, install, run_cli
 
 Unique = Callable[[str], str]
 BURST_MS = START_MS + HISTORY_MINUTES * MINUTE_MS

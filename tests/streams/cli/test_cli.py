@@ -13,8 +13,8 @@ import typer
 from typer.testing import CliRunner
 
 from streams.cli import app
-from tests.brokers import free_port
-from tests.integration.workers import run_cli
+from testbed.brokers import free_port
+from testbed.workers import run_cli
 
 COMMANDS = [
     ["worker"],

@@ -10,7 +10,7 @@ import pytest
 
 from streams.cli import COMMANDS, INTERNAL_ERROR
 from streams.cli.crash import DIRECTORY, without_secrets
-from tests.integration.workers import CLI
+from testbed.workers import CLI
 
 INJECTED = """
 import importlib, sys, typer
