@@ -21,9 +21,9 @@ from bench.events import Traffic
 from bench.measured import Measured, PartError
 from bench.peers import quix_python
 from bench.report import Run
+from bench.testbed.brokers import BrokerError, KafkaServer, kafka_is_missing, kafka_jars
 from bench.worker import Worker
 from streams.settings.settings import Settings
-from tests.brokers import BrokerError, KafkaServer, kafka_is_missing, kafka_jars
 
 PER_MESSAGE_SECONDS = 15.0
 SLOWEST_EVENTS_S = 4_000

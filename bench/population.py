@@ -25,12 +25,12 @@ from kafka.admin import NewTopic
 
 from bench.events import FIRST_TS_MS
 from bench.measured import ROOT, PartError
+from bench.testbed.brokers import KafkaServer, free_port, kafka_jars, log_tail
 from bench.topic import BATCH_BYTES
 from bench.worker import ANSWER_SECONDS, POLL_SECONDS, total
 from streams.kafka.topics import Topics, create
 from streams.roles import plan
 from streams.settings.settings import Settings, load
-from tests.brokers import KafkaServer, free_port, kafka_jars, log_tail
 
 PARTITIONS = 4
 RATE = 20_000

@@ -23,12 +23,12 @@ from typing import Any
 import orjson
 from kafka import KafkaConsumer, TopicPartition
 
+from bench.testbed.brokers import BrokerAddress, KafkaServer, kafka_is_missing, kafka_jars
+from bench.testbed.workers import Installation, run_cli
 from detectors.records import Outcome
 from streams.settings.settings import load
 from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit, audit_settings
-from tests.brokers import BrokerAddress, KafkaServer, kafka_is_missing, kafka_jars
-from tests.integration.workers import Installation, run_cli
 
 REPLAY_SECONDS = 1800.0
 SETTLE_SECONDS = 2.0

@@ -17,8 +17,8 @@ from rich.table import Table
 
 from bench.events import Traffic
 from bench.measured import ROOT, Measured
+from bench.testbed.brokers import KAFKA_VERSION
 from bench.topic import PARTITIONS
-from tests.brokers import KAFKA_VERSION
 
 RESULTS = Path(__file__).parent / "results.json"
 PROMISED = {"ceiling": 0.25, "per_message": 12.0, "quix": 1.0}

@@ -19,11 +19,11 @@ from aiokafka.structs import TopicPartition
 
 from bench.events import CLOSING_TARGET
 from bench.measured import ROOT, Measured, PartError
+from bench.testbed.brokers import free_port, log_tail
 from bench.topic import TOPIC
 from streams.kafka.topics import Topics, create
 from streams.roles import plan
 from streams.settings.settings import Settings, load
-from tests.brokers import free_port, log_tail
 
 POLL_SECONDS = 0.25
 """How often /metrics is read: rendering it takes the worker some ms."""

@@ -9,13 +9,14 @@ from detectors.catalog.registry import IN_SHADOW
 from detectors.intake.rules.settings import RuleSettings
 from detectors.scoring.river_models import Choice
 from detectors.thresholds import Rulebook
+from detectors.windows.scales import TICK_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
     """What an audit is told. ``config`` is the version every flag carries."""
 
-    tick_seconds: int = 10
+    tick_seconds: int = TICK_SECONDS
     counts_seconds: int = 30
     dedupe_ids: int = 100_000
     partition: int = 0

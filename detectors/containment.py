@@ -9,12 +9,12 @@ from detectors.cases.closing_time import QUIET_MS
 from detectors.counts import Unsaid
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
-from detectors.measurement.early import HOUR
+from detectors.measurement.early import HOUR_ORDER
 from detectors.records import Outcome
 from detectors.state.key import key_of
 from detectors.state.watches import Watches
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import Scale
+from detectors.windows.scales import MINUTES, Scale
 
 PAUSE_KEYS = 32
 """Keys that are let pass before a pause."""
@@ -61,9 +61,9 @@ class Containment:
     def leave_early(self, key: str, order: int, error: Exception, outcome: Outcome) -> None:
         """See early.Desk: the windows stay open, and are judged at their end."""
         watched = self._watches.change(key)
-        window, minutes = watched.open[self._scales[order].name], watched.open.get("minutes")
+        window, minutes = watched.open[self._scales[order].name], watched.open.get(MINUTES)
         self.leave(("early", error), key, window, outcome)
-        if order == HOUR and minutes is not None:
+        if order == HOUR_ORDER and minutes is not None:
             self.leave(("early", error), key, minutes, outcome)
             window.looked += minutes.n
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from detectors.windows.scales import DAY, HOUR, MINUTES, TICK
+
 PARTS: tuple[str, ...] = (
-    *("tick", "early", "minutes", "hour", "day"),
+    *(TICK, "early", MINUTES, HOUR, DAY),
     *("case", "learning", "shadow", "rules", "lockstep", "platform", "step", "output"),
 )
 """Where an exception can be contained: a look at a window of a scale, or before its end; the end of a case; what a

@@ -14,21 +14,21 @@ from detectors.measurement.window_view import Look
 from detectors.platform.platform import Platform
 from detectors.scoring.detector import Finding, score_of
 from detectors.scoring.river_models import Choice, ModelDetector
-from detectors.scoring.sentences import TEXTS
+from detectors.scoring.sentences import RENTED_NETWORKS_CODE
 from detectors.state.case import ARTIFICIAL, Step
 from detectors.state.days import Day
 from detectors.state.marks import Marks
 from detectors.state.watched import VIEW, Watched
 from detectors.thresholds import SURGE_LEAST, SURGE_SCORE, Rulebook, Thresholds
 from detectors.verdict.bands import band_opinion
-from detectors.verdict.crowd import PART_MIN, WITNESS_SCORE, crowd_score
+from detectors.verdict.crowd import crowd_score
 from detectors.verdict.days import artificial_of, gather, opinion_of, past_of
-from detectors.verdict.evidence import Said
-from detectors.verdict.marked_share import Part, marks_of, part, share_of
-from detectors.verdict.opinion import CREDIBLE_P, Opinion, fewest, of_several, opinion
-from detectors.verdict.referrers import UNSEEN, by_networks, from_elsewhere
+from detectors.verdict.evidence import CREDIBLE_P, PART_MIN, WITNESS_SCORE, Said
+from detectors.verdict.marked_share import EstimatedShare, convicting_marks, share_beyond, share_with_marks
+from detectors.verdict.opinion import Opinion, fewest, of_several, opinion
+from detectors.verdict.referrers import UNSEEN_CODE, by_networks, by_unusual_referrers
 from detectors.verdict.same_people import overlap
-from detectors.windows.scales import MINUTE_MS, Scale
+from detectors.windows.scales import MINUTE_MS, MINUTES, TICK, Scale
 
 TRAIL_MAX = 360
 """Ticks remembered since the onset of a surge (an hour of ten-second ticks)."""
@@ -36,8 +36,6 @@ TRAIL_MAX = 360
 TICK_FACTOR = 3.0
 TICK_EVENTS_MIN = 20
 """A tick is worth a look from this many times its expectation on, and from so many events."""
-
-RENTED = TEXTS[f.SPREAD][0]
 
 ASKED_HALF_LIFE_MS = 30 * MINUTE_MS
 """After half an hour a look counts half as one of many."""
@@ -81,13 +79,13 @@ class Cases:
             return True
         if count < TICK_EVENTS_MIN:
             return False
-        level = watched.levels.get("minutes")
-        usual = level.mean if level is not None else platform.typical.get("minutes", 0.0)
+        level = watched.levels.get(MINUTES)
+        usual = level.mean if level is not None else platform.typical.get(MINUTES, 0.0)
         return watched.cusum > 0.0 or count > TICK_FACTOR * self._tick_ratio * usual
 
     def look(self, look: Look) -> None:
         """Judge a window; at its end, learn from it if nothing speaks against it."""
-        tick = look.scale.name == "tick"
+        tick = look.scale.name == TICK
         if tick:
             look.ratio = self._tick_ratio
         look.crowd.looked = look.crowd.n
@@ -149,9 +147,9 @@ class Cases:
             for finding in of_several(platform.detector(name, look.scale).findings(x), x[f.COUNT])
         ]
         findings.sort(key=lambda finding: (finding.p, finding.code))
-        seen_before_counts = not from_elsewhere(x) or by_networks(findings)
+        seen_before_counts = not by_unusual_referrers(x) or by_networks(findings)
         if not seen_before_counts:
-            findings = [finding for finding in findings if finding.code != UNSEEN]
+            findings = [finding for finding in findings if finding.code != UNSEEN_CODE]
         evidence: dict[str, tuple[float, float]] = {}
         for finding in findings:
             score, share = evidence.get(finding.detector, (0.0, 0.0))
@@ -159,7 +157,7 @@ class Cases:
         if min(evidence.get(ACCOUNTS, (0.0, 0.0))[1], evidence.get(WATCH, (0.0, 0.0))[1]) >= PART_MIN:
             known = (platform.known, look.reference.known) if seen_before_counts else ()
             x[f.SAME_SHARE], x[f.SAME] = overlap(look.crowd, look.mixes(), known)
-        rented = next(((score_of(g.p), g.share) for g in findings if g.code == RENTED), (0.0, 0.0))
+        rented = next(((score_of(g.p), g.share) for g in findings if g.code == RENTED_NETWORKS_CODE), (0.0, 0.0))
         return Said(evidence, rented, findings)
 
     def _opinion(self, look: Look, surge: float, said: Said) -> Opinion:
@@ -227,15 +225,15 @@ class Cases:
         return band
 
     @staticmethod
-    def _marked(look: Look, findings: list[Finding], *, convicted: bool) -> tuple[Marks, Part]:
+    def _marked(look: Look, findings: list[Finding], *, convicted: bool) -> tuple[Marks, EstimatedShare]:
         """What the findings point at in a crowd, and the part of it that has these marks or those of the open case."""
         case, mixes = look.watched.case, look.mixes()
         shares = {g.code: g.share for g in findings if g.p <= CREDIBLE_P and g.code in ESTIMATING_CODES}
-        marks = marks_of(look.crowd, shares if convicted else {}, mixes)
+        marks = convicting_marks(look.crowd, shares if convicted else {}, mixes)
         wanted = marks if case is None else case.marks.joined(marks)
         told = max((finding.share for finding in findings if finding.code in wanted.codes), default=0.0)
-        by_marks = part(look.crowd, wanted, mixes, look.reference.usual(f.FRESH) or 0.0)
-        return marks, max(by_marks, share_of(told, 0.0, look.crowd.n))
+        by_marks = share_with_marks(look.crowd, wanted, mixes, look.reference.usual(f.FRESH) or 0.0)
+        return marks, max(by_marks, share_beyond(told, 0.0, look.crowd.n))
 
     def _follow_onset(self, look: Look) -> None:
         watched = look.watched

@@ -7,7 +7,7 @@ import heapq
 from detectors.state.watched import Watched
 from detectors.state.watches import Watches
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import Scale
+from detectors.windows.scales import MINUTES, Scale
 
 Due = tuple[int, int, int, str]
 """What is to be done at a moment of event time: the moment, its order among those of one moment, the start of a window
@@ -25,7 +25,7 @@ class OpenWindows:
     def minutes(self, key: str, watched: Watched, start: int, log: tuple[int, int]) -> Crowd:
         """The open five minutes that a tick's events go into, with where they stood in the log."""
         log_from, log_to = log
-        into = watched.open.get("minutes")
+        into = watched.open.get(MINUTES)
         if into is None:
             into = self._opened(1, start, key, watched)
             into.log_from = log_from

@@ -21,6 +21,7 @@ from detectors.records import Outcome
 from detectors.reference.known_actors import count_newcomers
 from detectors.rollback import Kept
 from detectors.state.watched import VIEW
+from detectors.windows.scales import HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Judging:
             closing.met[metric].extend(actors)
         look.rates, look.rulings = views.rates, self.rulings
         look.parts, look.teaches = self.parts[order], platform.teaching(scale, key, start)
-        if metric and scale.name == "hour" and look.teaches.mix:
+        if metric and scale.name == HOUR and look.teaches.mix:
             closing.note_beside(metric, crowd, viewed=self.peers.viewed(key))
         self._ask_who_viewed(look, closing)
         if crowd.n >= EVENTS_MIN:

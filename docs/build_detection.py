@@ -1,12 +1,15 @@
-"""Write the tables of docs/detection.md from recorded figures: ``python -m docs.build_detection``."""
+"""Write the tables of docs/detection.md from rules and recorded figures: ``python -m docs.build_detection``."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from detectors.verdict.crowd_rules import RULES, Required
+from detectors.verdict.evidence import OWN_HOW, OWN_WHO
 from streams.offline.backtest import kind_of, scenario_ids
 
 PAGE = Path(__file__).parent / "detection.md"
@@ -23,6 +26,7 @@ OMISSION_HEADS = (
     "wrong flags",
     "honest removed, worst",
 )
+OWN_MODELS = {OWN_WHO: "an own model of who", OWN_HOW: "an own model of how"}
 NAMES = (
     "precision",
     "recall",
@@ -44,6 +48,24 @@ def table() -> str:
             cells = ["–" if figures[run][name] is None else f"{figures[run][name]:,.6g}" for name in NAMES]
             rows.append(f"| {scenario} | {kind_of(scenario)} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
+
+
+def rules() -> str:
+    """The rules by which evidence convicts a crowd, in their order."""
+    rows = ["| rule | evidence | and | unless | why |", "|---|---|---|---|---|"]
+    for rule in RULES:
+        second = "(alone)" if rule.second is None else _required(rule.second)
+        if rule.score_max < math.inf:
+            second = f"(alone, score at most {rule.score_max:g})"
+        unless = "–" if rule.unless is None else rule.unless.text
+        rows.append(f"| {rule.name} | {_required(rule.first)} | {second} | {unless} | {rule.sentence} |")
+    return "\n".join(rows)
+
+
+def _required(required: Required) -> str:
+    names = [OWN_MODELS.get(kind, f"`{kind}`") for kind in required.kinds]
+    *others, last = names
+    return f"{', '.join(others)}{' or ' if others else ''}{last}, {required.least_share:.0%}"
 
 
 def omissions(kind: str) -> str:
@@ -95,6 +117,7 @@ def _mean(values: list[float]) -> float:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "rules": rules,
     "figures": table,
     "baselines": baselines,
     "detectors": lambda: omissions("detector"),

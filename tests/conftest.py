@@ -16,7 +16,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.brokers import BrokerAddress, BrokerError, KafkaServer, TansuServer, kafka_is_missing, kafka_jars
+from bench.testbed.brokers import BrokerAddress, BrokerError, KafkaServer, TansuServer, kafka_is_missing, kafka_jars
 
 # Taken away: it is no setting, and truecount refuses a TRUECOUNT_… that it does not know.
 NO_SKIP = os.environ.pop("TRUECOUNT_NO_SKIP", "") not in {"", "0"}

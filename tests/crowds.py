@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import count
 
 from detectors.events.event import Event
+from detectors.windows.crowd import Crowd, Row, pack_row
 
 START_MS = 1_700_006_400_000
 MINUTE_MS = 60_000
@@ -93,3 +94,8 @@ def _numbered(events: list[Event], prefix: str, ids: bool) -> list[Event]:
         for number, event in zip(count(), events, strict=False):
             event.id = f"{prefix}{number}"
     return events
+
+
+def fold(crowd: Crowd, rows: Iterable[Row]) -> None:
+    """Take rows into a crowd and fold them at once."""
+    crowd.fold_packed(b"".join(pack_row(*row) for row in rows))

@@ -170,3 +170,21 @@ def test_a_look_at_the_time_of_the_machine_would_be_seen(source: str) -> None:
 @pytest.mark.parametrize("source", ["await asyncio.sleep(0)", "clock.monotonic()", "await clock.sleep(2)"])
 def test_a_turn_of_the_event_loop_and_a_given_clock_pass(source: str) -> None:
     assert not _timed_in(source)
+
+
+def _imported(folder: str) -> set[str]:
+    """The top-level packages that the files of a folder import."""
+    trees = [ast.parse(path.read_text()) for path in (ROOT / folder).rglob("*.py")]
+    found = set()
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_the_bench_imports_no_tests_and_nothing_that_ships_imports_either() -> None:
+    assert "streams" in _imported("bench")
+    assert "tests" not in _imported("bench")
+    assert not {"tests", "bench"} & (_imported("streams") | _imported("detectors"))

@@ -17,12 +17,12 @@ import typer.main
 from detectors.cases.explanations import CODES as EXPLAINING
 from detectors.catalog.drip import DRIP_CODE
 from detectors.catalog.registry import REGISTRY
-from detectors.catalog.surge import Surge
+from detectors.catalog.surge import SURGE_CODE
 from detectors.events.event import FIELDS
 from detectors.records import Correction, Count, Flag
 from detectors.scoring.calibration import HISTORY_MIN
 from detectors.scoring.detector import Detector
-from detectors.scoring.river_models import CODE
+from detectors.scoring.river_models import UNLIKE_CROWD_CODE
 from detectors.scoring.sentences import TEXTS
 from docs import build_metrics, build_pictures
 from streams.cli import app
@@ -265,7 +265,7 @@ def test_the_dead_letter_table_has_every_reason() -> None:
 
 
 def test_the_table_of_reasons_has_every_code() -> None:
-    codes = {Surge.name, DRIP_CODE, CODE, *EXPLAINING, *(code for code, _ in TEXTS.values())}
+    codes = {SURGE_CODE, DRIP_CODE, UNLIKE_CROWD_CODE, *EXPLAINING, *(code for code, _ in TEXTS.values())}
     assert _first_cells(DOCS / "events.md", "## Reasons") == codes
 
 

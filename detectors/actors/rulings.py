@@ -20,7 +20,7 @@ RULED_MAX = 8_192
 CERTAIN = 0.9
 """Part of a crowd that must be artificial for a ruling on all of it."""
 
-SEVERAL = 0xFFFF_FFFF
+SEVERAL_TARGETS = 0xFFFF_FFFF
 """In place of a target: the actor was taken out of more than one."""
 
 _ALIKE = ~1
@@ -51,7 +51,7 @@ class Rulings:
         for actor in actors:
             same = actor & _ALIKE
             known = newer.get(same, older.get(same, place))
-            ruled = place if known == place else SEVERAL
+            ruled = place if known == place else SEVERAL_TARGETS
             if newer.get(same) != ruled:
                 newer[same] = ruled
                 self._changed = True

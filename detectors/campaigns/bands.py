@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 
-from detectors.campaigns.pairs import BAND_MIN, CROWD_MAX, WEIGHT_MIN, Lockstep, mark_of, weight_of
+from detectors.campaigns.pairs import BAND_MIN, ActorPairs
+from detectors.campaigns.visits import CROWD_MAX, WEIGHT_MIN, owner_bit, weight_of
 from detectors.features import names as f
 from detectors.measurement.window_view import Look
+from detectors.windows.scales import DAY, HOUR
 
-LONGER = ("hour", "day")
+LONGER = (HOUR, DAY)
 """Windows that tell how many a target has had in its day so far."""
 
 A_PLACE = 3
@@ -19,14 +21,14 @@ class Company:
     """Asks of every small window who of its actors act together, and lets it teach afterwards."""
 
     def __init__(self) -> None:
-        self.lockstep = Lockstep()
+        self.lockstep = ActorPairs()
 
     def ask(self, look: Look, actors: Set[int]) -> None:
         """Set the features of the band among a window's actors, if there is one."""
         crowd = look.crowd
         if len(actors) < BAND_MIN or crowd.sampled or not self.lockstep.suspects(actors):
             return
-        band = self.lockstep.band(actors, mark_of(crowd.owner, look.key[1:]))
+        band = self.lockstep.band(actors, owner_bit(crowd.owner, look.key[1:]))
         if band is None:
             return
         crowd.settle()
@@ -51,7 +53,7 @@ class Company:
         met = set(actors).difference(unmet)
         if len(met) < 2:
             return
-        day, before = watched.levels.get("day"), 0.0
+        day, before = watched.levels.get(DAY), 0.0
         for name in LONGER:
             if name in watched.open:
                 before += watched.open[name].n
@@ -61,4 +63,4 @@ class Company:
             return  # whatever is usual, which takes a while to tell
         look.expect()
         weight = weight_of(crowd.n, look.x[f.EXPECTED], before)
-        self.lockstep.note(look.start, mark_of(crowd.owner, look.key[1:]), weight, met)
+        self.lockstep.note(look.start, owner_bit(crowd.owner, look.key[1:]), weight, met)

@@ -22,29 +22,34 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable
-from functools import cache
-from itertools import chain, groupby
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-CROWD_MAX = 48
-"""Actors of a window above which nobody is paired: whom everybody meets, nobody is in league with; pairs cost m²/2."""
-PAIRS_A_VISIT, PAIRS_FREE = 4, 4096
-"""Pairs that one learning may make: so many for every visit, and so many anyhow. The smallest windows go first."""
+from detectors.campaigns.pair_arrays import (
+    CELLS,
+    SLOTS,
+    WAYS,
+    Hashes,
+    bits_set,
+    cells_of,
+    first_of_each,
+    pair_keys,
+    pairs_of_places,
+    rows_at,
+    slots_of,
+)
+from detectors.campaigns.visits import CROWD_MAX, WEIGHT_MIN, Visit, affordable, all_pairs
+from detectors.windows.scales import DAY_MS, MINUTE_MS, MINUTES_MS
 
-SLOTS, WAYS = 1 << 16, 4
-"""262,144 pairs of 19 bytes, 5 MB."""
 PAGES = 16
 """Parts in which the table is stored: a record of the state must stay well under a megabyte."""
-CELLS = 1 << 15
-"""Cells of each of the two rows in which visits are counted (count-min: never too few; Cormode 2005)."""
-
-CHAIN_MS = 15 * 60_000
+CHAIN_MS = 15 * MINUTE_MS
 """A meeting so soon after the last one belongs to its sitting: longer than a song, shorter than people's patience."""
-UNIT_MS = 300_000
-STALE_UNITS = 7 * 288
+UNIT_MS = MINUTES_MS
+STALE_UNITS = 7 * DAY_MS // UNIT_MS
 """A pair of several occasions is kept a week against new ones."""
 FORGET_AT = 1 << 20
 """Visits at which half of what is known is dropped."""
@@ -53,9 +58,6 @@ ONE = 256
 """An occasion of weight 1, in the table's units."""
 SITTING = ONE // 2
 """What each further target of a sitting takes back: who walks through a list together is not called together."""
-WEIGHT_MIN = 0.05
-"""Windows whose crowd is all but explained are left out."""
-
 RHYTHM = 4.0
 """How much likelier people of one country and its evening meet than people at all hours."""
 LEAST = 1e-3
@@ -73,14 +75,6 @@ BAND_MIN = 3
 SUSPECTS_MAX = 64
 """Actors of a window whose pairs are looked up: those with the smallest hashes."""
 
-Hashes = NDArray[np.uint64]
-_MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
-_SHIFT, _HALF = np.uint64(29), np.uint64(16)
-COUNTED = getattr(np, "bitwise_count", None)
-"""Numpy has it from version 2 on; without, bits are folded."""
-_FOLDS = [(np.uint64(((1 << 64) - 1) // ((1 << width) + 1)), np.uint64(width)) for width in (1, 2, 4, 8, 16, 32)]
-"""Masks of every second group of so many bits, and how far the others are shifted onto them."""
-
 
 class Band(NamedTuple):
     """Those of a window who act together: who, on how many other targets (median of their pairs), by what chance."""
@@ -92,16 +86,7 @@ class Band(NamedTuple):
     """-log10 p"""
 
 
-class Visit(NamedTuple):
-    """A small window: when, whose (a bit), of what weight (in ONE), and the actors known before, in order."""
-
-    unit: int
-    bit: int
-    weight: int
-    actors: tuple[int, ...]
-
-
-class Lockstep:
+class ActorPairs:
     """The pairs of one task, over all its metrics and targets."""
 
     def __init__(self) -> None:
@@ -120,7 +105,7 @@ class Lockstep:
     # ---------------------------------------------------------------- learning
 
     def note(self, start_ms: int, bit: int, weight: float, actors: Iterable[int]) -> None:
-        """Keep a closed window's actors until ``learn``. ``bit`` stands for whose target it is, see ``mark_of``."""
+        """Keep a closed window's actors until ``learn``. ``bit`` stands for whose target it is, see ``owner_bit``."""
         ordered = tuple(sorted(actors))
         if weight >= WEIGHT_MIN and 2 <= len(ordered) <= CROWD_MAX:
             self._pending.append(Visit(start_ms // UNIT_MS, bit, round(ONE * weight), ordered))
@@ -128,16 +113,16 @@ class Lockstep:
 
     def learn(self) -> None:
         """Let the windows that were noted since the last time, all of the same five minutes, teach."""
-        visits, self._pending = _affordable(self._pending), []
+        visits, self._pending = affordable(self._pending), []
         if not visits:
             return
         everyone = np.fromiter(chain.from_iterable(visit.actors for visit in visits), np.int64)
-        left, right, of = _paired(visits)
-        keys, first = _firsts(_keys(left, right))
+        left, right, of = all_pairs(visits)
+        keys, first = first_of_each(pair_keys(left, right))
         where = np.array([visit.bit for visit in visits], np.uint8)[of[first]]
         weights = np.array([visit.weight for visit in visits], np.uint16)[of[first]]
         mass = sum(visit.weight * len(visit.actors) ** 2 for visit in visits)
-        for row, cells in zip(self._visits, _cells(everyone), strict=True):
+        for row, cells in zip(self._visits, cells_of(everyone), strict=True):
             np.add.at(row, cells, 1)
         self._total += len(everyone)
         self._mass += mass
@@ -147,9 +132,9 @@ class Lockstep:
             self._forget()
 
     def _meet(self, keys: Hashes, where: NDArray[np.uint8], weights: NDArray[np.uint16], unit: int, who: Any) -> None:
-        slots, prints = _places(keys)
+        slots, prints = slots_of(keys)
         bits = np.uint64(1) << where.astype(np.uint64)
-        here = _rows(self._prints, slots) == prints[:, None]
+        here = rows_at(self._prints, slots) == prints[:, None]
         found = here.view(np.uint32)[:, 0] != 0  # the four of a row at once
         at = slots[found] * WAYS + here[found].argmax(axis=1)
         sitting = (unit - self._last[at]) * UNIT_MS <= CHAIN_MS
@@ -160,9 +145,9 @@ class Lockstep:
         at, mine = at[news], np.nonzero(found)[0][news]
         self._bits[at] |= bits[mine]
         self._weights[at] = np.minimum(self._weights[at].astype(np.int64) + weights[mine], 65535).astype(np.uint16)
-        often = mine[_ones(self._bits[at]) >= OCCASIONS_MIN]
+        often = mine[bits_set(self._bits[at]) >= OCCASIONS_MIN]
         for actors in who:
-            for cell in _cells(actors[often])[0].tolist():
+            for cell in cells_of(actors[often])[0].tolist():
                 self._suspects[cell] = 1
         # New pairs: one for a slot at a time, over the pair that has met least and longest ago.
         fresh = np.nonzero(~found)[0]
@@ -170,8 +155,8 @@ class Lockstep:
         np.minimum.at(firsts, slots[fresh], fresh)
         fresh = firsts[firsts < len(keys)]
         rooms = slots[fresh]
-        met = _ones(_rows(self._bits, rooms))
-        ranks = np.where(_rows(self._prints, rooms) == 0, -1, met * (1 << 32) + _rows(self._last, rooms))
+        met = bits_set(rows_at(self._bits, rooms))
+        ranks = np.where(rows_at(self._prints, rooms) == 0, -1, met * (1 << 32) + rows_at(self._last, rooms))
         rows, ways = np.arange(len(fresh)), np.zeros(len(fresh), np.int64)
         for way in range(1, WAYS):  # numpy's argmin takes five times as long for rows of four
             ways[ranks[:, way] < ranks[rows, ways]] = way
@@ -187,9 +172,9 @@ class Lockstep:
     def _forget(self) -> None:
         """Halve visits, and of every pair the half of its occasions that has not been halved last time."""
         kept = np.uint64(0x5555555555555555 << self._forgotten % 2 & (1 << 64) - 1)
-        before = np.maximum(_ones(self._bits), 1)
+        before = np.maximum(bits_set(self._bits), 1)
         self._bits &= kept
-        self._weights = (self._weights.astype(np.int64) * _ones(self._bits) // before).astype(np.uint16)
+        self._weights = (self._weights.astype(np.int64) * bits_set(self._bits) // before).astype(np.uint16)
         self._prints[self._bits == 0] = 0
         self._visits >>= 1
         self._total, self._mass, self._tried = self._total // 2, self._mass // 2, self._tried // 2
@@ -217,14 +202,14 @@ class Lockstep:
         if not suspects:
             return None
         people = np.array(sorted(suspects)[:SUSPECTS_MAX], np.int64)
-        i, j = _triangle(len(people))
-        slots, prints = _places(_keys(people[i], people[j]))
-        here = _rows(self._prints, slots) == prints[:, None]
+        i, j = pairs_of_places(len(people))
+        slots, prints = slots_of(pair_keys(people[i], people[j]))
+        here = rows_at(self._prints, slots) == prints[:, None]
         at = slots * WAYS + here.argmax(axis=1)
         bits, mark = self._bits[at], np.uint64(1 << bit)
-        met = np.where(here.any(axis=1), _ones(bits & ~mark), 0)
+        met = np.where(here.any(axis=1), bits_set(bits & ~mark), 0)
         weights = self._weights[at].astype(np.int64) - np.where(bits & mark != 0, ONE, 0)
-        counted = [row[cells] for row, cells in zip(self._visits, _cells(people), strict=True)]
+        counted = [row[cells] for row, cells in zip(self._visits, cells_of(people), strict=True)]
         visits = np.minimum(*counted).astype(np.float64)
         scale = RHYTHM * self._mass / ONE / max(1, self._total) ** 2
         expected = np.maximum(visits[i] * visits[j] * scale, LEAST)
@@ -277,22 +262,6 @@ class Lockstep:
         return self._prints, self._bits, self._weights, self._last, self._where
 
 
-def mark_of(owner: int, target: str) -> int:
-    """The bit, 0 … 63, of a target's owner (a hash, -1 not given), else of the target."""
-    return (owner if owner >= 0 else zlib.crc32(target.encode())) & 63
-
-
-def weight_of(count: int, usual: float, before: float) -> float:
-    """What of a meeting in a window of ``count`` events is not its target's own course, 0 … 1.
-
-    ``usual`` is what the window usually has, ``before`` what the target has had in the day so far.
-
-    >>> weight_of(6, 0.2, 0.0), weight_of(6, 6.0, 900.0), round(weight_of(6, 0.2, 54.0), 2)
-    (0.0, 0.0, 0.9)
-    """
-    return max(0.0, min(1.0 - usual / count, before / (before + count)))
-
-
 def _score(x: float, expected: float) -> float:
     """-log10 of the bound on P(X ≥ x).
 
@@ -313,78 +282,6 @@ def _core(pairs: set[tuple[int, int]]) -> set[int]:
         if left == pairs:
             return set(partners)
         pairs = left
-
-
-def _affordable(visits: list[Visit]) -> list[Visit]:
-    visits = sorted(visits, key=lambda visit: len(visit.actors))
-    left = PAIRS_FREE + PAIRS_A_VISIT * sum(len(visit.actors) for visit in visits)
-    for place, visit in enumerate(visits):
-        left -= math.comb(len(visit.actors), 2)
-        if left < 0:
-            return visits[:place]
-    return visits
-
-
-def _paired(visits: list[Visit]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp]]:
-    """All pairs of each window's actors, and the place of their window. The windows come by size."""
-    left, right, of, place = [], [], [], 0
-    for size, group in groupby(visits, key=lambda visit: len(visit.actors)):
-        table = np.array([visit.actors for visit in group], np.int64)
-        i, j = _triangle(size)
-        left.append(table[:, i].ravel())
-        right.append(table[:, j].ravel())
-        of.append(np.repeat(np.arange(place, place + len(table)), len(i)))
-        place += len(table)
-    return np.concatenate(left), np.concatenate(right), np.concatenate(of)
-
-
-@cache
-def _triangle(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """All pairs of places among so many, of which there are SUSPECTS_MAX at most. Numpy makes them anew in 40 µs."""
-    return np.triu_indices(size, 1)
-
-
-def _keys(left: NDArray[np.int64], right: NDArray[np.int64]) -> Hashes:
-    """48 bits of each pair, the smaller hash being the left one."""
-    mixed = left.astype(np.uint64) * _MULTIPLIERS[0] ^ right.astype(np.uint64) * _MULTIPLIERS[1]
-    mixed = (mixed ^ mixed >> _SHIFT) * _MULTIPLIERS[2]
-    return np.asarray(mixed >> _HALF, np.uint64)
-
-
-def _firsts(keys: Hashes) -> tuple[Hashes, NDArray[np.intp]]:
-    """The different keys (of 48 bits) in order, and where each stands first."""
-    if len(keys) > 1 << 16:
-        return np.unique(keys, return_index=True)
-    # With its place behind it each is different from all others, and sorting values takes half of sorting places.
-    packed = np.sort(keys << _HALF | np.arange(len(keys), dtype=np.uint64))
-    keys = packed >> _HALF
-    first = np.append(True, keys[1:] != keys[:-1])
-    return keys[first], (packed[first] & np.uint64(0xFFFF)).astype(np.intp)
-
-
-def _places(keys: Hashes) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-    """The slot of each pair, which has WAYS places, and its fingerprint, which is never 0."""
-    slots = (keys & np.uint64(SLOTS - 1)).astype(np.int64)
-    prints = (keys >> _HALF & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    return slots, np.maximum(prints, 1)
-
-
-def _rows(column: NDArray[Any], slots: NDArray[np.int64]) -> NDArray[Any]:
-    """What stands in the places of some slots, a row for each."""
-    return column.reshape(SLOTS, WAYS).take(slots, axis=0)
-
-
-def _cells(actors: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    return actors >> 1 & (CELLS - 1), actors >> 24 & (CELLS - 1)
-
-
-def _ones(bits: Hashes) -> NDArray[np.int64]:
-    """How many bits are set in each."""
-    if COUNTED is not None:
-        return np.asarray(COUNTED(bits), np.int64)
-    for mask, shift in _FOLDS:
-        bits = (bits & mask) + (bits >> shift & mask)
-    return bits.astype(np.int64)
 
 
 def _of(page: int) -> slice:

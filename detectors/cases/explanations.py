@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from detectors.cases.closing_time import close_time
 from detectors.cases.flags import Flags
 from detectors.cases.ids import explained_id
-from detectors.catalog.registry import DETECTOR_SET
+from detectors.catalog.registry import DETECTOR_SET, SURGE
+from detectors.catalog.surge import SURGE_CODE
 from detectors.events.event import METRICS
 from detectors.features import names as f
 from detectors.measurement.expectation import spread
@@ -25,8 +26,9 @@ from detectors.records import Interval, Outcome
 from detectors.state.case import EXPLAINED, Evidence, Explained
 from detectors.state.course import Point, put
 from detectors.thresholds import SURGE_SCORE, Thresholds
-from detectors.verdict.crowd import WITNESS_SCORE
+from detectors.verdict.evidence import WITNESS_SCORE
 from detectors.verdict.opinion import Opinion
+from detectors.windows.scales import MINUTES
 
 STRONG_SCORE = 6.0
 STRONG_FACTOR = 3.0
@@ -34,7 +36,7 @@ STRONG_EXCESS = 50
 """A surge is told of from one window in a million on, three times the expectation and 50 events beyond it: smaller ones
 are everyday, and an explanation of each would bury the flags. It goes on while it is a surge at all."""
 
-PEOPLE_MIN = 30
+EXPLAINED_PEOPLE_MIN = 30
 """Different people under whom "the platform's own crowd" says little."""
 
 HISTORY_WINDOWS = 12
@@ -45,6 +47,9 @@ TOLD_AGAIN = 2.0
 
 OWN_CROWD, PROMOTION = "own_crowd", "promotion"
 CODES = (OWN_CROWD, PROMOTION)
+
+JUDGE = "judge"
+"""In place of a detector in the reasons of an explained surge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +95,12 @@ class Explanations:
 
     def consider(self, look: Look, view: Opinion, limits: Thresholds) -> None:
         """Open or continue the explanation of a window of minutes that has no verdict."""
-        if not self._enabled or look.scale.name != "minutes" or view.surge < SURGE_SCORE:
+        if not self._enabled or look.scale.name != MINUTES or view.surge < SURGE_SCORE:
             return
         told = look.watched.explained
         promotion = self.promotion(look)
         odd = limits.suspect_score if promotion is not None else WITNESS_SCORE
-        if view.crowd >= odd or look.x.get(f.PEOPLE, 0.0) < PEOPLE_MIN:
+        if view.crowd >= odd or look.x.get(f.PEOPLE, 0.0) < EXPLAINED_PEOPLE_MIN:
             return
         if promotion is None and look.x.get(f.NAMED, 1.0) < f.GIVEN_SHARE:
             return  # most of the crowd is not known: nobody can say that it is the platform's own
@@ -161,7 +166,7 @@ class Explanations:
         if view.surge >= told.surge:
             told.surge = view.surge
             text = f"{look.crowd.n:,} events where {expected:,.0f} are usual"
-            surge = Evidence("surge", "surge", float(look.crowd.n), expected, 10.0**-view.surge, text)
+            surge = Evidence(SURGE_CODE, SURGE, float(look.crowd.n), expected, 10.0**-view.surge, text)
             why = _own_crowd(look, view) if promotion is None else _promoted(promotion, look)
             told.reasons = [surge, why]
 
@@ -186,7 +191,7 @@ def _own_crowd(look: Look, view: Opinion) -> Evidence:
     people = look.x[f.PEOPLE]
     p = 10.0**-view.crowd
     text = f"the crowd is the platform's own: {people:,.0f} people, and nothing in who came and how is rare"
-    return Evidence(OWN_CROWD, "judge", people, 0.0, p, text)
+    return Evidence(OWN_CROWD, JUDGE, people, 0.0, p, text)
 
 
 def _promoted(promotion: Promotion, look: Look) -> Evidence:
@@ -198,7 +203,7 @@ def _promoted(promotion: Promotion, look: Look) -> Evidence:
     if announced is not None:
         beyond = "more than" if times > announced else "within"
         text += f", {beyond} the {announced:g} times announced"
-    return Evidence(PROMOTION, "judge", times, announced or 0.0, 1.0, text)
+    return Evidence(PROMOTION, JUDGE, times, announced or 0.0, 1.0, text)
 
 
 def _clock(ms: int) -> str:

@@ -8,6 +8,7 @@ from detectors.cases.closing_time import close_time
 from detectors.cases.flags import Flags
 from detectors.cases.ids import correction_id, flag_id
 from detectors.catalog.registry import DETECTOR_SET, ESTIMATING_CODES
+from detectors.catalog.surge import SURGE_CODE
 from detectors.events.event import METRICS
 from detectors.features import names as f
 from detectors.measurement.expectation import spread
@@ -20,7 +21,7 @@ from detectors.state.ledger import QUARANTINED, VALID
 from detectors.state.watched import Watched
 from detectors.verdict.opinion import Opinion
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import DAY_MS, Scale
+from detectors.windows.scales import DAY_MS, TICK, Scale
 
 REVISE_GROWTH = 1.25
 """A flag is revised when its artificial part has grown by a quarter, when its verdict changes, and at its end."""
@@ -58,7 +59,7 @@ class Incidents:
             case = self._open(look, view)
         previous = case.verdict
         self._weigh(case, look, view)
-        if opened and look.scale.name == "tick":
+        if opened and look.scale.name == TICK:
             for step in watched.trail[:-1]:
                 put(case.series, Point(step.start, look.scale.span_ms, step.count, step.expected))
                 self._take_back(look, case, step)
@@ -74,7 +75,7 @@ class Incidents:
         fresh = max(0, round(view.artificial if view.sure is None else view.sure) - crowd.quarantined)
         moved = self._move(look, case, fresh, look.start, look.end)
         crowd.quarantined += moved
-        if look.scale.name == "tick" and watched.trail:
+        if look.scale.name == TICK and watched.trail:
             watched.trail[-1].quarantined = crowd.quarantined
         untold = 0.0 if crowd.told else 1.0 - crowd.cased / crowd.n
         half = spread(x[f.EXPECTED], x[f.DISPERSION])
@@ -120,7 +121,7 @@ class Incidents:
 
     def _open(self, look: Look, view: Opinion) -> Case:
         watched, onset, log_from = look.watched, look.start, look.crowd.log_from
-        if look.scale.name == "tick" and watched.trail:
+        if look.scale.name == TICK and watched.trail:
             onset, log_from = watched.trail[0].start, watched.trail[0].log_from
         metric = METRICS[int(look.key[0])]
         case = Case(
@@ -129,7 +130,7 @@ class Incidents:
             until=onset,
             close_at=0,
             verdict=view.verdict or SUSPECT,
-            reason="surge",
+            reason=SURGE_CODE,
             log_from=log_from,
         )
         watched.case = case
@@ -145,7 +146,7 @@ class Incidents:
             case.marks = case.marks.joined(view.marks)
         if view.crowd >= case.crowd or not case.reasons:
             case.reasons = [Evidence(g.code, g.detector, g.value, g.baseline, g.p, g.text) for g in view.findings]
-            case.reason = next((g.code for g in view.findings if g.code in ESTIMATING_CODES), "surge")
+            case.reason = next((g.code for g in view.findings if g.code in ESTIMATING_CODES), SURGE_CODE)
         case.surge, case.crowd = max(case.surge, view.surge), max(case.crowd, view.crowd)
         case.until = max(case.until, look.until)
         case.log_to = max(case.log_to, look.crowd.log_to)

@@ -29,12 +29,9 @@ from typing import Any
 
 from detectors.features import names as f
 from detectors.features.names import Features
-from detectors.scoring.detector import Finding
+from detectors.scoring.detector import FINDING_SCORE, SCORE_MAX, Finding
 
 DRIP_CODE = "slow_drip"
-SCORE_MAX = 300.0
-"""-log10 of the least p that is told."""
-TELL_SCORE = 1.0
 
 
 def log_e_value(score: float) -> float:
@@ -61,7 +58,7 @@ class Drip:
     def findings(self, x: Features) -> list[Finding]:
         """One finding, if there are days that speak together."""
         score, days = self.score_one(x), x.get(f.DAYS, 0.0)
-        if score < TELL_SCORE or days < 1.0:
+        if score < FINDING_SCORE or days < 1.0:
             return []
         text = f"a crowd as wrong as this on {days:,.0f} days, without the surge that a burst would show"
         return [Finding(DRIP_CODE, self.name, days, 0.0, 10.0**-score, 1.0, text)]

@@ -20,14 +20,13 @@ from typing import Any
 
 from detectors.features import names as f
 from detectors.features.names import Features
-from detectors.scoring.detector import Finding
+from detectors.scoring.detector import FINDING_SCORE, SCORE_MAX, Finding
 
-CODE = "lockstep"
+LOCKSTEP_CODE = "lockstep"
 TEXT = (
     "{people:.0f} of the {of:.0f} actors have come together to {occasions:.0f} other targets in the same minutes;"
     " chance would have them meet on {expected:.2g}"
 )
-SCORE_MAX = 300.0
 
 
 class Lockstep:
@@ -45,7 +44,7 @@ class Lockstep:
     def findings(self, x: Features) -> list[Finding]:
         """One finding, if there is a band."""
         score, share = self.score_one(x), x.get(f.BAND, 0.0)
-        if score <= 1.0 or share <= 0.0:
+        if score <= FINDING_SCORE or share <= 0.0:
             return []
         text = TEXT.format(
             people=x.get(f.BAND_PEOPLE, 0.0),
@@ -53,7 +52,7 @@ class Lockstep:
             occasions=x.get(f.BAND_OCCASIONS, 0.0),
             expected=x.get(f.BAND_EXPECTED, 0.0),
         )
-        return [Finding(CODE, self.name, share, 0.0, 10.0**-score, share, text)]
+        return [Finding(LOCKSTEP_CODE, self.name, share, 0.0, 10.0**-score, share, text)]
 
     def experienced(self) -> bool:
         """See Detector."""

@@ -35,10 +35,10 @@ STOP = 0.1
 
 def prepare() -> None:
     """Import River now: the first window that is judged would otherwise hold up all others for a second."""
-    Trees()
+    DumpableTrees()
 
 
-class Trees:
+class DumpableTrees:
     """HalfSpaceTrees whose masses can be dumped: the cuts are the seed's, so they need not be kept."""
 
     def __init__(self) -> None:
@@ -109,4 +109,4 @@ class Outlier(ModelDetector):
     name = "outlier"
 
     def __init__(self) -> None:
-        super().__init__(self.name, Trees, of=f.CROWD_FEATURES)
+        super().__init__(self.name, DumpableTrees, of=f.CROWD_FEATURES)

@@ -9,8 +9,7 @@ from detectors.catalog.accounts import Accounts
 from detectors.catalog.cadence import Cadence
 from detectors.catalog.drip import Drip
 from detectors.catalog.engagement import Engagement
-from detectors.catalog.lockstep import CODE as LOCKSTEP_CODE
-from detectors.catalog.lockstep import Lockstep
+from detectors.catalog.lockstep import LOCKSTEP_CODE, Lockstep
 from detectors.catalog.origin import Origin
 from detectors.catalog.outlier import Outlier
 from detectors.catalog.record import Record

@@ -6,8 +6,8 @@ function (Hoeffding 1963; for x > μ)::
     ln p ≤ -( x·ln(x/μ) - (x + r)·ln((x + r)/(μ + r)) )
 
 calibrated on the platform's own history of that bound. Where it began is remembered by a one-sided CUSUM
-(Page 1954) over z = (x - μ)/√(μ + μ²/r), with reference value k = 0.5 and decision value h = 5 (ARL₀ ≈ 930 windows
-for Gaussian z; Montgomery, Statistical Quality Control, table 9.3).
+(Page 1954) over z = (x - μ)/√(μ + μ²/r), with reference value k = 0.5 (Montgomery, Statistical
+Quality Control, chapter 9).
 
 Must spare: everything. A surge alone opens nothing: news, premieres and celebrities surge.
 
@@ -29,15 +29,14 @@ import msgspec
 from detectors.features import names as f
 from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Tail
-from detectors.scoring.detector import Finding
+from detectors.scoring.detector import FINDING_SCORE, SCORE_MAX, Finding
+
+SURGE_CODE = "surge"
+"""The reason code of a surge."""
 
 CUSUM_REFERENCE = 0.5
-CUSUM_DECISION = 5.0
 CUSUM_MAX = 50.0
 """The sum is capped so that a huge burst is over a few windows after it is over."""
-
-SCORE_MAX = 300.0
-"""-log10 of the least p that is told: 10^-score stays above zero."""
 
 SCORE_RANGE = 6.0
 """ln(1 + -ln p) at which history's histogram ends (p = e^-400)."""
@@ -68,12 +67,12 @@ class Surge:
     def findings(self, x: Features) -> list[Finding]:
         """One finding, if there is a surge at all."""
         score = self.score_one(x)
-        if score < 1.0:
+        if score < FINDING_SCORE:
             return []
         count, expected = x[f.COUNT], x[f.EXPECTED]
         text = f"{count:,.0f} events where {expected:,.0f} are usual"
         share = max(0.0, 1.0 - expected / count)
-        return [Finding("surge", self.name, count, expected, 10.0**-score, share, text)]
+        return [Finding(SURGE_CODE, self.name, count, expected, 10.0**-score, share, text)]
 
     def experienced(self) -> bool:
         """See Detector."""

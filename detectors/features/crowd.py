@@ -11,6 +11,7 @@ from detectors.features.names import (
     COUNTRY,
     DORMANT,
     EVEN_EVENTS_MIN,
+    EVEN_PARTS_MIN,
     FEW_MIN,
     FRESH,
     GIVEN_SHARE,
@@ -74,7 +75,7 @@ def evenness(crowd: Crowd, parts: int) -> float | None:
     >>> evenness(even, 12)
     1.0
     """
-    if parts < PEOPLE_MIN or crowd.n < EVEN_EVENTS_MIN:
+    if parts < EVEN_PARTS_MIN or crowd.n < EVEN_EVENTS_MIN:
         return None
     mean = crowd.n / parts
     variance = (crowd.squares - crowd.n * mean) / (parts - 1)

@@ -46,11 +46,11 @@ AGENT = "agent"
 """Share of the people with user agents beyond the platform's mix, 0 … 1."""
 REFERRER = "referrer"
 """The same of referring hosts, 0 … 1."""
-DIRECT = "direct"
+NO_REFERRER = "direct"
 """Share of the people who came without a referrer, 0 … 1."""
-ELSEWHERE = "elsewhere"
-"""Share of a view window's people who came by ways beyond the platform's mix of referrers and none, 0 … 1. Absent where
-referrers are hardly ever given."""
+UNUSUAL_REFERRERS = "elsewhere"
+"""Share of a view window's people whose referrer is beyond the platform's mix of referrers and none, 0 … 1. Absent
+where referrers are hardly ever given."""
 COUNTRY = "country"
 """The same of countries, 0 … 1."""
 WATCH = "watch"
@@ -116,6 +116,9 @@ PEOPLE_MIN = 8
 FEW_MIN = 5
 """Events under which a window has no crowd at all. From here to PEOPLE_MIN a crowd is *few*: it is judged before its
 end only, by exact tests, and what is not given of one of them is not given."""
+
+EVEN_PARTS_MIN = 8
+"""Parts of a window under which its evenness says nothing."""
 
 EVEN_EVENTS_MIN = 24
 """Events under which the evenness of a window's parts says nothing."""

@@ -1,11 +1,11 @@
-"""By what ways a crowd came: as the platform's people come, or by one that is its own.
+"""Compares the referrers of a crowd with those of the platform's people.
 
-A forum's link, a newsletter, a word that goes round in chats, an advertisement bring people who have an account and
-never came until now, or make one. They are no robots; they like little and leave early, and in all of that they look
-like accounts that were bought. What sets them apart is the way they came. So of a crowd from elsewhere it says nothing
-that its accounts were never seen here, unless it came by several networks that should send far fewer (a link's readers
-are in as many networks as readers have); and that it likes nothing does not make new people and leaving people the
-same. Where referrers are not given, the way is not known, and a crowd may always have come from elsewhere.
+A forum's link, a newsletter, a link in chats or an advertisement brings people who have an account and never came until
+now, or who register. They are no robots, but they like little and leave early, as bought accounts do. Their referrers
+set them apart. So accounts that were never seen here are no evidence against a crowd with unusual referrers, unless it
+came by several networks that should send far fewer: a link's readers are in as many networks as readers have. And a
+crowd that likes nothing does not show that its new people are those who leave. Where referrers are not given, they are
+not known, and the referrers of any crowd may be unusual.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from math import fsum
 from detectors.reference.mixes import Mix, beyond_chance
 from detectors.windows.crowd import Crowd
 
-DIRECT_MAX = 0.75
-"""Share of the platform's people without referrer from which on ways are not known."""
+NO_REFERRER_MAX = 0.75
+"""Share of the platform's people without referrer from which on referrers count as not given."""
 
 
-def elsewhere(crowd: Crowd, referrers: Mix, direct: float | None) -> float | None:
-    """Share of a crowd's people, 0 … 1, whose way here the platform's mix does not account for; None if not known.
+def unusual_referrers(crowd: Crowd, referrers: Mix, direct: float | None) -> float | None:
+    """Share of a crowd's people, 0 … 1, whose referrer the platform's mix does not account for; None if not known.
 
-    No referrer is a way like any other; ``direct`` is the platform's usual share of it.
+    No referrer is counted like any other; ``direct`` is the platform's usual share of it.
     """
-    if direct is None or direct > DIRECT_MAX:
+    if direct is None or direct > NO_REFERRER_MAX:
         return None
     counts = crowd.histogram("referrer")
     people = len(crowd.people)

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from detectors.audit import Audit, AuditSettings
-from detectors.catalog.registry import CROWD_DETECTORS
+from detectors.catalog.registry import CROWD_DETECTORS, SURGE
+from detectors.catalog.surge import SURGE_CODE
 from detectors.events.event import METRICS
 from detectors.lab.baselines import BASELINES
 from detectors.lab.measure import Alarm, Key, Removal, Report, Truth, measure
@@ -19,10 +20,10 @@ from detectors.lab.scenarios.registry import QUIET, SCENARIOS, Scenario
 from detectors.lab.scenarios.scene import BASE_RATE
 from detectors.lab.traffic.blocks import Packer
 from detectors.lab.traffic.platform import Labelled, Platform
-from detectors.lab.traffic.population import DAY_MS
 from detectors.records import Flag, Outcome
 from detectors.state.case import ARTIFICIAL, EXPLAINED, SUSPECT
 from detectors.state.ledger import QUARANTINED, VALID
+from detectors.windows.scales import DAY_MS
 
 START_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
 """Midnight at which every run begins."""
@@ -197,7 +198,7 @@ def alarms_of(outcome: Outcome) -> list[Alarm]:
         key: Key = (flag.target, flag.metric)
         part = flag.artificial.value / max(1, flag.observed)
         score = flag.score / 100.0 * min(1.0, part)
-        reason = next((r.code for r in flag.reasons if r.detector != "surge"), "surge")
+        reason = next((r.code for r in flag.reasons if r.detector != SURGE), SURGE_CODE)
         raised = first[ident].until + LATENESS_MS
         alarms.append(
             Alarm(ident, key, flag.onset, flag.until, raised, score, flag.artificial.value, reason, flag.verdict)

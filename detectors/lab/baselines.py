@@ -17,9 +17,8 @@ from detectors.events.event import Event
 from detectors.lab.measure import Alarm, Key, Removal
 from detectors.lab.traffic.blocks import network_of
 from detectors.lab.traffic.platform import Labelled
-from detectors.lab.traffic.population import HOUR_MS
+from detectors.windows.scales import HOUR_MS, MINUTES_MS
 
-WINDOW_MS = 300_000
 QUIET_QUANTILE = 0.9995
 """Share of quiet windows under the threshold: about one alarm an hour on a platform with 2,000 live
 targets."""
@@ -40,7 +39,7 @@ class WindowRules:
     def take(self, chunk: list[Labelled]) -> None:
         """A chunk of the stream."""
         for labelled in chunk:
-            start = labelled.event.ts - labelled.event.ts % WINDOW_MS
+            start = labelled.event.ts - labelled.event.ts % MINUTES_MS
             if start > self._start:
                 self._close()
                 self._start = start
@@ -69,7 +68,7 @@ class WindowRules:
         removals, alarms = [], []
         for score, key, start, count in self._scored:
             if score > threshold:
-                flag, end = f"{key}{start}", start + WINDOW_MS
+                flag, end = f"{key}{start}", start + MINUTES_MS
                 removals.append(Removal(key, start, end, count, flag))
                 alarms.append(Alarm(flag, key, start, end, end, score, count, "window"))
         return removals, alarms
@@ -83,7 +82,7 @@ class CountThreshold(WindowRules):
         return float(len(rows))
 
 
-class Trees(WindowRules):
+class HalfSpaceTreesAlone(WindowRules):
     """River's HalfSpaceTrees on a window's features, learning from everything, as from the box."""
 
     def __init__(self, quiet_until_ms: int | None, without: Iterable[str] = ()) -> None:
@@ -187,5 +186,5 @@ Baseline = Callable[[int | None, Iterable[str]], "WindowRules | WikimediaRules"]
 BASELINES: dict[str, Baseline] = {
     "count_threshold": CountThreshold,
     "wikimedia_rules": WikimediaRules,
-    "half_space_trees": Trees,
+    "half_space_trees": HalfSpaceTreesAlone,
 }

@@ -24,7 +24,7 @@ from detectors.records import Outcome
 from detectors.state.watched import Watched
 from detectors.state.watches import Watches
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import Scale
+from detectors.windows.scales import HOUR, MINUTES, Scale
 
 GROWTH = 1.4
 """A window is looked at again before its end when it has grown by this factor: a handful of looks a window."""
@@ -38,7 +38,7 @@ EVENTS_PER_LOOK = 500
 LOOKS_LEAST = 64
 """Looks that are paid for at every moment, however few events came."""
 
-MINUTES, HOUR = 1, 2
+MINUTES_ORDER, HOUR_ORDER = 1, 2
 """Orders of these scales."""
 
 
@@ -67,12 +67,12 @@ class EarlyLooks:
 
     def entered(self, key: str, watched: Watched) -> None:
         """Consider a key's five minutes, which were entered into, and these with the hour that they are part of."""
-        minutes = watched.open["minutes"]
+        minutes = watched.open[MINUTES]
         if minutes.n >= f.FEW_MIN:
-            self._consider(MINUTES, key, watched, minutes.n, minutes.looked)
-        hour = watched.open.get("hour")
+            self._consider(MINUTES_ORDER, key, watched, minutes.n, minutes.looked)
+        hour = watched.open.get(HOUR)
         if hour is not None and hour.n + minutes.n >= f.FEW_MIN:
-            self._consider(HOUR, key, watched, hour.n + minutes.n, hour.looked)
+            self._consider(HOUR_ORDER, key, watched, hour.n + minutes.n, hour.looked)
 
     def merged(self, order: int, key: str, watched: Watched, crowd: Crowd) -> None:
         """Consider a longer window that a shorter one has closed into."""
@@ -98,9 +98,9 @@ class EarlyLooks:
         outcome.put_off += max(0, len(worth) - paid)
         for _, order, key in heapq.nsmallest(paid, worth):
             watched = self._desk.watches.change(key)
-            minutes = watched.open.get("minutes")
+            minutes = watched.open.get(MINUTES)
             try:
-                if order == HOUR and minutes is not None:
+                if order == HOUR_ORDER and minutes is not None:
                     self._look_across(key, watched, minutes, (now_ms, outcome))
                 else:
                     self._look(order, key, watched, (now_ms, outcome))
@@ -114,15 +114,15 @@ class EarlyLooks:
         crowd = watched.open[self._desk.scales[order].name]
         look = self._open(order, key, watched, crowd, at=at)
         look.peers = self._desk.peers.counts(key, order, crowd.start, {})
-        self._desk.judge(look, crowd.actor_hashes() if order == MINUTES else frozenset())
+        self._desk.judge(look, crowd.actor_hashes() if order == MINUTES_ORDER else frozenset())
 
     def _look_across(self, key: str, watched: Watched, minutes: Crowd, at: tuple[int, Outcome]) -> None:
         """Judge an open hour together with its open minutes: what comes slowly has no window of minutes of its own."""
-        metric, hour = int(key[0]), watched.open["hour"]
+        metric, hour = int(key[0]), watched.open[HOUR]
         known = [self._desk.platforms[metric].known, self._desk.peers.reference(metric).known]
         both = together(hour, minutes, known)
-        look = self._open(HOUR, key, watched, both, at=at)
-        look.peers = self._desk.peers.counts(key, MINUTES, minutes.start, {})
+        look = self._open(HOUR_ORDER, key, watched, both, at=at)
+        look.peers = self._desk.peers.counts(key, MINUTES_ORDER, minutes.start, {})
         self._desk.judge(look, frozenset())
         divide(both, hour, minutes)
 

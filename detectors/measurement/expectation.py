@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 
 from detectors.platform.platform import Platform
+from detectors.scoring.normal import TWO_SIDED_95
 from detectors.state.level import YOUNG_WINDOWS, Level
 from detectors.state.watched import Watched
+from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, MINUTES_MS
 
 
 def spread(expected: float, dispersion: float) -> float:
     """Half width of the 95 % interval of a count."""
-    return 1.96 * math.sqrt(expected + expected * expected / dispersion)
+    return TWO_SIDED_95 * math.sqrt(expected + expected * expected / dispersion)
 
 
 EXPECTED_MIN = 0.05
@@ -20,7 +22,10 @@ EXPECTED_MIN = 0.05
 RULE_OF_THREE = 3.0
 """What came in none of n windows comes 3 / n times in one at most, with 95 % (Hanley & Lippman-Hand 1983)."""
 
-SHORTER: dict[str, tuple[str, int]] = {"hour": ("minutes", 12), "day": ("hour", 24)}
+SHORTER: dict[str, tuple[str, int]] = {
+    HOUR: (MINUTES, HOUR_MS // MINUTES_MS),
+    DAY: (HOUR, DAY_MS // HOUR_MS),
+}
 """Scale → the shorter one that stands in while it is young, and how many of it it has. The parts are neither alike nor
 independent; their joint dispersion is taken to grow with the root of their number, between the two."""
 

@@ -12,7 +12,7 @@ from detectors.features import names as f
 from detectors.features.crowd import crowd_features, evenness
 from detectors.features.interaction import lonely, silent, with_accounts
 from detectors.features.names import Features
-from detectors.features.referrers import elsewhere
+from detectors.features.referrers import unusual_referrers
 from detectors.measurement.expectation import EXPECTED_MIN, usual_of
 from detectors.platform.platform import EVERYTHING, RUNGS, Platform, Teaching
 from detectors.records import Outcome
@@ -24,7 +24,7 @@ from detectors.state.level import Level
 from detectors.state.watched import VIEW, Watched
 from detectors.thresholds import SURGE_LEAST
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTES_MS, Scale
+from detectors.windows.scales import DAY_MS, HOUR, HOUR_MS, MINUTES, MINUTES_MS, TICK, TICK_SECONDS, Scale
 
 HABIT_FADING = 0.1
 """Weight of a window in the target's own habits (about its last ten windows)."""
@@ -33,8 +33,8 @@ HABIT_WINDOWS = 10
 HABIT_WINDOWS_MIN = 3
 """Windows after which a target's own habit stands in for the platform's mean."""
 
-FIRST_SEEN_MS = 10_000
-"""How old a surge is taken to be at the first look at it."""
+FIRST_SEEN_MS = TICK_SECONDS * 1000
+"""How old a surge is taken to be at the first look at it: a tick of the usual span, whatever span is configured."""
 
 OFTEN = 2.0
 """Views a person from which on most are not the last ones."""
@@ -92,7 +92,7 @@ class Look:
     @property
     def ends(self) -> bool:
         """Whether a window of five minutes or longer is over."""
-        return self.early_at < 0 and self.scale.name != "tick"
+        return self.early_at < 0 and self.scale.name != TICK
 
     @property
     def span_ms(self) -> int:
@@ -141,7 +141,7 @@ class Look:
 
     def expect(self) -> None:
         """Set count, expectation and dispersion. A tick is expected a part of what five minutes are."""
-        name = "minutes" if self.scale.name == "tick" else self.scale.name
+        name = MINUTES if self.scale.name == TICK else self.scale.name
         mean, dispersion = usual_of(self.watched, name, self.platform, silence=self.silence)
         season = self.platform.season(self.scale, self.start)
         self.x[f.COUNT] = float(self.crowd.n)
@@ -156,9 +156,9 @@ class Look:
         self.x.update(crowd_features(self.crowd, self.mixes(), known))
         self.x[f.ONCE] = float(self.key[0] != VIEW)
         if self.key[0] == VIEW:
-            ways = elsewhere(self.crowd, self.reference.mixes[f.REFERRER], self.reference.usual(f.DIRECT))
+            ways = unusual_referrers(self.crowd, self.reference.mixes[f.REFERRER], self.reference.usual(f.NO_REFERRER))
             if ways is not None:
-                self.x[f.ELSEWHERE] = ways
+                self.x[f.UNUSUAL_REFERRERS] = ways
         if self.parts and not self.early:
             even = evenness(self.crowd, self.parts)
             if even is not None:
@@ -208,7 +208,7 @@ class Look:
         closed_hour = self.scale.span_ms >= HOUR_MS and not self.early
         if not rates.told_at_once() and not (closed_hour and (age_ms is None or age_ms >= HOUR_MS // 2)):
             return None
-        first = rates.viewed_first("hour" if closed_hour else "minutes", metric)
+        first = rates.viewed_first(HOUR if closed_hour else MINUTES, metric)
         return None if first is None else max(alone, 1.0 - first)
 
     def learn(self, *, measured: bool, suspicious: bool) -> None:
@@ -247,7 +247,7 @@ class Look:
                     except Exception as error:  # noqa: BLE001  # one that cannot learn keeps no other from it
                         self.fail("learning", error)
             self._learn_habits()
-        if scale.name == "minutes" and self.teaches.mix:
+        if scale.name == MINUTES and self.teaches.mix:
             platform.learn_mixes(crowd)
 
     def fail(self, part: str, error: Exception) -> None:

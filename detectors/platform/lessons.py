@@ -10,12 +10,12 @@ from detectors.events.event import METRICS
 from detectors.features.names import EVENTS_MIN
 from detectors.platform.platform import HOURLY_CAP, Platform
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import Scale
+from detectors.windows.scales import DAY, HOUR, MINUTES, Scale
 
 VIEWERS_CAP = 4
 """Likes (follows) of one target in a window of which it counts whether their people had viewed: nobody who buys likes
 makes likes without views usual."""
-FROM_VIEWS = frozenset({"minutes", "hour"})
+FROM_VIEWS = frozenset({MINUTES, HOUR})
 """Scales by which it is measured: a platform that tells of a view when it has ended has few by the minutes' end."""
 
 LIKE = METRICS.index("like")
@@ -86,7 +86,7 @@ class Closing:
     def teach(self, platforms: list[Platform]) -> Iterator[None]:
         """Let the platforms learn it, pausing now and then."""
         views = platforms[0]
-        if self.scale.name in {"hour", "day"}:
+        if self.scale.name in {HOUR, DAY}:
             views.rates.learn(self.scale.name, self.interactions)
             for metric, acts in enumerate(self.acts):
                 if acts:
@@ -98,6 +98,6 @@ class Closing:
                 views.changed = True
         for metric, platform in enumerate(platforms):
             platform.closed(self.scale, self.windows[metric], self.crowds[metric])
-            if self.scale.name == "hour":
+            if self.scale.name == HOUR:
                 platform.learn_hour(self.start, self.capped[metric])
             yield from platform.meet_in_steps(self.met[metric])

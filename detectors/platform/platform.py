@@ -19,9 +19,11 @@ from detectors.reference.seasons import Seasons
 from detectors.scoring.detector import Detector
 from detectors.scoring.river_models import Choice
 from detectors.windows.crowd import ACCOUNT, COLUMNS, DIMENSIONS, REFERRER, Crowd
-from detectors.windows.scales import DAY_MS, HOUR_MS, Scale
+from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, TICK, Scale
 
-RUNGS: dict[str, str] = {"tick": "short", "minutes": "short", "hour": "hour", "day": "day"}
+SHORT = "short"
+"""Rung of ticks and minutes; the other rungs have the names of their scales."""
+RUNGS: dict[str, str] = {TICK: SHORT, MINUTES: SHORT, HOUR: HOUR, DAY: DAY}
 """Scales that share their detectors' history: within minutes crowds look alike, within a day they return."""
 
 EVENTS_BEFORE_JUDGING = 1_000.0
@@ -64,7 +66,7 @@ class Teaching(NamedTuple):
 
 EVERYTHING = Teaching()
 
-SHARES = (f.FRESH, f.DORMANT, f.DIRECT)
+SHARES = (f.FRESH, f.DORMANT, f.NO_REFERRER)
 """Features of people whose usual share is known of the whole platform."""
 
 
@@ -101,7 +103,7 @@ class Platform:
 
         Likes and follows are rare: their minutes seldom have a crowd to learn from, their hours do.
         """
-        rungs = ("short", "hour", "day")
+        rungs = (SHORT, HOUR, DAY)
         for rung in rungs[rungs.index(RUNGS[scale.name]) :]:
             detector = self.detectors[rung][name]
             if detector.experienced():
@@ -201,7 +203,7 @@ class Platform:
                     self.mixes[name].learn_each(buckets)
             ages = [bucket for bucket in columns[ACCOUNT] if bucket >= 0]
             referrers = columns[REFERRER]
-        self.learn_share(f.DIRECT, referrers.count(-1), len(referrers))
+        self.learn_share(f.NO_REFERRER, referrers.count(-1), len(referrers))
         if ages:
             self.learn_share(f.FRESH, sum(bucket & 1 for bucket in ages), len(ages))
 

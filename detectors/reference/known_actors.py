@@ -40,12 +40,11 @@ class KnownActors:
         if self.filled >= KNOWN_FILL:
             self.older, self.newer, self.filled = self.newer, bytearray(KNOWN_BITS // 8), 0
 
-    def __contains__(self, actor: int) -> bool:
-        """True if met in the last one to two generations (or, rarely, by collision)."""
-        return not self.unmet((actor,))
-
     def unmet(self, actors: Iterable[int]) -> list[int]:
-        """Those not met in the last one to two generations. Without a call for each: they are many."""
+        """Those not met in the last one to two generations; a few of them are left out (``KNOWN_FILL``).
+
+        Without a call for each: they are many.
+        """
         left = list(actors)
         for bits in (self.newer, self.older):
             left = [

@@ -7,6 +7,8 @@ beside views is measured, and is what is usual. So is how many of them are by pe
 
 from __future__ import annotations
 
+from detectors.windows.scales import HOUR, MINUTES
+
 PEOPLE_CAP = 50.0
 """People of one target in one window that count for the platform's rates: no hit and no attack sets them."""
 
@@ -98,8 +100,8 @@ class Rates:
         >>> rates.told_at_once()
         False
         """
-        for metric in self.acts_and_viewers.get("minutes", ()):
-            soon, later = self.viewed_first("minutes", metric), self.viewed_first("hour", metric)
+        for metric in self.acts_and_viewers.get(MINUTES, ()):
+            soon, later = self.viewed_first(MINUTES, metric), self.viewed_first(HOUR, metric)
             if soon is not None and later is not None and soon >= max(AT_ONCE * later, SOME_VIEW):
                 return True
         return False
@@ -117,7 +119,7 @@ class Rates:
 
     def per_person(self, scale: str) -> tuple[float, float] | None:
         """Likes and follows per person; of hours where this scale has none of its own; None where nothing is known."""
-        for name in (scale, "hour"):
+        for name in (scale, HOUR):
             people, likes, follows = self.people_and_acts.get(name, (0.0, 0.0, 0.0))
             if people >= PEOPLE_BEFORE:
                 return likes / people, follows / people

@@ -9,7 +9,12 @@ from typing import Any, Protocol, runtime_checkable
 from detectors.features.names import Features
 
 P_MIN = 1e-300
-"""Least p that becomes a score."""
+SCORE_MAX = 300.0
+"""Least p that becomes a score, and its score: 10^-SCORE_MAX stays above zero."""
+
+FINDING_P = 0.1
+FINDING_SCORE = 1.0
+"""p from which down evidence is a finding (one honest window in ten), and its score."""
 
 
 def score_of(p: float) -> float:

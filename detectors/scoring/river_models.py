@@ -24,7 +24,7 @@ import msgspec
 from detectors.features import names as f
 from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Calibrator, Mean
-from detectors.scoring.detector import Finding, score_of
+from detectors.scoring.detector import FINDING_P, Finding, score_of
 from detectors.scoring.sentences import habit
 
 WINDOWS = 250
@@ -41,8 +41,7 @@ SPREAD_MIN = 1e-3
 STEPS = 100
 """A gathered feature is kept in hundredths."""
 
-CODE = "unlike_crowd"
-TELL_P = 0.1
+UNLIKE_CROWD_CODE = "unlike_crowd"
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "who": (f.FRESH, f.COHORT, f.DORMANT, f.NETWORK, f.SPREAD),
@@ -213,11 +212,11 @@ class ModelDetector:
     def findings(self, x: Features) -> list[Finding]:
         """One, if the model finds the window odder than nine in ten."""
         p, score, share = self._judged(x)
-        if p >= TELL_P:
+        if p >= FINDING_P:
             return []
         usual = self._scores.value
         text = f"the crowd as a whole is unlike others here: {self.name} gives {score:.2f}, {usual:.2f} is usual"
-        return [Finding(CODE, self.name, score, usual, p, share, text)]
+        return [Finding(UNLIKE_CROWD_CODE, self.name, score, usual, p, share, text)]
 
     def experienced(self) -> bool:
         """See Detector."""

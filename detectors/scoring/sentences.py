@@ -22,6 +22,9 @@ TEXTS: dict[str, tuple[str, str]] = {
 }
 
 
+RENTED_NETWORKS_CODE = TEXTS[f.SPREAD][0]
+
+
 def habit(name: str) -> str:
     """Name of the feature that holds the target's own habit of ``name``."""
     return f"{name}_habit"

@@ -19,7 +19,7 @@ import msgspec
 from detectors.features import names as f
 from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Calibrator, Mean
-from detectors.scoring.detector import Finding, score_of
+from detectors.scoring.detector import FINDING_P, Finding, score_of
 from detectors.scoring.sentences import TEXTS, habit, usual
 from detectors.scoring.tails import chance_of, few, having, missing
 
@@ -28,9 +28,6 @@ USUAL_PRIOR = 0.1
 
 COUNTED = frozenset({f.FRESH, f.DORMANT, f.RULED})
 """Features that are the plain share of people who have a mark; others have what chance brings taken off."""
-
-TELL_P = 0.1
-"""A feature is told as a finding below this."""
 
 
 class Shares:
@@ -75,7 +72,7 @@ class Shares:
             if value <= baseline:
                 continue
             p = self._p(name, x, value, baseline)
-            if p < TELL_P:
+            if p < FINDING_P:
                 code, text = TEXTS[name]
                 sentence = text.format(value=f"{value:.0%}", baseline=f"{baseline:.0%}")
                 share = (value - baseline) / (1.0 - baseline) * f.part_observed(name, x)

@@ -6,9 +6,9 @@ import math
 
 import msgspec
 
-from detectors.windows.scales import Scale
+from detectors.windows.scales import DAY, HOUR, MINUTES, Scale
 
-MEMORY_WINDOWS: dict[str, int] = {"minutes": 96, "hour": 96, "day": 28}
+MEMORY_WINDOWS: dict[str, int] = {MINUTES: 96, HOUR: 96, DAY: 28}
 """Windows over which a level forgets: 8 hours, 4 days, 4 weeks. Long enough to know a rhythm,
 short enough to follow a channel that honestly grows."""
 

@@ -6,6 +6,7 @@ import math
 
 from detectors.features import names as f
 from detectors.features.names import Features
+from detectors.scoring.normal import TWO_SIDED_95
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case
 from detectors.thresholds import Thresholds
 from detectors.verdict.opinion import Opinion
@@ -35,7 +36,7 @@ def band_opinion(x: Features, surge: float, *, case: Case | None, already: int, 
     ):
         return None
     sure = score >= limits.artificial_score + DEARER_ARTIFICIAL and x[f.BAND_KNOWN] > 0.0
-    noise = 1.96 * math.sqrt(expected)
+    noise = TWO_SIDED_95 * math.sqrt(expected)
     return Opinion(
         verdict=ARTIFICIAL if sure or (case is not None and case.verdict == ARTIFICIAL) else SUSPECT,
         surge=surge,

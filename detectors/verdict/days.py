@@ -13,20 +13,18 @@ from detectors.catalog.drip import Drip, log_e_value
 from detectors.catalog.registry import ENGAGEMENT, ESTIMATING_CODES, HOW, REPETITION, WATCH, WHO
 from detectors.features import names as f
 from detectors.features.names import Features
-from detectors.measurement.expectation import spread
+from detectors.measurement.expectation import EXPECTED_MIN, spread
 from detectors.scoring.detector import Finding
+from detectors.scoring.normal import TWO_SIDED_95
 from detectors.scoring.sentences import habit
 from detectors.state.case import ARTIFICIAL, SUSPECT
 from detectors.state.days import DAYS_MAX, HABITUAL, QUIET_DAYS, UNKNOWN, WATCHED, Day, Slow
 from detectors.state.level import Level
 from detectors.thresholds import SURGE_LEAST, Thresholds
-from detectors.verdict.crowd import NO_MODELS, PART_MIN, WITNESS_SCORE, Models, crowd_score, joined
-from detectors.verdict.evidence import Said
-from detectors.verdict.opinion import CREDIBLE_P, Opinion
+from detectors.verdict.crowd import crowd_score, joined
+from detectors.verdict.evidence import CREDIBLE_P, NO_MODELS, PART_MIN, RENTED, WITNESS_SCORE, Models, Said
+from detectors.verdict.opinion import Opinion
 from detectors.windows.scales import DAY_MS
-
-RENTED = "rented"
-"""Key of the networks that no single place explains, which stand beside the detectors' evidence."""
 
 HINT_SCORE = 1.0
 """-log10 p from which a detector's word makes a day a wrong one, if a second one says so too."""
@@ -42,9 +40,6 @@ SUM_MAX = 8.0
 
 ARTIFICIAL_MORE = 1.0
 """A drip is artificial from ten times rarer than a suspect one, as a surge's crowd is."""
-
-EXPECTED_MIN = 0.05
-"""Least expectation of a day, in events."""
 
 MARKED_MIN = 0.4
 """Part of a day's excess that must be marked for all of it to be artificial: with two families of which either marks
@@ -78,7 +73,7 @@ def artificial_of(x: Features, findings: list[Finding], surge: float) -> tuple[f
     excess = count - x[f.EXPECTED] - spread(x[f.EXPECTED], x[f.DISPERSION]) if surge >= SURGE_LEAST else marked
     most = excess if marked >= MARKED_MIN * excess else marked
     artificial = (marked + max(marked, most)) / 2.0
-    noise = 1.96 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count)))
+    noise = TWO_SIDED_95 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count)))
     return artificial, max(0.0, marked - noise), min(count, max(marked, most) + noise)
 
 

@@ -18,10 +18,8 @@ from detectors.features.names import COHORT, FRESH, NETWORK, SPREAD, WATCH
 from detectors.reference.mixes import Mix
 from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import Marks
+from detectors.verdict.evidence import MOST
 from detectors.windows.crowd import ACCOUNT, DIMENSIONS, Crowd
-
-MOST = 0.5
-"""Part of the crowd that evidence must speak of where smaller ones are met honestly."""
 
 USUAL_MAX = 0.9
 """Usual share of a mark beyond which having it says nothing."""
@@ -29,14 +27,14 @@ USUAL_MAX = 0.9
 _NETWORK = DIMENSIONS.index("network")
 
 
-class Part(NamedTuple):
+class EstimatedShare(NamedTuple):
     """Estimated artificial share of a crowd, 0 … 1, and its standard error."""
 
     share: float
     doubt: float
 
 
-def marks_of(crowd: Crowd, shares: Mapping[str, float], mixes: dict[str, Mix]) -> Marks:
+def convicting_marks(crowd: Crowd, shares: Mapping[str, float], mixes: dict[str, Mix]) -> Marks:
     """What findings point at in a crowd, each of them a reason code with its share of the crowd.
 
     Windows to come are judged by a code only if it spoke of most of the crowd that it convicted: that many return to
@@ -54,7 +52,7 @@ def marks_of(crowd: Crowd, shares: Mapping[str, float], mixes: dict[str, Mix]) -
     return marks
 
 
-def part(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: float) -> Part:
+def share_with_marks(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: float) -> EstimatedShare:
     """The artificial share of a crowd by marks: of its people, or of its watch times, whichever says more.
 
     Events without an actor have no marks, and are none of the artificial ones.
@@ -62,26 +60,28 @@ def part(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: float
     crowd.settle()
     share, doubt = max(_people(crowd, marks, mixes, usually_fresh), _watched(crowd, marks, mixes))
     named = crowd.named / crowd.n if crowd.n else 1.0
-    return Part(share * named, doubt * named)
+    return EstimatedShare(share * named, doubt * named)
 
 
-def share_of(marked: float, usual: float, size: int) -> Part:
+def share_beyond(marked: float, usual: float, size: int) -> EstimatedShare:
     """(m - u) / (1 - u) of ``size`` observations, and its standard error.
 
-    >>> round(share_of(0.6, 0.2, 100).share, 2), share_of(0.1, 0.2, 100).share, share_of(1.0, 0.2, 3).doubt > 0.2
-    (0.5, 0.0, True)
+    >>> round(share_beyond(0.6, 0.2, 100).share, 2), share_beyond(0.1, 0.2, 100).share
+    (0.5, 0.0)
+    >>> share_beyond(1.0, 0.2, 3).doubt > 0.2
+    True
     """
     if usual >= USUAL_MAX or size <= 0:
-        return Part(0.0, 0.0)
+        return EstimatedShare(0.0, 0.0)
     likely = (marked * size + 1.0) / (size + 2.0)
     error = math.sqrt(likely * (1.0 - likely) / size) / (1.0 - usual)
-    return Part(max(0.0, (marked - usual) / (1.0 - usual)), error)
+    return EstimatedShare(max(0.0, (marked - usual) / (1.0 - usual)), error)
 
 
-def _people(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: float) -> Part:
+def _people(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: float) -> EstimatedShare:
     networks, cohorts, fresh = set(marks.networks), set(marks.cohorts), TEXTS[FRESH][0] in marks.codes
     if not (networks or cohorts or fresh):
-        return Part(0.0, 0.0)
+        return EstimatedShare(0.0, 0.0)
     events = marked = 0
     for actor, known in crowd.people.items():
         count = crowd.actors[actor]
@@ -97,13 +97,13 @@ def _people(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: fl
         unmarked *= 1.0 - min(1.0, mixes["account"].usual_share(accounts, cohorts))
     if fresh:
         unmarked *= 1.0 - usually_fresh
-    return share_of(marked / max(1, events), 1.0 - unmarked, len(crowd.people))
+    return share_beyond(marked / max(1, events), 1.0 - unmarked, len(crowd.people))
 
 
-def _watched(crowd: Crowd, marks: Marks, mixes: dict[str, Mix]) -> Part:
+def _watched(crowd: Crowd, marks: Marks, mixes: dict[str, Mix]) -> EstimatedShare:
     events = sum(crowd.watch.values())
     if not marks.watches or not events:
-        return Part(0.0, 0.0)
+        return EstimatedShare(0.0, 0.0)
     marked = sum(crowd.watch.get(bucket, 0) for bucket in marks.watches)
     usual = min(1.0, mixes["watch"].usual_share(crowd.watch, set(marks.watches)))
-    return share_of(marked / events, usual, events)
+    return share_beyond(marked / events, usual, events)

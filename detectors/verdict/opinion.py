@@ -10,24 +10,23 @@ from detectors.catalog.registry import ESTIMATING_CODES
 from detectors.features import names as f
 from detectors.features.names import Features
 from detectors.scoring.detector import Finding
+from detectors.scoring.normal import TWO_SIDED_95
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case
 from detectors.state.marks import Marks
 from detectors.thresholds import DEFAULTS, Thresholds
-from detectors.verdict.marked_share import MOST, Part, share_of
+from detectors.verdict.evidence import CREDIBLE_P, MOST
+from detectors.verdict.marked_share import EstimatedShare, share_beyond
 
-SEVERAL = 1.5
+EVIDENCE_EVENTS_MIN = 1.5
 """Events from which on evidence is of more than one: shares have the usual part taken off, and are seldom whole."""
 
 LEFT_SHARE = 0.25
 """A longer window that holds events of a closed case opens another only if this much more is left unexplained."""
 
-CREDIBLE_P = 0.01
-"""A finding helps to estimate the artificial part only below this."""
-
 MARKED_DOUBTS = 2.0
 """Standard errors by which a window must have more of an open case's marks than is usual, to go on with the case."""
 
-NOBODY = Part(0.0, 0.0)
+NO_SHARE = EstimatedShare(0.0, 0.0)
 
 
 class Opinion(msgspec.Struct):
@@ -56,7 +55,7 @@ def opinion(
     case: Case | None,
     already: int = 0,
     limits: Thresholds = DEFAULTS,
-    marked: Part = NOBODY,
+    marked: EstimatedShare = NO_SHARE,
 ) -> Opinion:
     """Judge a window by its features, the scores (-log10 p) of surge and crowd, and the findings behind each.
 
@@ -73,7 +72,7 @@ def opinion(
     share = max(credible, default=0.0)
     verdict = None
     own = False
-    told = share_of(share, 0.0, round(count))
+    told = share_beyond(share, 0.0, round(count))
     left = min(excess, (share - told.doubt if already else share) * count) - already
     least = least_excess(limits, crowd=crowd, share=share)
     enough = round(left) >= max(least, LEFT_SHARE * already) if case is None else round(excess) >= least
@@ -90,7 +89,7 @@ def opinion(
     estimate = max(told, marked) if own else marked
     artificial = min(excess, estimate.share * count)
     sure = max(0.0, min(excess, (estimate.share - estimate.doubt) * count))
-    noise = 1.96 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count) + expected))
+    noise = TWO_SIDED_95 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count) + expected))
     low = max(0.0, min([artificial, *(s * count for s in credible if s >= limits.artificial_share)]) - noise)
     high = min(count, artificial + noise)
     return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high, own, sure=sure)
@@ -105,7 +104,7 @@ def of_several(findings: list[Finding], count: float) -> list[Finding]:
     >>> of_several([lonely], 5.0), len(of_several([lonely], 10.0))
     ([], 1)
     """
-    return [finding for finding in findings if finding.share * count >= SEVERAL]
+    return [finding for finding in findings if finding.share * count >= EVIDENCE_EVENTS_MIN]
 
 
 def least_excess(limits: Thresholds, *, crowd: float, share: float) -> int:

@@ -116,10 +116,6 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         self.take(rows)
         self.settle()
 
-    def fold(self, rows: Iterable[Row]) -> None:
-        """Take rows in and fold them at once."""
-        self.fold_packed(b"".join(pack_row(*row) for row in rows))
-
     def columns(self) -> list[tuple[int, ...]]:
         """The rows that are not folded, as columns: actors, then each of COLUMNS. There must be some."""
         return list(zip(*_ROW.iter_unpack(self.rows), strict=True))

@@ -18,9 +18,15 @@ class Scale:
         return ts_ms - ts_ms % self.span_ms
 
 
+TICK, MINUTES, HOUR, DAY = "tick", "minutes", "hour", "day"
+"""Names of the scales: keys of stored state and labels of metrics."""
+
+TICK_SECONDS = 10
+"""Span of a tick where the configuration gives none."""
+
 MINUTE_MS = 60_000
 MINUTES_MS = 5 * MINUTE_MS
-"""Span of the scale "minutes"."""
+"""Span of the scale MINUTES: five minutes."""
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
@@ -32,10 +38,10 @@ def ladder(tick_seconds: int) -> tuple[Scale, ...]:
     ['tick', 'minutes', 'hour', 'day']
     """
     return (
-        Scale("tick", tick_seconds * 1000),
-        Scale("minutes", MINUTES_MS),
-        Scale("hour", HOUR_MS),
-        Scale("day", DAY_MS),
+        Scale(TICK, tick_seconds * 1000),
+        Scale(MINUTES, MINUTES_MS),
+        Scale(HOUR, HOUR_MS),
+        Scale(DAY, DAY_MS),
     )
 
 

@@ -21,7 +21,7 @@ from detectors.lab.measure import Report
 from detectors.lab.scenarios.registry import QUIET, SCENARIOS
 from detectors.lab.scenarios.scene import BASE_RATE
 from detectors.lab.traffic.platform import Labelled
-from detectors.lab.traffic.population import DAY_MS
+from detectors.windows.scales import DAY_MS
 from streams.offline.recorded.decoding import RowDecoder, events_of
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.losses import Losses

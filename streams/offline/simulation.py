@@ -11,7 +11,7 @@ from detectors.events.event import Event
 from detectors.lab.scenarios import honest, overt
 from detectors.lab.scenarios.scene import Scene, lay_over
 from detectors.lab.traffic.platform import Labelled, Platform
-from detectors.lab.traffic.population import DAY_MS, HOUR_MS
+from detectors.windows.scales import DAY_MS, HOUR_MS
 
 DEMO_START_MS = 1_767_571_200_000
 """Monday 5 January 2026, 00:00 UTC: any past day would do, a Monday begins the week's rhythm."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import orjson
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from detectors.windows.scales import TICK_SECONDS
 from streams.grammar.times import PLAUSIBLE_FROM_MS
 from streams.settings.broker import Broker
 from streams.settings.detection import Detection
@@ -29,7 +30,7 @@ ENV_NESTING = "__"
 class Time(Section):
     """Event time. The tick is the smallest window; lateness is how long a window waits for stragglers."""
 
-    tick_seconds: int = Field(default=10, ge=1, le=300)
+    tick_seconds: int = Field(default=TICK_SECONDS, ge=1, le=300)
     lateness_seconds: float = Field(default=10.0, ge=0, le=86_400)
     future_skew_seconds: float = Field(default=60.0, ge=0, le=86_400)
     idle_seconds: float = Field(default=10.0, gt=0, le=3600)

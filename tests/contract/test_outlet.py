@@ -11,6 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+from bench.testbed.brokers import BrokerAddress
 from streams.clock import FakeClock, SystemClock
 from streams.engine.memory import MemoryOutlet, MemoryTopics
 from streams.engine.outlet import Outlet, OutletError, Output, PlainOutlet, TransactionalOutlet
@@ -19,7 +20,6 @@ from streams.kafka.topics import Topics, create
 from streams.roles import changelogs, plan
 from streams.settings.broker import Broker
 from streams.settings.settings import Settings
-from tests.brokers import BrokerAddress
 
 PARTITIONS = 2
 BATCH_RECORDS = 3_000

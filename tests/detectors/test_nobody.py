@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.audit import Audit, AuditSettings
-from detectors.cases.explanations import PEOPLE_MIN
+from detectors.cases.explanations import EXPLAINED_PEOPLE_MIN
 from detectors.events.event import Event
 from detectors.features import names as f
 from detectors.features.crowd import crowd_features
@@ -24,7 +24,7 @@ from detectors.records import Outcome
 from detectors.state.case import EXPLAINED
 from detectors.state.ledger import DUPLICATE_ID
 from detectors.state.marks import Marks
-from detectors.verdict.marked_share import part
+from detectors.verdict.marked_share import share_with_marks
 from detectors.windows.crowd import ACTOR_SAMPLE, Crowd, Row, pack_row
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, by_tick, in_order, ordinary, viral
 
@@ -94,7 +94,7 @@ def test_of_a_burst_half_without_actors_no_more_is_taken_than_has_them() -> None
 def test_a_crowd_of_which_hardly_anybody_is_known_is_not_called_the_platforms_own() -> None:
     hit = anonymous(viral(2, TARGET, begin=SURGE_MS, per_minute=600), 0.9)
     _, outcome = audited(in_order(ordinary(1), hit))
-    assert len({event.actor for event in hit}) > PEOPLE_MIN
+    assert len({event.actor for event in hit}) > EXPLAINED_PEOPLE_MIN
     assert outcome.flags == []
 
 
@@ -208,7 +208,7 @@ def test_a_crowd_without_actors_has_no_features_and_no_marks() -> None:
     crowd, platform = Crowd(), Platform()
     crowd.take(b"", 50)
     assert crowd_features(crowd, platform.mixes, [platform.known]) == {}
-    assert part(crowd, Marks(networks=[1], codes=["fresh_accounts"]), platform.mixes, 0.1) == (0.0, 0.0)
+    assert share_with_marks(crowd, Marks(networks=[1], codes=["fresh_accounts"]), platform.mixes, 0.1) == (0.0, 0.0)
     platform.learn_mixes(crowd)
     assert platform.events == 0.0
 

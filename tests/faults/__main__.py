@@ -16,7 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.brokers import KafkaServer, kafka_is_missing, kafka_jars
+from bench.testbed.brokers import KafkaServer, kafka_is_missing, kafka_jars
 from tests.faults.faults import (
     SmallDisk,
     corrupt_stores,

@@ -16,12 +16,12 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
+from bench.testbed.brokers import KafkaServer, log_tail
+from bench.testbed.workers import Installation, Worker, install
 from streams.log.hashing import partition_of
-from tests.brokers import KafkaServer, log_tail
 from tests.faults.comparison import SHOWN, differences, log_problems
 from tests.faults.traffic import CLOSING_TARGET, Traffic, closing
 from tests.faults.truth import Record, Said, Tally, undisturbed
-from tests.integration.workers import Installation, Worker, install
 
 WORKERS = 3
 PARTITIONS = 3

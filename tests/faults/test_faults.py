@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers import KafkaServer
+from bench.testbed.brokers import KafkaServer
 from tests.faults.faults import (
     SmallDisk,
     corrupt_stores,

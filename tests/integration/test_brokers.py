@@ -8,7 +8,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
 
-from tests.brokers import BrokerAddress, KafkaServer, answers
+from bench.testbed.brokers import BrokerAddress, KafkaServer, answers
 
 WAIT_MS = 15_000
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import Installation, run_cli
 from streams.settings.settings import load
-from tests.brokers import BrokerAddress
 from tests.integration.cases import CASES, Case
 from tests.integration.test_platforms import SETTINGS
-from tests.integration.workers import Installation, run_cli
 
 TOPICS = [case for case in CASES if case.suffix == "ndjson"]
 FILES = [case for case in CASES if case.suffix != "ndjson"]

@@ -13,13 +13,13 @@ import msgspec
 import orjson
 import pytest
 
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import Installation, install, run_cli
 from detectors.events.event import Event
 from streams.maintenance.doctor import checkup
 from streams.maintenance.unjudged import unjudged_of
 from streams.targets.unjudged import Positions
-from tests.brokers import BrokerAddress
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
-from tests.integration.workers import Installation, install, run_cli
 
 ROOT = Path(__file__).parents[2]
 VICTIM, OTHER, POISON = "v3", "v5", "poison"

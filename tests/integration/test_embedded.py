@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.testbed.brokers import free_port
+from bench.testbed.workers import CLI
 from streams.kafka.embedded import GUARDED, EmbeddedBroker
-from tests.brokers import free_port
-from tests.integration.workers import CLI
 
 WAIT_SECONDS = 20.0
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import run_cli
 from streams.kafka.topics import create
 from streams.maintenance.doctor import Finding, checkup
 from streams.roles import plan
 from streams.settings.settings import Settings, load
-from tests.brokers import BrokerAddress
-from tests.integration.workers import run_cli
 
 pytestmark = pytest.mark.integration
 NOON_S = 1_767_634_490

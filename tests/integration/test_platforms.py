@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import Installation
 from streams.settings.settings import load
-from tests.brokers import BrokerAddress
 from tests.integration.platforms import Truth, podcast_host, social_network, video_site
-from tests.integration.workers import Installation
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 PLATFORMS: dict[str, Callable[[int, int], Truth]] = {

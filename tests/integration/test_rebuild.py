@@ -14,15 +14,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import Installation, Worker, install, run_cli
 from streams.clock import SystemClock
 from streams.kafka.topics import Topics
 from streams.log.versions import decode
 from streams.maintenance import rebuild as rebuilding
 from streams.maintenance.rebuild import LogError, Start, beside, rebuild
 from streams.settings.settings import load
-from tests.brokers import BrokerAddress
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
-from tests.integration.workers import Installation, Worker, install, run_cli
 
 Unique = Callable[[str], str]
 Said = dict[str, list[list[bytes]]]

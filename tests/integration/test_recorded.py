@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.recorded import prove
-from tests.brokers import BrokerAddress
-from tests.integration.workers import install
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import install
 
 DAYS = 6
 VISITS_A_DAY = 5000

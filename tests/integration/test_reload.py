@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import Installation, Worker, install
 from streams.log.versions import decode
 from streams.settings.settings import load
 from streams.state.sealed import META_KEY, meta_of
-from tests.brokers import BrokerAddress
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
-from tests.integration.workers import Installation, Worker, install
 
 
 def edit(truecount: Installation, old: str, new: str) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import Installation, install, run_cli
 from detectors.events.event import Event
 from streams.settings.settings import load
-from tests.brokers import BrokerAddress
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
-from tests.integration.workers import Installation, install, run_cli
 
 Unique = Callable[[str], str]
 BURST_MS = START_MS + HISTORY_MINUTES * MINUTE_MS

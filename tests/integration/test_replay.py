@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.brokers import BrokerAddress
-from tests.integration.workers import Installation, install, run_cli
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import Installation, install, run_cli
 from tests.streams.recorded_files import map_of
 
 T0 = 1767634490

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers import BrokerAddress
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import Worker, install
 from tests.integration.test_worker import events, per_target, raw_by_target
-from tests.integration.workers import Worker, install
 
 
 def tasks(worker: Worker, role: str) -> float:

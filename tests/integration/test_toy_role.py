@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers import BrokerAddress
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import clean_environment, install
 from tests.integration.toy_role import BY_TOY, COPIES, PARTITIONS, TOY_STATE
-from tests.integration.workers import clean_environment, install
 
 MODULE = "tests.integration.toy_role"
 

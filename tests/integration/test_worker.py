@@ -13,8 +13,8 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from tests.brokers import BrokerAddress
-from tests.integration.workers import Installation, Sent, Worker, install
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import Installation, Sent, Worker, install
 
 Unique = Callable[[str], str]
 

@@ -52,6 +52,8 @@ FEATURES = (
     "campaigns.bands",
     "verdict.bands",
     "campaigns.pairs",
+    "campaigns.visits",
+    "campaigns.pair_arrays",
     "measurement.other_metrics",
     "reference.ended_views",
     "measurement.window_view",
@@ -67,7 +69,9 @@ JUDGING = (
     "verdict.days",
     "state.days",
     "actors.rulings",
+    "verdict.evidence",
     "verdict.crowd",
+    "verdict.crowd_rules",
     "state.case",
     "verdict.opinion",
     "cases.closing_time",
@@ -138,7 +142,6 @@ APART = frozenset(
         *(
             "scoring.detector",
             "scoring.sentences",
-            "verdict.evidence",
             "catalog.registry",
             "thresholds",
             "cases.flags",
@@ -152,8 +155,8 @@ EXEMPT = frozenset(
     {
         "measurement.window_view.Look.fail",
         "measurement.window_view.Look.learn",
-        "campaigns.pairs.Lockstep.take_changed",
-        "campaigns.pairs.Lockstep.load",
+        "campaigns.pairs.ActorPairs.take_changed",
+        "campaigns.pairs.ActorPairs.load",
     }
 )
 """Called where a failure is handled, and in checkpoints."""
@@ -170,8 +173,8 @@ NOT_CALLED = frozenset(
         ),  # of single events; where thousands of windows close
         *(
             "verdict.bands.band_opinion",
-            "campaigns.pairs.Lockstep.band",
-            "campaigns.pairs.Lockstep.broken_off",
+            "campaigns.pairs.ActorPairs.band",
+            "campaigns.pairs.ActorPairs.broken_off",
         ),  # nobody comes in bands
         *(
             "reference.ended_views.EndedViews.over",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from detectors.events.event import MetricName
-from detectors.lab.scenarios.scene import MINUTE_MS, Scene, lay_over, told_later
+from detectors.lab.scenarios.scene import Scene
 from detectors.lab.traffic.agents import IN_APP_AGENTS, SCHOOL_AGENT
 from detectors.lab.traffic.platform import Labelled
-from detectors.lab.traffic.population import COUNTRIES, DAY_MS, HOUR_MS, Person
+from detectors.lab.traffic.population import COUNTRIES, Person
+from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 
 def news_spike(scene: Scene) -> list[Labelled]:
@@ -20,7 +19,7 @@ def news_spike(scene: Scene) -> list[Labelled]:
     made: list[Labelled] = []
     for target in scene.targets(scene.some(4)):
         start = scene.moment(3 * HOUR_MS)
-        times = scene.flash(_size(scene, 2500), start, 4 * MINUTE_MS, 70 * MINUTE_MS)
+        times = scene.flash(scene.size(2500), start, 4 * MINUTE_MS, 70 * MINUTE_MS)
         hosts = [f"https://news{i}.example/story" for i in range(3)]
         made += scene.crowd(target, times, home_share=0.65, guests=0.4, referrers=hosts, referred=0.65, watch=0.8)
     return made
@@ -33,7 +32,7 @@ def celebrity_share(scene: Scene) -> list[Labelled]:
     made: list[Labelled] = []
     for target in scene.targets(scene.some(4)):
         start = scene.moment(2 * HOUR_MS)
-        times = scene.flash(_size(scene, 3000), start, 1.5 * MINUTE_MS, 25 * MINUTE_MS)
+        times = scene.flash(scene.size(3000), start, 1.5 * MINUTE_MS, 25 * MINUTE_MS)
         crowd = scene.crowd(
             target,
             times,
@@ -58,7 +57,7 @@ def premiere(scene: Scene) -> list[Labelled]:
     made: list[Labelled] = []
     for target in scene.targets(scene.some(4), 0.0, 0.4):
         start = -(-scene.moment(3 * HOUR_MS) // HOUR_MS) * HOUR_MS
-        times = scene.flash(_size(scene, 2000), start, 0.7 * MINUTE_MS, 6 * MINUTE_MS)
+        times = scene.flash(scene.size(2000), start, 0.7 * MINUTE_MS, 6 * MINUTE_MS)
         made += scene.crowd(
             target,
             times,
@@ -78,7 +77,7 @@ def embedded_player(scene: Scene) -> list[Labelled]:
     made: list[Labelled] = []
     for target in scene.targets(scene.some(4)):
         start = scene.moment(5 * HOUR_MS)
-        times = scene.spread_out(_size(scene, 2500), start, 4.5 * HOUR_MS)
+        times = scene.spread_out(scene.size(2500), start, 4.5 * HOUR_MS)
         made += scene.crowd(
             target,
             times,
@@ -99,7 +98,7 @@ def lapsed_accounts(scene: Scene) -> list[Labelled]:
     made: list[Labelled] = []
     for number, target in enumerate(scene.targets(scene.some(4))):
         start = scene.moment(3 * HOUR_MS)
-        times = scene.flash(_size(scene, 1200), start, 10 * MINUTE_MS, 50 * MINUTE_MS)
+        times = scene.flash(scene.size(1200), start, 10 * MINUTE_MS, 50 * MINUTE_MS)
         crowd = scene.crowd(
             target,
             times,
@@ -131,7 +130,7 @@ def paid_promotion(scene: Scene) -> list[Labelled]:
     for target in scene.targets(scene.some(4)):
         start = scene.moment(6 * HOUR_MS)
         country = int(scene.countries(1)[0])
-        times = scene.spread_out(_size(scene, 2000), start, 5 * HOUR_MS)
+        times = scene.spread_out(scene.size(2000), start, 5 * HOUR_MS)
         crowd = scene.crowd(
             target,
             times,
@@ -157,7 +156,7 @@ def school_nat(scene: Scene) -> list[Labelled]:
         start = scene.moment(HOUR_MS)
         country = int(scene.platform.home[target])
         ip = f"{60 + country}.250.{int(scene.rng.integers(0, 256))}.10"
-        pupils = scene.platform.people.people(scene.rng, _size(scene, 350), start, country=country, distinct=True)
+        pupils = scene.platform.people.people(scene.rng, scene.size(350), start, country=country, distinct=True)
         times = scene.spread_out(len(pupils), start, 10 * MINUTE_MS)
         watches = scene.platform.watch(scene.rng, np.full(len(pupils), target))
         for ts, who, watch in zip(times.tolist(), pupils, watches.tolist(), strict=True):
@@ -177,63 +176,11 @@ def carrier_nat(scene: Scene) -> list[Labelled]:
     places = [i for i, c in enumerate(COUNTRIES) if c[0] in ("IN", "ID", "PH", "BR", "EG")]
     for target in scene.targets(scene.some(4)):
         start = scene.moment(3 * HOUR_MS)
-        times = scene.flash(_size(scene, 1500), start, 8 * MINUTE_MS, 60 * MINUTE_MS)
+        times = scene.flash(scene.size(1500), start, 8 * MINUTE_MS, 60 * MINUTE_MS)
         made += scene.crowd(
             target, times, home_share=0.97, country=int(scene.rng.choice(places)), away=0.97, guests=0.2
         )
     return made
-
-
-def super_fans(scene: Scene) -> list[Labelled]:
-    """A fandom's streaming party: a hundred known accounts play the new song ten to forty times in an
-    evening, to the end. Spare it: rules may discount repeats, but the plays are people's; nothing is
-    bought."""
-    made: list[Labelled] = []
-    for target in scene.targets(scene.some(4), 0.0, 0.4):
-        start = scene.moment(5 * HOUR_MS)
-        fans = scene.platform.people.people(
-            scene.rng, _size(scene, 90), start, country=int(scene.platform.home[target]), distinct=True
-        )
-        duration = min(int(scene.platform.duration_ms[target]), 240_000)
-        for who in fans:
-            at = start + scene.rng.uniform(0, HOUR_MS)
-            for _ in range(int(scene.rng.integers(10, 40))):
-                made.append(
-                    scene.event(
-                        int(at),
-                        who,
-                        target,
-                        watch_ms=int(duration * scene.rng.uniform(0.9, 1.0)),
-                        duration_ms=duration,
-                        artificial=False,
-                    )
-                )
-                at += duration + scene.rng.exponential(60_000)
-    return [labelled for labelled in made if labelled.event.ts < scene.end_ms]
-
-
-def sleep_loops(scene: Scene) -> list[Labelled]:
-    """Rain sounds on repeat while people sleep: the same few dozen accounts, every night, end to end, at
-    gaps as even as the track is long. Spare it: it is what the track is for."""
-    made: list[Labelled] = []
-    nights = range(int(scene.start_ms // DAY_MS), int(scene.end_ms // DAY_MS) + 1)
-    for target in scene.targets(scene.some(4)):
-        country = int(scene.platform.home[target])
-        people = scene.platform.people
-        sleepers = people.people(scene.rng, _size(scene, 30), scene.start_ms, country=country, distinct=True)
-        duration = int(np.clip(scene.platform.duration_ms[target], 180_000, 600_000))
-        for night in nights:
-            dusk = night * DAY_MS + (22 - COUNTRIES[country][2]) * HOUR_MS
-            for who in sleepers:
-                if scene.rng.random() < 0.3:
-                    continue
-                at, dawn = dusk + scene.rng.normal(HOUR_MS, HOUR_MS), dusk + scene.rng.uniform(7, 9) * HOUR_MS
-                while at < dawn:
-                    made.append(
-                        scene.event(int(at), who, target, watch_ms=duration, duration_ms=duration, artificial=False)
-                    )
-                    at += duration + scene.rng.uniform(200, 900)
-    return [labelled for labelled in made if scene.start_ms <= labelled.event.ts < scene.end_ms]
 
 
 def night_country(scene: Scene) -> list[Labelled]:
@@ -247,7 +194,7 @@ def night_country(scene: Scene) -> list[Labelled]:
         while evening + 4 * HOUR_MS > scene.end_ms and evening - DAY_MS >= scene.from_ms:
             evening -= DAY_MS
         times = scene.spread_out(
-            _size(scene, 1200), max(scene.from_ms, min(evening, scene.end_ms - 4 * HOUR_MS)), 4 * HOUR_MS
+            scene.size(1200), max(scene.from_ms, min(evening, scene.end_ms - 4 * HOUR_MS)), 4 * HOUR_MS
         )
         made += scene.crowd(target, times, home_share=0.97, country=country)
     return made
@@ -259,32 +206,8 @@ def new_target(scene: Scene) -> list[Labelled]:
     made: list[Labelled] = []
     for index, model in enumerate(scene.targets(scene.some(8), 0.0, 0.3)):
         start = scene.moment(8 * HOUR_MS)
-        times = scene.flash(_size(scene, 900), start, 15 * MINUTE_MS, 3 * HOUR_MS)
+        times = scene.flash(scene.size(900), start, 15 * MINUTE_MS, 3 * HOUR_MS)
         made += scene.crowd(model, times, as_target=f"new{index:03d}", guests=0.15, likes=1.5)
-    return made
-
-
-def bulk_catalogue(scene: Scene) -> list[Labelled]:
-    """Shops, libraries and collectors play whole catalogues: a few actors, hundreds of targets, all day.
-    Spare it: no target gains by it; a rate per actor alone would condemn them."""
-    made: list[Labelled] = []
-    for who in scene.platform.people.people(scene.rng, scene.some(10), scene.from_ms, distinct=True):
-        at = float(scene.moment(8 * HOUR_MS))
-        until = at + 8 * HOUR_MS
-        while at < min(until, scene.end_ms - 1):
-            target = int(scene.rng.integers(0, len(scene.platform.names)))
-            watch = min(int(scene.platform.duration_ms[target]), 200_000)
-            made.append(
-                scene.event(
-                    int(at),
-                    who,
-                    target,
-                    watch_ms=watch,
-                    referrer=scene.platform.referrers[1],
-                    artificial=False,
-                )
-            )
-            at += watch + scene.rng.exponential(3_000)
     return made
 
 
@@ -295,7 +218,7 @@ def giveaway(scene: Scene) -> list[Labelled]:
     made: list[Labelled] = []
     for target in scene.targets(scene.some(4)):
         start = scene.moment(2 * HOUR_MS)
-        times = scene.flash(_size(scene, 700), start, 5 * MINUTE_MS, 40 * MINUTE_MS)
+        times = scene.flash(scene.size(700), start, 5 * MINUTE_MS, 40 * MINUTE_MS)
         people = scene.platform.people
         slots = people.draw(scene.rng, scene.countries(len(times), int(scene.platform.home[target]), 0.5))
         watches = scene.platform.watch(scene.rng, np.full(len(times), target))
@@ -316,64 +239,3 @@ def giveaway(scene: Scene) -> list[Labelled]:
 
 
 LIKE_AND_FOLLOW: tuple[MetricName, ...] = ("like", "follow")
-
-IN_FEED = 0.2
-"""Of likes, those given in a feed."""
-
-
-def feed_likes(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[list[Labelled]]:
-    """A platform on which a fifth of the likes are given in a feed, by people who open nothing, and posts that hundreds
-    like there. Spare it: where everybody can like without a view, nobody is odd who does."""
-    people, made = scene.platform.people, []
-    for target in scene.targets(scene.some(4)):
-        start = scene.moment(2 * HOUR_MS)
-        times = scene.flash(_size(scene, 250), start, 5 * MINUTE_MS, 40 * MINUTE_MS).tolist()
-        fans = people.people(scene.rng, len(times), start, distinct=True)
-        made += [scene.event(ts, who, target, "like", artificial=False) for ts, who in zip(times, fans, strict=True)]
-
-    def in_a_feed() -> Iterator[list[Labelled]]:
-        for chunk in background:
-            for labelled in chunk:
-                event = labelled.event
-                if event.metric == "like" and scene.rng.random() < IN_FEED:
-                    (who,) = people.people(scene.rng, 1, event.ts)
-                    event.actor, event.ip, event.user_agent, event.country = who.actor, who.ip, who.agent, who.country
-                    event.actor_created_at, event.session = who.created_at, None
-            yield chunk
-
-    return lay_over(in_a_feed(), [labelled for labelled in made if labelled.event.ts < scene.end_ms])
-
-
-def ended_views(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[list[Labelled]]:
-    """A player that tells of a view when it has ended, and on such a platform news, a giveaway and classes: likes come
-    before their views, and of a crowd that has just come only those are known who have left. Spare it: every crowd
-    begins like this there."""
-
-    def ended(labelled: Labelled) -> Labelled:
-        labelled.event.ts += labelled.event.watch_ms or 0
-        return labelled
-
-    return told_later(lay_over(background, [*news_spike(scene), *giveaway(scene), *school_nat(scene)]), ended)
-
-
-OUTAGE_MS = 25 * MINUTE_MS
-CATCH_UP_MS = 4 * MINUTE_MS
-
-
-def outage(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[list[Labelled]]:
-    """Nothing for twenty-five minutes, then everything at once, stamped when it got through: every target
-    surges in the same minutes. Spare it: the crowd is the platform's own, only late."""
-    began = scene.moment(2 * HOUR_MS)
-    back = began + OUTAGE_MS
-
-    def caught_up(labelled: Labelled) -> Labelled:
-        if not began <= labelled.event.ts < back:
-            return labelled
-        labelled.event.ts = back + int(scene.rng.random() * CATCH_UP_MS)
-        return labelled._replace(scenario=scene.scenario)
-
-    return told_later(background, caught_up)
-
-
-def _size(scene: Scene, typical: float) -> int:
-    return max(1, round(typical * scene.strength * float(scene.rng.lognormal(0.0, 0.35))))

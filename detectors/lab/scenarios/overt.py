@@ -6,10 +6,11 @@ Marciel et al. (WWW 2016: own bots against five portals) and what operators repo
 
 from __future__ import annotations
 
-from detectors.lab.scenarios.scene import MINUTE_MS, Scene
+from detectors.lab.scenarios.scene import Scene
 from detectors.lab.traffic.agents import SCRIPT_AGENTS, STALE_AGENTS
 from detectors.lab.traffic.platform import Labelled
-from detectors.lab.traffic.population import COUNTRIES, HOUR_MS, Ints, Person
+from detectors.lab.traffic.population import COUNTRIES, Ints, Person
+from detectors.windows.scales import HOUR_MS, MINUTE_MS
 
 
 def botnet_burst(scene: Scene) -> list[Labelled]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.lab.scenarios import honest, overt, stealthy, together
+from detectors.lab.scenarios import honest, honest_delivery, honest_repeats, overt, stealthy, together
 from detectors.lab.scenarios.scene import BASE_RATE, Scene, lay_over
 from detectors.lab.traffic.platform import Labelled, Platform
-from detectors.lab.traffic.population import DAY_MS
 from detectors.lab.traffic.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
+from detectors.windows.scales import DAY_MS
 
 OVERT, STEALTHY, HONEST = "overt", "stealthy", "honest"
 
@@ -99,17 +99,17 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("paid_promotion", HONEST, honest.paid_promotion),
         Scenario("school_nat", HONEST, honest.school_nat),
         Scenario("carrier_nat", HONEST, honest.carrier_nat),
-        Scenario("super_fans", HONEST, honest.super_fans),
-        Scenario("sleep_loops", HONEST, honest.sleep_loops, days=1.0),
+        Scenario("super_fans", HONEST, honest_repeats.super_fans),
+        Scenario("sleep_loops", HONEST, honest_repeats.sleep_loops, days=1.0),
         Scenario("night_country", HONEST, honest.night_country, days=1.0),
         Scenario("new_target", HONEST, honest.new_target),
-        Scenario("bulk_catalogue", HONEST, honest.bulk_catalogue),
+        Scenario("bulk_catalogue", HONEST, honest_repeats.bulk_catalogue),
         Scenario("release_fans", HONEST, together.release_fans, days=2.0),
         Scenario("playlist_followers", HONEST, together.playlist_followers, days=2.0),
         Scenario("giveaway", HONEST, honest.giveaway),
-        Scenario("feed_likes", HONEST, rewrite=honest.feed_likes),
-        Scenario("ended_views", HONEST, rewrite=honest.ended_views),
-        Scenario("outage", HONEST, rewrite=honest.outage),
+        Scenario("feed_likes", HONEST, rewrite=honest_delivery.feed_likes),
+        Scenario("ended_views", HONEST, rewrite=honest_delivery.ended_views),
+        Scenario("outage", HONEST, rewrite=honest_delivery.outage),
     )
 }
 """Quiet days come first: an audit that has seen nothing yet judges nothing. What plays over days has more

@@ -11,19 +11,15 @@ import numpy as np
 
 from detectors.events.event import Event, MetricName
 from detectors.lab.traffic.platform import Labelled, Platform
-from detectors.lab.traffic.population import (
-    COUNTRIES,
-    DAY_MS,
-    HOUR_MS,
-    MOBILE_SHARE,
-    Ints,
-    Person,
-    home_address,
-    rhythm,
-)
+from detectors.lab.traffic.population import COUNTRIES, MOBILE_SHARE, Ints, Person, home_address, rhythm
 from detectors.lab.traffic.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
+from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
-MINUTE_MS = 60_000
+LAGS: tuple[tuple[MetricName, float, float], ...] = (
+    ("like", LIKES_PER_VIEW, 45_000),
+    ("follow", FOLLOWS_PER_VIEW, 90_000),
+)
+"""What people do after a view: how many per view, and the usual time until then in ms."""
 
 VIEWS_EACH_MAX = 3.0
 """Views of a crowd that a country gives per person it has: on a small platform a country may be a single one, who does
@@ -75,6 +71,10 @@ class Scene:
     def some(self, amount: int) -> int:
         """How many honest crowds at a platform of this size: ``amount`` where the base rate grants 6,000 events."""
         return max(1, round(amount * min(1.0, self.budget / 6000)))
+
+    def size(self, typical: float) -> int:
+        """Size of an honest crowd: log-normal around ``typical`` × strength."""
+        return max(1, round(typical * self.strength * float(self.rng.lognormal(0.0, 0.35))))
 
     def moment(self, span_ms: float) -> int:
         """A start at which something of ``span_ms`` still fits the stage."""
@@ -216,9 +216,7 @@ class Scene:
         platform, rng = self.platform, self.rng
         n = len(times)
         home = int(platform.home[target]) if country is None else country
-        at_home = int(platform.people.bounds[home + 1] - platform.people.bounds[home])
-        near = np.where(rng.random(n) < min(home_share, VIEWS_EACH_MAX * at_home / max(1, n)), home, -1)
-        slots = platform.people.draw(rng, near)
+        slots = self._people_near(n, home, home_share)
         watches = platform.watch(rng, np.full(n, target)) * watch
         hosts = list(referrers)
         made: list[Labelled] = []
@@ -231,27 +229,35 @@ class Scene:
             if is_guest:
                 who = self.guest(who)
             referrer = hosts[int(rng.integers(0, len(hosts)))] if rng.random() < referred else platform.referrer(rng)
-            made.append(
-                self.event(
-                    ts,
-                    who,
-                    place,
-                    watch_ms=int(watched),
-                    duration_ms=duration,
-                    referrer=referrer,
-                    artificial=False,
-                )
+            watch_ms = int(watched)
+            view = self.event(
+                ts, who, place, watch_ms=watch_ms, duration_ms=duration, referrer=referrer, artificial=False
             )
+            made.append(view)
             if is_guest or slot in liked:
                 continue
-            for metric, ratio, lag in (
-                ("like", LIKES_PER_VIEW, 45_000),
-                ("follow", FOLLOWS_PER_VIEW, 90_000),
-            ):
-                if rng.random() < ratio * likes * platform.appeal[target]:
-                    liked.add(slot)
-                    at = ts + int(rng.lognormal(np.log(lag), 0.9))
-                    made.append(self.event(at, who, place, metric, artificial=False))  # type: ignore[arg-type]  # the literals above
+            acts = self._likes_and_follows(ts, who, place, likes=likes, appeal=platform.appeal[target])
+            if acts:
+                liked.add(slot)
+            made += acts
+        return made
+
+    def _people_near(self, amount: int, home: int, share: float) -> Ints:
+        """Slots of people, a ``share`` of them of one country, or fewer if it is small."""
+        people = self.platform.people
+        at_home = int(people.bounds[home + 1] - people.bounds[home])
+        share = min(share, VIEWS_EACH_MAX * at_home / max(1, amount))
+        return people.draw(self.rng, np.where(self.rng.random(amount) < share, home, -1))
+
+    def _likes_and_follows(
+        self, ts: int, who: Person, place: int | str, *, likes: float, appeal: float
+    ) -> list[Labelled]:
+        """What somebody does after a view at ``ts``: ``likes`` times as readily as usual, for a target of an appeal."""
+        made = []
+        for metric, ratio, lag_ms in LAGS:
+            if self.rng.random() < ratio * likes * appeal:
+                at = ts + int(self.rng.lognormal(np.log(lag_ms), 0.9))
+                made.append(self.event(at, who, place, metric, artificial=False))
         return made
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.events.event import MetricName
-from detectors.lab.scenarios.scene import MINUTE_MS, Scene
+from detectors.lab.scenarios.scene import Scene
 from detectors.lab.traffic.agents import STALE_AGENTS
 from detectors.lab.traffic.platform import Labelled
-from detectors.lab.traffic.population import COUNTRIES, DAY_MS, HOUR_MS, MOBILE_SHARE, Person
+from detectors.lab.traffic.population import COUNTRIES, MOBILE_SHARE, Person
 from detectors.lab.traffic.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
+from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 
 def follower_drip(scene: Scene) -> list[Labelled]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.lab.scenarios.scene import MINUTE_MS, Scene
+from detectors.lab.scenarios.scene import Scene
 from detectors.lab.traffic.platform import Labelled
-from detectors.lab.traffic.population import DAY_MS, HOUR_MS, Ints, Person
+from detectors.lab.traffic.population import Ints, Person
+from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 A_STRIKE = 10
 """Events that an order brings: half a dozen views and some likes."""

@@ -13,12 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from detectors.windows.scales import DAY_MS, HOUR_MS
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.object_]
-
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
 
 COUNTRIES: tuple[tuple[str, float, int], ...] = (
     ("US", 18.0, -6), ("IN", 15.0, 5), ("BR", 7.5, -3), ("ID", 6.0, 7), ("JP", 4.5, 9), ("GB", 4.5, 0),

@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from detectors.events.event import METRICS, Event
-from detectors.lab.traffic.population import (
-    COUNTRIES,
-    DAY_MS,
-    HOUR_MS,
-    MOBILE_SHARE,
-    Floats,
-    Ints,
-    rhythm,
-    world_rhythm,
-)
+from detectors.lab.traffic.population import COUNTRIES, MOBILE_SHARE, Floats, Ints, rhythm, world_rhythm
+from detectors.windows.scales import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
     from detectors.lab.traffic.platform import Platform

@@ -9,8 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from detectors.campaigns import pairs as lockstep
-from detectors.campaigns.pairs import CROWD_MAX, FORGET_AT, Band, Lockstep, mark_of, weight_of
+from detectors.campaigns import pair_arrays
+from detectors.campaigns.pairs import FORGET_AT, ActorPairs, Band
+from detectors.campaigns.visits import CROWD_MAX, owner_bit, weight_of
 
 MINUTES = 300_000
 HOUR = 12 * MINUTES
@@ -22,7 +23,7 @@ class Town:
     """Three thousand people who come to small targets as they like, and whoever else a test sends there."""
 
     def __init__(self, seed: int = 1) -> None:
-        self.lockstep = Lockstep()
+        self.lockstep = ActorPairs()
         self.rng = random.Random(seed)
         self.now = 0
         self._names = count()
@@ -41,14 +42,14 @@ class Town:
         self.now += MINUTES
 
     def elsewhere(self) -> int:
-        return mark_of(-1, f"t{next(self._names)}")
+        return owner_bit(-1, f"t{next(self._names)}")
 
     def band(self, people: list[int]) -> Band | None:
-        return self.lockstep.band(people, mark_of(-1, "here"))
+        return self.lockstep.band(people, owner_bit(-1, "here"))
 
     def strike(self, people: list[int], times: int, *, owner: int = -1) -> None:
         for _ in range(times):
-            bit = self.elsewhere() if owner < 0 else mark_of(owner, "")
+            bit = self.elsewhere() if owner < 0 else owner_bit(owner, "")
             self.together((self.rng.sample(people, min(7, len(people))), bit))
             self.let_pass(11)
 
@@ -99,7 +100,7 @@ def test_a_crowd_that_its_target_accounts_for_teaches_nothing() -> None:
 
 
 def test_whom_everybody_meets_nobody_is_in_league_with() -> None:
-    lockstep = Lockstep()
+    lockstep = ActorPairs()
     lockstep.note(0, 1, 1.0, range(0, 2 * (CROWD_MAX + 1), 2))
     lockstep.learn()
     assert lockstep.take_changed() == []
@@ -140,15 +141,15 @@ def test_half_is_forgotten_of_visits_and_of_meetings_alike() -> None:
 def test_bits_are_counted_alike_whatever_numpy_has(monkeypatch: pytest.MonkeyPatch) -> None:
     bits = np.random.default_rng(1).integers(0, 1 << 63, (100, 4)).astype(np.uint64) << np.uint64(1)
     known = [[int(number).bit_count() for number in row] for row in bits]
-    assert lockstep._ones(bits).tolist() == known
-    monkeypatch.setattr(lockstep, "COUNTED", None)
-    assert lockstep._ones(bits).tolist() == known
+    assert pair_arrays.bits_set(bits).tolist() == known
+    monkeypatch.setattr(pair_arrays, "COUNTED", None)
+    assert pair_arrays.bits_set(bits).tolist() == known
 
 
 @pytest.mark.parametrize("size", [1, 1000, 1 << 16, (1 << 16) + 1])
 def test_the_first_of_equal_pairs_is_found_in_few_and_in_many(size: int) -> None:
     keys = np.random.default_rng(size).integers(0, size, size).astype(np.uint64) << np.uint64(31)
     firsts = {key: place for place, key in reversed(list(enumerate(keys.tolist())))}
-    found, places = lockstep._firsts(keys)
+    found, places = pair_arrays.first_of_each(keys)
     assert dict(zip(found.tolist(), places.tolist(), strict=True)) == firsts
     assert (np.diff(found.astype(np.int64)) > 0).all()

@@ -16,6 +16,7 @@ from detectors.state.watched import Watched
 from detectors.state.watches import Watches
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import ladder
+from tests.crowds import fold
 
 SCALES = ladder(10)
 MINUTES = SCALES[1]
@@ -65,7 +66,7 @@ def loneliness(beside: int, *, told_at_once: bool = True) -> Look:
     platform.rates.learn_viewers("hour", 2, 100, 100.0)
     look = Look("2v", Watched(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome(), rates=platform.rates)
     look.peers = 0, 0, 20
-    look.crowd.fold([(2 * n, n, -1, -1, -1, -1, -1) for n in range(20)])
+    fold(look.crowd, [(2 * n, n, -1, -1, -1, -1, -1) for n in range(20)])
     look.expect()
     look.measure()
     return look
@@ -104,7 +105,7 @@ def liked(**given: object) -> Look:
     look.peers, look.silence, look.every_view = (0, 40, 0), 12, True
     for name, value in given.items():
         setattr(look, name, value)
-    look.crowd.fold([(2 * n, n, -1, -1, -1, -1, -1) for n in range(40)])
+    fold(look.crowd, [(2 * n, n, -1, -1, -1, -1, -1) for n in range(40)])
     look.expect()
     look.measure()
     return look
@@ -148,7 +149,7 @@ def test_a_hit_that_has_just_begun_leaves_early_where_views_are_told_when_they_e
     platform.rates.learn_viewers("minutes", 1, 100, 99.0 if at_once else 55.0)
     platform.rates.learn_viewers("hour", 1, 100, 99.0)
     look = Look("0v", Watched(), MINUTES, 0, Crowd(), platform, platform, Outcome(), early_at=60_000)
-    look.crowd.fold([(2 * n, n, -1, -1, -1, -1, 8 + n % 2) for n in range(40)])
+    fold(look.crowd, [(2 * n, n, -1, -1, -1, -1, 8 + n % 2) for n in range(40)])
     look.note_surge(5.0)
     look.expect()
     look.measure()

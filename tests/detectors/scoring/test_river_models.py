@@ -11,9 +11,18 @@ from river.anomaly import HalfSpaceTrees, LocalOutlierFactor, OneClassSVM
 from river.compose import Pipeline
 from river.preprocessing import StandardScaler
 
-from detectors.catalog.outlier import HEIGHT, SEED, TREES, Trees
+from detectors.catalog.outlier import HEIGHT, SEED, TREES, DumpableTrees
 from detectors.features import names as f
-from detectors.scoring.river_models import CODE, FAMILIES, THIN, THIN_AFTER, WINDOWS, Choice, Model, ModelDetector
+from detectors.scoring.river_models import (
+    FAMILIES,
+    THIN,
+    THIN_AFTER,
+    UNLIKE_CROWD_CODE,
+    WINDOWS,
+    Choice,
+    Model,
+    ModelDetector,
+)
 from detectors.scoring.sentences import habit
 
 ODD = {f.PEOPLE: 50.0, **dict.fromkeys(FAMILIES["told"], 0.9)}
@@ -35,7 +44,7 @@ def taught(detector: ModelDetector, windows: int = 700) -> ModelDetector:
 
 
 def test_the_trees_score_a_whole_window_as_rivers_own() -> None:
-    ours, rng = Trees(), random.Random(2)
+    ours, rng = DumpableTrees(), random.Random(2)
     river: Any = HalfSpaceTrees(n_trees=TREES, height=HEIGHT, window_size=WINDOWS, seed=SEED)
     river.learn_one(dict.fromkeys(f.CROWD_FEATURES, 0.0))
     for number in range(3 * WINDOWS):
@@ -48,7 +57,7 @@ def test_the_trees_score_a_whole_window_as_rivers_own() -> None:
 
 @pytest.mark.parametrize("windows", [3, WINDOWS - 1, WINDOWS + 1, 2 * WINDOWS + 57])
 def test_trees_that_travelled_score_and_learn_as_the_original(windows: int) -> None:
-    original, copy, rng = Trees(), Trees(), random.Random(3)
+    original, copy, rng = DumpableTrees(), DumpableTrees(), random.Random(3)
     for _ in range(windows):
         original.learn_one(shown(window(rng)))
     copy.load(json.loads(json.dumps(original.dump())))
@@ -62,7 +71,7 @@ def test_trees_that_travelled_score_and_learn_as_the_original(windows: int) -> N
 
 
 def test_an_absent_feature_makes_no_crowd_odder() -> None:
-    trees, rng = Trees(), random.Random(4)
+    trees, rng = DumpableTrees(), random.Random(4)
     for _ in range(2 * WINDOWS):
         trees.learn_one(shown(window(rng)))
     for _ in range(50):
@@ -97,7 +106,7 @@ def test_a_model_finds_what_is_unlike_what_it_was_taught_and_says_so() -> None:
     detector = taught(Choice("mine", make_factor, family="who", windows=100).detector())
     assert detector.experienced()
     (finding,) = detector.findings(ODD)
-    assert (finding.code, finding.detector) == (CODE, "mine")
+    assert (finding.code, finding.detector) == (UNLIKE_CROWD_CODE, "mine")
     assert detector.score_one(ODD) > 1.0
     assert detector.score_one({f.PEOPLE: 50.0, **dict.fromkeys(FAMILIES["told"], 0.06)}) < 1.0
 

@@ -11,8 +11,8 @@ from detectors.features import names as f
 from detectors.scoring.detector import Finding
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case
 from detectors.verdict.crowd import crowd_score
-from detectors.verdict.marked_share import Part
-from detectors.verdict.opinion import NOBODY, Opinion, of_several, opinion
+from detectors.verdict.marked_share import EstimatedShare
+from detectors.verdict.opinion import NO_SHARE, Opinion, of_several, opinion
 
 SURGE = Finding("surge", "surge", 600.0, 10.0, 1e-20, 0.98, "600 events where 10 are usual")
 
@@ -29,7 +29,7 @@ def judged(
     score: float = 6,
     case: Case | None = None,
     findings: list[Finding] | None = None,
-    marked: Part = NOBODY,
+    marked: EstimatedShare = NO_SHARE,
 ) -> Opinion:
     x = {f.COUNT: count, f.EXPECTED: expected, f.DISPERSION: 5.0}
     return opinion(x, (surge, score), ([SURGE], [crowd()] if findings is None else findings), case=case, marked=marked)
@@ -90,13 +90,13 @@ def test_what_whole_crowds_honestly_share_makes_no_verdict() -> None:
 
 def test_an_open_case_goes_on_with_more_of_its_own_people_and_with_nobody_elses() -> None:
     case = Case("id", 0, 0, 0, ARTIFICIAL, "fresh_accounts")
-    assert judged(surge=1.5, score=1.5, case=case, findings=[], marked=Part(0.5, 0.05)).artificial == 300
+    assert judged(surge=1.5, score=1.5, case=case, findings=[], marked=EstimatedShare(0.5, 0.05)).artificial == 300
     assert judged(surge=1.5, score=2.5, case=case, findings=[]).verdict is None
-    assert judged(surge=1.5, score=1.5, case=case, findings=[], marked=Part(0.05, 0.04)).verdict is None
+    assert judged(surge=1.5, score=1.5, case=case, findings=[], marked=EstimatedShare(0.05, 0.04)).verdict is None
 
 
 def test_what_is_uncertain_of_a_share_is_left_in_the_count() -> None:
-    view = judged(marked=Part(0.9, 0.1))
+    view = judged(marked=EstimatedShare(0.9, 0.1))
     assert view.artificial == pytest.approx(540)
     assert view.sure == pytest.approx(480)
 
@@ -166,7 +166,7 @@ def test_a_model_with_a_vote_stands_in_for_its_family_and_convicts_nobody_alone(
 
 
 VIEWS, NO_RENTED = {f.ONCE: 0.0, f.PEOPLE: 500.0}, (0.0, 0.0)
-HERE, ELSEWHERE = {f.ELSEWHERE: 0.1}, {f.ELSEWHERE: 0.9}
+USUAL_WAYS, OTHER_WAYS = {f.UNUSUAL_REFERRERS: 0.1}, {f.UNUSUAL_REFERRERS: 0.9}
 
 
 @pytest.mark.parametrize(
@@ -178,10 +178,10 @@ HERE, ELSEWHERE = {f.ELSEWHERE: 0.1}, {f.ELSEWHERE: 0.9}
         ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4)}, {f.SAME: 4.0, f.SAME_SHARE: 0.3}, True),
         ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4)}, {f.SAME: 1.0, f.SAME_SHARE: 0.3}, False),
         ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4)}, {f.SAME: 4.0, f.SAME_SHARE: 0.1}, False),
-        ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, HERE, True),
-        ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, ELSEWHERE, False),
+        ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, USUAL_WAYS, True),
+        ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, OTHER_WAYS, False),
         ({"accounts": (4.0, 0.4), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, {}, False),
-        ({"accounts": (4.0, 0.6), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, ELSEWHERE, True),
+        ({"accounts": (4.0, 0.6), "watch": (3.0, 0.4), "engagement": (3.0, 1.0)}, OTHER_WAYS, True),
         ({"record": (4.0, 0.3), "watch": (3.0, 0.3)}, {}, True),
         ({"record": (4.0, 0.3), "engagement": (3.0, 1.0)}, {}, True),
         ({"record": (4.0, 0.2), "watch": (3.0, 0.3)}, {}, False),

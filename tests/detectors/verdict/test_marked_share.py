@@ -15,9 +15,10 @@ from detectors.reference.mixes import Mix, platform_mixes
 from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import MARKS_MAX, Marks
 from detectors.state.watches import Watches
-from detectors.verdict.marked_share import marks_of, part, share_of
+from detectors.verdict.marked_share import convicting_marks, share_beyond, share_with_marks
 from detectors.windows.crowd import Crowd, Row
 from detectors.windows.scales import ladder
+from tests.crowds import fold
 
 NEW_SHARE = 0.1
 """Usual share of new accounts on the platform of these tests."""
@@ -39,7 +40,7 @@ def mixes(rng: random.Random) -> dict[str, Mix]:
     learned = platform_mixes()
     for _ in range(300):
         crowd = Crowd()
-        crowd.fold(honest(rng) for _ in range(20))
+        fold(crowd, (honest(rng) for _ in range(20)))
         for name in ("network", "account"):
             learned[name].learn(crowd.histogram(name))
         learned["watch"].learn(crowd.watch)
@@ -48,7 +49,7 @@ def mixes(rng: random.Random) -> dict[str, Mix]:
 
 def crowd_of(rows: list[Row]) -> Crowd:
     crowd = Crowd()
-    crowd.fold(rows)
+    fold(crowd, rows)
     return crowd
 
 
@@ -61,8 +62,8 @@ def test_as_many_are_told_as_were_bought(of_them: int) -> None:
     rng = random.Random(1)
     usual = mixes(rng)
     crowd = crowd_of([bought(rng) for _ in range(of_them)] + [honest(rng) for _ in range(200 - of_them)])
-    convicted = marks_of(crowd_of([bought(rng) for _ in range(100)]), codes(FRESH, NETWORK, WATCH), usual)
-    told = part(crowd, convicted, usual, NEW_SHARE)
+    convicted = convicting_marks(crowd_of([bought(rng) for _ in range(100)]), codes(FRESH, NETWORK, WATCH), usual)
+    told = share_with_marks(crowd, convicted, usual, NEW_SHARE)
     assert told.share == pytest.approx(of_them / 200, abs=max(0.05, 2 * told.doubt))
 
 
@@ -71,8 +72,11 @@ def test_whoever_has_any_of_the_marks_is_told_once() -> None:
     usual = mixes(rng)
     rows = [bought(rng, rented=False) for _ in range(100)] + [bought(rng, new=False) for _ in range(100)]
     crowd = crowd_of(rows)
-    apart = [part(crowd, marks_of(crowd, codes(name), usual), usual, NEW_SHARE).share for name in (FRESH, NETWORK)]
-    both = part(crowd, marks_of(crowd, codes(FRESH, NETWORK), usual), usual, NEW_SHARE).share
+    apart = [
+        share_with_marks(crowd, convicting_marks(crowd, codes(name), usual), usual, NEW_SHARE).share
+        for name in (FRESH, NETWORK)
+    ]
+    both = share_with_marks(crowd, convicting_marks(crowd, codes(FRESH, NETWORK), usual), usual, NEW_SHARE).share
     assert max(apart) < 0.7
     assert both > 0.95
 
@@ -80,22 +84,24 @@ def test_whoever_has_any_of_the_marks_is_told_once() -> None:
 def test_people_without_marks_are_nobody() -> None:
     rng = random.Random(3)
     usual = mixes(rng)
-    assert part(crowd_of([bought(rng)] * 9), Marks(), usual, NEW_SHARE).share == 0.0
+    assert share_with_marks(crowd_of([bought(rng)] * 9), Marks(), usual, NEW_SHARE).share == 0.0
     blank: Row = (7, -1, -1, -1, -1, -1, -1)
-    assert part(crowd_of([blank]), Marks([1900], [3], [0], [TEXTS[FRESH][0]]), usual, NEW_SHARE).share == 0.0
+    assert (
+        share_with_marks(crowd_of([blank]), Marks([1900], [3], [0], [TEXTS[FRESH][0]]), usual, NEW_SHARE).share == 0.0
+    )
 
 
 def test_a_code_that_spoke_of_a_part_only_convicts_nobody_later() -> None:
     rng = random.Random(4)
-    assert marks_of(crowd_of([bought(rng)]), {"few_actors": 0.4}, mixes(rng)).codes == []
-    assert marks_of(crowd_of([bought(rng)]), {"few_actors": 0.6}, mixes(rng)).codes == ["few_actors"]
+    assert convicting_marks(crowd_of([bought(rng)]), {"few_actors": 0.4}, mixes(rng)).codes == []
+    assert convicting_marks(crowd_of([bought(rng)]), {"few_actors": 0.6}, mixes(rng)).codes == ["few_actors"]
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 10_000))
 def test_a_share_is_a_share_and_its_doubt_shrinks_with_the_crowd(marked: float, usual: float, size: int) -> None:
-    told = share_of(marked, usual, size)
+    told = share_beyond(marked, usual, size)
     assert 0.0 <= told.share <= 1.0
-    assert told.doubt >= share_of(marked, usual, 100 * size).doubt or size == 0
+    assert told.doubt >= share_beyond(marked, usual, 100 * size).doubt or size == 0
 
 
 @given(st.lists(st.integers(0, 10**6)), st.lists(st.integers(0, 10**6)))

@@ -6,10 +6,10 @@ import pytest
 
 from detectors.events.buckets import MIX_BUCKETS
 from detectors.features import names as f
-from detectors.features.referrers import elsewhere
+from detectors.features.referrers import unusual_referrers
 from detectors.reference.mixes import Mix
 from detectors.scoring.detector import Finding
-from detectors.verdict.referrers import by_networks, from_elsewhere
+from detectors.verdict.referrers import by_networks, by_unusual_referrers
 from detectors.windows.crowd import Crowd
 
 SEARCH, FEED, FORUM = 3, 4, 77
@@ -40,20 +40,20 @@ def crowd(referrers: list[int]) -> Crowd:
     ids=["as the platform's come", "a forum's link", "a word in chats", "all by one of the platform's ways"],
 )
 def test_what_the_platforms_ways_leave_over(referrers: list[int], direct: float, least: float, most: float) -> None:
-    share = elsewhere(crowd(referrers), mix(), direct)
+    share = unusual_referrers(crowd(referrers), mix(), direct)
     assert share is not None
     assert least <= share <= most
-    assert from_elsewhere({f.ONCE: 0.0, f.ELSEWHERE: share}) == (least > 0.0)
+    assert by_unusual_referrers({f.ONCE: 0.0, f.UNUSUAL_REFERRERS: share}) == (least > 0.0)
 
 
 @pytest.mark.parametrize("direct", [None, 0.9])
 def test_where_referrers_are_hardly_given_a_crowd_may_have_come_from_anywhere(direct: float | None) -> None:
-    assert elsewhere(crowd([-1] * 50), mix(), direct) is None
-    assert from_elsewhere({f.ONCE: 0.0})
+    assert unusual_referrers(crowd([-1] * 50), mix(), direct) is None
+    assert by_unusual_referrers({f.ONCE: 0.0})
 
 
 def test_likes_have_no_way_here() -> None:
-    assert not from_elsewhere({f.ONCE: 1.0})
+    assert not by_unusual_referrers({f.ONCE: 1.0})
 
 
 def finding(code: str, share: float, p: float) -> Finding:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from detectors.reference.known_actors import KnownActors
 from detectors.verdict.same_people import NONE, fisher, overlap
 from detectors.windows.crowd import Crowd, Row
+from tests.crowds import fold
 from tests.detectors.verdict.test_marked_share import bought, honest, mixes
 
 LEFT_AT_ONCE = 0
@@ -20,7 +21,7 @@ LEFT_AT_ONCE = 0
 
 def crowd_of(rows: list[Row]) -> Crowd:
     crowd = Crowd()
-    crowd.fold(rows)
+    fold(crowd, rows)
     return crowd
 
 

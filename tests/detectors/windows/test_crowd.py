@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from detectors.windows.crowd import ACTOR_SAMPLE, HASH_SPACE, Crowd, Row
 from detectors.windows.scales import ladder
+from tests.crowds import fold
 
 small = st.integers(-1, 5)
 rows = st.tuples(st.integers(0, 40), small, small, small, small, st.integers(-1, 1), small)
@@ -34,7 +35,7 @@ def _grouped(rows: list[Row], seed: int) -> Crowd:
     at = 0
     while at < len(rows):
         step = rng.randint(1, max(1, len(rows) // 3))
-        rng.choice(crowds).fold(rows[at : at + step])
+        fold(rng.choice(crowds), rows[at : at + step])
         at += step
     rng.shuffle(crowds)
     while len(crowds) > 1:
@@ -45,7 +46,7 @@ def _grouped(rows: list[Row], seed: int) -> Crowd:
 @given(st.lists(rows, max_size=80), st.integers(0, 1000))
 def test_any_order_and_grouping_of_events_gives_the_same_crowd(events: list[Row], seed: int) -> None:
     whole = Crowd()
-    whole.fold(events)
+    fold(whole, events)
     assert _grouped(events, seed) == whole
 
 
@@ -53,7 +54,7 @@ def test_any_order_and_grouping_of_events_gives_the_same_crowd(events: list[Row]
 def test_so_it_does_when_there_are_more_actors_than_the_sample_holds(seed: int) -> None:
     events = _rows(seed % 7, 700, 1500)
     whole = Crowd()
-    whole.fold(events)
+    fold(whole, events)
     assert whole.sampled
     assert len(whole.actors) == ACTOR_SAMPLE
     assert _grouped(events, seed) == whole
@@ -70,21 +71,21 @@ def test_a_sampled_actor_is_counted_in_full() -> None:
 def test_the_number_of_different_actors_is_estimated_within_its_error(actors: int) -> None:
     rng = random.Random(actors)
     crowd = Crowd()
-    crowd.fold([(rng.randrange(HASH_SPACE), -1, -1, -1, -1, -1, -1) for _ in range(actors)])
+    fold(crowd, [(rng.randrange(HASH_SPACE), -1, -1, -1, -1, -1, -1) for _ in range(actors)])
     assert crowd.distinct_actors() == pytest.approx(actors, rel=0.2 if actors > ACTOR_SAMPLE else 0)
 
 
 def test_what_was_not_given_is_counted_nowhere() -> None:
     crowd = Crowd()
-    crowd.fold([(1, -1, 3, -1, -1, -1, -1)])
+    fold(crowd, [(1, -1, 3, -1, -1, -1, -1)])
     assert (crowd.n, crowd.histogram("network"), crowd.histogram("agent"), crowd.watch) == (1, {}, {3: 1}, {})
 
 
 def test_a_crowd_that_was_saved_and_read_merges_as_the_original() -> None:
     first, second = _rows(1, 400, 500), _rows(2, 400, 500)
     crowd, other = Crowd(start=7), Crowd()
-    crowd.fold(first)
-    other.fold(second)
+    fold(crowd, first)
+    fold(other, second)
     copy = msgspec.msgpack.decode(msgspec.msgpack.encode(crowd), type=Crowd)
     crowd.merge(other)
     copy.merge(msgspec.msgpack.decode(msgspec.msgpack.encode(other), type=Crowd))

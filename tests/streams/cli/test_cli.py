@@ -12,9 +12,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from bench.testbed.brokers import free_port
+from bench.testbed.workers import run_cli
 from streams.cli import app
-from tests.brokers import free_port
-from tests.integration.workers import run_cli
 
 COMMANDS = [
     ["worker"],

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.testbed.workers import CLI
 from streams.cli import COMMANDS, INTERNAL_ERROR
 from streams.cli.crash import DIRECTORY, without_secrets
-from tests.integration.workers import CLI
 
 INJECTED = """
 import importlib, sys, typer

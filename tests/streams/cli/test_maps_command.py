@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.workers import run_cli
+from bench.testbed.workers import run_cli
 
 PLAYS = """when,who,page,kind
 2024-05-01T12:00:00Z,ann,p1,LIKE

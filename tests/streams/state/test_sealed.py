@@ -30,7 +30,7 @@ from streams.state.sealed import (
 from streams.state.upgrades import UPGRADES
 from streams.targets.changelog import dump_changes, load
 from streams.targets.step import PartitionAudit
-from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary, viral
+from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, fold, in_order, ordinary, viral
 from tests.streams.pipeline import Pipeline, doubled, said
 
 BURST_MS = START_MS + (HISTORY_MINUTES - 15) * MINUTE_MS
@@ -270,7 +270,7 @@ def _as_version_5(payload: bytes) -> bytes:
 
 def test_people_of_version_6_are_known_but_for_how_long_they_watched() -> None:
     crowd = Crowd()
-    crowd.fold([(7, 1, 2, 3, 4, 5, 6), (8, 1, 2, 3, 4, 5, 6)])
+    fold(crowd, [(7, 1, 2, 3, 4, 5, 6), (8, 1, 2, 3, 4, 5, 6)])
     state = msgspec.to_builtins(Watched(open={"hour": crowd}), str_keys=True)
     people = state["open"]["hour"]["people"]
     state["open"]["hour"]["people"] = {actor: marks[:5] for actor, marks in people.items()}

@@ -9,7 +9,7 @@ import pytest
 
 from detectors.lab.scenarios.registry import HONEST, SCENARIOS, Scenario
 from detectors.lab.traffic.platform import Labelled, Platform
-from detectors.lab.traffic.population import DAY_MS
+from detectors.windows.scales import DAY_MS
 
 START_MS = 1_700_006_400_000
 

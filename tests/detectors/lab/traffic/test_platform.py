@@ -10,8 +10,9 @@ import pytest
 
 from detectors.events.event import Event
 from detectors.lab.traffic.platform import Platform
-from detectors.lab.traffic.population import DAY_MS, HOUR_MS, world_rhythm
+from detectors.lab.traffic.population import world_rhythm
 from detectors.lab.traffic.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
+from detectors.windows.scales import DAY_MS, HOUR_MS
 
 START_MS = 1_700_006_400_000
 

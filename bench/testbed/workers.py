@@ -1,4 +1,4 @@
-"""Worker processes for tests: an installation of truecount on a broker, and workers of it to start, stop and kill."""
+"""Worker processes for tests and the bench: an installation of truecount on a broker, and its workers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from typing import Any
 import orjson
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from bench.testbed.brokers import BrokerAddress, free_port, log_tail
 from streams.kafka.topics import Topics, create
 from streams.roles import plan
 from streams.settings.settings import Settings, load
-from tests.brokers import BrokerAddress, free_port, log_tail
 
 READY_SECONDS = 60
 STOP_SECONDS = 30

@@ -1,0 +1,1 @@
+"""Real brokers and worker processes, for the tests and the bench."""

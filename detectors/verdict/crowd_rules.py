@@ -1,0 +1,235 @@
+"""The rules by which evidence convicts a crowd. Each rule is a row of RULES; ``docs/detection.md`` prints them.
+
+One kind of evidence is met honestly on any large platform. Two kinds that use different data convict together: *who*
+came and *how* they behaved. Each must reach the least score (``CrowdEvidence.least_score``) for the least share of the
+crowd. An act that is honestly done only once convicts alone when it is repeated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from detectors.catalog.registry import (
+    ACCOUNTS,
+    CADENCE,
+    CONDUCT,
+    ENGAGEMENT,
+    HOW,
+    ONCE_ONLY,
+    ORIGIN,
+    RECORD,
+    REPETITION,
+    WATCH,
+    WHO,
+)
+from detectors.features import names as f
+from detectors.scoring.normal import ONE_SIDED_95
+from detectors.verdict.evidence import MOST, OWN_HOW, OWN_WHO, PART_MIN, RENTED, WITNESS_SCORE, CrowdEvidence
+from detectors.verdict.referrers import by_unusual_referrers
+
+RENTED_SHARE = 0.3
+"""Least share in several networks at once that convicts new accounts: the carriers of one country are several."""
+
+RECORD_SHARE = 0.25
+"""Least share that must have a record: of a crowd that was taken out as a whole, a tenth may be honest
+(``actors.rulings``), and its fans may all go on to the next target."""
+
+ALWAYS = 0.95
+"""Share of the platform's likes by people who had viewed, from which on a crowd that did not view is unheard of."""
+
+NEARLY_ALL = 0.8
+"""Least share of a crowd that must have done the unheard of, if nothing else is asked."""
+
+ALONE_MAX = 2.5
+"""Most that one kind of evidence scores alone: the crowd is watched, and it is never enough for a verdict."""
+
+
+class Required(NamedTuple):
+    """Evidence that a rule asks for: one of these kinds, for at least this share of the crowd."""
+
+    kinds: tuple[str, ...]
+    least_share: float
+
+
+class Unless(NamedTuple):
+    """When a rule does not apply although its evidence is there."""
+
+    applies: Callable[[CrowdEvidence], bool]
+    text: str
+
+
+class Rule(NamedTuple):
+    """One row: the evidence that convicts, the exception, and why in one sentence."""
+
+    name: str
+    first: Required
+    second: Required | None
+    """None: the first kind convicts alone"""
+    sentence: str
+    unless: Unless | None = None
+    score_max: float = math.inf
+
+
+def _few_are_new(crowd: CrowdEvidence) -> bool:
+    return crowd.share(ACCOUNTS, OWN_WHO) < MOST
+
+
+def _not_the_same_people(crowd: CrowdEvidence) -> bool:
+    """New accounts that leave may be two crowds in one. They are not where some people must be both, where the same
+    people are seen to be both, or where the crowd is silent as well. Silence says nothing of a few new accounts in a
+    crowd with unusual referrers: people who come by an advertisement register, skip and do not like."""
+    silent = crowd.score(ENGAGEMENT) >= WITNESS_SCORE
+    silent = silent and (crowd.share(ACCOUNTS) >= MOST or not by_unusual_referrers(crowd.x))
+    return not (silent or _must_be_the_same(crowd) or _seen_to_be_the_same(crowd))
+
+
+def _must_be_the_same(crowd: CrowdEvidence) -> bool:
+    """Whether so many are new and so many leave that some must be both.
+
+    Of few people some are both by chance: the bound must hold for the crowd that they are a sample of.
+    """
+    new, leaving = crowd.share(ACCOUNTS, OWN_WHO), crowd.share(WATCH)
+    people = crowd.x.get(f.PEOPLE, 1.0)
+    doubt = math.sqrt((new * (1.0 - new) + leaving * (1.0 - leaving)) / people)
+    certain = new + leaving - 1.0 - ONE_SIDED_95 * doubt  # Fréchet's bound
+    return certain >= PART_MIN
+
+
+def _seen_to_be_the_same(crowd: CrowdEvidence) -> bool:
+    return crowd.x.get(f.SAME, 0.0) >= crowd.least_score and crowd.x.get(f.SAME_SHARE, 0.0) >= PART_MIN
+
+
+def _views_of_one_place_or_of_few_new(crowd: CrowdEvidence) -> bool:
+    """One network that nobody likes from is a school; an embedded player brings few likes."""
+    one_place = crowd.score(ORIGIN, least_share=MOST) >= WITNESS_SCORE and crowd.share(RENTED) < RENTED_SHARE
+    return _repeatable(crowd) and (one_place or crowd.share(ACCOUNTS) < MOST)
+
+
+def _few_are_both(crowd: CrowdEvidence) -> bool:
+    return crowd.share(REPETITION) + crowd.share(WATCH) < 1.0 + PART_MIN
+
+
+def _repeatable(crowd: CrowdEvidence) -> bool:
+    return not crowd.x.get(f.ONCE, 0.0)
+
+
+def _likes_without_views_are_usual(crowd: CrowdEvidence) -> bool:
+    return crowd.x.get(f.VIEWED_FIRST, 0.0) < ALWAYS
+
+
+NEW_ACCOUNTS = Required((ACCOUNTS, OWN_WHO), PART_MIN)
+MANY_REPEAT = Required((REPETITION,), MOST)
+OTHER_CONDUCT = Required((CADENCE, WATCH, ENGAGEMENT), PART_MIN)
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "new accounts that repeat",
+        NEW_ACCOUNTS,
+        MANY_REPEAT,
+        "Fans come again and again, and a few of them are always new.",
+        Unless(_few_are_new, f"fewer than {MOST:.0%} are new"),
+    ),
+    Rule(
+        "new accounts on a schedule",
+        NEW_ACCOUNTS,
+        Required((CADENCE,), PART_MIN),
+        "People who register by themselves do not come at even intervals.",
+    ),
+    Rule(
+        "new accounts that leave",
+        NEW_ACCOUNTS,
+        Required((WATCH,), PART_MIN),
+        "A hit, television and an advertisement bring people who are new and other people who leave.",
+        Unless(
+            _not_the_same_people,
+            f"nothing shows that {PART_MIN:.0%} are both new and leaving: not their shares, not the sampled people, and"
+            f" no likes are missing (which counts if {MOST:.0%} are new, or if the referrers are the platform's)",
+        ),
+    ),
+    Rule(
+        "new accounts against an own model",
+        NEW_ACCOUNTS,
+        Required((OWN_HOW,), PART_MIN),
+        "An operator's own model of how people behave counts as conduct.",
+    ),
+    Rule(
+        "new accounts that do not like",
+        NEW_ACCOUNTS,
+        Required((ENGAGEMENT,), PART_MIN),
+        "A school in one network likes nothing, and readers of a site that embeds the player seldom do.",
+        Unless(
+            _views_of_one_place_or_of_few_new,
+            f"they are views, and fewer than {MOST:.0%} are new or {MOST:.0%} come from one place (less than"
+            f" {RENTED_SHARE:.0%} from several networks)",
+        ),
+    ),
+    Rule(
+        "networks and conduct",
+        Required((ORIGIN,), MOST),
+        Required(CONDUCT, MOST),
+        "One network may be a school, so people of one place need strong evidence of conduct against them.",
+    ),
+    Rule(
+        "rented networks that repeat",
+        Required((RENTED,), PART_MIN),
+        MANY_REPEAT,
+        "A seller rents several networks, and its few actors come again and again.",
+    ),
+    Rule(
+        "rented networks and conduct",
+        Required((RENTED,), PART_MIN),
+        OTHER_CONDUCT,
+        "A school is one network and a seller rents several, so any conduct or silence is enough.",
+    ),
+    Rule(
+        "new accounts from rented networks",
+        Required((RENTED,), RENTED_SHARE),
+        Required((ACCOUNTS,), PART_MIN),
+        "New accounts that come by several networks are bought; the carriers of one country are several too.",
+    ),
+    Rule(
+        "record and repeats",
+        Required((RECORD,), RECORD_SHARE),
+        MANY_REPEAT,
+        "People who were taken out of other targets' counts come again and again.",
+    ),
+    Rule(
+        "record and conduct",
+        Required((RECORD,), RECORD_SHARE),
+        OTHER_CONDUCT,
+        "People who were taken out of other targets' counts behave wrongly here too; a tenth of them may be honest.",
+    ),
+    Rule(
+        "few actors that leave",
+        MANY_REPEAT,
+        Required((WATCH,), MOST),
+        "A promotion shows itself to some people twice and to others in vain.",
+        Unless(_few_are_both, f"the two shares add up to less than {1.0 + PART_MIN:.0%}"),
+    ),
+    Rule(
+        "repeated where once is honest",
+        Required((ONCE_ONLY,), PART_MIN),
+        None,
+        "Nobody honestly likes or follows the same target twice.",
+        Unless(_repeatable, "they are views, which can honestly be repeated"),
+    ),
+    Rule(
+        "likes of what nobody opened",
+        Required((ENGAGEMENT,), NEARLY_ALL),
+        None,
+        "Where everybody opens what he likes, a crowd that likes and did not open is bought.",
+        Unless(
+            _likes_without_views_are_usual,
+            f"less than {ALWAYS:.0%} of the platform's likes are by people who had viewed, or it is not known",
+        ),
+    ),
+    Rule(
+        "one kind alone",
+        Required(WHO + HOW, PART_MIN),
+        None,
+        "Any single kind of evidence is met honestly, so the crowd is only watched.",
+        score_max=ALONE_MAX,
+    ),
+)
