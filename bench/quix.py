@@ -26,6 +26,7 @@ from bench.names import bucket
 from detectors.audit import Audit, AuditSettings
 from detectors.events.buckets import MIX_BUCKETS, NETWORK_BUCKETS
 from detectors.events.event import Event
+from detectors.events.key import VIEW, key_of
 from detectors.records import Outcome
 from detectors.state.watched import Watched
 from detectors.windows.crowd import HASH_SPACE, pack_row
@@ -108,7 +109,7 @@ class Peer:
         return False
 
     def _close(self, window: dict[str, Any], key: str, _timestamp: int, _headers: Any, state: Any) -> int:
-        audit, name = self._audit, "0" + key
+        audit, name = self._audit, key_of(VIEW, key)
         saved = state.get_bytes("watched")
         audit.watches[name] = Watched() if saved is None else _decode_watched(saved)
         rows = b"".join([pack_row(*row) for row in window["value"]])

@@ -23,6 +23,7 @@ from detectors.containment import Containment
 from detectors.counts import Unsaid
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
+from detectors.events.key import NO_KEY, Key, key_of, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
@@ -35,7 +36,6 @@ from detectors.platform.lessons import Closing
 from detectors.platform.platform import Platform
 from detectors.records import Hit, Outcome
 from detectors.rollback import Kept
-from detectors.state.key import key_of
 from detectors.state.watched import Watched
 from detectors.state.watches import Watches
 from detectors.window_closing import Judging
@@ -114,7 +114,7 @@ class Audit:
 
     def expect_tick(self, start: int) -> None:
         """See intake.Desk."""
-        heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, ""))
+        heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, NO_KEY))
 
     def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
         """See history.Desk."""
@@ -125,7 +125,7 @@ class Audit:
             self._reject(events, outcome)
         else:
             ledger.accept(events.events)
-            outcome.entered[int(events.key[0])] += events.events
+            outcome.entered[metric_of(events.key)] += events.events
         self.unsaid.add(events.key, self.now + 1)
 
     def meet_historic(self, metric: int, actors: list[int]) -> None:
@@ -175,7 +175,7 @@ class Audit:
         self.now = now_ms
         self.intake.horizon = self.scales[0].start(now_ms)
 
-    def _expire(self, key: str, now: int, outcome: Outcome) -> None:
+    def _expire(self, key: Key, now: int, outcome: Outcome) -> None:
         watched = self.watches.change(key)
         kept = Kept(watched, outcome)
         try:
@@ -194,7 +194,7 @@ class Audit:
         log = tick.log_from, tick.log_to
         came = 0
         for error in tick.failures:
-            outcome.fail("rules", "", start, 0, error)
+            outcome.fail("rules", NO_KEY, start, 0, error)
         for metric, heap in enumerate(tick.heaps):
             entered = closed = 0
             for target, rows, folded in heap.by_target():
@@ -231,7 +231,7 @@ class Audit:
 
     def enter(
         self,
-        key: str,
+        key: Key,
         start: int,
         rows: bytes,
         log: tuple[int, int],
@@ -257,7 +257,7 @@ class Audit:
         into.owner = max(into.owner, owner)
         left = into.n - into.unjudged + count
         try:
-            worth = folded is not None or self._cases.worth_a_look(watched, count, self.platforms[int(key[0])])
+            worth = folded is not None or self._cases.worth_a_look(watched, count, self.platforms[metric_of(key)])
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # its five minutes are looked at, at their end
@@ -288,8 +288,8 @@ class Audit:
             outcome.fail("early", key, start, 0, error)
         return count
 
-    def _look_at_tick(self, key: str, watched: Watched, start: int, crowd: Crowd, outcome: Outcome) -> None:
-        metric = int(key[0])
+    def _look_at_tick(self, key: Key, watched: Watched, start: int, crowd: Crowd, outcome: Outcome) -> None:
+        metric = metric_of(key)
         try:
             platform, reference = self.platforms[metric], self._peers.reference(metric)
             look = Look(key, watched, self.scales[0], start, crowd, platform, reference, outcome, rulings=self.rulings)
@@ -310,7 +310,7 @@ class Audit:
             if crowd is None:  # it could not be entered into, and was dropped
                 continue
             outcome.windows += 1
-            platform = self.platforms[int(key[0])]
+            platform = self.platforms[metric_of(key)]
             look = Look(key, watched, scale, start, crowd, platform, platform, outcome)
             try:
                 self._judging.close(look, order, closing)
@@ -348,17 +348,17 @@ class Audit:
 
     # ---------------------------------------------------------------- counts
 
-    def begin_again(self, key: str) -> None:
+    def begin_again(self, key: Key) -> None:
         """This key's stored state was lost: go on from nothing, and say so with every count."""
         self.watches.change(key).incomplete = True
         self.unsaid.add(key, self.now + 1)
 
-    def changed(self, key: str) -> None:
+    def changed(self, key: Key) -> None:
         """A case moved part of this key's count."""
         self.unsaid.add(key, self._at)
 
     def _schedule_counts(self, moment_ms: int) -> None:
-        heapq.heappush(self.due, (moment_ms, COUNTS_ORDER, 0, ""))
+        heapq.heappush(self.due, (moment_ms, COUNTS_ORDER, 0, NO_KEY))
 
     # ---------------------------------------------------------------- state
 
@@ -384,6 +384,6 @@ class Audit:
             if agenda.unsaid:
                 self.unsaid.restore(key, self.now)
 
-    def schedule_case(self, close_at_ms: int, key: str) -> None:
+    def schedule_case(self, close_at_ms: int, key: Key) -> None:
         """Look at this key's case again at ``close_at_ms``."""
         heapq.heappush(self.due, (close_at_ms, CASE_ORDER, 0, key))

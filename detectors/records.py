@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from detectors.events.event import METRICS
+from detectors.events.key import Key
 from detectors.failures import text_of
 
 UNJUDGED_KEPT = 8
@@ -105,7 +106,7 @@ class Count(msgspec.Struct, gc=False):
 class Hit(NamedTuple):
     """Events of a key between two moments that were invalid when they came."""
 
-    key: str
+    key: Key
     reason: str
     start: int
     end: int
@@ -117,7 +118,7 @@ class Unjudged(NamedTuple):
 
     part: str
     """one of failures.PARTS"""
-    key: str
+    key: Key
     """empty: of the whole partition"""
     start: int
     """of the window, in epoch ms"""
@@ -170,7 +171,7 @@ class Outcome:
         self.__init__()  # type: ignore[misc]  # every field to its default, whatever fields there are
         return said
 
-    def fail(self, part: str, key: str, start: int, events: int, error: Exception) -> None:
+    def fail(self, part: str, key: Key, start: int, events: int, error: Exception) -> None:
         """Note an exception that was contained; see Unjudged."""
         self.failures[part] = self.failures.get(part, 0) + 1
         if len(self.unjudged) < UNJUDGED_KEPT:

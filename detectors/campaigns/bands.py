@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 
 from detectors.campaigns.pairs import BAND_MIN, CROWD_MAX, WEIGHT_MIN, Lockstep, mark_of, weight_of
+from detectors.events.key import target_of
 from detectors.features import names as f
 from detectors.measurement.window_view import Look
 
@@ -26,7 +27,7 @@ class Company:
         crowd = look.crowd
         if len(actors) < BAND_MIN or crowd.sampled or not self.lockstep.suspects(actors):
             return
-        band = self.lockstep.band(actors, mark_of(crowd.owner, look.key[1:]))
+        band = self.lockstep.band(actors, mark_of(crowd.owner, target_of(look.key)))
         if band is None:
             return
         crowd.settle()
@@ -61,4 +62,4 @@ class Company:
             return  # whatever is usual, which takes a while to tell
         look.expect()
         weight = weight_of(crowd.n, look.x[f.EXPECTED], before)
-        self.lockstep.note(look.start, mark_of(crowd.owner, look.key[1:]), weight, met)
+        self.lockstep.note(look.start, mark_of(crowd.owner, target_of(look.key)), weight, met)

@@ -8,7 +8,7 @@ from detectors.cases.closing_time import close_time
 from detectors.cases.flags import Flags
 from detectors.cases.ids import correction_id, flag_id
 from detectors.catalog.registry import DETECTOR_SET, ESTIMATING_CODES
-from detectors.events.event import METRICS
+from detectors.events.key import Key, metric_name_of, target_of
 from detectors.features import names as f
 from detectors.measurement.expectation import spread
 from detectors.measurement.window_view import Look
@@ -32,11 +32,11 @@ STEP_DOUBT = 0.1
 class Desk(Protocol):
     """What an incident needs of its audit."""
 
-    def changed(self, key: str) -> None:
+    def changed(self, key: Key) -> None:
         """Part of this key's count has moved."""
         ...
 
-    def schedule_case(self, close_at_ms: int, key: str) -> None:
+    def schedule_case(self, close_at_ms: int, key: Key) -> None:
         """Look at this key's case again then."""
         ...
 
@@ -95,7 +95,7 @@ class Incidents:
         if opened or case.verdict != previous or case.artificial > REVISE_GROWTH * case.said:
             self._say(look.key, case, "opened" if opened else "updated", look.outcome)
 
-    def expire(self, key: str, watched: Watched, now: int, outcome: Outcome) -> None:
+    def expire(self, key: Key, watched: Watched, now: int, outcome: Outcome) -> None:
         """Close a key's case if its time has come: what it holds becomes invalid, or is given back."""
         case = watched.case
         if case is None or case.close_at > now:
@@ -122,9 +122,9 @@ class Incidents:
         watched, onset, log_from = look.watched, look.start, look.crowd.log_from
         if look.scale.name == "tick" and watched.trail:
             onset, log_from = watched.trail[0].start, watched.trail[0].log_from
-        metric = METRICS[int(look.key[0])]
+        metric = metric_name_of(look.key)
         case = Case(
-            flag_id=flag_id(look.key[1:], metric, DETECTOR_SET, onset),
+            flag_id=flag_id(target_of(look.key), metric, DETECTOR_SET, onset),
             onset=onset,
             until=onset,
             close_at=0,
@@ -206,15 +206,15 @@ class Incidents:
         return moved
 
     def _book(
-        self, key: str, case: Case, movement: tuple[str, str, int], window: tuple[int, int], outcome: Outcome
+        self, key: Key, case: Case, movement: tuple[str, str, int], window: tuple[int, int], outcome: Outcome
     ) -> None:
         case.corrections += 1
         source, to, count = movement
         outcome.corrections.append(
             Correction(
                 correction_id=correction_id(case.flag_id, case.corrections),
-                target=key[1:],
-                metric=METRICS[int(key[0])],
+                target=target_of(key),
+                metric=metric_name_of(key),
                 from_=source,
                 to=to,
                 count=count,
@@ -225,7 +225,7 @@ class Incidents:
         )
         self._desk.changed(key)
 
-    def _say(self, key: str, case: Case, status: str, outcome: Outcome) -> None:
+    def _say(self, key: Key, case: Case, status: str, outcome: Outcome) -> None:
         case.said = case.artificial
         low = min(case.artificial, round(case.artificial_low))
         high = max(case.artificial, round(case.artificial_high))

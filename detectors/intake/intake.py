@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
+from detectors.events.key import NO_KEY, Key, key_of, metric_of, target_of
 from detectors.failures import UNCONTAINED
 from detectors.intake import history
 from detectors.intake.prepared import Few, Many, Prepared, is_exempt, parted, prepare
@@ -21,7 +22,6 @@ from detectors.intake.rules.repeats import HORIZON_MS, repeats_of
 from detectors.intake.rules.settings import RuleSettings
 from detectors.intake.ticks import Tick, acts_of
 from detectors.records import Hit, Outcome
-from detectors.state.key import key_of
 from detectors.state.ledger import DUPLICATE_ID
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import Scale
@@ -215,7 +215,7 @@ class Intake:
             except UNCONTAINED:
                 raise
             except Exception as error:  # noqa: BLE001  # its events are counted without the rule
-                outcome.fail("rules", "", -1, 0, error)
+                outcome.fail("rules", NO_KEY, -1, 0, error)
         return hits
 
     def _known_ids(self, block: EventBlock) -> dict[int, str]:
@@ -293,15 +293,15 @@ class Intake:
             self._past[start] = tick.log_from, tick.log_to
         return tick
 
-    def follow(self, key: str, crowd: Crowd, people: int, end: int) -> None:
+    def follow(self, key: Key, crowd: Crowd, people: int, end: int) -> None:
         """Let the rules count for a day who came often to five minutes of a key that end; so many different came."""
-        repeats = self._repeats[int(key[0])]
+        repeats = self._repeats[metric_of(key)]
         if crowd.named <= people or repeats is None or repeats.days is None:
             return
         days = repeats.days
         actors = crowd.returning(days.often)
         if actors:
-            pairs = np.unique(pairs_of(np.array(actors, np.int64), marks_of([key[1:]])))
+            pairs = np.unique(pairs_of(np.array(actors, np.int64), marks_of([target_of(key)])))
             days.turn(end - 1)
             days.follow(pairs)
 

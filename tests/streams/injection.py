@@ -20,10 +20,10 @@ import detectors
 from detectors.audit import Audit, AuditSettings
 from detectors.catalog.registry import IN_SHADOW, REGISTRY, SURGE
 from detectors.events.event import Event
+from detectors.events.key import NO_KEY, VIEW, Key, key_of
 from detectors.intake.rules.reasons import RULES
 from detectors.measurement.early import EarlyLooks
 from detectors.records import Outcome
-from detectors.state.key import key_of
 from detectors.state.watched import Watched
 from detectors.window_closing import Judging
 from streams.engine.task import StepError
@@ -122,7 +122,7 @@ APART = frozenset(
             "intake.ticks",
             "counts",
             "state.watched",
-            "state.key",
+            "events.key",
             "state.watches",
             "intake.recent_ids",
             "state.ledger",
@@ -233,7 +233,7 @@ class Injection:
         """The function, raising where it should."""
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            if self.target is None or _At.key == key_of(0, self.target):
+            if self.target is None or _At.key == key_of(VIEW, self.target):
                 self.hits += 1
                 raise self.error or InjectedError(self.place)
             return function(*args, **kwargs)
@@ -291,7 +291,7 @@ ENTRANCES: tuple[tuple[Any, str], ...] = (
 class _At:
     """The state key for which something is done just now."""
 
-    key = ""
+    key = NO_KEY
 
 
 def _noting(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -363,7 +363,7 @@ class Run:
     tries: list[Tries]
     """how often each record failed that could not be audited"""
 
-    def state(self) -> dict[str, Watched]:
+    def state(self) -> dict[Key, Watched]:
         """Every key's state."""
         return dict(self.audit.audit.watches)
 
