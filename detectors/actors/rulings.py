@@ -14,6 +14,7 @@ from zlib import crc32
 
 import numpy as np
 
+from detectors.events.actor import all_without_account
 from detectors.events.key import Key, target_of
 
 RULED_MAX = 8_192
@@ -24,9 +25,6 @@ CERTAIN = 0.9
 
 SEVERAL = 0xFFFF_FFFF
 """In place of a target: the actor was taken out of more than one."""
-
-_ALIKE = ~1
-"""The lowest bit of an actor's hash tells whether the event said how old the account is: it is the same actor."""
 
 
 class Rulings:
@@ -51,12 +49,11 @@ class Rulings:
         (0.25, 1.0)
         """
         newer, older, place = self._newer, self._older, _place(key)
-        for actor in actors:
-            same = actor & _ALIKE
-            known = newer.get(same, older.get(same, place))
+        for actor in all_without_account(actors):
+            known = newer.get(actor, older.get(actor, place))
             ruled = place if known == place else SEVERAL
-            if newer.get(same) != ruled:
-                newer[same] = ruled
+            if newer.get(actor) != ruled:
+                newer[actor] = ruled
                 self._changed = True
         if len(newer) >= RULED_MAX:
             self._older, self._newer = newer, {}
@@ -65,10 +62,9 @@ class Rulings:
         """Share of actors (there must be some) that were taken out of another target than this key's."""
         newer, older, here = self._newer, self._older, _place(key)
         asked = held = 0
-        for actor in actors:
-            same = actor & _ALIKE
+        for actor in all_without_account(actors):
             asked += 1
-            held += newer.get(same, older.get(same, here)) != here
+            held += newer.get(actor, older.get(actor, here)) != here
         return held / asked
 
     def take_changed(self) -> bool:

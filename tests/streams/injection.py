@@ -123,6 +123,7 @@ APART = frozenset(
             "counts",
             "state.watched",
             "events.key",
+            "events.actor",
             "state.watches",
             "intake.recent_ids",
             "state.ledger",
