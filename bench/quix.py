@@ -29,6 +29,7 @@ from detectors.events.event import Event
 from detectors.events.key import VIEW, key_of
 from detectors.records import Outcome
 from detectors.state.watched import Watched
+from detectors.tick_entry import ClosedTick
 from detectors.windows.crowd import HASH_SPACE, pack_row
 
 TICK_MS = 10_000
@@ -113,7 +114,7 @@ class Peer:
         saved = state.get_bytes("watched")
         audit.watches[name] = Watched() if saved is None else _decode_watched(saved)
         rows = b"".join([pack_row(*row) for row in window["value"]])
-        entered = audit.enter(name, window["start"], rows, (-1, -1), Outcome())
+        entered = audit.ticks.enter(name, rows, ClosedTick(window["start"], (-1, -1), Outcome()))
         state.set_bytes("watched", _encode_watched(audit.watches.pop(name)))
         self.closed += 1
         return entered

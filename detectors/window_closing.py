@@ -12,7 +12,7 @@ from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.interaction import with_accounts
 from detectors.features.names import EVENTS_MIN
-from detectors.intake.intake import Intake
+from detectors.intake.rules.act_rules import ActRules
 from detectors.judge import Cases
 from detectors.measurement.other_metrics import Peers
 from detectors.measurement.window_view import Look
@@ -32,7 +32,7 @@ class Judging:
     rulings: Rulings
     peers: Peers
     platforms: list[Platform]
-    intake: Intake
+    rules: ActRules
     parts: tuple[int, ...]
     """see scales.parts_of"""
 
@@ -110,11 +110,11 @@ class Judging:
     def _follow(self, look: Look, people: int) -> None:
         """Let the rules count for a day who came often."""
         try:
-            self.intake.follow(look.key, look.crowd, people, look.end)
+            self.rules.follow(look.key, look.crowd, people, look.end)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the window is judged without
-            self.intake.broken_off(metric_of(look.key))
+            self.rules.broken_off(metric_of(look.key))
             look.fail("rules", error)
 
     def _ask_who_viewed(self, look: Look, closing: Closing) -> None:

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from detectors.cases.closing_time import close_time
+from detectors.cases.expected import expect, expected_of
 from detectors.cases.flags import Flags
 from detectors.cases.ids import explained_id
 from detectors.catalog.registry import DETECTOR_SET
 from detectors.events.key import Key, metric_name_of, metric_of, target_of
 from detectors.features import names as f
-from detectors.measurement.expectation import spread
+from detectors.measurement.expectation import interval_of
 from detectors.measurement.window_view import Look
 from detectors.records import Interval, Outcome
 from detectors.state.case import EXPLAINED, Evidence, Explained
@@ -146,15 +147,13 @@ class Explanations:
     @staticmethod
     def _add(told: Explained, look: Look, view: Opinion, promotion: Promotion | None) -> None:
         x = look.x
-        start, *amounts = told.current
+        start, observed, *amounts = told.current
         if start not in (-1, look.start):
-            told.observed += told.current[1]
-            told.expected, told.low, told.high = (
-                sum(pair) for pair in zip((told.expected, told.low, told.high), amounts[1:], strict=True)
-            )
-        half = spread(x[f.EXPECTED], x[f.DISPERSION])
+            told.observed += observed
+            expect(told, Interval(*amounts))
         expected = x[f.EXPECTED]
-        told.current = (look.start, look.crowd.n, expected, max(0.0, expected - half), expected + half)
+        interval = interval_of(expected, x[f.DISPERSION])
+        told.current = (look.start, look.crowd.n, interval.value, interval.low, interval.high)
         told.until = max(told.until, look.until)
         told.log_to = max(told.log_to, look.crowd.log_to)
         put(told.series, Point(look.start, look.scale.span_ms, look.crowd.n, expected))
@@ -168,7 +167,6 @@ class Explanations:
     def _say(self, key: Key, told: Explained, status: str, outcome: Outcome) -> None:
         _, observed, *amounts = told.current
         told.said = told.observed + observed
-        expected, low, high = (sum(p) for p in zip((told.expected, told.low, told.high), amounts, strict=True))
         self._flags.say(
             key,
             told,
@@ -177,7 +175,7 @@ class Explanations:
             verdict=EXPLAINED,
             score=0,
             observed=told.said,
-            expected=Interval(round(expected), round(low), round(high)),
+            expected=(expected_of(told) + Interval(*amounts)).rounded(),
             artificial=Interval(0, 0, 0),
         )
 

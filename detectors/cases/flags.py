@@ -24,8 +24,8 @@ class Flags:
         verdict: str,
         score: int,
         observed: int,
-        expected: Interval,
-        artificial: Interval,
+        expected: Interval[int],
+        artificial: Interval[int],
     ) -> None:
         """Add the next revision of a key's incident to what is said. ``status`` is opened, updated or closed."""
         told.revision += 1

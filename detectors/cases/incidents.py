@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from detectors.cases.closing_time import close_time
+from detectors.cases.expected import expect, expected_of
 from detectors.cases.flags import Flags
 from detectors.cases.ids import correction_id, flag_id
 from detectors.catalog.registry import DETECTOR_SET, ESTIMATING_CODES
 from detectors.events.key import Key, metric_name_of, target_of
 from detectors.features import names as f
-from detectors.measurement.expectation import spread
+from detectors.measurement.expectation import interval_of
 from detectors.measurement.window_view import Look
 from detectors.records import Correction, Interval, Outcome
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case, Evidence, Step
@@ -77,11 +78,8 @@ class Incidents:
         if look.scale.name == "tick" and watched.trail:
             watched.trail[-1].quarantined = crowd.quarantined
         untold = 0.0 if crowd.told else 1.0 - crowd.cased / crowd.n
-        half = spread(x[f.EXPECTED], x[f.DISPERSION])
         case.observed += crowd.n - crowd.cased
-        case.expected += untold * x[f.EXPECTED]
-        case.low += untold * max(0.0, x[f.EXPECTED] - half)
-        case.high += untold * (x[f.EXPECTED] + half)
+        expect(case, interval_of(x[f.EXPECTED], x[f.DISPERSION]).times(untold))
         crowd.cased, crowd.told = crowd.n, True
         if moved:
             width = moved / max(1.0, view.artificial)
@@ -153,11 +151,8 @@ class Incidents:
     def _take_back(self, look: Look, case: Case, step: Step) -> None:
         """Quarantine the artificial part of a tick that passed before the case was opened."""
         excess = step.count - step.expected
-        half = spread(step.expected, 1.0)
         case.observed += step.count
-        case.expected += step.expected
-        case.low += max(0.0, step.expected - half)
-        case.high += step.expected + half
+        expect(case, interval_of(step.expected, 1.0))
         window = self._holding(look.watched, step.start)
         if window is not None:
             window.cased += step.count
@@ -181,9 +176,7 @@ class Incidents:
             case.onset, case.log_from = day.start, day.log_from
         honest = (1.0 - told / day.count) * (day.count - artificial)
         case.observed += day.count - told
-        case.expected += honest
-        case.low += (1.0 - STEP_DOUBT) * honest
-        case.high += (1.0 + STEP_DOUBT) * honest
+        expect(case, Interval(honest, (1.0 - STEP_DOUBT) * honest, (1.0 + STEP_DOUBT) * honest))
         moved = self._move(look, case, max(0, round(artificial) - day.quarantined), day.start, day.start + DAY_MS)
         day.quarantined += moved
         width = moved / max(1.0, artificial)
@@ -237,6 +230,6 @@ class Incidents:
             verdict=case.verdict,
             score=case.score(),
             observed=case.observed,
-            expected=Interval(round(case.expected), round(case.low), round(case.high)),
+            expected=expected_of(case).rounded(),
             artificial=Interval(case.artificial, low, high),
         )

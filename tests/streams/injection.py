@@ -25,6 +25,7 @@ from detectors.intake.rules.reasons import RULES
 from detectors.measurement.early import EarlyLooks
 from detectors.records import Outcome
 from detectors.state.watched import Watched
+from detectors.tick_entry import TickEntry
 from detectors.window_closing import Judging
 from streams.engine.task import StepError
 from streams.state.sealed import META_KEY, meta_of
@@ -71,6 +72,7 @@ JUDGING = (
     "state.case",
     "verdict.opinion",
     "cases.closing_time",
+    "cases.expected",
     "cases.ids",
     "measurement.early",
     "scoring.shares",
@@ -114,9 +116,11 @@ APART = frozenset(
             "audit_settings",
             "containment",
             "audit",
+            "tick_entry",
             "intake.intake",
             "intake.history",
             "intake.prepared",
+            "intake.past_ticks",
             "events.block",
             "open_windows",
             "intake.ticks",
@@ -282,7 +286,8 @@ def _module_of(place: str) -> tuple[ModuleType, list[str]]:
 
 
 ENTRANCES: tuple[tuple[Any, str], ...] = (
-    *((Audit, name) for name in ("enter", "_lengthen", "_expire")),
+    (TickEntry, "enter"),
+    *((Audit, name) for name in ("_lengthen", "_expire")),
     (Judging, "close"),
     *((EarlyLooks, name) for name in ("_look", "_look_across")),
 )

@@ -202,6 +202,6 @@ def test_memory_is_a_minutes_acts() -> None:
         )
         audit.advance(START_MS + second * 1000 - 10_000, outcome)
     assert len(audit.intake.past()) <= 7
-    repeats = audit.intake._repeats[0]
+    repeats = audit.intake.rules.by_metric[0]
     assert repeats is not None
     assert repeats.held_bytes() <= 20 * 50 * 80
