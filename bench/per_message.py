@@ -21,6 +21,7 @@ import xxhash
 from bench.measured import Measured, tell
 from bench.names import bucket
 from bench.topic import PARTITIONS, TOPIC
+from detectors.events.actor import with_account, without_account
 from detectors.events.block import EventBlock
 from detectors.events.buckets import MIX_BUCKETS, NETWORK_BUCKETS, account_bucket, network_bucket
 from detectors.events.event import METRIC_INDEX, Event
@@ -50,7 +51,7 @@ def block_of_one(event: Event) -> EventBlock:
         target=[event.target],
         metric=[VIEW],
         ts=[event.ts],
-        actor=[_hash((event.actor or "").encode()) % HASH_SPACE & ~1 | (created is not None)],
+        actor=[with_account(without_account(_hash((event.actor or "").encode()) % HASH_SPACE), created is not None)],
         ident=None if event.id is None else [_hash(f"{event.target}/{event.id}".encode()) % HASH_SPACE],
         network=[network_bucket(bucket(network, NETWORK_BUCKETS), country)],
         agent=[bucket(event.user_agent and event.user_agent[:AGENT_CHARS], MIX_BUCKETS)],

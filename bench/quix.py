@@ -26,8 +26,10 @@ from bench.names import bucket
 from detectors.audit import Audit, AuditSettings
 from detectors.events.buckets import MIX_BUCKETS, NETWORK_BUCKETS
 from detectors.events.event import Event
+from detectors.events.key import VIEW, key_of
 from detectors.records import Outcome
 from detectors.state.watched import Watched
+from detectors.tick_entry import ClosedTick
 from detectors.windows.crowd import HASH_SPACE, pack_row
 
 TICK_MS = 10_000
@@ -108,11 +110,11 @@ class Peer:
         return False
 
     def _close(self, window: dict[str, Any], key: str, _timestamp: int, _headers: Any, state: Any) -> int:
-        audit, name = self._audit, "0" + key
+        audit, name = self._audit, key_of(VIEW, key)
         saved = state.get_bytes("watched")
         audit.watches[name] = Watched() if saved is None else _decode_watched(saved)
         rows = b"".join([pack_row(*row) for row in window["value"]])
-        entered = audit.enter(name, window["start"], rows, (-1, -1), Outcome())
+        entered = audit.ticks.enter(name, rows, ClosedTick(window["start"], (-1, -1), Outcome()))
         state.set_bytes("watched", _encode_watched(audit.watches.pop(name)))
         self.closed += 1
         return entered

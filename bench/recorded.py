@@ -35,7 +35,7 @@ SETTLE_SECONDS = 2.0
 """Committed offsets may be read a moment too early after a transaction (FACTS: 1.5 s)."""
 SHOWN = 20
 
-Key = tuple[str, str]
+TargetMetric = tuple[str, str]
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Proof:
     late: int = 0
     dead_letters: int = 0
     flags: int = 0
-    flagged_targets: list[Key] = field(default_factory=list)
+    flagged_targets: list[TargetMetric] = field(default_factory=list)
     by_verdict: dict[str, int] = field(default_factory=dict)
     by_reason: dict[str, int] = field(default_factory=dict)
     parts_differ_offline: int = 0
@@ -94,7 +94,7 @@ def _command(*arguments: str) -> dict[str, Any]:
     return answer
 
 
-def _sum_up(proof: Proof, counts: dict[Key, dict[str, Any]], flags: list[dict[str, Any]]) -> None:
+def _sum_up(proof: Proof, counts: dict[TargetMetric, dict[str, Any]], flags: list[dict[str, Any]]) -> None:
     invalid: Counter[str] = Counter()
     for count in counts.values():
         proof.raw += count["raw"]
@@ -115,14 +115,14 @@ def _sum_up(proof: Proof, counts: dict[Key, dict[str, Any]], flags: list[dict[st
 
 
 def _compare_offline(
-    proof: Proof, installation: Installation, file: Path, layout: Path, counts: dict[Key, dict[str, Any]]
+    proof: Proof, installation: Installation, file: Path, layout: Path, counts: dict[TargetMetric, dict[str, Any]]
 ) -> None:
     out = installation.directory / "offline"
     began = time.monotonic()
     config = ("--config", str(installation.config))
     _command("replay", str(file), "--map", str(layout), *config, "--offline", "--out", str(out), "--json")
     proof.offline_seconds = time.monotonic() - began
-    offline: dict[Key, dict[str, Any]] = {}
+    offline: dict[TargetMetric, dict[str, Any]] = {}
     for line in (out / "audited-counts.ndjson").read_bytes().splitlines():
         count = orjson.loads(line)
         offline[count["target"], count["metric"]] = count
@@ -145,7 +145,7 @@ def _parts(count: dict[str, Any]) -> tuple[int, int, dict[str, int]]:
     return count["valid"], count["quarantined"], count["invalid"]
 
 
-def _part(counts: dict[Key, dict[str, Any]], key: Key) -> int:
+def _part(counts: dict[TargetMetric, dict[str, Any]], key: TargetMetric) -> int:
     return int(counts[key]["raw"]) if key in counts else 0
 
 

@@ -23,6 +23,7 @@ from detectors.containment import Containment
 from detectors.counts import Unsaid
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
+from detectors.events.key import NO_KEY, Key, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
@@ -35,11 +36,9 @@ from detectors.platform.lessons import Closing
 from detectors.platform.platform import Platform
 from detectors.records import Hit, Outcome
 from detectors.rollback import Kept
-from detectors.state.key import key_of
-from detectors.state.watched import Watched
 from detectors.state.watches import Watches
+from detectors.tick_entry import STEP_KEYS, TickEntry
 from detectors.window_closing import Judging
-from detectors.windows.crowd import ROW_BYTES, Crowd
 from detectors.windows.scales import ladder, parts_of
 
 __all__ = ("Audit", "AuditSettings")
@@ -47,9 +46,6 @@ __all__ = ("Audit", "AuditSettings")
 CASE_ORDER = 8
 COUNTS_ORDER = 9
 """Order of what is due at the same moment: windows by scale (0 … 3), then cases that end, then counts."""
-
-STEP_KEYS = 32
-"""What is done before a pause: some milliseconds, the pause a tenth of a microsecond (measured)."""
 
 
 class Audit:
@@ -65,29 +61,14 @@ class Audit:
         self.due: list[Due] = []
         self._windows = OpenWindows(self.watches, self.scales, self.due)
         self.now = -1
-        flags = Flags(partition=settings.partition, config=settings.config)
-        self._incidents = Incidents(self, self.scales, flags)
-        self._explanations = Explanations(
-            self.schedule_case,
-            enabled=settings.explained,
-            promotions=settings.promotions,
-            flags=flags,
-        )
-        self._cases = Cases(
-            self.scales,
-            self._incidents,
-            self._explanations,
-            shadow=settings.shadow,
-            models=settings.models,
-            rulebook=settings.rulebook,
-        )
+        self._incidents, self._explanations, self._cases = self._made_cases(settings)
         self._parts = parts_of(self.scales)
         self.company = Company()
         self.rulings = Rulings()
         self._peers = Peers(self.watches, self.platforms, self.scales)
         self._judging = Judging(
             *(self._cases, self.company, self.rulings, self._peers, self.platforms),
-            *(self.intake, self._parts),
+            *(self.intake.rules, self._parts),
         )
         self._contained = Containment(self, self.watches, self.unsaid, self.scales)
         self._early = EarlyLooks(
@@ -96,7 +77,39 @@ class Audit:
                 *(self._judging.judge, self._contained.leave_early),
             )
         )
+        self.ticks = TickEntry(
+            scale=self.scales[0],
+            watches=self.watches,
+            windows=self._windows,
+            unsaid=self.unsaid,
+            cases=self._cases,
+            judging=self._judging,
+            contained=self._contained,
+            early=self._early,
+            platforms=self.platforms,
+            peers=self._peers,
+            rulings=self.rulings,
+        )
         self._at = 0
+
+    def _made_cases(self, settings: AuditSettings) -> tuple[Incidents, Explanations, Cases]:
+        flags = Flags(partition=settings.partition, config=settings.config)
+        incidents = Incidents(self, self.scales, flags)
+        explanations = Explanations(
+            self.schedule_case,
+            enabled=settings.explained,
+            promotions=settings.promotions,
+            flags=flags,
+        )
+        cases = Cases(
+            self.scales,
+            incidents,
+            explanations,
+            shadow=settings.shadow,
+            models=settings.models,
+            rulebook=settings.rulebook,
+        )
+        return incidents, explanations, cases
 
     # ---------------------------------------------------------------- events
 
@@ -114,7 +127,7 @@ class Audit:
 
     def expect_tick(self, start: int) -> None:
         """See intake.Desk."""
-        heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, ""))
+        heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, NO_KEY))
 
     def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
         """See history.Desk."""
@@ -125,7 +138,7 @@ class Audit:
             self._reject(events, outcome)
         else:
             ledger.accept(events.events)
-            outcome.entered[int(events.key[0])] += events.events
+            outcome.entered[metric_of(events.key)] += events.events
         self.unsaid.add(events.key, self.now + 1)
 
     def meet_historic(self, metric: int, actors: list[int]) -> None:
@@ -175,7 +188,7 @@ class Audit:
         self.now = now_ms
         self.intake.horizon = self.scales[0].start(now_ms)
 
-    def _expire(self, key: str, now: int, outcome: Outcome) -> None:
+    def _expire(self, key: Key, now: int, outcome: Outcome) -> None:
         watched = self.watches.change(key)
         kept = Kept(watched, outcome)
         try:
@@ -191,30 +204,9 @@ class Audit:
 
     def _close_tick(self, start: int, end: int, outcome: Outcome) -> Iterator[None]:
         tick = self.intake.close(start)
-        log = tick.log_from, tick.log_to
-        came = 0
         for error in tick.failures:
-            outcome.fail("rules", "", start, 0, error)
-        for metric, heap in enumerate(tick.heaps):
-            entered = closed = 0
-            for target, rows, folded in heap.by_target():
-                owner = tick.owners.get(target, -1)
-                entered += self.enter(
-                    key_of(metric, target),
-                    start,
-                    rows,
-                    log,
-                    outcome,
-                    folded=folded,
-                    owner=owner,
-                    nobody=heap.nobody.get(target, 0),
-                )
-                closed += 1
-                if closed % STEP_KEYS == 0:
-                    yield
-            came += entered
-            outcome.entered[metric] += entered
-            outcome.windows += closed
+            outcome.fail("rules", NO_KEY, start, 0, error)
+        came = yield from self.ticks.enter_all(tick, start, outcome)
         yield from self._early.take(end, came, outcome)
         self.settle_tick(tick, start, end, outcome)
 
@@ -229,76 +221,6 @@ class Audit:
             outcome.unmatched_undos += self.watches.change(key).ledger.undo(count, reason)
             self.unsaid.add(key, end)
 
-    def enter(
-        self,
-        key: str,
-        start: int,
-        rows: bytes,
-        log: tuple[int, int],
-        outcome: Outcome,
-        *,
-        folded: Crowd | None = None,
-        owner: int = -1,
-        nobody: int = 0,
-    ) -> int:
-        """Enter a key's events of the closed tick at ``start``, which stood between two positions of the log.
-
-        Answers how many there were; ``nobody`` of them have no actor. Duplicates and undos are not among them.
-        """
-        watched = self.watches.change(key)
-        count = len(rows) // ROW_BYTES + nobody
-        if folded is not None:
-            count += folded.n
-        watched.ledger.valid += count
-        scale = self.scales[0]
-        if not watched.unsaid:
-            self.unsaid.add(key, start + scale.span_ms)
-        into = self._windows.minutes(key, watched, start, log)
-        into.owner = max(into.owner, owner)
-        left = into.n - into.unjudged + count
-        try:
-            worth = folded is not None or self._cases.worth_a_look(watched, count, self.platforms[int(key[0])])
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # its five minutes are looked at, at their end
-            outcome.fail("tick", key, start, 0, error)
-            worth = False
-        try:
-            if not worth:
-                into.take(rows, nobody)
-            else:
-                crowd = folded if folded is not None else Crowd()
-                crowd.take(rows, nobody)
-                crowd.settle()
-                crowd.log_from, crowd.log_to = log
-                self._look_at_tick(key, watched, start, crowd, outcome)
-                left -= crowd.unjudged
-                into.merge(crowd)
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # nobody knows what is in a window that was half entered
-            del watched.open["minutes"]
-            self._contained.note(("tick", error), key, start, left, outcome)
-            return count
-        try:
-            self._early.entered(key, watched)
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # the window is looked at when it ends
-            outcome.fail("early", key, start, 0, error)
-        return count
-
-    def _look_at_tick(self, key: str, watched: Watched, start: int, crowd: Crowd, outcome: Outcome) -> None:
-        metric = int(key[0])
-        try:
-            platform, reference = self.platforms[metric], self._peers.reference(metric)
-            look = Look(key, watched, self.scales[0], start, crowd, platform, reference, outcome, rulings=self.rulings)
-            self._judging.look(look)
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
-            self._contained.leave(("tick", error), key, crowd, outcome)
-
     def _close_windows(self, order: int, start: int, outcome: Outcome) -> Iterator[None]:
         scale = self.scales[order]
         closing = Closing(scale, start)
@@ -310,7 +232,7 @@ class Audit:
             if crowd is None:  # it could not be entered into, and was dropped
                 continue
             outcome.windows += 1
-            platform = self.platforms[int(key[0])]
+            platform = self.platforms[metric_of(key)]
             look = Look(key, watched, scale, start, crowd, platform, platform, outcome)
             try:
                 self._judging.close(look, order, closing)
@@ -348,17 +270,17 @@ class Audit:
 
     # ---------------------------------------------------------------- counts
 
-    def begin_again(self, key: str) -> None:
+    def begin_again(self, key: Key) -> None:
         """This key's stored state was lost: go on from nothing, and say so with every count."""
         self.watches.change(key).incomplete = True
         self.unsaid.add(key, self.now + 1)
 
-    def changed(self, key: str) -> None:
+    def changed(self, key: Key) -> None:
         """A case moved part of this key's count."""
         self.unsaid.add(key, self._at)
 
     def _schedule_counts(self, moment_ms: int) -> None:
-        heapq.heappush(self.due, (moment_ms, COUNTS_ORDER, 0, ""))
+        heapq.heappush(self.due, (moment_ms, COUNTS_ORDER, 0, NO_KEY))
 
     # ---------------------------------------------------------------- state
 
@@ -384,6 +306,6 @@ class Audit:
             if agenda.unsaid:
                 self.unsaid.restore(key, self.now)
 
-    def schedule_case(self, close_at_ms: int, key: str) -> None:
+    def schedule_case(self, close_at_ms: int, key: Key) -> None:
         """Look at this key's case again at ``close_at_ms``."""
         heapq.heappush(self.due, (close_at_ms, CASE_ORDER, 0, key))

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from detectors.cases.closing_time import QUIET_MS
 from detectors.counts import Unsaid
+from detectors.events.key import Key, key_of, metric_of
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
 from detectors.measurement.early import HOUR_ORDER
 from detectors.records import Outcome
-from detectors.state.key import key_of
 from detectors.state.watches import Watches
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import MINUTES, Scale
@@ -29,7 +29,7 @@ class Desk(Protocol):
         """Enter what of a closed tick is in no window."""
         ...
 
-    def schedule_case(self, close_at_ms: int, key: str) -> None:
+    def schedule_case(self, close_at_ms: int, key: Key) -> None:
         """Look at this key's case again then."""
         ...
 
@@ -44,13 +44,13 @@ class Containment:
         self._scales = scales
         self.at = 0
 
-    def leave(self, failure: tuple[str, Exception], key: str, crowd: Crowd, outcome: Outcome) -> None:
+    def leave(self, failure: tuple[str, Exception], key: Key, crowd: Crowd, outcome: Outcome) -> None:
         """Note that a window could not be judged. Each of its events counts once, however many of its windows fail."""
         left = crowd.n - crowd.unjudged
         crowd.looked = crowd.unjudged = crowd.n
         self.note(failure, key, crowd.start, left, outcome)
 
-    def note(self, failure: tuple[str, Exception], key: str, start: int, events: int, outcome: Outcome) -> None:
+    def note(self, failure: tuple[str, Exception], key: Key, start: int, events: int, outcome: Outcome) -> None:
         """Note a failure, and that so many events of a key have not been judged."""
         part, error = failure
         outcome.fail(part, key, start, events, error)
@@ -58,7 +58,7 @@ class Containment:
             self._watches.change(key).unjudged += events
             self._unsaid.add(key, self.at)
 
-    def leave_early(self, key: str, order: int, error: Exception, outcome: Outcome) -> None:
+    def leave_early(self, key: Key, order: int, error: Exception, outcome: Outcome) -> None:
         """See early.Desk: the windows stay open, and are judged at their end."""
         watched = self._watches.change(key)
         window, minutes = watched.open[self._scales[order].name], watched.open.get(MINUTES)
@@ -67,15 +67,15 @@ class Containment:
             self.leave(("early", error), key, minutes, outcome)
             window.looked += minutes.n
 
-    def count(self, key: str, events: int, outcome: Outcome) -> None:
+    def count(self, key: Key, events: int, outcome: Outcome) -> None:
         """Count events that are not judged."""
         watched = self._watches.change(key)
         watched.ledger.accept(events)
         watched.unjudged += events
-        outcome.entered[int(key[0])] += events
+        outcome.entered[metric_of(key)] += events
         self._unsaid.add(key, self.at)
 
-    def pass_over(self, order: int, start: int, end: int, key: str, outcome: Outcome) -> Iterator[None]:
+    def pass_over(self, order: int, start: int, end: int, key: Key, outcome: Outcome) -> Iterator[None]:
         """Let pass what is due, without judging it; no window goes on in a longer one."""
         if order == 0:
             tick = self._desk.intake.take_out(start)
@@ -97,7 +97,7 @@ class Containment:
         else:
             self.postpone(key, end)
 
-    def postpone(self, key: str, now: int) -> None:
+    def postpone(self, key: Key, now: int) -> None:
         """Look again later at what could not be closed: what it holds must not be held for ever."""
         watched = self._watches.change(key)
         due = watched.case or watched.explained

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from detectors.events.event import METRICS
+from detectors.events.key import Key, metric_name_of, target_of
 from detectors.records import Count, Outcome
 from detectors.state.watches import Watches
 
@@ -23,9 +23,9 @@ class Unsaid:
         self._watches = watches
         self._every_ms = every_seconds * 1000
         self._schedule = schedule
-        self._keys: set[str] = set()
+        self._keys: set[Key] = set()
 
-    def add(self, key: str, moment_ms: int) -> None:
+    def add(self, key: Key, moment_ms: int) -> None:
         """A key's count changed at ``moment_ms``."""
         if not self._keys:
             self._schedule_after(moment_ms)
@@ -33,7 +33,7 @@ class Unsaid:
             self._keys.add(key)
             self._watches.change(key).unsaid = True
 
-    def restore(self, key: str, now_ms: int) -> None:
+    def restore(self, key: Key, now_ms: int) -> None:
         """As ``add`` for a key whose state says that its count is to be told."""
         if not self._keys:
             self._schedule_after(now_ms + 1)
@@ -54,8 +54,8 @@ class Unsaid:
             ledger.revision += 1
             outcome.counts.append(
                 Count(
-                    target=key[1:],
-                    metric=METRICS[int(key[0])],
+                    target=target_of(key),
+                    metric=metric_name_of(key),
                     raw=ledger.raw,
                     valid=ledger.valid,
                     quarantined=ledger.quarantined,

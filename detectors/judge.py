@@ -7,6 +7,7 @@ from detectors.cases.explanations import Explanations
 from detectors.cases.incidents import Incidents
 from detectors.catalog.registry import ACCOUNTS, CROWD_DETECTORS, DRIP, ESTIMATING_CODES, LOCKSTEP, SURGE, WATCH, WHO
 from detectors.catalog.surge import cusum
+from detectors.events.key import is_view, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.names import EVENTS_MIN
@@ -18,7 +19,7 @@ from detectors.scoring.sentences import RENTED_NETWORKS_CODE
 from detectors.state.case import ARTIFICIAL, Step
 from detectors.state.days import Day
 from detectors.state.marks import Marks
-from detectors.state.watched import VIEW, Watched
+from detectors.state.watched import Watched
 from detectors.thresholds import SURGE_LEAST, SURGE_SCORE, Rulebook, Thresholds
 from detectors.verdict.bands import band_opinion
 from detectors.verdict.crowd import crowd_score
@@ -262,7 +263,7 @@ def _rule(look: Look, view: Opinion) -> None:
     did not open what they like nothing else may be known, and accounts are taken over."""
     case = look.watched.case
     told = [*view.findings, *(case.reasons if case is not None else ())]
-    known = look.key[0] == VIEW or any(reason.detector in WHO and reason.p <= CREDIBLE_P for reason in told)
+    known = is_view(look.key) or any(reason.detector in WHO and reason.p <= CREDIBLE_P for reason in told)
     if known and view.verdict == ARTIFICIAL and look.rulings is not None and view.artificial >= CERTAIN * look.crowd.n:
         look.rulings.note(look.crowd.actors, look.key)
 
@@ -275,7 +276,7 @@ def _bounded(look: Look, view: Opinion, limits: Thresholds) -> Opinion:
     bound, before = look.platform.discoveries, look.platform.discoveries.reward
     withheld = view.verdict is not None and not bound.allows(10.0**-view.crowd, limits.false_discovery_rate)
     if withheld:
-        look.outcome.withheld[int(look.key[0])] += 1
+        look.outcome.withheld[metric_of(look.key)] += 1
         view = Opinion(None, view.surge, view.crowd, [], 0.0, 0.0, 0.0)
     bound.tested(alarm=view.verdict is not None)
     look.platform.changed = look.platform.changed or bound.reward != before

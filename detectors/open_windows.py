@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 
+from detectors.events.key import NO_KEY, Key
 from detectors.state.watched import Watched
 from detectors.state.watches import Watches
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import MINUTES, Scale
 
-Due = tuple[int, int, int, str]
+Due = tuple[int, int, int, Key]
 """What is to be done at a moment of event time: the moment, its order among those of one moment, the start of a window
 and a key."""
 
@@ -22,7 +23,7 @@ class OpenWindows:
         self._scales = scales
         self._due = due
 
-    def minutes(self, key: str, watched: Watched, start: int, log: tuple[int, int]) -> Crowd:
+    def minutes(self, key: Key, watched: Watched, start: int, log: tuple[int, int]) -> Crowd:
         """The open five minutes that a tick's events go into, with where they stood in the log."""
         log_from, log_to = log
         into = watched.open.get(MINUTES)
@@ -34,14 +35,14 @@ class OpenWindows:
         into.log_to = max(into.log_to, log_to)
         return into
 
-    def _opened(self, order: int, ts_ms: int, key: str, watched: Watched) -> Crowd:
+    def _opened(self, order: int, ts_ms: int, key: Key, watched: Watched) -> Crowd:
         scale = self._scales[order]
         start = scale.start(ts_ms)
         crowd = watched.open[scale.name] = Crowd(start=start)
         self.wait(order, start, key)
         return crowd
 
-    def merge(self, order: int, start: int, key: str, watched: Watched, crowd: Crowd) -> Crowd:
+    def merge(self, order: int, start: int, key: Key, watched: Watched, crowd: Crowd) -> Crowd:
         """Let a longer window take in a shorter one that has closed; its first becomes the window itself."""
         into = watched.open.get(self._scales[order].name)
         if into is not None:
@@ -52,7 +53,7 @@ class OpenWindows:
         self.wait(order, crowd.start, key)
         return crowd
 
-    def wait(self, order: int, start: int, key: str) -> None:
+    def wait(self, order: int, start: int, key: Key) -> None:
         """Let a key wait for the end of its window of this scale."""
         if self._watches.wait(order, start, key):
-            heapq.heappush(self._due, (start + self._scales[order].span_ms, order, start, ""))
+            heapq.heappush(self._due, (start + self._scales[order].span_ms, order, start, NO_KEY))

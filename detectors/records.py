@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, fields, replace
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from detectors.events.event import METRICS
+from detectors.events.key import Key
 from detectors.failures import text_of
 
 UNJUDGED_KEPT = 8
 """Failures of which an outcome has the text; all are counted."""
 
 
-@dataclass(slots=True)
-class Interval:
-    """A number with its uncertainty."""
+Number = TypeVar("Number", int, float)
 
-    value: int
-    low: int
-    high: int
+
+@dataclass(slots=True)
+class Interval(Generic[Number]):
+    """A number of events with its uncertainty: whole numbers where it is published, fractions while it is summed.
+
+    >>> Interval(1.5, 1.0, 2.0) + Interval(2.0, 0.25, 4.0)
+    Interval(value=3.5, low=1.25, high=6.0)
+    >>> Interval(4.4, 1.0, 8.0).times(0.5).rounded()
+    Interval(value=2, low=0, high=4)
+    """
+
+    value: Number
+    low: Number
+    high: Number
+
+    def __add__(self, other: Interval[Number]) -> Interval[Number]:
+        """The sum, whose ends are the sums of the ends."""
+        return Interval(self.value + other.value, self.low + other.low, self.high + other.high)
+
+    def times(self, factor: float) -> Interval[float]:
+        """A part or a multiple of it."""
+        return Interval(factor * self.value, factor * self.low, factor * self.high)
+
+    def rounded(self) -> Interval[int]:
+        """In whole events."""
+        return Interval(round(self.value), round(self.low), round(self.high))
 
 
 @dataclass(slots=True)
@@ -59,8 +81,8 @@ class Flag:
     onset: int
     until: int
     observed: int
-    expected: Interval
-    artificial: Interval
+    expected: Interval[int]
+    artificial: Interval[int]
     reasons: list[Reason]
     config: str
     log: dict[str, int]
@@ -105,7 +127,7 @@ class Count(msgspec.Struct, gc=False):
 class Hit(NamedTuple):
     """Events of a key between two moments that were invalid when they came."""
 
-    key: str
+    key: Key
     reason: str
     start: int
     end: int
@@ -117,7 +139,7 @@ class Unjudged(NamedTuple):
 
     part: str
     """one of failures.PARTS"""
-    key: str
+    key: Key
     """empty: of the whole partition"""
     start: int
     """of the window, in epoch ms"""
@@ -165,12 +187,13 @@ class Outcome:
     uncounted: list[Uncounted] = field(default_factory=list)
 
     def drain(self) -> Outcome:
-        """What it has to say so far, which it forgets."""
-        said = Outcome(**{name: getattr(self, name) for name in self.__slots__})
-        self.__init__()  # type: ignore[misc]  # every field to its default, whatever fields there are
-        return said
+        """All that is reported so far, taken out of here: afterwards this is as new."""
+        drained, empty = replace(self), Outcome()
+        for each in fields(self):
+            setattr(self, each.name, getattr(empty, each.name))
+        return drained
 
-    def fail(self, part: str, key: str, start: int, events: int, error: Exception) -> None:
+    def fail(self, part: str, key: Key, start: int, events: int, error: Exception) -> None:
         """Note an exception that was contained; see Unjudged."""
         self.failures[part] = self.failures.get(part, 0) + 1
         if len(self.unjudged) < UNJUDGED_KEPT:

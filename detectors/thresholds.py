@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from detectors.events.event import METRICS
+from detectors.events.key import Key, metric_of, target_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,11 @@ class Rulebook:
     by_metric: tuple[Thresholds, ...] = (Thresholds(),) * len(METRICS)
     classes: tuple[TargetClass, ...] = field(default=())
 
-    def of(self, key: str) -> Thresholds:
-        """The thresholds of a state key (the metric's index and the target's id)."""
-        metric = int(key[0])
+    def of(self, key: Key) -> Thresholds:
+        """The thresholds of a key."""
+        metric, target = metric_of(key), target_of(key)
         for some in self.classes:
-            if some.has(key[1:]):
+            if some.has(target):
                 return some.by_metric[metric]
         return self.by_metric[metric]
 

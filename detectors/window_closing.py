@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from detectors.actors.rulings import Rulings
 from detectors.campaigns.bands import Company
+from detectors.events.key import NO_KEY, is_view, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.interaction import with_accounts
 from detectors.features.names import EVENTS_MIN
-from detectors.intake.intake import Intake
+from detectors.intake.rules.act_rules import ActRules
 from detectors.judge import Cases
 from detectors.measurement.other_metrics import Peers
 from detectors.measurement.window_view import Look
@@ -20,7 +21,6 @@ from detectors.platform.platform import Platform
 from detectors.records import Outcome
 from detectors.reference.known_actors import count_newcomers
 from detectors.rollback import Kept
-from detectors.state.watched import VIEW
 from detectors.windows.scales import HOUR
 
 
@@ -33,7 +33,7 @@ class Judging:
     rulings: Rulings
     peers: Peers
     platforms: list[Platform]
-    intake: Intake
+    rules: ActRules
     parts: tuple[int, ...]
     """see scales.parts_of"""
 
@@ -58,7 +58,7 @@ class Judging:
             raise
         except Exception as error:  # noqa: BLE001  # these windows teach nothing of who comes together
             self.company.lockstep.broken_off()
-            outcome.fail("lockstep", "", closing.start, 0, error)
+            outcome.fail("lockstep", NO_KEY, closing.start, 0, error)
         try:
             yield from closing.teach(self.platforms)
         except UNCONTAINED:
@@ -66,12 +66,12 @@ class Judging:
         except Exception as error:  # noqa: BLE001  # these windows teach no more of the platform
             for platform in self.platforms:
                 platform.changed = True
-            outcome.fail("platform", "", closing.start, 0, error)
+            outcome.fail("platform", NO_KEY, closing.start, 0, error)
 
     def close(self, look: Look, order: int, closing: Closing) -> None:
         """Learn who came to a closed window, and put it before the judge."""
         key, crowd, platform, scale, start = look.key, look.crowd, look.platform, look.scale, look.start
-        views, metric = self.platforms[0], int(key[0])
+        views, metric = self.platforms[0], metric_of(key)
         actors: Set[int] = frozenset()
         unmet: list[int] = []
         closing.note(metric, crowd)
@@ -111,23 +111,23 @@ class Judging:
     def _follow(self, look: Look, people: int) -> None:
         """Let the rules count for a day who came often."""
         try:
-            self.intake.follow(look.key, look.crowd, people, look.end)
+            self.rules.follow(look.key, look.crowd, people, look.end)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the window is judged without
-            self.intake.broken_off(int(look.key[0]))
+            self.rules.broken_off(metric_of(look.key))
             look.fail("rules", error)
 
     def _ask_who_viewed(self, look: Look, closing: Closing) -> None:
         """Ask who in a closed window of likes or follows had viewed the target, for its look and for what is usual."""
         key, crowd = look.key, look.crowd
-        if key[0] == VIEW:
+        if is_view(key):
             return
         unheld = look.watched.case is None and not crowd.quarantined
         teaches = unheld and look.scale.name in FROM_VIEWS and look.teaches.mix and self.peers.viewed(key)
         if not teaches and crowd.n < EVENTS_MIN:
             return
-        metric, viewers, asked = int(key[0]), self.peers.viewers(key, crowd), self.peers.asked(key, crowd)
+        metric, viewers, asked = metric_of(key), self.peers.viewers(key, crowd), self.peers.asked(key, crowd)
         if teaches:
             closing.note_viewers(metric, crowd, viewers, asked=asked)
         if crowd.n >= EVENTS_MIN:

@@ -14,6 +14,9 @@ from zlib import crc32
 
 import numpy as np
 
+from detectors.events.actor import all_without_account
+from detectors.events.key import Key, target_of
+
 RULED_MAX = 8_192
 """Actors of a generation: 100 kB of state for each of two. The older is dropped when the newer is full."""
 
@@ -22,9 +25,6 @@ CERTAIN = 0.9
 
 SEVERAL_TARGETS = 0xFFFF_FFFF
 """In place of a target: the actor was taken out of more than one."""
-
-_ALIKE = ~1
-"""The lowest bit of an actor's hash tells whether the event said how old the account is: it is the same actor."""
 
 
 class Rulings:
@@ -38,34 +38,33 @@ class Rulings:
     def __len__(self) -> int:
         return len(self._newer) + len(self._older)
 
-    def note(self, actors: Iterable[int], key: str) -> None:
+    def note(self, actors: Iterable[int], key: Key) -> None:
         """Hold it of these actors that they were taken out of a key's target.
 
-        >>> rulings = Rulings()
-        >>> rulings.note([2, 4], "0a"); rulings.share([2, 4, 6, 8], "0a"), rulings.share([2, 4, 6, 8], "0b")
+        >>> from detectors.events.key import key_of
+        >>> rulings, a, b, c = Rulings(), key_of(0, "a"), key_of(0, "b"), key_of(0, "c")
+        >>> rulings.note([2, 4], a); rulings.share([2, 4, 6, 8], a), rulings.share([2, 4, 6, 8], b)
         (0.0, 0.5)
-        >>> rulings.note([2], "1b"); rulings.share([2, 4, 6, 8], "0a"), rulings.share([3, 5], "0c")
+        >>> rulings.note([2], key_of(1, "b")); rulings.share([2, 4, 6, 8], a), rulings.share([3, 5], c)
         (0.25, 1.0)
         """
         newer, older, place = self._newer, self._older, _place(key)
-        for actor in actors:
-            same = actor & _ALIKE
-            known = newer.get(same, older.get(same, place))
+        for actor in all_without_account(actors):
+            known = newer.get(actor, older.get(actor, place))
             ruled = place if known == place else SEVERAL_TARGETS
-            if newer.get(same) != ruled:
-                newer[same] = ruled
+            if newer.get(actor) != ruled:
+                newer[actor] = ruled
                 self._changed = True
         if len(newer) >= RULED_MAX:
             self._older, self._newer = newer, {}
 
-    def share(self, actors: Iterable[int], key: str) -> float:
+    def share(self, actors: Iterable[int], key: Key) -> float:
         """Share of actors (there must be some) that were taken out of another target than this key's."""
         newer, older, here = self._newer, self._older, _place(key)
         asked = held = 0
-        for actor in actors:
-            same = actor & _ALIKE
+        for actor in all_without_account(actors):
             asked += 1
-            held += newer.get(same, older.get(same, here)) != here
+            held += newer.get(actor, older.get(actor, here)) != here
         return held / asked
 
     def take_changed(self) -> bool:
@@ -82,9 +81,9 @@ class Rulings:
         self._newer, self._older = (_unpacked(*packed) for packed in state)
 
 
-def _place(key: str) -> int:
+def _place(key: Key) -> int:
     """A target's hash; the metric does not matter."""
-    return crc32(key[1:].encode())
+    return crc32(target_of(key).encode())
 
 
 def _packed(ruled: dict[int, int]) -> list[bytes]:

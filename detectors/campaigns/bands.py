@@ -6,6 +6,7 @@ from collections.abc import Iterable, Set
 
 from detectors.campaigns.pairs import BAND_MIN, ActorPairs
 from detectors.campaigns.visits import CROWD_MAX, WEIGHT_MIN, owner_bit, weight_of
+from detectors.events.key import target_of
 from detectors.features import names as f
 from detectors.measurement.window_view import Look
 from detectors.windows.scales import DAY, HOUR
@@ -28,7 +29,7 @@ class Company:
         crowd = look.crowd
         if len(actors) < BAND_MIN or crowd.sampled or not self.lockstep.suspects(actors):
             return
-        band = self.lockstep.band(actors, owner_bit(crowd.owner, look.key[1:]))
+        band = self.lockstep.band(actors, owner_bit(crowd.owner, target_of(look.key)))
         if band is None:
             return
         crowd.settle()
@@ -63,4 +64,4 @@ class Company:
             return  # whatever is usual, which takes a while to tell
         look.expect()
         weight = weight_of(crowd.n, look.x[f.EXPECTED], before)
-        self.lockstep.note(look.start, owner_bit(crowd.owner, look.key[1:]), weight, met)
+        self.lockstep.note(look.start, owner_bit(crowd.owner, target_of(look.key)), weight, met)

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from detectors.cases.closing_time import close_time
+from detectors.cases.expected import expect, expected_of
 from detectors.cases.flags import Flags
 from detectors.cases.ids import explained_id
 from detectors.catalog.registry import DETECTOR_SET, SURGE
 from detectors.catalog.surge import SURGE_CODE
-from detectors.events.event import METRICS
+from detectors.events.key import Key, metric_name_of, metric_of, target_of
 from detectors.features import names as f
-from detectors.measurement.expectation import spread
+from detectors.measurement.expectation import interval_of
 from detectors.measurement.window_view import Look
 from detectors.records import Interval, Outcome
 from detectors.state.case import EXPLAINED, Evidence, Explained
@@ -64,11 +65,11 @@ class Promotion:
     factor: float | None = None
     """how many times the usual it was announced to bring"""
 
-    def covers(self, key: str, start_ms: int, end_ms: int) -> bool:
+    def covers(self, key: Key, start_ms: int, end_ms: int) -> bool:
         """Whether a window of a state key lies in it, in part at least."""
         return (
-            self.target == key[1:]
-            and self.metric in (None, int(key[0]))
+            self.target == target_of(key)
+            and self.metric in (None, metric_of(key))
             and start_ms < self.until_ms
             and end_ms > self.from_ms
         )
@@ -79,7 +80,7 @@ class Explanations:
 
     def __init__(
         self,
-        schedule: Callable[[int, str], None],
+        schedule: Callable[[int, Key], None],
         *,
         enabled: bool,
         promotions: tuple[Promotion, ...],
@@ -107,7 +108,7 @@ class Explanations:
         if told is None:
             if look.watched.case is not None or not self._strong(look, view):
                 return
-            ident = explained_id(look.key[1:], METRICS[int(look.key[0])], DETECTOR_SET, look.start)
+            ident = explained_id(target_of(look.key), metric_name_of(look.key), DETECTOR_SET, look.start)
             told = Explained(ident, look.start, look.until, 0, log_from=look.crowd.log_from)
             look.watched.explained = told
         self._add(told, look, view, promotion)
@@ -118,7 +119,7 @@ class Explanations:
         if told.revision == 0 or told.observed + told.current[1] > TOLD_AGAIN * told.said:
             self._say(look.key, told, "updated" if told.revision else "opened", look.outcome)
 
-    def expire(self, key: str, told: Explained | None, now: int, outcome: Outcome) -> bool:
+    def expire(self, key: Key, told: Explained | None, now: int, outcome: Outcome) -> bool:
         """Close an explained surge whose time has come; whether it did."""
         if told is None or told.close_at > now:
             return False
@@ -145,21 +146,19 @@ class Explanations:
 
     def promotion(self, look: Look) -> Promotion | None:
         """The promotion that was announced for the time of a window, if there is one."""
-        mine = self._promotions.get(look.key[1:], ())
+        mine = self._promotions.get(target_of(look.key), ())
         return next((one for one in mine if one.covers(look.key, look.start, look.until)), None)
 
     @staticmethod
     def _add(told: Explained, look: Look, view: Opinion, promotion: Promotion | None) -> None:
         x = look.x
-        start, *amounts = told.current
+        start, observed, *amounts = told.current
         if start not in (-1, look.start):
-            told.observed += told.current[1]
-            told.expected, told.low, told.high = (
-                sum(pair) for pair in zip((told.expected, told.low, told.high), amounts[1:], strict=True)
-            )
-        half = spread(x[f.EXPECTED], x[f.DISPERSION])
+            told.observed += observed
+            expect(told, Interval(*amounts))
         expected = x[f.EXPECTED]
-        told.current = (look.start, look.crowd.n, expected, max(0.0, expected - half), expected + half)
+        interval = interval_of(expected, x[f.DISPERSION])
+        told.current = (look.start, look.crowd.n, interval.value, interval.low, interval.high)
         told.until = max(told.until, look.until)
         told.log_to = max(told.log_to, look.crowd.log_to)
         put(told.series, Point(look.start, look.scale.span_ms, look.crowd.n, expected))
@@ -170,10 +169,9 @@ class Explanations:
             why = _own_crowd(look, view) if promotion is None else _promoted(promotion, look)
             told.reasons = [surge, why]
 
-    def _say(self, key: str, told: Explained, status: str, outcome: Outcome) -> None:
+    def _say(self, key: Key, told: Explained, status: str, outcome: Outcome) -> None:
         _, observed, *amounts = told.current
         told.said = told.observed + observed
-        expected, low, high = (sum(p) for p in zip((told.expected, told.low, told.high), amounts, strict=True))
         self._flags.say(
             key,
             told,
@@ -182,7 +180,7 @@ class Explanations:
             verdict=EXPLAINED,
             score=0,
             observed=told.said,
-            expected=Interval(round(expected), round(low), round(high)),
+            expected=(expected_of(told) + Interval(*amounts)).rounded(),
             artificial=Interval(0, 0, 0),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detectors.events.event import METRICS
+from detectors.events.key import Key, metric_name_of, target_of
 from detectors.records import Flag, Interval, Moment, Outcome, Reason
 from detectors.state.case import Case, Explained
 
@@ -16,7 +16,7 @@ class Flags:
 
     def say(
         self,
-        key: str,
+        key: Key,
         told: Case | Explained,
         status: str,
         outcome: Outcome,
@@ -24,8 +24,8 @@ class Flags:
         verdict: str,
         score: int,
         observed: int,
-        expected: Interval,
-        artificial: Interval,
+        expected: Interval[int],
+        artificial: Interval[int],
     ) -> None:
         """Add the next revision of a key's incident to what is said. ``status`` is opened, updated or closed."""
         told.revision += 1
@@ -34,8 +34,8 @@ class Flags:
                 flag_id=told.flag_id,
                 revision=told.revision,
                 status=status,
-                target=key[1:],
-                metric=METRICS[int(key[0])],
+                target=target_of(key),
+                metric=metric_name_of(key),
                 verdict=verdict,
                 score=score,
                 onset=told.onset,

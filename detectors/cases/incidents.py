@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from detectors.cases.closing_time import close_time
+from detectors.cases.expected import expect, expected_of
 from detectors.cases.flags import Flags
 from detectors.cases.ids import correction_id, flag_id
 from detectors.catalog.registry import DETECTOR_SET, ESTIMATING_CODES
 from detectors.catalog.surge import SURGE_CODE
-from detectors.events.event import METRICS
+from detectors.events.key import Key, metric_name_of, target_of
 from detectors.features import names as f
-from detectors.measurement.expectation import spread
+from detectors.measurement.expectation import interval_of
 from detectors.measurement.window_view import Look
 from detectors.records import Correction, Interval, Outcome
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case, Evidence, Step
@@ -33,11 +34,11 @@ STEP_DOUBT = 0.1
 class Desk(Protocol):
     """What an incident needs of its audit."""
 
-    def changed(self, key: str) -> None:
+    def changed(self, key: Key) -> None:
         """Part of this key's count has moved."""
         ...
 
-    def schedule_case(self, close_at_ms: int, key: str) -> None:
+    def schedule_case(self, close_at_ms: int, key: Key) -> None:
         """Look at this key's case again then."""
         ...
 
@@ -78,11 +79,8 @@ class Incidents:
         if look.scale.name == TICK and watched.trail:
             watched.trail[-1].quarantined = crowd.quarantined
         untold = 0.0 if crowd.told else 1.0 - crowd.cased / crowd.n
-        half = spread(x[f.EXPECTED], x[f.DISPERSION])
         case.observed += crowd.n - crowd.cased
-        case.expected += untold * x[f.EXPECTED]
-        case.low += untold * max(0.0, x[f.EXPECTED] - half)
-        case.high += untold * (x[f.EXPECTED] + half)
+        expect(case, interval_of(x[f.EXPECTED], x[f.DISPERSION]).times(untold))
         crowd.cased, crowd.told = crowd.n, True
         if moved:
             width = moved / max(1.0, view.artificial)
@@ -96,7 +94,7 @@ class Incidents:
         if opened or case.verdict != previous or case.artificial > REVISE_GROWTH * case.said:
             self._say(look.key, case, "opened" if opened else "updated", look.outcome)
 
-    def expire(self, key: str, watched: Watched, now: int, outcome: Outcome) -> None:
+    def expire(self, key: Key, watched: Watched, now: int, outcome: Outcome) -> None:
         """Close a key's case if its time has come: what it holds becomes invalid, or is given back."""
         case = watched.case
         if case is None or case.close_at > now:
@@ -123,9 +121,9 @@ class Incidents:
         watched, onset, log_from = look.watched, look.start, look.crowd.log_from
         if look.scale.name == TICK and watched.trail:
             onset, log_from = watched.trail[0].start, watched.trail[0].log_from
-        metric = METRICS[int(look.key[0])]
+        metric = metric_name_of(look.key)
         case = Case(
-            flag_id=flag_id(look.key[1:], metric, DETECTOR_SET, onset),
+            flag_id=flag_id(target_of(look.key), metric, DETECTOR_SET, onset),
             onset=onset,
             until=onset,
             close_at=0,
@@ -154,11 +152,8 @@ class Incidents:
     def _take_back(self, look: Look, case: Case, step: Step) -> None:
         """Quarantine the artificial part of a tick that passed before the case was opened."""
         excess = step.count - step.expected
-        half = spread(step.expected, 1.0)
         case.observed += step.count
-        case.expected += step.expected
-        case.low += max(0.0, step.expected - half)
-        case.high += step.expected + half
+        expect(case, interval_of(step.expected, 1.0))
         window = self._holding(look.watched, step.start)
         if window is not None:
             window.cased += step.count
@@ -182,9 +177,7 @@ class Incidents:
             case.onset, case.log_from = day.start, day.log_from
         honest = (1.0 - told / day.count) * (day.count - artificial)
         case.observed += day.count - told
-        case.expected += honest
-        case.low += (1.0 - STEP_DOUBT) * honest
-        case.high += (1.0 + STEP_DOUBT) * honest
+        expect(case, Interval(honest, (1.0 - STEP_DOUBT) * honest, (1.0 + STEP_DOUBT) * honest))
         moved = self._move(look, case, max(0, round(artificial) - day.quarantined), day.start, day.start + DAY_MS)
         day.quarantined += moved
         width = moved / max(1.0, artificial)
@@ -207,15 +200,15 @@ class Incidents:
         return moved
 
     def _book(
-        self, key: str, case: Case, movement: tuple[str, str, int], window: tuple[int, int], outcome: Outcome
+        self, key: Key, case: Case, movement: tuple[str, str, int], window: tuple[int, int], outcome: Outcome
     ) -> None:
         case.corrections += 1
         source, to, count = movement
         outcome.corrections.append(
             Correction(
                 correction_id=correction_id(case.flag_id, case.corrections),
-                target=key[1:],
-                metric=METRICS[int(key[0])],
+                target=target_of(key),
+                metric=metric_name_of(key),
                 from_=source,
                 to=to,
                 count=count,
@@ -226,7 +219,7 @@ class Incidents:
         )
         self._desk.changed(key)
 
-    def _say(self, key: str, case: Case, status: str, outcome: Outcome) -> None:
+    def _say(self, key: Key, case: Case, status: str, outcome: Outcome) -> None:
         case.said = case.artificial
         low = min(case.artificial, round(case.artificial_low))
         high = max(case.artificial, round(case.artificial_high))
@@ -238,6 +231,6 @@ class Incidents:
             verdict=case.verdict,
             score=case.score(),
             observed=case.observed,
-            expected=Interval(round(case.expected), round(case.low), round(case.high)),
+            expected=expected_of(case).rounded(),
             artificial=Interval(case.artificial, low, high),
         )

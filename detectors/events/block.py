@@ -15,10 +15,10 @@ Column = list[int] | NDArray[np.integer[Any]]
 class EventBlock(msgspec.Struct, gc=False):
     """Events of one partition as equally long columns; -1 in an optional column means "not given".
 
-    ``actor`` and ``ident`` are 63-bit hashes; the lowest bit of ``actor`` is 1 where an account's age came with the
-    event, and an ``actor`` of NOBODY is an event without one. ``network`` … ``country`` are bucket numbers,
-    ``network`` within its country (``network_bucket``), and ``account`` says in which days the account was made and
-    whether it is fresh (``account_bucket``). ``owner`` is a hash below OWNER_SPACE.
+    ``actor`` and ``ident`` are 63-bit hashes; ``actor`` also says whether an account's age came with the event
+    (``events.actor``), and an ``actor`` of NOBODY is an event without one. ``network`` … ``country`` are bucket
+    numbers, ``network`` within its country (``network_bucket``), and ``account`` says in which days the account was
+    made and whether it is fresh (``account_bucket``). ``owner`` is a hash below OWNER_SPACE.
     An optional column that nobody filled is None as a whole.
     """
 

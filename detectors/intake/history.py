@@ -13,8 +13,8 @@ import numpy as np
 
 from detectors.events.block import EventBlock
 from detectors.events.event import NOBODY
+from detectors.events.key import Key, key_of
 from detectors.records import Hit, Outcome
-from detectors.state.key import key_of
 from detectors.state.ledger import DUPLICATE_ID
 
 VALID = ""
@@ -65,7 +65,7 @@ def _part(block: EventBlock, places: list[int], *, as_lists: bool) -> EventBlock
 
 def enter(block: EventBlock, places: list[int], hits: Mapping[int, str], desk: Desk, outcome: Outcome) -> None:
     """Count a block's historic events, which have these ``places``, in the order in which they came."""
-    waiting: dict[tuple[str, str], list[int]] = {}
+    waiting: dict[tuple[Key, str], list[int]] = {}
     actors: dict[int, list[int]] = {}
     for place in places:
         metric, reason, ts = block.metric[place], hits.get(place, VALID), int(block.ts[place])
@@ -90,7 +90,7 @@ def enter(block: EventBlock, places: list[int], hits: Mapping[int, str], desk: D
         desk.meet_historic(metric, came)
 
 
-def _flush(waiting: dict[tuple[str, str], list[int]], those: tuple[str, str], desk: Desk, outcome: Outcome) -> None:
+def _flush(waiting: dict[tuple[Key, str], list[int]], those: tuple[Key, str], desk: Desk, outcome: Outcome) -> None:
     kept = waiting.pop(those, None)
     if kept is not None:
         count, first, last = kept

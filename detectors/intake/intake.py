@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.events.block import EventBlock
-from detectors.events.event import METRICS
+from detectors.events.key import NO_KEY, key_of
 from detectors.failures import UNCONTAINED
 from detectors.intake import history
+from detectors.intake.past_ticks import PastTicks
 from detectors.intake.prepared import Few, Many, Prepared, is_exempt, parted, prepare
 from detectors.intake.recent_ids import RecentIds
-from detectors.intake.rules.daily_rate import Days, marks_of, pairs_of
+from detectors.intake.rules.act_rules import ActRules
+from detectors.intake.rules.daily_rate import Days
 from detectors.intake.rules.reasons import EXEMPT, TAGS
-from detectors.intake.rules.repeats import HORIZON_MS, repeats_of
+from detectors.intake.rules.repeats import HORIZON_MS
 from detectors.intake.rules.settings import RuleSettings
 from detectors.intake.ticks import Tick, acts_of
 from detectors.records import Hit, Outcome
-from detectors.state.key import key_of
 from detectors.state.ledger import DUPLICATE_ID
-from detectors.windows.crowd import Crowd
 from detectors.windows.scales import Scale
 
 ID_BYTES = 90
@@ -50,12 +50,8 @@ class Intake:
         self._scale = tick
         self._replaying = False
         self._rolls: frozenset[int] = frozenset()
-        self._repeats = [repeats_of(rules, metric) for metric in range(len(METRICS))]
-        self._judged = [repeats is not None for repeats in self._repeats]
-        self._past: dict[int, tuple[int, int]] = {}
-        """ticks that were closed within what rules look back, and where in the log their events stood"""
-        self._closed: dict[int, int] = {}
-        """the same in a replay: up to where in the log their events were on time"""
+        self.rules = ActRules(rules)
+        self._past = PastTicks()
         self._unsettled = False
 
     # ---------------------------------------------------------------- events
@@ -215,7 +211,7 @@ class Intake:
             except UNCONTAINED:
                 raise
             except Exception as error:  # noqa: BLE001  # its events are counted without the rule
-                outcome.fail("rules", "", -1, 0, error)
+                outcome.fail("rules", NO_KEY, -1, 0, error)
         return hits
 
     def _known_ids(self, block: EventBlock) -> dict[int, str]:
@@ -238,7 +234,7 @@ class Intake:
     def _tick(self, start: int, position: int) -> Tick:
         tick = self.ticks.get(start)
         if tick is None:
-            tick = self.ticks[start] = Tick(position, self._judged)
+            tick = self.ticks[start] = Tick(position, self.rules.judged)
             if start >= self.horizon:
                 self._desk.expect_tick(start)
         tick.log_to = position
@@ -262,12 +258,6 @@ class Intake:
         self._settle()
         return self._close(start)
 
-    def broken_off(self, metric: int) -> None:
-        """What counts for a day has failed half way."""
-        repeats = self._repeats[metric]
-        if repeats is not None and repeats.days is not None:
-            repeats.days.broken_off()
-
     def take_out(self, start: int) -> Tick:
         """As ``close``, where that fails: no rule is asked."""
         self._settle()
@@ -275,39 +265,14 @@ class Intake:
 
     def _close(self, start: int, *, replayed: bool = False) -> Tick:
         tick = self.ticks.pop(start)
-        end = start + self._scale.span_ms
-        for metric, (heap, repeats) in enumerate(zip(tick.heaps, self._repeats, strict=True)):
-            if repeats is not None:
-                try:
-                    caught = heap.sift(repeats, start, end, replayed=replayed)
-                except UNCONTAINED:
-                    raise
-                except Exception as error:  # noqa: BLE001  # the heap is as it was: all of it is counted
-                    tick.failures.append(error)
-                    self.broken_off(metric)
-                    continue
-                for (target, reason), count in caught.items():
-                    key = key_of(metric, target), reason
-                    tick.rejected[key] = tick.rejected.get(key, 0) + count
-        if any(self._judged):
-            self._past[start] = tick.log_from, tick.log_to
+        self.rules.sift(tick, start, start + self._scale.span_ms, replayed=replayed)
+        if any(self.rules.judged):
+            self._past.note(start, tick)
         return tick
-
-    def follow(self, key: str, crowd: Crowd, people: int, end: int) -> None:
-        """Let the rules count for a day who came often to five minutes of a key that end; so many different came."""
-        repeats = self._repeats[int(key[0])]
-        if crowd.named <= people or repeats is None or repeats.days is None:
-            return
-        days = repeats.days
-        actors = crowd.returning(days.often)
-        if actors:
-            pairs = np.unique(pairs_of(np.array(actors, np.int64), marks_of([key[1:]])))
-            days.turn(end - 1)
-            days.follow(pairs)
 
     def _is_late(self, start: int, position: int) -> bool:
         """Whether an event of a closed tick came too late; in a replay the tick may have been open then."""
-        return not self._replaying or position > self._closed.get(start, -1)
+        return not (self._replaying and self._past.was_open(start, position))
 
     def _settle(self) -> None:
         """After a replay: close again the ticks that were closed, so that rules know what they knew."""
@@ -319,35 +284,30 @@ class Intake:
     def past(self) -> list[tuple[int, int]]:
         """The closed ticks on which rules look back: when they began, and where in the log their last event stood."""
         self._prune()
-        return [(start, log_to) for start, (_, log_to) in sorted(self._past.items())]
+        return self._past.dump()
 
     def _prune(self) -> None:
         """Forget the closed ticks on which no rule looks back any more."""
         self._settle()
-        from_ms = self.horizon - HORIZON_MS - self._scale.span_ms
-        for start in [start for start in self._past if start <= from_ms]:
-            del self._past[start]
+        self._past.forget(self.horizon - HORIZON_MS - self._scale.span_ms)
 
     # ---------------------------------------------------------------- state
 
     def load(self, generations: list[int], horizon: int, past: Sequence[tuple[int, int]]) -> None:
         """Take dumped state (``recent_ids.starts``, ``past``); what else there was comes with ``replay``."""
         self.horizon = horizon
-        self._closed = dict(past)
+        self._past.load(past)
         self.recent_ids.starts = list(generations)
         self._rolls = frozenset(generations)
 
     def days(self) -> Iterator[tuple[int, Days]]:
-        """By metric, what rules have counted for a day: state, which a replay of the log's last stretch cannot tell."""
-        for metric, repeats in enumerate(self._repeats):
-            if repeats is not None and repeats.days is not None:
-                yield metric, repeats.days
+        """See ActRules."""
+        return self.rules.days()
 
     def held_bytes(self) -> int:
         """About what is in memory: ids, open ticks."""
         heaps = sum(heap.held_bytes() for tick in self.ticks.values() for heap in tick.heaps)
-        kept = sum(repeats.held_bytes() for repeats in self._repeats if repeats is not None)
-        return len(self.recent_ids) * ID_BYTES + heaps + kept
+        return len(self.recent_ids) * ID_BYTES + heaps + self.rules.held_bytes()
 
     def replay_start(self, position: int) -> int:
         """Where the log must be read again from, to have at ``position`` what is open now."""
@@ -359,7 +319,7 @@ class Intake:
         """Positions of the log from which on something is held: a tick, a generation of ids."""
         self._prune()
         ticks = {tick.log_from for tick in self.ticks.values()}
-        return ticks.union((log_from for log_from, _ in self._past.values()), self.recent_ids.starts)
+        return ticks.union(self._past.first_positions(), self.recent_ids.starts)
 
     def begins_at(self, position: int) -> bool:
         """Whether the record just taken, at ``position``, is one of ``starts``: its ticks are open still."""
@@ -369,7 +329,7 @@ class Intake:
         """From where on the log has events of ticks that are open, or that rules look back on."""
         self._prune()
         ticks = (tick.log_from for tick in self.ticks.values())
-        return min(itertools.chain(ticks, (log_from for log_from, _ in self._past.values())), default=position)
+        return min(itertools.chain(ticks, self._past.first_positions()), default=position)
 
 
 def _tagged(block: EventBlock) -> dict[int, str]:

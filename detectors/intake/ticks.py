@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
+from detectors.events.key import Key
 from detectors.intake.rules.daily_rate import marks_of, pairs_of
 from detectors.intake.rules.reasons import EXEMPT
 from detectors.intake.rules.repeats import UNDONE, Acts, Repeats
@@ -231,11 +232,11 @@ class Tick:
         """``judged`` says by metric whether rules compare events with each other."""
         self.log_from = self.log_to = position
         self.heaps = [Heap(judged=each) for each in judged]
-        self.rejected: dict[tuple[str, str], int] = {}
+        self.rejected: dict[tuple[Key, str], int] = {}
         """invalid events by key and reason"""
-        self.undos: dict[tuple[str, str], int] = {}
+        self.undos: dict[tuple[Key, str], int] = {}
         """undos by key and the reason that whoever undoes is invalid for, if any"""
-        self.counted: dict[tuple[str, str], int] = {}
+        self.counted: dict[tuple[Key, str], int] = {}
         """valid events by key (and no reason) that are counted, and not judged"""
         self.failures: list[Exception] = []
         """of rules that compare events: these are counted without them"""
@@ -247,7 +248,7 @@ class Tick:
         self.owners.update(zip(targets, owners, strict=True))
 
     @staticmethod
-    def note(counts: dict[tuple[str, str], int], key: str, reason: str) -> None:
+    def note(counts: dict[tuple[Key, str], int], key: Key, reason: str) -> None:
         """One more of an exceptional kind."""
         counts[key, reason] = counts.get((key, reason), 0) + 1
 

@@ -13,9 +13,9 @@ from typing import Protocol
 from detectors.audit import Audit, AuditSettings
 from detectors.catalog.registry import CROWD_DETECTORS, SURGE
 from detectors.catalog.surge import SURGE_CODE
-from detectors.events.event import METRICS
+from detectors.events.key import metric_name_of, target_of
 from detectors.lab.baselines import BASELINES
-from detectors.lab.measure import Alarm, Key, Removal, Report, Truth, measure
+from detectors.lab.measure import Alarm, Removal, Report, TargetMetric, Truth, measure
 from detectors.lab.scenarios.registry import QUIET, SCENARIOS, Scenario
 from detectors.lab.scenarios.scene import BASE_RATE
 from detectors.lab.traffic.blocks import Packer
@@ -174,11 +174,13 @@ def removals_of(outcome: Outcome) -> list[Removal]:
     """What rules caught, and what corrections took out of the counts and did not give back."""
     given_back = {c.flag_id for c in outcome.corrections if c.from_ == QUARANTINED and c.to == VALID}
     caught = [
-        Removal((hit.key[1:], METRICS[int(hit.key[0])]), hit.start, hit.end, hit.events, reason=hit.reason)
+        Removal(
+            TargetMetric(target_of(hit.key), metric_name_of(hit.key)), hit.start, hit.end, hit.events, reason=hit.reason
+        )
         for hit in outcome.hits
     ]
     return caught + [
-        Removal((c.target, c.metric), c.window["start"], c.window["end"], c.count, c.flag_id)
+        Removal(TargetMetric(c.target, c.metric), c.window["start"], c.window["end"], c.count, c.flag_id)
         for c in outcome.corrections
         if c.from_ == VALID and c.to == QUARANTINED and c.flag_id not in given_back
     ]
@@ -195,7 +197,7 @@ def alarms_of(outcome: Outcome) -> list[Alarm]:
     for ident, flag in last.items():
         if flag.verdict not in (SUSPECT, ARTIFICIAL):
             continue
-        key: Key = (flag.target, flag.metric)
+        key = TargetMetric(flag.target, flag.metric)
         part = flag.artificial.value / max(1, flag.observed)
         score = flag.score / 100.0 * min(1.0, part)
         reason = next((r.code for r in flag.reasons if r.detector != SURGE), SURGE_CODE)

@@ -14,7 +14,7 @@ import numpy as np
 from river.anomaly import HalfSpaceTrees
 
 from detectors.events.event import Event
-from detectors.lab.measure import Alarm, Key, Removal
+from detectors.lab.measure import Alarm, Removal, TargetMetric
 from detectors.lab.traffic.blocks import network_of
 from detectors.lab.traffic.platform import Labelled
 from detectors.windows.scales import HOUR_MS, MINUTES_MS
@@ -31,10 +31,10 @@ class WindowRules:
     def __init__(self, quiet_until_ms: int | None, without: Iterable[str] = ()) -> None:
         self._quiet_until = quiet_until_ms
         self._without = frozenset(without)
-        self._open: dict[Key, list[Labelled]] = defaultdict(list)
+        self._open: dict[TargetMetric, list[Labelled]] = defaultdict(list)
         self._start = -1
         self._quiet: list[float] = []
-        self._scored: list[tuple[float, Key, int, int]] = []
+        self._scored: list[tuple[float, TargetMetric, int, int]] = []
 
     def take(self, chunk: list[Labelled]) -> None:
         """A chunk of the stream."""
@@ -43,7 +43,7 @@ class WindowRules:
             if start > self._start:
                 self._close()
                 self._start = start
-            self._open[(labelled.event.target, labelled.event.metric or "view")].append(labelled)
+            self._open[TargetMetric(labelled.event.target, labelled.event.metric or "view")].append(labelled)
 
     def score(self, rows: list[Event]) -> float | None:
         """The score of a window's events; None if there are too few to say."""
@@ -132,7 +132,7 @@ class WikimediaRules:
         self._hours: list[dict[str, tuple[int, int]]] = []
         self._open: dict[str, list[Labelled]] = defaultdict(list)
         self._hour = -1
-        self._hits: dict[tuple[Key, int], list[int]] = defaultdict(lambda: [0, 0])
+        self._hits: dict[tuple[TargetMetric, int], list[int]] = defaultdict(lambda: [0, 0])
 
     def take(self, chunk: list[Labelled]) -> None:
         """A chunk of the stream."""
@@ -153,7 +153,7 @@ class WikimediaRules:
             for actor, rows in self._open.items():
                 if self._automated(actor, rows[-1].event):
                     for labelled in rows:
-                        key = (labelled.event.target, labelled.event.metric or "view")
+                        key = TargetMetric(labelled.event.target, labelled.event.metric or "view")
                         hit = self._hits[(key, self._hour)]
                         hit[0] += 1
                         hit[1] += labelled.artificial

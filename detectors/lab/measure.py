@@ -20,6 +20,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
+from typing import NamedTuple
 
 from detectors.intake.rules.reasons import DOUBLE_CLICK
 from detectors.lab.traffic.platform import Labelled
@@ -27,8 +28,12 @@ from detectors.lab.traffic.platform import Labelled
 ATTACK_MIN = 20
 """Artificial events on one target and metric from which they are an attack that somebody could miss."""
 
-Key = tuple[str, str]
-"""target, metric"""
+
+class TargetMetric(NamedTuple):
+    """One metric of one target, by its name."""
+
+    target: str
+    metric: str
 
 
 @dataclass(slots=True)
@@ -36,7 +41,7 @@ class Removal:
     """``count`` of the events of a key with start ≤ ts < end taken out of the count. ``right`` if the
     method can tell."""
 
-    key: Key
+    key: TargetMetric
     start_ms: int
     end_ms: int
     count: int
@@ -52,7 +57,7 @@ class Alarm:
     1 and its estimate."""
 
     flag: str
-    key: Key
+    key: TargetMetric
     start_ms: int
     end_ms: int
     raised_ms: int
@@ -113,15 +118,15 @@ class Truth:
     touched."""
 
     def __init__(self) -> None:
-        self.all: dict[Key, array[int]] = defaultdict(lambda: array("q"))
-        self.artificial: dict[Key, array[int]] = defaultdict(lambda: array("q"))
+        self.all: dict[TargetMetric, array[int]] = defaultdict(lambda: array("q"))
+        self.artificial: dict[TargetMetric, array[int]] = defaultdict(lambda: array("q"))
         self.touched: set[str] = set()
         self.events = 0
 
     def note(self, chunk: list[Labelled]) -> None:
         """Remember a chunk of the stream, in order of time."""
         for event, scenario, artificial in chunk:
-            key = (event.target, event.metric or "view")
+            key = TargetMetric(event.target, event.metric or "view")
             self.all[key].append(event.ts)
             if scenario:
                 self.touched.add(event.target)
@@ -129,11 +134,11 @@ class Truth:
                     self.artificial[key].append(event.ts)
         self.events += len(chunk)
 
-    def bought(self, key: Key, start_ms: int, end_ms: int) -> int:
+    def bought(self, key: TargetMetric, start_ms: int, end_ms: int) -> int:
         """Artificial events of a key in a span."""
         return _between(self.artificial.get(key), start_ms, end_ms)
 
-    def seen(self, key: Key, start_ms: int, end_ms: int) -> int:
+    def seen(self, key: TargetMetric, start_ms: int, end_ms: int) -> int:
         """Events of a key in a span."""
         return _between(self.all.get(key), start_ms, end_ms)
 
@@ -162,7 +167,7 @@ def measure(report: Report, truth: Truth, removals: list[Removal], alarms: list[
             else truth.bought(alarm.key, alarm.start_ms, alarm.end_ms) > 0
         )
         good += is_good
-        if not is_good and alarm.key[0] in truth.touched:
+        if not is_good and alarm.key.target in truth.touched:
             report.flags_on_scenario += 1
         elif not is_good:
             report.flags_elsewhere += 1
@@ -174,12 +179,12 @@ def measure(report: Report, truth: Truth, removals: list[Removal], alarms: list[
 
 def _account(
     report: Report, truth: Truth, removals: list[Removal]
-) -> tuple[dict[str, int], dict[str, int], dict[Key, int]]:
+) -> tuple[dict[str, int], dict[str, int], dict[TargetMetric, int]]:
     """Right and removed events by flag, and artificial ones that rules caught by key. Each is claimed at most once."""
     left = {key: list(times) for key, times in truth.artificial.items()}
     right: dict[str, int] = defaultdict(int)
     count: dict[str, int] = defaultdict(int)
-    by_rules: dict[Key, int] = defaultdict(int)
+    by_rules: dict[TargetMetric, int] = defaultdict(int)
     for removal in sorted(removals, key=lambda r: (r.end_ms - r.start_ms, r.start_ms, r.key, r.flag)):
         claimed = removal.right
         if claimed is None:
@@ -195,12 +200,12 @@ def _account(
             wrong = 0
         right[removal.flag] += claimed
         count[removal.flag] += claimed + wrong
-        if removal.key[0] not in truth.touched:
+        if removal.key.target not in truth.touched:
             report.removed_honest_elsewhere += wrong
     return right, count, by_rules
 
 
-def _times(report: Report, truth: Truth, alarms: list[Alarm], by_rules: dict[Key, int]) -> None:
+def _times(report: Report, truth: Truth, alarms: list[Alarm], by_rules: dict[TargetMetric, int]) -> None:
     waits, before, errors = [], [], []
     for key, times in truth.artificial.items():
         left = len(times) - by_rules.get(key, 0)
@@ -229,7 +234,7 @@ def _ranking(
     if not total:
         return None, None, []
     groups: dict[float, list[int]] = defaultdict(lambda: [0, 0])
-    by_key: dict[Key, list[Alarm]] = defaultdict(list)
+    by_key: dict[TargetMetric, list[Alarm]] = defaultdict(list)
     for alarm in alarms:
         by_key[alarm.key].append(alarm)
     for key, mine in by_key.items():

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 
 from detectors.actors.rulings import Rulings
+from detectors.events.key import Key, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.measurement.expectation import usual_of
@@ -53,7 +54,7 @@ class Desk:
     scales: tuple[Scale, ...]
     parts: tuple[int, ...]
     judge: Callable[[Look, Set[int]], None]
-    unjudged: Callable[[str, int, Exception, Outcome], None]
+    unjudged: Callable[[Key, int, Exception, Outcome], None]
     """is told of a key's window (by the order of its scale) at which a look failed"""
 
 
@@ -62,10 +63,10 @@ class EarlyLooks:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._worth: list[tuple[float, int, str]] = []
+        self._worth: list[tuple[float, int, Key]] = []
         """how far out (negative: the furthest is the least), order of the scale, key"""
 
-    def entered(self, key: str, watched: Watched) -> None:
+    def entered(self, key: Key, watched: Watched) -> None:
         """Consider a key's five minutes, which were entered into, and these with the hour that they are part of."""
         minutes = watched.open[MINUTES]
         if minutes.n >= f.FEW_MIN:
@@ -74,14 +75,14 @@ class EarlyLooks:
         if hour is not None and hour.n + minutes.n >= f.FEW_MIN:
             self._consider(HOUR_ORDER, key, watched, hour.n + minutes.n, hour.looked)
 
-    def merged(self, order: int, key: str, watched: Watched, crowd: Crowd) -> None:
+    def merged(self, order: int, key: Key, watched: Watched, crowd: Crowd) -> None:
         """Consider a longer window that a shorter one has closed into."""
         if crowd.n >= f.FEW_MIN:
             self._consider(order, key, watched, crowd.n, crowd.looked)
 
-    def _consider(self, order: int, key: str, watched: Watched, count: int, looked: int) -> None:
+    def _consider(self, order: int, key: Key, watched: Watched, count: int, looked: int) -> None:
         """A window of ``count`` events, which had ``looked`` of them when it was last looked at."""
-        desk, metric = self._desk, int(key[0])
+        desk, metric = self._desk, metric_of(key)
         name = desk.scales[order].name
         platform, level = desk.platforms[metric], watched.levels.get(name)
         least = platform.typical.get(name, 0.0) if level is None else level.mean
@@ -110,15 +111,15 @@ class EarlyLooks:
                 self._desk.unjudged(key, order, error, outcome)
             yield
 
-    def _look(self, order: int, key: str, watched: Watched, at: tuple[int, Outcome]) -> None:
+    def _look(self, order: int, key: Key, watched: Watched, at: tuple[int, Outcome]) -> None:
         crowd = watched.open[self._desk.scales[order].name]
         look = self._open(order, key, watched, crowd, at=at)
         look.peers = self._desk.peers.counts(key, order, crowd.start, {})
         self._desk.judge(look, crowd.actor_hashes() if order == MINUTES_ORDER else frozenset())
 
-    def _look_across(self, key: str, watched: Watched, minutes: Crowd, at: tuple[int, Outcome]) -> None:
+    def _look_across(self, key: Key, watched: Watched, minutes: Crowd, at: tuple[int, Outcome]) -> None:
         """Judge an open hour together with its open minutes: what comes slowly has no window of minutes of its own."""
-        metric, hour = int(key[0]), watched.open[HOUR]
+        metric, hour = metric_of(key), watched.open[HOUR]
         known = [self._desk.platforms[metric].known, self._desk.peers.reference(metric).known]
         both = together(hour, minutes, known)
         look = self._open(HOUR_ORDER, key, watched, both, at=at)
@@ -126,8 +127,8 @@ class EarlyLooks:
         self._desk.judge(look, frozenset())
         divide(both, hour, minutes)
 
-    def _open(self, order: int, key: str, watched: Watched, crowd: Crowd, *, at: tuple[int, Outcome]) -> Look:
-        desk, metric = self._desk, int(key[0])
+    def _open(self, order: int, key: Key, watched: Watched, crowd: Crowd, *, at: tuple[int, Outcome]) -> Look:
+        desk, metric = self._desk, metric_of(key)
         now_ms, outcome = at
         platform, reference = desk.platforms[metric], desk.peers.reference(metric)
         scale, parts = desk.scales[order], desk.parts[order]

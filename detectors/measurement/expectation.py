@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from detectors.platform.platform import Platform
+from detectors.records import Interval
 from detectors.scoring.normal import TWO_SIDED_95
 from detectors.state.level import YOUNG_WINDOWS, Level
 from detectors.state.watched import Watched
@@ -14,6 +15,12 @@ from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, MINUTE
 def spread(expected: float, dispersion: float) -> float:
     """Half width of the 95 % interval of a count."""
     return TWO_SIDED_95 * math.sqrt(expected + expected * expected / dispersion)
+
+
+def interval_of(expected: float, dispersion: float) -> Interval[float]:
+    """The 95 % interval of a count; no count is negative."""
+    half = spread(expected, dispersion)
+    return Interval(expected, max(0.0, expected - half), expected + half)
 
 
 EXPECTED_MIN = 0.05

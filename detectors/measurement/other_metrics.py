@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable
 
 from detectors.events.event import METRICS
+from detectors.events.key import VIEW, Key, is_view, other_metric
 from detectors.features.names import EVENTS_MIN
 from detectors.platform.platform import Platform
-from detectors.state.key import key_of
-from detectors.state.watched import VIEW
 from detectors.state.watches import Watches
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import Scale
@@ -35,42 +34,42 @@ class Peers:
         views = self._platforms[0]
         return views if views.experienced() else self._platforms[metric]
 
-    def counts(self, key: str, order: int, start: int, closed: dict[str, int]) -> tuple[int, int, int]:
+    def counts(self, key: Key, order: int, start: int, closed: dict[Key, int]) -> tuple[int, int, int]:
         """Views, likes and follows of a key's target in its window; beside five minutes, those of the hour so far.
 
         Those in quarantine are left out: bought views bring no likes, and bought likes are no answer to views.
         ``closed`` has the events of the larger windows of views that have closed at this moment, by key.
         """
         views, likes, follows = (
-            self._count(key_of(metric, key[1:]), order, start, closed) for metric in range(len(METRICS))
+            self._count(other_metric(key, metric), order, start, closed) for metric in range(len(METRICS))
         )
         return views, likes, follows
 
-    def viewed(self, key: str) -> bool:
+    def viewed(self, key: Key) -> bool:
         """Whether a key's target has ever been viewed."""
-        return self._watches.peek(key_of(0, key[1:])) is not None
+        return self._watches.peek(other_metric(key, VIEW)) is not None
 
-    def days(self, key: str) -> int:
+    def days(self, key: Key) -> int:
         """Days for which the views of a key's target have been watched."""
-        watched = self._watches.peek(key_of(0, key[1:]))
+        watched = self._watches.peek(other_metric(key, VIEW))
         level = None if watched is None else watched.levels.get(self._scales[-1].name)
         return 0 if level is None else level.windows
 
-    def silence(self, key: str, scale: Scale, start: int) -> int:
+    def silence(self, key: Key, scale: Scale, start: int) -> int:
         """Windows of a scale from the first view of a key's target to ``start``; 0 of views, and of what has none."""
-        watched = None if key[0] == VIEW else self._watches.peek(key_of(0, key[1:]))
+        watched = None if is_view(key) else self._watches.peek(other_metric(key, VIEW))
         level = None if watched is None else watched.levels.get(scale.name)
         if level is None:
             return 0
         return level.windows + max(0, (start - level.last_start) // scale.span_ms - 1)
 
-    def viewers(self, key: str, crowd: Crowd) -> float:
+    def viewers(self, key: Key, crowd: Crowd) -> float:
         """Events of a crowd of likes or follows by people who are in the target's open windows of views."""
-        if key[0] == VIEW:
+        if is_view(key):
             return 0.0
         return min(float(crowd.named), _viewers(crowd, self._views(key)))
 
-    def may_have_viewed(self, key: str, crowd: Crowd, viewers: float) -> float:
+    def may_have_viewed(self, key: Key, crowd: Crowd, viewers: float) -> float:
         """Events of a crowd of likes or follows by people who may have viewed, ``viewers`` of them by people who did.
 
         Of views without an actor nobody knows who viewed (see ``most_viewers``).
@@ -82,31 +81,31 @@ class Peers:
         most = most_viewers(viewers, sum(window.named for window in views), nobody)
         return min(float(crowd.named), most)
 
-    def asked(self, key: str, crowd: Crowd) -> int:
+    def asked(self, key: Key, crowd: Crowd) -> int:
         """How many of its sampled people would be seen in those windows, of which samples are kept, had they viewed."""
         crowd.settle()
         return min((len(_askable(crowd.actors, window)) for window in self._views(key)), default=len(crowd.actors))
 
-    def parting_viewers(self, key: str, order: int, crowd: Crowd) -> dict[str, float]:
+    def parting_viewers(self, key: Key, order: int, crowd: Crowd) -> dict[Key, float]:
         """The same for a window of views that closes and goes: by the keys of the target's likes and follows.
 
         Shorter windows than the longest go nowhere: they are part of the next longer one.
         """
-        came: dict[str, float] = {}
+        came: dict[Key, float] = {}
         if order + 1 < len(self._scales):
             return came
-        for peer in (key_of(metric, key[1:]) for metric in range(1, len(METRICS))):
+        for peer in (other_metric(key, metric) for metric in range(1, len(METRICS))):
             watched = self._watches.peek(peer)
             acts = None if watched is None else watched.open.get(self._scales[order].name)
             if acts is not None and acts.n >= EVENTS_MIN:
                 came[peer] = most_viewers(_viewers(acts, (crowd,)), crowd.named, crowd.nobody)
         return came
 
-    def _views(self, key: str) -> list[Crowd]:
-        watched = self._watches.peek(key_of(0, key[1:]))
+    def _views(self, key: Key) -> list[Crowd]:
+        watched = self._watches.peek(other_metric(key, VIEW))
         return [] if watched is None else [window for window in watched.open.values() if window.n]
 
-    def _count(self, peer: str, order: int, start: int, closed: dict[str, int]) -> int:
+    def _count(self, peer: Key, order: int, start: int, closed: dict[Key, int]) -> int:
         """Of the windows that are open at the look's scale and below, and above five minutes of the hour."""
         count = closed.get(peer, 0)
         watched = self._watches.peek(peer)

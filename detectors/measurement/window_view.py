@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from detectors.actors.rulings import Rulings
+from detectors.events.key import Key, is_view, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.crowd import crowd_features, evenness
@@ -21,7 +22,7 @@ from detectors.reference.mixes import Mix, WatchMix
 from detectors.reference.rates import VIEWED_BEFORE, Rates
 from detectors.scoring.sentences import habit, usual
 from detectors.state.level import Level
-from detectors.state.watched import VIEW, Watched
+from detectors.state.watched import Watched
 from detectors.thresholds import SURGE_LEAST
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import DAY_MS, HOUR, HOUR_MS, MINUTES, MINUTES_MS, TICK, TICK_SECONDS, Scale
@@ -47,7 +48,7 @@ VIEWED_MS = 3 * HOUR_MS
 class Look:
     """One closed window of one key. ``ratio`` is the part of its level's window that it spans."""
 
-    key: str
+    key: Key
     watched: Watched
     scale: Scale
     start: int
@@ -125,7 +126,7 @@ class Look:
         if self._mixes is None:
             self._mixes, age_ms = self.reference.mixes, self.age_ms()
             again = self.crowd.named >= OFTEN * self.crowd.distinct_actors()
-            if self.key[0] == VIEW and age_ms is not None and not again and not self.platform.rates.told_at_once():
+            if is_view(self.key) and age_ms is not None and not again and not self.platform.rates.told_at_once():
                 whole = cast("WatchMix", self._mixes[f.WATCH])
                 self._mixes = {**self._mixes, f.WATCH: EndedViews.of(whole, age_ms, self.until - self.start)}
         return self._mixes
@@ -154,8 +155,8 @@ class Look:
         """Set the features of the crowd and the target's habits of them."""
         known = (self.platform.known, self.reference.known)
         self.x.update(crowd_features(self.crowd, self.mixes(), known))
-        self.x[f.ONCE] = float(self.key[0] != VIEW)
-        if self.key[0] == VIEW:
+        self.x[f.ONCE] = float(not is_view(self.key))
+        if is_view(self.key):
             ways = unusual_referrers(self.crowd, self.reference.mixes[f.REFERRER], self.reference.usual(f.NO_REFERRER))
             if ways is not None:
                 self.x[f.UNUSUAL_REFERRERS] = ways
@@ -181,8 +182,8 @@ class Look:
         if rates is None:
             return
         views, likes, follows = self.peers
-        if self.key[0] != VIEW:
-            metric = int(self.key[0])
+        if not is_view(self.key):
+            metric = metric_of(self.key)
             alone = self._usually_alone(metric, self.rates)
             if alone is not None and self.crowd.named:
                 self.x[f.LONELY] = lonely(self.crowd.named, views, rates[metric - 1], self.viewers)

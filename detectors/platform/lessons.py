@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from detectors.events.event import METRICS
+from detectors.events.key import Key
 from detectors.features.names import EVENTS_MIN
 from detectors.platform.platform import HOURLY_CAP, Platform
 from detectors.windows.crowd import Crowd
@@ -50,9 +51,9 @@ class Closing:
     viewed"""
     interactions: list[tuple[float, int, int]] = field(default_factory=list)
     """people who viewed, likes and follows, by window"""
-    views: dict[str, int] = field(default_factory=dict)
+    views: dict[Key, int] = field(default_factory=dict)
     """key → views of its window, those in quarantine left out, where there is a crowd"""
-    viewed: dict[str, float] = field(default_factory=dict)
+    viewed: dict[Key, float] = field(default_factory=dict)
     """key of likes or follows → events of its window by people who are in one of views that has closed"""
 
     def note(self, metric: int, crowd: Crowd) -> None:

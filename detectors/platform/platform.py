@@ -9,6 +9,7 @@ from zlib import crc32
 import msgspec
 
 from detectors.catalog.registry import REGISTRY
+from detectors.events.key import Key
 from detectors.events.watch_buckets import WATCH_BINS
 from detectors.features import names as f
 from detectors.platform.false_discoveries import Discoveries
@@ -212,7 +213,7 @@ class Platform:
         old = self.typical.get(scale.name, float(count))
         self.typical[scale.name] = old + (min(count, 10.0 * old + 10.0) - old) * 0.002
 
-    def teaching(self, scale: Scale, key: str, start_ms: int) -> Teaching:
+    def teaching(self, scale: Scale, key: Key, start_ms: int) -> Teaching:
         """What this key's window teaches, by as many as closed together the last time."""
         windows, crowds = self.closings.get(scale.name, (0, 0))
         if windows < 2 * TEACHERS:

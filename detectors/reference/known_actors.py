@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from detectors.events.actor import count_accounts
 from detectors.windows.crowd import Crowd
 
 KNOWN_BITS = 1 << 18
@@ -72,8 +73,7 @@ def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]
     unmet = never_met(actors, known)
     crowd.unmet = len(unmet)
     crowd.met = len(actors) - crowd.unmet
-    crowd.asked = sum(actor & 1 for actor in actors)
-    crowd.newcomers = sum(actor & 1 for actor in unmet)
+    crowd.asked, crowd.newcomers = count_accounts(actors), count_accounts(unmet)
     return unmet
 
 
@@ -87,4 +87,4 @@ def newcomers(crowd: Crowd, known: Sequence[KnownActors]) -> tuple[int, int, int
         return asked, crowd.unmet, crowd.asked, crowd.newcomers
     actors = crowd.actor_hashes()
     unmet = never_met(actors, known)
-    return len(actors), len(unmet), sum(actor & 1 for actor in actors), sum(actor & 1 for actor in unmet)
+    return len(actors), len(unmet), count_accounts(actors), count_accounts(unmet)

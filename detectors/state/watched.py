@@ -12,9 +12,6 @@ from detectors.state.ledger import Ledger
 from detectors.state.level import Level
 from detectors.windows.crowd import Crowd
 
-VIEW = "0"
-"""First character of a view's state key: the only act that can honestly be repeated."""
-
 
 class Agenda(NamedTuple):
     """What is still to come for a key: its open windows' starts by scale, when what is told may close, a count."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.events.actor import with_account
 from streams.log.frames import GIVEN, MARKS, TEXTS, Frame, Numbers, has_values
 from streams.log.hashing import (
     Hashes,
@@ -100,9 +101,8 @@ def event_columns(
     targets = hashes(fields["target"])
     numbers: dict[str, Numbers] = {"metric": metric}
     created = _optional(fields["actor_created_at"])
-    actors = numbers["actor"] = actor_hashes(fields["actor"])
-    if created is not None:
-        actors |= created >= 0
+    actors = actor_hashes(fields["actor"])
+    numbers["actor"] = actors if created is None else with_account(actors, created >= 0)
     ids = fields["id"]
     if not is_empty(ids):
         numbers["ident"] = identities(ids, targets, metric)

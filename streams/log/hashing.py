@@ -16,6 +16,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from detectors.events.actor import without_account
 from detectors.events.event import NOBODY
 from detectors.windows.crowd import HASH_SPACE
 
@@ -29,7 +30,7 @@ NAME_MASK = (1 << 31) - 1
 
 _hash = xxhash.xxh3_64_intdigest
 _ID_MASK = np.uint64(HASH_SPACE - 1)
-_ACTOR_MASK = np.uint64(HASH_SPACE - 2)
+_ACTOR_MASK = np.uint64(without_account(HASH_SPACE - 1))
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 """Multiplies the target's hash: otherwise the hashes of a target and an id of the same text cancel each other."""
 
@@ -47,7 +48,7 @@ def partition_of(target: str, partitions: int) -> int:
 
 
 def actor_hashes(actors: Sequence[str | None]) -> NDArray[np.int64]:
-    """Hash actors to 63 bits with lowest bit 0, which marks accounts (see EventBlock). None becomes NOBODY."""
+    """Hash actors to 63 bits, without the bit that marks accounts (detectors.events.actor). None becomes NOBODY."""
     try:
         whole = hashes(actors)  # type: ignore[arg-type]  # a None raises TypeError, which is the test
     except TypeError:

@@ -19,6 +19,7 @@ from faust.types import TP
 from kafka.errors import KafkaError as AdminError
 
 from detectors.events.event import METRICS
+from detectors.events.key import Key, metric_of, target_of
 from streams.clock import Clock
 from streams.engine.outlet import Outlet, OutletError, Output
 from streams.ingest.work import IngestState
@@ -286,10 +287,10 @@ class _Parent:
         topic = self._new.targets_state
         done = 0
         async for key, value in self._keyed(saved):
-            name = key[len(WATCHED_KEY) :].decode()
-            number = partition_of(name[1:], self._partitions)
+            name = Key(key[len(WATCHED_KEY) :].decode())
+            number = partition_of(target_of(name), self._partitions)
             watched = by_number[number].watched(decode_watched(value))
-            row = totals[number][int(name[0])]
+            row = totals[number][metric_of(name)]
             for index, part in enumerate(share_of(watched)):
                 row[index] += part
             outputs.append(Output(topic, number, key, encode_watched(watched)))

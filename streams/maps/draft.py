@@ -8,7 +8,7 @@ from streams.maps.acts import Acts, acts_of, watched
 from streams.maps.choice import NAMED, Choice, Chooser, hops
 from streams.maps.doubts import fall_back, id_of_the_act, printable, say_metric, say_nobody
 from streams.maps.envelope import Envelope, enveloped
-from streams.maps.fields import Field, Key, flatten, lists_of
+from streams.maps.fields import Field, KeyPath, flatten, lists_of
 from streams.maps.sample import Draft, Sample
 
 DAY_MS = 86_400_000
@@ -143,7 +143,7 @@ def _fan_out(sample: Sample, documents: list[dict[str, Any]], fields: list[Field
     return None
 
 
-def _under(path: Key, above: Key) -> bool:
+def _under(path: KeyPath, above: KeyPath) -> bool:
     return path[: len(above)] == above
 
 

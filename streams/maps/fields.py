@@ -14,7 +14,8 @@ MAX_DEPTH = 8
 """Keys of a path: a map takes no more."""
 MAX_TEXT_CHARS = 4096
 
-Key = tuple[str, ...]
+KeyPath = tuple[str, ...]
+"""The keys that lead to a value, from the outermost on."""
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -23,7 +24,7 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 class Field:
     """One path. ``values`` has one entry a document: a scalar, a list of texts, or None where nothing is given."""
 
-    path: Key
+    path: KeyPath
     values: list[Any]
     nested: int = 0
     """documents in which an object stands there instead"""
@@ -112,10 +113,10 @@ def word(value: Any) -> str:
     return str(value)
 
 
-def flatten(documents: Sequence[dict[str, Any]], *, tabular: bool = False) -> dict[Key, Field]:
+def flatten(documents: Sequence[dict[str, Any]], *, tabular: bool = False) -> dict[KeyPath, Field]:
     """The fields of documents, in the order in which they appear. Of a table a column's name is one key."""
-    columns: dict[Key, list[Any]] = {}
-    nested: dict[Key, int] = {}
+    columns: dict[KeyPath, list[Any]] = {}
+    nested: dict[KeyPath, int] = {}
     for place, document in enumerate(documents):
         for path, value in _leaves(document, (), tabular=tabular):
             if path not in columns:
@@ -135,7 +136,7 @@ def flatten(documents: Sequence[dict[str, Any]], *, tabular: bool = False) -> di
     }
 
 
-def _leaves(document: dict[str, Any], above: Key, *, tabular: bool) -> Iterator[tuple[Key, Any]]:
+def _leaves(document: dict[str, Any], above: KeyPath, *, tabular: bool) -> Iterator[tuple[KeyPath, Any]]:
     for key, value in document.items():
         path = (*above, key)
         if not _usable(key) or len(path) > MAX_DEPTH or (not tabular and key.count(".") >= MAX_DEPTH):
@@ -155,7 +156,9 @@ def _usable(key: str) -> bool:
     return key != "" and key.isprintable()
 
 
-def lists_of(documents: Sequence[dict[str, Any]]) -> Iterator[tuple[Key, list[dict[str, Any]], list[dict[str, Any]]]]:
+def lists_of(
+    documents: Sequence[dict[str, Any]],
+) -> Iterator[tuple[KeyPath, list[dict[str, Any]], list[dict[str, Any]]]]:
     """(path, elements, the document around each element) of every list of objects that most documents have."""
     for path in _list_paths(documents):
         elements: list[dict[str, Any]] = []
@@ -171,10 +174,10 @@ def lists_of(documents: Sequence[dict[str, Any]]) -> Iterator[tuple[Key, list[di
         yield path, elements, outers
 
 
-def _list_paths(documents: Sequence[dict[str, Any]]) -> Iterable[Key]:
-    counts: dict[Key, int] = {}
+def _list_paths(documents: Sequence[dict[str, Any]]) -> Iterable[KeyPath]:
+    counts: dict[KeyPath, int] = {}
 
-    def look(document: dict[str, Any], above: Key) -> None:
+    def look(document: dict[str, Any], above: KeyPath) -> None:
         for key, value in document.items():
             path = (*above, key)
             if not _usable(key) or "." in key or len(path) > MAX_DEPTH:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detectors.events.event import METRICS
+from detectors.events.key import Key, metric_of
 from detectors.state.watched import Watched
 from detectors.state.watches import Watches
 from streams import metrics
@@ -22,20 +23,20 @@ class TalliedWatches(Watches):
 
     def __init__(self) -> None:
         super().__init__()
-        self._before: dict[str, Share] = {}
+        self._before: dict[Key, Share] = {}
         self._added: list[list[int]] = [[0] * len(NOTHING) for _ in METRICS]
 
-    def change(self, key: str) -> Watched:
+    def change(self, key: Key) -> Watched:
         """See Watches."""
         if key not in self._before:
             self.note(key, self.get(key))
         return super().change(key)
 
-    def note(self, key: str, watched: Watched | None) -> None:
+    def note(self, key: Key, watched: Watched | None) -> None:
         """Remember what a key adds before it changes."""
         self._before[key] = share_of(watched)
 
-    def held(self, key: str) -> Watched | None:
+    def held(self, key: Key) -> Watched | None:
         """The state of a key that was changed since the last ``settle``."""
         return self.get(key)
 
@@ -51,10 +52,9 @@ class TalliedWatches(Watches):
     def settle(self) -> None:
         """Move the gauges by what has changed since the last call."""
         moved = [[0] * len(NOTHING) for _ in METRICS]
-        rows = {str(metric): row for metric, row in enumerate(moved)}
         held = self.held
         for key, (valid, invalid, quarantined, targets, cases) in self._before.items():
-            row = rows[key[0]]
+            row = moved[metric_of(key)]
             now = share_of(held(key))
             row[0] += now[0] - valid
             row[1] += now[1] - invalid

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from detectors.events.key import Key
 from detectors.state.watched import Agenda, Watched
 from streams import metrics
 from streams.state.gauges import TalliedWatches
@@ -60,10 +61,10 @@ class KeyedState(TalliedWatches):
         """what the task holds besides, which takes of its share of the budget"""
         self._record_bytes = FIRST_RECORD_BYTES
         budget.tasks.add(id(self))
-        self._older: dict[str, Watched] = {}
+        self._older: dict[Key, Watched] = {}
         self._spill: Spill | None = None
         self._notes: Waiting | None = None
-        self._flying: set[str] = set()
+        self._flying: set[Key] = set()
         """cut, and not stored yet"""
         self._half = self.room() // 2
         self._hot_shown = 0
@@ -76,13 +77,13 @@ class KeyedState(TalliedWatches):
 
     # ---------------------------------------------------------------- reading
 
-    def __missing__(self, key: str) -> Watched:
+    def __missing__(self, key: Key) -> Watched:
         watched = self._fetch(key)
         if watched is None:
             raise KeyError(key)
         return watched
 
-    def change(self, key: str) -> Watched:
+    def change(self, key: Key) -> Watched:
         """See Watches. Raises StoreError or StateError if a cold key cannot be read."""
         watched = self.get(key)
         if watched is None:
@@ -101,13 +102,13 @@ class KeyedState(TalliedWatches):
         self._changed.add(key)
         return watched
 
-    def agenda(self) -> Iterator[tuple[str, Agenda]]:
+    def agenda(self) -> Iterator[tuple[Key, Agenda]]:
         """See Watches: asked once, after a restore, when with a store all keys are cold."""
         if self.store is None:
             yield from super().agenda()
             return
         for key, value in self.store.scan(WATCHED_KEY):
-            yield key[len(WATCHED_KEY) :].decode(), agenda_of(value)
+            yield Key(key[len(WATCHED_KEY) :].decode()), agenda_of(value)
 
     # ---------------------------------------------------------------- room
 
@@ -142,7 +143,7 @@ class KeyedState(TalliedWatches):
         self._older = dict(self)
         self.clear()
 
-    def take_changed(self) -> set[str]:
+    def take_changed(self) -> set[Key]:
         """See Watches: those in memory; ``spilled`` answers the others, which are older."""
         self._flying = super().take_changed()
         if self._spill is not None:
@@ -165,17 +166,17 @@ class KeyedState(TalliedWatches):
 
     # ---------------------------------------------------------------- waiting
 
-    def wait(self, order: int, start: int, key: str) -> bool:
+    def wait(self, order: int, start: int, key: Key) -> bool:
         """See Watches. Raises StoreError."""
         return super().wait(order, start, key) if self._notes is None else self._notes.add(order, start, key)
 
-    def waited(self, order: int, start: int) -> Iterable[str]:
+    def waited(self, order: int, start: int) -> Iterable[Key]:
         """See Watches. Raises StoreError."""
         return super().waited(order, start) if self._notes is None else self._notes.take(order, start)
 
     # ---------------------------------------------------------------- shown
 
-    def held(self, key: str) -> Watched | None:
+    def held(self, key: Key) -> Watched | None:
         """See TalliedWatches."""
         watched = self.get(key)
         return self._older.get(key) if watched is None else watched
@@ -197,11 +198,11 @@ class KeyedState(TalliedWatches):
 
     # ---------------------------------------------------------------- cold keys
 
-    def _fetch(self, key: str) -> Watched | None:
+    def _fetch(self, key: Key) -> Watched | None:
         watched = self._older.get(key)
         return self._thaw(key) if watched is None else watched
 
-    def _thaw(self, key: str) -> Watched | None:
+    def _thaw(self, key: Key) -> Watched | None:
         if self.store is None:
             return None
         name = changed_key(key)

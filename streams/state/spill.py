@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from struct import Struct
 
+from detectors.events.key import Key
 from streams.state.sealed import WATCHED_KEY
 from streams.state.store import SCRATCH, Store
 
@@ -82,10 +83,10 @@ class Waiting:
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
-        self._few: dict[tuple[int, int], set[str]] = {}
+        self._few: dict[tuple[int, int], set[Key]] = {}
         self._written: set[tuple[int, int]] = set()
 
-    def add(self, order: int, start: int, key: str) -> bool:
+    def add(self, order: int, start: int, key: Key) -> bool:
         """Let a key wait; whether it is the first of its window. Raises StoreError."""
         window = order, start
         few = self._few.get(window)
@@ -97,7 +98,7 @@ class Waiting:
             self._write(self._store, window)
         return False
 
-    def take(self, order: int, start: int) -> Iterator[str]:
+    def take(self, order: int, start: int) -> Iterator[Key]:
         """The keys of a window, which wait no longer. Raises StoreError."""
         window = order, start
         if self._store is None or window not in self._written:
@@ -108,7 +109,7 @@ class Waiting:
         self._written.discard(window)
         prefix = _place(window)
         for key, _ in self._store.scan(prefix):
-            yield key[len(prefix) :].decode()
+            yield Key(key[len(prefix) :].decode())
         self._store.rub_out(prefix)
 
     def _write(self, store: Store, window: tuple[int, int]) -> None:
@@ -122,7 +123,7 @@ def _area(number: int) -> bytes:
     return SCRATCH + b"%d" % number
 
 
-def changed_key(key: str) -> bytes:
+def changed_key(key: Key) -> bytes:
     """The changelog's key of a watched key."""
     return WATCHED_KEY + key.encode()
 

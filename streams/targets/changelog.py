@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from detectors.events.key import Key
 from detectors.state.watched import STATE_VERSION
 from streams.state.sealed import (
     DAYS_KEY,
@@ -73,7 +74,7 @@ def load(audit: PartitionAudit, saved: Mapping[bytes, bytes]) -> Restored | None
     days = dict(audit.audit.intake.days())
     for key, value in saved.items():
         if key.startswith(WATCHED_KEY):
-            audit.audit.watches[key[len(WATCHED_KEY) :].decode()] = decode_watched(value)
+            audit.audit.watches[Key(key[len(WATCHED_KEY) :].decode())] = decode_watched(value)
         elif key.startswith(LOCKSTEP_KEY):
             audit.audit.company.lockstep.load(key[len(LOCKSTEP_KEY) :].decode(), builtins_of(value))
         elif key == RULINGS_KEY:

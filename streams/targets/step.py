@@ -9,6 +9,7 @@ import msgspec
 
 from detectors.audit import Audit, AuditSettings
 from detectors.events.block import EventBlock
+from detectors.events.key import NO_KEY
 from detectors.failures import UNCONTAINED
 from detectors.intake.prepared import BlockError
 from detectors.records import Outcome, Uncounted
@@ -116,7 +117,7 @@ class PartitionAudit:
                 self.audit.observe(block, offset, outcome)
             except BlockError as error:
                 self.unjudged.add(offset)
-                outcome.fail("step", "", -1, 0, error)
+                outcome.fail("step", NO_KEY, -1, 0, error)
             else:
                 self._mark(offset)
                 return len(block.target)

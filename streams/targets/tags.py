@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from detectors.events.actor import without_account
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
 from detectors.intake.rules.reasons import EXEMPT, NOTHING, TAGS
@@ -47,7 +48,7 @@ class Standing:
         if self._off:
             tags[np.isin(tags, self._off)] = NOTHING
         if len(self._actors):
-            tags[np.isin(np.asarray(block.actor, np.int64) & ~1, self._actors)] = EXEMPT
+            tags[np.isin(without_account(np.asarray(block.actor, np.int64)), self._actors)] = EXEMPT
         if self._targets:
             tags[[target in self._targets for target in block.target]] = EXEMPT
         block.rule = tags if tags.any() else None

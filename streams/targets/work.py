@@ -11,6 +11,7 @@ import structlog
 from faust.types import TP
 
 from detectors.events.event import METRICS
+from detectors.events.key import Key, metric_name_of
 from detectors.failures import UNCONTAINED
 from detectors.records import Flag, Outcome
 from detectors.state.case import EXPLAINED
@@ -132,7 +133,7 @@ class Targets:
         self._outputs.append(letter_output(self._topics.dead_letters, self._partition, letter, []))
         key = letter.key or b""
         if key.startswith(WATCHED_KEY):
-            self.audit.audit.begin_again(key[len(WATCHED_KEY) :].decode())
+            self.audit.audit.begin_again(Key(key[len(WATCHED_KEY) :].decode()))
 
     def take(self, batch: Batch, records: list[Any]) -> Iterator[None]:
         """See Work: a window may end for all targets of the partition with one record."""
@@ -252,7 +253,7 @@ class Targets:
             outputs.append(Output(topics.audited_counts, partition, count_key(count), count_value(count)))
         self._watches.beside_bytes = self.audit.audit.held_bytes() + OUTPUT_BYTES * len(outputs)
         for hit in outcome.hits:
-            metrics.REJECTED.labels(METRICS[int(hit.key[0])], hit.reason).inc(hit.events)
+            metrics.REJECTED.labels(metric_name_of(hit.key), hit.reason).inc(hit.events)
         metrics.LATE.inc(outcome.late)
         metrics.HISTORIC.inc(outcome.historic)
         metrics.DUPLICATES.inc(outcome.duplicates)

@@ -7,6 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.events.key import VIEW, key_of
 from detectors.features import names as f
 from detectors.scoring.detector import Finding
 from detectors.thresholds import Rulebook, TargetClass, Thresholds
@@ -24,13 +25,17 @@ BOOK = Rulebook(
 
 
 def test_a_target_of_no_class_is_judged_by_its_metrics() -> None:
-    assert (BOOK.of("0page"), BOOK.of("1page"), BOOK.of("2page")) == (PLAIN, LIKES, PLAIN)
+    assert (BOOK.of(key_of(VIEW, "page")), BOOK.of(key_of(1, "page")), BOOK.of(key_of(2, "page"))) == (
+        PLAIN,
+        LIKES,
+        PLAIN,
+    )
 
 
 def test_the_first_class_that_has_it_decides_for_any_metric() -> None:
-    assert BOOK.of("0v42") == BOOK.of("2v42") == NEWS
-    assert BOOK.of("0v43") == BOOK.of("0live-1234") == LIKES
-    assert (BOOK.of("0song1234"), BOOK.of("1song1234")) == (NEWS, PLAIN)
+    assert BOOK.of(key_of(VIEW, "v42")) == BOOK.of(key_of(2, "v42")) == NEWS
+    assert BOOK.of(key_of(VIEW, "v43")) == BOOK.of(key_of(VIEW, "live-1234")) == LIKES
+    assert (BOOK.of(key_of(VIEW, "song1234")), BOOK.of(key_of(1, "song1234"))) == (NEWS, PLAIN)
 
 
 scores = st.floats(0, 12)

@@ -8,7 +8,7 @@ from typing import Any
 from streams.log.frames import offsets
 from streams.log.versions import FrameError, decode
 from tests.faults.traffic import BAD, CLOSING_TARGET
-from tests.faults.truth import Record, Said, Tally
+from tests.faults.truth import Record, Said, Tally, TargetMetric
 
 SHOWN = 5
 
@@ -40,9 +40,9 @@ def differences(tally: Tally, expected: Said, said: Said, *, exact: bool) -> lis
     problems: list[str] = []
     if expected.late:
         problems.append(f"the undisturbed run itself had {expected.late} late events: it is no yardstick")
-    flagged = {(flag["target"], flag["metric"]) for flag in expected.flags.values()}
+    flagged = {TargetMetric(flag["target"], flag["metric"]) for flag in expected.flags.values()}
     keys = tally.events.keys() | tally.undos.keys()
-    counts = {key: _parts(c) for key, c in said.counts.items() if not key[0].startswith(CLOSING_TARGET)}
+    counts = {key: _parts(c) for key, c in said.counts.items() if not key.target.startswith(CLOSING_TARGET)}
     truth = {key: _parts(expected.counts[key]) if key in flagged else tally.parts(key) for key in keys}
     problems += [
         f"{key}: the undisturbed run itself counts {truth[key]}, input has {tally.events[key]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -17,8 +17,13 @@ from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit, audit_settings
 from tests.faults.traffic import CLOSING_TARGET, MINUTE_MS
 
-Key = tuple[str, str]
-"""Target and metric."""
+
+class TargetMetric(NamedTuple):
+    """One metric of one target, by its name."""
+
+    target: str
+    metric: str
+
 
 DOUBLE_CLICK_MS = 30_000
 
@@ -32,11 +37,11 @@ class Tally:
 
     records: int = 0
     bad: int = 0
-    events: Counter[Key] = field(default_factory=Counter)
+    events: Counter[TargetMetric] = field(default_factory=Counter)
     """all but undos, copies included: what raw must be"""
-    copies: Counter[Key] = field(default_factory=Counter)
-    undos: Counter[Key] = field(default_factory=Counter)
-    views: dict[Key, dict[str, list[int]]] = field(default_factory=dict)
+    copies: Counter[TargetMetric] = field(default_factory=Counter)
+    undos: Counter[TargetMetric] = field(default_factory=Counter)
+    views: dict[TargetMetric, dict[str, list[int]]] = field(default_factory=dict)
     """times of each actor's views, copies left out"""
     _ids: set[tuple[str, bool]] = field(default_factory=set)
 
@@ -45,13 +50,13 @@ class Tally:
         self.records += 1
         try:
             event = orjson.loads(value)
-            key = str(event["target"]), metric
+            key = TargetMetric(str(event["target"]), metric)
             if not isinstance(event["ts"], int):
                 raise TypeError
         except (ValueError, KeyError, TypeError):
             self.bad += 1
             return
-        if key[0].startswith(CLOSING_TARGET):
+        if key.target.startswith(CLOSING_TARGET):
             return
         undo = bool(event.get("undo"))
         if (event["id"], undo) in self._ids:
@@ -66,7 +71,7 @@ class Tally:
             if metric == "view":
                 self.views.setdefault(key, {}).setdefault(event["actor"], []).append(event["ts"])
 
-    def double_clicks(self, key: Key) -> int:
+    def double_clicks(self, key: TargetMetric) -> int:
         """Views less than thirty seconds after the same actor's, two at the same full minute left out."""
         return sum(
             later - before < DOUBLE_CLICK_MS and (later > before or later % MINUTE_MS > 0)
@@ -74,7 +79,7 @@ class Tally:
             for before, later in pairwise(sorted(times))
         )
 
-    def parts(self, key: Key) -> dict[str, Any]:
+    def parts(self, key: TargetMetric) -> dict[str, Any]:
         """The count of a target that was never under suspicion."""
         invalid = {
             "duplicate_id": self.copies[key],
@@ -96,7 +101,7 @@ class Said:
 
     flags: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     corrections: dict[str, dict[str, Any]] = field(default_factory=dict)
-    counts: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    counts: dict[TargetMetric, dict[str, Any]] = field(default_factory=dict)
     dead_letters: int = 0
     repeated: list[str] = field(default_factory=list)
     late: int = 0
@@ -121,7 +126,7 @@ class Said:
     def count(self, value: bytes) -> None:
         """Take in a count; the last one stands."""
         count = orjson.loads(value)
-        self.counts[count["target"], count["metric"]] = count
+        self.counts[TargetMetric(count["target"], count["metric"])] = count
 
 
 Record = tuple[int, int, bytes]

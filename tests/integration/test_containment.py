@@ -26,6 +26,7 @@ VICTIM, OTHER, POISON = "v3", "v5", "poison"
 
 INJECTION = """
 from detectors.catalog.accounts import Accounts
+from detectors.events.key import target_of
 from detectors.intake.intake import Intake
 from detectors.window_closing import Judging
 
@@ -34,7 +35,7 @@ look, findings, collect = Judging.look, Accounts.findings, Intake._collect
 
 
 def looking(self, look_at):
-    judging[:] = [look_at.key[1:]]
+    judging[:] = [target_of(look_at.key)]
     return look(self, look_at)
 
 

@@ -20,11 +20,12 @@ import detectors
 from detectors.audit import Audit, AuditSettings
 from detectors.catalog.registry import IN_SHADOW, REGISTRY, SURGE
 from detectors.events.event import Event
+from detectors.events.key import NO_KEY, VIEW, Key, key_of
 from detectors.intake.rules.reasons import RULES
 from detectors.measurement.early import EarlyLooks
 from detectors.records import Outcome
-from detectors.state.key import key_of
 from detectors.state.watched import Watched
+from detectors.tick_entry import TickEntry
 from detectors.window_closing import Judging
 from streams.engine.task import StepError
 from streams.state.sealed import META_KEY, meta_of
@@ -75,6 +76,7 @@ JUDGING = (
     "state.case",
     "verdict.opinion",
     "cases.closing_time",
+    "cases.expected",
     "cases.ids",
     "measurement.early",
     "scoring.shares",
@@ -118,15 +120,18 @@ APART = frozenset(
             "audit_settings",
             "containment",
             "audit",
+            "tick_entry",
             "intake.intake",
             "intake.history",
             "intake.prepared",
+            "intake.past_ticks",
             "events.block",
             "open_windows",
             "intake.ticks",
             "counts",
             "state.watched",
-            "state.key",
+            "events.key",
+            "events.actor",
             "state.watches",
             "intake.recent_ids",
             "state.ledger",
@@ -236,7 +241,7 @@ class Injection:
         """The function, raising where it should."""
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            if self.target is None or _At.key == key_of(0, self.target):
+            if self.target is None or _At.key == key_of(VIEW, self.target):
                 self.hits += 1
                 raise self.error or InjectedError(self.place)
             return function(*args, **kwargs)
@@ -284,7 +289,8 @@ def _module_of(place: str) -> tuple[ModuleType, list[str]]:
 
 
 ENTRANCES: tuple[tuple[Any, str], ...] = (
-    *((Audit, name) for name in ("enter", "_lengthen", "_expire")),
+    (TickEntry, "enter"),
+    *((Audit, name) for name in ("_lengthen", "_expire")),
     (Judging, "close"),
     *((EarlyLooks, name) for name in ("_look", "_look_across")),
 )
@@ -294,7 +300,7 @@ ENTRANCES: tuple[tuple[Any, str], ...] = (
 class _At:
     """The state key for which something is done just now."""
 
-    key = ""
+    key = NO_KEY
 
 
 def _noting(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -366,7 +372,7 @@ class Run:
     tries: list[Tries]
     """how often each record failed that could not be audited"""
 
-    def state(self) -> dict[str, Watched]:
+    def state(self) -> dict[Key, Watched]:
         """Every key's state."""
         return dict(self.audit.audit.watches)
 

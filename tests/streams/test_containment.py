@@ -14,7 +14,8 @@ import pytest
 
 import detectors
 from detectors.catalog.registry import IN_SHADOW, REGISTRY
-from detectors.events.event import METRICS, Event
+from detectors.events.event import Event
+from detectors.events.key import VIEW, is_view, key_of, metric_name_of, target_of
 from detectors.intake.rules.reasons import RULES
 from detectors.state.ledger import DUPLICATE_ID
 from streams.deadletters import Why
@@ -67,12 +68,13 @@ def sent() -> Counter[tuple[str, str]]:
 def assert_counted(disturbed: Run) -> None:
     """Raw counts are the input; so are the others, wherever no rule was disturbed."""
     raw = {
-        (METRICS[int(key[0])], key[1:]): watched.ledger.raw for key, watched in disturbed.audit.audit.watches.items()
+        (metric_name_of(key), target_of(key)): watched.ledger.raw
+        for key, watched in disturbed.audit.audit.watches.items()
     }
     assert raw == sent()
     told = {(count.metric, count.target): count for count in disturbed.outcome.counts}
     for key, watched in disturbed.audit.audit.watches.items():
-        count = told[METRICS[int(key[0])], key[1:]]
+        count = told[metric_name_of(key), target_of(key)]
         assert (count.raw, count.valid, count.unjudged) == (watched.ledger.raw, watched.ledger.valid, watched.unjudged)
         assert count.unjudged <= count.raw - watched.ledger.invalid.get(DUPLICATE_ID, 0)
     assert disturbed.audit.audit.now == undisturbed().audit.audit.now
@@ -86,10 +88,10 @@ def assert_moved_as_told(disturbed: Run) -> None:
         moved[correction.target] += correction.count * ((correction.to == "valid") - (correction.from_ == "valid"))
     ids = undisturbed()  # whatever is judged, rules find the same
     for key, watched in disturbed.audit.audit.watches.items():
-        if key[0] == "0":
+        if is_view(key):
             before = ids.audit.audit.watches[key].ledger
-            honest = before.valid - _moved(ids, key[1:])
-            assert watched.ledger.valid - moved[key[1:]] == honest
+            honest = before.valid - _moved(ids, target_of(key))
+            assert watched.ledger.valid - moved[target_of(key)] == honest
 
 
 def _moved(of: Run, target: str) -> int:
@@ -183,7 +185,7 @@ def test_without_a_rule_events_are_counted_all_the_same(place: str) -> None:
 def test_windows_that_were_not_judged_are_told(name: str) -> None:
     with Injection(f"{name}:findings", target=VICTIM).inside():
         disturbed = run()
-    watched = disturbed.audit.audit.watches[f"0{VICTIM}"]
+    watched = disturbed.audit.audit.watches[key_of(VIEW, VICTIM)]
     assert watched.unjudged > 0
     assert disturbed.outcome.unjudged[0].key == f"0{VICTIM}"
     assert "InjectedError" in disturbed.outcome.unjudged[0].error
@@ -198,7 +200,7 @@ def test_nothing_that_detects_is_left_out() -> None:
         if path.stem != "__init__" and "lab" not in path.parts
     }
     rules = {module for module in modules if module.startswith("intake.rules.")}
-    assert rules == {f"intake.rules.{name}" for name in ("daily_rate", "reasons", "repeats", "settings")}
+    assert rules == {f"intake.rules.{name}" for name in ("act_rules", "daily_rate", "reasons", "repeats", "settings")}
     catalog = {module for module in modules if module.startswith("catalog.")} - {"catalog.registry"}
     assert catalog == {kind().__class__.__module__.removeprefix("detectors.") for kind in REGISTRY.values()}
     assert modules - rules - catalog == {*FEATURES, *JUDGING, *LEARNING, *APART}

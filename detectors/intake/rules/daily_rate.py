@@ -22,6 +22,7 @@ from zlib import compress, crc32, decompress
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.events.actor import without_account
 from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 PAIRS_MAX = 4096
@@ -155,10 +156,9 @@ def marks_of(targets: Collection[str]) -> Keys:
 
 
 def pairs_of(actors: NDArray[np.int64], marks: Keys) -> Keys:
-    """Keys of pairs: of an actor's hash without the lowest bit, which tells accounts, and the mark of its target."""
-    pairs: Keys = (actors.astype(np.uint64) & _ACTOR) ^ marks
+    """Keys of pairs: of an actor, whether its account is known or not, and the mark of its target."""
+    pairs: Keys = without_account(actors).view(np.uint64) ^ marks
     return pairs
 
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
-_ACTOR = np.uint64(0xFFFFFFFFFFFFFFFE)

@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 
+from detectors.events.actor import with_account, without_account
 from detectors.events.block import EventBlock
 from detectors.events.buckets import MIX_BUCKETS, NETWORK_BUCKETS, OWNER_SPACE, account_bucket, network_bucket
 from detectors.events.event import METRIC_INDEX, NOBODY, Event
@@ -64,7 +65,7 @@ class Packer:
         if event.actor is None:
             return NOBODY
         given = event.actor_created_at is not None and "actor_created_at" not in self._without
-        return self._actors.number(event.actor) & ~1 | given
+        return with_account(without_account(self._actors.number(event.actor)), given)
 
     def _network(self, event: Event) -> int:
         country = -1 if "country" in self._without else self._countries.number(event.country)

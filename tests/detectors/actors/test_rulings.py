@@ -7,49 +7,53 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.actors.rulings import RULED_MAX, Rulings
+from detectors.events.key import VIEW, Key, key_of, other_metric, target_of
 
-NOTES = st.lists(st.tuples(st.sets(st.integers(0, 40), min_size=1), st.sampled_from(["0a", "1a", "0b", "2c"])))
+ASKED = A, B, C, _ = [key_of(VIEW, target) for target in "abcd"]
+NOTES = st.lists(
+    st.tuples(st.sets(st.integers(0, 40), min_size=1), st.sampled_from([A, other_metric(A, 1), B, other_metric(C, 2)]))
+)
 
 
-def told(notes: list[tuple[set[int], str]]) -> Rulings:
+def told(notes: list[tuple[set[int], Key]]) -> Rulings:
     rulings = Rulings()
     for actors, key in notes:
         rulings.note(sorted(actors), key)
     return rulings
 
 
-@given(NOTES, st.integers(0, 40), st.sampled_from(["0a", "0b", "0c", "0d"]))
+@given(NOTES, st.integers(0, 40), st.sampled_from(ASKED))
 def test_a_record_is_what_was_noted_of_the_actor_on_another_target(
-    notes: list[tuple[set[int], str]], actor: int, key: str
+    notes: list[tuple[set[int], Key]], actor: int, key: Key
 ) -> None:
-    elsewhere = {noted[1:] for actors, noted in notes for one in actors if one // 2 == actor // 2} - {key[1:]}
-    assert told(notes).share([actor], key) == (1.0 if elsewhere else 0.0)
+    targets = {target_of(noted) for actors, noted in notes if any(one // 2 == actor // 2 for one in actors)}
+    assert told(notes).share([actor], key) == (1.0 if targets - {target_of(key)} else 0.0)
 
 
 @given(NOTES)
-def test_it_outlives_a_restart(notes: list[tuple[set[int], str]]) -> None:
+def test_it_outlives_a_restart(notes: list[tuple[set[int], Key]]) -> None:
     rulings, restored = told(notes), Rulings()
     restored.load(msgspec.msgpack.decode(msgspec.msgpack.encode(rulings.dump())))
-    for key in ("0a", "0b", "0c", "0d"):
+    for key in ASKED:
         assert [restored.share([a], key) for a in range(41)] == [rulings.share([a], key) for a in range(41)]
     assert len(restored) == len(rulings)
 
 
 def test_it_says_whether_there_is_anything_new_to_keep() -> None:
-    rulings = told([({2, 4}, "0a")])
+    rulings = told([({2, 4}, A)])
     assert rulings.take_changed()
-    rulings.note([2, 4], "0a")
+    rulings.note([2, 4], A)
     assert not rulings.take_changed()
-    rulings.note([2], "0b")
+    rulings.note([2], B)
     assert rulings.take_changed()
 
 
 def test_the_oldest_are_forgotten_and_who_comes_again_is_not() -> None:
     rulings = Rulings()
-    rulings.note([2], "0a")
+    rulings.note([2], A)
     for generation in range(4):
-        rulings.note(range(100 + generation * 2 * RULED_MAX, 100 + (generation + 1) * 2 * RULED_MAX, 2), "0b")
-        rulings.note([2], "0a")
+        rulings.note(range(100 + generation * 2 * RULED_MAX, 100 + (generation + 1) * 2 * RULED_MAX, 2), B)
+        rulings.note([2], A)
     assert len(rulings) <= 2 * RULED_MAX + 2
-    assert rulings.share([2], "0c") == 1.0
-    assert rulings.share([100], "0c") == 0.0
+    assert rulings.share([2], C) == 1.0
+    assert rulings.share([100], C) == 0.0

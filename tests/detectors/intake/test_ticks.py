@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from detectors.audit import Audit, AuditSettings
 from detectors.events.block import EventBlock
+from detectors.events.key import Key
 from detectors.intake import ticks
 from detectors.intake.ticks import Heap, rows_of
 from detectors.records import Outcome
+from detectors.state.watched import Watched
 from detectors.windows.crowd import ROW_BYTES, Crowd, pack_row
 
 TICK_MS = 10_000
@@ -37,7 +39,7 @@ def _block(acts: list[Act]) -> EventBlock:
     )  # fmt: skip
 
 
-def _audited(acts: list[Act], sizes: list[int]) -> tuple[Outcome, dict[str, object]]:
+def _audited(acts: list[Act], sizes: list[int]) -> tuple[Outcome, dict[Key, Watched]]:
     audit, outcome = Audit(AuditSettings(tick_seconds=10, dedupe_ids=1000)), Outcome()
     audit.advance(TICK_MS, outcome)  # the first tick is over: what comes for it is late
     at, size = 0, itertools.cycle(sizes)

@@ -10,11 +10,11 @@ import pytest
 from detectors.events.event import Event
 from detectors.lab.backtest import NoSuchDetectorError, judge_stream, run
 from detectors.lab.baselines import BASELINES
-from detectors.lab.measure import Alarm, Removal, Report, Truth, measure
+from detectors.lab.measure import Alarm, Removal, Report, TargetMetric, Truth, measure
 from detectors.lab.scenarios.registry import QUIET
 from detectors.lab.traffic.platform import Labelled
 
-KEY = ("t", "view")
+KEY = TargetMetric("t", "view")
 
 
 def truth_of(artificial: int, honest: int) -> Truth:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from detectors.catalog.engagement import Engagement
+from detectors.events.key import VIEW, key_of
 from detectors.features import names as f
 from detectors.measurement.expectation import RULE_OF_THREE
 from detectors.measurement.other_metrics import Peers
@@ -26,7 +27,7 @@ TYPICAL = 6.0
 def expected(silence: int, watched: Watched | None = None) -> float:
     platform = Platform()
     platform.typical["minutes"] = TYPICAL
-    look = Look("2v", watched or Watched(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome())
+    look = Look(key_of(2, "v"), watched or Watched(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome())
     look.silence = silence
     look.expect()
     return look.x[f.EXPECTED] / platform.season(MINUTES, 0)
@@ -51,10 +52,10 @@ def test_silence_is_counted_from_the_targets_first_view() -> None:
     watches = Watches()
     peers = Peers(watches, [Platform()], SCALES)
     start = 1_000 * MINUTES.span_ms
-    assert peers.silence("2v", MINUTES, start) == 0
-    watches.change("0v").levels["minutes"] = Level(windows=40, last_start=start - 11 * MINUTES.span_ms)
-    assert peers.silence("2v", MINUTES, start) == 50
-    assert peers.silence("0v", MINUTES, start) == 0
+    assert peers.silence(key_of(2, "v"), MINUTES, start) == 0
+    watches.change(key_of(VIEW, "v")).levels["minutes"] = Level(windows=40, last_start=start - 11 * MINUTES.span_ms)
+    assert peers.silence(key_of(2, "v"), MINUTES, start) == 50
+    assert peers.silence(key_of(VIEW, "v"), MINUTES, start) == 0
 
 
 def loneliness(beside: int, *, told_at_once: bool = True) -> Look:
@@ -64,7 +65,7 @@ def loneliness(beside: int, *, told_at_once: bool = True) -> Look:
     platform.rates.learn_beside(2, 100, beside)
     platform.rates.learn_viewers("minutes", 2, 100, 100.0 if told_at_once else 60.0)
     platform.rates.learn_viewers("hour", 2, 100, 100.0)
-    look = Look("2v", Watched(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome(), rates=platform.rates)
+    look = Look(key_of(2, "v"), Watched(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome(), rates=platform.rates)
     look.peers = 0, 0, 20
     fold(look.crowd, [(2 * n, n, -1, -1, -1, -1, -1) for n in range(20)])
     look.expect()
@@ -101,7 +102,7 @@ def liked(**given: object) -> Look:
     platform.rates.learn_beside(1, 100, 100)
     for scale in ("minutes", "hour"):
         platform.rates.learn_viewers(scale, 1, 200, 198.0)
-    look = Look("1v", Watched(), hour, 0, Crowd(n=40), platform, platform, Outcome(), rates=platform.rates)
+    look = Look(key_of(1, "v"), Watched(), hour, 0, Crowd(n=40), platform, platform, Outcome(), rates=platform.rates)
     look.peers, look.silence, look.every_view = (0, 40, 0), 12, True
     for name, value in given.items():
         setattr(look, name, value)
@@ -123,7 +124,10 @@ def test_they_are_not_where_views_are_missing_or_the_target_is_new(given: dict[s
 def surging(starts: list[int], scale: int = 1) -> Look:
     """The last of several windows, all of which surge."""
     watched, platform = Watched(), Platform()
-    looks = [Look("0v", watched, SCALES[scale], start, Crowd(n=20), platform, platform, Outcome()) for start in starts]
+    looks = [
+        Look(key_of(VIEW, "v"), watched, SCALES[scale], start, Crowd(n=20), platform, platform, Outcome())
+        for start in starts
+    ]
     for look in looks:
         look.note_surge(5.0)
     return looks[-1]
@@ -148,7 +152,7 @@ def test_a_hit_that_has_just_begun_leaves_early_where_views_are_told_when_they_e
     platform.mixes["watch"].learn_each(tuple([8, 9, 10, 11, 12, 13, 14, 15] * 100))
     platform.rates.learn_viewers("minutes", 1, 100, 99.0 if at_once else 55.0)
     platform.rates.learn_viewers("hour", 1, 100, 99.0)
-    look = Look("0v", Watched(), MINUTES, 0, Crowd(), platform, platform, Outcome(), early_at=60_000)
+    look = Look(key_of(VIEW, "v"), Watched(), MINUTES, 0, Crowd(), platform, platform, Outcome(), early_at=60_000)
     fold(look.crowd, [(2 * n, n, -1, -1, -1, -1, 8 + n % 2) for n in range(40)])
     look.note_surge(5.0)
     look.expect()

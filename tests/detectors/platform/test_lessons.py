@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from detectors.audit import Audit, AuditSettings
+from detectors.events.key import VIEW, Key, key_of
 from detectors.lab.traffic.blocks import Packer
 from detectors.measurement.window_view import HABIT_WINDOWS
 from detectors.platform import platform as platforms
@@ -28,7 +29,7 @@ def audited(monkeypatch: pytest.MonkeyPatch) -> tuple[Audit, Outcome, Counter[in
     taught: Counter[int] = Counter()
     teaching = Platform.teaching
 
-    def told(self: Platform, scale: Scale, key: str, start_ms: int) -> Teaching:
+    def told(self: Platform, scale: Scale, key: Key, start_ms: int) -> Teaching:
         chosen = teaching(self, scale, key, start_ms)
         if scale == MINUTES:
             taught[start_ms] += chosen.crowd
@@ -70,7 +71,7 @@ def test_the_sample_is_the_same_after_a_restart() -> None:
     platform, restored = Platform(), Platform()
     platform.closed(MINUTES, 30_000, 3_000)
     restored.load(platform.dump())
-    keys = [f"0v{n}" for n in range(30_000)]
+    keys = [key_of(VIEW, f"v{n}") for n in range(30_000)]
     chosen = [platform.teaching(MINUTES, key, START_MS) for key in keys]
     assert chosen == [restored.teaching(MINUTES, key, START_MS) for key in keys]
     assert chosen != [platform.teaching(MINUTES, key, START_MS + 5 * MINUTE_MS) for key in keys]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from detectors.audit import Audit, AuditSettings
 from detectors.catalog.drip import log_e_value
 from detectors.events.event import Event
+from detectors.events.key import key_of
 from detectors.features import names as f
 from detectors.lab.traffic.blocks import Packer
 from detectors.records import Outcome
@@ -105,13 +106,13 @@ def test_they_are_taken_back_to_the_first_day() -> None:
     assert last.onset <= FIRST_MS + DRIP_DAY * DAY_MS
     assert last.artificial.low <= last.artificial.value <= last.artificial.high
     assert last.artificial.value == pytest.approx(bought_followers, rel=0.15)
-    ledger = audit.watches["2v3"].ledger
+    ledger = audit.watches[key_of(2, "v3")].ledger
     assert ledger.raw == bought_followers
     assert sum(ledger.invalid.values()) == last.artificial.value
 
 
 def test_as_many_followers_who_are_the_platforms_own_people_are_spared() -> None:
-    ledger = dripped()[0].watches["2v5"].ledger
+    ledger = dripped()[0].watches[key_of(2, "v5")].ledger
     assert ledger.valid == ledger.raw > 30
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.events.key import VIEW, key_of
 from detectors.features.names import FRESH, NETWORK, WATCH
 from detectors.measurement.other_metrics import Peers
 from detectors.platform.platform import Platform
@@ -117,9 +118,11 @@ def test_those_who_had_viewed_are_known_among_those_who_like(viewers: int) -> No
     watches, scales = Watches(), ladder(10)
     likers = [rng.getrandbits(62) for _ in range(60)]
     came = likers[: min(60, viewers)] + [rng.getrandbits(62) for _ in range(viewers - 60)]
-    watches.change("0v").open["hour"] = crowd_of([honest(rng, actor=actor) for actor in came] or [honest(rng)])
+    watches.change(key_of(VIEW, "v")).open["hour"] = crowd_of(
+        [honest(rng, actor=actor) for actor in came] or [honest(rng)]
+    )
     crowd = crowd_of([honest(rng, actor=actor) for actor in likers])
-    told = Peers(watches, [Platform()], scales).viewers("1v", crowd)
+    told = Peers(watches, [Platform()], scales).viewers(key_of(1, "v"), crowd)
     assert told == pytest.approx(min(60, viewers), abs=1e-6)
 
 
@@ -127,8 +130,8 @@ def test_views_in_quarantine_are_no_answer_to_likes() -> None:
     rng = random.Random(6)
     watches, scales = Watches(), ladder(10)
     rows = [honest(rng) for _ in range(40)]
-    watches.change("0v").open["hour"] = views = crowd_of(rows)
+    watches.change(key_of(VIEW, "v")).open["hour"] = views = crowd_of(rows)
     views.quarantined = 30
     peers = Peers(watches, [Platform()], scales)
-    assert peers.viewers("1v", crowd_of(rows)) == pytest.approx(10)
-    assert peers.counts("1v", 2, 0, {})[0] == 10
+    assert peers.viewers(key_of(1, "v"), crowd_of(rows)) == pytest.approx(10)
+    assert peers.counts(key_of(1, "v"), 2, 0, {})[0] == 10

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from detectors.audit import AuditSettings
 from detectors.events.block import FEW_EVENTS
+from detectors.events.key import Key
 from detectors.records import Outcome
 from streams.log.frames import FRAME_VERSION, GIVEN, MARKS, NEEDED, Frame, encode
 from streams.log.versions import FrameOfTexts, decode
@@ -63,7 +64,7 @@ def _frame(table: dict[str, list[int]], begin: int, end: int, *, widest: bool = 
     return encode(frame)
 
 
-def _audited(frames: list[bytes], events: int) -> tuple[Outcome, dict[str, Any]]:
+def _audited(frames: list[bytes], events: int) -> tuple[Outcome, dict[Key, Any]]:
     audit, outcome = PartitionAudit(AuditSettings(rules=rule_settings(Rules()))), Outcome()
     time = Frame(FRAME_VERSION, "views/0", events, events, END_MS, False, ROSTER)
     for offset, value in enumerate([*frames, encode(time)]):
@@ -76,7 +77,7 @@ def _audited(frames: list[bytes], events: int) -> tuple[Outcome, dict[str, Any]]
     return outcome, dict(audit.audit.watches)
 
 
-def _counted(watches: dict[str, Any]) -> dict[str, tuple[int, int, dict[str, int]]]:
+def _counted(watches: dict[Key, Any]) -> dict[Key, tuple[int, int, dict[str, int]]]:
     return {key: (w.ledger.valid, w.ledger.quarantined, w.ledger.invalid) for key, w in watches.items()}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from detectors.cases.explanations import Promotion
+from detectors.events.key import VIEW, key_of
 from detectors.thresholds import Rulebook, Thresholds
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings, load, load_map
@@ -192,9 +193,9 @@ def test_thresholds_of_a_metric_and_of_a_class_stand_over_the_general_ones(tmp_p
     surge_score = 5
     """
     book = load(_file(tmp_path, text), {}).detection.rulebook()
-    assert book.of("0v1") == Thresholds(excess_events=12)
-    assert book.of("1v1") == Thresholds(excess_events=12, suspect_score=3.5)
-    assert book.of("1news-1") == Thresholds(excess_events=12, suspect_score=3.5, surge_score=5.0)
+    assert book.of(key_of(VIEW, "v1")) == Thresholds(excess_events=12)
+    assert book.of(key_of(1, "v1")) == Thresholds(excess_events=12, suspect_score=3.5)
+    assert book.of(key_of(1, "news-1")) == Thresholds(excess_events=12, suspect_score=3.5, surge_score=5.0)
 
 
 def test_without_thresholds_in_the_configuration_the_judges_own_hold() -> None:

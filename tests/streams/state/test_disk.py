@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from faust.types import TP
 
-from detectors import audit
+from detectors import audit, tick_entry
 from detectors import counts as unsaid
 from detectors.state.watched import Watched
 from streams.clock import FakeClock
@@ -202,7 +202,8 @@ def test_a_task_with_hardly_any_memory_says_the_same(tmp_path: Path, undisturbed
 def test_what_is_done_in_steps_or_broken_off_between_them_is_what_is_done_at_once(
     tmp_path: Path, undisturbed: list[bytes | None], break_off: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "STEP_KEYS", 1)
+    for module in (audit, tick_entry):
+        monkeypatch.setattr(module, "STEP_KEYS", 1)
     monkeypatch.setattr(unsaid, "STEP_COUNTS", 1)
     monkeypatch.setattr(spill, "PROMOTED_AT_ONCE", 1)
     monkeypatch.setattr(targets, "COUNTS_KEPT", 3)

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from detectors.events.key import VIEW, Key, key_of
 from detectors.state.watches import Watches
 from streams.state import keyed, spill
 from streams.state.keyed import Budget, KeyedState
-from streams.state.sealed import decode_watched, encode_watched
+from streams.state.sealed import WATCHED_KEY, decode_watched, encode_watched
 from streams.state.spill import Spill, Waiting, changed_key
 from streams.state.store import SCANNED_AT_ONCE, Store
 
-NAMES = ["0a", "0b", "0é", "0zz", "0\U0001f600", "0￿"]
+NAMES = [key_of(VIEW, target) for target in ("a", "b", "é", "zz", "\U0001f600", "￿")]
 """Their order as text is that of their bytes, which is not so in every encoding."""
 
 
@@ -57,7 +58,7 @@ def test_keys_wait_in_order_wherever_they_stand(store: Store, on_disk: bool, mon
             assert waiting.add(order, start, name) == plain.wait(order, start, name)
     for order, start in [(1, 300_000), (1, 600_000), (3, 0)]:
         assert list(waiting.take(order, start)) == list(plain.waited(order, start)) == sorted(NAMES)
-    assert waiting.add(1, 300_000, "0a"), "what was taken has gone"
+    assert waiting.add(1, 300_000, key_of(VIEW, "a")), "what was taken has gone"
     assert list(waiting.take(1, 300_000)) == ["0a"]
 
 
@@ -67,18 +68,21 @@ def test_a_task_holds_a_bounded_number_of_keys_however_many_change_at_once(
     monkeypatch.setattr(keyed, "HOT_KEYS_MIN", 20)
     watches = KeyedState(Budget(1))
     watches.stand_on(store)
-    truth: dict[str, int] = {}
+    truth: dict[Key, int] = {}
     rng = random.Random(3)
     cut: list[tuple[bytes, bytes]] = []
     most = 0
     for number in range(3000):
-        name = f"0{rng.randrange(400)}"
+        name = key_of(VIEW, str(rng.randrange(400)))
         watches.change(name).ledger.accept(1)
         truth[name] = truth.get(name, 0) + 1
         most = max(most, len(watches) + len(watches._older))
         if number == 1500:
             cut = [(changed_key(name), encode_watched(watches[name])) for name in watches.take_changed()]
-            sent = {key[2:].decode(): decode_watched(value) for key, value in [*watches.spilled(), *cut]}
+            sent = {
+                key.removeprefix(WATCHED_KEY).decode(): decode_watched(value)
+                for key, value in [*watches.spilled(), *cut]
+            }
             assert {name: watched.ledger.raw for name, watched in sent.items()} == truth
         if number == 1700:  # the checkpoint takes its time
             list(watches.store_spilled())
@@ -94,12 +98,12 @@ def test_a_look_up_reads_little_however_many_keys_there_are(store: Store) -> Non
     """A filter that no shard of the cache can hold would be read again for every key."""
     count = 600_000
     for at in range(0, count, 20_000):
-        store.jot((changed_key(f"0{number:06}"), b"") for number in range(at, at + 20_000))
+        store.jot((changed_key(key_of(VIEW, f"{number:06}")), b"") for number in range(at, at + 20_000))
     store._db.flush()
     store._db.compact_range(None, None)
     looked_up = range(0, count, count // 200)
     before = _read_bytes()
-    assert all(store.get(changed_key(f"0{number:06}")) == b"" for number in looked_up)
+    assert all(store.get(changed_key(key_of(VIEW, f"{number:06}"))) == b"" for number in looked_up)
     assert _read_bytes() - before < 100_000 * len(looked_up)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from detectors.audit import AuditSettings
 from detectors.events.event import Event
+from detectors.events.key import VIEW, key_of, target_of
 from detectors.records import Outcome
 from detectors.state.ledger import DUPLICATE_ID
 from streams.targets.step import PartitionAudit
@@ -106,7 +107,7 @@ def _piped(plan: Plan, mixture: Mixture) -> Pipeline:
 
 
 def _check_ledgers(audits: list[PartitionAudit], mixture: Mixture) -> None:
-    ledgers = {key[1:]: watched.ledger for audit in audits for key, watched in audit.audit.watches.items()}
+    ledgers = {target_of(key): watched.ledger for audit in audits for key, watched in audit.audit.watches.items()}
     assert {target: ledger.raw for target, ledger in ledgers.items()} == mixture.raw
     for target, ledger in ledgers.items():
         assert ledger.raw == ledger.valid + ledger.quarantined + sum(ledger.invalid.values())
@@ -226,7 +227,7 @@ def test_a_late_event_is_counted_and_no_closed_window_learns_from_it() -> None:
     pipe.finish(END_MS)
     audit, outcome = audit_of(pipe.logs[0])
     assert outcome.late == 5
-    assert audit.audit.watches["0v1"].ledger.valid == 35
+    assert audit.audit.watches[key_of(VIEW, "v1")].ledger.valid == 35
     assert outcome.entered == [35, 0, 0]
 
 
@@ -238,8 +239,8 @@ def test_an_undo_takes_one_back_and_one_without_its_event_takes_nothing() -> Non
     pipe.play([*undone, *given_, *never])
     pipe.finish(END_MS)
     audit, outcome = audit_of(pipe.logs[0])
-    assert audit.audit.watches["0v1"].ledger.invalid == {"undone": 1}
-    assert audit.audit.watches["0v1"].ledger.raw == 3
+    assert audit.audit.watches[key_of(VIEW, "v1")].ledger.invalid == {"undone": 1}
+    assert audit.audit.watches[key_of(VIEW, "v1")].ledger.raw == 3
     assert outcome.unmatched_undos == 1
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from detectors.audit import Audit, AuditSettings
 from detectors.events.block import EventBlock
+from detectors.events.key import VIEW, key_of
 from detectors.intake import ticks
 from detectors.intake.rules.reasons import EXEMPT
 from detectors.intake.rules.settings import RuleSettings
@@ -153,22 +154,22 @@ def test_the_ledger_adds_up_and_windows_hold_the_valid_alone(events: list[Act], 
 
 def test_a_double_click_is_one_act_and_the_first_stays() -> None:
     audit, _ = audited([Act(1_000), Act(1_200), Act(29_000), Act(60_000, actor=2)])
-    assert audit.watches["0v"].ledger.valid == 2
-    assert audit.watches["0v"].ledger.invalid == {"double_click": 2}
-    assert audited([Act(1_000), Act(31_000)])[0].watches["0v"].ledger.invalid == {}
+    assert audit.watches[key_of(VIEW, "v")].ledger.valid == 2
+    assert audit.watches[key_of(VIEW, "v")].ledger.invalid == {"double_click": 2}
+    assert audited([Act(1_000), Act(31_000)])[0].watches[key_of(VIEW, "v")].ledger.invalid == {}
 
 
 def test_somebody_who_watches_a_short_clip_again_is_no_double_click() -> None:
     """Whether the time of an event is the beginning of a view or its end."""
     begins = [Act(1_000 + 12_000 * n, spent=12_000) for n in range(4)]
-    assert audited(begins)[0].watches["0v"].ledger.valid == 4
+    assert audited(begins)[0].watches[key_of(VIEW, "v")].ledger.valid == 4
     tapped = [Act(1_000, spent=0), Act(1_300, spent=12_000), Act(13_500, spent=11_000)]
-    assert audited(tapped)[0].watches["0v"].ledger.invalid == {"double_click": 1}
+    assert audited(tapped)[0].watches[key_of(VIEW, "v")].ledger.invalid == {"double_click": 1}
 
 
 def test_a_like_taken_back_and_given_again_is_no_double_click() -> None:
     events = [Act(1_000, metric=1), Act(2_000, metric=1, undo=True), Act(3_000, metric=1), Act(3_500, metric=1)]
-    assert audited(events)[0].watches["1v"].ledger.invalid == {"undone": 1, "double_click": 1}
+    assert audited(events)[0].watches[key_of(1, "v")].ledger.invalid == {"undone": 1, "double_click": 1}
 
 
 @pytest.mark.parametrize("step", [MINUTE_MS, 86_400_000])
@@ -177,7 +178,7 @@ def test_times_that_are_known_to_the_minute_or_the_day_accuse_nobody(step: int) 
     audit, outcome = Audit(AuditSettings()), Outcome()
     audit.observe(block_of(events), 1, outcome)
     audit.advance(START_MS + 5 * 86_400_000, outcome)
-    assert audit.watches["0v"].ledger.invalid == {}
+    assert audit.watches[key_of(VIEW, "v")].ledger.invalid == {}
 
 
 def test_a_tick_too_large_to_be_compared_is_counted_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +189,7 @@ def test_a_tick_too_large_to_be_compared_is_counted_and_bounded(monkeypatch: pyt
         audit.observe(block_of([Act(n * 100 + k, actor=2 * k) for k in range(20)]), 1, outcome)
         assert audit.intake.held_bytes() < 50_000
     audit.advance(END_MS, outcome)
-    ledger = audit.watches["0v"].ledger
+    ledger = audit.watches[key_of(VIEW, "v")].ledger
     assert ledger.raw == 1200
     assert ledger.valid >= 20
 
@@ -201,6 +202,6 @@ def test_memory_is_a_minutes_acts() -> None:
         )
         audit.advance(START_MS + second * 1000 - 10_000, outcome)
     assert len(audit.intake.past()) <= 7
-    repeats = audit.intake._repeats[0]
+    repeats = audit.intake.rules.by_metric[0]
     assert repeats is not None
     assert repeats.held_bytes() <= 20 * 50 * 80

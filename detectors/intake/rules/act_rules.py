@@ -1,0 +1,75 @@
+"""The rules that compare the acts of one actor on one target, for each metric of a partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from detectors.events.event import METRICS
+from detectors.events.key import Key, key_of, metric_of, target_of
+from detectors.failures import UNCONTAINED
+from detectors.intake.rules.daily_rate import Days, marks_of, pairs_of
+from detectors.intake.rules.repeats import repeats_of
+from detectors.intake.rules.settings import RuleSettings
+from detectors.intake.ticks import Tick
+from detectors.windows.crowd import Crowd
+
+
+class ActRules:
+    """See the module. ``by_metric`` has None where no rule compares a metric's acts."""
+
+    def __init__(self, rules: RuleSettings) -> None:
+        self.by_metric = [repeats_of(rules, metric) for metric in range(len(METRICS))]
+        self.judged = [repeats is not None for repeats in self.by_metric]
+        """by metric, whether there is such a rule"""
+
+    def sift(self, tick: Tick, start: int, end: int, *, replayed: bool = False) -> None:
+        """Take out of a tick that closes what the rules catch. ``replayed`` if this was done before a restore.
+
+        Where a rule fails, all events of its metric are counted without it.
+        """
+        for metric, (heap, repeats) in enumerate(zip(tick.heaps, self.by_metric, strict=True)):
+            if repeats is not None:
+                try:
+                    caught = heap.sift(repeats, start, end, replayed=replayed)
+                except UNCONTAINED:
+                    raise
+                except Exception as error:  # noqa: BLE001  # the heap is as it was: all of it is counted
+                    tick.failures.append(error)
+                    self.broken_off(metric)
+                    continue
+                for (target, reason), count in caught.items():
+                    key = key_of(metric, target), reason
+                    tick.rejected[key] = tick.rejected.get(key, 0) + count
+
+    def follow(self, key: Key, crowd: Crowd, people: int, end: int) -> None:
+        """Count for a day the actors who came often to a key's five minutes, which end at ``end``.
+
+        ``people`` is how many different actors came: if each came once, there is nothing to count.
+        """
+        repeats = self.by_metric[metric_of(key)]
+        if crowd.named <= people or repeats is None or repeats.days is None:
+            return
+        days = repeats.days
+        actors = crowd.returning(days.often)
+        if actors:
+            pairs = np.unique(pairs_of(np.array(actors, np.int64), marks_of([target_of(key)])))
+            days.turn(end - 1)
+            days.follow(pairs)
+
+    def broken_off(self, metric: int) -> None:
+        """A rule has failed half way: what is counted for a day is stored as it is now."""
+        repeats = self.by_metric[metric]
+        if repeats is not None and repeats.days is not None:
+            repeats.days.broken_off()
+
+    def days(self) -> Iterator[tuple[int, Days]]:
+        """What is counted for a day, by metric: it is stored, because a replay of the log's end cannot restore it."""
+        for metric, repeats in enumerate(self.by_metric):
+            if repeats is not None and repeats.days is not None:
+                yield metric, repeats.days
+
+    def held_bytes(self) -> int:
+        """About what is in memory."""
+        return sum(repeats.held_bytes() for repeats in self.by_metric if repeats is not None)

@@ -1,0 +1,141 @@
+"""Enters the events of closed ticks: each key's into its ledger and its open five minutes.
+
+A tick that may be part of a burst is judged before it is merged into the five minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from detectors.actors.rulings import Rulings
+from detectors.containment import Containment
+from detectors.counts import Unsaid
+from detectors.events.key import Key, key_of, metric_of
+from detectors.failures import UNCONTAINED
+from detectors.intake.ticks import Tick
+from detectors.judge import Cases
+from detectors.measurement.early import EarlyLooks
+from detectors.measurement.other_metrics import Peers
+from detectors.measurement.window_view import Look
+from detectors.open_windows import OpenWindows
+from detectors.platform.platform import Platform
+from detectors.records import Outcome
+from detectors.state.watched import Watched
+from detectors.state.watches import Watches
+from detectors.window_closing import Judging
+from detectors.windows.crowd import ROW_BYTES, Crowd
+from detectors.windows.scales import Scale
+
+STEP_KEYS = 32
+"""Keys entered before a pause: some milliseconds, the pause a tenth of a microsecond (measured)."""
+
+
+class ClosedTick(NamedTuple):
+    """A tick that closes: its start in epoch ms, where its events are in the log, and what its step reports."""
+
+    start: int
+    log: tuple[int, int]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickEntry:
+    """See the module. All fields belong to one audit."""
+
+    scale: Scale
+    """the tick's"""
+    watches: Watches
+    windows: OpenWindows
+    unsaid: Unsaid
+    cases: Cases
+    judging: Judging
+    contained: Containment
+    early: EarlyLooks
+    platforms: list[Platform]
+    peers: Peers
+    rulings: Rulings
+
+    def enter_all(self, tick: Tick, start: int, outcome: Outcome) -> Generator[None, None, int]:
+        """Enter all events of a tick that rules have left, pausing after every few keys; returns how many."""
+        came, at = 0, ClosedTick(start, (tick.log_from, tick.log_to), outcome)
+        for metric, heap in enumerate(tick.heaps):
+            entered = closed = 0
+            for target, rows, folded in heap.by_target():
+                owner, nobody = tick.owners.get(target, -1), heap.nobody.get(target, 0)
+                entered += self.enter(key_of(metric, target), rows, at, folded=folded, owner=owner, nobody=nobody)
+                closed += 1
+                if closed % STEP_KEYS == 0:
+                    yield
+            came += entered
+            outcome.entered[metric] += entered
+            outcome.windows += closed
+        return came
+
+    def enter(
+        self, key: Key, rows: bytes, at: ClosedTick, *, folded: Crowd | None = None, owner: int = -1, nobody: int = 0
+    ) -> int:
+        """Enter a key's events of a closed tick; returns how many. Duplicates and undos are not among them.
+
+        They are packed ``rows``, a crowd of rows that were ``folded`` before, and ``nobody`` events without an actor.
+        """
+        start, log, outcome = at
+        watched = self.watches.change(key)
+        count = len(rows) // ROW_BYTES + nobody
+        if folded is not None:
+            count += folded.n
+        watched.ledger.valid += count
+        if not watched.unsaid:
+            self.unsaid.add(key, start + self.scale.span_ms)
+        into = self.windows.minutes(key, watched, start, log)
+        into.owner = max(into.owner, owner)
+        left = into.n - into.unjudged + count
+        try:
+            worth = folded is not None or self.cases.worth_a_look(watched, count, self.platforms[metric_of(key)])
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # its five minutes are judged, at their end
+            outcome.fail("tick", key, start, 0, error)
+            worth = False
+        try:
+            if not worth:
+                into.take(rows, nobody)
+            else:
+                crowd = folded if folded is not None else Crowd()
+                crowd.take(rows, nobody)
+                self._judge(key, watched, crowd, at)
+                left -= crowd.unjudged
+                into.merge(crowd)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # nobody knows what is in a window that was half entered
+            del watched.open["minutes"]
+            self.contained.note(("tick", error), key, start, left, outcome)
+            return count
+        self._consider(key, watched, at)
+        return count
+
+    def _judge(self, key: Key, watched: Watched, crowd: Crowd, at: ClosedTick) -> None:
+        """Judge a tick by itself."""
+        start, log, outcome = at
+        crowd.settle()
+        crowd.log_from, crowd.log_to = log
+        metric = metric_of(key)
+        try:
+            platform, reference = self.platforms[metric], self.peers.reference(metric)
+            look = Look(key, watched, self.scale, start, crowd, platform, reference, outcome, rulings=self.rulings)
+            self.judging.look(look)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
+            self.contained.leave(("tick", error), key, crowd, outcome)
+
+    def _consider(self, key: Key, watched: Watched, at: ClosedTick) -> None:
+        """Ask whether the windows that were entered into are worth a look before their end."""
+        try:
+            self.early.entered(key, watched)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # the windows are judged when they end
+            at.outcome.fail("early", key, at.start, 0, error)
