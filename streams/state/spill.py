@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from struct import Struct
 
-from streams.state.sealed import WATCHED_KEY
+from detectors.state.parts import WATCHED
 from streams.state.store import SCRATCH, Store
 
 WAITING_IN_MEMORY = 2_000
@@ -124,7 +124,7 @@ def _area(number: int) -> bytes:
 
 def changed_key(key: str) -> bytes:
     """The changelog's key of a watched key."""
-    return WATCHED_KEY + key.encode()
+    return WATCHED.prefix + key.encode()
 
 
 def _place(window: tuple[int, int]) -> bytes:

@@ -1,0 +1,13 @@
+"""The states of all keys of an audit that has them in memory."""
+
+from __future__ import annotations
+
+from detectors.audit import Audit
+from detectors.state.watched import Watched
+from detectors.state.watches import MemoryWatches
+
+
+def states_of(audit: Audit) -> dict[str, Watched]:
+    """Key → state."""
+    assert isinstance(audit.watches, MemoryWatches)
+    return audit.watches.states
