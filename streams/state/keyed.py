@@ -103,7 +103,9 @@ class KeyedState:
 
     def peek(self, key: str) -> Watched | None:
         """See Watches. Raises StoreError or StateError if a cold key cannot be read."""
-        watched = self._hot(key)
+        watched = self._newer.get(key)
+        if watched is None:
+            watched = self._older.get(key)
         return self._thaw(key) if watched is None else watched
 
     def __getitem__(self, key: str) -> Watched:
