@@ -29,6 +29,7 @@ from detectors.events.event import Event
 from detectors.events.key import VIEW, key_of
 from detectors.records import Outcome
 from detectors.state.watched import Watched
+from detectors.state.watches import MemoryWatches
 from detectors.tick_entry import ClosedTick
 from detectors.windows.crowd import HASH_SPACE, pack_row
 
@@ -68,7 +69,8 @@ class Peer:
         self.seen = self.late = self.closed = 0
         self.wanted = sys.maxsize
         self.began = self.began_cpu = 0.0
-        self._audit = Audit(AuditSettings())
+        self._watches = MemoryWatches()
+        self._audit = Audit(AuditSettings(), self._watches)
         self.app = Application(
             broker_address=servers,
             consumer_group=f"bench-quix-{uuid.uuid4().hex[:8]}",
@@ -112,10 +114,10 @@ class Peer:
     def _close(self, window: dict[str, Any], key: str, _timestamp: int, _headers: Any, state: Any) -> int:
         audit, name = self._audit, key_of(VIEW, key)
         saved = state.get_bytes("watched")
-        audit.watches[name] = Watched() if saved is None else _decode_watched(saved)
+        self._watches[name] = Watched() if saved is None else _decode_watched(saved)
         rows = b"".join([pack_row(*row) for row in window["value"]])
         entered = audit.ticks.enter(name, rows, ClosedTick(window["start"], (-1, -1), Outcome()))
-        state.set_bytes("watched", _encode_watched(audit.watches.pop(name)))
+        state.set_bytes("watched", _encode_watched(self._watches.states.pop(name)))
         self.closed += 1
         return entered
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from detectors.actors.rulings import Rulings
+from detectors.audit_parts import stored_parts
 from detectors.audit_settings import AuditSettings
 from detectors.campaigns.bands import Company
 from detectors.cases.explanations import Explanations
@@ -36,7 +37,7 @@ from detectors.platform.lessons import Closing
 from detectors.platform.platform import Platform
 from detectors.records import Hit, Outcome
 from detectors.rollback import Kept
-from detectors.state.watches import Watches
+from detectors.state.watches import MemoryWatches, Watches
 from detectors.tick_entry import STEP_KEYS, TickEntry
 from detectors.window_closing import Judging
 from detectors.windows.scales import ladder, parts_of
@@ -54,7 +55,7 @@ class Audit:
     def __init__(self, settings: AuditSettings, watches: Watches | None = None) -> None:
         self.settings = settings
         self.scales = ladder(settings.tick_seconds)
-        self.watches = Watches() if watches is None else watches
+        self.watches: Watches = MemoryWatches() if watches is None else watches
         self.platforms = [Platform(settings.models) for _ in METRICS]
         self.intake = Intake(self, self.scales[0], settings.dedupe_ids, settings.rules)
         self.unsaid = Unsaid(self.watches, settings.counts_seconds, self._schedule_counts)
@@ -91,6 +92,8 @@ class Audit:
             rulings=self.rulings,
         )
         self._at = 0
+        self.parts = stored_parts(self.watches, self.platforms, self.company.lockstep, self.rulings, self.intake)
+        """what is stored, but what ``dump`` gives"""
 
     def _made_cases(self, settings: AuditSettings) -> tuple[Incidents, Explanations, Cases]:
         flags = Flags(partition=settings.partition, config=settings.config)
@@ -285,15 +288,31 @@ class Audit:
     # ---------------------------------------------------------------- state
 
     def dump(self) -> dict[str, Any]:
-        """What is neither keyed nor a function of the log's last stretch, as msgspec-encodable builtins."""
+        """What is in no part and no function of the log's last stretch, as msgspec-encodable builtins."""
         return {"now": self.now, "generations": self.intake.recent_ids.starts, "past": self.intake.past()}
 
     def held_bytes(self) -> int:
         """About what is in memory besides the watches: ids, counts to tell, open ticks."""
         return self.intake.held_bytes() + self.unsaid.held_bytes()
 
+    def views_at_once(self) -> bool:
+        """Whether this platform emits a view when it begins, rather than when it ends."""
+        return self.platforms[0].rates.told_at_once()
+
+    def replay_start(self, position: int) -> int:
+        """From where the log must be read again, to have at ``position`` what is open now."""
+        return self.intake.replay_start(position)
+
+    def starts(self) -> set[int]:
+        """Positions of the log from which on something is held: a tick, a generation of ids."""
+        return self.intake.starts()
+
+    def begins_at(self, position: int) -> bool:
+        """Whether the record just taken, at ``position``, is one of ``starts``."""
+        return self.intake.begins_at(position)
+
     def load(self, state: dict[str, Any]) -> None:
-        """Take dumped state, the watches and platforms being loaded already; then ``replay`` the log."""
+        """Take dumped state, the parts being loaded already; then ``replay`` the log."""
         self.now = state["now"]
         horizon = self.scales[0].start(self.now) if self.now >= 0 else 0
         self.intake.load(state["generations"], horizon, state.get("past", ()))

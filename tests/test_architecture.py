@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-DETECTORS = ROOT / "detectors"
+DETECTORS, STREAMS = ROOT / "detectors", ROOT / "streams"
 
 ON_A_CLOCK = (
     *("streams/engine", "streams/ingest", "streams/targets", "streams/state", "streams/worker.py"),
@@ -71,10 +71,10 @@ CALLS = {"open", "print", "input", "exec", "eval", "hash", "__import__"}
 CLOCKS = {"now", "today", "utcnow"}
 
 
-def _nodes() -> Iterator[tuple[str, ast.AST]]:
-    for path in sorted(DETECTORS.rglob("*.py")):
+def _nodes(package: Path) -> Iterator[tuple[str, ast.AST]]:
+    for path in sorted(package.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            yield f"{path.relative_to(DETECTORS.parent)}:{getattr(node, 'lineno', 0)}", node
+            yield f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}", node
 
 
 def _impure(node: ast.AST) -> str | None:
@@ -94,7 +94,7 @@ def _impure(node: ast.AST) -> str | None:
 
 
 def test_detectors_touch_no_broker_file_clock_or_chance() -> None:
-    found = [f"{where}: {impure}" for where, node in _nodes() if (impure := _impure(node)) is not None]
+    found = [f"{where}: {impure}" for where, node in _nodes(DETECTORS) if (impure := _impure(node)) is not None]
     assert found == []
 
 
@@ -188,3 +188,36 @@ def test_the_bench_imports_no_tests_and_nothing_that_ships_imports_either() -> N
     assert "streams" in _imported("bench")
     assert "tests" not in _imported("bench")
     assert not {"tests", "bench"} & (_imported("streams") | _imported("detectors"))
+
+
+def _reaches_inside(node: ast.AST) -> str | None:
+    """An attribute of an attribute of an audit: what is inside an audit is its own; it offers methods and parts."""
+    match node:
+        case ast.Attribute(value=ast.Attribute(value=of) | ast.Subscript(value=ast.Attribute(value=of))):
+            name = of.attr if isinstance(of, ast.Attribute) else of.id if isinstance(of, ast.Name) else ""
+            return ast.unparse(node) if name.lstrip("_") == "audit" else None
+        case _:
+            return None
+
+
+def test_streams_does_not_reach_inside_an_audit() -> None:
+    found = [f"{where}: {inside}" for where, node in _nodes(STREAMS) if (inside := _reaches_inside(node)) is not None]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "watches = audit.audit.watches",
+        "self.audit.intake.starts()",
+        "self._audit.platforms[0].rates.usual()",
+        "audit.unjudged.ranges(7)",
+    ],
+)
+def test_a_reach_inside_would_be_seen(source: str) -> None:
+    assert any(_reaches_inside(node) for node in ast.walk(ast.parse(source)))
+
+
+@pytest.mark.parametrize("source", ["self.audit.parts()", "audit.audit", "meta.audit['audit']['now']", "audit.now_ms"])
+def test_what_an_audit_offers_may_be_used(source: str) -> None:
+    assert not any(_reaches_inside(node) for node in ast.walk(ast.parse(source)))

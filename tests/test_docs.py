@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import runpy
@@ -24,7 +25,7 @@ from detectors.scoring.calibration import HISTORY_MIN
 from detectors.scoring.detector import Detector
 from detectors.scoring.river_models import UNLIKE_CROWD_CODE
 from detectors.scoring.sentences import TEXTS
-from docs import build_metrics, build_pictures
+from docs import build_files, build_metrics, build_pictures
 from streams.cli import app
 from streams.codecs.registry import CODECS
 from streams.deadletters import Why
@@ -38,6 +39,7 @@ from tests.contract.codec_samples import shown_codec
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+MODULES = sorted([*(ROOT / "streams").rglob("*.py"), *(ROOT / "detectors").rglob("*.py")])
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *DOCS.rglob("*.md")])
 
 FENCED = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -86,12 +88,20 @@ def test_every_file_that_the_architecture_names_exists() -> None:
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
 
 
-def test_every_module_has_its_place_in_the_architecture() -> None:
+def test_the_page_of_files_has_every_module_in_its_own_words() -> None:
+    assert build_files.PAGE.read_text() == build_files.page(), "run `python -m docs.build_files`"
+
+
+def test_every_folder_has_its_place_in_the_architecture() -> None:
     text = (DOCS / "architecture.md").read_text()
-    modules = sorted([*(ROOT / "streams").rglob("*.py"), *(ROOT / "detectors").rglob("*.py")])
-    names = [str(path.relative_to(ROOT)) for path in modules if path.name != "__init__.py"]
-    assert names
-    assert [name for name in names if f"`{name}`" not in text] == []
+    inits = [*(ROOT / "streams").rglob("__init__.py"), *(ROOT / "detectors").rglob("__init__.py")]
+    folders = sorted({"/".join(path.parent.relative_to(ROOT).parts[:2]) for path in inits} - {"streams", "detectors"})
+    assert len(folders) > 25
+    assert [folder for folder in folders if f"`{folder}/`" not in text] == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert [str(path) for path in MODULES if not ast.get_docstring(ast.parse(path.read_text()))] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

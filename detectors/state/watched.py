@@ -14,11 +14,14 @@ from detectors.windows.crowd import Crowd
 
 
 class Agenda(NamedTuple):
-    """What is still to come for a key: its open windows' starts by scale, when what is told may close, a count."""
+    """What is still to come for a key."""
 
     starts: dict[str, int]
+    """scale → where the open window begins, in epoch ms"""
     close_at: int | None
+    """when the case, or the explained surge, may close; None if there is neither"""
     unsaid: bool
+    """whether a count is still to be published"""
 
 
 class Watched(msgspec.Struct, omit_defaults=True, gc=False):
@@ -61,3 +64,26 @@ class Watched(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 STATE_VERSION = 8
+
+
+class _Window(msgspec.Struct):
+    start: int = 0
+
+
+class _Closing(msgspec.Struct):
+    close_at: int
+
+
+class Outlook(msgspec.Struct):
+    """The fields of ``Watched`` that its agenda needs: a restore decodes no more of a million records."""
+
+    open: dict[str, _Window] = {}
+    case: _Closing | None = None
+    explained: _Closing | None = None
+    unsaid: bool = False
+
+    def agenda(self) -> Agenda:
+        """As that of the whole state."""
+        starts = {name: window.start for name, window in self.open.items()}
+        due = self.case or self.explained
+        return Agenda(starts, None if due is None else due.close_at, self.unsaid)

@@ -1,43 +1,94 @@
-"""All targets and metrics that a partition keeps state of."""
+"""The states of all targets and metrics of a partition."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from detectors.events.key import Key
 from detectors.state.watched import Agenda, Watched
 
 
-class Watches(dict[Key, Watched]):
-    """In-memory state of all keys; remembers which have changed since ``take_changed``."""
+class Watches(Protocol):
+    """The states of all keys of a partition, which keys have changed, and which wait for the end of a window.
+
+    An implementation may keep most states on a disk, so each call but ``take_changed`` may read one or raise
+    MachineError. What it answers never depends on where a state is. An object that ``change`` or ``peek`` gave may be
+    used until ``change`` is called for another key.
+    """
+
+    def change(self, key: Key) -> Watched:
+        """The state of a key, to be changed; a new one if there is none. The key counts as changed from now on."""
+        ...
+
+    def peek(self, key: Key) -> Watched | None:
+        """The state of a key, to be read only; None if there is none. It makes no key and marks none as changed."""
+        ...
+
+    def __getitem__(self, key: Key) -> Watched:
+        """As ``peek``. Raises KeyError if there is none."""
+        ...
+
+    def __setitem__(self, key: Key, watched: Watched) -> None:
+        """Load the stored state of a key, before anything has changed. The key does not count as changed."""
+        ...
+
+    def agenda(self) -> Iterator[tuple[Key, Agenda]]:
+        """What is still to come for every key, in any order. Asked once after a load, before anything has changed."""
+        ...
+
+    def wait(self, order: int, start: int, key: Key) -> bool:
+        """Let a key wait for the end of the window of this scale that begins at ``start``.
+
+        Answers whether it is the first that waits for this window. To wait twice is to wait once.
+        """
+        ...
+
+    def waited(self, order: int, start: int) -> Iterable[Key]:
+        """The keys that wait for this window, each once and in order; they wait no longer. There must be some.
+
+        Keys may change, and wait for other windows, while the answer is read.
+        """
+        ...
+
+    def take_changed(self) -> set[Key]:
+        """Keys that have changed since the last call, without those whose records are already on the disk."""
+        ...
+
+
+class MemoryWatches:
+    """All states in memory."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.states: dict[Key, Watched] = {}
         self._changed: set[Key] = set()
         self._waiting: dict[tuple[int, int], set[Key]] = {}
 
     def change(self, key: Key) -> Watched:
-        """The state of a key, to be changed; made if it is new."""
-        watched = self.get(key)
+        """See Watches."""
+        watched = self.states.get(key)
         if watched is None:
-            watched = self[key] = Watched()
+            watched = self.states[key] = Watched()
         self._changed.add(key)
         return watched
 
     def peek(self, key: Key) -> Watched | None:
-        """The state of a key, to be read only; None if there is none."""
-        try:
-            return self[key]
-        except KeyError:
-            return None
+        """See Watches."""
+        return self.states.get(key)
+
+    def __getitem__(self, key: Key) -> Watched:
+        return self.states[key]
+
+    def __setitem__(self, key: Key, watched: Watched) -> None:
+        self.states[key] = watched
 
     def agenda(self) -> Iterator[tuple[Key, Agenda]]:
-        """What is still to come, for every key, in any order."""
-        for key, watched in self.items():
+        """See Watches."""
+        for key, watched in self.states.items():
             yield key, watched.agenda()
 
     def wait(self, order: int, start: int, key: Key) -> bool:
-        """Let a key wait for the end of the window of this scale that begins at ``start``; whether it is the first."""
+        """See Watches."""
         waiting = self._waiting.get((order, start))
         if waiting is None:
             self._waiting[order, start] = {key}
@@ -46,10 +97,10 @@ class Watches(dict[Key, Watched]):
         return False
 
     def waited(self, order: int, start: int) -> Iterable[Key]:
-        """The keys that have waited for this window, in order; they wait no longer."""
+        """See Watches."""
         return sorted(self._waiting.pop((order, start)))
 
     def take_changed(self) -> set[Key]:
-        """Keys changed since the last call."""
+        """See Watches."""
         changed, self._changed = self._changed, set()
         return changed

@@ -20,6 +20,7 @@ from kafka.errors import KafkaError as AdminError
 
 from detectors.events.event import METRICS
 from detectors.events.key import Key, metric_of, target_of
+from detectors.state.parts import AUDIT_KINDS, WATCHED
 from streams.clock import Clock
 from streams.engine.outlet import Outlet, OutletError, Output
 from streams.ingest.work import IngestState
@@ -45,10 +46,9 @@ from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
 from streams.state.disk import StateOnDisk
 from streams.state.gauges import share_of
+from streams.state.parts import kind_of
 from streams.state.sealed import (
     META_KEY,
-    PLATFORM_KEY,
-    WATCHED_KEY,
     Meta,
     MovedError,
     StateError,
@@ -204,7 +204,7 @@ class _Parent:
         self._numbers = range(partition, after.partitions, settings.partitions)
         self._partitions = after.partitions
         self._reader = StateReader(settings, clock=clock)
-        self._disk = StateOnDisk(settings, self._old.targets_state, partition)
+        self._disk = StateOnDisk(settings, self._old.targets_state, partition, AUDIT_KINDS)
         self._outlet: Outlet | None = None
         self._meta: Meta | None = None
 
@@ -287,7 +287,7 @@ class _Parent:
         topic = self._new.targets_state
         done = 0
         async for key, value in self._keyed(saved):
-            name = Key(key[len(WATCHED_KEY) :].decode())
+            name = Key(key[len(WATCHED.prefix) :].decode())
             number = partition_of(target_of(name), self._partitions)
             watched = by_number[number].watched(decode_watched(value))
             row = totals[number][metric_of(name)]
@@ -302,15 +302,21 @@ class _Parent:
         self._summary.targets += done
         for child in children:
             place = child.partition
-            outputs += [Output(topic, place, k, v) for k, v in saved.items() if k.startswith(PLATFORM_KEY)]
+            outputs += [Output(topic, place, key, value) for key, value in saved.items() if _is_copied(key)]
             meta = child.meta(born=uuid.uuid4().hex, totals=totals[place])
             outputs.append(Output(topic, place, META_KEY, encode_meta(meta)))
         await self._commit(outputs)
 
     async def _keyed(self, saved: dict[bytes, bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
         if self._disk.store is not None:
-            for item in self._disk.store.scan(WATCHED_KEY):
+            for item in self._disk.store.scan(WATCHED.prefix):
                 yield item
         for key, value in saved.items():
-            if key.startswith(WATCHED_KEY):
+            if kind_of(key, AUDIT_KINDS) is WATCHED:
                 yield key, value
+
+
+def _is_copied(key: bytes) -> bool:
+    """Whether a record goes to every new partition as it is."""
+    kind = kind_of(key, AUDIT_KINDS)
+    return kind is not None and not kind.keyed

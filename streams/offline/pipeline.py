@@ -16,6 +16,7 @@ import orjson
 
 from detectors.records import Outcome
 from detectors.state.case import EXPLAINED
+from detectors.state.watches import MemoryWatches
 from streams.deadletters import DeadLetter, Why
 from streams.engine.task import StepError
 from streams.ingest.router import Routed, Router
@@ -112,6 +113,7 @@ class Offline:
         )
         self._roster = {self._config.topic: 1}
         self._failed: list[Failed] = [{} for _ in range(settings.partitions)]
+        self._watches = [MemoryWatches() for _ in range(settings.partitions)]
         self._audits = [self._audit(partition) for partition in range(settings.partitions)]
         self._frames = [_Frames() for _ in range(settings.partitions)]
         self._offsets = [0] * settings.partitions
@@ -187,7 +189,8 @@ class Offline:
                 self._refuse(DeadLetter("by-target", partition, position, None, value, Why.UNCOUNTABLE, message))
 
     def _audit(self, partition: int) -> PartitionAudit:
-        return PartitionAudit(audit_settings(self._settings, partition), failed=self._failed[partition])
+        watches = self._watches[partition] = MemoryWatches()
+        return PartitionAudit(audit_settings(self._settings, partition), watches, self._failed[partition])
 
     def _applied(self, partition: int, frame: bytes) -> Outcome:
         """What a frame brings. Where it fails, the partition's log is audited anew, as by a worker that restarts."""
@@ -227,8 +230,8 @@ class Offline:
 
     def _close(self) -> None:
         summary = self.summary
-        for audit in self._audits:
-            for watched in audit.audit.watches.values():
+        for watches in self._watches:
+            for watched in watches.states.values():
                 ledger = watched.ledger
                 summary.targets += 1
                 summary.raw += ledger.raw

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
 
+from detectors.state.parts import RecordKind
 from streams import metrics
 from streams.deadletters import DeadLetter, Why
 from streams.kafka.partition_reader import StateReader
 from streams.settings.settings import Settings
 from streams.state.sealed import (
     META_KEY,
-    PLATFORM_KEY,
-    WATCHED_KEY,
     DamagedError,
     MovedError,
     StateError,
-    agenda_of,
     meta_of,
+    outlook_of,
     unseal,
 )
 from streams.state.store import Store, StoreError, discard
@@ -42,7 +41,10 @@ WRITE_RECORDS = 2_000
 class StateOnDisk:
     """The store of one changelog partition, opened by ``restore``, written at checkpoints."""
 
-    def __init__(self, settings: Settings, topic: str, partition: int) -> None:
+    def __init__(self, settings: Settings, topic: str, partition: int, kinds: Sequence[RecordKind]) -> None:
+        """``kinds`` are those of the task's parts. With a store, records of keyed kinds are read from there alone."""
+        self._in_memory = [kind for kind in kinds if not kind.keyed]
+        self._keyed = [kind for kind in kinds if kind.keyed]
         self._path = settings.state.directory / settings.app / f"{topic}-{partition}"
         self._origin = f"{settings.app}/{topic}/{partition}"
         self._topic = topic
@@ -139,7 +141,7 @@ class StateOnDisk:
         kept: dict[bytes, bytes] = {}
         if store is not None and store.stamp is not None:
             born = store.stamp.born
-            kept = dict(store.scan(PLATFORM_KEY))
+            kept = {key: value for kind in self._in_memory for key, value in store.scan(kind.prefix)}
         batch: dict[bytes, bytes | None] = {}
         damaged: dict[bytes, DeadLetter] = {}
         torn = _Torn()
@@ -149,7 +151,7 @@ class StateOnDisk:
             self.tail += 1
             for key, written, offset in torn.whole(record):
                 value = self._sound(key, written, offset, damaged)
-                if store is None or not key.startswith(WATCHED_KEY):
+                if store is None or self._keyed_kind(key) is None:
                     _keep(kept, key, value)
                 if store is not None:
                     batch[key] = value
@@ -169,6 +171,12 @@ class StateOnDisk:
         self.damaged = list(damaged.values())
         return kept
 
+    def _keyed_kind(self, key: bytes) -> RecordKind | None:
+        for kind in self._keyed:
+            if key.startswith(kind.prefix):
+                return kind
+        return None
+
     def _sound(self, key: bytes, value: bytes | None, offset: int, damaged: dict[bytes, DeadLetter]) -> bytes | None:
         """The value, or None for one that is damaged, which is noted."""
         letter = self._examined(key, value, offset)
@@ -183,8 +191,9 @@ class StateOnDisk:
         if value is None:
             return None
         try:
-            if key.startswith(WATCHED_KEY):
-                agenda_of(value)
+            kind = self._keyed_kind(key)
+            if kind is not None:
+                outlook_of(value, kind)
             elif key == META_KEY:
                 meta_of(value)
             else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from detectors.events.event import METRICS
 from detectors.events.key import Key, metric_of
 from detectors.state.watched import Watched
-from detectors.state.watches import Watches
 from streams import metrics
 
 Share = tuple[int, int, int, int, int]
@@ -15,33 +16,26 @@ NOTHING: Share = (0, 0, 0, 0, 0)
 PARTS = ("valid", "invalid", "quarantined")
 
 
-class TalliedWatches(Watches):
-    """Watches that note what a key added before it was changed, so that a gauge moves by exactly the difference.
+class TargetGauges:
+    """Moves the gauges by what has changed: for each key, the difference to what it added before.
 
-    Only the keys changed since the last ``settle`` are held; a sum over all of them would cost a second a million.
+    Only the keys that changed since the last ``settle`` are in memory. A sum over all keys would take a second for a
+    million of them.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._before: dict[Key, Share] = {}
+    def __init__(self, current: Callable[[Key], Watched | None]) -> None:
+        """``current`` gives the state of a key that has been noted and not settled yet."""
+        self.noted: dict[Key, Share] = {}
+        """what a key added before it changed; always this dict, so that others may keep it"""
+        self._current = current
         self._added: list[list[int]] = [[0] * len(NOTHING) for _ in METRICS]
 
-    def change(self, key: Key) -> Watched:
-        """See Watches."""
-        if key not in self._before:
-            self.note(key, self.get(key))
-        return super().change(key)
-
     def note(self, key: Key, watched: Watched | None) -> None:
-        """Remember what a key adds before it changes."""
-        self._before[key] = share_of(watched)
-
-    def held(self, key: Key) -> Watched | None:
-        """The state of a key that was changed since the last ``settle``."""
-        return self.get(key)
+        """Keep what a key adds before it changes. Once is enough until the next ``settle``: see ``noted``."""
+        self.noted[key] = share_of(watched)
 
     def totals(self) -> list[list[int]]:
-        """All that is shown, a row a metric: part of the state, because a sum over a million keys takes long."""
+        """All that is shown, a row for each metric. It is stored: a sum over a million keys takes long."""
         self.settle()
         return [list(row) for row in self._added]
 
@@ -52,21 +46,21 @@ class TalliedWatches(Watches):
     def settle(self) -> None:
         """Move the gauges by what has changed since the last call."""
         moved = [[0] * len(NOTHING) for _ in METRICS]
-        held = self.held
-        for key, (valid, invalid, quarantined, targets, cases) in self._before.items():
+        current = self._current
+        for key, (valid, invalid, quarantined, targets, cases) in self.noted.items():
             row = moved[metric_of(key)]
-            now = share_of(held(key))
+            now = share_of(current(key))
             row[0] += now[0] - valid
             row[1] += now[1] - invalid
             row[2] += now[2] - quarantined
             row[3] += now[3] - targets
             row[4] += now[4] - cases
-        self._before.clear()
+        self.noted.clear()
         self._show(moved)
 
     def forget(self) -> None:
         """Take back all that was added: the targets are another worker's now."""
-        self._before.clear()
+        self.noted.clear()
         self._show([[-value for value in row] for row in self._added])
 
     def _show(self, moved: list[list[int]]) -> None:

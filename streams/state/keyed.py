@@ -1,9 +1,9 @@
 """Keyed state in two places: hot keys as objects under a budget, all keys as bytes in the store.
 
-Two generations of hot keys: what is touched moves to the newer one; when the newer one has half the room, the older is
-let go. Keys of it that the store does not have yet, because they changed since the last checkpoint, are written down
-beside it (``Spill``) and go with the next. Without a store (the disk cannot be used) all keys stay in memory, whatever
-the budget says.
+There are two generations of hot keys. A key that is changed moves to the newer one. When the newer one has half the
+room, the older one is dropped. Those of its keys that the store does not have yet, because they changed since the last
+checkpoint, are written beside it (``Spill``) and go with the next checkpoint. Without a store (the disk cannot be used)
+all keys stay in memory, whatever the budget is.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from detectors.events.key import Key
+from detectors.state.parts import WATCHED
 from detectors.state.watched import Agenda, Watched
 from streams import metrics
-from streams.state.gauges import TalliedWatches
-from streams.state.sealed import WATCHED_KEY, agenda_of, decode_watched, encode_watched
+from streams.state.gauges import TargetGauges
+from streams.state.sealed import agenda_of, decode_watched, encode_watched
 from streams.state.spill import Spill, Waiting, changed_key
 from streams.state.store import Store
 
@@ -47,68 +48,97 @@ class Budget:
         return HOT_SHARE * self.bytes / max(1, len(self.tasks))
 
 
-class KeyedState(TalliedWatches):
-    """The watches of one task; the newer generation of hot keys is the dict itself."""
+class KeyedState:
+    """The watches of one task (see ``Watches``), with what they add to the gauges."""
 
     def __init__(self, budget: Budget) -> None:
-        super().__init__()
         self.store: Store | None = None
         """given by ``stand_on``"""
         self.partial = False
         """the log is read from its middle: what is new here may have been counted before"""
         self._budget = budget
         self.beside_bytes = 0
-        """what the task holds besides, which takes of its share of the budget"""
+        """what else the task has in memory, which takes of its share of the budget"""
         self._record_bytes = FIRST_RECORD_BYTES
         budget.tasks.add(id(self))
+        self._newer: dict[Key, Watched] = {}
         self._older: dict[Key, Watched] = {}
-        self._spill: Spill | None = None
-        self._notes: Waiting | None = None
+        """the two generations of hot keys; a key is in one of them at most"""
+        self._changed: set[Key] = set()
+        """changed since the last cut, and not spilled"""
         self._flying: set[Key] = set()
         """cut, and not stored yet"""
+        self._spill: Spill | None = None
+        self._waiting = Waiting(None)
+        self._gauges = TargetGauges(self._hot)
+        self._noted = self._gauges.noted
         self._half = self.room() // 2
         self._hot_shown = 0
 
     def stand_on(self, store: Store | None) -> None:
-        """Use a store, which holds what was restored, or none."""
+        """Use a store, which has what was restored, or none. Called before anything else."""
         self.store = store
         self._spill = None if store is None else Spill(store)
-        self._notes = Waiting(store)
+        self._waiting = Waiting(store)
 
     # ---------------------------------------------------------------- reading
 
-    def __missing__(self, key: Key) -> Watched:
-        watched = self._fetch(key)
-        if watched is None:
-            raise KeyError(key)
-        return watched
-
     def change(self, key: Key) -> Watched:
         """See Watches. Raises StoreError or StateError if a cold key cannot be read."""
-        watched = self.get(key)
+        watched = self._newer.get(key)
         if watched is None:
-            if len(self) >= self._half:
+            if len(self._newer) >= self._half:
                 self._turn()
             watched = self._older.pop(key, None)
             if watched is None:
                 watched = self._thaw(key)
-            if key not in self._before:
-                self.note(key, watched)
+            if key not in self._noted:
+                self._gauges.note(key, watched)
             if watched is None:
                 watched = Watched(incomplete=self.partial)
-            self[key] = watched
-        elif key not in self._before:
-            self.note(key, watched)
+            self._newer[key] = watched
+        elif key not in self._noted:
+            self._gauges.note(key, watched)
         self._changed.add(key)
         return watched
 
+    def peek(self, key: Key) -> Watched | None:
+        """See Watches. Raises StoreError or StateError if a cold key cannot be read."""
+        watched = self._newer.get(key)
+        if watched is None:
+            watched = self._older.get(key)
+        return self._thaw(key) if watched is None else watched
+
+    def __getitem__(self, key: Key) -> Watched:
+        watched = self.peek(key)
+        if watched is None:
+            raise KeyError(key)
+        return watched
+
+    def __setitem__(self, key: Key, watched: Watched) -> None:
+        self._newer[key] = watched
+
     def agenda(self) -> Iterator[tuple[Key, Agenda]]:
-        """See Watches: asked once, after a restore, when with a store all keys are cold."""
+        """See Watches. With a store all keys are cold after a load."""
         if self.store is None:
-            yield from super().agenda()
+            for key, watched in self._newer.items():
+                yield key, watched.agenda()
             return
-        for key, value in self.store.scan(WATCHED_KEY):
-            yield Key(key[len(WATCHED_KEY) :].decode()), agenda_of(value)
+        for name, value in self.store.scan(WATCHED.prefix):
+            yield Key(name[len(WATCHED.prefix) :].decode()), agenda_of(value)
+
+    def _hot(self, key: Key) -> Watched | None:
+        watched = self._newer.get(key)
+        return self._older.get(key) if watched is None else watched
+
+    def _thaw(self, key: Key) -> Watched | None:
+        if self.store is None:
+            return None
+        name = changed_key(key)
+        value = None if self._spill is None else self._spill.get(name)
+        if value is None:
+            value = self.store.get(name)
+        return None if value is None else decode_watched(value)
 
     # ---------------------------------------------------------------- room
 
@@ -140,12 +170,17 @@ class KeyedState(TalliedWatches):
             self._spill.put((changed_key(key), encode_watched(self._older[key])) for key in unstored)
             changed.difference_update(unstored)
         metrics.COLD_KEYS.inc(len(self._older))
-        self._older = dict(self)
-        self.clear()
+        self._older, self._newer = self._newer, {}
+
+    def hot_keys(self) -> int:
+        """Keys that are in memory."""
+        return len(self._newer) + len(self._older)
+
+    # ---------------------------------------------------------------- checkpoints
 
     def take_changed(self) -> set[Key]:
-        """See Watches: those in memory; ``spilled`` answers the others, which are older."""
-        self._flying = super().take_changed()
+        """See Watches. ``spilled`` answers the records of the others, which are older."""
+        self._flying, self._changed = self._changed, set()
         if self._spill is not None:
             self._spill.cut()
         return self._flying
@@ -168,45 +203,34 @@ class KeyedState(TalliedWatches):
 
     def wait(self, order: int, start: int, key: Key) -> bool:
         """See Watches. Raises StoreError."""
-        return super().wait(order, start, key) if self._notes is None else self._notes.add(order, start, key)
+        return self._waiting.add(order, start, key)
 
     def waited(self, order: int, start: int) -> Iterable[Key]:
         """See Watches. Raises StoreError."""
-        return super().waited(order, start) if self._notes is None else self._notes.take(order, start)
+        return self._waiting.take(order, start)
 
-    # ---------------------------------------------------------------- shown
+    # ---------------------------------------------------------------- gauges
 
-    def held(self, key: Key) -> Watched | None:
-        """See TalliedWatches."""
-        watched = self.get(key)
-        return self._older.get(key) if watched is None else watched
+    def totals(self) -> list[list[int]]:
+        """See TargetGauges."""
+        self.settle()
+        return self._gauges.totals()
+
+    def restored(self, totals: list[list[int]]) -> None:
+        """See TargetGauges."""
+        self._gauges.restored(totals)
 
     def settle(self) -> None:
-        """See TalliedWatches."""
-        super().settle()
-        self._show_hot(len(self) + len(self._older))
+        """Move the gauges by what has changed since the last call."""
+        self._gauges.settle()
+        self._show_hot(self.hot_keys())
+
+    def forget(self) -> None:
+        """Take back all that was added to the gauges, and leave the share of the budget to the other tasks."""
+        self._gauges.forget()
+        self._show_hot(0)
+        self._budget.tasks.discard(id(self))
 
     def _show_hot(self, keys: int) -> None:
         metrics.HOT_KEYS.inc(keys - self._hot_shown)
         self._hot_shown = keys
-
-    def forget(self) -> None:
-        """See TalliedWatches; the budget's share goes to the others."""
-        super().forget()
-        self._show_hot(0)
-        self._budget.tasks.discard(id(self))
-
-    # ---------------------------------------------------------------- cold keys
-
-    def _fetch(self, key: Key) -> Watched | None:
-        watched = self._older.get(key)
-        return self._thaw(key) if watched is None else watched
-
-    def _thaw(self, key: Key) -> Watched | None:
-        if self.store is None:
-            return None
-        name = changed_key(key)
-        value = None if self._spill is None else self._spill.get(name)
-        if value is None:
-            value = self.store.get(name)
-        return None if value is None else decode_watched(value)

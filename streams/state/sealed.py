@@ -1,34 +1,30 @@
-"""A partition audit's state as changelog records, and back: msgspec, versioned, checked, never pickle.
+"""Records of stored state as bytes, and back: msgspec, with a version and a checksum, never pickle.
 
-Keyed state is written as it changes. What was open at a checkpoint (ticks, recent ids) is not written at all: it is
-a function of the last stretch of the log, so a restore reads that stretch again. The ``meta`` record says where it
-begins.
+A record is sealed: a byte with the version, four bytes with a checksum (XXH32), then msgpack. Version 1 had neither.
+From version 3 on the version is the seed of the checksum, so that a version with a flipped bit is not taken for another
+one.
 
-A record is sealed: a byte with the version, four with a checksum (XXH32), then msgpack. Version 1 had neither; from
-version 3 on the version is the checksum's seed, so that a version with a flipped bit is not taken for another one.
+Parts (``detectors.state.parts``) are written as they change. What was open at a checkpoint (ticks, recent ids) is not
+written: it is a function of the last stretch of the log, so a restore reads that stretch again. The meta record says
+where the stretch begins.
 """
 
 from __future__ import annotations
 
 import struct
+from functools import cache
 from typing import Any
 
 import msgspec
 import xxhash
 
 from detectors.failures import MachineError
+from detectors.state.parts import WATCHED, RecordKind
 from detectors.state.watched import STATE_VERSION, Agenda, Watched
 from streams.state.upgrades import UPGRADES
 
 META_KEY = b"meta"
-PLATFORM_KEY = b"platform/"
-LOCKSTEP_KEY = b"platform/lockstep/"
-"""Of the platform too: it travels and is split as what else a task knows of it."""
-DAYS_KEY = b"platform/days/"
-"""Likewise: a pair of an actor and a target that is elsewhere now only takes its room until others need it."""
-RULINGS_KEY = b"platform/rulings"
-"""What is held of actors; it travels with the rest, and is of no use where the actors do not come."""
-WATCHED_KEY = b"w/"
+"""The key of the meta record. Those of all others begin as their kind says (``detectors.state.parts``)."""
 
 SEAL_BYTES = 5
 SEALED, SEEDED = 2, 3
@@ -40,7 +36,6 @@ _GARBAGE = (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeE
 """What reading something else than a record raises."""
 _VERSION = bytes((STATE_VERSION,))
 encode = msgspec.msgpack.Encoder().encode
-_watched = msgspec.msgpack.Decoder(Watched, strict=False)
 
 
 class StateError(MachineError):
@@ -60,12 +55,14 @@ class DamagedError(StateError):
 
 
 class Meta(msgspec.Struct):
-    """Everything of a partition that is not keyed. ``born`` names the changelog's life: another one has another."""
+    """What a task stores besides its parts, as of one position of its log. The last record of every checkpoint."""
 
     version: int
     position: int
     audit: Any
+    """what the role itself stores, as builtins"""
     born: str = ""
+    """names the changelog's life: one that was made anew under the same name has another"""
     totals: list[list[int]] = []
     configs: list[tuple[int, str]] = []
     """from which position of the log which configuration held: the first and the last few"""
@@ -82,7 +79,8 @@ def encode_meta(meta: Meta) -> bytes:
 
 def meta_of(value: bytes) -> Meta:
     """The meta record. Raises StateError."""
-    return msgspec.convert(builtins_of(value), Meta, strict=False)
+    meta: Meta = decode(value, Meta)
+    return meta
 
 
 # ---------------------------------------------------------------- records
@@ -111,60 +109,33 @@ def unseal(value: bytes) -> tuple[int, bytes]:
     return version, payload
 
 
-def encode_watched(watched: Watched) -> bytes:
-    """A key's state as a record."""
-    return seal(encode(watched))
+def decode(value: bytes, as_type: Any) -> Any:
+    """A record as a struct, or as builtins if ``as_type`` is Any; upgraded if it is of an older version.
+
+    Raises StateError.
+    """
+    return _decoded(*unseal(value), as_type)
 
 
-def decode_watched(value: bytes) -> Watched:
-    """A record as a key's state, upgraded if it is of an older version. Raises StateError."""
+def outlook_of(value: bytes, kind: RecordKind) -> Any:
+    """The outlook of a record, without decoding the rest; the whole of one of an older version. Raises StateError."""
     version, payload = unseal(value)
+    return _decoded(version, payload, kind.outlook if version == STATE_VERSION else kind.type)
+
+
+def _decoded(version: int, payload: bytes, as_type: Any) -> Any:
     try:
         if version == STATE_VERSION:
-            return _watched.decode(payload)
-        return msgspec.convert(_upgraded(version, payload), Watched, strict=False)
+            return _decoder(as_type).decode(payload)
+        state = _upgraded(version, payload)
+        return state if as_type is Any else msgspec.convert(state, as_type, strict=False)
     except _GARBAGE as error:
         raise DamagedError(f"a state record cannot be read: {error}") from error
 
 
-class _Window(msgspec.Struct):
-    start: int = 0
-
-
-class _Case(msgspec.Struct):
-    close_at: int
-
-
-class _Glance(msgspec.Struct):
-    open: dict[str, _Window] = {}
-    case: _Case | None = None
-    explained: _Case | None = None
-    unsaid: bool = False
-
-
-_glance = msgspec.msgpack.Decoder(_Glance)
-
-
-def agenda_of(value: bytes) -> Agenda:
-    """What of a key's record is still to come, without decoding the rest. Raises StateError."""
-    version, payload = unseal(value)
-    if version != STATE_VERSION:
-        return decode_watched(value).agenda()
-    try:
-        glance = _glance.decode(payload)
-    except msgspec.MsgspecError as error:
-        raise DamagedError(f"a state record cannot be read: {error}") from error
-    starts = {name: window.start for name, window in glance.open.items()}
-    due = glance.case or glance.explained
-    return Agenda(starts, None if due is None else due.close_at, glance.unsaid)
-
-
-def builtins_of(value: bytes) -> Any:
-    version, payload = unseal(value)
-    try:
-        return _upgraded(version, payload)
-    except _GARBAGE as error:
-        raise DamagedError(f"a state record cannot be read: {error}") from error
+@cache
+def _decoder(as_type: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(as_type, strict=False)
 
 
 def _upgraded(version: int, payload: bytes) -> Any:
@@ -172,3 +143,20 @@ def _upgraded(version: int, payload: bytes) -> Any:
     for step in range(version, STATE_VERSION):
         state = UPGRADES[step](state)
     return state
+
+
+def encode_watched(watched: Watched) -> bytes:
+    """A key's state as a record."""
+    return seal(encode(watched))
+
+
+def decode_watched(value: bytes) -> Watched:
+    """A record as a key's state. Raises StateError."""
+    watched: Watched = decode(value, Watched)
+    return watched
+
+
+def agenda_of(value: bytes) -> Agenda:
+    """What of a key's record is still to come. Raises StateError."""
+    agenda: Agenda = outlook_of(value, WATCHED).agenda()
+    return agenda

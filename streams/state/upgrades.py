@@ -57,4 +57,4 @@ UPGRADES: dict[int, Callable[[Any], Any]] = {
     7: lambda state: state,
 }
 """version → what makes the next version's builtins of its own. 1 → 2 only sealed the records; 5 → 6 added those of
-DAYS_KEY and 7 → 8 that of RULINGS_KEY, which an older worker cannot read."""
+the kind DAYS and 7 → 8 that of RULINGS, which an older worker cannot read."""

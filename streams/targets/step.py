@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from detectors.audit import Audit, AuditSettings
 from detectors.events.block import EventBlock
-from detectors.events.key import NO_KEY
+from detectors.events.key import NO_KEY, Key
 from detectors.failures import UNCONTAINED
 from detectors.intake.prepared import BlockError
 from detectors.records import Outcome, Uncounted
+from detectors.state.parts import Part
 from detectors.state.watches import Watches
 from detectors.windows.clock import Clock, SourceTime
 from streams.engine.task import StepError
@@ -146,12 +147,39 @@ class PartitionAudit:
         except Exception:  # noqa: BLE001  # counted as the log has it
             return block
 
+    # ------------------------------------------------------------ shown
+
+    @property
+    def now_ms(self) -> int:
+        """Event time in epoch ms, -1 before there is any."""
+        return self.clock.now
+
+    def views_at_once(self) -> bool:
+        """Whether this platform emits a view when it begins, rather than when it ends."""
+        return self.audit.views_at_once()
+
+    def held_bytes(self) -> int:
+        """About what is in memory besides the watches."""
+        return self.audit.held_bytes()
+
     # ------------------------------------------------------------ state
 
+    def parts(self) -> tuple[Part, ...]:
+        """What is stored of the audit, but what ``dump`` gives."""
+        return self.audit.parts
+
+    def unjudged_from(self, replay_from: int) -> list[tuple[int, int]]:
+        """Positions that are counted and not judged, as ranges: the last ones, and all that a replay may need."""
+        return self.unjudged.ranges(replay_from)
+
+    def begin_again(self, key: Key) -> None:
+        """The stored state of a key was lost: it goes on from nothing, and every count says so."""
+        self.audit.begin_again(key)
+
     def dump(self, position: int) -> dict[str, Any]:
-        """All that is not keyed, at ``position`` of the log, as msgspec-encodable builtins."""
-        replay_from = self.audit.intake.replay_start(position)
-        kept = self.audit.intake.starts()
+        """All that is in no part, at ``position`` of the log, as msgspec-encodable builtins."""
+        replay_from = self.audit.replay_start(position)
+        kept = self.audit.starts()
         self._marks = {offset: mark for offset, mark in self._marks.items() if offset in kept}
         return {
             "audit": self.audit.dump(),
@@ -161,8 +189,9 @@ class PartitionAudit:
             "marks": self._marks,
         }
 
-    def load(self, state: dict[str, Any]) -> int:
-        """Take dumped state (the watches are loaded already); answers where the log must be replayed from."""
+    def load(self, state: dict[str, Any], unjudged: Iterable[tuple[int, int]] = ()) -> int:
+        """Take dumped state, the parts being loaded already; answers where the log must be replayed from."""
+        self.unjudged = Positions(unjudged)
         self.clock.now, sources, self.clock.roster = state["clock"]
         self.clock.sources = msgspec.convert(sources, dict[str, SourceTime])
         self._replayed = dict(state["replay_sources"])
@@ -205,7 +234,7 @@ class PartitionAudit:
 
     def _mark(self, offset: int) -> None:
         """Where a tick or a generation of ids begins, note what had been seen of each source before."""
-        if self.audit.intake.begins_at(offset):
+        if self.audit.begins_at(offset):
             self._marks[offset] = {source: s.next_offset for source, s in self.clock.sources.items()}
 
 

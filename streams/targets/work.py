@@ -15,6 +15,7 @@ from detectors.events.key import Key, metric_name_of
 from detectors.failures import UNCONTAINED
 from detectors.records import Flag, Outcome
 from detectors.state.case import EXPLAINED
+from detectors.state.parts import AUDIT_KINDS, WATCHED
 from streams import metrics
 from streams.clock import Clock
 from streams.deadletters import DeadLetter, Headers, Why
@@ -27,7 +28,6 @@ from streams.kafka.transport import Batch
 from streams.settings.settings import Settings
 from streams.state.disk import POSITION_HEADER, StateOnDisk
 from streams.state.keyed import Budget, KeyedState
-from streams.state.sealed import WATCHED_KEY
 from streams.targets.changelog import dump_changes, load
 from streams.targets.outputs import cloud_headers, correction_value, count_key, count_value, flag_value
 from streams.targets.step import PartitionAudit, audit_settings
@@ -85,7 +85,7 @@ class Targets:
         self._config = settings.version()
         self.configs: list[tuple[int, str]] = []
         """from which position which configuration holds; see Meta"""
-        self._disk = StateOnDisk(settings, self._topics.targets_state, tp.partition)
+        self._disk = StateOnDisk(settings, self._topics.targets_state, tp.partition, AUDIT_KINDS)
         self._failed: Failed = {} if failed is None else failed
         self._failures = FailureLog(tp.partition, clock)
         self._cut_at = 0
@@ -132,8 +132,8 @@ class Targets:
         metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
         self._outputs.append(letter_output(self._topics.dead_letters, self._partition, letter, []))
         key = letter.key or b""
-        if key.startswith(WATCHED_KEY):
-            self.audit.audit.begin_again(Key(key[len(WATCHED_KEY) :].decode()))
+        if key.startswith(WATCHED.prefix):
+            self.audit.begin_again(Key(key[len(WATCHED.prefix) :].decode()))
 
     def take(self, batch: Batch, records: list[Any]) -> Iterator[None]:
         """See Work: a window may end for all targets of the partition with one record."""
@@ -170,10 +170,10 @@ class Targets:
     def heartbeat(self, now_ms: int, at_end: bool) -> None:
         """See Work: time comes from the log alone, so there is nothing to do but to show what is."""
         self._watches.settle()
-        if self.audit.clock.now >= 0:
-            partition, rates = str(self._partition), self.audit.audit.platforms[0].rates
-            metrics.EVENT_TIME.labels(partition).set(self.audit.clock.now / 1000)
-            metrics.VIEWS_AT_ONCE.labels(partition).set(float(rates.told_at_once()))
+        if self.audit.now_ms >= 0:
+            partition = str(self._partition)
+            metrics.EVENT_TIME.labels(partition).set(self.audit.now_ms / 1000)
+            metrics.VIEWS_AT_ONCE.labels(partition).set(float(self.audit.views_at_once()))
 
     def pending(self) -> int:
         """See Work: more than allowed if so many keys have changed that memory waits for a checkpoint."""
@@ -191,7 +191,7 @@ class Targets:
         records = dump_changes(
             self.audit, position, born=self._disk.born, totals=watches.totals(), configs=self.configs
         )
-        watches.weigh(sum(len(value) for key, value in records if key.startswith(WATCHED_KEY)), len(records))
+        watches.weigh(sum(len(value) for key, value in records if key.startswith(WATCHED.prefix)), len(records))
         self._cut = list(records)
         headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]
         return _Cut(outputs, watches, self._cut, (self._topics.targets_state, self._partition), headers)
@@ -251,7 +251,7 @@ class Targets:
             metrics.CORRECTED.labels(correction.metric, correction.to).inc(correction.count)
         for count in outcome.counts:
             outputs.append(Output(topics.audited_counts, partition, count_key(count), count_value(count)))
-        self._watches.beside_bytes = self.audit.audit.held_bytes() + OUTPUT_BYTES * len(outputs)
+        self._watches.beside_bytes = self.audit.held_bytes() + OUTPUT_BYTES * len(outputs)
         for hit in outcome.hits:
             metrics.REJECTED.labels(metric_name_of(hit.key), hit.reason).inc(hit.events)
         metrics.LATE.inc(outcome.late)

@@ -28,6 +28,7 @@ from detectors.state.marks import Marks
 from detectors.verdict.marked_share import share_with_marks
 from detectors.windows.crowd import ACTOR_SAMPLE, Crowd, Row, pack_row
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, by_tick, in_order, ordinary, viral
+from tests.states import states_of
 
 SURGE_MS = START_MS + 75 * MINUTE_MS
 TARGET = "v3"
@@ -152,7 +153,7 @@ def test_they_count_as_others_do_by_id_and_with_their_undo(events: list[Event], 
             for _, block in packer.pack(rows):
                 audit.observe(block, position, outcome)
         audit.advance(START_MS + DAY_MS, outcome)
-        ledgers.append({key: watched.ledger for key, watched in audit.watches.items()})
+        ledgers.append({key: watched.ledger for key, watched in states_of(audit).items()})
         seen = Counter((e.target, e.id, e.undo) for e in events if e.id is not None)
         assert outcome.duplicates == sum(count - 1 for count in seen.values())
     assert ledgers[0] == ledgers[1]

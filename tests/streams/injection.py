@@ -34,6 +34,7 @@ from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit
 from streams.targets.unjudged import Failed, Tries
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
+from tests.states import states_of
 from tests.streams.pipeline import Pipeline
 
 VICTIM, OTHER = "v3", "v5"
@@ -118,6 +119,7 @@ APART = frozenset(
     {
         *(
             "audit_settings",
+            "audit_parts",
             "containment",
             "audit",
             "tick_entry",
@@ -133,6 +135,7 @@ APART = frozenset(
             "events.key",
             "events.actor",
             "state.watches",
+            "state.parts",
             "intake.recent_ids",
             "state.ledger",
             "windows.crowd",
@@ -374,7 +377,7 @@ class Run:
 
     def state(self) -> dict[Key, Watched]:
         """Every key's state."""
-        return dict(self.audit.audit.watches)
+        return dict(states_of(self.audit.audit))
 
     def flags(self, *, without: str = "") -> set[tuple[str, str, str, str, int]]:
         """What was flagged, of all targets but one."""

@@ -26,6 +26,7 @@ from streams.offline.pipeline import Offline
 from streams.settings.settings import Settings
 from streams.state.store import StoreError
 from tests.crowds import MINUTE_MS, START_MS
+from tests.states import states_of
 from tests.streams.injection import (
     ALL_RULES,
     APART,
@@ -69,11 +70,11 @@ def assert_counted(disturbed: Run) -> None:
     """Raw counts are the input; so are the others, wherever no rule was disturbed."""
     raw = {
         (metric_name_of(key), target_of(key)): watched.ledger.raw
-        for key, watched in disturbed.audit.audit.watches.items()
+        for key, watched in states_of(disturbed.audit.audit).items()
     }
     assert raw == sent()
     told = {(count.metric, count.target): count for count in disturbed.outcome.counts}
-    for key, watched in disturbed.audit.audit.watches.items():
+    for key, watched in states_of(disturbed.audit.audit).items():
         count = told[metric_name_of(key), target_of(key)]
         assert (count.raw, count.valid, count.unjudged) == (watched.ledger.raw, watched.ledger.valid, watched.unjudged)
         assert count.unjudged <= count.raw - watched.ledger.invalid.get(DUPLICATE_ID, 0)
@@ -87,7 +88,7 @@ def assert_moved_as_told(disturbed: Run) -> None:
     for correction in disturbed.outcome.corrections:
         moved[correction.target] += correction.count * ((correction.to == "valid") - (correction.from_ == "valid"))
     ids = undisturbed()  # whatever is judged, rules find the same
-    for key, watched in disturbed.audit.audit.watches.items():
+    for key, watched in states_of(disturbed.audit.audit).items():
         if is_view(key):
             before = ids.audit.audit.watches[key].ledger
             honest = before.valid - _moved(ids, target_of(key))
@@ -269,4 +270,4 @@ def test_a_record_that_ingest_cannot_deal_with_costs_no_other(monkeypatch: pytes
     ]
     pipeline.finish(START_MS + MINUTE_MS)
     audit, _ = audit_of(pipeline.logs[0])
-    assert sum(watched.ledger.raw for watched in audit.audit.watches.values()) == 38
+    assert sum(watched.ledger.raw for watched in states_of(audit.audit).values()) == 38

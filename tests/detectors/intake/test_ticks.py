@@ -16,6 +16,7 @@ from detectors.intake.ticks import Heap, rows_of
 from detectors.records import Outcome
 from detectors.state.watched import Watched
 from detectors.windows.crowd import ROW_BYTES, Crowd, pack_row
+from tests.states import states_of
 
 TICK_MS = 10_000
 
@@ -48,10 +49,10 @@ def _audited(acts: list[Act], sizes: list[int]) -> tuple[Outcome, dict[Key, Watc
         audit.observe(_block(acts[at : at + step]), 7, outcome)
         at += step
     audit.advance(600_000, outcome)
-    for watched in audit.watches.values():
+    for watched in states_of(audit).values():
         for crowd in watched.open.values():
             crowd.settle()
-    return outcome, dict(audit.watches)
+    return outcome, dict(states_of(audit))
 
 
 @given(st.lists(act, min_size=1, max_size=120), st.lists(st.integers(1, 60), min_size=1, max_size=4))

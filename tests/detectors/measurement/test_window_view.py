@@ -14,7 +14,7 @@ from detectors.platform.platform import Platform
 from detectors.records import Outcome
 from detectors.state.level import Level
 from detectors.state.watched import Watched
-from detectors.state.watches import Watches
+from detectors.state.watches import MemoryWatches
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import ladder
 from tests.crowds import fold
@@ -49,7 +49,7 @@ def test_what_came_once_is_spread_over_the_silence_around_it() -> None:
 
 
 def test_silence_is_counted_from_the_targets_first_view() -> None:
-    watches = Watches()
+    watches = MemoryWatches()
     peers = Peers(watches, [Platform()], SCALES)
     start = 1_000 * MINUTES.span_ms
     assert peers.silence(key_of(2, "v"), MINUTES, start) == 0

@@ -15,6 +15,7 @@ from detectors.platform.platform import Platform, Teaching
 from detectors.records import Outcome
 from detectors.windows.scales import Scale, ladder
 from tests.crowds import MINUTE_MS, START_MS, bought, in_order, ordinary, viral
+from tests.states import states_of
 
 MINUTES = ladder(10)[1]
 TARGETS = 80
@@ -56,13 +57,13 @@ def test_a_sample_teaches_and_every_window_is_judged_and_teaches_its_level(monke
     assert first == TARGETS, "how many there will be is not known before"
     assert 0 < sum(others) <= 2 * TEACHERS * len(others)
     assert {(flag.target, flag.verdict) for flag in outcome.flags} == {("v3", "artificial"), ("v5", "explained")}
-    levels = {watched.levels["minutes"].windows for watched in audit.watches.values()}
+    levels = {watched.levels["minutes"].windows for watched in states_of(audit).values()}
     assert min(levels) >= HISTORY_MINUTES // 5
 
 
 def test_habits_are_asked_of_every_window_until_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     audit, _, _ = audited(monkeypatch)
-    known = [watched.habits["short"]["repeats"][1] for watched in audit.watches.values()]
+    known = [watched.habits["short"]["repeats"][1] for watched in states_of(audit).values()]
     assert min(known) >= HABIT_WINDOWS
     assert sum(known) < len(known) * (HABIT_WINDOWS + 2)
 

@@ -25,6 +25,7 @@ from detectors.state.watched import Watched
 from detectors.verdict.days import SUM_MAX, gather, is_wrong
 from detectors.verdict.evidence import Said
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary
+from tests.states import states_of
 
 DAYS = 8
 FIRST_MS = START_MS // DAY_MS * DAY_MS
@@ -80,7 +81,7 @@ def audited(events: list[Event], *, reload_at: int = -1) -> tuple[Audit, Outcome
             audit.observe(block, position, outcome)
         audit.advance(end, outcome)
         if end == reload_at:
-            for key, watched in audit.watches.items():
+            for key, watched in states_of(audit).items():
                 audit.watches[key] = msgspec.msgpack.decode(msgspec.msgpack.encode(watched), type=Watched, strict=False)
     return audit, outcome
 

@@ -15,7 +15,7 @@ from detectors.platform.platform import Platform
 from detectors.reference.mixes import Mix, platform_mixes
 from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import MARKS_MAX, Marks
-from detectors.state.watches import Watches
+from detectors.state.watches import MemoryWatches
 from detectors.verdict.marked_share import convicting_marks, share_beyond, share_with_marks
 from detectors.windows.crowd import Crowd, Row
 from detectors.windows.scales import ladder
@@ -115,7 +115,7 @@ def test_marks_are_joined_in_any_order_and_stay_bounded(some: list[int], others:
 @pytest.mark.parametrize("viewers", [0, 60, 1200])
 def test_those_who_had_viewed_are_known_among_those_who_like(viewers: int) -> None:
     rng = random.Random(5)
-    watches, scales = Watches(), ladder(10)
+    watches, scales = MemoryWatches(), ladder(10)
     likers = [rng.getrandbits(62) for _ in range(60)]
     came = likers[: min(60, viewers)] + [rng.getrandbits(62) for _ in range(viewers - 60)]
     watches.change(key_of(VIEW, "v")).open["hour"] = crowd_of(
@@ -128,7 +128,7 @@ def test_those_who_had_viewed_are_known_among_those_who_like(viewers: int) -> No
 
 def test_views_in_quarantine_are_no_answer_to_likes() -> None:
     rng = random.Random(6)
-    watches, scales = Watches(), ladder(10)
+    watches, scales = MemoryWatches(), ladder(10)
     rows = [honest(rng) for _ in range(40)]
     watches.change(key_of(VIEW, "v")).open["hour"] = views = crowd_of(rows)
     views.quarantined = 30

@@ -22,6 +22,7 @@ from streams.settings.rules import Rules
 from streams.settings.settings import Settings
 from streams.targets.step import PartitionAudit
 from streams.targets.tags import rule_settings
+from tests.states import states_of
 
 WIDTHS = {1: "<i1", 2: "<i2", 4: "<i4", 8: "<i8"}
 LIMITS = sorted({edge for bits in (7, 15, 31, 53) for edge in ((1 << bits) - 2, (1 << bits) - 1, 1 << bits)})
@@ -69,12 +70,12 @@ def _audited(frames: list[bytes], events: int) -> tuple[Outcome, dict[Key, Any]]
     time = Frame(FRAME_VERSION, "views/0", events, events, END_MS, False, ROSTER)
     for offset, value in enumerate([*frames, encode(time)]):
         audit.apply(value, offset, outcome)
-    for watched in audit.audit.watches.values():
+    for watched in states_of(audit.audit).values():
         for crowd in watched.open.values():
             crowd.settle()
             crowd.log_from = crowd.log_to = 0  # where in the log they stood is not the same
     assert audit.broken == 0
-    return outcome, dict(audit.audit.watches)
+    return outcome, dict(states_of(audit.audit))
 
 
 def _counted(watches: dict[Key, Any]) -> dict[Key, tuple[int, int, dict[str, int]]]:

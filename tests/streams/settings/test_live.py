@@ -12,6 +12,7 @@ from streams.targets.changelog import dump_changes
 from streams.targets.changelog import load as load_state
 from streams.targets.step import PartitionAudit, audit_settings
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
+from tests.states import states_of
 from tests.streams.pipeline import Pipeline, audit_of
 
 
@@ -68,7 +69,7 @@ def test_new_thresholds_hold_from_their_place_in_the_log_on_and_nothing_is_lost(
     assert {flag.config for flag in outcome.flags} == {strict.version()} != {opened.flags[0].config}
     assert outcome.flags[-1].status == "closed"
     assert outcome.flags[-1].flag_id == opened.flags[0].flag_id
-    kept = [audit.audit.watches for audit in (audit_of(log)[0], new)]
+    kept = [states_of(audit.audit) for audit in (audit_of(log)[0], new)]
     assert {key: watched.ledger.raw for key, watched in kept[0].items()} == {
         key: watched.ledger.raw for key, watched in kept[1].items()
     }

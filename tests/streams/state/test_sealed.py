@@ -15,12 +15,11 @@ from detectors.audit import AuditSettings
 from detectors.events.event import Event
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
+from detectors.state.parts import DAYS, RULINGS
 from detectors.state.watched import STATE_VERSION, Watched
 from detectors.windows.crowd import Crowd
 from streams.state.sealed import (
-    DAYS_KEY,
     META_KEY,
-    RULINGS_KEY,
     SEAL_BYTES,
     StateError,
     agenda_of,
@@ -31,6 +30,7 @@ from streams.state.upgrades import UPGRADES
 from streams.targets.changelog import dump_changes, load
 from streams.targets.step import PartitionAudit
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, fold, in_order, ordinary, viral
+from tests.states import states_of
 from tests.streams.pipeline import Pipeline, doubled, said
 
 BURST_MS = START_MS + (HISTORY_MINUTES - 15) * MINUTE_MS
@@ -228,7 +228,9 @@ def test_records_of_version_1_are_read_and_go_on_byte_for_byte() -> None:
     for offset in range(half):
         _step(audit, log[offset], offset)
     changes = dict(dump_changes(audit, half))
-    rulings = {RULINGS_KEY: changes.pop(RULINGS_KEY)}  # newer than that; without it what comes is judged otherwise
+    rulings = {
+        RULINGS.prefix: changes.pop(RULINGS.prefix)
+    }  # newer than that; without it what comes is judged otherwise
     old = {key: _as_version_1(value[SEAL_BYTES:]) for key, value in changes.items()} | rulings
 
     audit, position = _restored(old, log, 400)
@@ -252,9 +254,9 @@ def test_state_of_version_5_goes_on_and_nothing_was_counted_for_a_day_yet() -> N
     audit, half = PartitionAudit(_settings(400)), len(log_of("duplicates")) // 2
     for offset in range(half):
         _step(audit, log[offset], offset)
-    changes = {key: value for key, value in dump_changes(audit, half) if not key.startswith(DAYS_KEY)}
+    changes = {key: value for key, value in dump_changes(audit, half) if not key.startswith(DAYS.prefix)}
     saved = {key: _as_version_5(value[SEAL_BYTES:]) for key, value in changes.items()}
-    saved[RULINGS_KEY] = changes[RULINGS_KEY]  # newer than both; without it what comes is judged otherwise
+    saved[RULINGS.prefix] = changes[RULINGS.prefix]  # newer than both; without it what comes is judged otherwise
 
     audit, position = _restored(saved, log, 400)
 
@@ -305,7 +307,7 @@ def test_a_glance_at_a_record_sees_what_is_still_to_come() -> None:
     for offset in range(len(log) // 2):
         audit.apply(log[offset], offset, Outcome())
     seen = 0
-    for watched in audit.audit.watches.values():
+    for watched in states_of(audit.audit).values():
         assert agenda_of(encode_watched(watched)) == watched.agenda()
         seen += len(watched.agenda().starts)
     assert seen > 10

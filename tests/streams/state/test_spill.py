@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from detectors.events.key import VIEW, Key, key_of
-from detectors.state.watches import Watches
+from detectors.state.parts import WATCHED
+from detectors.state.watches import MemoryWatches
 from streams.state import keyed, spill
 from streams.state.keyed import Budget, KeyedState
-from streams.state.sealed import WATCHED_KEY, decode_watched, encode_watched
+from streams.state.sealed import decode_watched, encode_watched
 from streams.state.spill import Spill, Waiting, changed_key
 from streams.state.store import SCANNED_AT_ONCE, Store
 
@@ -52,7 +53,7 @@ def test_a_restart_forgets_what_was_spilled_and_keeps_the_state(store: Store) ->
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_keys_wait_in_order_wherever_they_stand(store: Store, on_disk: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spill, "WAITING_IN_MEMORY", 2)
-    plain, waiting = Watches(), Waiting(store if on_disk else None)
+    plain, waiting = MemoryWatches(), Waiting(store if on_disk else None)
     for order, start in [(1, 300_000), (3, 0), (1, 600_000)]:
         for name in random.Random(start).sample(NAMES, len(NAMES)):
             assert waiting.add(order, start, name) == plain.wait(order, start, name)
@@ -76,11 +77,11 @@ def test_a_task_holds_a_bounded_number_of_keys_however_many_change_at_once(
         name = key_of(VIEW, str(rng.randrange(400)))
         watches.change(name).ledger.accept(1)
         truth[name] = truth.get(name, 0) + 1
-        most = max(most, len(watches) + len(watches._older))
+        most = max(most, watches.hot_keys())
         if number == 1500:
             cut = [(changed_key(name), encode_watched(watches[name])) for name in watches.take_changed()]
             sent = {
-                key.removeprefix(WATCHED_KEY).decode(): decode_watched(value)
+                key.removeprefix(WATCHED.prefix).decode(): decode_watched(value)
                 for key, value in [*watches.spilled(), *cut]
             }
             assert {name: watched.ledger.raw for name, watched in sent.items()} == truth

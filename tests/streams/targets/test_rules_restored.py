@@ -17,6 +17,7 @@ from detectors.records import Outcome
 from streams.targets.changelog import dump_changes, load
 from streams.targets.step import PartitionAudit
 from tests.crowds import START_MS
+from tests.states import states_of
 from tests.streams.pipeline import Pipeline, said
 
 END_MS = START_MS + 1_200_000
@@ -66,7 +67,7 @@ def test_a_restore_at_any_position_changes_nothing(seed: int, sources: int, ids:
         for offset in range(restored.replay_from, stop):
             audit.replay(log[offset], offset)
         at = stop
-    invalid = [watched.ledger.invalid for watched in whole.audit.watches.values()]
+    invalid = [watched.ledger.invalid for watched in states_of(whole.audit).values()]
     assert any("double_click" in reasons for reasons in invalid)
     assert any("rate_day" in reasons for reasons in invalid)
 

@@ -18,6 +18,7 @@ from detectors.records import Outcome
 from detectors.state.ledger import DUPLICATE_ID
 from streams.targets.step import PartitionAudit
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary
+from tests.states import states_of
 from tests.streams.pipeline import Pipeline, audit_of, said
 
 LATENESS_MS = 10_000
@@ -107,7 +108,7 @@ def _piped(plan: Plan, mixture: Mixture) -> Pipeline:
 
 
 def _check_ledgers(audits: list[PartitionAudit], mixture: Mixture) -> None:
-    ledgers = {target_of(key): watched.ledger for audit in audits for key, watched in audit.audit.watches.items()}
+    ledgers = {target_of(key): watched.ledger for audit in audits for key, watched in states_of(audit.audit).items()}
     assert {target: ledger.raw for target, ledger in ledgers.items()} == mixture.raw
     for target, ledger in ledgers.items():
         assert ledger.raw == ledger.valid + ledger.quarantined + sum(ledger.invalid.values())

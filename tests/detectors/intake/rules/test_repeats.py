@@ -17,6 +17,7 @@ from detectors.intake import ticks
 from detectors.intake.rules.reasons import EXEMPT
 from detectors.intake.rules.settings import RuleSettings
 from detectors.records import Outcome
+from tests.states import states_of
 
 START_MS = 1_700_000_040_000
 """A full minute."""
@@ -107,7 +108,7 @@ def audited(events: list[Act], rules: RuleSettings = RULES, *, size: int = 7) ->
 
 def caught(audit: Audit) -> dict[str, Counter[str]]:
     """Invalid events by key and reason, undone ones left out."""
-    found = {key: Counter(watched.ledger.invalid) for key, watched in audit.watches.items()}
+    found = {key: Counter(watched.ledger.invalid) for key, watched in states_of(audit).items()}
     for counts in found.values():
         del counts["undone"]
     return {key: counts for key, counts in found.items() if counts}
@@ -128,10 +129,10 @@ def test_neither_order_nor_blocks_change_anything(events: list[Act], random: obj
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis does not type it
 
     def state(audit: Audit) -> dict[str, object]:
-        for watched in audit.watches.values():
+        for watched in states_of(audit).values():
             for crowd in watched.open.values():
                 crowd.settle()  # rows that wait are in the order in which they came
-        return {key: msgspec.to_builtins(watched) for key, watched in audit.watches.items()}
+        return {key: msgspec.to_builtins(watched) for key, watched in states_of(audit).items()}
 
     one, other = audited(events)[0], audited(shuffled, size=size)[0]
     assert state(one) == state(other)
@@ -143,9 +144,9 @@ def test_the_ledger_adds_up_and_windows_hold_the_valid_alone(events: list[Act], 
     rules = RuleSettings(off=frozenset({"double_click", "rate"})) if off else RULES
     audit, outcome = audited(events, rules)
     raw = Counter(f"{act.metric}{act.target}" for act in events if not act.undo)
-    assert {key: watched.ledger.raw for key, watched in audit.watches.items() if watched.ledger.raw} == dict(raw)
+    assert {key: watched.ledger.raw for key, watched in states_of(audit).items() if watched.ledger.raw} == dict(raw)
     assert sum(hit.events for hit in outcome.hits) == sum(sum(counts.values()) for counts in caught(audit).values())
-    for key, watched in audit.watches.items():
+    for key, watched in states_of(audit).items():
         in_windows = sum(crowd.n for crowd in watched.open.values() if crowd is watched.open.get("hour"))
         assert in_windows == raw[key] - sum(caught(audit).get(key, Counter()).values())
     if off:

@@ -1,0 +1,117 @@
+"""What an audit stores, as parts (``state.parts``): one adapter for each kind of record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from detectors.actors.rulings import Rulings
+from detectors.campaigns.pairs import ActorPairs
+from detectors.events.key import Key
+from detectors.intake.intake import Intake
+from detectors.platform.platform import Platform
+from detectors.state.parts import DAYS, LOCKSTEP, PLATFORM, RULINGS, WATCHED, Part
+from detectors.state.watched import Watched
+from detectors.state.watches import Watches
+
+
+def stored_parts(
+    watches: Watches, platforms: list[Platform], lockstep: ActorPairs, rulings: Rulings, intake: Intake
+) -> tuple[Part, ...]:
+    """The parts of an audit, in the order in which a checkpoint has them."""
+    return WatchedPart(watches), PlatformPart(platforms), LockstepPart(lockstep), RulingsPart(rulings), DaysPart(intake)
+
+
+class WatchedPart:
+    """A record for each target and metric, in order of the keys."""
+
+    kind = WATCHED
+
+    def __init__(self, watches: Watches) -> None:
+        self._watches = watches
+
+    def take_changed(self) -> Iterator[tuple[str, Watched]]:
+        """See Part. Keys that do not fit into memory are written by whoever keeps them elsewhere (``KeyedState``)."""
+        watches = self._watches
+        for key in sorted(watches.take_changed()):
+            yield key, watches[key]
+
+    def load(self, suffix: str, state: Watched) -> None:
+        """See Part."""
+        self._watches[Key(suffix)] = state
+
+
+class PlatformPart:
+    """A record for each metric: the mixes, known actors, seasons and detectors of its platform."""
+
+    kind = PLATFORM
+
+    def __init__(self, platforms: list[Platform]) -> None:
+        self._platforms = platforms
+
+    def take_changed(self) -> Iterator[tuple[str, Any]]:
+        """See Part."""
+        for metric, platform in enumerate(self._platforms):
+            if platform.take_changed():
+                yield str(metric), platform.dump()
+
+    def load(self, suffix: str, state: Any) -> None:
+        """See Part."""
+        self._platforms[int(suffix)].load(state)
+
+
+class LockstepPart:
+    """A head, and the pages of a table of pairs that have changed."""
+
+    kind = LOCKSTEP
+
+    def __init__(self, lockstep: ActorPairs) -> None:
+        self._lockstep = lockstep
+
+    def take_changed(self) -> list[tuple[str, Any]]:
+        """See Part."""
+        return self._lockstep.take_changed()
+
+    def load(self, suffix: str, state: Any) -> None:
+        """See Part."""
+        self._lockstep.load(suffix, state)
+
+
+class RulingsPart:
+    """One record with all rulings."""
+
+    kind = RULINGS
+
+    def __init__(self, rulings: Rulings) -> None:
+        self._rulings = rulings
+
+    def take_changed(self) -> Iterator[tuple[str, Any]]:
+        """See Part."""
+        if self._rulings.take_changed():
+            yield "", self._rulings.dump()
+
+    def load(self, suffix: str, state: Any) -> None:
+        """See Part."""
+        self._rulings.load(state)
+
+
+class DaysPart:
+    """A record for each metric that has a bound on the acts of a day."""
+
+    kind = DAYS
+
+    def __init__(self, intake: Intake) -> None:
+        self._days = dict(intake.days())
+
+    def take_changed(self) -> Iterator[tuple[str, Any]]:
+        """See Part."""
+        for metric, days in self._days.items():
+            counted = days.take_changed()
+            if counted is not None:
+                yield str(metric), counted
+
+    def load(self, suffix: str, state: Any) -> None:
+        """See Part."""
+        days = self._days.get(int(suffix))
+        if days is not None:  # the rule may be off now
+            days.load(state)

@@ -1,0 +1,305 @@
+"""What every implementation of ``Watches`` must do. A new one adds a line to IMPLEMENTATIONS and meets all of it."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.audit_parts import WatchedPart
+from detectors.events.key import Key
+from detectors.state.case import Case
+from detectors.state.parts import WATCHED
+from detectors.state.watched import Agenda, Watched
+from detectors.state.watches import MemoryWatches, Watches
+from detectors.windows.crowd import Crowd
+from streams.state import keyed, spill
+from streams.state.keyed import Budget, KeyedState
+from streams.state.parts import dump_parts, load_parts
+from streams.state.store import Store
+
+KEYS = ["0a", "0b", "0é", "0zz", "0\U0001f600", "0￿", "1a", "2a", "1b", "2zz"]
+"""Their order as text is that of their bytes, which is not so in every encoding."""
+
+few_keys = st.sampled_from(KEYS)
+some_keys = st.lists(few_keys, max_size=40)
+
+
+class Kept:
+    """An implementation with what a worker does around it: checkpoints, and a restart from the last one."""
+
+    def __init__(self, make: Callable[[], Watches]) -> None:
+        self._make = make
+        self.watches = make()
+        self.saved: dict[bytes, bytes] = {}
+
+    def checkpoint(self) -> dict[bytes, bytes]:
+        """Write what has changed; answers it."""
+        records = dict(dump_parts([WatchedPart(self.watches)]))
+        self.saved |= records
+        return records
+
+    def restart(self) -> None:
+        """Load the last checkpoint into a new one."""
+        self.watches = self._make()
+        load_parts([WatchedPart(self.watches)], self.saved)
+
+
+class KeptOnDisk(Kept):
+    """As a worker does it with a store: spilled records go before the others, and the store has what is committed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._store: Store | None = None
+        super().__init__(self._opened)
+
+    def _opened(self) -> KeyedState:
+        if self._store is not None:
+            self._store.close()
+        self._store = Store(self._path, "here")
+        watches = KeyedState(Budget(1))
+        watches.stand_on(self._store)
+        return watches
+
+    def checkpoint(self) -> dict[bytes, bytes]:
+        watches, store = self.watches, self._store
+        assert isinstance(watches, KeyedState)
+        assert store is not None
+        records = dump_parts([WatchedPart(watches)])
+        written = dict([*watches.spilled(), *records])
+        list(watches.store_spilled())
+        store.write(records, born="x", next_offset=1)
+        watches.stored()
+        self.saved |= written
+        return written
+
+    def restart(self) -> None:
+        self.watches = self._opened()
+
+    def close(self) -> None:
+        assert self._store is not None
+        self._store.close()
+
+
+def _diskless() -> KeyedState:
+    watches = KeyedState(Budget(1))
+    watches.stand_on(None)
+    return watches
+
+
+@contextmanager
+def in_memory() -> Iterator[Kept]:
+    yield Kept(MemoryWatches)
+
+
+@contextmanager
+def without_a_disk() -> Iterator[Kept]:
+    yield Kept(_diskless)
+
+
+@contextmanager
+def with_room_for_all() -> Iterator[Kept]:
+    with tempfile.TemporaryDirectory() as directory:
+        kept = KeptOnDisk(Path(directory) / "store")
+        yield kept
+        kept.close()
+
+
+@contextmanager
+def mostly_on_disk() -> Iterator[Kept]:
+    """One key is hot in each generation, and one waits in memory: nearly every call meets the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keyed, "HOT_KEYS_MIN", 2)
+        patch.setattr(spill, "WAITING_IN_MEMORY", 2)
+        patch.setattr(spill, "PROMOTED_AT_ONCE", 2)
+        with with_room_for_all() as kept:
+            yield kept
+
+
+IMPLEMENTATIONS: dict[str, Callable[[], Any]] = {
+    "in memory": in_memory,
+    "without a disk": without_a_disk,
+    "with room for all": with_room_for_all,
+    "mostly on disk": mostly_on_disk,
+}
+every_implementation = pytest.mark.parametrize("make", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS.keys())
+few_examples = settings(max_examples=12, deadline=None)
+Make = Callable[[], Any]
+
+
+def state_of(watches: Watches) -> dict[str, Any]:
+    """What can be read of every key, as builtins."""
+    found = {key: watches.peek(Key(key)) for key in KEYS}
+    return {key: msgspec.to_builtins(watched) for key, watched in found.items() if watched is not None}
+
+
+def decoded(records: dict[bytes, bytes]) -> dict[Key, Watched]:
+    """Records of keys as states."""
+    read = MemoryWatches()
+    load_parts([WatchedPart(read)], records)
+    return read.states
+
+
+@every_implementation
+def test_a_key_that_nobody_has_changed_has_no_state(make: Make) -> None:
+    with make() as kept:
+        assert kept.watches.peek("0a") is None
+        with pytest.raises(KeyError):
+            kept.watches["0a"]
+        assert kept.watches.take_changed() == set()
+        assert list(kept.watches.agenda()) == []
+
+
+@every_implementation
+@few_examples
+@given(changes=some_keys)
+def test_what_is_changed_is_read_back_however_many_other_keys_are_changed(make: Make, changes: list[str]) -> None:
+    with make() as kept:
+        for key in changes:
+            kept.watches.change(key).ledger.accept(1)
+        for key in KEYS:
+            watched = kept.watches.peek(key)
+            assert (0 if watched is None else watched.ledger.raw) == changes.count(key)
+            if watched is not None:
+                assert kept.watches[key] == watched
+
+
+@every_implementation
+@few_examples
+@given(changes=some_keys, looks=some_keys)
+def test_to_read_a_key_makes_no_state_and_marks_nothing_as_changed(
+    make: Make, changes: list[str], looks: list[str]
+) -> None:
+    with make() as kept:
+        for key in changes:
+            kept.watches.change(key).ledger.accept(1)
+        kept.checkpoint()
+        before = state_of(kept.watches)
+        for key in looks:
+            kept.watches.peek(key)
+        assert kept.checkpoint() == {}
+        assert state_of(kept.watches) == before
+
+
+@every_implementation
+@few_examples
+@given(rounds=st.lists(some_keys, max_size=4))
+def test_a_checkpoint_has_the_keys_that_changed_since_the_last_one_and_their_newest_state(
+    make: Make, rounds: list[list[str]]
+) -> None:
+    with make() as kept:
+        counts: dict[str, int] = {}
+        for changes in rounds:
+            for key in changes:
+                kept.watches.change(key).ledger.accept(1)
+                counts[key] = counts.get(key, 0) + 1
+            records = kept.checkpoint()
+            assert set(records) == {WATCHED.prefix + key.encode() for key in changes}
+            assert {key: watched.ledger.raw for key, watched in decoded(records).items()} == {
+                key: counts[key] for key in changes
+            }
+
+
+@every_implementation
+@few_examples
+@given(changes=st.sets(few_keys), seed=st.integers(0, 99))
+def test_records_do_not_depend_on_the_order_in_which_keys_were_changed(
+    make: Make, changes: set[str], seed: int
+) -> None:
+    written = []
+    for ordered in (sorted(changes), random.Random(seed).sample(sorted(changes), len(changes))):
+        with make() as kept:
+            for key in ordered:
+                kept.watches.change(key).ledger.accept(len(key))
+            written.append(kept.checkpoint())
+    assert written[0] == written[1]
+
+
+@every_implementation
+@few_examples
+@given(before=some_keys, lost=some_keys, after=some_keys)
+def test_a_restored_one_has_the_state_of_its_last_checkpoint_and_goes_on_as_the_original(
+    make: Make, before: list[str], lost: list[str], after: list[str]
+) -> None:
+    with make() as kept, make() as original:
+        for key in before:
+            for each in (kept, original):
+                each.watches.change(key).ledger.accept(1)
+        kept.checkpoint()
+        original.checkpoint()
+        for key in lost:  # changed after the checkpoint, and so forgotten
+            kept.watches.change(key).ledger.accept(1)
+        kept.restart()
+        assert dict(kept.watches.agenda()).keys() == set(before)
+        assert state_of(kept.watches) == state_of(original.watches)
+        assert kept.checkpoint() == {}, "what was loaded has not changed"
+        for key in after:
+            for each in (kept, original):
+                each.watches.change(key).ledger.accept(1)
+        assert state_of(kept.watches) == state_of(original.watches)
+        assert kept.checkpoint() == original.checkpoint()
+
+
+@every_implementation
+def test_a_restored_one_knows_what_is_still_to_come_for_each_key(make: Make) -> None:
+    with make() as kept:
+        kept.watches.change("0a").open["hour"] = Crowd(start=3_600_000)
+        kept.watches.change("0b").case = Case("f", 1, 2, 77, "surge", "")
+        kept.watches.change("0zz").unsaid = True
+        kept.watches.change("1a")
+        kept.checkpoint()
+        kept.restart()
+        assert dict(kept.watches.agenda()) == {
+            "0a": Agenda({"hour": 3_600_000}, None, False),
+            "0b": Agenda({}, 77, False),
+            "0zz": Agenda({}, None, True),
+            "1a": Agenda({}, None, False),
+        }
+
+
+@every_implementation
+@few_examples
+@given(waits=st.lists(st.tuples(st.sampled_from([(1, 0), (1, 300_000), (2, 0)]), few_keys), max_size=40))
+def test_keys_wait_once_and_in_order_and_only_the_first_of_a_window_is_told_so(
+    make: Make, waits: list[tuple[tuple[int, int], str]]
+) -> None:
+    with make() as kept:
+        waiting: dict[tuple[int, int], set[str]] = {}
+        for window, key in waits:
+            assert kept.watches.wait(*window, key) == (window not in waiting)
+            waiting.setdefault(window, set()).add(key)
+        for window, keys in waiting.items():
+            assert list(kept.watches.waited(*window)) == sorted(keys)
+            assert kept.watches.wait(*window, "0a"), "what was taken has gone"
+
+
+@every_implementation
+def test_keys_may_change_and_wait_while_those_of_a_window_are_read(make: Make) -> None:
+    with make() as kept:
+        for key in KEYS:
+            kept.watches.wait(1, 0, key)
+        seen = []
+        for key in kept.watches.waited(1, 0):
+            kept.watches.change(key).ledger.accept(1)
+            kept.watches.wait(2, 0, key)
+            seen.append(key)
+        assert seen == sorted(KEYS) == list(kept.watches.waited(2, 0))
+        assert set(decoded(kept.checkpoint())) == set(KEYS)
+
+
+def test_a_key_that_was_changed_and_spilled_is_in_the_records_of_the_disk_and_not_among_the_changed() -> None:
+    with mostly_on_disk() as kept:
+        for key in ("0a", "0b", "1a"):
+            kept.watches.change(Key(key)).ledger.accept(1)
+        watches = kept.watches
+        assert isinstance(watches, KeyedState)
+        assert watches.take_changed() == {"0b", "1a"}
+        assert [key for key, _ in watches.spilled()] == [b"w/0a"]
