@@ -69,10 +69,7 @@ class Audit:
         flags = Flags(partition=settings.partition, config=settings.config)
         self._incidents = Incidents(self, self.scales, flags)
         self._explanations = Explanations(
-            self.schedule_case,
-            enabled=settings.explained,
-            promotions=settings.promotions,
-            flags=flags,
+            self.schedule_case, enabled=settings.explained, promotions=settings.promotions, flags=flags
         )
         self._cases = Cases(
             self.scales,
@@ -201,16 +198,9 @@ class Audit:
         for metric, heap in enumerate(tick.heaps):
             entered = closed = 0
             for target, rows, folded in heap.by_target():
-                owner = tick.owners.get(target, -1)
+                owner, nobody = tick.owners.get(target, -1), heap.nobody.get(target, 0)
                 entered += self.enter(
-                    key_of(metric, target),
-                    start,
-                    rows,
-                    log,
-                    outcome,
-                    folded=folded,
-                    owner=owner,
-                    nobody=heap.nobody.get(target, 0),
+                    key_of(metric, target), start, rows, log, outcome, folded=folded, owner=owner, nobody=nobody
                 )
                 closed += 1
                 if closed % STEP_KEYS == 0:
@@ -377,16 +367,12 @@ class Audit:
         """Whether this platform emits a view when it begins, rather than when it ends."""
         return self.platforms[0].rates.told_at_once()
 
-    def replay_start(self, position: int) -> int:
-        """From where the log must be read again, to have at ``position`` what is open now."""
-        return self.intake.replay_start(position)
-
-    def starts(self) -> set[int]:
-        """Positions of the log from which on something is held: a tick, a generation of ids."""
-        return self.intake.starts()
+    def replayed_from(self, position: int) -> tuple[int, set[int]]:
+        """From where the log must be read again to have what is open at ``position``, and where each of it began."""
+        return self.intake.replay_start(position), self.intake.starts()
 
     def begins_at(self, position: int) -> bool:
-        """Whether the record just taken, at ``position``, is one of ``starts``."""
+        """Whether something that is open began with the record just taken, at ``position``."""
         return self.intake.begins_at(position)
 
     def load(self, state: dict[str, Any]) -> None:
