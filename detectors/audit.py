@@ -299,16 +299,12 @@ class Audit:
         """Whether this platform emits a view when it begins, rather than when it ends."""
         return self.platforms[0].rates.told_at_once()
 
-    def replay_start(self, position: int) -> int:
-        """From where the log must be read again, to have at ``position`` what is open now."""
-        return self.intake.replay_start(position)
-
-    def starts(self) -> set[int]:
-        """Positions of the log from which on something is held: a tick, a generation of ids."""
-        return self.intake.starts()
+    def replayed_from(self, position: int) -> tuple[int, set[int]]:
+        """From where the log must be read again to have what is open at ``position``, and where each of it began."""
+        return self.intake.replay_start(position), self.intake.starts()
 
     def begins_at(self, position: int) -> bool:
-        """Whether the record just taken, at ``position``, is one of ``starts``."""
+        """Whether something that is open began with the record just taken, at ``position``."""
         return self.intake.begins_at(position)
 
     def load(self, state: dict[str, Any]) -> None:

@@ -256,12 +256,13 @@ def _struct(*fields: list[Any]) -> dict[str, Any]:
     return {"as": "map", "fields": list(fields)}
 
 
-BEFORE = {
+WATCHED_BEFORE = _struct(["a", "int"], ["b = 0", ["dict", "str", _struct(["c", "int"])]])
+BEFORE: dict[str, Any] = {
     "state": 8,
     "frame": 3,
     "names": {},
     "row": [],
-    "structs": {"watched": _struct(["a", "int"], ["b = 0", ["dict", "str", _struct(["c", "int"])]])},
+    "structs": {"watched": WATCHED_BEFORE},
     "parts": {"platform/": {"0": {"map": [["now", "int"]]}}},
     "audit": {},
 }
@@ -283,7 +284,7 @@ INNER = ["dict", "str", _struct(["c", "int"])]
         _with(["a", "int"], ["b = 1", INNER]),
         _with(["a", "int"], ["b = 0", INNER], ["d", "int"]),
         _with(["a", "int"], ["b = 0", ["dict", "str", _struct(["c", "str"])]]),
-        {**BEFORE, "structs": {"watched": {**BEFORE["structs"]["watched"], "as": "array"}}},  # type: ignore[index]  # a plain dict of the test
+        {**BEFORE, "structs": {"watched": {**WATCHED_BEFORE, "as": "array"}}},
         {**BEFORE, "parts": {"platform/": {"0": {"map": [["then", "int"]]}}}},
     ],
     ids=["order", "removed", "type", "default", "required", "inside", "array", "part"],
