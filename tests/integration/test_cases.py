@@ -15,7 +15,7 @@ from tests.brokers import BrokerAddress
 from tests.command import truecount
 from tests.integration.cases import CASES, Case
 from tests.integration.test_platforms import SETTINGS
-from tests.integration.workers import Installation, run_cli
+from tests.integration.workers import Installation
 
 TOPICS = [case for case in CASES if case.suffix == "ndjson"]
 FILES = [case for case in CASES if case.suffix != "ndjson"]
@@ -51,7 +51,7 @@ def test_online_they_are_counted_as_they_should(
             source = tmp_path / f"{case.name}.{case.suffix}"
             source.write_bytes(case.content)
             layout = ["--map", str(_map(case, tmp_path))]
-            answer = run_cli("replay", str(source), *layout, "--config", str(installed.config), "--allow-bad")
+            answer = truecount("replay", str(source), *layout, "--config", str(installed.config), "--allow-bad")
             assert answer.returncode == 0, answer.stderr
         installed.wait_drained(sum(raw for raw, _ in wanted.values()))
         shown = worker.metrics()
