@@ -14,12 +14,12 @@ export TRUECOUNT_NO_SKIP = $(NO_SKIP)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench faults quality lock clean
+.PHONY: help setup demo test test-slow check bench faults quality lock clean
 
 help: ## print this
 	@echo "truecount: a streaming audit of view, like and follow counts"
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 	@echo
 	@echo "  PYTHON=python3.12 chooses the interpreter (now: $(PYTHON)); NO_SKIP=1 makes a skipped test a failure."
 
@@ -28,8 +28,14 @@ setup: $(STAMP) ## install everything into .venv; does nothing if it is there
 demo: setup ## see it find a bought burst and spare a viral hit (no Java, no Docker)
 	$(BIN)/truecount demo
 
-test: setup ## run the whole suite; the Kafka half needs Java 17+ and Maven
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
+# In the order of tests/conftest.py, which puts long files first; xdist would begin with those of most tests.
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+
+test: setup ## test every behaviour; the Kafka half needs Java 17+ and Maven
+	$(PYTEST) -m 'not slow' $(ARGS)
+
+test-slow: setup ## run the tests that `make test` leaves out: more of the same, and faults on a real Kafka
+	$(PYTEST) -m slow $(ARGS)
 
 check: setup ## format, lint, types, architecture, shipped configurations
 	$(BIN)/ruff format --check .

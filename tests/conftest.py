@@ -77,15 +77,41 @@ def unique() -> Callable[[str], str]:
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by these marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         if used & BROKER_FIXTURES:
             item.add_marker("integration")
         if used & KAFKA_FIXTURES:
             item.add_marker("kafka")
-        # Broker tests stay together: one broker for all of them, and none is disturbed by another's kills.
-        item.add_marker(pytest.mark.xdist_group("brokers" if used & BROKER_FIXTURES else item.nodeid.split("::")[0]))
+        # A file's tests stay together, so that what they share is made once. Each process has brokers of its own.
+        item.add_marker(pytest.mark.xdist_group(_file_of(item)))
+    if hasattr(config, "workerinput"):  # one of several processes
+        _put_long_files_first(items)
+
+
+def _file_of(item: pytest.Item) -> str:
+    return item.nodeid.split("::")[0]
+
+
+def _put_long_files_first(items: list[pytest.Item]) -> None:
+    """Sort tests by file, so that no process begins a long file when the others have nothing left to do.
+
+    Files with brokers come first, then those whose tests may take long, then those with many tests.
+    """
+    tests = Counter(map(_file_of, items))
+    with_brokers = {_file_of(item) for item in items if item.get_closest_marker("integration")}
+    allowed_seconds: dict[str, int] = {}
+    for item in items:
+        for mark in item.iter_markers("timeout"):
+            file = _file_of(item)
+            allowed_seconds[file] = max(mark.args[0], allowed_seconds.get(file, 0))
+
+    def rank(item: pytest.Item) -> tuple[bool, int, int, str]:
+        file = _file_of(item)
+        return file not in with_brokers, -allowed_seconds.get(file, 0), -tests[file], file
+
+    items.sort(key=rank)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

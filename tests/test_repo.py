@@ -55,6 +55,14 @@ def _lines(*suffixes: str) -> Iterator[tuple[str, str]]:
             yield f"{path.relative_to(ROOT)}:{number}", line
 
 
+def test_a_test_that_one_target_leaves_out_is_run_by_the_other_and_ci_runs_both_without_skips() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    selected = dict(re.findall(r"^(test[a-z-]*):.*\n\t\$\(PYTEST\) -m (.*) \$\(ARGS\)$", makefile, re.MULTILINE))
+    assert selected == {"test": "'not slow'", "test-slow": "slow"}
+    steps = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert {"make check", "make quality", *(f"make {target} NO_SKIP=1" for target in selected)} <= set(steps)
+
+
 def test_no_module_needs_a_table_of_contents() -> None:
     modules = [path for package in ("streams", "detectors") for path in (ROOT / package).rglob("*.py")]
     assert modules

@@ -101,7 +101,7 @@ def test_a_crowd_of_which_hardly_anybody_is_known_is_not_called_the_platforms_ow
 
 
 @pytest.mark.parametrize("scenario", ["celebrity_share", "giveaway"])
-@pytest.mark.parametrize("share", [0.3, 1.0])
+@pytest.mark.parametrize("share", [pytest.param(0.3, marks=pytest.mark.slow), 1.0])
 def test_honest_crowds_of_the_lab_are_spared_without_actors(scenario: str, share: float) -> None:
     lab, rng = SCENARIOS[scenario], random.Random(3)
     platform = platform_for(lab, 3, views=60_000)

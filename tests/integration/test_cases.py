@@ -11,8 +11,9 @@ import orjson
 import pytest
 
 from bench.testbed.brokers import BrokerAddress
-from bench.testbed.workers import Installation, run_cli
+from bench.testbed.workers import Installation
 from streams.settings.settings import load
+from tests.command import truecount
 from tests.integration.cases import CASES, Case
 from tests.integration.test_platforms import SETTINGS
 
@@ -25,7 +26,7 @@ def test_offline_it_is_counted_as_it_should(case: Case, tmp_path: Path) -> None:
     source, out = tmp_path / f"input.{case.suffix}", tmp_path / "out"
     source.write_bytes(case.content)
     options = ["--map", str(_map(case, tmp_path))] if case.fields else []
-    answer = run_cli("replay", str(source), *options, "--offline", "--out", str(out), "--allow-bad", "--json")
+    answer = truecount("replay", str(source), *options, "--offline", "--out", str(out), "--allow-bad", "--json")
     assert answer.returncode == 0, answer.stderr
     summary = json.loads(answer.stdout)
     assert _counts((out / "audited-counts.ndjson").read_bytes().splitlines()) == case.counts
@@ -39,29 +40,29 @@ def test_offline_it_is_counted_as_it_should(case: Case, tmp_path: Path) -> None:
 def test_online_they_are_counted_as_they_should(
     kafka: BrokerAddress, tmp_path: Path, unique: Callable[[str], str]
 ) -> None:
-    truecount = _installed(kafka, tmp_path, unique("cases"))
-    truecount.make_topics()
+    installed = _installed(kafka, tmp_path, unique("cases"))
+    installed.make_topics()
     wanted = {key: counts for case in CASES for key, counts in case.counts.items()}
-    with truecount.worker() as worker:
+    with installed.worker() as worker:
         for case in TOPICS:
-            topic = truecount.inputs[case.name]
-            truecount.send(topic, [*case.content.splitlines(), None])
+            topic = installed.inputs[case.name]
+            installed.send(topic, [*case.content.splitlines(), None])
         for case in FILES:
             source = tmp_path / f"{case.name}.{case.suffix}"
             source.write_bytes(case.content)
             layout = ["--map", str(_map(case, tmp_path))]
-            answer = run_cli("replay", str(source), *layout, "--config", str(truecount.config), "--allow-bad")
+            answer = truecount("replay", str(source), *layout, "--config", str(installed.config), "--allow-bad")
             assert answer.returncode == 0, answer.stderr
-        truecount.wait_drained(sum(raw for raw, _ in wanted.values()))
+        installed.wait_drained(sum(raw for raw, _ in wanted.values()))
         shown = worker.metrics()
-    counts = truecount.records(truecount.topics.audited_counts)
+    counts = installed.records(installed.topics.audited_counts)
     assert _counts([record.value for record in counts]) == wanted
-    letters = Counter(dict(r.headers)["reason"].decode() for r in truecount.records(truecount.topics.dead_letters))
+    letters = Counter(dict(r.headers)["reason"].decode() for r in installed.records(installed.topics.dead_letters))
     assert letters == sum((Counter(case.dead) for case in CASES), Counter())
     skipped = sum((Counter(case.skipped) for case in TOPICS), Counter({"tombstone": len(TOPICS)}))
     for reason, count in skipped.items():
         assert shown[f'truecount_skipped_records_total{{reason="{reason}"}}'] == count
-    assert truecount.records(truecount.topics.flagged_events) == []
+    assert installed.records(installed.topics.flagged_events) == []
 
 
 def _map(case: Case, directory: Path) -> Path:

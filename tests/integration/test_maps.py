@@ -11,11 +11,11 @@ import pytest
 from kafka import KafkaProducer
 
 from bench.testbed.brokers import BrokerAddress
-from bench.testbed.workers import run_cli
 from streams.kafka.topics import create
 from streams.maintenance.doctor import Finding, checkup
 from streams.roles import plan
 from streams.settings.settings import Settings, load
+from tests.command import truecount
 
 pytestmark = pytest.mark.integration
 NOON_S = 1_767_634_490
@@ -62,13 +62,13 @@ def test_a_map_is_suggested_tried_and_checked_on_a_topic(broker: BrokerAddress, 
     assert 'time = "s" would fit' in finding.said
 
     page = tmp_path / "input.toml"
-    done = run_cli("map", "suggest", "--topic", topic, "--servers", broker.servers, "--out", str(page))
+    done = truecount("map", "suggest", "--topic", topic, "--servers", broker.servers, "--out", str(page))
     assert done.returncode == 0, done.stderr
     (found,) = tomllib.loads(page.read_text())["inputs"]
     assert (found["topic"], found["metric"]) == (topic, "view")
     assert found["map"]["ts"] == {"path": "at", "time": "s"}
 
-    tried = run_cli("map", "try", "--topic", topic, "--map", str(page), "--config", str(wrong), "--json")
+    tried = truecount("map", "try", "--topic", topic, "--map", str(page), "--config", str(wrong), "--json")
     totals = json.loads(tried.stdout)["totals"]
     assert (totals["records"], totals["events"], totals["refused"]) == (61, 40, {})
     assert totals["skipped"] == {"filtered": 20, "tombstone": 1}
@@ -77,5 +77,5 @@ def test_a_map_is_suggested_tried_and_checked_on_a_topic(broker: BrokerAddress, 
     right.write_text(f"{shared}{page.read_text()}")
     finding = checked(load(right, environ={}), topic)
     assert finding.ok, finding.said
-    own = run_cli("map", "try", "--topic", topic, "--config", str(right), "--json")
+    own = truecount("map", "try", "--topic", topic, "--config", str(right), "--json")
     assert json.loads(own.stdout)["totals"]["events"] == 40

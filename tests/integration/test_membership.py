@@ -32,7 +32,6 @@ def tasks(worker: Worker) -> float:
         return 0  # it does not serve yet
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_named_worker_that_comes_back_moves_nobodys_partitions(
     kafka: BrokerAddress, tmp_path: Path, unique: Callable[[str], str]

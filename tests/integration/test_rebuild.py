@@ -115,7 +115,6 @@ def test_the_same_configuration_says_the_same_byte_for_byte(audited: Audited, un
     assert said(truecount, again) == live
 
 
-@pytest.mark.slow
 def test_a_rebuild_that_was_broken_off_goes_on(
     audited: Audited, unique: Unique, monkeypatch: pytest.MonkeyPatch
 ) -> None:

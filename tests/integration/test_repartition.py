@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from bench.testbed.brokers import BrokerAddress
-from bench.testbed.workers import Installation, install, run_cli
+from bench.testbed.workers import Installation, install
 from detectors.events.event import Event
 from streams.settings.settings import load
+from tests.command import truecount as command_line
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 
 Unique = Callable[[str], str]
@@ -35,7 +36,6 @@ def configure(truecount: Installation, into: str, partitions: int) -> None:
     truecount.settings = load(truecount.config, {})
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_counts_duplicates_and_cases_go_on_over_a_repartition(
     kafka: BrokerAddress, tmp_path: Path, unique: Unique
@@ -51,7 +51,7 @@ def test_counts_duplicates_and_cases_go_on_over_a_repartition(
     with truecount.worker() as worker:
         truecount.send(views, encoded(before))
         truecount.wait_drained(len(before))
-        refused = run_cli("repartition", *command)
+        refused = command_line("repartition", *command)
         assert refused.returncode == 1
         assert "stop all of them first" in refused.stderr
         truecount.send(views, encoded(later[:1000]))
@@ -62,7 +62,7 @@ def test_counts_duplicates_and_cases_go_on_over_a_repartition(
     # Stopped with open ticks, waiting windows, and what ingest wrote that nobody has audited.
     stood = truecount.counts()
 
-    done = run_cli("repartition", *command, "--json")
+    done = command_line("repartition", *command, "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["targets"] >= len(stood)
@@ -70,7 +70,7 @@ def test_counts_duplicates_and_cases_go_on_over_a_repartition(
     old = truecount.start(name="old-configuration")
     old.wait_for(lambda: "has moved: set log_prefix" in old.log.read_text(), "be told that the state has moved", 60)
     old.stop()
-    again_done = run_cli("repartition", *command, "--json")
+    again_done = command_line("repartition", *command, "--json")
     assert again_done.returncode == 0, again_done.stderr
     assert json.loads(again_done.stdout)["targets"] == 0, "there is nothing left to do"
 
@@ -103,6 +103,6 @@ def test_counts_duplicates_and_cases_go_on_over_a_repartition(
 def test_a_number_that_is_no_multiple_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "truecount.toml"
     config.write_text("partitions = 8")
-    done = run_cli("repartition", "--config", str(config), "--partitions", "12", "--into", "new")
+    done = command_line("repartition", "--config", str(config), "--partitions", "12", "--into", "new")
     assert done.returncode == 2
     assert "must be a multiple of the 8 there are" in done.stderr

@@ -222,7 +222,13 @@ def _public(owner: Any) -> Iterator[tuple[str, Any]]:
 
 def detector_places() -> list[str]:
     """Every detector's methods."""
-    return [f"{name}:{method}" for name in REGISTRY for method in ("score_one", "learn_one", "findings")]
+    return [f"{name}:{method}" for name in REGISTRY for method in ("findings", "score_one", "learn_one")]
+
+
+def owner_of(place: str) -> str:
+    """The detector or the module that has a place."""
+    name, _, method = place.partition(":")
+    return name if method else _module_of(place)[0].__name__
 
 
 def shadow_for(place: str) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ from tests.streams.injection import (
     Run,
     detector_places,
     logs,
+    owner_of,
     places_in,
     run,
     shadow_for,
@@ -115,7 +117,17 @@ RESTARTED = frozenset({*detector_places(), *places_in(FEATURES)})
 PLACES = [*detector_places(), *places_in(FEATURES), *places_in(JUDGING), *places_in(LEARNING)]
 
 
-@pytest.mark.parametrize("place", PLACES)
+def first_of_each(places: Iterable[str]) -> list[Any]:
+    """Places as parameters: every run takes the first of each module and detector, the slow one takes the others."""
+    parameters, met = [], set[str]()
+    for place in places:
+        owner = owner_of(place)
+        parameters.append(pytest.param(place, marks=[pytest.mark.slow] if owner in met else []))
+        met.add(owner)
+    return parameters
+
+
+@pytest.mark.parametrize("place", first_of_each(PLACES))
 def test_a_failure_of_one_target_is_its_own(place: str) -> None:
     whole = undisturbed(shadow_for(place))
     with Injection(place).inside() as injection:
@@ -127,7 +139,9 @@ def test_a_failure_of_one_target_is_its_own(place: str) -> None:
             assert (again.said, again.state()) == (disturbed.said, disturbed.state())
 
 
-@pytest.mark.parametrize("place", sorted(RESTARTED - {*NOT_CALLED, "events.watch_buckets.watch_buckets"}))
+@pytest.mark.parametrize(
+    "place", first_of_each(sorted(RESTARTED - {*NOT_CALLED, "events.watch_buckets.watch_buckets"}))
+)
 def test_what_always_fails_costs_no_count(place: str) -> None:
     with Injection(place, target=None).inside() as injection:
         disturbed = disturbed_by(injection)

@@ -69,11 +69,11 @@ def test_an_undisturbed_platform_gives_no_flags() -> None:
     assert report.removed_honest == 0
 
 
-@pytest.mark.slow
-def test_a_run_gives_a_report_for_every_method_that_any_program_can_read() -> None:
-    reports = run("botnet_burst", 12, views=60_000, methods=("truecount", *BASELINES))
+@pytest.mark.parametrize("views", [6_000, pytest.param(60_000, marks=pytest.mark.slow)])
+def test_a_run_gives_a_report_for_every_method_that_any_program_can_read(views: int) -> None:
+    reports = run("botnet_burst", 12, views=views, methods=("truecount", *BASELINES))
     assert [report.method for report in reports] == ["truecount", *BASELINES]
-    assert msgspec.json.decode(msgspec.json.encode([asdict(r) for r in reports]))[0]["artificial"] > 300
+    assert msgspec.json.decode(msgspec.json.encode([asdict(r) for r in reports]))[0]["artificial"] > views / 200
     assert reports[0].recall is not None
 
 

@@ -1,4 +1,4 @@
-"""The command line as a process: help with an example, JSON alone on stdout, sentences and exit codes."""
+"""The command line: help with an example, JSON alone on stdout, sentences and exit codes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from bench.testbed.brokers import free_port
 from bench.testbed.workers import run_cli
 from streams.cli import app
+from tests.command import truecount
 
 COMMANDS = [
     ["worker"],
@@ -101,7 +102,7 @@ def test_a_broker_that_is_away_is_one_sentence_and_exit_code_3(recorded: tuple[s
 
 
 def test_the_doctor_says_what_is_wrong_and_exits_with_1() -> None:
-    done = run_cli("doctor", "--servers", f"127.0.0.1:{free_port()}", "--json")
+    done = truecount("doctor", "--servers", f"127.0.0.1:{free_port()}", "--json")
     assert done.returncode == 1
     findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
     assert findings["python"]["ok"]
@@ -126,12 +127,10 @@ def test_a_configuration_is_checked_by_the_code_that_reads_it(tmp_path: Path) ->
     good, bad = tmp_path / "good.toml", tmp_path / "bad.toml"
     good.write_text("partitions = 4\n")
     bad.write_text("[time]\ntick_secnods = 10\n")
-    answered, refused, broken = all_of(
-        [
-            ["config", "check", str(good), "--json"],
-            ["config", "check", str(bad), "--json"],
-            ["worker", "--config", str(bad)],
-        ]
+    answered, refused, broken = (
+        truecount("config", "check", str(good), "--json"),
+        truecount("config", "check", str(bad), "--json"),
+        truecount("worker", "--config", str(bad)),
     )
     assert answered.returncode == 0
     assert json.loads(answered.stdout)["ok"] is True
@@ -153,7 +152,7 @@ def test_a_configuration_is_checked_by_the_code_that_reads_it(tmp_path: Path) ->
 )
 def test_wrong_usage_is_a_sentence_and_exit_code_2(recorded: tuple[str, str], command: list[str], said: str) -> None:
     file, layout = recorded
-    done = run_cli(*({"FILE": file, "MAP": layout}.get(word, word) for word in command))
+    done = truecount(*({"FILE": file, "MAP": layout}.get(word, word) for word in command))
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""`truecount map suggest` and `truecount map try` on files, as processes."""
+"""`truecount map suggest` and `truecount map try` on files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.testbed.workers import run_cli
+from tests.command import truecount
 
 PLAYS = """when,who,page,kind
 2024-05-01T12:00:00Z,ann,p1,LIKE
@@ -32,13 +32,13 @@ def likes(tmp_path: Path) -> Path:
 
 def test_a_suggested_map_is_valid_and_can_be_tried_and_replayed(likes: Path, tmp_path: Path) -> None:
     layout = tmp_path / "likes.toml"
-    done = run_cli("map", "suggest", str(likes), "--out", str(layout))
+    done = truecount("map", "suggest", str(likes), "--out", str(layout))
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
     assert f"truecount map try {likes} --map {layout}" in done.stderr
-    assert run_cli("config", "check", str(layout)).returncode == 0
+    assert truecount("config", "check", str(layout)).returncode == 0
 
-    tried = run_cli("map", "try", str(likes), "--map", str(layout), "--json")
+    tried = truecount("map", "try", str(likes), "--map", str(layout), "--json")
     assert tried.returncode == 0, tried.stderr
     found = json.loads(tried.stdout)
     assert (found["totals"]["records"], found["totals"]["events"]) == (6, 3)
@@ -46,7 +46,7 @@ def test_a_suggested_map_is_valid_and_can_be_tried_and_replayed(likes: Path, tmp
     assert found["totals"]["skipped"] == {"filtered": 1}
     assert found["records"][2]["events"][0]["undo"] is True
 
-    replayed = run_cli(
+    replayed = truecount(
         "replay", str(likes), "--map", str(layout), "--offline", "--out", str(tmp_path / "out"), "--allow-bad", "--json"
     )
     assert replayed.returncode == 0, replayed.stderr
@@ -59,15 +59,15 @@ def test_a_map_may_come_through_a_pipe(likes: Path, tmp_path: Path) -> None:
     fields = 'ts = {path = "when", time = "iso"}\nactor = "who"\ntarget = "page"\n'
     writer = threading.Thread(target=pipe.write_text, args=[f'metric = "like"\n[map]\n{fields}'])
     writer.start()
-    tried = run_cli("map", "try", str(likes), "--map", str(pipe), "--json")
+    tried = truecount("map", "try", str(likes), "--map", str(pipe), "--json")
     writer.join()
     assert json.loads(tried.stdout)["totals"]["events"] == 4
 
 
 def test_without_a_terminal_the_records_are_plain_lines(likes: Path, tmp_path: Path) -> None:
     layout = tmp_path / "likes.toml"
-    run_cli("map", "suggest", str(likes), "--out", str(layout))
-    shown = run_cli("map", "try", str(likes), "--map", str(layout)).stdout.splitlines()
+    truecount("map", "suggest", str(likes), "--out", str(layout))
+    shown = truecount("map", "try", str(likes), "--map", str(layout)).stdout.splitlines()
     assert shown[0] == "line 2: 2024-05-01T12:00:00Z,ann,p1,LIKE"
     assert shown[1].startswith('   event {"ts":1714564800000,"actor":"ann"')
     assert "   refused: bad_time: 'never' is no time of ISO 8601 - at `$.when`" in shown
@@ -76,7 +76,7 @@ def test_without_a_terminal_the_records_are_plain_lines(likes: Path, tmp_path: P
 
 
 def test_a_map_goes_to_the_screen_and_nowhere_else_if_no_file_is_named(likes: Path) -> None:
-    done = run_cli("map", "suggest", str(likes))
+    done = truecount("map", "suggest", str(likes))
     assert tomllib.loads(done.stdout)["metric"] == "like"
     assert [path.name for path in likes.parent.iterdir()] == [likes.name]
 
@@ -93,7 +93,7 @@ def test_a_map_goes_to_the_screen_and_nowhere_else_if_no_file_is_named(likes: Pa
     ],
 )
 def test_wrong_usage_is_a_sentence(likes: Path, words: list[str], said: str) -> None:
-    done = run_cli(*(str(likes) if word == "FILE" else word for word in words))
+    done = truecount(*(str(likes) if word == "FILE" else word for word in words))
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -102,7 +102,7 @@ def test_wrong_usage_is_a_sentence(likes: Path, words: list[str], said: str) -> 
 def test_a_field_that_is_not_found_is_named_and_the_exit_code_is_1(tmp_path: Path) -> None:
     path = tmp_path / "colours.ndjson"
     path.write_text('{"colour": "red"}\n')
-    done = run_cli("map", "suggest", str(path))
+    done = truecount("map", "suggest", str(path))
     assert done.returncode == 1
     assert "ts" in done.stderr
     assert tomllib.loads(done.stdout)["map"]["ts"] == "ts"
@@ -111,6 +111,6 @@ def test_a_field_that_is_not_found_is_named_and_the_exit_code_is_1(tmp_path: Pat
 def test_a_map_that_makes_no_event_exits_with_1_and_says_why(likes: Path, tmp_path: Path) -> None:
     layout = tmp_path / "wrong.toml"
     layout.write_text('metric = "like"\n[map]\nts = {path = "when", time = "ms"}\nactor = "who"\ntarget = "page"\n')
-    done = run_cli("map", "try", str(likes), "--map", str(layout))
+    done = truecount("map", "try", str(likes), "--map", str(layout))
     assert done.returncode == 1
     assert "bad_time" in done.stdout
