@@ -65,7 +65,7 @@ class _Count(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class WindowView:
     """What one look at a worker showed."""
 
     seconds: float
@@ -179,14 +179,14 @@ class Population:
 
     def watch(
         self, process: subprocess.Popen[bytes], done: Callable[[str], bool], deadline_seconds: float
-    ) -> Iterator[Look]:
+    ) -> Iterator[WindowView]:
         """Look at a worker until its metrics are ``done``. Raises PartError if it ends or the time is over."""
         began = time.monotonic()
         page = ""
         while True:
             with suppress(OSError, HTTPException):
                 page = self._metrics()
-            yield Look(time.monotonic() - began, rss_bytes(process.pid), page)
+            yield WindowView(time.monotonic() - began, rss_bytes(process.pid), page)
             if page and done(page):
                 return
             if process.poll() is not None:

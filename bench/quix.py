@@ -28,8 +28,8 @@ from detectors.events.buckets import MIX_BUCKETS, NETWORK_BUCKETS
 from detectors.events.event import Event
 from detectors.events.key import VIEW, key_of
 from detectors.records import Outcome
-from detectors.state.watched import Watched
-from detectors.state.watches import MemoryWatches
+from detectors.state.target_state import TargetState
+from detectors.state.target_states import MemoryTargetStates
 from detectors.tick_entry import ClosedTick
 from detectors.windows.crowd import HASH_SPACE, pack_row
 
@@ -42,7 +42,7 @@ DEADLINE_SECONDS = 240.0
 _hash = xxhash.xxh3_64_intdigest
 _decode = msgspec.json.Decoder(Event).decode
 _encode_watched = msgspec.msgpack.Encoder().encode
-_decode_watched = msgspec.msgpack.Decoder(Watched).decode
+_decode_watched = msgspec.msgpack.Decoder(TargetState).decode
 
 
 def row_of(value: bytes) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Peer:
         self.seen = self.late = self.closed = 0
         self.wanted = sys.maxsize
         self.began = self.began_cpu = 0.0
-        self._watches = MemoryWatches()
+        self._watches = MemoryTargetStates()
         self._audit = Audit(AuditSettings(), self._watches)
         self.app = Application(
             broker_address=servers,
@@ -114,7 +114,7 @@ class Peer:
     def _close(self, window: dict[str, Any], key: str, _timestamp: int, _headers: Any, state: Any) -> int:
         audit, name = self._audit, key_of(VIEW, key)
         saved = state.get_bytes("watched")
-        self._watches[name] = Watched() if saved is None else _decode_watched(saved)
+        self._watches[name] = TargetState() if saved is None else _decode_watched(saved)
         rows = b"".join([pack_row(*row) for row in window["value"]])
         entered = audit.ticks.enter(name, rows, ClosedTick(window["start"], (-1, -1), Outcome()))
         state.set_bytes("watched", _encode_watched(self._watches.states.pop(name)))

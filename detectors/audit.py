@@ -16,12 +16,11 @@ from typing import Any
 from detectors.actors.rulings import Rulings
 from detectors.audit_parts import stored_parts
 from detectors.audit_settings import AuditSettings
-from detectors.campaigns.bands import Company
+from detectors.campaigns.bands import Bands
 from detectors.cases.explanations import Explanations
 from detectors.cases.flags import Flags
 from detectors.cases.incidents import Incidents
 from detectors.containment import Containment
-from detectors.counts import Unsaid
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
 from detectors.events.key import NO_KEY, Key, metric_of
@@ -29,17 +28,18 @@ from detectors.failures import UNCONTAINED
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
 from detectors.judge import Cases
-from detectors.measurement.early import Desk, EarlyLooks
-from detectors.measurement.other_metrics import Peers
-from detectors.measurement.window_view import Look
+from detectors.measurement.early_windows import Desk, EarlyWindows
+from detectors.measurement.other_metrics import OtherMetrics
+from detectors.measurement.window_view import WindowView
 from detectors.open_windows import Due, OpenWindows
-from detectors.platform.lessons import Closing
+from detectors.pending_counts import PendingCounts
+from detectors.platform.lessons import Lessons
 from detectors.platform.platform import Platform
 from detectors.records import Hit, Outcome
-from detectors.rollback import Kept
-from detectors.state.watches import MemoryWatches, Watches
+from detectors.rollback import Savepoint
+from detectors.state.target_states import MemoryTargetStates, TargetStates
 from detectors.tick_entry import STEP_KEYS, TickEntry
-from detectors.window_closing import Judging
+from detectors.window_closing import WindowClosing
 from detectors.windows.scales import ladder, parts_of
 
 __all__ = ("Audit", "AuditSettings")
@@ -52,30 +52,30 @@ COUNTS_ORDER = 9
 class Audit:
     """Windows, cases and counts of the targets of one partition."""
 
-    def __init__(self, settings: AuditSettings, watches: Watches | None = None) -> None:
+    def __init__(self, settings: AuditSettings, watches: TargetStates | None = None) -> None:
         self.settings = settings
         self.scales = ladder(settings.tick_seconds)
-        self.watches: Watches = MemoryWatches() if watches is None else watches
+        self.watches: TargetStates = MemoryTargetStates() if watches is None else watches
         self.platforms = [Platform(settings.models) for _ in METRICS]
         self.intake = Intake(self, self.scales[0], settings.dedupe_ids, settings.rules)
-        self.unsaid = Unsaid(self.watches, settings.counts_seconds, self._schedule_counts)
+        self.unsaid = PendingCounts(self.watches, settings.counts_seconds, self._schedule_counts)
         self.due: list[Due] = []
         self._windows = OpenWindows(self.watches, self.scales, self.due)
         self.now = -1
         self._incidents, self._explanations, self._cases = self._made_cases(settings)
         self._parts = parts_of(self.scales)
-        self.company = Company()
+        self.company = Bands()
         self.rulings = Rulings()
-        self._peers = Peers(self.watches, self.platforms, self.scales)
-        self._judging = Judging(
+        self._peers = OtherMetrics(self.watches, self.platforms, self.scales)
+        self._window_closing = WindowClosing(
             *(self._cases, self.company, self.rulings, self._peers, self.platforms),
             *(self.intake.rules, self._parts),
         )
         self._contained = Containment(self, self.watches, self.unsaid, self.scales)
-        self._early = EarlyLooks(
+        self._early = EarlyWindows(
             Desk(
                 *(self.watches, self.platforms, self.rulings, self._peers, self.scales, self._parts),
-                *(self._judging.judge, self._contained.leave_early),
+                *(self._window_closing.judge, self._contained.leave_early),
             )
         )
         self.ticks = TickEntry(
@@ -84,7 +84,7 @@ class Audit:
             windows=self._windows,
             unsaid=self.unsaid,
             cases=self._cases,
-            judging=self._judging,
+            judging=self._window_closing,
             contained=self._contained,
             early=self._early,
             platforms=self.platforms,
@@ -166,7 +166,7 @@ class Audit:
         """
         yield from self._steps(now_ms, outcome, judged=True)
 
-    def pass_over(self, now_ms: int, outcome: Outcome) -> Iterator[None]:
+    def skip_judging(self, now_ms: int, outcome: Outcome) -> Iterator[None]:
         """As ``steps`` where that fails: what closes is counted, and nothing is judged or learned."""
         yield from self._steps(now_ms, outcome, judged=False)
 
@@ -178,7 +178,7 @@ class Audit:
             end, order, start, key = heapq.heappop(due)
             self._at = self._contained.at = end
             if not judged and order != COUNTS_ORDER:
-                yield from self._contained.pass_over(order, start, end, key, outcome)
+                yield from self._contained.skip_judging(order, start, end, key, outcome)
             elif order == 0:
                 yield from self._close_tick(start, end, outcome)
             elif order < len(self.scales):
@@ -193,7 +193,7 @@ class Audit:
 
     def _expire(self, key: Key, now: int, outcome: Outcome) -> None:
         watched = self.watches.change(key)
-        kept = Kept(watched, outcome)
+        kept = Savepoint(watched, outcome)
         try:
             self._incidents.expire(key, watched, now, outcome)
             if self._explanations.expire(key, watched.explained, now, outcome):
@@ -201,7 +201,7 @@ class Audit:
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
-            kept.put_back()
+            kept.restore()
             outcome.fail("case", key, now, 0, error)
             self._contained.postpone(key, now)
 
@@ -226,7 +226,7 @@ class Audit:
 
     def _close_windows(self, order: int, start: int, outcome: Outcome) -> Iterator[None]:
         scale = self.scales[order]
-        closing = Closing(scale, start)
+        closing = Lessons(scale, start)
         for number, key in enumerate(self.watches.waited(order, start)):
             if number % STEP_KEYS == 0:
                 yield
@@ -236,9 +236,9 @@ class Audit:
                 continue
             outcome.windows += 1
             platform = self.platforms[metric_of(key)]
-            look = Look(key, watched, scale, start, crowd, platform, platform, outcome)
+            look = WindowView(key, watched, scale, start, crowd, platform, platform, outcome)
             try:
-                self._judging.close(look, order, closing)
+                self._window_closing.close(look, order, closing)
             except UNCONTAINED:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
@@ -248,9 +248,9 @@ class Audit:
                 self._lengthen(look, order + 1)
         if any(closing.windows):  # otherwise all of them were dropped, and after a restart nobody knows of them
             yield from self._early.take(self._at, closing.events, outcome)
-            yield from self._judging.learn(closing, outcome)
+            yield from self._window_closing.learn(closing, outcome)
 
-    def _lengthen(self, look: Look, order: int) -> None:
+    def _lengthen(self, look: WindowView, order: int) -> None:
         """Let a closed window go on in the next longer one."""
         key, watched, crowd, name = look.key, look.watched, look.crowd, self.scales[order].name
         into = watched.open.get(name)
@@ -273,7 +273,7 @@ class Audit:
 
     # ---------------------------------------------------------------- counts
 
-    def begin_again(self, key: Key) -> None:
+    def restart_key(self, key: Key) -> None:
         """This key's stored state was lost: go on from nothing, and say so with every count."""
         self.watches.change(key).incomplete = True
         self.unsaid.add(key, self.now + 1)
@@ -291,13 +291,13 @@ class Audit:
         """What is in no part and no function of the log's last stretch, as msgspec-encodable builtins."""
         return {"now": self.now, "generations": self.intake.recent_ids.starts, "past": self.intake.past()}
 
-    def held_bytes(self) -> int:
+    def memory_bytes(self) -> int:
         """About what is in memory besides the watches: ids, counts to tell, open ticks."""
-        return self.intake.held_bytes() + self.unsaid.held_bytes()
+        return self.intake.memory_bytes() + self.unsaid.memory_bytes()
 
     def views_at_once(self) -> bool:
         """Whether this platform emits a view when it begins, rather than when it ends."""
-        return self.platforms[0].rates.told_at_once()
+        return self.platforms[0].rates.emitted_at_start()
 
     def replayed_from(self, position: int) -> tuple[int, set[int]]:
         """From where the log must be read again to have what is open at ``position``, and where each of it began."""

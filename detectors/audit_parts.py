@@ -11,32 +11,38 @@ from detectors.events.key import Key
 from detectors.intake.intake import Intake
 from detectors.platform.platform import Platform
 from detectors.state.parts import DAYS, LOCKSTEP, PLATFORM, RULINGS, WATCHED, Part
-from detectors.state.watched import Watched
-from detectors.state.watches import Watches
+from detectors.state.target_state import TargetState
+from detectors.state.target_states import TargetStates
 
 
 def stored_parts(
-    watches: Watches, platforms: list[Platform], lockstep: ActorPairs, rulings: Rulings, intake: Intake
+    watches: TargetStates, platforms: list[Platform], lockstep: ActorPairs, rulings: Rulings, intake: Intake
 ) -> tuple[Part, ...]:
     """The parts of an audit, in the order in which a checkpoint has them."""
-    return WatchedPart(watches), PlatformPart(platforms), LockstepPart(lockstep), RulingsPart(rulings), DaysPart(intake)
+    return (
+        TargetStatePart(watches),
+        PlatformPart(platforms),
+        LockstepPart(lockstep),
+        RulingsPart(rulings),
+        DaysPart(intake),
+    )
 
 
-class WatchedPart:
+class TargetStatePart:
     """A record for each target and metric, in order of the keys."""
 
     kind = WATCHED
 
-    def __init__(self, watches: Watches) -> None:
+    def __init__(self, watches: TargetStates) -> None:
         self._watches = watches
 
-    def take_changed(self) -> Iterator[tuple[str, Watched]]:
+    def take_changed(self) -> Iterator[tuple[str, TargetState]]:
         """See Part. Keys that do not fit into memory are written by whoever keeps them elsewhere (``KeyedState``)."""
         watches = self._watches
         for key in sorted(watches.take_changed()):
             yield key, watches[key]
 
-    def load(self, suffix: str, state: Watched) -> None:
+    def load(self, suffix: str, state: TargetState) -> None:
         """See Part."""
         self._watches[Key(suffix)] = state
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from detectors.cases.closing_time import QUIET_MS
-from detectors.counts import Unsaid
 from detectors.events.key import Key, key_of, metric_of
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
-from detectors.measurement.early import HOUR_ORDER
+from detectors.measurement.early_windows import HOUR_ORDER
+from detectors.pending_counts import PendingCounts
 from detectors.records import Outcome
-from detectors.state.watches import Watches
+from detectors.state.target_states import TargetStates
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import MINUTES, Scale
 
@@ -37,7 +37,7 @@ class Desk(Protocol):
 class Containment:
     """See the module. ``at`` is the moment of event time at which the audit is."""
 
-    def __init__(self, desk: Desk, watches: Watches, unsaid: Unsaid, scales: tuple[Scale, ...]) -> None:
+    def __init__(self, desk: Desk, watches: TargetStates, unsaid: PendingCounts, scales: tuple[Scale, ...]) -> None:
         self._desk = desk
         self._watches = watches
         self._unsaid = unsaid
@@ -75,7 +75,7 @@ class Containment:
         outcome.entered[metric_of(key)] += events
         self._unsaid.add(key, self.at)
 
-    def pass_over(self, order: int, start: int, end: int, key: Key, outcome: Outcome) -> Iterator[None]:
+    def skip_judging(self, order: int, start: int, end: int, key: Key, outcome: Outcome) -> Iterator[None]:
         """Let pass what is due, without judging it; no window goes on in a longer one."""
         if order == 0:
             tick = self._desk.intake.take_out(start)

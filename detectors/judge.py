@@ -11,7 +11,7 @@ from detectors.events.key import is_view, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.names import EVENTS_MIN
-from detectors.measurement.window_view import Look
+from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
 from detectors.scoring.detector import Finding, score_of
 from detectors.scoring.river_models import Choice, ModelDetector
@@ -19,16 +19,16 @@ from detectors.scoring.sentences import RENTED_NETWORKS_CODE
 from detectors.state.case import ARTIFICIAL, Step
 from detectors.state.days import Day
 from detectors.state.marks import Marks
-from detectors.state.watched import Watched
+from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST, SURGE_SCORE, Rulebook, Thresholds
 from detectors.verdict.bands import band_opinion
 from detectors.verdict.crowd import crowd_score
 from detectors.verdict.days import artificial_of, gather, opinion_of, past_of
-from detectors.verdict.evidence import CREDIBLE_P, PART_MIN, WITNESS_SCORE, Said
+from detectors.verdict.evidence import CREDIBLE_P, PART_MIN, WITNESS_SCORE, WindowEvidence
 from detectors.verdict.marked_share import EstimatedShare, convicting_marks, share_beyond, share_with_marks
 from detectors.verdict.opinion import Opinion, fewest, of_several, opinion
 from detectors.verdict.referrers import UNSEEN_CODE, by_networks, by_unusual_referrers
-from detectors.verdict.same_people import overlap
+from detectors.verdict.same_people import same_people
 from detectors.windows.scales import MINUTE_MS, MINUTES, TICK, Scale
 
 TRAIL_MAX = 360
@@ -74,7 +74,7 @@ class Cases:
         self._names_of_models = tuple(model.name for model in models)
         self._tick_ratio = scales[0].span_ms / scales[1].span_ms
 
-    def worth_a_look(self, watched: Watched, count: int, platform: Platform) -> bool:
+    def needs_judging(self, watched: TargetState, count: int, platform: Platform) -> bool:
         """Whether a closed tick must be judged by itself, or can wait for its five minutes."""
         if watched.case is not None:
             return True
@@ -84,7 +84,7 @@ class Cases:
         usual = level.mean if level is not None else platform.typical.get(MINUTES, 0.0)
         return watched.cusum > 0.0 or count > TICK_FACTOR * self._tick_ratio * usual
 
-    def look(self, look: Look) -> None:
+    def look(self, look: WindowView) -> None:
         """Judge a window; at its end, learn from it if nothing speaks against it."""
         tick = look.scale.name == TICK
         if tick:
@@ -130,7 +130,7 @@ class Cases:
             self._teach(look, surge, crowd, measured=learned)
 
     @staticmethod
-    def _teach(look: Look, surge: float, crowd: float, *, measured: bool) -> None:
+    def _teach(look: WindowView, surge: float, crowd: float, *, measured: bool) -> None:
         slow = look.watched.slow
         unjudged = surge >= SURGE_SCORE and not look.reference.experienced()
         suspicious = unjudged or (surge >= SURGE_LEAST and crowd >= LEARN_CROWD_BELOW)
@@ -140,7 +140,7 @@ class Cases:
                 slow.close_day(look.start, look.crowd)
         look.learn(measured=measured, suspicious=suspicious)
 
-    def _evidence(self, look: Look) -> Said:
+    def _evidence(self, look: WindowView) -> WindowEvidence:
         x, platform = look.x, look.platform
         findings = [
             finding
@@ -157,11 +157,11 @@ class Cases:
             evidence[finding.detector] = max(score, score_of(finding.p)), max(share, finding.share)
         if min(evidence.get(ACCOUNTS, (0.0, 0.0))[1], evidence.get(WATCH, (0.0, 0.0))[1]) >= PART_MIN:
             known = (platform.known, look.reference.known) if seen_before_counts else ()
-            x[f.SAME_SHARE], x[f.SAME] = overlap(look.crowd, look.mixes(), known)
+            x[f.SAME_SHARE], x[f.SAME] = same_people(look.crowd, look.mixes(), known)
         rented = next(((score_of(g.p), g.share) for g in findings if g.code == RENTED_NETWORKS_CODE), (0.0, 0.0))
-        return Said(evidence, rented, findings)
+        return WindowEvidence(evidence, rented, findings)
 
-    def _opinion(self, look: Look, surge: float, said: Said) -> Opinion:
+    def _opinion(self, look: WindowView, surge: float, said: WindowEvidence) -> Opinion:
         x, platform, evidence = look.x, look.platform, dict(said.evidence)
         if look.watched.case is None:
             _count_asked(look)
@@ -196,7 +196,7 @@ class Cases:
                 look.outcome.witnesses[name, "failed"] = look.outcome.witnesses.get((name, "failed"), 0) + 1
         return view
 
-    def _over_days(self, look: Look, surge: float, said: Said, view: Opinion | None) -> Opinion | None:
+    def _over_days(self, look: WindowView, surge: float, said: WindowEvidence, view: Opinion | None) -> Opinion | None:
         """Add a closed day to those before it; what they say together, if it is more than the day says alone."""
         crowd, watched = look.crowd, look.watched
         artificial = artificial_of(look.x, said.findings, surge)
@@ -213,7 +213,7 @@ class Cases:
         over_days.marks, _ = self._marked(look, said.findings, convicted=True)
         return over_days
 
-    def _with_band(self, look: Look, view: Opinion | None) -> Opinion | None:
+    def _with_band(self, look: WindowView, view: Opinion | None) -> Opinion | None:
         """The opinion of a window; if a band was found in it, the band's own where that says more."""
         if f.BAND not in look.x or LOCKSTEP not in self._voting or not look.reference.experienced():
             return view
@@ -226,7 +226,7 @@ class Cases:
         return band
 
     @staticmethod
-    def _marked(look: Look, findings: list[Finding], *, convicted: bool) -> tuple[Marks, EstimatedShare]:
+    def _marked(look: WindowView, findings: list[Finding], *, convicted: bool) -> tuple[Marks, EstimatedShare]:
         """What the findings point at in a crowd, and the part of it that has these marks or those of the open case."""
         case, mixes = look.watched.case, look.mixes()
         shares = {g.code: g.share for g in findings if g.p <= CREDIBLE_P and g.code in ESTIMATING_CODES}
@@ -236,7 +236,7 @@ class Cases:
         by_marks = share_with_marks(look.crowd, wanted, mixes, look.reference.usual(f.FRESH) or 0.0)
         return marks, max(by_marks, share_beyond(told, 0.0, look.crowd.n))
 
-    def _follow_onset(self, look: Look) -> None:
+    def _follow_onset(self, look: WindowView) -> None:
         watched = look.watched
         idle = (look.start - watched.cusum_at) // look.scale.span_ms - 1 if watched.cusum_at >= 0 else 0
         watched.cusum = cusum(watched.cusum, idle, look.x)
@@ -250,7 +250,7 @@ class Cases:
             del watched.trail[0]
 
 
-def _count_asked(look: Look) -> None:
+def _count_asked(look: WindowView) -> None:
     """Note how often a surge without a case was judged: whoever looks often finds something by chance."""
     watched = look.watched
     watched.asked = 1.0 + watched.asked * 0.5 ** (max(0, look.until - watched.asked_at) / ASKED_HALF_LIFE_MS)
@@ -258,7 +258,7 @@ def _count_asked(look: Look) -> None:
     look.x[f.ASKED] = watched.asked
 
 
-def _rule(look: Look, view: Opinion) -> None:
+def _rule(look: WindowView, view: Opinion) -> None:
     """Hold it of a crowd that was bought nearly as a whole, if anything is wrong with its people: of likes by those who
     did not open what they like nothing else may be known, and accounts are taken over."""
     case = look.watched.case
@@ -268,7 +268,7 @@ def _rule(look: Look, view: Opinion) -> None:
         look.rulings.note(look.crowd.actors, look.key)
 
 
-def _bounded(look: Look, view: Opinion, limits: Thresholds) -> Opinion:
+def _bounded(look: WindowView, view: Opinion, limits: Thresholds) -> Opinion:
     """A verdict that would open a case, withheld if too many alarms would be wrong (``platform.false_discoveries``)."""
     excess = round(look.x[f.COUNT] - look.x[f.EXPECTED])
     if view.surge < limits.surge_score_least or excess < fewest(limits):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 
 from detectors.events.key import NO_KEY, Key
-from detectors.state.watched import Watched
-from detectors.state.watches import Watches
+from detectors.state.target_state import TargetState
+from detectors.state.target_states import TargetStates
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import MINUTES, Scale
 
@@ -18,12 +18,12 @@ and a key."""
 class OpenWindows:
     """Opens windows of targets, and lets each wait for its end in ``due``, a heap."""
 
-    def __init__(self, watches: Watches, scales: tuple[Scale, ...], due: list[Due]) -> None:
+    def __init__(self, watches: TargetStates, scales: tuple[Scale, ...], due: list[Due]) -> None:
         self._watches = watches
         self._scales = scales
         self._due = due
 
-    def minutes(self, key: Key, watched: Watched, start: int, log: tuple[int, int]) -> Crowd:
+    def minutes(self, key: Key, watched: TargetState, start: int, log: tuple[int, int]) -> Crowd:
         """The open five minutes that a tick's events go into, with where they stood in the log."""
         log_from, log_to = log
         into = watched.open.get(MINUTES)
@@ -35,14 +35,14 @@ class OpenWindows:
         into.log_to = max(into.log_to, log_to)
         return into
 
-    def _opened(self, order: int, ts_ms: int, key: Key, watched: Watched) -> Crowd:
+    def _opened(self, order: int, ts_ms: int, key: Key, watched: TargetState) -> Crowd:
         scale = self._scales[order]
         start = scale.start(ts_ms)
         crowd = watched.open[scale.name] = Crowd(start=start)
         self.wait(order, start, key)
         return crowd
 
-    def merge(self, order: int, start: int, key: Key, watched: Watched, crowd: Crowd) -> Crowd:
+    def merge(self, order: int, start: int, key: Key, watched: TargetState, crowd: Crowd) -> Crowd:
         """Let a longer window take in a shorter one that has closed; its first becomes the window itself."""
         into = watched.open.get(self._scales[order].name)
         if into is not None:

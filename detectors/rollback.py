@@ -12,7 +12,7 @@ from detectors.platform.false_discoveries import Discoveries
 from detectors.records import Outcome
 from detectors.state.case import Case, Explained, Step
 from detectors.state.days import Slow
-from detectors.state.watched import Watched
+from detectors.state.target_state import TargetState
 from detectors.windows.crowd import Crowd
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -22,13 +22,13 @@ _decode = msgspec.msgpack.Decoder(
 ).decode
 
 
-class Kept:
+class Savepoint:
     """One key's state, and what has been said, as they stood. Some two microseconds; a look takes hundreds."""
 
     __slots__ = ("_bound", "_incident", "_ledger", "_outcome", "_reward", "_said", "_surge", "_watched", "_windows")
 
     def __init__(
-        self, watched: Watched, outcome: Outcome, crowd: Crowd | None = None, bound: Discoveries | None = None
+        self, watched: TargetState, outcome: Outcome, crowd: Crowd | None = None, bound: Discoveries | None = None
     ) -> None:
         """``crowd`` is the window that is looked at, if it is none of the open ones."""
         ledger = watched.ledger
@@ -45,7 +45,7 @@ class Kept:
         )
         self._reward = 0.0 if bound is None else bound.reward
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         """Let everything be as it was."""
         watched, outcome, ledger = self._watched, self._outcome, self._watched.ledger
         ledger.valid, ledger.quarantined, ledger.invalid = self._ledger

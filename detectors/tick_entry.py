@@ -11,20 +11,20 @@ from typing import NamedTuple
 
 from detectors.actors.rulings import Rulings
 from detectors.containment import Containment
-from detectors.counts import Unsaid
 from detectors.events.key import Key, key_of, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.ticks import Tick
 from detectors.judge import Cases
-from detectors.measurement.early import EarlyLooks
-from detectors.measurement.other_metrics import Peers
-from detectors.measurement.window_view import Look
+from detectors.measurement.early_windows import EarlyWindows
+from detectors.measurement.other_metrics import OtherMetrics
+from detectors.measurement.window_view import WindowView
 from detectors.open_windows import OpenWindows
+from detectors.pending_counts import PendingCounts
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
-from detectors.state.watched import Watched
-from detectors.state.watches import Watches
-from detectors.window_closing import Judging
+from detectors.state.target_state import TargetState
+from detectors.state.target_states import TargetStates
+from detectors.window_closing import WindowClosing
 from detectors.windows.crowd import ROW_BYTES, Crowd
 from detectors.windows.scales import Scale
 
@@ -46,15 +46,15 @@ class TickEntry:
 
     scale: Scale
     """the tick's"""
-    watches: Watches
+    watches: TargetStates
     windows: OpenWindows
-    unsaid: Unsaid
+    unsaid: PendingCounts
     cases: Cases
-    judging: Judging
+    judging: WindowClosing
     contained: Containment
-    early: EarlyLooks
+    early: EarlyWindows
     platforms: list[Platform]
-    peers: Peers
+    peers: OtherMetrics
     rulings: Rulings
 
     def enter_all(self, tick: Tick, start: int, outcome: Outcome) -> Generator[None, None, int]:
@@ -92,7 +92,7 @@ class TickEntry:
         into.owner = max(into.owner, owner)
         left = into.n - into.unjudged + count
         try:
-            worth = folded is not None or self.cases.worth_a_look(watched, count, self.platforms[metric_of(key)])
+            worth = folded is not None or self.cases.needs_judging(watched, count, self.platforms[metric_of(key)])
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # its five minutes are judged, at their end
@@ -116,7 +116,7 @@ class TickEntry:
         self._consider(key, watched, at)
         return count
 
-    def _judge(self, key: Key, watched: Watched, crowd: Crowd, at: ClosedTick) -> None:
+    def _judge(self, key: Key, watched: TargetState, crowd: Crowd, at: ClosedTick) -> None:
         """Judge a tick by itself."""
         start, log, outcome = at
         crowd.settle()
@@ -124,14 +124,16 @@ class TickEntry:
         metric = metric_of(key)
         try:
             platform, reference = self.platforms[metric], self.peers.reference(metric)
-            look = Look(key, watched, self.scale, start, crowd, platform, reference, outcome, rulings=self.rulings)
+            look = WindowView(
+                key, watched, self.scale, start, crowd, platform, reference, outcome, rulings=self.rulings
+            )
             self.judging.look(look)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
             self.contained.leave(("tick", error), key, crowd, outcome)
 
-    def _consider(self, key: Key, watched: Watched, at: ClosedTick) -> None:
+    def _consider(self, key: Key, watched: TargetState, at: ClosedTick) -> None:
         """Ask whether the windows that were entered into are worth a look before their end."""
         try:
             self.early.entered(key, watched)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from detectors.actors.rulings import Rulings
-from detectors.campaigns.bands import Company
+from detectors.campaigns.bands import Bands
 from detectors.events.key import NO_KEY, is_view, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
@@ -14,43 +14,43 @@ from detectors.features.interaction import with_accounts
 from detectors.features.names import EVENTS_MIN
 from detectors.intake.rules.act_rules import ActRules
 from detectors.judge import Cases
-from detectors.measurement.other_metrics import Peers
-from detectors.measurement.window_view import Look
-from detectors.platform.lessons import FROM_VIEWS, Closing
+from detectors.measurement.other_metrics import OtherMetrics
+from detectors.measurement.window_view import WindowView
+from detectors.platform.lessons import FROM_VIEWS, Lessons
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
 from detectors.reference.known_actors import count_newcomers
-from detectors.rollback import Kept
+from detectors.rollback import Savepoint
 from detectors.windows.scales import HOUR
 
 
 @dataclass(frozen=True, slots=True)
-class Judging:
+class WindowClosing:
     """See the module. All that is here belongs to one audit."""
 
     cases: Cases
-    company: Company
+    company: Bands
     rulings: Rulings
-    peers: Peers
+    peers: OtherMetrics
     platforms: list[Platform]
     rules: ActRules
     parts: tuple[int, ...]
     """see scales.parts_of"""
 
-    def look(self, look: Look) -> None:
+    def look(self, look: WindowView) -> None:
         """Put a window before the judge: judged wholly, or not at all."""
         watched, crowd = look.watched, look.crowd
         if crowd.n < EVENTS_MIN and watched.case is None and look.ends and f.BAND not in look.x:
             self.cases.look(look)  # such a window only teaches
             return
-        kept = Kept(watched, look.outcome, crowd, look.platform.discoveries)
+        kept = Savepoint(watched, look.outcome, crowd, look.platform.discoveries)
         try:
             self.cases.look(look)
         except Exception:
-            kept.put_back()
+            kept.restore()
             raise
 
-    def learn(self, closing: Closing, outcome: Outcome) -> Iterator[None]:
+    def learn(self, closing: Lessons, outcome: Outcome) -> Iterator[None]:
         """Let the windows that have closed together teach what they teach together."""
         try:
             self.company.lockstep.learn()
@@ -68,7 +68,7 @@ class Judging:
                 platform.changed = True
             outcome.fail("platform", NO_KEY, closing.start, 0, error)
 
-    def close(self, look: Look, order: int, closing: Closing) -> None:
+    def close(self, look: WindowView, order: int, closing: Lessons) -> None:
         """Learn who came to a closed window, and put it before the judge."""
         key, crowd, platform, scale, start = look.key, look.crowd, look.platform, look.scale, look.start
         views, metric = self.platforms[0], metric_of(key)
@@ -92,13 +92,13 @@ class Judging:
             look.views_days = self.peers.days(key)
             look.silence = self.peers.silence(key, scale, start)
             if metric == 0 and order > 1 and look.teaches.crowd:
-                people = with_accounts(crowd, views.tells_accounts())
+                people = with_accounts(crowd, views.knows_accounts())
                 closing.interactions.append((people, *look.peers[1:]))
         self.judge(look, actors, unmet)
         if metric == 0 and crowd.n >= EVENTS_MIN:
             self._note_views(look, order, closing)
 
-    def _note_views(self, look: Look, order: int, closing: Closing) -> None:
+    def _note_views(self, look: WindowView, order: int, closing: Lessons) -> None:
         """Let the windows of likes and follows that close after one of views know of it."""
         try:
             closing.viewed.update(self.peers.parting_viewers(look.key, order, look.crowd))
@@ -108,7 +108,7 @@ class Judging:
         except Exception as error:  # noqa: BLE001  # the verdict on the views stands
             look.fail("learning", error)
 
-    def _follow(self, look: Look, people: int) -> None:
+    def _follow(self, look: WindowView, people: int) -> None:
         """Let the rules count for a day who came often."""
         try:
             self.rules.follow(look.key, look.crowd, people, look.end)
@@ -118,7 +118,7 @@ class Judging:
             self.rules.broken_off(metric_of(look.key))
             look.fail("rules", error)
 
-    def _ask_who_viewed(self, look: Look, closing: Closing) -> None:
+    def _ask_who_viewed(self, look: WindowView, closing: Lessons) -> None:
         """Ask who in a closed window of likes or follows had viewed the target, for its look and for what is usual."""
         key, crowd = look.key, look.crowd
         if is_view(key):
@@ -132,9 +132,9 @@ class Judging:
             closing.note_viewers(metric, crowd, viewers, asked=asked)
         if crowd.n >= EVENTS_MIN:
             look.viewers = self.peers.may_have_viewed(key, crowd, viewers) + closing.viewed.get(key, 0.0)
-            look.every_view = asked >= f.PEOPLE_MIN and closing.tells_every_view(self.platforms[0], metric)
+            look.every_view = asked >= f.PEOPLE_MIN and closing.emits_every_view(self.platforms[0], metric)
 
-    def judge(self, look: Look, actors: Set[int], unmet: Iterable[int] = ()) -> None:
+    def judge(self, look: WindowView, actors: Set[int], unmet: Iterable[int] = ()) -> None:
         """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""
         if len(actors) < 2:
             self.look(look)

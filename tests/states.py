@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from detectors.audit import Audit
 from detectors.events.key import Key
-from detectors.state.watched import Watched
-from detectors.state.watches import MemoryWatches
+from detectors.state.target_state import TargetState
+from detectors.state.target_states import MemoryTargetStates
 
 
-def states_of(audit: Audit) -> dict[Key, Watched]:
+def states_of(audit: Audit) -> dict[Key, TargetState]:
     """Key → state."""
-    assert isinstance(audit.watches, MemoryWatches)
+    assert isinstance(audit.watches, MemoryTargetStates)
     return audit.watches.states

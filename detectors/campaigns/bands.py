@@ -8,7 +8,7 @@ from detectors.campaigns.pairs import BAND_MIN, ActorPairs
 from detectors.campaigns.visits import CROWD_MAX, WEIGHT_MIN, owner_bit, weight_of
 from detectors.events.key import target_of
 from detectors.features import names as f
-from detectors.measurement.window_view import Look
+from detectors.measurement.window_view import WindowView
 from detectors.windows.scales import DAY, HOUR
 
 LONGER = (HOUR, DAY)
@@ -18,13 +18,13 @@ A_PLACE = 3
 """Members of a band to a network at most: a class, an office and a household come together, and by one address."""
 
 
-class Company:
+class Bands:
     """Asks of every small window who of its actors act together, and lets it teach afterwards."""
 
     def __init__(self) -> None:
         self.lockstep = ActorPairs()
 
-    def ask(self, look: Look, actors: Set[int]) -> None:
+    def ask(self, look: WindowView, actors: Set[int]) -> None:
         """Set the features of the band among a window's actors, if there is one."""
         crowd = look.crowd
         if len(actors) < BAND_MIN or crowd.sampled or not self.lockstep.suspects(actors):
@@ -46,7 +46,7 @@ class Company:
         look.x[f.BAND_EXPECTED] = band.expected
         look.x[f.BAND_KNOWN] = float(crowd.owner >= 0 and 2 * len(given) >= len(networks))
 
-    def note(self, look: Look, actors: Set[int], unmet: Iterable[int]) -> None:
+    def note(self, look: WindowView, actors: Set[int], unmet: Iterable[int]) -> None:
         """Keep the actors of a window of five minutes that were met before, until all of these windows are closed."""
         crowd, watched = look.crowd, look.watched
         if not 2 <= len(actors) <= CROWD_MAX or crowd.sampled:

@@ -22,7 +22,7 @@ from detectors.catalog.surge import SURGE_CODE
 from detectors.events.key import Key, metric_name_of, metric_of, target_of
 from detectors.features import names as f
 from detectors.measurement.expectation import interval_of
-from detectors.measurement.window_view import Look
+from detectors.measurement.window_view import WindowView
 from detectors.records import Interval, Outcome
 from detectors.state.case import EXPLAINED, Evidence, Explained
 from detectors.state.course import Point, put
@@ -43,7 +43,7 @@ EXPLAINED_PEOPLE_MIN = 30
 HISTORY_WINDOWS = 12
 """Windows that the target must have had: of a new one nobody knows what is much."""
 
-TOLD_AGAIN = 2.0
+REVISE_GROWTH = 2.0
 """An explained flag is revised when its events have doubled."""
 
 OWN_CROWD, PROMOTION = "own_crowd", "promotion"
@@ -94,7 +94,7 @@ class Explanations:
             self._promotions.setdefault(promotion.target, []).append(promotion)
         self._flags = flags
 
-    def consider(self, look: Look, view: Opinion, limits: Thresholds) -> None:
+    def consider(self, look: WindowView, view: Opinion, limits: Thresholds) -> None:
         """Open or continue the explanation of a window of minutes that has no verdict."""
         if not self._enabled or look.scale.name != MINUTES or view.surge < SURGE_SCORE:
             return
@@ -116,7 +116,7 @@ class Explanations:
         if close_at > told.close_at:
             told.close_at = close_at
             self._schedule(close_at, look.key)
-        if told.revision == 0 or told.observed + told.current[1] > TOLD_AGAIN * told.said:
+        if told.revision == 0 or told.observed + told.current[1] > REVISE_GROWTH * told.said:
             self._say(look.key, told, "updated" if told.revision else "opened", look.outcome)
 
     def expire(self, key: Key, told: Explained | None, now: int, outcome: Outcome) -> bool:
@@ -126,14 +126,14 @@ class Explanations:
         self._say(key, told, "closed", outcome)
         return True
 
-    def end(self, look: Look) -> None:
+    def end(self, look: WindowView) -> None:
         """A verdict has come over the same target: what was explained is closed as far as it went."""
         told = look.watched.explained
         if told is not None:
             self._say(look.key, told, "closed", look.outcome)
             look.watched.explained = None
 
-    def _strong(self, look: Look, view: Opinion) -> bool:
+    def _strong(self, look: WindowView, view: Opinion) -> bool:
         count, expected = look.x[f.COUNT], look.x[f.EXPECTED]
         level = look.watched.levels.get(look.scale.name)
         return (
@@ -144,13 +144,13 @@ class Explanations:
             and count - expected >= STRONG_EXCESS
         )
 
-    def promotion(self, look: Look) -> Promotion | None:
+    def promotion(self, look: WindowView) -> Promotion | None:
         """The promotion that was announced for the time of a window, if there is one."""
         mine = self._promotions.get(target_of(look.key), ())
         return next((one for one in mine if one.covers(look.key, look.start, look.until)), None)
 
     @staticmethod
-    def _add(told: Explained, look: Look, view: Opinion, promotion: Promotion | None) -> None:
+    def _add(told: Explained, look: WindowView, view: Opinion, promotion: Promotion | None) -> None:
         x = look.x
         start, observed, *amounts = told.current
         if start not in (-1, look.start):
@@ -185,14 +185,14 @@ class Explanations:
         )
 
 
-def _own_crowd(look: Look, view: Opinion) -> Evidence:
+def _own_crowd(look: WindowView, view: Opinion) -> Evidence:
     people = look.x[f.PEOPLE]
     p = 10.0**-view.crowd
     text = f"the crowd is the platform's own: {people:,.0f} people, and nothing in who came and how is rare"
     return Evidence(OWN_CROWD, JUDGE, people, 0.0, p, text)
 
 
-def _promoted(promotion: Promotion, look: Look) -> Evidence:
+def _promoted(promotion: Promotion, look: WindowView) -> Evidence:
     times = look.x[f.COUNT] / look.x[f.EXPECTED]
     announced = promotion.factor
     text = (

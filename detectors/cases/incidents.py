@@ -13,13 +13,13 @@ from detectors.catalog.surge import SURGE_CODE
 from detectors.events.key import Key, metric_name_of, target_of
 from detectors.features import names as f
 from detectors.measurement.expectation import interval_of
-from detectors.measurement.window_view import Look
+from detectors.measurement.window_view import WindowView
 from detectors.records import Correction, Interval, Outcome
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case, Evidence, Step
 from detectors.state.course import Point, put
 from detectors.state.days import Day
 from detectors.state.ledger import QUARANTINED, VALID
-from detectors.state.watched import Watched
+from detectors.state.target_state import TargetState
 from detectors.verdict.opinion import Opinion
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import DAY_MS, TICK, Scale
@@ -51,7 +51,7 @@ class Incidents:
         self._scales = scales
         self._flags = flags
 
-    def act(self, look: Look, view: Opinion) -> None:
+    def act(self, look: WindowView, view: Opinion) -> None:
         """Open or continue the case that a judged window belongs to, and quarantine what it says is artificial."""
         watched, crowd, x = look.watched, look.crowd, look.x
         case = watched.case
@@ -94,7 +94,7 @@ class Incidents:
         if opened or case.verdict != previous or case.artificial > REVISE_GROWTH * case.said:
             self._say(look.key, case, "opened" if opened else "updated", look.outcome)
 
-    def expire(self, key: Key, watched: Watched, now: int, outcome: Outcome) -> None:
+    def expire(self, key: Key, watched: TargetState, now: int, outcome: Outcome) -> None:
         """Close a key's case if its time has come: what it holds becomes invalid, or is given back."""
         case = watched.case
         if case is None or case.close_at > now:
@@ -110,14 +110,14 @@ class Incidents:
         watched.cusum = 0.0
 
     @staticmethod
-    def follow(look: Look) -> None:
+    def follow(look: WindowView) -> None:
         """Note the course of an open case: of an open window what has passed of it, since its ticks follow."""
         if look.watched.case is not None:
             span = look.until - look.start
             expected = look.x[f.EXPECTED] * span / look.scale.span_ms
             put(look.watched.case.series, Point(look.start, span, look.crowd.n, expected))
 
-    def _open(self, look: Look, view: Opinion) -> Case:
+    def _open(self, look: WindowView, view: Opinion) -> Case:
         watched, onset, log_from = look.watched, look.start, look.crowd.log_from
         if look.scale.name == TICK and watched.trail:
             onset, log_from = watched.trail[0].start, watched.trail[0].log_from
@@ -134,7 +134,7 @@ class Incidents:
         watched.case = case
         return case
 
-    def _weigh(self, case: Case, look: Look, view: Opinion) -> None:
+    def _weigh(self, case: Case, look: WindowView, view: Opinion) -> None:
         excess = look.x[f.COUNT] - look.x[f.EXPECTED]
         if view.verdict == ARTIFICIAL:
             case.verdict = ARTIFICIAL
@@ -149,7 +149,7 @@ class Incidents:
         case.until = max(case.until, look.until)
         case.log_to = max(case.log_to, look.crowd.log_to)
 
-    def _take_back(self, look: Look, case: Case, step: Step) -> None:
+    def _take_back(self, look: WindowView, case: Case, step: Step) -> None:
         """Quarantine the artificial part of a tick that passed before the case was opened."""
         excess = step.count - step.expected
         case.observed += step.count
@@ -167,7 +167,7 @@ class Incidents:
         if window is not None:
             window.quarantined += moved
 
-    def _take_back_day(self, look: Look, case: Case, day: Day, *, told: int) -> None:
+    def _take_back_day(self, look: WindowView, case: Case, day: Day, *, told: int) -> None:
         """Quarantine the artificial part of a day that passed before the days spoke together.
 
         ``told`` of its events the case has told of already.
@@ -184,7 +184,7 @@ class Incidents:
         case.artificial_low += day.low * width
         case.artificial_high += day.high * width
 
-    def _holding(self, watched: Watched, moment: int) -> Crowd | None:
+    def _holding(self, watched: TargetState, moment: int) -> Crowd | None:
         """The open window that a past tick's events are in now: the shortest that covers it."""
         for scale in self._scales[1:]:
             window = watched.open.get(scale.name)
@@ -192,7 +192,7 @@ class Incidents:
                 return window
         return None
 
-    def _move(self, look: Look, case: Case, count: int, start: int, end: int) -> int:
+    def _move(self, look: WindowView, case: Case, count: int, start: int, end: int) -> int:
         moved = look.watched.ledger.move(VALID, QUARANTINED, count)
         if moved:
             case.artificial += moved

@@ -304,10 +304,10 @@ class Intake:
         """See ActRules."""
         return self.rules.days()
 
-    def held_bytes(self) -> int:
+    def memory_bytes(self) -> int:
         """About what is in memory: ids, open ticks."""
-        heaps = sum(heap.held_bytes() for tick in self.ticks.values() for heap in tick.heaps)
-        return len(self.recent_ids) * ID_BYTES + heaps + self.rules.held_bytes()
+        heaps = sum(heap.memory_bytes() for tick in self.ticks.values() for heap in tick.heaps)
+        return len(self.recent_ids) * ID_BYTES + heaps + self.rules.memory_bytes()
 
     def replay_start(self, position: int) -> int:
         """Where the log must be read again from, to have at ``position`` what is open now."""

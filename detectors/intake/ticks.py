@@ -67,7 +67,7 @@ class Heap:
         self.nobody: dict[str, int] = {}
         """target → events without an actor: no rule compares them, and no crowd asks who they are"""
 
-    def held_bytes(self) -> int:
+    def memory_bytes(self) -> int:
         """About what it takes in memory."""
         row = ROW_BYTES + CODE_BYTES + (0 if self._moments is None else MOMENT.itemsize)
         return self._count * row + len(self._names) * NAME_BYTES

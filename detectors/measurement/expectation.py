@@ -8,7 +8,7 @@ from detectors.platform.platform import Platform
 from detectors.records import Interval
 from detectors.scoring.normal import TWO_SIDED_95
 from detectors.state.level import YOUNG_WINDOWS, Level
-from detectors.state.watched import Watched
+from detectors.state.target_state import TargetState
 from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, MINUTES_MS
 
 
@@ -37,7 +37,7 @@ SHORTER: dict[str, tuple[str, int]] = {
 independent; their joint dispersion is taken to grow with the root of their number, between the two."""
 
 
-def usual_of(watched: Watched, name: str, platform: Platform, *, silence: int = 0) -> tuple[float, float]:
+def usual_of(watched: TargetState, name: str, platform: Platform, *, silence: int = 0) -> tuple[float, float]:
     """Events that a window of this scale usually has, and their dispersion: the target's own, or while that is young
     no less than the platform's typical or what its shorter windows come to. ``silence`` as of a look."""
     level = watched.levels.get(name) or Level()

@@ -9,7 +9,7 @@ from detectors.events.event import METRICS
 from detectors.events.key import VIEW, Key, is_view, other_metric
 from detectors.features.names import EVENTS_MIN
 from detectors.platform.platform import Platform
-from detectors.state.watches import Watches
+from detectors.state.target_states import TargetStates
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import Scale
 
@@ -17,10 +17,10 @@ DOUBTS = 3.0
 """Standard errors by which fewer viewers than there were may be found among the views that have an actor."""
 
 
-class Peers:
+class OtherMetrics:
     """See the module. Reads the state of an audit, changes none."""
 
-    def __init__(self, watches: Watches, platforms: list[Platform], scales: tuple[Scale, ...]) -> None:
+    def __init__(self, watches: TargetStates, platforms: list[Platform], scales: tuple[Scale, ...]) -> None:
         self._watches = watches
         self._platforms = platforms
         self._scales = scales

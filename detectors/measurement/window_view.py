@@ -22,7 +22,7 @@ from detectors.reference.mixes import Mix, WatchMix
 from detectors.reference.rates import VIEWED_BEFORE, Rates
 from detectors.scoring.sentences import habit, usual
 from detectors.state.level import Level
-from detectors.state.watched import Watched
+from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import DAY_MS, HOUR, HOUR_MS, MINUTES, MINUTES_MS, TICK, TICK_SECONDS, Scale
@@ -45,11 +45,11 @@ VIEWED_MS = 3 * HOUR_MS
 
 
 @dataclass(slots=True)
-class Look:
+class WindowView:
     """One closed window of one key. ``ratio`` is the part of its level's window that it spans."""
 
     key: Key
-    watched: Watched
+    watched: TargetState
     scale: Scale
     start: int
     crowd: Crowd
@@ -126,7 +126,7 @@ class Look:
         if self._mixes is None:
             self._mixes, age_ms = self.reference.mixes, self.age_ms()
             again = self.crowd.named >= OFTEN * self.crowd.distinct_actors()
-            if is_view(self.key) and age_ms is not None and not again and not self.platform.rates.told_at_once():
+            if is_view(self.key) and age_ms is not None and not again and not self.platform.rates.emitted_at_start():
                 whole = cast("WatchMix", self._mixes[f.WATCH])
                 self._mixes = {**self._mixes, f.WATCH: EndedViews.of(whole, age_ms, self.until - self.start)}
         return self._mixes
@@ -192,7 +192,7 @@ class Look:
             if first is not None and self.every_view and self.silence * self.scale.span_ms >= VIEWED_MS:
                 self.x[f.VIEWED_FIRST] = first
         elif self.parts:
-            people = with_accounts(self.crowd, self.reference.tells_accounts())
+            people = with_accounts(self.crowd, self.reference.knows_accounts())
             missing = silent(people, likes + follows, sum(rates))
             if missing is not None:
                 self.x[f.SILENT], self.x[f.INTERACTIONS] = missing, people * sum(rates)
@@ -207,7 +207,7 @@ class Look:
         if self.ends_a_day() or alone is None:
             return alone
         closed_hour = self.scale.span_ms >= HOUR_MS and not self.early
-        if not rates.told_at_once() and not (closed_hour and (age_ms is None or age_ms >= HOUR_MS // 2)):
+        if not rates.emitted_at_start() and not (closed_hour and (age_ms is None or age_ms >= HOUR_MS // 2)):
             return None
         first = rates.viewed_first(HOUR if closed_hour else MINUTES, metric)
         return None if first is None else max(alone, 1.0 - first)

@@ -28,7 +28,7 @@ def _zeros() -> list[int]:
 
 
 @dataclass(slots=True)
-class Closing:
+class Lessons:
     """All windows of a scale that begin at ``start``."""
 
     scale: Scale
@@ -79,10 +79,10 @@ class Closing:
             self.asked[metric] += acts
             self.viewers[metric] += acts * viewers / crowd.named
 
-    def tells_every_view(self, platform: Platform, metric: int) -> bool:
+    def emits_every_view(self, platform: Platform, metric: int) -> bool:
         """Whether whoever opened the target of a like in this time was told as a view. Views close before likes."""
         told = metric == LIKE and self.scale.name in FROM_VIEWS
-        return told and platform.tells_every_view(self.scale, self.start, self.capped[0])
+        return told and platform.emits_every_view(self.scale, self.start, self.capped[0])
 
     def teach(self, platforms: list[Platform]) -> Iterator[None]:
         """Let the platforms learn it, pausing now and then."""

@@ -111,11 +111,11 @@ class Platform:
                 return detector
         return self.detectors[RUNGS[scale.name]][name]
 
-    def tells_accounts(self) -> bool:
+    def knows_accounts(self) -> bool:
         """Whether this platform's events say how old an account is, and so who has none."""
         return self.mixes["account"].total >= MIX_MIN
 
-    def tells_every_view(self, scale: Scale, start_ms: int, count: float) -> bool:
+    def emits_every_view(self, scale: Scale, start_ms: int, count: float) -> bool:
         """Of the views' platform, whether it tells of a view as soon as somebody opens a target, and did so in windows
         of minutes or an hour of this (capped) count.
 

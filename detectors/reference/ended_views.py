@@ -39,7 +39,7 @@ class EndedViews(WatchMix):
         known = {
             bucket: count * known_after(bucket, age_ms)
             for bucket, count in whole.counts.items()
-            if told_of(bucket, age_ms, span_ms)
+            if is_known(bucket, age_ms, span_ms)
         }
         for first in range(0, whole.size, WATCH_BINS):
             buckets = range(first, first + WATCH_BINS)
@@ -60,7 +60,7 @@ class EndedViews(WatchMix):
         return max(self.whole.usual_share(counts, buckets), super().usual_share(counts, buckets))
 
 
-def told_of(bucket: int, age_ms: int, span_ms: int) -> bool:
+def is_known(bucket: int, age_ms: int, span_ms: int) -> bool:
     """Whether a bucket's viewers are told of by a crowd of such an age, in the last ``span_ms`` of it.
 
     >>> [told_of(8, age_ms, 300_000) for age_ms in (200_000, 300_000, 500_000, 600_000)]

@@ -86,7 +86,7 @@ class Rates:
         acts, viewers = self.acts_and_viewers.get(scale, {}).get(metric, (0.0, 0.0))
         return viewers / acts if acts >= least else None
 
-    def told_at_once(self) -> bool:
+    def emitted_at_start(self) -> bool:
         """Whether a view is known to be told when it begins, or soon after: likes and follows come after it.
 
         Many players tell of a view when it has ended. Then whoever likes has not viewed yet, and of a crowd that has

@@ -15,7 +15,7 @@ UNKNOWN, WATCHED, HABITUAL = range(3)
 QUIET_DAYS = 7
 """Days without a wrong one after which nothing more is expected."""
 
-HOLD_SCORE = 3.0
+BLOCK_LEARNING_SCORE = 3.0
 """Joint score from which the days teach nothing: they may be what we are here to find."""
 
 
@@ -67,4 +67,4 @@ class Slow(msgspec.Struct, array_like=True, gc=False):
 
     def holds(self) -> bool:
         """Whether the key's days teach nothing until this has been decided; bounded by DAYS_MAX."""
-        return self.joint >= HOLD_SCORE and self.days[-1].start - self.days[0].start < DAYS_MAX * DAY_MS
+        return self.joint >= BLOCK_LEARNING_SCORE and self.days[-1].start - self.days[0].start < DAYS_MAX * DAY_MS

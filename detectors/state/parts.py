@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
-from detectors.state.watched import Outlook, Watched
+from detectors.state.target_state import Outlook, TargetState
 
 
 class RecordKind(NamedTuple):
@@ -57,7 +57,7 @@ class Part(Protocol):
         ...
 
 
-WATCHED = RecordKind(b"w/", Watched, Outlook, keyed=True)
+WATCHED = RecordKind(b"w/", TargetState, Outlook, keyed=True)
 """One target and metric; the suffix is its key."""
 PLATFORM = RecordKind(b"platform/")
 """What is known of the platform, by metric."""

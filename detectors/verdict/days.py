@@ -22,7 +22,7 @@ from detectors.state.days import DAYS_MAX, HABITUAL, QUIET_DAYS, UNKNOWN, WATCHE
 from detectors.state.level import Level
 from detectors.thresholds import SURGE_LEAST, Thresholds
 from detectors.verdict.crowd import crowd_score, joined
-from detectors.verdict.evidence import CREDIBLE_P, NO_MODELS, PART_MIN, RENTED, WITNESS_SCORE, Models, Said
+from detectors.verdict.evidence import CREDIBLE_P, NO_MODELS, PART_MIN, RENTED, WITNESS_SCORE, Models, WindowEvidence
 from detectors.verdict.opinion import Opinion
 from detectors.windows.scales import DAY_MS
 
@@ -86,7 +86,7 @@ def past_of(x: Features, level: Level | None, views_days: int) -> int:
 
 
 def gather(
-    slow: Slow | None, day: Day, x: Features, said: Said, *, past: int, models: Models = NO_MODELS
+    slow: Slow | None, day: Day, x: Features, said: WindowEvidence, *, past: int, models: Models = NO_MODELS
 ) -> Slow | None:
     """Add a closed day to what has been gathered; None if nothing is.
 

@@ -17,17 +17,17 @@ from detectors.scoring.detector import score_of
 from detectors.windows.crowd import ACCOUNT, WATCH, Crowd
 
 
-class Overlap(NamedTuple):
+class SamePeople(NamedTuple):
     """Share of the people who have both marks, 0 … 1, and -log10 p that they have them together only by chance."""
 
     share: float
     score: float
 
 
-NONE = Overlap(0.0, 0.0)
+NONE = SamePeople(0.0, 0.0)
 
 
-def overlap(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors]) -> Overlap:
+def same_people(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors]) -> SamePeople:
     """How far those with wrong accounts (fresh, of a cohort, never met) are those who watch oddly.
 
     The most telling of the marks counts, its p times their number (Bonferroni). Never met by ``known``: if that is
@@ -49,7 +49,7 @@ def overlap(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors]) -
         both = len(marked & odd)
         p = len(accounts) * fisher(both, len(marked), len(odd), len(people))
         if p < 1.0 and score_of(p) > best.score:
-            best = Overlap(both / len(people), score_of(p))
+            best = SamePeople(both / len(people), score_of(p))
     return best
 
 

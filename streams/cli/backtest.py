@@ -71,7 +71,7 @@ def backtest(
     """Measure detection against labels, beside the baselines. Example: truecount backtest botnet_burst --seed 7"""
     from detectors.lab.backtest import NoSuchDetectorError
     from streams.cli.backtest_table import LEAVABLE, chosen, reports_of
-    from streams.cli.losses import hold_to_account
+    from streams.cli.losses import report_losses
     from streams.offline.backtest import METHODS as KNOWN_METHODS
     from streams.offline.backtest import Plan
     from streams.offline.recorded.losses import Losses
@@ -96,7 +96,7 @@ def backtest(
         raise SettingsError(str(error)) from None
     _show(reports, plan, html=html, as_json=as_json)
     if losses.records:
-        hold_to_account(losses, what or "", allow_bad=allow_bad)
+        report_losses(losses, what or "", allow_bad=allow_bad)
 
 
 def _show(reports: list[Report], plan: Plan, *, html: Path | None, as_json: bool) -> None:

@@ -49,7 +49,7 @@ def replay(
 
     Example: truecount replay reviews.csv.gz --map deploy/examples/reviews.toml --offline --out audited
     """
-    from streams.cli.losses import hold_to_account, print_facts
+    from streams.cli.losses import print_facts, report_losses
     from streams.offline.pipeline import Summary
     from streams.offline.recorded.file import RecordedFile
     from streams.settings.section import SettingsError
@@ -68,7 +68,7 @@ def replay(
     print_facts(summary.as_dict(), as_json)
     if isinstance(summary, Summary) and not (summary.flags or as_json):
         print(f"no flags: nothing was found in {summary.events:,} events of {summary.targets:,} targets")
-    hold_to_account(losses, str(file), allow_bad=allow_bad)
+    report_losses(losses, str(file), allow_bad=allow_bad)
 
 
 def simulate(

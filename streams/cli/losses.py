@@ -18,7 +18,7 @@ class LostError(Failure):
     exit_code = 1
 
 
-def hold_to_account(losses: Losses, name: str, *, allow_bad: bool) -> None:
+def report_losses(losses: Losses, name: str, *, allow_bad: bool) -> None:
     """Say on standard error what was lost. Raises LostError if it is too much and not allowed."""
     sentence = losses.sentence(name)
     if sentence is None:

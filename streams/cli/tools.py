@@ -49,9 +49,9 @@ def doctor(config: ConfigOption = None, servers: ServersOption = None, as_json: 
     import orjson
     from rich.console import Console
 
-    from streams.maintenance.doctor import checkup
+    from streams.maintenance.doctor import run_checks
 
-    findings = checkup(settings_from(config, servers))
+    findings = run_checks(settings_from(config, servers))
     if as_json:
         print(orjson.dumps([finding.as_dict() for finding in findings]).decode())
     else:

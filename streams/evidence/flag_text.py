@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-TOLD_P = 0.1
+SHOWN_P = 0.1
 """A p-value from which on is no evidence, so that its number says nothing."""
 
 
@@ -29,6 +29,6 @@ def flag_lines(flag: dict[str, Any]) -> list[str]:
         ),
     ]
     for reason in flag["reasons"]:
-        rare = f"  (p = {reason['p']:.0e})" if reason["p"] < TOLD_P else ""
+        rare = f"  (p = {reason['p']:.0e})" if reason["p"] < SHOWN_P else ""
         lines.append(f"   - {reason['text']}{rare}")
     return lines

@@ -53,7 +53,7 @@ class Finding:
         return asdict(self)
 
 
-def checkup(settings: Settings) -> list[Finding]:
+def run_checks(settings: Settings) -> list[Finding]:
     """Look at the machine, the broker, the topics and the transactions, in that order."""
     findings = [_python(), _disk(settings)]
     try:

@@ -52,9 +52,9 @@ from streams.state.sealed import (
     Meta,
     MovedError,
     StateError,
-    decode_watched,
+    decode_target,
     encode_meta,
-    encode_watched,
+    encode_target,
     meta_of,
 )
 from streams.state.store import StoreError
@@ -289,11 +289,11 @@ class _Parent:
         async for key, value in self._keyed(saved):
             name = Key(key[len(WATCHED.prefix) :].decode())
             number = partition_of(target_of(name), self._partitions)
-            watched = by_number[number].watched(decode_watched(value))
+            watched = by_number[number].watched(decode_target(value))
             row = totals[number][metric_of(name)]
             for index, part in enumerate(share_of(watched)):
                 row[index] += part
-            outputs.append(Output(topic, number, key, encode_watched(watched)))
+            outputs.append(Output(topic, number, key, encode_target(watched)))
             done += 1
             if len(outputs) >= KEYS_AT_ONCE:
                 await self._commit(outputs)

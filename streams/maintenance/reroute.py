@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detectors.state.watched import Watched
+from detectors.state.target_state import TargetState
 from streams.log.frames import Frame, encode, lean, part_of, times
 from streams.log.hashing import hashes
 from streams.state.sealed import Meta
@@ -100,7 +100,7 @@ class Child:
                 found.append(self.place(self._with_ids[at]))
         return sorted(set(found))
 
-    def watched(self, watched: Watched) -> Watched:
+    def watched(self, watched: TargetState) -> TargetState:
         """A key's state with its places in the log translated, in place."""
         self._translate(watched)
         return watched

@@ -16,7 +16,7 @@ import orjson
 
 from detectors.records import Outcome
 from detectors.state.case import EXPLAINED
-from detectors.state.watches import MemoryWatches
+from detectors.state.target_states import MemoryTargetStates
 from streams.deadletters import DeadLetter, Why
 from streams.engine.task import StepError
 from streams.ingest.router import Routed, Router
@@ -113,7 +113,7 @@ class Offline:
         )
         self._roster = {self._config.topic: 1}
         self._failed: list[Failed] = [{} for _ in range(settings.partitions)]
-        self._watches = [MemoryWatches() for _ in range(settings.partitions)]
+        self._watches = [MemoryTargetStates() for _ in range(settings.partitions)]
         self._audits = [self._audit(partition) for partition in range(settings.partitions)]
         self._frames = [_Frames() for _ in range(settings.partitions)]
         self._offsets = [0] * settings.partitions
@@ -189,7 +189,7 @@ class Offline:
                 self._refuse(DeadLetter("by-target", partition, position, None, value, Why.UNCOUNTABLE, message))
 
     def _audit(self, partition: int) -> PartitionAudit:
-        watches = self._watches[partition] = MemoryWatches()
+        watches = self._watches[partition] = MemoryTargetStates()
         return PartitionAudit(audit_settings(self._settings, partition), watches, self._failed[partition])
 
     def _applied(self, partition: int, frame: bytes) -> Outcome:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from detectors.events.event import METRICS
 from detectors.events.key import Key, metric_of
-from detectors.state.watched import Watched
+from detectors.state.target_state import TargetState
 from streams import metrics
 
 Share = tuple[int, int, int, int, int]
@@ -23,14 +23,14 @@ class TargetGauges:
     million of them.
     """
 
-    def __init__(self, current: Callable[[Key], Watched | None]) -> None:
+    def __init__(self, current: Callable[[Key], TargetState | None]) -> None:
         """``current`` gives the state of a key that has been noted and not settled yet."""
         self.noted: dict[Key, Share] = {}
         """what a key added before it changed; always this dict, so that others may keep it"""
         self._current = current
         self._added: list[list[int]] = [[0] * len(NOTHING) for _ in METRICS]
 
-    def note(self, key: Key, watched: Watched | None) -> None:
+    def note(self, key: Key, watched: TargetState | None) -> None:
         """Keep what a key adds before it changes. Once is enough until the next ``settle``: see ``noted``."""
         self.noted[key] = share_of(watched)
 
@@ -74,7 +74,7 @@ class TargetGauges:
             metrics.OPEN_CASES.inc(row[4])
 
 
-def share_of(watched: Watched | None) -> Share:
+def share_of(watched: TargetState | None) -> Share:
     """What a key adds to the gauges."""
     if watched is None:
         return NOTHING

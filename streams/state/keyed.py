@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from detectors.events.key import Key
 from detectors.state.parts import WATCHED
-from detectors.state.watched import Agenda, Watched
+from detectors.state.target_state import Agenda, TargetState
 from streams import metrics
 from streams.state.gauges import TargetGauges
-from streams.state.sealed import agenda_of, decode_watched, encode_watched
+from streams.state.sealed import agenda_of, decode_target, encode_target
 from streams.state.spill import Spill, Waiting, changed_key
 from streams.state.store import Store
 
@@ -61,8 +61,8 @@ class KeyedState:
         """what else the task has in memory, which takes of its share of the budget"""
         self._record_bytes = FIRST_RECORD_BYTES
         budget.tasks.add(id(self))
-        self._newer: dict[Key, Watched] = {}
-        self._older: dict[Key, Watched] = {}
+        self._newer: dict[Key, TargetState] = {}
+        self._older: dict[Key, TargetState] = {}
         """the two generations of hot keys; a key is in one of them at most"""
         self._changed: set[Key] = set()
         """changed since the last cut, and not spilled"""
@@ -75,7 +75,7 @@ class KeyedState:
         self._half = self.room() // 2
         self._hot_shown = 0
 
-    def stand_on(self, store: Store | None) -> None:
+    def use_store(self, store: Store | None) -> None:
         """Use a store, which has what was restored, or none. Called before anything else."""
         self.store = store
         self._spill = None if store is None else Spill(store)
@@ -83,7 +83,7 @@ class KeyedState:
 
     # ---------------------------------------------------------------- reading
 
-    def change(self, key: Key) -> Watched:
+    def change(self, key: Key) -> TargetState:
         """See Watches. Raises StoreError or StateError if a cold key cannot be read."""
         watched = self._newer.get(key)
         if watched is None:
@@ -95,27 +95,27 @@ class KeyedState:
             if key not in self._noted:
                 self._gauges.note(key, watched)
             if watched is None:
-                watched = Watched(incomplete=self.partial)
+                watched = TargetState(incomplete=self.partial)
             self._newer[key] = watched
         elif key not in self._noted:
             self._gauges.note(key, watched)
         self._changed.add(key)
         return watched
 
-    def peek(self, key: Key) -> Watched | None:
+    def peek(self, key: Key) -> TargetState | None:
         """See Watches. Raises StoreError or StateError if a cold key cannot be read."""
         watched = self._newer.get(key)
         if watched is None:
             watched = self._older.get(key)
         return self._thaw(key) if watched is None else watched
 
-    def __getitem__(self, key: Key) -> Watched:
+    def __getitem__(self, key: Key) -> TargetState:
         watched = self.peek(key)
         if watched is None:
             raise KeyError(key)
         return watched
 
-    def __setitem__(self, key: Key, watched: Watched) -> None:
+    def __setitem__(self, key: Key, watched: TargetState) -> None:
         self._newer[key] = watched
 
     def agenda(self) -> Iterator[tuple[Key, Agenda]]:
@@ -127,18 +127,18 @@ class KeyedState:
         for name, value in self.store.scan(WATCHED.prefix):
             yield Key(name[len(WATCHED.prefix) :].decode()), agenda_of(value)
 
-    def _hot(self, key: Key) -> Watched | None:
+    def _hot(self, key: Key) -> TargetState | None:
         watched = self._newer.get(key)
         return self._older.get(key) if watched is None else watched
 
-    def _thaw(self, key: Key) -> Watched | None:
+    def _thaw(self, key: Key) -> TargetState | None:
         if self.store is None:
             return None
         name = changed_key(key)
         value = None if self._spill is None else self._spill.get(name)
         if value is None:
             value = self.store.get(name)
-        return None if value is None else decode_watched(value)
+        return None if value is None else decode_target(value)
 
     # ---------------------------------------------------------------- room
 
@@ -167,7 +167,7 @@ class KeyedState:
         changed, flying = self._changed, self._flying
         unstored = [key for key in self._older if key in changed or key in flying]
         if unstored:
-            self._spill.put((changed_key(key), encode_watched(self._older[key])) for key in unstored)
+            self._spill.put((changed_key(key), encode_target(self._older[key])) for key in unstored)
             changed.difference_update(unstored)
         metrics.COLD_KEYS.inc(len(self._older))
         self._older, self._newer = self._newer, {}

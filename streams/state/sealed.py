@@ -20,7 +20,7 @@ import xxhash
 
 from detectors.failures import MachineError
 from detectors.state.parts import WATCHED, RecordKind
-from detectors.state.watched import STATE_VERSION, Agenda, Watched
+from detectors.state.target_state import STATE_VERSION, Agenda, TargetState
 from streams.state.upgrades import UPGRADES
 
 META_KEY = b"meta"
@@ -145,14 +145,14 @@ def _upgraded(version: int, payload: bytes) -> Any:
     return state
 
 
-def encode_watched(watched: Watched) -> bytes:
+def encode_target(watched: TargetState) -> bytes:
     """A key's state as a record."""
     return seal(encode(watched))
 
 
-def decode_watched(value: bytes) -> Watched:
+def decode_target(value: bytes) -> TargetState:
     """A record as a key's state. Raises StateError."""
-    watched: Watched = decode(value, Watched)
+    watched: TargetState = decode(value, TargetState)
     return watched
 
 

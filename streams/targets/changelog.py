@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from detectors.state.watched import STATE_VERSION
+from detectors.state.target_state import STATE_VERSION
 from streams.state.parts import dump_parts, load_parts
 from streams.state.sealed import META_KEY, Meta, encode_meta, meta_of
 from streams.targets.step import PartitionAudit

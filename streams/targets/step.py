@@ -14,14 +14,14 @@ from detectors.failures import UNCONTAINED
 from detectors.intake.prepared import BlockError
 from detectors.records import Outcome, Uncounted
 from detectors.state.parts import Part
-from detectors.state.watches import Watches
+from detectors.state.target_states import TargetStates
 from detectors.windows.clock import Clock, SourceTime
 from streams.engine.task import StepError
 from streams.log.blocks import block_of, countable
 from streams.log.frames import Frame
 from streams.log.versions import FrameError, decode
 from streams.settings.settings import Settings
-from streams.targets.tags import Standing, rule_settings
+from streams.targets.tags import EffectiveTags, rule_settings
 from streams.targets.unjudged import Failed, Positions, Tries
 
 
@@ -45,11 +45,13 @@ def audit_settings(settings: Settings, partition: int) -> AuditSettings:
 class PartitionAudit:
     """The log of one partition, applied in order. The same log gives the same outcome, byte for byte."""
 
-    def __init__(self, settings: AuditSettings, watches: Watches | None = None, failed: Failed | None = None) -> None:
+    def __init__(
+        self, settings: AuditSettings, watches: TargetStates | None = None, failed: Failed | None = None
+    ) -> None:
         """``failed`` says of positions how often they have failed before; whoever restarts the audit keeps it."""
         self.clock = Clock()
         self.audit = Audit(settings, watches)
-        self._standing = Standing(settings.rules)
+        self._effective_tags = EffectiveTags(settings.rules)
         self.events = 0
         self.skipped = 0
         self.broken = 0
@@ -91,7 +93,7 @@ class PartitionAudit:
         try:
             now = self.clock.hear(frame.source, SourceTime(frame.next, frame.watermark, frame.idle), frame.roster)
             if now > self.audit.now:
-                yield from (self.audit.steps if tries.judged() else self.audit.pass_over)(now, outcome)
+                yield from (self.audit.steps if tries.judged() else self.audit.skip_judging)(now, outcome)
         except UNCONTAINED:
             raise
         except Exception as error:
@@ -133,7 +135,7 @@ class PartitionAudit:
     def _block(self, frame: Frame, seen: int) -> EventBlock | None:
         """A frame's new events. Raises BlockError; nothing has been changed then, so the task can go on."""
         try:
-            return self._standing.ruled(block_of(frame, seen))
+            return self._effective_tags.ruled(block_of(frame, seen))
         except UNCONTAINED:
             raise
         except Exception as error:
@@ -141,7 +143,7 @@ class PartitionAudit:
 
     def _ruled(self, block: EventBlock) -> EventBlock:
         try:
-            return self._standing.ruled(block) or block
+            return self._effective_tags.ruled(block) or block
         except UNCONTAINED:
             raise
         except Exception:  # noqa: BLE001  # counted as the log has it
@@ -158,9 +160,9 @@ class PartitionAudit:
         """Whether this platform emits a view when it begins, rather than when it ends."""
         return self.audit.views_at_once()
 
-    def held_bytes(self) -> int:
+    def memory_bytes(self) -> int:
         """About what is in memory besides the watches."""
-        return self.audit.held_bytes()
+        return self.audit.memory_bytes()
 
     # ------------------------------------------------------------ state
 
@@ -172,9 +174,9 @@ class PartitionAudit:
         """Positions that are counted and not judged, as ranges: the last ones, and all that a replay may need."""
         return self.unjudged.ranges(replay_from)
 
-    def begin_again(self, key: Key) -> None:
+    def restart_key(self, key: Key) -> None:
         """The stored state of a key was lost: it goes on from nothing, and every count says so."""
-        self.audit.begin_again(key)
+        self.audit.restart_key(key)
 
     def dump(self, position: int) -> dict[str, Any]:
         """All that is in no part, at ``position`` of the log, as msgspec-encodable builtins."""

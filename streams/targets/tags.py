@@ -26,7 +26,7 @@ def rule_settings(rules: Rules) -> RuleSettings:
     )
 
 
-class Standing:
+class EffectiveTags:
     """Tags as this configuration has them: those of rules that are off are taken away, listed names are exempt."""
 
     def __init__(self, settings: RuleSettings) -> None:

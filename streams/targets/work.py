@@ -95,7 +95,7 @@ class Targets:
     async def restore(self) -> int:
         """See Work. Keyed state from disk and changelog, what was open at the checkpoint from the log itself."""
         saved = await self._disk.restore(self._state)
-        self._watches.stand_on(self._disk.store)
+        self._watches.use_store(self._disk.store)
         restored = load(self.audit, saved)
         for letter in self._disk.damaged:
             self._set_aside(letter)
@@ -133,7 +133,7 @@ class Targets:
         self._outputs.append(letter_output(self._topics.dead_letters, self._partition, letter, []))
         key = letter.key or b""
         if key.startswith(WATCHED.prefix):
-            self.audit.begin_again(Key(key[len(WATCHED.prefix) :].decode()))
+            self.audit.restart_key(Key(key[len(WATCHED.prefix) :].decode()))
 
     def take(self, batch: Batch, records: list[Any]) -> Iterator[None]:
         """See Work: a window may end for all targets of the partition with one record."""
@@ -251,7 +251,7 @@ class Targets:
             metrics.CORRECTED.labels(correction.metric, correction.to).inc(correction.count)
         for count in outcome.counts:
             outputs.append(Output(topics.audited_counts, partition, count_key(count), count_value(count)))
-        self._watches.beside_bytes = self.audit.held_bytes() + OUTPUT_BYTES * len(outputs)
+        self._watches.beside_bytes = self.audit.memory_bytes() + OUTPUT_BYTES * len(outputs)
         for hit in outcome.hits:
             metrics.REJECTED.labels(metric_name_of(hit.key), hit.reason).inc(hit.events)
         metrics.LATE.inc(outcome.late)

@@ -109,7 +109,7 @@ def test_whose_account_was_taken_over_has_no_record() -> None:
 def test_what_precedes_likes_is_remembered() -> None:
     views, again = audited()[0].platforms[0], Platform()
     again.load(msgspec.msgpack.decode(msgspec.msgpack.encode(views.dump()), strict=False))
-    assert again.rates.told_at_once()
+    assert again.rates.emitted_at_start()
     assert again.rates.acts_and_viewers == views.rates.acts_and_viewers
 
 
@@ -122,4 +122,4 @@ def test_views_are_told_at_once_where_those_who_like_and_view_have_viewed_soon(
     platforms: dict[str, float], *, at_once: bool
 ) -> None:
     """Clips of a minute are over soon; likes in a feed say nothing."""
-    assert audited(**platforms)[0].platforms[0].rates.told_at_once() == at_once
+    assert audited(**platforms)[0].platforms[0].rates.emitted_at_start() == at_once

@@ -16,7 +16,7 @@ import pytest
 from bench.testbed.brokers import BrokerAddress
 from bench.testbed.workers import Installation, install, run_cli
 from detectors.events.event import Event
-from streams.maintenance.doctor import checkup
+from streams.maintenance.doctor import run_checks
 from streams.maintenance.unjudged import unjudged_of
 from streams.targets.unjudged import Positions
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
@@ -121,7 +121,7 @@ def test_exceptions_stop_no_partition_and_cost_no_count(
 
     unjudged = unjudged_of(truecount.settings)
     assert unjudged
-    finding = next(one for one in checkup(truecount.settings) if one.what == "log")
+    finding = next(one for one in run_checks(truecount.settings) if one.what == "log")
     assert not finding.ok
     assert "counted and not judged" in finding.said
 

@@ -12,7 +12,7 @@ from kafka import KafkaProducer
 
 from bench.testbed.brokers import BrokerAddress
 from streams.kafka.topics import create
-from streams.maintenance.doctor import Finding, checkup
+from streams.maintenance.doctor import Finding, run_checks
 from streams.roles import plan
 from streams.settings.settings import Settings, load
 from tests.command import truecount
@@ -27,7 +27,7 @@ def checked(settings: Settings, topic: str) -> Finding:
     """What the doctor says of an input topic."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
-        for finding in checkup(settings):
+        for finding in run_checks(settings):
             if finding.what == f"input {topic}":
                 return finding
         time.sleep(0.2)

@@ -22,11 +22,11 @@ from detectors.catalog.registry import IN_SHADOW, REGISTRY, SURGE
 from detectors.events.event import Event
 from detectors.events.key import NO_KEY, VIEW, Key, key_of
 from detectors.intake.rules.reasons import RULES
-from detectors.measurement.early import EarlyLooks
+from detectors.measurement.early_windows import EarlyWindows
 from detectors.records import Outcome
-from detectors.state.watched import Watched
+from detectors.state.target_state import TargetState
 from detectors.tick_entry import TickEntry
-from detectors.window_closing import Judging
+from detectors.window_closing import WindowClosing
 from streams.engine.task import StepError
 from streams.state.sealed import META_KEY, meta_of
 from streams.targets.changelog import dump_changes, load
@@ -300,8 +300,8 @@ def _module_of(place: str) -> tuple[ModuleType, list[str]]:
 ENTRANCES: tuple[tuple[Any, str], ...] = (
     (TickEntry, "enter"),
     *((Audit, name) for name in ("_lengthen", "_expire")),
-    (Judging, "close"),
-    *((EarlyLooks, name) for name in ("_look", "_look_across")),
+    (WindowClosing, "close"),
+    *((EarlyWindows, name) for name in ("_look", "_look_across")),
 )
 """Where what is done for one target begins."""
 
@@ -381,7 +381,7 @@ class Run:
     tries: list[Tries]
     """how often each record failed that could not be audited"""
 
-    def state(self) -> dict[Key, Watched]:
+    def state(self) -> dict[Key, TargetState]:
         """Every key's state."""
         return dict(states_of(self.audit.audit))
 

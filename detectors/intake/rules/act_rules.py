@@ -70,6 +70,6 @@ class ActRules:
             if repeats is not None and repeats.days is not None:
                 yield metric, repeats.days
 
-    def held_bytes(self) -> int:
+    def memory_bytes(self) -> int:
         """About what is in memory."""
-        return sum(repeats.held_bytes() for repeats in self.by_metric if repeats is not None)
+        return sum(repeats.memory_bytes() for repeats in self.by_metric if repeats is not None)

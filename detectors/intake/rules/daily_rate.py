@@ -63,7 +63,7 @@ class Days:
         windows = DAY_MS // (5 * MINUTE_MS) + 1  # that 24 hours have a part of
         return max(2, -(-(self.per_day + 1) // windows))
 
-    def held_bytes(self) -> int:
+    def memory_bytes(self) -> int:
         """About what is in memory."""
         return PAIR_BYTES * len(self._keys)
 

@@ -75,9 +75,9 @@ class Repeats:
         self._kept: deque[Acts] = deque()
         """by tick"""
 
-    def held_bytes(self) -> int:
+    def memory_bytes(self) -> int:
         """About what is in memory."""
-        held = 0 if self.days is None else self.days.held_bytes()
+        held = 0 if self.days is None else self.days.memory_bytes()
         return held + ACT_BYTES * sum(len(acts.keys) for acts in self._kept)
 
     def judge(

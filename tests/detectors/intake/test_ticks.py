@@ -14,7 +14,7 @@ from detectors.events.key import Key
 from detectors.intake import ticks
 from detectors.intake.ticks import Heap, rows_of
 from detectors.records import Outcome
-from detectors.state.watched import Watched
+from detectors.state.target_state import TargetState
 from detectors.windows.crowd import ROW_BYTES, Crowd, pack_row
 from tests.states import states_of
 
@@ -40,7 +40,7 @@ def _block(acts: list[Act]) -> EventBlock:
     )  # fmt: skip
 
 
-def _audited(acts: list[Act], sizes: list[int]) -> tuple[Outcome, dict[Key, Watched]]:
+def _audited(acts: list[Act], sizes: list[int]) -> tuple[Outcome, dict[Key, TargetState]]:
     audit, outcome = Audit(AuditSettings(tick_seconds=10, dedupe_ids=1000)), Outcome()
     audit.advance(TICK_MS, outcome)  # the first tick is over: what comes for it is late
     at, size = 0, itertools.cycle(sizes)

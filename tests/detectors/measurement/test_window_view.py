@@ -8,13 +8,13 @@ from detectors.catalog.engagement import Engagement
 from detectors.events.key import VIEW, key_of
 from detectors.features import names as f
 from detectors.measurement.expectation import RULE_OF_THREE
-from detectors.measurement.other_metrics import Peers
-from detectors.measurement.window_view import Look
+from detectors.measurement.other_metrics import OtherMetrics
+from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
 from detectors.state.level import Level
-from detectors.state.watched import Watched
-from detectors.state.watches import MemoryWatches
+from detectors.state.target_state import TargetState
+from detectors.state.target_states import MemoryTargetStates
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import ladder
 from tests.crowds import fold
@@ -24,10 +24,10 @@ MINUTES = SCALES[1]
 TYPICAL = 6.0
 
 
-def expected(silence: int, watched: Watched | None = None) -> float:
+def expected(silence: int, watched: TargetState | None = None) -> float:
     platform = Platform()
     platform.typical["minutes"] = TYPICAL
-    look = Look(key_of(2, "v"), watched or Watched(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome())
+    look = WindowView(key_of(2, "v"), watched or TargetState(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome())
     look.silence = silence
     look.expect()
     return look.x[f.EXPECTED] / platform.season(MINUTES, 0)
@@ -43,14 +43,14 @@ def test_a_silence_of_a_few_windows_says_nothing() -> None:
 
 
 def test_what_came_once_is_spread_over_the_silence_around_it() -> None:
-    once = Watched(levels={"minutes": Level(mean=30.0, windows=1)})
+    once = TargetState(levels={"minutes": Level(mean=30.0, windows=1)})
     assert expected(0, once) == pytest.approx(30.0)
     assert expected(300, once) == pytest.approx(0.1)
 
 
 def test_silence_is_counted_from_the_targets_first_view() -> None:
-    watches = MemoryWatches()
-    peers = Peers(watches, [Platform()], SCALES)
+    watches = MemoryTargetStates()
+    peers = OtherMetrics(watches, [Platform()], SCALES)
     start = 1_000 * MINUTES.span_ms
     assert peers.silence(key_of(2, "v"), MINUTES, start) == 0
     watches.change(key_of(VIEW, "v")).levels["minutes"] = Level(windows=40, last_start=start - 11 * MINUTES.span_ms)
@@ -58,14 +58,16 @@ def test_silence_is_counted_from_the_targets_first_view() -> None:
     assert peers.silence(key_of(VIEW, "v"), MINUTES, start) == 0
 
 
-def loneliness(beside: int, *, told_at_once: bool = True) -> Look:
+def loneliness(beside: int, *, emitted_at_start: bool = True) -> WindowView:
     """A crowd of follows of something without views, after a hundred of which so many stood beside views."""
     platform = Platform()
     platform.rates.learn("hour", [(50.0, 2, 1)] * 20)
     platform.rates.learn_beside(2, 100, beside)
-    platform.rates.learn_viewers("minutes", 2, 100, 100.0 if told_at_once else 60.0)
+    platform.rates.learn_viewers("minutes", 2, 100, 100.0 if emitted_at_start else 60.0)
     platform.rates.learn_viewers("hour", 2, 100, 100.0)
-    look = Look(key_of(2, "v"), Watched(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome(), rates=platform.rates)
+    look = WindowView(
+        key_of(2, "v"), TargetState(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome(), rates=platform.rates
+    )
     look.peers = 0, 0, 20
     fold(look.crowd, [(2 * n, n, -1, -1, -1, -1, -1) for n in range(20)])
     look.expect()
@@ -92,17 +94,19 @@ def test_while_no_follow_was_seen_nothing_is_held_against_one_without_views() ->
 
 
 def test_where_views_are_told_when_they_end_nobody_is_odd_who_follows_before() -> None:
-    assert f.LONELY not in loneliness(beside=100, told_at_once=False).x
+    assert f.LONELY not in loneliness(beside=100, emitted_at_start=False).x
 
 
-def liked(**given: object) -> Look:
+def liked(**given: object) -> WindowView:
     """Forty likes by nobody who viewed, in an hour that is over, of a target that is viewed every hour."""
     hour, platform = SCALES[2], Platform()
     platform.rates.learn("hour", [(50.0, 2, 1)] * 20)
     platform.rates.learn_beside(1, 100, 100)
     for scale in ("minutes", "hour"):
         platform.rates.learn_viewers(scale, 1, 200, 198.0)
-    look = Look(key_of(1, "v"), Watched(), hour, 0, Crowd(n=40), platform, platform, Outcome(), rates=platform.rates)
+    look = WindowView(
+        key_of(1, "v"), TargetState(), hour, 0, Crowd(n=40), platform, platform, Outcome(), rates=platform.rates
+    )
     look.peers, look.silence, look.every_view = (0, 40, 0), 12, True
     for name, value in given.items():
         setattr(look, name, value)
@@ -121,11 +125,11 @@ def test_they_are_not_where_views_are_missing_or_the_target_is_new(given: dict[s
     assert f.VIEWED_FIRST not in liked(**given).x
 
 
-def surging(starts: list[int], scale: int = 1) -> Look:
+def surging(starts: list[int], scale: int = 1) -> WindowView:
     """The last of several windows, all of which surge."""
-    watched, platform = Watched(), Platform()
+    watched, platform = TargetState(), Platform()
     looks = [
-        Look(key_of(VIEW, "v"), watched, SCALES[scale], start, Crowd(n=20), platform, platform, Outcome())
+        WindowView(key_of(VIEW, "v"), watched, SCALES[scale], start, Crowd(n=20), platform, platform, Outcome())
         for start in starts
     ]
     for look in looks:
@@ -152,7 +156,9 @@ def test_a_hit_that_has_just_begun_leaves_early_where_views_are_told_when_they_e
     platform.mixes["watch"].learn_each(tuple([8, 9, 10, 11, 12, 13, 14, 15] * 100))
     platform.rates.learn_viewers("minutes", 1, 100, 99.0 if at_once else 55.0)
     platform.rates.learn_viewers("hour", 1, 100, 99.0)
-    look = Look(key_of(VIEW, "v"), Watched(), MINUTES, 0, Crowd(), platform, platform, Outcome(), early_at=60_000)
+    look = WindowView(
+        key_of(VIEW, "v"), TargetState(), MINUTES, 0, Crowd(), platform, platform, Outcome(), early_at=60_000
+    )
     fold(look.crowd, [(2 * n, n, -1, -1, -1, -1, 8 + n % 2) for n in range(40)])
     look.note_surge(5.0)
     look.expect()

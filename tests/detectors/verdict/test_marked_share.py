@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from detectors.events.key import VIEW, key_of
 from detectors.features.names import FRESH, NETWORK, WATCH
-from detectors.measurement.other_metrics import Peers
+from detectors.measurement.other_metrics import OtherMetrics
 from detectors.platform.platform import Platform
 from detectors.reference.mixes import Mix, platform_mixes
 from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import MARKS_MAX, Marks
-from detectors.state.watches import MemoryWatches
+from detectors.state.target_states import MemoryTargetStates
 from detectors.verdict.marked_share import convicting_marks, share_beyond, share_with_marks
 from detectors.windows.crowd import Crowd, Row
 from detectors.windows.scales import ladder
@@ -115,23 +115,23 @@ def test_marks_are_joined_in_any_order_and_stay_bounded(some: list[int], others:
 @pytest.mark.parametrize("viewers", [0, 60, 1200])
 def test_those_who_had_viewed_are_known_among_those_who_like(viewers: int) -> None:
     rng = random.Random(5)
-    watches, scales = MemoryWatches(), ladder(10)
+    watches, scales = MemoryTargetStates(), ladder(10)
     likers = [rng.getrandbits(62) for _ in range(60)]
     came = likers[: min(60, viewers)] + [rng.getrandbits(62) for _ in range(viewers - 60)]
     watches.change(key_of(VIEW, "v")).open["hour"] = crowd_of(
         [honest(rng, actor=actor) for actor in came] or [honest(rng)]
     )
     crowd = crowd_of([honest(rng, actor=actor) for actor in likers])
-    told = Peers(watches, [Platform()], scales).viewers(key_of(1, "v"), crowd)
+    told = OtherMetrics(watches, [Platform()], scales).viewers(key_of(1, "v"), crowd)
     assert told == pytest.approx(min(60, viewers), abs=1e-6)
 
 
 def test_views_in_quarantine_are_no_answer_to_likes() -> None:
     rng = random.Random(6)
-    watches, scales = MemoryWatches(), ladder(10)
+    watches, scales = MemoryTargetStates(), ladder(10)
     rows = [honest(rng) for _ in range(40)]
     watches.change(key_of(VIEW, "v")).open["hour"] = views = crowd_of(rows)
     views.quarantined = 30
-    peers = Peers(watches, [Platform()], scales)
+    peers = OtherMetrics(watches, [Platform()], scales)
     assert peers.viewers(key_of(1, "v"), crowd_of(rows)) == pytest.approx(10)
     assert peers.counts(key_of(1, "v"), 2, 0, {})[0] == 10

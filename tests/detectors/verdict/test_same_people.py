@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.reference.known_actors import KnownActors
-from detectors.verdict.same_people import NONE, fisher, overlap
+from detectors.verdict.same_people import NONE, fisher, same_people
 from detectors.windows.crowd import Crowd, Row
 from tests.crowds import fold
 from tests.detectors.verdict.test_marked_share import bought, honest, mixes
@@ -44,15 +44,15 @@ def test_new_people_who_leave_are_told_from_new_people_beside_people_who_leave()
     apart = crowd_of(new + [leaving(honest(rng)) for _ in range(60)] + [honest(rng) for _ in range(40)])
     known = knowing(same, apart)
 
-    assert overlap(same, usual, known).score > 6.0
-    assert overlap(same, usual, known).share == pytest.approx(60 / 160, abs=0.05)
-    assert overlap(apart, usual, known).score < 2.0
+    assert same_people(same, usual, known).score > 6.0
+    assert same_people(same, usual, known).share == pytest.approx(60 / 160, abs=0.05)
+    assert same_people(apart, usual, known).score < 2.0
 
 
 def test_a_crowd_of_which_all_leave_does_not_say_who_they_are() -> None:
     rng = random.Random(2)
     crowd = crowd_of([leaving(honest(rng)) for _ in range(80)])
-    assert overlap(crowd, mixes(rng), knowing(crowd)).score < 2.0
+    assert same_people(crowd, mixes(rng), knowing(crowd)).score < 2.0
 
 
 def test_accounts_never_met_are_told_before_they_have_been() -> None:
@@ -61,15 +61,15 @@ def test_accounts_never_met_are_told_before_they_have_been() -> None:
     rows = [bought(rng, new=False, rented=False) for _ in range(40)]
     regulars = [honest(rng) for _ in range(60)]
     crowd = crowd_of(rows + regulars)
-    assert overlap(crowd, usual, knowing(crowd_of(regulars))).score > 6.0
-    assert overlap(crowd, usual, knowing(crowd)).score < 2.0
+    assert same_people(crowd, usual, knowing(crowd_of(regulars))).score > 6.0
+    assert same_people(crowd, usual, knowing(crowd)).score < 2.0
 
 
 def test_people_of_whom_neither_is_given_say_nothing() -> None:
     rng = random.Random(4)
     blank: list[Row] = [(actor, -1, -1, -1, -1, -1, -1) for actor in range(50)]
-    assert overlap(crowd_of(blank), mixes(rng), knowing()) == NONE
-    assert overlap(Crowd(), mixes(rng), knowing()) == NONE
+    assert same_people(crowd_of(blank), mixes(rng), knowing()) == NONE
+    assert same_people(Crowd(), mixes(rng), knowing()) == NONE
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40))

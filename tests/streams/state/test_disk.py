@@ -14,9 +14,9 @@ import pytest
 from faust.types import TP
 
 from detectors import audit, tick_entry
-from detectors import counts as unsaid
+from detectors import pending_counts as unsaid
 from detectors.state.parts import PLATFORM, WATCHED
-from detectors.state.watched import Watched
+from detectors.state.target_state import TargetState
 from streams.clock import FakeClock
 from streams.engine.outlet import Output
 from streams.kafka.topics import Topics
@@ -24,7 +24,7 @@ from streams.kafka.transport import Batch
 from streams.settings.settings import Settings, State
 from streams.state import keyed, spill
 from streams.state.keyed import Budget
-from streams.state.sealed import META_KEY, decode_watched
+from streams.state.sealed import META_KEY, decode_target
 from streams.state.store import Store, StoreError
 from streams.targets import work as targets
 from streams.targets.work import Targets
@@ -149,11 +149,11 @@ class Plant:
             storing = iter(())
         list(storing)
 
-    def keyed_state(self) -> dict[bytes, Watched]:
+    def keyed_state(self) -> dict[bytes, TargetState]:
         """What the newest record of each key says."""
         log = self.kafka.log(self.topics.targets_state)
         newest = {record.key: record.value for record in log if record is not MARKER}
-        return {key: decode_watched(value) for key, value in newest.items() if key.startswith(WATCHED.prefix)}
+        return {key: decode_target(value) for key, value in newest.items() if key.startswith(WATCHED.prefix)}
 
     def stop(self) -> None:
         """The owner goes, in order or not: what was not checkpointed is lost."""

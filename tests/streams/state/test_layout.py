@@ -26,7 +26,7 @@ from detectors.reference.mixes import Mix
 from detectors.reference.seasons import Seasons
 from detectors.scoring.calibration import Calibrator, Mean, Tail
 from detectors.state.parts import AUDIT_KINDS
-from detectors.state.watched import STATE_VERSION, Watched
+from detectors.state.target_state import STATE_VERSION, TargetState
 from detectors.windows.clock import SourceTime
 from detectors.windows.crowd import COLUMNS, PACKED
 from detectors.windows.scales import ladder
@@ -38,7 +38,7 @@ from streams.targets.step import PartitionAudit
 
 RECORDED = Path(__file__).with_name("layout.json")
 STORED = {
-    "watched": Watched,
+    "watched": TargetState,
     "meta": Meta,
     "ingest": IngestState,
     "frame": Frame,
@@ -119,7 +119,7 @@ def parts_written() -> dict[str, dict[str, Any]]:
         records = found.setdefault(part.kind.prefix.decode(), {})
         shapes: dict[str, str] = {}
         for suffix, state in part.take_changed():
-            shape = "watched" if isinstance(state, Watched) else _shape(state)
+            shape = "watched" if isinstance(state, TargetState) else _shape(state)
             first = shapes.setdefault(json.dumps(shape), suffix)
             records[suffix] = shape if first == suffix else f"as {first}"
     return found

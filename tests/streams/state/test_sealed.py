@@ -16,15 +16,15 @@ from detectors.events.event import Event
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
 from detectors.state.parts import DAYS, RULINGS
-from detectors.state.watched import STATE_VERSION, Watched
+from detectors.state.target_state import STATE_VERSION, TargetState
 from detectors.windows.crowd import Crowd
 from streams.state.sealed import (
     META_KEY,
     SEAL_BYTES,
     StateError,
     agenda_of,
-    decode_watched,
-    encode_watched,
+    decode_target,
+    encode_target,
 )
 from streams.state.upgrades import UPGRADES
 from streams.targets.changelog import dump_changes, load
@@ -273,10 +273,10 @@ def _as_version_5(payload: bytes) -> bytes:
 def test_people_of_version_6_are_known_but_for_how_long_they_watched() -> None:
     crowd = Crowd()
     fold(crowd, [(7, 1, 2, 3, 4, 5, 6), (8, 1, 2, 3, 4, 5, 6)])
-    state = msgspec.to_builtins(Watched(open={"hour": crowd}), str_keys=True)
+    state = msgspec.to_builtins(TargetState(open={"hour": crowd}), str_keys=True)
     people = state["open"]["hour"]["people"]
     state["open"]["hour"]["people"] = {actor: marks[:5] for actor, marks in people.items()}
-    upgraded = msgspec.convert(UPGRADES[6](state), Watched, strict=False)
+    upgraded = msgspec.convert(UPGRADES[6](state), TargetState, strict=False)
     assert upgraded.open["hour"].people == dict.fromkeys((7, 8), (1, 2, 3, 4, 5, -1))
 
 
@@ -291,14 +291,16 @@ def test_a_platform_of_version_4_learns_what_its_countries_weigh() -> None:
 
 
 @given(
-    watched=st.builds(Watched, unsaid=st.booleans(), cusum=st.floats(0, 50)), flip=st.integers(0), bit=st.integers(0, 7)
+    watched=st.builds(TargetState, unsaid=st.booleans(), cusum=st.floats(0, 50)),
+    flip=st.integers(0),
+    bit=st.integers(0, 7),
 )
-def test_a_bit_that_has_flipped_is_noticed(watched: Watched, flip: int, bit: int) -> None:
-    value = bytearray(encode_watched(watched))
-    assert decode_watched(bytes(value)) == watched
+def test_a_bit_that_has_flipped_is_noticed(watched: TargetState, flip: int, bit: int) -> None:
+    value = bytearray(encode_target(watched))
+    assert decode_target(bytes(value)) == watched
     value[flip % len(value)] ^= 1 << bit
     with pytest.raises(StateError):
-        decode_watched(bytes(value))
+        decode_target(bytes(value))
 
 
 def test_a_glance_at_a_record_sees_what_is_still_to_come() -> None:
@@ -308,6 +310,6 @@ def test_a_glance_at_a_record_sees_what_is_still_to_come() -> None:
         audit.apply(log[offset], offset, Outcome())
     seen = 0
     for watched in states_of(audit.audit).values():
-        assert agenda_of(encode_watched(watched)) == watched.agenda()
+        assert agenda_of(encode_target(watched)) == watched.agenda()
         seen += len(watched.agenda().starts)
     assert seen > 10

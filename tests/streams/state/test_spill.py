@@ -9,10 +9,10 @@ import pytest
 
 from detectors.events.key import VIEW, Key, key_of
 from detectors.state.parts import WATCHED
-from detectors.state.watches import MemoryWatches
+from detectors.state.target_states import MemoryTargetStates
 from streams.state import keyed, spill
 from streams.state.keyed import Budget, KeyedState
-from streams.state.sealed import decode_watched, encode_watched
+from streams.state.sealed import decode_target, encode_target
 from streams.state.spill import Spill, Waiting, changed_key
 from streams.state.store import SCANNED_AT_ONCE, Store
 
@@ -53,7 +53,7 @@ def test_a_restart_forgets_what_was_spilled_and_keeps_the_state(store: Store) ->
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_keys_wait_in_order_wherever_they_stand(store: Store, on_disk: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spill, "WAITING_IN_MEMORY", 2)
-    plain, waiting = MemoryWatches(), Waiting(store if on_disk else None)
+    plain, waiting = MemoryTargetStates(), Waiting(store if on_disk else None)
     for order, start in [(1, 300_000), (3, 0), (1, 600_000)]:
         for name in random.Random(start).sample(NAMES, len(NAMES)):
             assert waiting.add(order, start, name) == plain.wait(order, start, name)
@@ -68,7 +68,7 @@ def test_a_task_holds_a_bounded_number_of_keys_however_many_change_at_once(
 ) -> None:
     monkeypatch.setattr(keyed, "HOT_KEYS_MIN", 20)
     watches = KeyedState(Budget(1))
-    watches.stand_on(store)
+    watches.use_store(store)
     truth: dict[Key, int] = {}
     rng = random.Random(3)
     cut: list[tuple[bytes, bytes]] = []
@@ -79,9 +79,9 @@ def test_a_task_holds_a_bounded_number_of_keys_however_many_change_at_once(
         truth[name] = truth.get(name, 0) + 1
         most = max(most, watches.hot_keys())
         if number == 1500:
-            cut = [(changed_key(name), encode_watched(watches[name])) for name in watches.take_changed()]
+            cut = [(changed_key(name), encode_target(watches[name])) for name in watches.take_changed()]
             sent = {
-                key.removeprefix(WATCHED.prefix).decode(): decode_watched(value)
+                key.removeprefix(WATCHED.prefix).decode(): decode_target(value)
                 for key, value in [*watches.spilled(), *cut]
             }
             assert {name: watched.ledger.raw for name, watched in sent.items()} == truth

@@ -174,5 +174,5 @@ def test_memory_is_bounded_and_a_machine_stays_while_double_clickers_pass(monkey
         followed.count(passing, np.full(30, 2))
         followed.follow(machine)
         followed.count(machine, np.array([1]))
-    assert followed.held_bytes() <= 64 * PAIR_BYTES
+    assert followed.memory_bytes() <= 64 * PAIR_BYTES
     assert followed.counted(machine).tolist() == [1200]

@@ -188,7 +188,7 @@ def test_a_tick_too_large_to_be_compared_is_counted_and_bounded(monkeypatch: pyt
     audit, outcome = Audit(AuditSettings()), Outcome()
     for n in range(60):
         audit.observe(block_of([Act(n * 100 + k, actor=2 * k) for k in range(20)]), 1, outcome)
-        assert audit.intake.held_bytes() < 50_000
+        assert audit.intake.memory_bytes() < 50_000
     audit.advance(END_MS, outcome)
     ledger = audit.watches[key_of(VIEW, "v")].ledger
     assert ledger.raw == 1200
@@ -205,4 +205,4 @@ def test_memory_is_a_minutes_acts() -> None:
     assert len(audit.intake.past()) <= 7
     repeats = audit.intake.rules.by_metric[0]
     assert repeats is not None
-    assert repeats.held_bytes() <= 20 * 50 * 80
+    assert repeats.memory_bytes() <= 20 * 50 * 80

@@ -24,7 +24,7 @@ class Agenda(NamedTuple):
     """whether a count is still to be published"""
 
 
-class Watched(msgspec.Struct, omit_defaults=True, gc=False):
+class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
     """State of one target and metric. Encoded with msgspec; STATE_VERSION names the layout.
 
     Neither it nor what it holds can be part of a cycle, so the garbage collector need not walk a million of them.

@@ -18,12 +18,12 @@ from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.measurement.expectation import usual_of
 from detectors.measurement.open_hour import divide, together
-from detectors.measurement.other_metrics import Peers
-from detectors.measurement.window_view import Look
+from detectors.measurement.other_metrics import OtherMetrics
+from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
-from detectors.state.watched import Watched
-from detectors.state.watches import Watches
+from detectors.state.target_state import TargetState
+from detectors.state.target_states import TargetStates
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import HOUR, MINUTES, Scale
 
@@ -33,10 +33,10 @@ GROWTH = 1.4
 FACTOR = 1.5
 """And when it has more events already than this many times what all of it usually has."""
 
-EVENTS_PER_LOOK = 500
+EVENTS_PER_EARLY_WINDOW = 500
 """Events that pay for a look, which takes half a millisecond: a microsecond an event."""
 
-LOOKS_LEAST = 64
+EARLY_WINDOWS_MIN = 64
 """Looks that are paid for at every moment, however few events came."""
 
 MINUTES_ORDER, HOUR_ORDER = 1, 2
@@ -47,18 +47,18 @@ MINUTES_ORDER, HOUR_ORDER = 1, 2
 class Desk:
     """What early looks need of their audit; ``judge`` is given the actors too where they are wanted."""
 
-    watches: Watches
+    watches: TargetStates
     platforms: list[Platform]
     rulings: Rulings
-    peers: Peers
+    peers: OtherMetrics
     scales: tuple[Scale, ...]
     parts: tuple[int, ...]
-    judge: Callable[[Look, Set[int]], None]
+    judge: Callable[[WindowView, Set[int]], None]
     unjudged: Callable[[Key, int, Exception, Outcome], None]
     """is told of a key's window (by the order of its scale) at which a look failed"""
 
 
-class EarlyLooks:
+class EarlyWindows:
     """The open windows that are worth a look, until all that came at one moment has been entered."""
 
     def __init__(self, desk: Desk) -> None:
@@ -66,7 +66,7 @@ class EarlyLooks:
         self._worth: list[tuple[float, int, Key]] = []
         """how far out (negative: the furthest is the least), order of the scale, key"""
 
-    def entered(self, key: Key, watched: Watched) -> None:
+    def entered(self, key: Key, watched: TargetState) -> None:
         """Consider a key's five minutes, which were entered into, and these with the hour that they are part of."""
         minutes = watched.open[MINUTES]
         if minutes.n >= f.FEW_MIN:
@@ -75,12 +75,12 @@ class EarlyLooks:
         if hour is not None and hour.n + minutes.n >= f.FEW_MIN:
             self._consider(HOUR_ORDER, key, watched, hour.n + minutes.n, hour.looked)
 
-    def merged(self, order: int, key: Key, watched: Watched, crowd: Crowd) -> None:
+    def merged(self, order: int, key: Key, watched: TargetState, crowd: Crowd) -> None:
         """Consider a longer window that a shorter one has closed into."""
         if crowd.n >= f.FEW_MIN:
             self._consider(order, key, watched, crowd.n, crowd.looked)
 
-    def _consider(self, order: int, key: Key, watched: Watched, count: int, looked: int) -> None:
+    def _consider(self, order: int, key: Key, watched: TargetState, count: int, looked: int) -> None:
         """A window of ``count`` events, which had ``looked`` of them when it was last looked at."""
         desk, metric = self._desk, metric_of(key)
         name = desk.scales[order].name
@@ -95,7 +95,7 @@ class EarlyLooks:
     def take(self, now_ms: int, events: int, outcome: Outcome) -> Iterator[None]:
         """Judge the furthest out of what was considered, as many as so many events pay for; pauses after each."""
         worth, self._worth = self._worth, []
-        paid = max(LOOKS_LEAST, events // EVENTS_PER_LOOK)
+        paid = max(EARLY_WINDOWS_MIN, events // EVENTS_PER_EARLY_WINDOW)
         outcome.put_off += max(0, len(worth) - paid)
         for _, order, key in heapq.nsmallest(paid, worth):
             watched = self._desk.watches.change(key)
@@ -111,13 +111,13 @@ class EarlyLooks:
                 self._desk.unjudged(key, order, error, outcome)
             yield
 
-    def _look(self, order: int, key: Key, watched: Watched, at: tuple[int, Outcome]) -> None:
+    def _look(self, order: int, key: Key, watched: TargetState, at: tuple[int, Outcome]) -> None:
         crowd = watched.open[self._desk.scales[order].name]
         look = self._open(order, key, watched, crowd, at=at)
         look.peers = self._desk.peers.counts(key, order, crowd.start, {})
         self._desk.judge(look, crowd.actor_hashes() if order == MINUTES_ORDER else frozenset())
 
-    def _look_across(self, key: Key, watched: Watched, minutes: Crowd, at: tuple[int, Outcome]) -> None:
+    def _look_across(self, key: Key, watched: TargetState, minutes: Crowd, at: tuple[int, Outcome]) -> None:
         """Judge an open hour together with its open minutes: what comes slowly has no window of minutes of its own."""
         metric, hour = metric_of(key), watched.open[HOUR]
         known = [self._desk.platforms[metric].known, self._desk.peers.reference(metric).known]
@@ -127,12 +127,12 @@ class EarlyLooks:
         self._desk.judge(look, frozenset())
         divide(both, hour, minutes)
 
-    def _open(self, order: int, key: Key, watched: Watched, crowd: Crowd, *, at: tuple[int, Outcome]) -> Look:
+    def _open(self, order: int, key: Key, watched: TargetState, crowd: Crowd, *, at: tuple[int, Outcome]) -> WindowView:
         desk, metric = self._desk, metric_of(key)
         now_ms, outcome = at
         platform, reference = desk.platforms[metric], desk.peers.reference(metric)
         scale, parts = desk.scales[order], desk.parts[order]
-        look = Look(key, watched, scale, crowd.start, crowd, platform, reference, outcome, parts=parts)
+        look = WindowView(key, watched, scale, crowd.start, crowd, platform, reference, outcome, parts=parts)
         look.rates, look.rulings = desk.platforms[0].rates, desk.rulings
         look.early_at = now_ms
         look.viewers = desk.peers.may_have_viewed(key, crowd, desk.peers.viewers(key, crowd))

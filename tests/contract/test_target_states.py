@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.audit_parts import WatchedPart
+from detectors.audit_parts import TargetStatePart
 from detectors.events.key import Key
 from detectors.state.case import Case
 from detectors.state.parts import WATCHED
-from detectors.state.watched import Agenda, Watched
-from detectors.state.watches import MemoryWatches, Watches
+from detectors.state.target_state import Agenda, TargetState
+from detectors.state.target_states import MemoryTargetStates, TargetStates
 from detectors.windows.crowd import Crowd
 from streams.state import keyed, spill
 from streams.state.keyed import Budget, KeyedState
@@ -33,27 +33,27 @@ few_keys = st.sampled_from(KEYS)
 some_keys = st.lists(few_keys, max_size=40)
 
 
-class Kept:
+class Savepoint:
     """An implementation with what a worker does around it: checkpoints, and a restart from the last one."""
 
-    def __init__(self, make: Callable[[], Watches]) -> None:
+    def __init__(self, make: Callable[[], TargetStates]) -> None:
         self._make = make
         self.watches = make()
         self.saved: dict[bytes, bytes] = {}
 
     def checkpoint(self) -> dict[bytes, bytes]:
         """Write what has changed; answers it."""
-        records = dict(dump_parts([WatchedPart(self.watches)]))
+        records = dict(dump_parts([TargetStatePart(self.watches)]))
         self.saved |= records
         return records
 
     def restart(self) -> None:
         """Load the last checkpoint into a new one."""
         self.watches = self._make()
-        load_parts([WatchedPart(self.watches)], self.saved)
+        load_parts([TargetStatePart(self.watches)], self.saved)
 
 
-class KeptOnDisk(Kept):
+class KeptOnDisk(Savepoint):
     """As a worker does it with a store: spilled records go before the others, and the store has what is committed."""
 
     def __init__(self, path: Path) -> None:
@@ -66,14 +66,14 @@ class KeptOnDisk(Kept):
             self._store.close()
         self._store = Store(self._path, "here")
         watches = KeyedState(Budget(1))
-        watches.stand_on(self._store)
+        watches.use_store(self._store)
         return watches
 
     def checkpoint(self) -> dict[bytes, bytes]:
         watches, store = self.watches, self._store
         assert isinstance(watches, KeyedState)
         assert store is not None
-        records = dump_parts([WatchedPart(watches)])
+        records = dump_parts([TargetStatePart(watches)])
         written = dict([*watches.spilled(), *records])
         list(watches.store_spilled())
         store.write(records, born="x", next_offset=1)
@@ -91,22 +91,22 @@ class KeptOnDisk(Kept):
 
 def _diskless() -> KeyedState:
     watches = KeyedState(Budget(1))
-    watches.stand_on(None)
+    watches.use_store(None)
     return watches
 
 
 @contextmanager
-def in_memory() -> Iterator[Kept]:
-    yield Kept(MemoryWatches)
+def in_memory() -> Iterator[Savepoint]:
+    yield Savepoint(MemoryTargetStates)
 
 
 @contextmanager
-def without_a_disk() -> Iterator[Kept]:
-    yield Kept(_diskless)
+def without_a_disk() -> Iterator[Savepoint]:
+    yield Savepoint(_diskless)
 
 
 @contextmanager
-def with_room_for_all() -> Iterator[Kept]:
+def with_room_for_all() -> Iterator[Savepoint]:
     with tempfile.TemporaryDirectory() as directory:
         kept = KeptOnDisk(Path(directory) / "store")
         yield kept
@@ -114,7 +114,7 @@ def with_room_for_all() -> Iterator[Kept]:
 
 
 @contextmanager
-def mostly_on_disk() -> Iterator[Kept]:
+def mostly_on_disk() -> Iterator[Savepoint]:
     """One key is hot in each generation, and one waits in memory: nearly every call meets the disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keyed, "HOT_KEYS_MIN", 2)
@@ -135,16 +135,16 @@ few_examples = settings(max_examples=12, deadline=None)
 Make = Callable[[], Any]
 
 
-def state_of(watches: Watches) -> dict[str, Any]:
+def state_of(watches: TargetStates) -> dict[str, Any]:
     """What can be read of every key, as builtins."""
     found = {key: watches.peek(Key(key)) for key in KEYS}
     return {key: msgspec.to_builtins(watched) for key, watched in found.items() if watched is not None}
 
 
-def decoded(records: dict[bytes, bytes]) -> dict[Key, Watched]:
+def decoded(records: dict[bytes, bytes]) -> dict[Key, TargetState]:
     """Records of keys as states."""
-    read = MemoryWatches()
-    load_parts([WatchedPart(read)], records)
+    read = MemoryTargetStates()
+    load_parts([TargetStatePart(read)], records)
     return read.states
 
 

@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator
 
 from detectors.events.key import Key, metric_name_of, target_of
 from detectors.records import Count, Outcome
-from detectors.state.watches import Watches
+from detectors.state.target_states import TargetStates
 
-UNSAID_BYTES = 700
+PENDING_COUNT_BYTES = 700
 """A count that is to be told: its key, and what it becomes all at once (a record, its key, its place in a list)."""
 
 STEP_COUNTS = 256
 """Counts told before a pause."""
 
 
-class Unsaid:
+class PendingCounts:
     """The keys whose counts are to be told."""
 
-    def __init__(self, watches: Watches, every_seconds: int, schedule: Callable[[int], None]) -> None:
+    def __init__(self, watches: TargetStates, every_seconds: int, schedule: Callable[[int], None]) -> None:
         """``schedule`` is asked to call ``tell`` at a moment, once for all keys until then."""
         self._watches = watches
         self._every_ms = every_seconds * 1000
@@ -68,6 +68,6 @@ class Unsaid:
             )
         self._keys.clear()
 
-    def held_bytes(self) -> int:
+    def memory_bytes(self) -> int:
         """About what is in memory."""
-        return len(self._keys) * UNSAID_BYTES
+        return len(self._keys) * PENDING_COUNT_BYTES

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from detectors.events.key import Key
-from detectors.state.watched import Agenda, Watched
+from detectors.state.target_state import Agenda, TargetState
 
 
-class Watches(Protocol):
+class TargetStates(Protocol):
     """The states of all keys of a partition, which keys have changed, and which wait for the end of a window.
 
     An implementation may keep most states on a disk, so each call but ``take_changed`` may read one or raise
@@ -17,19 +17,19 @@ class Watches(Protocol):
     used until ``change`` is called for another key.
     """
 
-    def change(self, key: Key) -> Watched:
+    def change(self, key: Key) -> TargetState:
         """The state of a key, to be changed; a new one if there is none. The key counts as changed from now on."""
         ...
 
-    def peek(self, key: Key) -> Watched | None:
+    def peek(self, key: Key) -> TargetState | None:
         """The state of a key, to be read only; None if there is none. It makes no key and marks none as changed."""
         ...
 
-    def __getitem__(self, key: Key) -> Watched:
+    def __getitem__(self, key: Key) -> TargetState:
         """As ``peek``. Raises KeyError if there is none."""
         ...
 
-    def __setitem__(self, key: Key, watched: Watched) -> None:
+    def __setitem__(self, key: Key, watched: TargetState) -> None:
         """Load the stored state of a key, before anything has changed. The key does not count as changed."""
         ...
 
@@ -56,30 +56,30 @@ class Watches(Protocol):
         ...
 
 
-class MemoryWatches:
+class MemoryTargetStates:
     """All states in memory."""
 
     def __init__(self) -> None:
-        self.states: dict[Key, Watched] = {}
+        self.states: dict[Key, TargetState] = {}
         self._changed: set[Key] = set()
         self._waiting: dict[tuple[int, int], set[Key]] = {}
 
-    def change(self, key: Key) -> Watched:
+    def change(self, key: Key) -> TargetState:
         """See Watches."""
         watched = self.states.get(key)
         if watched is None:
-            watched = self.states[key] = Watched()
+            watched = self.states[key] = TargetState()
         self._changed.add(key)
         return watched
 
-    def peek(self, key: Key) -> Watched | None:
+    def peek(self, key: Key) -> TargetState | None:
         """See Watches."""
         return self.states.get(key)
 
-    def __getitem__(self, key: Key) -> Watched:
+    def __getitem__(self, key: Key) -> TargetState:
         return self.states[key]
 
-    def __setitem__(self, key: Key, watched: Watched) -> None:
+    def __setitem__(self, key: Key, watched: TargetState) -> None:
         self.states[key] = watched
 
     def agenda(self) -> Iterator[tuple[Key, Agenda]]:
