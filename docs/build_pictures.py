@@ -12,12 +12,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from detectors.cases.life import ENDINGS, STATUSES
 from streams.offline.backtest import kind_of, scenario_ids
+from streams.roles import ROLES, Role
 
 DIRECTORY = Path(__file__).parent / "pictures"
 FIGURES = Path(__file__).parents[1] / "tests" / "quality" / "figures.json"
 
 INK, QUIET, LINE = "#1f2328", "#57606a", "#8c959f"
+ROLE, TOPIC, VERDICT = "#ddf4ff", "#f6f8fa", "#fff8c5"
 GOOD, FOUND = "#0969da", "#bc4c00"
 
 
@@ -89,7 +92,70 @@ def precision_and_recall() -> str:
     return _svg(720, key + 34, "Precision and recall of each attack scenario", lines)
 
 
-PICTURES = {"precision_and_recall": precision_and_recall}
+def _box(x: float, y: float, width: float, title: str, note: str = "", *, fill: str) -> list[str]:
+    """A rectangle with a title, and a smaller line below it."""
+    height, middle = 50 if note else 32, x + width / 2
+    lines = [
+        f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height}" rx="6" fill="{fill}" stroke="{LINE}"/>',
+        _text(middle, y + 21, title, weight=600),
+    ]
+    return [*lines, _text(middle, y + 39, note, size=11, fill=QUIET)] if note else lines
+
+
+def _arrow(*points: tuple[float, float]) -> str:
+    path = " ".join(f"{x:g},{y:g}" for x, y in points)
+    return f'<polyline points="{path}" fill="none" stroke="{QUIET}" stroke-width="1.5" marker-end="url(#tip)"/>'
+
+
+def pipeline() -> str:
+    """The roles, and the topics that each reads and writes: a row for each role of the table."""
+    lines = [_text(20, 28, "How data flows", size=15, weight=600, at="start")]
+    y = 60.0
+    for role in ROLES.values():
+        written = [*role.outputs, *role.aligned]
+        height = max(96, 40 * len(written))
+        middle = y + height / 2
+        reads, note = ("your topics", "views, likes, follows") if role.log is None else (role.log.suffix, "the log")
+        lines += _box(20, middle - 25, 160, reads, note, fill=TOPIC)
+        lines.append(_arrow((180, middle), (250, middle)))
+        lines += _box(250, middle - 25, 170, role.name, _note(role), fill=ROLE)
+        for number, topic in enumerate(written):
+            at = y + (number + 0.5) * height / len(written)
+            lines.append(_arrow((420, middle), (450, middle), (450, at), (490, at)))
+            lines += _box(490, at - 16, 210, topic.suffix, fill=TOPIC)
+        y += height + 30
+    return _svg(720, round(y), "The roles of truecount and the topics that they read and write", lines)
+
+
+def _note(role: Role) -> str:
+    return "" if role.changelog is None else f"state in {role.changelog.suffix}"
+
+
+def case() -> str:
+    """The statuses of a flag, and where the artificial events are while its case is open and after it."""
+    lines = [_text(20, 28, "The life of a case", size=15, weight=600, at="start")]
+    y = 50
+    for number, (status, when) in enumerate(STATUSES.items()):
+        lines += _box(20, y, 150, status, fill=ROLE)
+        lines.append(_text(185, y + 20, when, size=12, fill=QUIET, at="start"))
+        if number + 1 < len(STATUSES):
+            lines.append(_arrow((95, y + 32), (95, y + 52)))
+        y += 52
+    y += 14
+    for x, head in ((20, "verdict"), (200, "while the case is open"), (440, "when it closes")):
+        lines.append(_text(x, y, head, size=12, weight=600, at="start"))
+    for verdict, ending in ENDINGS.items():
+        y += 14
+        inside = "the artificial part is quarantined" if ending.quarantines else "nothing is taken out"
+        after = "it becomes invalid, with a reason" if ending.becomes is None else "it is valid again"
+        lines += _box(20, y, 150, verdict, fill=VERDICT)
+        lines.append(_text(200, y + 20, inside, size=12, at="start"))
+        lines.append(_text(440, y + 20, after if ending.quarantines else "nothing changes", size=12, at="start"))
+        y += 32
+    return _svg(720, y + 24, "The statuses of a flag and the endings of a case", lines)
+
+
+PICTURES = {"pipeline": pipeline, "case": case, "precision_and_recall": precision_and_recall}
 
 
 def main() -> None:

@@ -1,0 +1,33 @@
+"""The life of a case as tables: the statuses of its flag, and where its quarantined events go when it closes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from detectors.state.case import ARTIFICIAL, EXPLAINED, SUSPECT
+from detectors.state.ledger import VALID
+
+OPENED, UPDATED, CLOSED = "opened", "updated", "closed"
+STATUSES = {
+    OPENED: "a window gets a verdict",
+    UPDATED: "the artificial part grows, or the verdict changes",
+    CLOSED: "nothing new for five minutes, or for two windows of a longer scale",
+}
+"""Status of a flag's revision → when it is published. The first revision is opened, the last one closed."""
+
+
+class Ending(NamedTuple):
+    """What a verdict does with the artificial events of a case."""
+
+    quarantines: bool
+    """whether they are taken out of the valid part while the case is open"""
+    becomes: str | None
+    """the part of the count that they are in afterwards; None: invalid, under the reason of the case"""
+
+
+ENDINGS: dict[str, Ending] = {
+    ARTIFICIAL: Ending(quarantines=True, becomes=None),
+    SUSPECT: Ending(quarantines=True, becomes=VALID),
+    EXPLAINED: Ending(quarantines=False, becomes=VALID),
+}
+"""Verdict → what happens to the count."""
