@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-import pytest
-
-from streams.cli import main
+from tests.command import truecount
 
 MAP = """
 [map]
@@ -44,22 +40,14 @@ class Answer:
 class Command:
     """``truecount replay FILE --offline``, with what it wrote."""
 
-    def __init__(self, directory: Path, capture: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.out = directory / "out"
-        self._capture = capture
 
     def run(self, *arguments: str) -> Answer:
         """Any command."""
-        self._capture.readouterr()
-        with mock.patch.object(sys, "argv", ["truecount", *arguments]):
-            try:
-                main()
-                code = 0
-            except SystemExit as end:
-                code = 0 if end.code is None else int(end.code)
-        said = self._capture.readouterr()
-        return Answer(code, said.out, said.err)
+        done = truecount(*arguments)
+        return Answer(done.returncode, done.stdout, done.stderr)
 
     def replay(self, content: bytes | str, name: str, layout: str | None = None, *options: str) -> Answer:
         """An offline replay of a file with this content, as JSON."""

@@ -41,9 +41,9 @@ WITH_AGENT = map_of("t", "user", "item", more='user_agent = "agent"\n')
 
 
 @pytest.fixture
-def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(tmp_path: Path) -> Command:
     """The command, with a directory of its own."""
-    return Command(tmp_path, capsys)
+    return Command(tmp_path)
 
 
 def values(command: Command) -> list[bytes]:

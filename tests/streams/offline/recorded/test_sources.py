@@ -76,9 +76,9 @@ def originals(path: Path, layout: ReplayMap | None = None) -> list[bytes]:
 
 
 @pytest.fixture
-def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(tmp_path: Path) -> Command:
     """The command, with a directory of its own."""
-    return Command(tmp_path, capsys)
+    return Command(tmp_path)
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
