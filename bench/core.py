@@ -12,14 +12,14 @@ import time
 from bench.events import Traffic
 from bench.measured import Measured, tell
 from streams.offline.pipeline import Offline
-from streams.service import memory as collector
+from streams.service import memory
 from streams.settings.settings import Settings
 
 
 def measure(traffic: Traffic) -> Measured:
     """Audit all events; making them is not measured."""
     values = list(itertools.chain.from_iterable(traffic.chunks()))
-    collector.relax()  # as the command does
+    memory.collect_rarely()  # as the command does
     offline = Offline(Settings(), lambda name, line: None)  # noqa: ARG005  # the sink's signature
     began, cpu = time.perf_counter(), time.process_time()
     summary = offline.run(values)

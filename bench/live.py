@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from bench.events import FIRST_TS_MS, Traffic
 from bench.measured import Measured, tell
 from streams.offline.pipeline import BATCH, Offline
-from streams.service import memory as collector
+from streams.service import memory
 from streams.settings.settings import Settings
 
 BUSY = 10_000
@@ -32,7 +32,7 @@ def _past(targets: int) -> Iterator[bytes]:
 
 def measure(events: int, targets: int, seed: int) -> Measured:
     """Audit the past, then measure the traffic."""
-    collector.relax()
+    memory.collect_rarely()
     values = list(itertools.chain.from_iterable(Traffic(events, BUSY, SPAN_SECONDS, True, seed).chunks()))
     offline = Offline(Settings(), lambda name, line: None)  # noqa: ARG005  # the sink's signature
     marks: list[float] = []

@@ -25,7 +25,7 @@ from streams.ingest.router import STRETCH, Router
 from streams.log.blocks import block_of
 from streams.log.frames import Frame
 from streams.log.versions import decode
-from streams.service import memory as collector
+from streams.service import memory
 from streams.settings.settings import Input, Settings
 from streams.targets.changelog import dump_changes
 from streams.targets.outputs import count_key, count_value
@@ -58,7 +58,7 @@ class Clock:
 
 def measure(events: int) -> dict[str, float]:
     """Microseconds of each step."""
-    collector.relax()
+    memory.collect_rarely()
     traffic = Traffic(events, span_seconds=max(1, events // 20_000))
     values = list(itertools.chain.from_iterable(traffic.chunks()))
     clock = Clock(events)

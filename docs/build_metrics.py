@@ -16,9 +16,9 @@ HEAD = """\
 
 Generated from `streams/metrics.py` by `python -m docs.build_metrics`: change the text there, not here.
 
-A worker serves these at `/metrics`. Every label has a closed set of values: no id of an event, an actor or a
-target is ever a label, so the number of series does not grow with traffic. Ids stand in the output topics
-([events](events.md)). A counter starts from zero with its worker; use `rate()` or `increase()`.
+A worker serves these at `/metrics`. Every label has a closed set of values. Ids of events, actors and targets are
+never labels, so the number of series does not grow with traffic; ids are in the output topics
+([events](events.md)). A counter starts from zero when its worker starts; use `rate()` or `increase()`.
 What to watch, and which alerts there are: [operations](operations.md).
 
 | metric | type | labels | meaning |

@@ -1,6 +1,6 @@
-"""Clocks: the protocol, the clock of the system, and a fake that tests move by hand.
+"""Clocks: the protocol, the system's clock, and a fake clock for tests.
 
-What measures time gets a clock as a parameter. Only the worker and the command line make a ``SystemClock``.
+Code that measures time gets a clock as a parameter. Only the worker and the command line make a ``SystemClock``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time, elapsed time, and sleep. Reading it never blocks."""
+    """Wall time, elapsed time, and sleep. Reading a time never blocks."""
 
     def epoch_ms(self) -> int:
         """Wall time in milliseconds since 1970 UTC. It may jump in both directions: never subtract two of them."""
@@ -32,7 +32,7 @@ class SystemClock:
     """The clock of the machine."""
 
     monotonic = staticmethod(time.monotonic)
-    """See Clock. It is the function itself, without a frame of Python around it: tasks call it between all steps."""
+    """See Clock. It is the C function itself, because tasks call it after every step."""
 
     def epoch_ms(self) -> int:
         """See Clock."""
@@ -44,7 +44,7 @@ class SystemClock:
 
 
 class FakeClock:
-    """A clock for tests. It stands still until ``advance`` moves it.
+    """A clock for tests. Its time changes only by ``advance``.
 
     >>> clock = FakeClock(epoch_ms=1_000)
     >>> clock.advance(2.5)
@@ -57,18 +57,18 @@ class FakeClock:
         self._seconds = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._order = count()
-        """sleepers that wake at the same moment wake in the order in which they fell asleep"""
+        """of sleepers that wake at the same time, the one that began first wakes first"""
 
     def epoch_ms(self) -> int:
         """See Clock."""
         return self._began_ms + round(self._seconds * 1000)
 
     def monotonic(self) -> float:
-        """See Clock: seconds since the clock was made."""
+        """See Clock. Seconds since the clock was made."""
         return self._seconds
 
     async def sleep(self, seconds: float) -> None:
-        """See Clock: it waits for ``advance``, and for nothing if ``seconds`` is not positive."""
+        """See Clock. It waits for ``advance``, or does not wait if ``seconds`` is not positive."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -77,7 +77,7 @@ class FakeClock:
         await wakes
 
     def advance(self, seconds: float) -> None:
-        """Let time pass. What sleeps until then goes on in the next turn of the event loop."""
+        """Move the time forward. Coroutines whose sleep ends continue in the next turn of the event loop."""
         self._seconds += seconds
         while self._sleepers and self._sleepers[0][0] <= self._seconds:
             wakes = heapq.heappop(self._sleepers)[2]

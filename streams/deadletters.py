@@ -1,4 +1,4 @@
-"""Bad input: a closed set of reasons, and the record that keeps the original."""
+"""Dead letters: the closed set of reasons, and the record that contains the original."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TOMBSTONE, FILTERED, NO_ELEMENTS = "tombstone", "filtered", "no_elements"
 SKIPPED: tuple[str, ...] = (TOMBSTONE, FILTERED, NO_ELEMENTS)
 
 MAX_LETTER_BYTES = 900_000
-"""Brokers accept records of 1 MB by default; an input topic may have been allowed larger ones."""
+"""Brokers accept records of 1 MB by default. Records of an input topic may be larger."""
 MAX_CUT_BYTES = 800_000
 MAX_CUT_KEY_BYTES = 64_000
 
@@ -20,7 +20,7 @@ Headers = list[tuple[str, bytes]]
 
 
 class Why(StrEnum):
-    """Why a record could not become an event. Closed: it is a metric's label."""
+    """Why a record did not become an event. The set is closed, because it is a label of a metric."""
 
     EMPTY = "empty"
     TOO_LARGE = "too_large"
@@ -48,7 +48,7 @@ class Why(StrEnum):
 
 @dataclass(slots=True)
 class DeadLetter:
-    """A refused record: where it stood, its bytes as they came, why, and at which field."""
+    """A refused record: its topic, partition and offset, its original bytes, the reason, and a message."""
 
     topic: str
     partition: int
@@ -58,10 +58,10 @@ class DeadLetter:
     reason: Why
     message: str
     line: int | None = None
-    """of a recorded file: the number of its first line, from 1"""
+    """in a recorded file: the number of the record's first line, from 1"""
 
     def as_line(self) -> dict[str, Any]:
-        """The JSON form, for offline output; bytes as base64 because they may be anything."""
+        """The JSON form for offline output. The value is base64, because it may be any bytes."""
         line = {} if self.line is None else {"line": self.line}
         return {
             "topic": self.topic,
@@ -74,7 +74,7 @@ class DeadLetter:
         }
 
     def headers(self) -> list[tuple[str, bytes]]:
-        """Kafka headers: the value of the dead-letter record is the original itself."""
+        """The Kafka headers. The value of the dead-letter record is the original value."""
         line = [] if self.line is None else [("line", str(self.line).encode())]
         return [
             ("topic", self.topic.encode("utf-8", "replace")),
@@ -86,10 +86,10 @@ class DeadLetter:
         ]
 
     def record(self, original: Headers) -> tuple[bytes | None, bytes | None, Headers]:
-        """Key, value and headers: the original's, then ours (the last of a name counts).
+        """Key, value and headers: the original headers, then those of the dead letter (the last of a name counts).
 
-        What would not fit into a record is cut, and a header ``truncated`` gives the sizes: one monstrous record must
-        not keep a checkpoint from ever succeeding.
+        A record that would be too large is cut, and a header ``truncated`` has the original sizes: otherwise no
+        checkpoint with it could succeed.
         """
         key, value = self.key, self.value
         sizes = len(key or b""), len(value or b""), sum(len(name) + len(text or b"") for name, text in original)
@@ -105,4 +105,4 @@ UNREAD: tuple[str, ...] = (
     BAD_VALUE, BAD_ADDRESS, TOO_LONG,
     Why.WRONG_TYPE, Why.BAD_TIME, Why.BAD_ID, Why.UNKNOWN_WORD, Why.NO_MATCH, Why.INVALID_UTF8,
 )  # fmt: skip  # one list
-"""Why an optional value is dropped or cut. Closed: it is a metric's label."""
+"""Why an optional value is dropped or cut. The set is closed, because it is a label of a metric."""

@@ -1,7 +1,7 @@
-"""Every metric truecount exposes, with its meaning. docs/metrics.md is generated from this file.
+"""All metrics that truecount exposes, with their meaning. docs/metrics.md is generated from this file.
 
-Labels come from closed sets (metric, reason, role, topic, partition, verdict, status, detector), never an id: an
-id per series would let anybody who can send events grow Prometheus without bound.
+The values of a label are a closed set (metric, reason, role, topic, partition, verdict, status, detector), never ids:
+otherwise anyone who can send events could create series without bound.
 """
 
 from __future__ import annotations
@@ -26,63 +26,63 @@ EVENTS = Counter("truecount_events_total", "Events audited, by metric.", ["metri
 DEAD_LETTERS = Counter("truecount_dead_letters_total", "Records refused, by reason.", ["reason"], registry=REGISTRY)
 SKIPPED_RECORDS = Counter(
     "truecount_skipped_records_total",
-    "Records and list elements that are meant to be no events, by reason: tombstone, filtered, no_elements.",
+    "Records and list elements that are skipped on purpose, by reason: tombstone, filtered, no_elements.",
     ["reason"],
     registry=REGISTRY,
 )
 UNREAD_FIELDS = Counter(
     "truecount_unread_fields_total",
-    "Optional values that were dropped or cut, by field and reason; their events were counted.",
+    "Optional values that were dropped or cut, by field and reason. Their events are counted.",
     ["field", "reason"],
     registry=REGISTRY,
 )
 LATE = Counter("truecount_late_events_total", "Events counted after their window had closed.", registry=REGISTRY)
 HISTORIC = Counter(
     "truecount_historic_events_total",
-    "Events of a snapshot or a backfill: counted when they were read, never judged.",
+    "Events of a snapshot or a backfill. They are counted when they are read, and never judged.",
     registry=REGISTRY,
 )
-DUPLICATES = Counter("truecount_duplicate_events_total", "Events whose id had been counted already.", registry=REGISTRY)
+DUPLICATES = Counter("truecount_duplicate_events_total", "Events whose id was counted before.", registry=REGISTRY)
 REJECTED = Counter(
     "truecount_rejected_events_total",
-    "Events that were invalid when they came, by metric and reason.",
+    "Events that were invalid on arrival, by metric and reason.",
     ["metric", "reason"],
     registry=REGISTRY,
 )
-UNMATCHED_UNDOS = Counter("truecount_unmatched_undos_total", "Undos that found nothing to undo.", registry=REGISTRY)
+UNMATCHED_UNDOS = Counter("truecount_unmatched_undos_total", "Undos without an event to undo.", registry=REGISTRY)
 REDELIVERED = Counter(
-    "truecount_redelivered_events_total", "Events skipped because their offset had been seen.", registry=REGISTRY
+    "truecount_redelivered_events_total", "Events skipped because their offset was read before.", registry=REGISTRY
 )
 BROKEN_FRAMES = Counter(
-    "truecount_broken_frames_total", "Records of the log that are no frames and were passed over.", registry=REGISTRY
+    "truecount_broken_frames_total", "Records of the log that are no frames and were skipped.", registry=REGISTRY
 )
 UNJUDGED_WINDOWS = Counter(
     "truecount_unjudged_windows_total",
-    "Exceptions in detection that were contained, by part: a window was not judged, taught nothing or was judged"
-    " without a rule. Its events are counted.",
+    "Contained exceptions in detection, by part: a window was not judged, was not learned from, or was judged without"
+    " a rule. Its events are counted.",
     ["part"],
     registry=REGISTRY,
 )
 UNJUDGED_STEPS = Counter(
     "truecount_unjudged_steps_total",
-    "Records of the log whose events were counted and not judged, because they could not be audited.",
+    "Records of the log whose events were counted but not judged, because auditing them failed.",
     registry=REGISTRY,
 )
 FAILED_STEPS = Counter(
     "truecount_failed_steps_total",
-    "Times a record of the log could not be audited, after which its task started again.",
+    "Failed attempts to audit a record of the log. Its task starts again after each.",
     registry=REGISTRY,
 )
 DELETED = Counter(
     "truecount_deleted_records_total",
-    "Records that the broker deleted before they were read: what they held is in no count.",
+    "Records that the broker deleted before they were read. Their events are in no count.",
     ["role", "topic"],
     registry=REGISTRY,
 )
 WINDOWS = Counter("truecount_windows_closed_total", "Windows closed, over all scales.", registry=REGISTRY)
 COUNTED = Gauge(
     "truecount_counted_events",
-    "Events this worker has audited, by the part of the count they are in now: valid, invalid, quarantined.",
+    "Events this worker has audited, by the part of the count that they are in now: valid, invalid, quarantined.",
     ["metric", "part"],
     registry=REGISTRY,
 )
@@ -106,25 +106,25 @@ JUDGED = Counter(
 )
 WITNESSES = Counter(
     "truecount_detector_witnesses_total",
-    "Judged windows that a detector, with or without a vote, found rarer than one honest one in a hundred, by verdict;"
-    " failed if a model of the configuration raised.",
+    "Judged windows that are rarer for a detector, with or without a vote, than one in a hundred honest windows, by"
+    " verdict; failed if a configured model raised.",
     ["detector", "verdict"],
     registry=REGISTRY,
 )
 WITHHELD = Counter(
     "truecount_withheld_verdicts_total",
-    "Verdicts that opened no flag because too many would be wrong (false_discovery_rate), by metric.",
+    "Verdicts that opened no flag because of the limit of false discoveries (false_discovery_rate), by metric.",
     ["metric"],
     registry=REGISTRY,
 )
 PUT_OFF = Counter(
     "truecount_looks_put_off_total",
-    "Open windows worth a look that were put off, to a later tick or their end, because others stood out more.",
+    "Open windows that were due to be judged and were deferred to a later tick or their end: others deviated more.",
     registry=REGISTRY,
 )
 CORRECTED = Counter(
     "truecount_corrected_events_total",
-    "Events moved by corrections, by part moved to.",
+    "Events moved by corrections, by the part that they are moved to.",
     ["metric", "to"],
     registry=REGISTRY,
 )
@@ -136,13 +136,13 @@ LAG = Gauge(
 )
 EVENT_TIME = Gauge(
     "truecount_event_time_seconds",
-    "Event time a partition of by-target has reached (unix seconds).",
+    "Event time of a partition of by-target (unix seconds).",
     ["partition"],
     registry=REGISTRY,
 )
 VIEWS_AT_ONCE = Gauge(
     "truecount_views_told_at_once",
-    "1 if likes and follows of a partition are seen to come after their views; 0 if before, or if there are none:"
+    "1 if likes and follows of a partition arrive after their views; 0 if they arrive before, or if there are none:"
     " then watch times and likes without views are judged later.",
     ["partition"],
     registry=REGISTRY,
@@ -158,34 +158,34 @@ CHECKPOINTS = Counter(
 )
 CHECKPOINT_SECONDS = Histogram(
     "truecount_checkpoint_seconds",
-    "Time a checkpoint takes.",
+    "Duration of a checkpoint.",
     ["role"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     registry=REGISTRY,
 )
 BATCH_SECONDS = Histogram(
     "truecount_batch_seconds",
-    "Time a micro-batch takes in a role, without Kafka.",
+    "Duration of a micro-batch in a role, without Kafka.",
     ["role"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
     registry=REGISTRY,
 )
-RESTORED = Counter("truecount_restored_records_total", "State records read at restores.", registry=REGISTRY)
+RESTORED = Counter("truecount_restored_records_total", "State records read by restores.", registry=REGISTRY)
 RESTORING = Gauge(
     "truecount_restore_remaining_records", "State records still to be read by running restores.", registry=REGISTRY
 )
 DAMAGED_STATE = Counter(
     "truecount_damaged_state_records_total",
-    "State records that could not be read and were put aside: their targets' counts are incomplete.",
+    "State records that could not be read and were skipped. The counts of their targets are incomplete.",
     registry=REGISTRY,
 )
-HOT_KEYS = Gauge("truecount_hot_keys", "Targets and metrics held in memory as objects.", registry=REGISTRY)
+HOT_KEYS = Gauge("truecount_hot_keys", "Targets and metrics that are in memory as objects.", registry=REGISTRY)
 COLD_KEYS = Counter(
-    "truecount_cooled_keys_total", "Times a target and metric left memory for the disk.", registry=REGISTRY
+    "truecount_cooled_keys_total", "Targets and metrics that were evicted from memory to the disk.", registry=REGISTRY
 )
 DISKLESS = Gauge(
     "truecount_tasks_without_disk",
-    "Tasks whose state directory cannot be used: their state is in memory, beyond the budget.",
+    "Tasks whose state directory cannot be used. All of their state is in memory, whatever the budget is.",
     registry=REGISTRY,
 )
 LAST_PROGRESS = Gauge(
@@ -196,13 +196,13 @@ LAST_PROGRESS = Gauge(
 READY = Gauge("truecount_ready", "1 if /readyz answers 200.", registry=REGISTRY)
 RELOADS = Counter(
     "truecount_configuration_reloads_total",
-    "Times the configuration was read again (SIGHUP), by outcome: applied, unchanged, refused.",
+    "Reloads of the configuration (SIGHUP), by outcome: applied, unchanged, refused.",
     ["outcome"],
     registry=REGISTRY,
 )
 INFO = Gauge(
     "truecount_build_info",
-    "Always 1; the version and configuration as labels.",
+    "Always 1. Its labels are the version and the configuration.",
     ["version", "config"],
     registry=REGISTRY,
 )
@@ -218,7 +218,7 @@ def _input_series() -> None:
 
 
 def start(version: str, config: str, *, roles: Iterable[str]) -> None:
-    """Set what is constant, and show closed label sets as zeros: a series first seen at 1 shows no increase."""
+    """Set constant metrics, and create all known series as 0: a series that begins at 1 has no increase."""
     configured(version, config)
     for outcome in ("applied", "unchanged", "refused"):
         RELOADS.labels(outcome)
@@ -249,17 +249,17 @@ def _show_zeros(counter: Counter, labels: Iterable[str]) -> None:
 
 
 def configured(version: str, config: str) -> None:
-    """Show under which configuration the worker works now."""
+    """Expose the version and the present configuration."""
     INFO.clear()
     INFO.labels(version, config).set(1)
 
 
 def forget(role: str, topic: str, partition: int) -> None:
-    """Remove the lag of a partition that is not ours any more. A role removes the series that it has set itself."""
+    """Remove the lag of a partition that is no longer assigned. A role removes its own series itself."""
     remove(LAG, role, topic, str(partition))
 
 
 def remove(gauge: Gauge, *labels: str) -> None:
-    """Remove a series, if there is one."""
+    """Remove a series if it exists."""
     with contextlib.suppress(KeyError):
         gauge.remove(*labels)

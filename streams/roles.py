@@ -1,4 +1,4 @@
-"""The roles of a worker: what each reads and writes, and how it opens tasks. A new role is a row here and a package."""
+"""The roles of a worker: their topics and task factories. A new role is a row in this table and a package."""
 
 from __future__ import annotations
 
@@ -30,50 +30,50 @@ from streams.targets.tasks import TargetTasks
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all tasks of a worker share."""
+    """Objects that all tasks of a worker share."""
 
     state: StateReader
     budget: Budget
     partitions: dict[str, int]
-    """log (a topic of ours that a role reads) → how many partitions it has"""
+    """log (one of truecount's own topics that a role reads) → its number of partitions"""
     roster: dict[str, int]
-    """input topic → how many partitions it has"""
+    """input topic → its number of partitions"""
     clock: Clock
 
 
 class TaskFactory(Protocol):
-    """Opens the tasks of one role in one worker, and keeps what outlives a task."""
+    """Opens the tasks of one role in one worker. What outlives a task is stored here."""
 
     def prepare(self) -> None:
-        """Do what is slow once. Called in a thread, before any task is opened."""
+        """Do slow preparations once. Called in a thread, before any task is opened."""
         ...
 
     def open(self, settings: Settings, tp: TP) -> Work:
-        """Make the work of one partition. Must not block; the engine restores it afterwards."""
+        """Make the work of one partition. It must not block; the engine restores the work afterwards."""
         ...
 
     def follow(self, settings: Settings) -> None:
-        """Use other settings from now on. Only live ones have changed (``streams.settings.live``)."""
+        """Use new settings from now on. Only live settings have changed (``streams.settings.live``)."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """A row of the table."""
+    """A role: a row of the table below."""
 
     name: str
     """persisted: a part of transactional ids, and the label ``role`` of metrics"""
     log: Topic | None
-    """the topic that it reads, None for the inputs of the platform"""
+    """the topic that it reads; None for the inputs of the platform"""
     changelog: Topic | None
-    """where its state is, None if it has none. Outputs of a checkpoint are delivered before it"""
+    """the topic of its state. The outputs of a checkpoint are delivered before its state"""
     aligned: tuple[Topic, ...] = ()
-    """what it writes into the partition of the number that it reads: as many partitions as the log"""
+    """topics that it writes in the partition with the number that it reads; they have as many partitions as the log"""
     outputs: tuple[Topic, ...] = ()
-    """what else it writes"""
+    """other topics that it writes"""
     tasks: Callable[[Settings, Shared], TaskFactory]
     reopens: bool
-    """whether changed live settings take effect by opening its tasks anew, from a position of the log on"""
+    """whether its tasks are opened again when live settings change, so that they apply from a position of the log on"""
 
     def reads(self, settings: Settings) -> list[str]:
         """The names of the topics that it reads."""
@@ -84,14 +84,14 @@ class Role:
         inner = [topic for topic in (self.log, self.changelog) if topic is not None]
         return (*inner, *self.aligned, *self.outputs)
 
-    def even(self, settings: Settings) -> list[str]:
+    def equal_partitions(self, settings: Settings) -> list[str]:
         """The names of the topics that must have the same number of partitions; none for a role of inputs."""
         if self.log is None:
             return []
         return [topic.name(settings) for topic in self.topics() if topic not in self.outputs]
 
     def task_id(self, tp: TP) -> str:
-        """Names one task of the role in transactional ids: an older owner is fenced by it."""
+        """The name of a task in its transactional id, which fences an older owner of the task."""
         return f"{self.name}-{tp.topic}-{tp.partition}" if self.log is None else f"{self.name}-{tp.partition}"
 
 
@@ -115,7 +115,7 @@ TARGETS = Role(
 )
 
 ROLES: dict[str, Role] = {role.name: role for role in (INGEST, TARGETS)}
-"""The table. Everything that concerns all roles goes over it."""
+"""The table of all roles."""
 
 
 def reader_of(settings: Settings, topic: str) -> Role:
@@ -124,7 +124,7 @@ def reader_of(settings: Settings, topic: str) -> Role:
 
 
 def own_topics() -> list[Topic]:
-    """Truecount's own topics, each once."""
+    """All of truecount's own topics, each once."""
     return list(dict.fromkeys(topic for role in ROLES.values() for topic in role.topics()))
 
 
@@ -134,7 +134,7 @@ def changelogs(settings: Settings) -> frozenset[str]:
 
 
 def plan(settings: Settings, *, inputs: bool) -> list[NewTopic]:
-    """The topics that an installation needs; with its inputs where nobody else creates them."""
+    """The topics of an installation, to be created. ``inputs``: with the input topics."""
     planned = [topic.planned(settings) for topic in own_topics()]
     if inputs:
         planned += [

@@ -1,4 +1,4 @@
-"""A worker: Faust for membership and delivery, the engine for everything that must not be lost."""
+"""A worker: one process that runs tasks. Faust does membership and delivery, the engine state and checkpoints."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ CRASH_CHECK_SECONDS = 0.5
 
 
 class Worker:
-    """One process's share of the work."""
+    """Runs the tasks of the partitions that are assigned to this process."""
 
     def __init__(
         self, settings: Settings, *, roles: Iterable[str] | None = None, reread: Callable[[], Settings] | None = None
     ) -> None:
-        """``roles`` are names of ``ROLES``, all of them if not given. ``reread`` loads the settings again (SIGHUP)."""
+        """``roles`` are names of ``ROLES`` (default: all). ``reread`` loads the settings again (SIGHUP)."""
         self.settings = settings
         self._reread = reread or (lambda: self.settings)
         self._reloading: set[asyncio.Task[None]] = set()
@@ -74,17 +74,17 @@ class Worker:
         self._group_offsets = GroupOffsets()
         self._app: Any = None
         self._stopping = asyncio.Event()
-        self._overdue: threading.Timer | None = None
+        self._deadline: threading.Timer | None = None
 
     async def run(self) -> None:
-        """Work until ``stop`` or a signal. Raises SettingsError if the broker cannot do what is set."""
+        """Work until ``stop`` or a signal. Raises SettingsError if the broker does not support the settings."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            # Not the loop's own handlers: the deadline must run from now on, also if the loop is busy.
+            # Not the handlers of the loop: the deadline must start now, even if the loop is busy.
             signal.signal(number, lambda *_: self.stop(loop))
         loop.add_signal_handler(signal.SIGHUP, self._start_reload)
-        memory.relax()
-        memory.give_back()
+        memory.collect_rarely()
+        memory.return_freed()
         metrics.start(installed_version(), self.settings.version(), roles=ROLES)
         self.web.start()
         log.info(
@@ -96,15 +96,15 @@ class Worker:
         try:
             for tasks in self._tasks.values():
                 await asyncio.to_thread(tasks.prepare)
-            while await self._broker_is_there():
+            while await self._wait_for_broker():
                 await self._work()
         finally:
             self.web.stop()
 
     def stop(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Drain, checkpoint, leave; and be gone at the deadline, whatever still waits for a broker by then."""
-        if self._overdue is None:
-            self._overdue = start_deadline(self.settings.drain_seconds)
+        """Drain, checkpoint and leave the group. At the deadline the process ends in any case."""
+        if self._deadline is None:
+            self._deadline = start_deadline(self.settings.drain_seconds)
             loop.call_soon_threadsafe(self._stopping.set)
 
     # ------------------------------------------------------------ configuration
@@ -115,10 +115,10 @@ class Worker:
         task.add_done_callback(self._reloading.discard)
 
     async def reload(self) -> None:
-        """Read the configuration again and apply what may change live, all of it or nothing. Never raises.
+        """Read the configuration again and apply all changed live settings, or none. Never raises.
 
-        Roles that say so (``Role.reopens``) close their tasks with a checkpoint and open them again: what the log has
-        from that position on is judged by the new configuration, whatever happens in between.
+        Tasks of roles with ``Role.reopens`` are closed with a checkpoint and opened again. The log from that position
+        on is judged by the new configuration, even if the worker fails meanwhile.
         """
         reread = await asyncio.to_thread(changed_settings, self.settings, self._reread)
         if reread is None:
@@ -137,9 +137,9 @@ class Worker:
 
     # ------------------------------------------------------------ starting
 
-    async def _broker_is_there(self) -> bool:
-        """Wait for the broker and the topics; /readyz shows what is missing. False if the worker is to stop."""
-        shown = ""
+    async def _wait_for_broker(self) -> bool:
+        """Wait for the broker and the topics; /readyz shows what is missing. Returns False if the worker is to stop."""
+        logged = ""
         while not self._stopping.is_set():
             try:
                 counts = await asyncio.to_thread(partitions_read, self.settings)
@@ -151,9 +151,9 @@ class Worker:
                 self.health.waiting_for = ""
                 return True
             self.health.waiting_for = problem
-            if problem != shown:
+            if problem != logged:
                 log.warning("waiting", reason=problem)
-                shown = problem
+                logged = problem
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), RETRY_SECONDS)
         return False
@@ -180,7 +180,7 @@ class Worker:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), CRASH_CHECK_SECONDS)
         except (AioKafkaError, FaustError, OSError) as error:
-            log.warning("the consumer did not start; it will be tried again", error=repr(error))
+            log.warning("the consumer did not start; it is tried again", error=repr(error))
         finally:
             if app.crashed:
                 log.error("the consumer crashed; it starts again", error=repr(app.crash_reason))
@@ -192,22 +192,22 @@ class Worker:
             await self._end(app)
 
     async def _end(self, app: Any) -> None:
-        """Close everything in time. The last checkpoints matter most: what else is lacking, others wait for."""
+        """Close everything before the deadline. The last checkpoints have priority."""
         drain = self.settings.drain_seconds
         until = self._clock.monotonic() + 0.9 * drain
-        await self._in_time("the last checkpoints", self.engine.close(), until - drain / 3)
+        await self._with_timeout("the last checkpoints", self.engine.close(), until - drain / 3)
         self.engine.abandon()
-        await self._in_time("the last offsets", self._group_offsets.finish(app), until)
-        await self._in_time("leaving the group", app.stop(), until)
+        await self._with_timeout("the last offsets", self._group_offsets.finish(app), until)
+        await self._with_timeout("leaving the group", app.stop(), until)
         if self._plain is not None:
-            await self._in_time("the producer", self._plain.close(), until)
+            await self._with_timeout("the producer", self._plain.close(), until)
 
-    async def _in_time(self, what: str, ending: Awaitable[None], until: float) -> None:
-        """Wait for the end of something, whatever state it is in, but no longer than until then (monotonic seconds)."""
+    async def _with_timeout(self, what: str, ending: Awaitable[None], until: float) -> None:
+        """Wait until ``ending`` has ended, or until ``until`` (monotonic seconds). Logs any exception."""
         try:
             await asyncio.wait_for(ending, max(0.1, until - self._clock.monotonic()))
-        except Exception as error:  # noqa: BLE001  # we are leaving; what is not committed is done again by the next
-            log.warning("did not end in order", what=what, error=repr(error))
+        except Exception as error:  # noqa: BLE001  # the worker stops; the next owner repeats what is not committed
+            log.warning("a part of the worker did not stop cleanly", what=what, error=repr(error))
 
     def _make(self, tp: TP) -> tuple[Work, Outlet]:
         role = reader_of(self.settings, tp.topic)
@@ -240,9 +240,9 @@ class Worker:
             metrics.READY.set(1 if self.health.ready()[0] else 0)
 
     def _follow_inputs(self) -> None:
-        """Take up partitions that inputs have grown: time waits for them from here on.
+        """Add new partitions of inputs to the roster, which the tasks use: event time waits for them from now on.
 
-        Tasks use the same roster. It never shrinks, as topics do not.
+        The roster never shrinks, because topics do not.
         """
         roster = self._shared.roster
         for topic, known in roster.items():

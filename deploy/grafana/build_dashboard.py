@@ -31,7 +31,7 @@ class Panel:
     kind: str = "timeseries"
     stacked: bool = False
     core: bool = False
-    """has data as soon as a worker audits events; the others may stay empty on a good day"""
+    """has data as soon as a worker audits events; the other panels may stay empty"""
     warn_below: float | None = None
     warn_above: float | None = None
 
@@ -42,7 +42,7 @@ def quantile(q: float, metric: str) -> str:
 
 
 def share(part: str) -> str:
-    """PromQL of a part's share of the raw count, by metric; 0 where nothing has come into the part."""
+    """PromQL of a part's share of the raw count, by metric; 0 if the part is empty."""
     raw = "sum by (metric) (truecount_counted_events)"
     return f'(sum by (metric) (truecount_counted_events{{part="{part}"}}) or 0 * {raw}) / ({raw} > 0)'
 
@@ -58,7 +58,7 @@ DELAY = "time() - truecount_event_time_seconds"
 PANELS = (
     Panel(
         "Ready workers",
-        "Workers whose /readyz answers 200. Fewer than you run: ask the missing one's /readyz.",
+        "Workers whose /readyz answers 200. If one is missing, its /readyz has the reason.",
         "short",
         (("sum(truecount_ready)", "ready"),),
         kind="stat",
@@ -67,7 +67,7 @@ PANELS = (
     ),
     Panel(
         "Tasks",
-        "Tasks owned: a task is one role on one partition, so each role's sum is its partitions.",
+        "Tasks by role. A task is one role on one partition, so the sum of a role is its number of partitions.",
         "short",
         (("sum by (role) (truecount_tasks)", "{{role}}"),),
         kind="stat",
@@ -75,7 +75,7 @@ PANELS = (
     ),
     Panel(
         "Targets",
-        "Targets and metrics whose state the workers hold. Grows with the platform; memory follows it.",
+        "Targets and metrics whose state the workers own. It grows with the platform; disk use grows with it.",
         "short",
         (("sum(truecount_targets)", "targets"),),
         kind="stat",
@@ -91,7 +91,7 @@ PANELS = (
     ),
     Panel(
         "Since progress",
-        "Time since the slowest worker made progress. Rises in a quiet hour too: look at the lag.",
+        "Time since the last progress of the slowest worker. Without input it rises too: compare the lag.",
         "s",
         (("max(time() - truecount_last_progress_timestamp_seconds)", "slowest"),),
         kind="stat",
@@ -100,7 +100,7 @@ PANELS = (
     ),
     Panel(
         "Restoring",
-        "State records still to be read before tasks can go on; after a restart this falls to 0.",
+        "State records that running restores have not read yet. After a restart it falls to 0.",
         "short",
         (("sum(truecount_restore_remaining_records)", "to read"),),
         kind="stat",
@@ -123,22 +123,22 @@ PANELS = (
     ),
     Panel(
         "Lag",
-        "Records between tasks and the ends of their partitions. A steady rise needs more workers.",
+        "Records between the positions of tasks and the ends of their partitions. If it rises steadily, add workers.",
         "short",
         (("sum by (role, topic) (truecount_lag_records)", "{{role}} {{topic}}"),),
         core=True,
     ),
     Panel(
         "Event-time delay",
-        "How far event time is behind now, in the slowest and the fastest partition. Some ten seconds are "
-        "the allowed lateness; a replay of recorded events shows their age.",
+        "Delay of event time behind wall time, in the slowest and the fastest partition. About ten seconds are "
+        "the allowed lateness. In a replay of recorded events it is their age.",
         "s",
         ((f"max({DELAY})", "slowest"), (f"min({DELAY})", "fastest")),
         core=True,
     ),
     Panel(
         "Raw, by part of the count",
-        "Where the events counted since the workers started are now. The stack is raw = valid + quarantined "
+        "Present part of all events counted since the workers started. The stack is raw = valid + quarantined "
         "+ invalid; corrections move events between the parts.",
         "short",
         (("sum by (part) (truecount_counted_events)", "{{part}}"),),
@@ -161,7 +161,7 @@ PANELS = (
     ),
     Panel(
         "Flag revisions by verdict",
-        "Revisions per hour of flags, by verdict and status; surges that are accounted for are no alarm.",
+        "Revisions of flags per hour, by verdict and status. Explained surges are no alarm.",
         "short",
         (
             (
@@ -174,27 +174,27 @@ PANELS = (
     ),
     Panel(
         "Corrections",
-        "Events that corrections move per second, by metric and the part of the count they come to.",
+        "Events moved by corrections per second, by metric and the part of the count that they are moved to.",
         EVENTS_PER_SECOND,
         ((rate("truecount_corrected_events_total", "metric", "to"), "{{metric}} to {{to}}"),),
     ),
     Panel(
         "Bad input by reason",
-        "Records refused per second; each is in the dead-letters topic with its reason and coordinates.",
+        "Records refused per second. Each is in the dead-letters topic with its reason, topic, partition and offset.",
         "reqps",
         ((rate("truecount_dead_letters_total", "reason"), "{{reason}}"),),
         stacked=True,
     ),
     Panel(
         "Late, invalid on arrival, unmatched",
-        "Late events are counted but no closed window learns from them; what a rule catches is invalid "
-        "under its reason; redelivered ones were counted before and are skipped; broken frames, records deleted "
-        "before they were read and exceptions in detection should not exist.",
+        "Late events are counted, but not added to closed windows. Events that match a rule are invalid, by reason. "
+        "Redelivered events were counted before and are skipped. There should be no broken frames, no records that "
+        "were deleted before they were read, and no exceptions in detection.",
         EVENTS_PER_SECOND,
         (
             (rate("truecount_late_events_total"), "late"),
             (rate("truecount_rejected_events_total", "reason"), "{{reason}}"),
-            (rate("truecount_unmatched_undos_total"), "undo of nothing"),
+            (rate("truecount_unmatched_undos_total"), "undo without event"),
             (rate("truecount_redelivered_events_total"), "redelivered"),
             (rate("truecount_broken_frames_total"), "broken frames"),
             (rate("truecount_deleted_records_total"), "deleted unread"),
@@ -204,7 +204,7 @@ PANELS = (
     ),
     Panel(
         "Checkpoint time",
-        "Time a checkpoint takes, median and 95th percentile. It bounds how soon outputs are seen.",
+        "Duration of a checkpoint, median and 95th percentile. Outputs can be read only after a checkpoint.",
         "s",
         (
             (quantile(0.5, "truecount_checkpoint_seconds"), "{{role}} p50"),
@@ -214,14 +214,14 @@ PANELS = (
     ),
     Panel(
         "Checkpoints",
-        "Checkpoints per second, by role and outcome. A failure now and then is a rebalance.",
+        "Checkpoints per second, by role and outcome. A rebalance may cause a single failure.",
         "ops",
         ((rate("truecount_checkpoints_total", "role", "outcome"), "{{role}} {{outcome}}"),),
         core=True,
     ),
     Panel(
         "Micro-batch time",
-        "95th percentile of a micro-batch's time in a role, without Kafka: what the processor can do.",
+        "95th percentile of the duration of a micro-batch in a role, without Kafka: the cost of the processor alone.",
         "s",
         ((quantile(0.95, "truecount_batch_seconds"), "{{role}} p95"),),
         core=True,
@@ -234,7 +234,7 @@ def dashboard() -> dict[str, Any]:
     return {
         "uid": UID,
         "title": "truecount",
-        "description": "What truecount reads, how far it is, and which part of the counts it trusts.",
+        "description": "Input, progress and lag of truecount, and the valid part of the counts.",
         "tags": ["truecount"],
         "schemaVersion": SCHEMA_VERSION,
         "version": 1,

@@ -111,10 +111,10 @@ def _offline(
     settings: Settings, recorded: RecordedFile, out: Path, clock_ms: int, *, quiet: bool
 ) -> tuple[Summary, Losses]:
     from streams.offline.pipeline import Files, audit_file
-    from streams.service import memory as collector
+    from streams.service import memory
 
     files = Files(out)
-    collector.relax()
+    memory.collect_rarely()
     try:
         with _progress(quiet) as bar:
             task = bar.add_task("reading", total=recorded.size_bytes)

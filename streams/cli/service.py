@@ -59,7 +59,7 @@ def worker(
     try:
         asyncio.run(run())
     finally:
-        memory.rest()
+        memory.freeze_heap()
 
 
 def broker(

@@ -30,7 +30,7 @@ class Codec(Protocol):
     name: str
     """value of ``format`` in the settings of an input"""
     framing: Framing
-    """whether Confluent's zero byte and schema id stand before the document. A codec that cannot read a record without
+    """whether Confluent's zero byte and schema id precede the document. A codec that cannot read a record without
     a schema declares REQUIRED, and finds it by that id"""
 
     def reader(self, kind: Any) -> Reader:

@@ -26,7 +26,7 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
 
 
 class Framing(StrEnum):
-    """Whether Confluent's framing (a zero byte and a schema id) stands before the document."""
+    """Whether Confluent's framing (a zero byte and a schema id) precedes the document."""
 
     NONE = "none"
     """the value is the document"""

@@ -162,7 +162,7 @@ def _lenient(value: bytes) -> Any:
 
 
 def _malformed(value: bytes, message: str) -> RefusedError:
-    """Why bytes are no JSON document. msgspec says it in words only, so the reason is found without them."""
+    """Why bytes are no JSON document. The error of msgspec is only a text, so this examines the bytes."""
     try:
         text = value.decode()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Checkpoints: when one is due, and how a task's outputs, state and position are committed together."""
+"""Checkpoints: decides when one is due, and commits a task's outputs, state and position together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from streams.engine.task import PENDING_MAX, Task, turns
 log = structlog.get_logger()
 
 URGENT_SECONDS = 1.0
-"""Least time between two checkpoints that are brought forward."""
+"""Least time between two checkpoints that are taken early because they are urgent."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,10 +32,10 @@ class Checkpoints:
     activity: Activity
     assignment: Assignment
     pause: Callable[[TP], None]
-    """keeps a partition closed for a moment: its work raised, and may raise again at once"""
+    """does not open a partition again for a moment: its work raised, and may raise again at once"""
 
     def start_if_due(self, task: Task) -> None:
-        """Start a checkpoint if there is something to commit, none runs, and it is time. Raises what the work does."""
+        """Start a checkpoint if something has changed, none is running, and one is due. Raises what the work raises."""
         if not task.dirty or task.running is not None:
             return
         work = task.work
@@ -44,7 +44,7 @@ class Checkpoints:
             self.start(task)
 
     def start(self, task: Task) -> asyncio.Task[None]:
-        """Cut now: when the commit runs, the next records may be half taken."""
+        """Cut a checkpoint now and commit it later: by then, the next records may be half taken."""
         position = task.position
         task.heavy = task.work.pending() > PENDING_MAX
         task.dirty = False
@@ -70,7 +70,7 @@ class Checkpoints:
         except Exception as error:  # noqa: BLE001  # whatever it is: the outputs are lost, so the task starts again
             task.failed = True
             metrics.CHECKPOINTS.labels(role, "failed").inc()
-            await self._give_back(task, error)
+            await self._retry(task, error)
         else:
             task.committed = position
             self.activity.committed(task.tp, cut_at=task.cut_at, more=task.dirty)
@@ -81,8 +81,8 @@ class Checkpoints:
         finally:
             task.running = None
 
-    async def _give_back(self, task: Task, error: Exception) -> None:
-        """Log why a checkpoint failed, and ask for its records again."""
+    async def _retry(self, task: Task, error: Exception) -> None:
+        """Log why a checkpoint failed, and read its records again."""
         sentence = "checkpoint failed; the task starts again from its last one"
         if isinstance(error, OutletError):
             log.warning(sentence, tp=str(task.tp), error=str(error))
@@ -100,12 +100,12 @@ class Checkpoints:
         except asyncio.CancelledError:
             task.failed = True
             raise
-        except Exception as error:  # noqa: BLE001  # the checkpoint is committed; only the local copy is in doubt
+        except Exception as error:  # noqa: BLE001  # the checkpoint is committed; only the local copy may be wrong
             task.failed = True
             log.warning("state could not be stored; the task starts again", tp=str(task.tp), error=repr(error))
 
 
 async def ended(running: asyncio.Task[None], seconds: float) -> bool:
-    """Wait this long for a checkpoint at most; whether it has ended."""
+    """Wait for a checkpoint, this many seconds at most. Returns whether it has ended."""
     done, _ = await asyncio.wait({running}, timeout=seconds)
     return bool(done)

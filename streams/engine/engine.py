@@ -1,9 +1,10 @@
-"""The engine: all tasks of a worker. A task is one role on one partition, with its state, position and outlet.
+"""The engine: runs all tasks of a worker. A task is one role on one partition, with its state, position and outlet.
 
-Faust does membership and delivery, no more: its acknowledgements, commits and tables are not used. A batch reaches
-``Engine.handle``. A task is opened on its first batch or heartbeat. It skips what it has already taken, asks for a
-gap to be delivered again, and commits checkpoints at intervals of its own. If a checkpoint fails, the task and its
-state are thrown away; if the partition is still assigned, the next batch opens it again from its last checkpoint.
+Faust does only membership and delivery: its acknowledgements, commits and tables are not used. It passes each batch to
+``Engine.handle``. The first batch or heartbeat of a partition opens its task. A task skips records that it has already
+taken, reads the records of a gap again, and commits checkpoints at its own intervals. If a checkpoint fails, the engine
+drops the task and its state; if the partition is still assigned, the next batch opens it again from its last
+checkpoint.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from streams.clock import Clock
 from streams.engine.activity import Activity
 from streams.engine.assignment import Assignment, Membership
 from streams.engine.checkpoints import Checkpoints, ended
-from streams.engine.gaps import gone
+from streams.engine.gaps import may_take
 from streams.engine.outlet import Outlet
 from streams.engine.task import PENDING_MAX, StepError, Task, Work, turns
 from streams.kafka.transport import Batch
@@ -30,16 +31,16 @@ from streams.kafka.transport import Batch
 log = structlog.get_logger()
 
 REOPEN_PAUSE_SECONDS = 1.0
-"""After a task could not be opened, or raised, so that a broken broker is not hammered."""
+"""Pause after a task raised or could not be opened: a broker that fails is not asked all the time."""
 
 RESTORES_AT_ONCE = 8
-"""Restores of a worker that read at the same time: each has some megabytes of fetched records in memory."""
+"""Restores of a worker that read at the same time. Each has some megabytes of fetched records in memory."""
 
 GIVE_UP_SECONDS = 10.0
-"""For a task's last checkpoint when its partition is taken away, and again for its outlet to end."""
+"""Longest wait for the last checkpoint of a task whose partition is revoked, and again for its outlet to stop."""
 
-NUDGE_SECONDS = 10.0
-"""With records left and none delivered for so long, they are asked for again: a batch can get lost in a rebalance."""
+SEEK_AFTER_SECONDS = 10.0
+"""If there is lag and nothing was delivered for so long, seek again: a rebalance can lose a batch."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +59,7 @@ class Engine:
     _locks: dict[TP, asyncio.Lock] = field(default_factory=dict)
     _not_before: dict[TP, float] = field(default_factory=dict)
     """monotonic seconds before which a partition is not opened again"""
-    _tending: dict[TP, asyncio.Task[None]] = field(default_factory=dict)
+    _checking: dict[TP, asyncio.Task[None]] = field(default_factory=dict)
     _restores: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(RESTORES_AT_ONCE))
 
     def __post_init__(self) -> None:
@@ -69,22 +70,22 @@ class Engine:
         )
 
     async def handle(self, batch: Batch) -> None:
-        """Give a batch to its task. Never raises: a task that fails is thrown away, and its records come again.
+        """Pass a batch to its task. Never raises: a task that fails is dropped, and its records are read again.
 
-        A checkpoint with many outputs is waited for before anything else is taken: all tasks emit their counts at the
-        same moments of event time, and the outputs of one of them may be tens of megabytes.
+        It waits for a running checkpoint with many outputs: all tasks emit their counts at the same moments of event
+        time, and the outputs of one task may be tens of megabytes.
         """
-        await self._give(batch)
+        await self._take_batch(batch)
         task = self.tasks.get(batch.tp)
         if task is not None and task.heavy and task.running is not None:
             await asyncio.wait({task.running})
 
-    async def _give(self, batch: Batch) -> None:
+    async def _take_batch(self, batch: Batch) -> None:
         async with self._lock(batch.tp):
             task = await self._task(batch.tp)
             if task is None:
                 return
-            if batch.start > task.position and not await gone(
+            if batch.start > task.position and not await may_take(
                 task, batch.start, assignment=self._assignment, clock=self.clock
             ):
                 return
@@ -94,8 +95,10 @@ class Engine:
                 if await self._take(task, batch):
                     self._checkpoints.start_if_due(task)
             except Exception as error:
-                # Whatever it is, it must not end the agent, which takes all partitions of its role with it.
-                if not isinstance(error, StepError):  # the work has logged it, and does less with that record next time
+                # Any exception here would end the agent, and with it all partitions of its role.
+                if not isinstance(
+                    error, StepError
+                ):  # the work has logged that, and does less with the record next time
                     log.exception(
                         "a batch could not be taken; the task starts again", tp=str(batch.tp), start=batch.start
                     )
@@ -103,7 +106,7 @@ class Engine:
                 self._pause(batch.tp)
 
     async def _take(self, task: Task, batch: Batch) -> bool:
-        """Take the records of a batch that are not taken yet; whether all were. Raises what the work does."""
+        """Take the records of a batch that are not taken yet. Returns whether all were. Raises what the work raises."""
         records, position, role = batch.records, task.position, task.work.role
         if records[0].offset < position:
             records = [r for r in records if r.offset >= position]
@@ -114,8 +117,8 @@ class Engine:
         began = self.clock.monotonic()
         if not await self._steps(task, task.work.take(batch, records)):
             return False
-        task.heard_at = self.clock.monotonic()
-        metrics.BATCH_SECONDS.labels(role).observe(task.heard_at - began)
+        task.delivered_at = self.clock.monotonic()
+        metrics.BATCH_SECONDS.labels(role).observe(task.delivered_at - began)
         metrics.RECORDS.labels(role, batch.tp.topic).inc(len(records))
         task.position = batch.next
         task.dirty = True
@@ -123,7 +126,7 @@ class Engine:
         return True
 
     async def _steps(self, task: Task, steps: Iterable[None]) -> bool:
-        """Do the steps of a batch; whether all were done. A task that has taken half a batch has failed."""
+        """Do the steps of a batch. Returns whether all were done; a task that did only a part of them has failed."""
         try:
             since = self.clock.monotonic()
             async with aclosing(turns(steps, clock=self.clock)) as taking:
@@ -131,7 +134,7 @@ class Engine:
                     self.activity.stepped(task.tp, since=since, now=now)
                     since = now
                     if task.give_up_at is not None and now > task.give_up_at:
-                        log.warning("what was being taken is given up, and done again", tp=str(task.tp))
+                        log.warning("a batch was interrupted; its records are read again", tp=str(task.tp))
                         task.failed = True
                     if task.failed:
                         return False
@@ -141,32 +144,32 @@ class Engine:
         return True
 
     def heartbeat(self) -> None:
-        """Open assigned partitions, let tasks know that time passes, start due checkpoints, drop what failed.
+        """Open assigned partitions, call the tasks' heartbeats, start due checkpoints, and drop tasks that failed.
 
-        Never waits: each partition is tended in a coroutine of its own, so that a long restore delays no other, and
-        tasks open side by side (a restore may wait for a transaction that the opening of another task ends).
+        Never waits: each partition has a coroutine of its own, so that a long restore delays no other partition. Tasks
+        must open concurrently: a restore may wait for a transaction that the opening of another task ends.
         """
         assigned = self._assignment.partitions()
-        if assigned is None:  # a consumer that starts again: its tasks may still be ours
+        if assigned is None:  # the consumer starts again: these partitions may still be ours
             self.assigned = 0
             return
         self.assigned = len(assigned)
-        self.activity.keep(assigned)
+        self.activity.retain(assigned)
         for tp in sorted(assigned | self.tasks.keys(), key=str):
             if self.closing:
                 return
-            if tp in self._tending or self._lock(tp).locked():
+            if tp in self._checking or self._lock(tp).locked():
                 continue
-            tending = asyncio.get_running_loop().create_task(self._tend(tp))
-            self._tending[tp] = tending
-            tending.add_done_callback(lambda done, tp=tp: self._tended(tp, done))  # type: ignore[misc]  # a default
+            checking = asyncio.get_running_loop().create_task(self._check_partition(tp))
+            self._checking[tp] = checking
+            checking.add_done_callback(lambda done, tp=tp: self._checked(tp, done))  # type: ignore[misc]  # a default
 
-    def _tended(self, tp: TP, done: asyncio.Task[None]) -> None:
-        del self._tending[tp]
+    def _checked(self, tp: TP, done: asyncio.Task[None]) -> None:
+        del self._checking[tp]
         if not done.cancelled() and done.exception() is not None:
             log.error("a heartbeat failed", tp=str(tp), exc_info=done.exception())
 
-    async def _tend(self, tp: TP) -> None:
+    async def _check_partition(self, tp: TP) -> None:
         async with self._lock(tp):
             if not self._assignment.has(tp):
                 await self._drop(tp)
@@ -178,9 +181,9 @@ class Engine:
             lag = self.lag(task)
             if lag is not None:
                 metrics.LAG.labels(task.work.role, tp.topic, str(tp.partition)).set(lag)
-            # Batches may have been delivered before it was opened, and were skipped.
-            if task is not known or (lag and self.clock.monotonic() - task.heard_at > NUDGE_SECONDS):
-                task.heard_at = self.clock.monotonic()
+            # Batches that were delivered before the task was open have been skipped.
+            if task is not known or (lag and self.clock.monotonic() - task.delivered_at > SEEK_AFTER_SECONDS):
+                task.delivered_at = self.clock.monotonic()
                 await self._assignment.seek(tp, task.position)
             try:
                 task.work.heartbeat(self.clock.epoch_ms(), lag == 0)
@@ -196,17 +199,17 @@ class Engine:
         return self.assigned > len(self.tasks) or any(self.lag(task) for task in self.tasks.values())
 
     def lag(self, task: Task) -> int | None:
-        """Records between a task's position and the end of its partition, None if not known."""
+        """The number of records between a task's position and the end of its partition; None if not known."""
         return self._assignment.lag(task.tp, task.position)
 
     async def release(self, revoked: Iterable[TP]) -> None:
-        """Checkpoint and close tasks whose partitions are being taken away."""
+        """Checkpoint and close the tasks of partitions that are being revoked."""
         await asyncio.gather(*(self._release(tp) for tp in revoked if tp in self.tasks))
 
     async def reopen(self, topic: str) -> None:
-        """Checkpoint and close the tasks of a topic; the next batch or heartbeat makes and opens each again.
+        """Checkpoint and close the tasks of a topic; the next batch or heartbeat opens each again with new settings.
 
-        A task that is just being opened is waited for, so that none keeps its earlier settings.
+        It waits for a task that is being opened, so that no task goes on with the earlier settings.
         """
         await asyncio.gather(*(self._release(tp) for tp in list(self._locks) if tp.topic == topic))
 
@@ -225,21 +228,21 @@ class Engine:
             await self._drop(tp)
 
     async def close(self) -> None:
-        """Checkpoint and close everything: the end of a worker."""
+        """Checkpoint and close all tasks, at the end of a worker."""
         self.closing = True
-        for tending in list(self._tending.values()):
-            tending.cancel()
+        for checking in list(self._checking.values()):
+            checking.cancel()
         await self.release(list(self.tasks))
 
     def abandon(self) -> None:
-        """Throw away what ``close`` did not end in time, so that none of it goes on from its present state."""
+        """Drop the tasks that ``close`` did not end in time, so that none goes on from its present state."""
         for task in self.tasks.values():
             task.failed = True
             if task.running is not None:
                 task.running.cancel()
             task.work.close()
         self.tasks.clear()
-        self.activity.keep(set())
+        self.activity.retain(set())
         self.assigned = 0
 
     # ------------------------------------------------------------ inside
@@ -268,26 +271,28 @@ class Engine:
     async def _open(self, tp: TP) -> Task | None:
         work, outlet = self.make(tp)
         try:
-            # Before the queue of restores: it ends the transaction that the partition's last owner has left open.
+            # Before the restore: it ends the transaction that the last owner of the partition left open.
             await outlet.start()
             async with self._restores:
                 position = await work.restore()
         except asyncio.CancelledError:
             work.close()
-            await _quietly(outlet.stop())
+            await _ignoring_errors(outlet.stop())
             raise
-        except Exception as error:  # noqa: BLE001  # no broker, or unreadable state: neither ends the agent
+        except Exception as error:  # noqa: BLE001  # no broker, or unreadable state: neither may end the agent
             log.warning("a task could not be opened; it will be tried again", tp=str(tp), error=repr(error))
             self._pause(tp)
             work.close()
-            await _quietly(outlet.stop())
+            await _ignoring_errors(outlet.stop())
             return None
         if not self._assignment.has(tp):
             work.close()
-            await _quietly(outlet.stop())
+            await _ignoring_errors(outlet.stop())
             return None
         now = self.clock.monotonic()
-        task = Task(tp=tp, work=work, outlet=outlet, position=position, committed=position, cut_at=now, heard_at=now)
+        task = Task(
+            tp=tp, work=work, outlet=outlet, position=position, committed=position, cut_at=now, delivered_at=now
+        )
         self.tasks[tp] = task
         metrics.TASKS.labels(work.role).inc()
         log.info("task opened", tp=str(tp), role=work.role, position=position)
@@ -300,15 +305,15 @@ class Engine:
         task.failed = True
         if task.running is not None and not await ended(task.running, GIVE_UP_SECONDS):
             task.running.cancel()
-        await _quietly(task.outlet.stop())
+        await _ignoring_errors(task.outlet.stop())
         task.work.close()
         metrics.TASKS.labels(task.work.role).dec()
         metrics.forget(task.work.role, tp.topic, tp.partition)
         log.info("task closed", tp=str(tp), role=task.work.role, position=task.position)
 
 
-async def _quietly(awaitable: Awaitable[Any]) -> None:
+async def _ignoring_errors(awaitable: Awaitable[Any]) -> None:
     try:
         await asyncio.wait_for(awaitable, GIVE_UP_SECONDS)
-    except Exception as error:  # noqa: BLE001  # closing what is broken already: nothing is lost by it
+    except Exception as error:  # noqa: BLE001  # it has failed already, so nothing is lost
         log.debug("while closing", error=repr(error))

@@ -1,4 +1,4 @@
-"""Gaps: a batch starts above the position of its task, because records were lost on the way or deleted."""
+"""Gaps: a batch starts above the position of its task, because records were lost in transport or deleted."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from streams.engine.task import Gap, Task
 log = structlog.get_logger()
 
 SEEK_AGAIN_SECONDS = 1.0
-"""If the records have not come by then, the next batch above the gap makes the engine seek again."""
+"""If the records of a gap do not arrive within this time, the next batch above it makes the engine seek again."""
 
 
-async def gone(task: Task, start: int, *, assignment: Assignment, clock: Clock) -> bool:
-    """Whether the records between a task's position and ``start`` no longer exist, so that the batch may be taken.
+async def may_take(task: Task, start: int, *, assignment: Assignment, clock: Clock) -> bool:
+    """Whether a batch from ``start`` may be taken, because the records between the position and it no longer exist.
 
-    If they may exist, seek to the position, once a second at most: batches that were fetched before are still
-    queued, and each of them would send the consumer back again. If the records have not come by the next batch, ask
-    the broker whether it has deleted them.
+    If they may exist, it seeks to the position, once a second at most: batches that were fetched before are still
+    queued, and each of them would cause a seek. If the records have not arrived by the next batch, it asks the broker
+    whether it has deleted them.
     """
     gap = task.gap
     if gap is not None and gap.position == task.position and not gap.asked:
         gap.asked = True
-        await _pass_over_deleted(task, assignment)
+        await _skip_deleted(task, assignment)
     now = clock.monotonic()
     sought = gap is not None and gap.position == task.position and now - gap.sought_at <= SEEK_AGAIN_SECONDS
     if start > task.position and not sought:
@@ -35,12 +35,12 @@ async def gone(task: Task, start: int, *, assignment: Assignment, clock: Clock) 
     return start <= task.position
 
 
-async def _pass_over_deleted(task: Task, assignment: Assignment) -> None:
+async def _skip_deleted(task: Task, assignment: Assignment) -> None:
     beginning = await assignment.beginning(task.tp)
     if beginning is not None and beginning > task.position:
         metrics.DELETED.labels(task.work.role, task.tp.topic).inc(beginning - task.position)
         log.error(
-            "records were deleted before they were read: what they held is missing from every count. Give the"
+            "records were deleted before they were read: their events are missing from every count. Give the"
             " topic a longer retention, or its group more workers",
             tp=str(task.tp),
             position=task.position,

@@ -1,4 +1,4 @@
-"""A dead letter as an output."""
+"""Dead letters as outputs of a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from streams.engine.outlet import Output
 
 
 def letter_output(topic: str, place: int, letter: DeadLetter, original: Headers) -> Output:
-    """A dead letter as a record."""
+    """The output that writes a dead letter to a partition of a topic."""
     return Output(topic, place, *letter.record(original))

@@ -1,4 +1,4 @@
-"""Topics in memory: an outlet that writes to them and a reader of them, so that roles run in tests without a broker."""
+"""Topics in memory, with an outlet and a reader: with them, tests run roles without a broker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.engine.outlet import Delivered, OutletError, Output
 
 
 class MemoryRecord(NamedTuple):
-    """A record as aiokafka gives it, as far as roles read it."""
+    """The fields of an aiokafka record that roles read."""
 
     offset: int
     key: bytes | None
@@ -23,7 +23,7 @@ class MemoryRecord(NamedTuple):
 
 
 class MemoryTopics:
-    """Topics with any number of partitions, made when they are first written. Reads as a ``StateReader`` does."""
+    """Topics with any number of partitions, created by the first write. They are read as with a ``StateReader``."""
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
@@ -35,9 +35,9 @@ class MemoryTopics:
         """the newest outlet of each transactional id"""
 
     def commit(self, outputs: Iterable[Output]) -> Delivered:
-        """Append all outputs, or none if reading them raises. Then a marker takes an offset, as a transaction's does.
+        """Append all outputs, or none if reading them raises. One more offset is used up, as by a transaction marker.
 
-        Answers the offset behind the last record of each partition.
+        Returns the offset after the last record of each partition.
         """
         delivered: Delivered = {}
         for output in list(outputs):
@@ -51,7 +51,7 @@ class MemoryTopics:
         return delivered
 
     def places(self) -> list[tuple[str, int]]:
-        """Topic and partition of all that was written to."""
+        """Every topic and partition that has records."""
         return sorted(self._partitions)
 
     def committed(self, topic: str, partition: int) -> list[MemoryRecord]:

@@ -1,8 +1,8 @@
-"""Outlets deliver checkpoints: all of one, or nothing that a task goes on from.
+"""Outlets deliver checkpoints: either the whole checkpoint, or nothing that a task would go on from.
 
-``TransactionalOutlet`` makes a checkpoint one Kafka transaction: outputs, changed state, consumed offsets.
+``TransactionalOutlet`` makes a checkpoint one Kafka transaction: outputs, changed state and consumed offsets.
 ``PlainOutlet`` is for brokers without transactions. It delivers outputs before the state that covers them, so a crash
-in between repeats work but loses none. Offsets are committed to the group now and then, for those who watch its lag.
+in between repeats work but loses none. It also commits offsets to the group, so that tools can show its lag.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from streams.settings.settings import Settings
 
 BATCH_BYTES = 512 * 1024
 COMPRESSION = "zstd"
-"""Not lz4: aiokafka takes its slowest level and has no option for another: 1.5 µs an event, where zstd takes 0.4."""
+"""Not lz4: aiokafka uses its slowest level and has no option for another one. It takes 1.5 µs an event, zstd 0.4."""
 REQUEST_BYTES = 1024 * 1024
 
 
@@ -40,30 +40,30 @@ Delivered = dict[tuple[str, int], int]
 
 
 class OutletError(Exception):
-    """A checkpoint was not committed, or may not have been: its task must be opened again from the one before."""
+    """A checkpoint was not committed, or may not have been. Its task must restore the last committed one."""
 
 
 class Outlet(Protocol):
-    """Where the checkpoints of a task go.
+    """Delivers the checkpoints of a task.
 
     ``start`` is called first, then ``commit`` any number of times, one at a time, then ``stop``. After a ``commit``
     that raised, only ``stop`` may follow. ``tests/contract/test_outlet.py`` checks this contract for every outlet.
     """
 
     async def start(self) -> None:
-        """Connect. With transactions, fence an older owner of the same id and wait for its last transaction to end."""
+        """Connect. With transactions, fence an older owner of the same id and wait for the end of its transaction."""
         ...
 
     async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
         """Deliver a checkpoint, in order within each partition. ``outputs`` is read at most twice.
 
-        Raises OutletError if it was not committed or may not have been, and whatever reading ``outputs`` raises. Then
-        neither its state nor its offsets are there; without transactions, outputs may be.
+        Raises OutletError if it was not committed or may not have been, and whatever reading ``outputs`` raises. After
+        that, its state and offsets are not on the broker; without transactions, some outputs may be.
         """
         ...
 
     async def stop(self) -> None:
-        """Disconnect. It may be called twice, and before ``start``."""
+        """Disconnect. May be called twice, and before ``start``."""
         ...
 
 
@@ -107,9 +107,9 @@ class PlainOutlet:
         changelogs: Collection[str],
         clock: Clock,
     ) -> None:
-        """``changelogs`` are the topics of state. ``note_offsets`` gets positions after each checkpoint.
+        """``changelogs`` are the topics of state. ``note_offsets`` gets the positions after each checkpoint.
 
-        Nothing relies on those offsets: positions are part of the state.
+        Correctness does not depend on those offsets: positions are part of the state.
         """
         self._producer = _producer(settings, transactional_id=None)
         self._note_offsets = note_offsets
@@ -117,7 +117,7 @@ class PlainOutlet:
         self._clock = clock
         self._started = False
         self._turn = asyncio.Lock()
-        """one checkpoint at a time: aiokafka lets one batch a partition wait, and times out others early"""
+        """one checkpoint at a time: aiokafka queues one batch for each partition, and times out others early"""
 
     async def start(self) -> None:
         """See Outlet. Each task that shares it calls this; the first call connects."""
@@ -126,7 +126,7 @@ class PlainOutlet:
             await self._producer.start()
 
     async def commit(self, outputs: Iterable[Output], offsets: Mapping[TopicPartition, int]) -> Delivered:
-        """See Outlet. State comes last: a position must not be ahead of what was made up to it."""
+        """See Outlet. State comes last: a stored position must not be ahead of the delivered outputs."""
         state = (output for output in outputs if output.topic in self._changelogs)
         others = (output for output in outputs if output.topic not in self._changelogs)
         try:
@@ -149,7 +149,7 @@ class PlainOutlet:
 
 
 async def deliver(producer: AIOKafkaProducer, outputs: Iterable[Output], *, now_ms: int) -> Delivered:
-    """Send outputs in order per partition and wait until the broker has all of them. Raises KafkaError."""
+    """Send outputs, in order within each partition, and wait until the broker has all of them. Raises KafkaError."""
     filling: dict[tuple[str, int], Any] = {}
     sent = []
 
@@ -168,7 +168,7 @@ async def deliver(producer: AIOKafkaProducer, outputs: Iterable[Output], *, now_
     for place in list(filling):
         await send(place)
     delivered: Delivered = {}
-    # Wait for all, also if one fails: no other code waits for the rest.
+    # Wait for all, even if one fails: no other code waits for them.
     answers = await asyncio.gather(*(future for _, _, future in sent), return_exceptions=True)
     for (place, records, _), answer in zip(sent, answers, strict=True):
         if isinstance(answer, BaseException):
@@ -178,7 +178,7 @@ async def deliver(producer: AIOKafkaProducer, outputs: Iterable[Output], *, now_
 
 
 def _append(batch: Any, output: Output, now_ms: int) -> bool:
-    """False if the batch is full; the first record of a batch always fits."""
+    """Append a record; False if the batch is full. The first record of a batch always fits."""
     appended = batch.append(key=output.key, value=output.value, timestamp=now_ms, headers=output.headers or [])
     return appended is not None
 

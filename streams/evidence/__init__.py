@@ -1,1 +1,1 @@
-"""Flags as text and charts, for the command line and the demo."""
+"""Flags as text and bar charts, for the command line and the demo."""

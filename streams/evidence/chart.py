@@ -1,4 +1,4 @@
-"""A flag as a chart of bars."""
+"""A flag as a bar chart in text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WIDTH = 40
 
 
 def newest(flags: Iterable[dict[str, Any]], prefix: str) -> dict[str, Any]:
-    """The newest revision of the flag whose id begins so. Raises SettingsError if there is none, or more than one."""
+    """The newest revision of the flag whose id begins with ``prefix``. Raises SettingsError unless one flag matches."""
     from streams.settings.section import SettingsError
 
     found: dict[str, dict[str, Any]] = {}
@@ -27,14 +27,14 @@ def newest(flags: Iterable[dict[str, Any]], prefix: str) -> dict[str, Any]:
 
 
 def unique(corrections: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each correction once: a broker without transactions may deliver one twice."""
+    """Remove duplicates: without transactions, a correction may be delivered twice."""
     return list({row["correction_id"]: row for row in corrections}.values())
 
 
 def bars_of(flag: dict[str, Any], corrections: list[dict[str, Any]]) -> list[dict[str, int]]:
-    """Events taken out of the count, by equal spans of the flag's time; what lies in a window is spread over it evenly.
+    """Events removed from the count, by equal spans of the flag's time. A correction is spread evenly over its window.
 
-    Only movements out of valid count: what was given back, or made invalid, had been taken out before.
+    Only corrections from ``valid`` count: events of all others were removed before.
     """
     taken = [row for row in corrections if row["from"] == "valid"]
     start = min([flag["onset"], *(row["window"]["start"] for row in taken)])
@@ -50,7 +50,7 @@ def bars_of(flag: dict[str, Any], corrections: list[dict[str, Any]]) -> list[dic
 
 
 def course(flag: dict[str, Any]) -> list[str]:
-    """What came, span by span, with a mark where the expectation lies; flags of older versions have none."""
+    """Lines with observed and expected events of each span; none for flags of older versions."""
     series = flag.get("series") or []
     if not series:
         return []
@@ -66,6 +66,7 @@ def course(flag: dict[str, Any]) -> list[str]:
 
 
 def chart_lines(flag: dict[str, Any], bars: list[dict[str, int]]) -> list[str]:
+    """The chart of removed events, or a sentence if none were removed."""
     from detectors.state.case import EXPLAINED
 
     most = max(row["count"] for row in bars)
@@ -79,7 +80,7 @@ def chart_lines(flag: dict[str, Any], bars: list[dict[str, int]]) -> list[str]:
 
 
 def bar_text(share: float) -> str:
-    """A bar of eighths of a character; nothing that is something vanishes."""
+    """A bar in eighths of a character. A share above 0 has at least one eighth."""
     eighths = max(round(share * WIDTH * 8), 1 if share > 0 else 0)
     return "█" * (eighths // 8) + "▏▎▍▌▋▊▉"[eighths % 8 - 1 : eighths % 8] * (eighths % 8 > 0)
 

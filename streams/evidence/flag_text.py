@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 SHOWN_P = 0.1
-"""A p-value from which on is no evidence, so that its number says nothing."""
+"""A p-value of at least this is no evidence and is not shown."""
 
 
 def flag_lines(flag: dict[str, Any]) -> list[str]:
-    """A flag as a person reads it."""
+    """The lines that the command line and the demo print for a flag."""
     from detectors.state.case import EXPLAINED
 
     onset = datetime.fromtimestamp(flag["onset"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     expected, artificial = flag["expected"], flag["artificial"]
-    held = f"about {artificial['value']:,} ({artificial['low']:,} to {artificial['high']:,}) artificial"
+    artificial_text = f"about {artificial['value']:,} ({artificial['low']:,} to {artificial['high']:,}) artificial"
     if flag["verdict"] == EXPLAINED:
-        held = "accounted for, so nothing is taken out"
+        artificial_text = "accounted for, so nothing is taken out"
     lines = [
         (
             f"{flag['verdict'].upper()} {flag['status']}: {flag['metric']}s of {flag['target']} since {onset} UTC, "
@@ -25,7 +25,7 @@ def flag_lines(flag: dict[str, Any]) -> list[str]:
         ),
         (
             f"   {flag['observed']:,} observed where {expected['value']:,} "
-            f"({expected['low']:,} to {expected['high']:,}) were expected; {held}"
+            f"({expected['low']:,} to {expected['high']:,}) were expected; {artificial_text}"
         ),
     ]
     for reason in flag["reasons"]:

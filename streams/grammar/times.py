@@ -32,7 +32,7 @@ def check_layout(layout: str) -> None:
     if "%" not in layout:
         raise ValueError(f"time = {layout!r}: must be s, ms, us, ns, iso or a strptime format such as %Y-%m-%d %H:%M")
     if re.search(r"(?<!%)(%%)*%Z", layout):
-        raise ValueError(f"time = {layout!r}: %Z does not tell a zone by its name; use %z, or leave the zone out (UTC)")
+        raise ValueError(f"time = {layout!r}: %Z cannot read the name of a zone; use %z, or leave the zone out (UTC)")
     try:
         back = datetime.strptime(_PROBE.strftime(layout), layout)  # noqa: DTZ007  # only the date is compared
     except (ValueError, re.error) as error:

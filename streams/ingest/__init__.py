@@ -1,1 +1,1 @@
-"""The role ingest: records of inputs into frames of the log."""
+"""The role ingest: turns records of inputs into frames of the log."""

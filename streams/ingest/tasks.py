@@ -1,4 +1,4 @@
-"""How a worker opens tasks of the role ingest."""
+"""The task factory of the role ingest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class IngestTasks:
         self._tagger = Tagger(settings.rules)
 
     def prepare(self) -> None:
-        """See TaskFactory: there is nothing to prepare."""
+        """See TaskFactory. There is nothing to prepare."""
 
     def open(self, settings: Settings, tp: TP) -> Ingest:
         """See TaskFactory."""
@@ -50,5 +50,5 @@ class IngestTasks:
         )
 
     def follow(self, settings: Settings) -> None:
-        """See TaskFactory: open tasks use the same tagger."""
+        """See TaskFactory. Open tasks use the same tagger."""
         self._tagger.follow(settings.rules)

@@ -107,7 +107,7 @@ class Ingest:
             columns.timestamp_ms = [r.timestamp for r in records]
         routed = self._router.route(columns, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
         headers = {r.offset: list(r.headers) for r in records} if routed.dead else {}
-        self._keep(routed, headers)
+        self._add_outputs(routed, headers)
         return ()
 
     def stored(self, delivered: Delivered) -> Iterable[None]:
@@ -119,7 +119,9 @@ class Ingest:
 
     def heartbeat(self, now_ms: int, at_end: bool) -> None:
         """See Work."""
-        self._keep(self._router.mark(next_offset=self._position, now_ms=now_ms, at_end=at_end, roster=self._roster))
+        self._add_outputs(
+            self._router.mark(next_offset=self._position, now_ms=now_ms, at_end=at_end, roster=self._roster)
+        )
 
     def pending(self) -> int:
         """See Work."""
@@ -141,7 +143,7 @@ class Ingest:
         )
         return outputs
 
-    def _keep(self, routed: Routed, headers: dict[int, Headers] | None = None) -> None:
+    def _add_outputs(self, routed: Routed, headers: dict[int, Headers] | None = None) -> None:
         by_target = self._topics.by_target
         for reason, count in routed.skipped.items():
             metrics.SKIPPED_RECORDS.labels(reason).inc(count)

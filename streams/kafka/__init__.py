@@ -1,1 +1,1 @@
-"""Kafka: clients, topics, readers, senders, the embedded broker."""
+"""Kafka: clients, topics, readers, a sender, Faust's consumer, and the embedded broker."""

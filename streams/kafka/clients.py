@@ -1,4 +1,4 @@
-"""How the clients reach the broker: one description of it, in each library's words."""
+"""Connection options of the broker, in the form of each client library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.settings.broker import Broker
 from streams.settings.section import SettingsError
 
 BOOTSTRAP_TIMEOUT_MS = 10_000
-"""A person waits for the answer; kafka-python's own 30 s look like a command that hangs."""
+"""With kafka-python's default of 30 s, a command seems to hang."""
 
 
 def servers(broker: Broker) -> list[str]:

@@ -1,4 +1,4 @@
-"""The Faust app of a worker: membership in the group and delivery of batches, and nothing else."""
+"""The Faust app of a worker, which does only group membership and delivery of batches."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from streams.kafka.transport import Batch, BatchTransport
 from streams.settings.settings import Settings
 
 METADATA_SECONDS = 5.0
-"""How soon a partition that an input has grown is noticed: within the default lateness, so nothing of it is late."""
+"""How soon a new partition of an input is detected: less than the default lateness, so none of its events are late."""
 
 
 class ConsumerApp(faust.App):
-    """A Faust app without tables, and so without directories."""
+    """A Faust app without tables and without their directories."""
 
     def _create_directories(self) -> None:
-        """Faust would create its directory for tables in the current folder, named after the app."""
+        """Do nothing. Faust would create a directory for tables in the current folder."""
 
 
 def consumer_app(
@@ -31,7 +31,7 @@ def consumer_app(
 ) -> Any:
     """An app with one agent for each role of ``reads`` (role → topics); every batch goes to ``handle``.
 
-    ``revoked`` is called with the app and the partitions that are about to be taken away.
+    ``revoked`` is called with the app and the partitions that are being revoked.
     """
     broker = settings.broker
     session = broker.session_timeout_seconds

@@ -1,4 +1,4 @@
-"""The embedded broker: Tansu, one static binary, memory only. For the demo and quick tries, never for production."""
+"""The embedded broker: Tansu, one static binary, memory only. It is for the demo and tests, never for production."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from streams.failures import Failure
 
 START_SECONDS = 15.0
 
-GUARDED = 'exec 3<&0; { read -r _ <&3 || kill -9 $$; } & exec "$@" 3<&- </dev/null'
-"""Runs a program that ends with the process that started it, even if that is killed and cannot act.
+GUARD_SCRIPT = 'exec 3<&0; { read -r _ <&3 || kill -9 $$; } & exec "$@" 3<&- </dev/null'
+"""A shell script that runs a program and kills it when the starting process ends, even if that one was killed.
 
-The shell becomes the program (``$$`` is its pid). Beside it waits a subshell that reads from a pipe, whose other end
-only the starting process has: a line means that all is well, the end of the pipe that the process is gone.
+The shell becomes the program (``$$`` is its pid). A subshell reads from a pipe whose other end only the starting
+process has. A line means that the program may go on; the end of the pipe means that the starting process has ended.
 """
 
 
 class EmbeddedBrokerError(Failure):
-    """The embedded broker is not there or does not start; the message says what to do."""
+    """The embedded broker is missing or does not start. The message is a sentence with what to do."""
 
     exit_code = 3
 
@@ -46,7 +46,7 @@ class EmbeddedBroker:
             raise EmbeddedBrokerError(f"no embedded broker for this machine ({error}); use a real Kafka") from None
         url = f"tcp://{self.address}"
         out = self._log_path.open("wb") if self._log_path is not None else subprocess.DEVNULL
-        guard = ["/bin/sh", "-c", GUARDED, "sh"]
+        guard = ["/bin/sh", "-c", GUARD_SCRIPT, "sh"]
         self._process = subprocess.Popen(
             [*guard, str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url],
             stdin=subprocess.PIPE,
@@ -70,11 +70,11 @@ class EmbeddedBroker:
         raise EmbeddedBrokerError(f"the embedded broker does not listen on {self.address}")
 
     def wait(self) -> int:
-        """Wait until it ends; answers its exit code."""
+        """Wait until it ends. Returns its exit code."""
         return 0 if self._process is None else self._process.wait()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -87,7 +87,7 @@ class EmbeddedBroker:
         self._release()
 
     def _release(self) -> None:
-        """Let the subshell end without a kill: the broker's pid may belong to another process by now."""
+        """End the subshell without a kill: the broker's pid may belong to another process by now."""
         assert self._process is not None
         pipe = self._process.stdin
         if pipe is None or pipe.closed:

@@ -1,4 +1,4 @@
-"""Reading a state topic's partition, or a stretch of the log, from one offset to an end."""
+"""Reads a range of offsets of one partition: of a state topic, or of the log."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ LOG_EVERY_SECONDS = 5.0
 
 
 class StateReader:
-    """Reads committed records of single partitions; knows no group."""
+    """Reads committed records of single partitions, without a consumer group."""
 
     def __init__(self, settings: Settings, *, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
         self.last_read = 0.0
-        """monotonic seconds at which a restore last read something: progress, for the watchdog"""
+        """monotonic seconds at which a restore last read records; the watchdog uses it"""
 
     async def read(
         self, topic: str, partition: int, *, start: int | None = None, end: int | None = None
     ) -> AsyncIterator[tuple[bytes | None, bytes | None]]:
-        """Yield (key, value) of all committed records from ``start`` (the beginning) to ``end`` (now).
+        """Yield (key, value) of all committed records from ``start`` (default: first) to ``end`` (default: last).
 
         Raises KafkaError.
         """
@@ -44,10 +44,10 @@ class StateReader:
         return (await self._bounds(topic, partition))[0]
 
     async def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """First offset, and the end including what open transactions have written.
+        """First offset, and the end, including the records of open transactions.
 
-        The end of what is *committed* lies before the first record of any open transaction: in a partition that
-        several tasks write to, it can lie before a record of ours that has been committed long since.
+        The end of the *committed* records is before the first record of any open transaction. In a partition that
+        several tasks write to, it can be before a record of this task that was committed long ago.
         """
         consumer = AIOKafkaConsumer(enable_auto_commit=False, **aiokafka_options(self._settings.broker))
         await consumer.start()
@@ -60,7 +60,7 @@ class StateReader:
     async def records(
         self, topic: str, partition: int, *, start: int | None = None, end: int | None = None
     ) -> AsyncIterator[Any]:
-        """As ``read``, the records themselves. Waits for transactions that are open before the end."""
+        """As ``read``, but yields whole records. It waits for transactions that are open before the end."""
         first, last = await self._bounds(topic, partition)
         end = last if end is None else min(end, last)
         start = first if start is None else max(first, start)
@@ -90,33 +90,33 @@ class StateReader:
                 if chunk:
                     self.last_read = self._clock.monotonic()
         finally:
-            progress.over()
+            progress.ended()
             await consumer.stop()
 
 
 class _Progress:
-    """How far one reading has come: in the log from time to time, and as a metric over all that are under way."""
+    """Shows the progress of one read: in the log at intervals, and in a metric over all running reads."""
 
     def __init__(self, topic: str, partition: int, start: int, end: int, clock: Clock) -> None:
         self._clock = clock
         self._topic, self._partition = topic, partition
         self._start, self._end = start, end
-        self._shown = end - start
+        self._exported = end - start
         self._logged_at = self._clock.monotonic()
-        metrics.RESTORING.inc(self._shown)
+        metrics.RESTORING.inc(self._exported)
 
     def reached(self, position: int) -> None:
-        """Everything below ``position`` has been read."""
+        """Note that everything below ``position`` has been read."""
         self._show(max(0, self._end - position))
         if self._clock.monotonic() - self._logged_at >= LOG_EVERY_SECONDS:
             self._logged_at = self._clock.monotonic()
             done = position - self._start
             log.info("restoring", topic=self._topic, partition=self._partition, read=done, of=self._end - self._start)
 
-    def over(self) -> None:
-        """Read to the end, or given up."""
+    def ended(self) -> None:
+        """Note that the read has ended, completely or not."""
         self._show(0)
 
     def _show(self, left: int) -> None:
-        metrics.RESTORING.inc(left - self._shown)
-        self._shown = left
+        metrics.RESTORING.inc(left - self._exported)
+        self._exported = left

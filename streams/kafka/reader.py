@@ -1,4 +1,4 @@
-"""Topics read from the command line with kafka-python: flags, counts, the log."""
+"""Reads topics with kafka-python for the command line: flags, counts, the log."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from streams.settings.settings import Settings
 POLL_MS = 300
 
 TAIL_RECORDS, TAIL_FACTOR = 256, 32
-"""Records before the end that are looked at first, and how many times as many then."""
+"""Number of records before the end that are read first, and the factor by which it grows."""
 
 
 class Reader:
-    """Reads all partitions of a topic, committed records only, without a group."""
+    """Reads committed records of all partitions of a topic, without a consumer group."""
 
     def __init__(self, settings: Settings, topic: str, *, from_end: bool = False) -> None:
         self._settings = settings
@@ -43,7 +43,7 @@ class Reader:
             raise BrokerError(describe(error, settings)) from error
 
     def to_end(self) -> Iterator[Any]:
-        """All records that are there now."""
+        """Yield all records from the position to the present end."""
         try:
             ends = self._consumer.end_offsets(self._parts)
             while any(self._consumer.position(tp) < end for tp, end in ends.items()):
@@ -52,7 +52,7 @@ class Reader:
             raise BrokerError(describe(error, self._settings)) from error
 
     def last(self, size: int) -> list[Any]:
-        """The last records, as many of each partition as of the others, in order of their timestamps."""
+        """The last records in order of their timestamps, about equally many of each partition."""
         try:
             begins = self._consumer.beginning_offsets(self._parts)
             ends = self._consumer.end_offsets(self._parts)
@@ -72,7 +72,7 @@ class Reader:
             raise BrokerError(describe(error, self._settings)) from error
 
     def newest(self, key: bytes) -> dict[int, Any]:
-        """The newest record with a key of each partition that has one. It stands near the end, or all of it is read."""
+        """The newest record with a key, for each partition that has one. It is fast if that record is near the end."""
         found: dict[int, Any] = {}
         try:
             begins, ends = self._consumer.beginning_offsets(self._parts), self._consumer.end_offsets(self._parts)
@@ -90,7 +90,7 @@ class Reader:
         return found
 
     def follow(self) -> Iterator[Any]:
-        """Yield records as they come, without end."""
+        """Yield new records, without end."""
         try:
             while True:
                 yield from self._poll()
@@ -98,7 +98,7 @@ class Reader:
             raise BrokerError(describe(error, self._settings)) from error
 
     def poll(self) -> list[Any]:
-        """What has come, waiting a moment at most."""
+        """The records that have been fetched, without waiting for more."""
         try:
             return list(self._poll(0))
         except (KafkaError, OSError) as error:
@@ -114,7 +114,7 @@ class Reader:
 
 
 def shares_of(sizes: list[int], wanted: int) -> list[int]:
-    """How much of each size to take so that all together are ``wanted``, as evenly as the sizes allow.
+    """Split ``wanted`` over sizes as evenly as they allow.
 
     >>> shares_of([3, 100, 100], 60)
     [3, 28, 29]

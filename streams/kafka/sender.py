@@ -1,4 +1,4 @@
-"""Events into the input topics with kafka-python: what ``simulate``, ``replay`` and ``demo`` share."""
+"""Sends events to the input topics with kafka-python, for ``simulate``, ``replay`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _encode = msgspec.json.Encoder().encode
 class Sender:
     """Sends native events to the inputs that take them, spread evenly over the partitions.
 
-    Round robin, not by target: truecount does not mind how the bus is keyed, and every partition's time then advances
-    alike, which a replay at many times its speed needs.
+    Round robin, not by target: truecount works with any keys of input records. Event time then advances equally in all
+    partitions, which a fast replay needs.
     """
 
     def __init__(self, settings: Settings, *, idempotent: bool = True) -> None:
@@ -48,10 +48,10 @@ class Sender:
             target = settings.input_for(metric)
             if target is not None:
                 self._topics[metric] = target.topic
-        self._turns: dict[str, itertools.cycle[int]] = {}
+        self._round_robin: dict[str, itertools.cycle[int]] = {}
 
     def send(self, metric: str | None, value: bytes) -> None:
-        """Send one record; ``metric`` None goes where views go. Raises BrokerError, SettingsError."""
+        """Send one record. With ``metric`` None it goes to the input of views. Raises BrokerError, SettingsError."""
         topic = self._topics.get(metric or "view") or next(iter(self._topics.values()), None)
         if topic is None or (metric is not None and metric not in self._topics):
             raise SettingsError(f"no input takes native {metric or 'any'} events; add one under [[inputs]]")
@@ -59,19 +59,19 @@ class Sender:
         self.sent += 1
 
     def send_letter(self, letter: DeadLetter) -> None:
-        """Send what is no event to the dead letters, in the form in which a worker sends it. Raises BrokerError."""
+        """Send a dead letter, in the same form as a worker. Raises BrokerError."""
         key, value, headers = letter.record([])
         self._send(Topics.of(self._settings).dead_letters, value, key=key, headers=headers)
 
     def _send(self, topic: str, value: bytes | None, **options: Any) -> None:
-        turns = self._turns.get(topic)
-        if turns is None:
-            turns = self._turns[topic] = itertools.cycle(self._partitions(topic))
+        partitions = self._round_robin.get(topic)
+        if partitions is None:
+            partitions = self._round_robin[topic] = itertools.cycle(self._partitions(topic))
         try:
-            future = self._producer.send(topic, value=value, partition=next(turns), **options)
+            future = self._producer.send(topic, value=value, partition=next(partitions), **options)
         except (KafkaError, OSError) as error:
             raise BrokerError(describe(error, self._settings)) from error
-        future.add_errback(self._note)
+        future.add_errback(self._note_failure)
         if self._failed is not None:
             raise BrokerError(describe(self._failed, self._settings))
 
@@ -80,7 +80,7 @@ class Sender:
         self.send(event.metric, _encode(event))
 
     def flush(self) -> None:
-        """Wait for delivery of all that was sent. Raises BrokerError if any record was not."""
+        """Wait until all records are delivered. Raises BrokerError if one was not."""
         try:
             self._producer.flush(timeout=FLUSH_SECONDS)
         except (KafkaError, OSError) as error:
@@ -97,7 +97,7 @@ class Sender:
             raise BrokerError(f"topic {topic} does not exist; make it with `truecount topics create`")
         return sorted(found)
 
-    def _note(self, error: BaseException) -> None:
+    def _note_failure(self, error: BaseException) -> None:
         self._failed = error
 
     def __enter__(self) -> Sender:

@@ -1,4 +1,4 @@
-"""Topics: what each of truecount's own is called and keeps, and making them."""
+"""Truecount's own topics: their names, retention and partitions, and their creation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HOUR_MS = 3_600_000
 
 
 class BrokerError(Failure):
-    """The broker could not be reached or did not do what was asked; the message is a sentence."""
+    """The broker could not be reached, or a request failed. The message is a sentence."""
 
     exit_code = 3
 
@@ -32,15 +32,15 @@ class Topic:
 
     suffix: str
     """its name without the prefix of the installation"""
-    keeps: Literal["retained", "newest", "always"]
-    """records of the last ``retention_hours``, the newest record of every key, or all records"""
-    moves: Literal["log", "state"] | None = None
-    """which setting can give it another prefix: ``log_prefix`` or ``state_prefix`` (``truecount repartition``)"""
+    retention: Literal["retained", "newest", "always"]
+    """which records stay: those of the last ``retention_hours``, the newest of every key, or all"""
+    prefix_setting: Literal["log", "state"] | None = None
+    """the setting that can give it another prefix, ``log_prefix`` or ``state_prefix`` (``truecount repartition``)"""
     partitions: Callable[[Settings], int] = attrgetter("partitions")
 
     def prefix(self, settings: Settings) -> str:
         """The beginning of its name."""
-        moved = {"log": settings.log_prefix, "state": settings.state_prefix}.get(self.moves or "", "")
+        moved = {"log": settings.log_prefix, "state": settings.state_prefix}.get(self.prefix_setting or "", "")
         return moved or settings.prefix
 
     def name(self, settings: Settings) -> str:
@@ -53,12 +53,12 @@ class Topic:
             name=self.name(settings),
             num_partitions=self.partitions(settings),
             replication_factor=settings.broker.replication,
-            topic_configs=_config(self.keeps, settings),
+            topic_configs=_config(self.retention, settings),
         )
 
 
-def _config(keeps: str, settings: Settings) -> dict[str, str]:
-    match keeps:
+def _config(retention: str, settings: Settings) -> dict[str, str]:
+    match retention:
         case "newest":
             return {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2", "segment.ms": "3600000"}
         case "always":
@@ -67,18 +67,18 @@ def _config(keeps: str, settings: Settings) -> dict[str, str]:
             return {"retention.ms": str(settings.retention_hours * HOUR_MS)}
 
 
-BY_TARGET = Topic("by-target", keeps="retained", moves="log")
-INGEST_STATE = Topic("ingest-state", keeps="newest", moves="log")
-TARGETS_STATE = Topic("targets-state", keeps="newest", moves="state")
-FLAGGED_EVENTS = Topic("flagged-events", keeps="always")
-CORRECTIONS = Topic("corrections", keeps="always")
-AUDITED_COUNTS = Topic("audited-counts", keeps="newest")
-DEAD_LETTERS = Topic("dead-letters", keeps="retained")
+BY_TARGET = Topic("by-target", retention="retained", prefix_setting="log")
+INGEST_STATE = Topic("ingest-state", retention="newest", prefix_setting="log")
+TARGETS_STATE = Topic("targets-state", retention="newest", prefix_setting="state")
+FLAGGED_EVENTS = Topic("flagged-events", retention="always")
+CORRECTIONS = Topic("corrections", retention="always")
+AUDITED_COUNTS = Topic("audited-counts", retention="newest")
+DEAD_LETTERS = Topic("dead-letters", retention="retained")
 
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The names of these topics in one installation. ``streams.roles`` says which role reads and writes which."""
+    """The names of these topics in one installation. ``streams.roles`` has the roles that read and write them."""
 
     by_target: str
     ingest_state: str
@@ -144,7 +144,7 @@ NO_ANSWER = (
 
 
 def describe(error: BaseException, settings: Settings) -> str:
-    """A sentence for what went wrong between us and the broker."""
+    """A sentence for an error of a Kafka client."""
     where = settings.broker.servers
     if isinstance(error, CREDENTIALS_REFUSED):
         return f"{where} refused the credentials ({error}); check broker.username, password and sasl_mechanism"
@@ -156,7 +156,7 @@ def describe(error: BaseException, settings: Settings) -> str:
 
 
 def partition_counts(settings: Settings, names: Iterable[str]) -> dict[str, int]:
-    """How many partitions each of these topics has; all of them must exist. Raises BrokerError."""
+    """Topic → its number of partitions. All topics must exist. Raises BrokerError."""
     client = admin(settings)
     try:
         return {described["name"]: len(described["partitions"]) for described in client.describe_topics(list(names))}
@@ -167,7 +167,7 @@ def partition_counts(settings: Settings, names: Iterable[str]) -> dict[str, int]
 
 
 def partitions_of(settings: Settings, topic: str) -> int | None:
-    """How many partitions a topic has, None if there is no such topic. Raises BrokerError."""
+    """The number of partitions of a topic; None if it does not exist. Raises BrokerError."""
     client = admin(settings)
     try:
         if topic not in client.list_topics():
@@ -181,7 +181,7 @@ def partitions_of(settings: Settings, topic: str) -> int | None:
 
 
 def create(settings: Settings, planned: Iterable[NewTopic]) -> tuple[list[str], list[str]]:
-    """Create those topics that are missing. Answers (created, existing before). Raises BrokerError."""
+    """Create missing topics. Returns the names of (created, existing) topics. Raises BrokerError."""
     client = admin(settings)
     created, existing = [], []
     try:
@@ -203,7 +203,7 @@ def create(settings: Settings, planned: Iterable[NewTopic]) -> tuple[list[str], 
 
 
 def grow(settings: Settings, topics: Iterable[Topic]) -> None:
-    """Give topics as many partitions as are set, where they have fewer. Raises BrokerError."""
+    """Add partitions to topics that have fewer than the settings demand. Raises BrokerError."""
     wanted = {topic.name(settings): topic.partitions(settings) for topic in topics}
     counts = partition_counts(settings, wanted)
     fewer = {name: count for name, count in wanted.items() if counts[name] < count}
@@ -219,7 +219,7 @@ def grow(settings: Settings, topics: Iterable[Topic]) -> None:
 
 
 def missing(settings: Settings, names: Iterable[str]) -> list[str]:
-    """Those of the topics that the broker does not have. Raises BrokerError."""
+    """The names of the topics that do not exist. Raises BrokerError."""
     client = admin(settings)
     try:
         existing = set(client.list_topics())

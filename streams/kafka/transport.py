@@ -1,11 +1,11 @@
-"""Faust's transport, delivering each partition's fetched chunk as one message.
+"""Faust's transport, which delivers the fetched records of a partition as one message.
 
-A Faust agent costs about 230 µs a message, so it must not get one message an event. Each chunk also says from which
-position it was fetched, because that is the only way to tell a lost batch from offsets that transaction markers or
-compaction took: Faust may drop messages it has already fetched when a rebalance passes by.
+A Faust agent costs about 230 µs a message, so it must not get one message for each event. Each chunk has the position
+from which it was fetched. It distinguishes a lost batch from offsets that transaction markers or compaction used up:
+Faust may drop fetched messages during a rebalance.
 
-The position is the fetcher's own, read at the moment at which the chunk is picked up. What is worked out in another
-loop, from what was handed on and what was sought, is wrong as soon as two seeks and a fetch pass each other.
+The position is read from the fetcher when the chunk is taken from it. A position that another loop computes, from
+delivered messages and seeks, is wrong as soon as two seeks and a fetch overlap.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 MAX_CHUNK_RECORDS = 4000
-"""Records a message may carry: large enough to spread Faust's cost, small enough for a quick turn of the loop."""
+"""Most records of a message: enough to spread Faust's cost, and few enough not to block the loop for long."""
 
 MAX_CHUNK_BYTES = 1024 * 1024
-"""Frames are hundreds of events each: thousands of them at once would keep the loop from turning for a minute."""
+"""Most bytes of a message. A frame has hundreds of events: thousands of frames would block the loop for a minute."""
 
 FETCH_WAIT_MS = 100
-"""How long the broker may wait for something to send, where Faust says 1,500.
+"""How long the broker may wait for new records. Faust's default is 1,500.
 
-One request at a time is under way to a broker: while it waits for partitions that have nothing, the ones whose records
-have been taken in the meantime cannot be asked for.
+There is one request to a broker at a time. While it waits for partitions without new records, no records of other
+partitions can be fetched.
 """
 
-ASK_SECONDS = 10.0
-"""A consumer's loop that does not get round to a seek, or an answer, for so long has ended."""
+CALL_SECONDS = 10.0
+"""Timeout of a call in the consumer's loop: after this time the loop has ended."""
 
 
 class Chunk(NamedTuple):
-    """What was picked up of one partition at once."""
+    """Records of one partition that were taken from the fetcher together."""
 
     start: int
-    """between it and the first record there is none"""
+    """the offset from which they were fetched: between it and the first record there is none"""
     records: list[Any]
 
 
 @dataclass(slots=True)
 class Batch:
-    """Records of one partition in offset order; between ``start`` and the first there are none."""
+    """Records of one partition in offset order. Between ``start`` and the first record there is none."""
 
     tp: TP
     start: int
@@ -61,15 +61,15 @@ class Batch:
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
-    """Reads only what has been committed, and is never kept waiting: Faust's own thread can be told neither."""
+    """Faust's consumer thread, which also reads only committed records and limits the wait of the broker."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.passed: dict[TP, int | None] = {}
-        """Where the fetcher goes on when all that was picked up is handed on: after its last record, or at an offset
-        that was sought. None while something that was picked up is not handed on."""
+        self.resume_at: dict[TP, int | None] = {}
+        """The offset at which delivery goes on: after the last delivered record, or where a seek went. None while
+        records that were taken from the fetcher are not delivered yet."""
         self._read: dict[Any, tuple[int, int]] = {}
-        """two offsets between which the fetcher has found no record: after the last one, and where it stood then"""
+        """two offsets without a record between them: after the last record, and the fetcher's position at that time"""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -84,15 +84,15 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109  # Faust's signature
         max_records: int | None = None,
     ) -> dict[TP, Chunk]:
-        """Pick up what has come, as aiokafka's parser made it; wait for something for ``timeout`` seconds at most.
+        """Take what was fetched, as aiokafka's parser made it. Waits for records for ``timeout`` seconds at most.
 
-        Where each chunk starts is read right before, without a pause in which a seek could come between.
+        The start of each chunk is read just before, without an await, so that no seek can run in between.
         """
         fetcher = consumer._fetcher  # noqa: SLF001  # Faust too takes from its fetcher
-        loop = asyncio.get_running_loop()  # its time is the one that ``asyncio.wait`` measures by
+        loop = asyncio.get_running_loop()  # ``asyncio.wait`` uses its time
         deadline = loop.time() + (timeout or 0.0)
         while self.consumer.flow_active:
-            while fetcher._subscriptions.reassignment_in_progress:  # noqa: SLF001  # it would be waited for in there
+            while fetcher._subscriptions.reassignment_in_progress:  # noqa: SLF001  # fetched_records would wait for it
                 await fetcher._subscriptions.wait_for_assignment()  # noqa: SLF001  # as above
             fetched = _fetched(fetcher)
             picked = await super()._fetch_records(consumer, active_partitions, timeout=0, max_records=max_records)
@@ -104,57 +104,58 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             if not done or fetcher._closed:  # noqa: SLF001  # as above
                 waiter.cancel()
                 break
-            waiter.result()  # raises what the fetcher died of
+            waiter.result()  # raises the error that ended the fetcher
         return {}
 
     def _chunks(self, fetched: dict[Any, tuple[Any, int]], picked: Mapping[Any, list[Any]]) -> dict[TP, Chunk]:
-        """What was picked up, each with its start: before the fetch it is of, if those before it ended in markers."""
+        """The chunks of what was taken. A chunk starts earlier than its fetch if earlier fetches ended with markers."""
         chunks = {}
         for tp, (parsed, start) in fetched.items():
             reached = int(parsed.next_fetch_offset)
             if reached == start:
-                continue  # left where it was: another fetch was larger, or it was sought away from
-            after, stood = self._read.get(tp, (start, start))
-            since = after if stood == start else start
+                continue  # nothing was taken of it: another fetch filled the limit, or a seek discarded it
+            last_end, reached_then = self._read.get(tp, (start, start))
+            since = last_end if reached_then == start else start
             records = picked.get(tp)
             if records:
                 chunks[TP(tp.topic, tp.partition)] = Chunk(since, records)
                 since = int(records[-1].offset) + 1
             self._read[tp] = since, reached
-        self.passed.update(dict.fromkeys(chunks))
+        self.resume_at.update(dict.fromkeys(chunks))
         return chunks
 
     def forget(self) -> None:
-        """Another assignment begins."""
-        self.passed.clear()
+        """Remove all positions, when another assignment begins."""
+        self.resume_at.clear()
         self._read.clear()
 
-    async def in_loop(self, call: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
-        """Ask the aiokafka consumer something in its own loop; what it has fetched is handed out there too.
+    async def call_in_loop(self, call: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+        """Call the aiokafka consumer in its own loop, where fetched records are taken too.
 
-        Not through the queue of calls to that thread: a fetch in it may wait for a rebalance, which waits for a task
-        to be given up, which waits for this. Raises TimeoutError, or what the call does.
+        Not through the queue of calls to that thread, which could deadlock: a fetch in the queue may wait for a
+        rebalance, which waits for the release of a task, which waits for this call. Raises TimeoutError, or what the
+        call raises.
         """
         future = asyncio.run_coroutine_threadsafe(call(self._ensure_consumer()), self.thread_loop)
-        return await asyncio.wait_for(asyncio.wrap_future(future), ASK_SECONDS)
+        return await asyncio.wait_for(asyncio.wrap_future(future), CALL_SECONDS)
 
 
 def _fetched(fetcher: Any) -> dict[Any, tuple[Any, int]]:
-    """Of each partition the fetch that waits to be picked up, and the offset that it goes on from.
+    """The fetch of each partition that waits to be taken, and its next offset.
 
-    On the way the parser is told to leave its records alone: topic and sizes of each cost 0.7 µs more.
+    It also makes the parser return its records unchanged: adding topic and sizes costs 0.7 µs for each record.
     """
     fetched = {}
     for tp, result in fetcher._records.items():  # noqa: SLF001  # as above
-        parsed = getattr(result, "_partition_records", None)  # an error may stand there, or what is used up
+        parsed = getattr(result, "_partition_records", None)  # it may also be an error, or an exhausted fetch
         if parsed is not None:
-            parsed._consumer_record = _as_parsed  # noqa: SLF001  # the only place where it can be told
+            parsed._consumer_record = _unchanged_record  # noqa: SLF001  # there is no option for it
             fetched[tp] = parsed, int(parsed.next_fetch_offset)
     return fetched
 
 
-def _as_parsed(_tp: TopicPartition, record: Any) -> Any:
-    """A record with offset, timestamp, timestamp_type, key, value and headers."""
+def _unchanged_record(_tp: TopicPartition, record: Any) -> Any:
+    """Return the record, with offset, timestamp, timestamp_type, key, value and headers."""
     return record
 
 
@@ -165,7 +166,7 @@ class BatchConsumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._read_offset = _Forgetful(lambda: None)
+        self._read_offset = _NoReadOffsets(lambda: None)
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -173,7 +174,7 @@ class BatchConsumer(driver.Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109  # Faust's signature
         """Yield one message for each chunk of a partition, or more if it is large.
 
-        What is dropped on the way is missed by its task, which asks for it again: the next chunk starts behind it.
+        If messages are dropped, the task detects a gap, because the next chunk starts after them, and seeks.
         """
         generation = self.app.consumer_generation_id
         chunks: Any
@@ -186,7 +187,7 @@ class BatchConsumer(driver.Consumer):
         for tp, chunk in chunks.items():
             start = chunk.start
             for piece in pieces(chunk.records):
-                # Either may have changed while a message waited for a place in the stream.
+                # Both may have changed while a message waited because the stream was full.
                 moved_on = self.app.consumer_generation_id != generation
                 stale = moved_on or not self.flow_active
                 if stale or (active is not None and tp not in active and tp not in self._buffered_partitions):
@@ -194,28 +195,28 @@ class BatchConsumer(driver.Consumer):
                 batch = Batch(tp, start, piece)
                 start = batch.next
                 if piece[-1] is chunk.records[-1]:
-                    self._thread.passed[tp] = start
+                    self._thread.resume_at[tp] = start
                 yield tp, _message(tp, batch, generation)
 
     async def _seek(self, partition: TP, offset: int) -> None:
         async def seek(consumer: Any) -> None:
             consumer.seek(partition, offset)
-            self._thread.passed[partition] = offset
+            self._thread.resume_at[partition] = offset
 
-        await self._thread.in_loop(seek)
+        await self._thread.call_in_loop(seek)
 
     async def beginning(self, tp: TP) -> int:
         """The first offset that the broker still has. Raises KafkaError or TimeoutError."""
-        first = await self._thread.in_loop(lambda consumer: consumer.beginning_offsets([tp]))
+        first = await self._thread.call_in_loop(lambda consumer: consumer.beginning_offsets([tp]))
         return int(first[tp])
 
     async def perform_seek(self) -> None:
-        """Seek to what is committed."""
+        """Seek to the committed offsets."""
         self._thread.forget()
         await super().perform_seek()
 
     async def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit those of our partitions to the group. Raises KafkaError, where Faust's own way crashes the app."""
+        """Commit the offsets of assigned partitions to the group. Raises KafkaError; Faust's method crashes the app."""
         ours = {(tp.topic, tp.partition) for tp in self.assignment()}
         consumer = self._thread._ensure_consumer()  # noqa: SLF001  # Faust has no public way to its aiokafka consumer
         due = {tp: offset for tp, offset in offsets.items() if (tp.topic, tp.partition) in ours}
@@ -223,10 +224,10 @@ class BatchConsumer(driver.Consumer):
             await self._thread.call_thread(consumer.commit, due)
 
     def remaining(self, tp: TP, position: int) -> int | None:
-        """Records from ``position`` to the end of what may be read, None if not known.
+        """The number of records from ``position`` to the end of what may be read; None if not known.
 
-        Transaction markers are no records: once all that was picked up has been taken, the fetcher's position
-        counts. A chunk that still waits here for a full stream has not been taken, though the fetcher is past it.
+        Transaction markers are no records: once the task has everything that was taken from the fetcher, the fetcher's
+        position counts. While a chunk waits here because the stream is full, the fetcher is ahead of the task.
         """
         consumer = self._thread._ensure_consumer()  # noqa: SLF001  # as above
         assignment = consumer._subscription.subscription.assignment  # noqa: SLF001  # the only place that knows
@@ -236,27 +237,29 @@ class BatchConsumer(driver.Consumer):
             end = state.highwater
         if end is None:
             return None
-        reached = int(state.position) if state.has_valid_position else 0  # first: the thread may pick something up
-        if self._thread.passed.get(tp, position) == position:
+        reached = (
+            int(state.position) if state.has_valid_position else 0
+        )  # read it first: the thread may take records now
+        if self._thread.resume_at.get(tp, position) == position:
             position = max(position, reached)
         return max(0, end - position)
 
     def partitions_of(self, topic: str) -> int:
-        """How many partitions a topic has, as far as the consumer knows; 0 if it does not yet."""
+        """The number of partitions of a topic, as far as the consumer knows; 0 if it does not know yet."""
         cluster = self._thread._ensure_consumer()._client.cluster  # noqa: SLF001  # as above
         return len(cluster.partitions_for_topic(topic) or ())
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Forget positions of an earlier assignment."""
+        """Remove the positions of an earlier assignment."""
         self._thread.forget()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Faust notes every batch as a gap between acknowledged offsets; unacknowledged, they would only grow."""
+        """Do nothing. Faust would note every batch as a gap, because none is acknowledged, and use ever more memory."""
 
 
 def pieces(chunk: list[Any]) -> Iterator[list[Any]]:
-    """A chunk in messages of at most MAX_CHUNK_RECORDS records and about MAX_CHUNK_BYTES bytes."""
+    """Split a chunk into messages of at most MAX_CHUNK_RECORDS records and about MAX_CHUNK_BYTES bytes."""
     for at in range(0, len(chunk), MAX_CHUNK_RECORDS):
         piece = chunk[at : at + MAX_CHUNK_RECORDS]
         values = [record.value for record in piece]
@@ -266,18 +269,18 @@ def pieces(chunk: list[Any]) -> Iterator[list[Any]]:
             yield piece[place : place + step]
 
 
-class _Forgetful(defaultdict[TP, Any]):
-    """Faust's memory of what it has read, without memory.
+class _NoReadOffsets(defaultdict[TP, Any]):
+    """Replaces Faust's offsets of read messages, and stays empty.
 
-    Faust drops what lies below it; set after a seek by a message from before it, that would be what the seek was for.
-    Tasks skip what they have taken by themselves.
+    Faust drops messages below these offsets. A message from before a seek could set them after it, and the records of
+    the seek would be dropped. Tasks skip records that they have taken, so the offsets are not needed.
     """
 
     def __setitem__(self, key: TP, value: Any) -> None:
-        """Forget."""
+        """Ignore it."""
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        """Forget."""
+        """Ignore it."""
 
 
 def _message(tp: TP, batch: Batch, generation: int) -> ConsumerMessage:

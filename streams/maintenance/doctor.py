@@ -107,7 +107,7 @@ def _disk(settings: Settings) -> Finding:
 
 def _partitions(settings: Settings) -> Finding:
     """Whether each role can write into the partition of the number that it reads."""
-    groups = [names for role in ROLES.values() if (names := role.even(settings))]
+    groups = [names for role in ROLES.values() if (names := role.equal_partitions(settings))]
     try:
         counts = partition_counts(settings, {name for names in groups for name in names})
     except BrokerError as error:

@@ -45,7 +45,7 @@ from streams.roles import INGEST, TARGETS, plan
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
 from streams.state.disk import StateOnDisk
-from streams.state.gauges import share_of
+from streams.state.gauges import contribution_of
 from streams.state.parts import kind_of
 from streams.state.sealed import (
     META_KEY,
@@ -291,7 +291,7 @@ class _Parent:
             number = partition_of(target_of(name), self._partitions)
             watched = by_number[number].watched(decode_target(value))
             row = totals[number][metric_of(name)]
-            for index, part in enumerate(share_of(watched)):
+            for index, part in enumerate(contribution_of(watched)):
                 row[index] += part
             outputs.append(Output(topic, number, key, encode_target(watched)))
             done += 1

@@ -1,1 +1,1 @@
-"""The service around a worker: probes, health, log, memory."""
+"""The process around a worker: probes, health, logs, memory settings, deadline of a stop."""

@@ -1,4 +1,4 @@
-"""The deadline of a stop: the process ends then, whatever still waits for a broker."""
+"""The deadline of a stop: it ends the process, even if something still waits for a broker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 def start_deadline(seconds: float) -> threading.Timer:
-    """End the process after so many seconds, unless it has ended before."""
+    """End the process after this many seconds, unless it has ended before."""
     timer = threading.Timer(seconds, _leave)
     timer.daemon = True
     timer.start()
@@ -20,7 +20,7 @@ def start_deadline(seconds: float) -> threading.Timer:
 
 
 def _leave() -> None:
-    """Threads of clients that wait for a broker would keep the process. What is not committed is done again."""
-    log.warning("the stop took too long; leaving as it is")
+    """End the process, even if client threads wait for a broker. Uncommitted work is repeated by the next owner."""
+    log.warning("the stop took too long; the process ends now")
     sys.stdout.flush()
     os._exit(0)

@@ -1,4 +1,4 @@
-"""What the probes answer: whether a worker moves, and whether it audits."""
+"""The health of a worker for the probes: whether it makes progress, and whether it is ready."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from streams.clock import Clock
 
 @dataclass(slots=True)
 class Health:
-    """The state of a worker as its loop last noted it. Times are monotonic seconds.
+    """The state of a worker at its last heartbeat. Times are monotonic seconds.
 
-    Read from the web server's thread: each field is set in one step, and a verdict that is one beat old is no harm.
+    The thread of the web server reads it. Each field is set in one step, and an answer may be one heartbeat old.
     """
 
     watchdog_seconds: float
@@ -19,11 +19,11 @@ class Health:
     waiting_for: str = "starting"
     beat: float = field(init=False)
     behind_since: float | None = None
-    """since when there has been something to do without a pause"""
+    """since when there has been something to do without a break; None if there is nothing"""
     progress: float = field(init=False)
-    """when a task last took records or committed, or a restore last read something"""
+    """when a task last took records or committed, or a restore last read records"""
     unsaved_since: float | None = None
-    """since when records have been taken of which no checkpoint stands"""
+    """since when records have been taken that are in no committed checkpoint; None if there are none"""
     assigned: int = 0
     tasks: int = 0
 
@@ -31,7 +31,7 @@ class Health:
         self.beat = self.progress = self.clock.monotonic()
 
     def note(self, *, behind: bool, progress: float, unsaved_since: float | None, assigned: int, tasks: int) -> None:
-        """The loop has turned, and this is how things are."""
+        """Note the state of the worker at a heartbeat."""
         self.beat = self.clock.monotonic()
         if not behind:
             self.behind_since = None
@@ -41,12 +41,12 @@ class Health:
         self.assigned, self.tasks = assigned, tasks
 
     def live(self) -> tuple[bool, str]:
-        """False if the loop stands still, or there is work and none is done, or none of it is kept."""
+        """False if the loop is blocked, or there is lag without progress, or checkpoints have stopped."""
         if self.waiting_for:
             return True, self.waiting_for
         now, limit = self.clock.monotonic(), self.watchdog_seconds
         if now - self.beat > limit:
-            return False, f"the loop has not turned for {now - self.beat:.0f} s"
+            return False, f"the event loop has been blocked for {now - self.beat:.0f} s"
         behind, unsaved = self.behind_since, self.unsaved_since
         if behind is not None and now - max(behind, self.progress) > limit:
             return False, f"there is lag, and no progress for {now - max(behind, self.progress):.0f} s"
@@ -55,7 +55,7 @@ class Health:
         return True, "alive"
 
     def ready(self) -> tuple[bool, str]:
-        """True once all partitions that are assigned are restored and being worked on."""
+        """True if all assigned partitions are restored."""
         if self.waiting_for:
             return False, self.waiting_for
         if not self.assigned:

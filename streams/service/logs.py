@@ -1,4 +1,4 @@
-"""Logs: JSON lines where a machine reads them, plain lines on a terminal; newlines in data stay escaped."""
+"""Logs: JSON lines, or plain lines on a terminal. Newlines in data stay escaped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 
 
 def configure(level: str = "INFO") -> None:
-    """Set up structlog and quieten the libraries, whose warnings we say ourselves, better."""
+    """Set up structlog, and turn off the logs of the libraries: truecount logs their problems itself."""
     renderer: structlog.types.Processor
     renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(

@@ -1,4 +1,4 @@
-"""How Python and the C library keep memory, told what a stream processor is like."""
+"""Memory settings of the process: Python's garbage collector, and malloc of the C library."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import ctypes
 import gc
 
 GC_THRESHOLDS = (100_000, 50, 100)
-"""State is millions of small objects without cycles: Python's default (700) would walk them all the time."""
+"""State is millions of small objects without cycles. With Python's default (700), it would be searched all the time."""
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
-"""glibc's, from its malloc.h."""
+"""Options of glibc, from its malloc.h."""
 ARENAS = 2
 MMAP_BYTES = 256 * 1024
 
 
-def rest() -> None:
-    """For a process that ends: nothing that is left needs to be looked through. Python would, with all of the state."""
+def freeze_heap() -> None:
+    """Exclude all objects from collection. Called before the process ends: Python would search all of the state."""
     gc.freeze()
 
 
-def relax() -> None:
-    """For the process: look for cycles rarely. What is in no cycle is freed at once all the same."""
+def collect_rarely() -> None:
+    """Collect cycles rarely. Objects in no cycle are still freed at once."""
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def give_back() -> None:
-    """For the process, before it has threads: what is freed goes back to the system, where the C library is glibc.
+def return_freed() -> None:
+    """Make glibc return freed memory to the system. Call it before threads start; other C libraries are unchanged.
 
-    By itself glibc keeps 64 MB for each of several threads (Kafka's, RocksDB's), and keeps what was once fetched in
-    pieces of a megabyte: some 200 MB of a worker that is busy.
+    By default glibc reserves 64 MB for each of several threads (of Kafka and RocksDB), and does not return the memory
+    of fetched data of a megabyte each: about 200 MB in a busy worker.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

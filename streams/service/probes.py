@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 Health = Callable[[], tuple[bool, str]]
-"""Answers (is it well, a sentence)."""
+"""Returns whether the check passes, and a sentence."""
 
 
 class Web:
-    """Serves on its own thread, so that probes are answered while the loop works."""
+    """The server, on its own thread, so that probes are answered while the event loop is busy."""
 
     def __init__(self, *, host: str, port: int, registry: CollectorRegistry, live: Health, ready: Health) -> None:
         probes = {"/livez": live, "/readyz": ready}
@@ -27,9 +27,9 @@ class Web:
                     encode, content_type = choose_encoder(self.headers.get("Accept") or "")
                     self._answer(200, content_type, encode(registry))
                 elif path in probes:
-                    well, sentence = probes[path]()
-                    body = json.dumps({"ok": well, "detail": sentence}).encode()
-                    self._answer(200 if well else 503, "application/json", body)
+                    passes, sentence = probes[path]()
+                    body = json.dumps({"ok": passes, "detail": sentence}).encode()
+                    self._answer(200 if passes else 503, "application/json", body)
                 else:
                     self._answer(404, "text/plain", b"try /metrics, /livez or /readyz\n")
 
@@ -50,15 +50,15 @@ class Web:
 
     @property
     def url(self) -> str:
-        """Base address."""
+        """The base URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Start serving."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop serving."""
         self._server.shutdown()
         self._server.server_close()

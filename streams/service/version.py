@@ -1,4 +1,4 @@
-"""The version of the package that runs."""
+"""The version of the running package."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Persisted state: sealed records, the disk store, keys in memory."""
+"""Persisted state: sealed records, the store on disk, and hot keys in memory."""

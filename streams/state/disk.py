@@ -1,7 +1,7 @@
-"""A task's state from where it is: the store on disk if there is one, and the changelog for what it lacks.
+"""Restores a task's state from the store on disk, and from the changelog what the store lacks.
 
-The store is a copy that may be old, damaged, of another installation or not there at all; the changelog is the truth.
-Where the disk cannot be used, state lives in memory and the worker says so: a count must not depend on a disk.
+The changelog is authoritative. The store is a copy: it may be old, damaged, missing or of another installation. If the
+disk cannot be used, state is in memory and a metric shows it: counts must not depend on a disk.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ from streams.state.store import Store, StoreError, discard
 log = structlog.get_logger()
 
 POSITION_HEADER = "position"
-"""Of state records that are written without a transaction: the position that their checkpoint is of."""
+"""Header of state records that are written without a transaction: the position of their checkpoint."""
 
 WRITE_RECORDS = 2_000
-"""Records applied at once in a restore; the loop turns in between."""
+"""Records that a restore applies at once; other tasks run in between."""
 
 
 class StateOnDisk:
     """The store of one changelog partition, opened by ``restore``, written at checkpoints."""
 
     def __init__(self, settings: Settings, topic: str, partition: int, kinds: Sequence[RecordKind]) -> None:
-        """``kinds`` are those of the task's parts. With a store, records of keyed kinds are read from there alone."""
+        """``kinds`` are those of the task's parts. With a store, records of keyed kinds are read only from there."""
         self._in_memory = [kind for kind in kinds if not kind.keyed]
         self._keyed = [kind for kind in kinds if kind.keyed]
         self._path = settings.state.directory / settings.app / f"{topic}-{partition}"
         self._origin = f"{settings.app}/{topic}/{partition}"
         self._topic = topic
         self._partition = partition
-        self._shown = False
+        self._gauge_set = False
         self.store: Store | None = None
         self.born = ""
-        """names the changelog's life; a changelog that was made anew under the same name has another"""
+        """random id of the changelog: one that is created again under the same name has another"""
         self.totals: list[list[int]] = []
         self.configs: list[tuple[int, str]] = []
         """see Meta"""
@@ -61,16 +61,16 @@ class StateOnDisk:
         """records of the changelog that the last restore read"""
 
     async def restore(self, reader: StateReader) -> dict[bytes, bytes]:
-        """Bring the store up to the changelog's end; answers what must be in memory: all of it without a store.
+        """Bring the store up to the end of the changelog. Returns what must be in memory: without a store, everything.
 
         Raises KafkaError, or StateError for state of a newer version.
         """
         self.store = await asyncio.to_thread(self._open)
         try:
-            saved = await self._follow(reader)
+            saved = await self._catch_up(reader)
         except StoreError as error:
-            # It could be opened, and then not be written or read: a disk that is full, most likely.
-            self._do_without(error)
+            # It could be opened, but not written or read: most likely the disk is full.
+            self._use_memory_only(error)
             saved = await self._read(reader, None)
         if META_KEY in saved:
             meta = meta_of(saved[META_KEY])
@@ -80,35 +80,35 @@ class StateOnDisk:
         self.born = self.born or uuid.uuid4().hex
         return saved
 
-    async def _follow(self, reader: StateReader) -> dict[bytes, bytes]:
+    async def _catch_up(self, reader: StateReader) -> dict[bytes, bytes]:
         if self.store is None or self.store.stamp is None:
             return await self._read(reader, None)
-        # The record before the offset is the meta record of that checkpoint, or compaction has put a newer one
-        # behind it: either way what is read says which life of the changelog it belongs to.
+        # Read from the record before the offset: it is the meta record of that checkpoint, or compaction left a newer
+        # one after it. Either one has the id of the changelog.
         stamp = self.store.stamp
         saved = await self._read(reader, max(0, stamp.next_offset - 1))
         if META_KEY in saved and meta_of(saved[META_KEY]).born == stamp.born:
             log.info("restored from disk", topic=self._topic, partition=self._partition, tail=self.tail)
             return saved
-        log.warning("the changelog is not the one on disk; all of it is read", path=str(self._path))
+        log.warning("the store is of another changelog; all of this one is read", path=str(self._path))
         self.store.clear()
         return await self._read(reader, None)
 
     def write(self, records: Iterable[tuple[bytes, bytes | None]], next_offset: int) -> None:
-        """Keep what a checkpoint has changed. Raises StoreError."""
+        """Store the records of a checkpoint. Raises StoreError."""
         if self.store is None:
             return
         self.store.write(records, born=self.born, next_offset=next_offset)
 
     def close(self) -> None:
-        """Close the files. A store that failed is removed: the next restore makes it anew from the changelog."""
+        """Close the files. A store that failed is deleted: the next restore builds it from the changelog."""
         if self.store is not None:
             self.store.close()
             if self.store.failed:
                 discard(self._path)
-        if self._shown:
+        if self._gauge_set:
             metrics.DISKLESS.dec()
-            self._shown = False
+            self._gauge_set = False
 
     # ---------------------------------------------------------------- inside
 
@@ -121,55 +121,55 @@ class StateOnDisk:
         try:
             store = Store(self._path, self._origin)
         except StoreError as error:
-            self._do_without(error)
+            self._use_memory_only(error)
             return None
-        log.warning("the store could not be opened; it is made anew from the changelog", error=str(first))
+        log.warning("the store could not be opened; it is rebuilt from the changelog", error=str(first))
         return store
 
-    def _do_without(self, error: StoreError) -> None:
-        log.error("the state directory cannot be used: state is kept in memory only", error=str(error))
+    def _use_memory_only(self, error: StoreError) -> None:
+        log.error("the state directory cannot be used: state is in memory only", error=str(error))
         if self.store is not None:
             self.store.close()
             self.store = None
         discard(self._path)
         metrics.DISKLESS.inc()
-        self._shown = True
+        self._gauge_set = True
 
     async def _read(self, reader: StateReader, start: int | None) -> dict[bytes, bytes]:
-        """Apply the changelog from an offset; answers the newest records that must be in memory."""
+        """Apply the changelog from an offset. Returns the newest records that must be in memory."""
         store, born = self.store, ""
-        kept: dict[bytes, bytes] = {}
+        in_memory: dict[bytes, bytes] = {}
         if store is not None and store.stamp is not None:
             born = store.stamp.born
-            kept = {key: value for kind in self._in_memory for key, value in store.scan(kind.prefix)}
+            in_memory = {key: value for kind in self._in_memory for key, value in store.scan(kind.prefix)}
         batch: dict[bytes, bytes | None] = {}
         damaged: dict[bytes, DeadLetter] = {}
-        torn = _Torn()
+        uncommitted = _UncommittedRecords()
         self.tail = 0
         next_offset = start or 0
         async for record in reader.records(self._topic, self._partition, start=start):
             self.tail += 1
-            for key, written, offset in torn.whole(record):
-                value = self._sound(key, written, offset, damaged)
+            for key, written, offset in uncommitted.completed(record):
+                value = self._undamaged(key, written, offset, damaged)
                 if store is None or self._keyed_kind(key) is None:
-                    _keep(kept, key, value)
+                    _apply(in_memory, key, value)
                 if store is not None:
                     batch[key] = value
-            if not torn.waiting:
+            if not uncommitted.waiting:
                 next_offset = record.offset + 1
             if store is not None and len(batch) >= WRITE_RECORDS:
                 store.write(batch.items(), born=born, next_offset=next_offset)
                 batch = {}
                 await asyncio.sleep(0)
-        if torn.waiting:
+        if uncommitted.waiting:
             where = f"{self._topic}/{self._partition}"
-            log.warning("a checkpoint that broke off is passed over", where=where, records=len(torn.waiting))
+            log.warning("an incomplete checkpoint is skipped", where=where, records=len(uncommitted.waiting))
         if store is not None and self.tail:
-            if META_KEY in kept:
-                born = meta_of(kept[META_KEY]).born
+            if META_KEY in in_memory:
+                born = meta_of(in_memory[META_KEY]).born
             store.write(batch.items(), born=born, next_offset=next_offset)
         self.damaged = list(damaged.values())
-        return kept
+        return in_memory
 
     def _keyed_kind(self, key: bytes) -> RecordKind | None:
         for kind in self._keyed:
@@ -177,17 +177,19 @@ class StateOnDisk:
                 return kind
         return None
 
-    def _sound(self, key: bytes, value: bytes | None, offset: int, damaged: dict[bytes, DeadLetter]) -> bytes | None:
-        """The value, or None for one that is damaged, which is noted."""
-        letter = self._examined(key, value, offset)
+    def _undamaged(
+        self, key: bytes, value: bytes | None, offset: int, damaged: dict[bytes, DeadLetter]
+    ) -> bytes | None:
+        """The value, or None if it is damaged; then its dead letter is added to ``damaged``."""
+        letter = self._damage_of(key, value, offset)
         if letter is None:
             damaged.pop(key, None)
             return value
         damaged[key] = letter
         return None
 
-    def _examined(self, key: bytes, value: bytes | None, offset: int) -> DeadLetter | None:
-        """A dead letter if the record is damaged. Raises StateError if nothing can be done without it."""
+    def _damage_of(self, key: bytes, value: bytes | None, offset: int) -> DeadLetter | None:
+        """A dead letter if the record is damaged, else None. Raises StateError if the task cannot go on without it."""
         if value is None:
             return None
         try:
@@ -202,31 +204,32 @@ class StateOnDisk:
             where = f"{self._topic}/{self._partition} at offset {offset}"
             if key == META_KEY:
                 raise StateError(f"{where}: {error}; without it the task cannot go on: rebuild from the log") from None
-            log.error("a damaged state record is put aside", where=where, key=key.decode(errors="replace"))
+            log.error("a damaged state record is skipped", where=where, key=key.decode(errors="replace"))
             message = f"{error}; its target's count is incomplete from here on"
             return DeadLetter(self._topic, self._partition, offset, key, value, Why.DAMAGED_STATE, message)
         return None
 
 
-def _keep(kept: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
+def _apply(in_memory: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
     if value is None:
-        kept.pop(key, None)
+        in_memory.pop(key, None)
     else:
-        kept[key] = value
+        in_memory[key] = value
 
 
-class _Torn:
-    """Holds records that were written without a transaction back until their checkpoint's last one has come.
+class _UncommittedRecords:
+    """Buffers records that were written without a transaction until the last record of their checkpoint is read.
 
-    Such records say of which position they are. A crash leaves the first of a checkpoint without its meta record: they
-    are newer than the position that the task goes on from, and what they have counted would be counted again.
+    Such records have the position of their checkpoint in a header. After a crash, a checkpoint may lack its last
+    records. Its first ones must not be applied then: the task goes on from an earlier position, and would count their
+    events again.
     """
 
     def __init__(self) -> None:
         self.waiting: list[tuple[bytes, bytes | None, int, bytes]] = []
 
-    def whole(self, record: Any) -> list[tuple[bytes, bytes | None, int]]:
-        """Key, value and offset of what is sure with this record."""
+    def completed(self, record: Any) -> list[tuple[bytes, bytes | None, int]]:
+        """Key, value and offset of the records that are complete with this one."""
         key, position = record.key, next((text for name, text in record.headers if name == POSITION_HEADER), None)
         if key is None:
             return []
@@ -235,6 +238,6 @@ class _Torn:
         self.waiting.append((key, record.value, record.offset, position))
         if key != META_KEY:
             return []
-        whole = [(k, value, offset) for k, value, offset, at in self.waiting if at == position]
+        completed = [(k, value, offset) for k, value, offset, at in self.waiting if at == position]
         self.waiting = []
-        return whole
+        return completed

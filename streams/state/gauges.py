@@ -1,4 +1,4 @@
-"""What the targets of a task add to the gauges: the parts of their counts, their number, the open cases."""
+"""Gauges over the targets of a task: the parts of their counts, their number, and open cases."""
 
 from __future__ import annotations
 
@@ -9,47 +9,46 @@ from detectors.events.key import Key, metric_of
 from detectors.state.target_state import TargetState
 from streams import metrics
 
-Share = tuple[int, int, int, int, int]
-"""What one target and metric adds: valid, invalid and quarantined events, targets, open cases."""
+Contribution = tuple[int, int, int, int, int]
+"""What one target and metric adds to the gauges: valid, invalid and quarantined events, targets, open cases."""
 
-NOTHING: Share = (0, 0, 0, 0, 0)
+NOTHING: Contribution = (0, 0, 0, 0, 0)
 PARTS = ("valid", "invalid", "quarantined")
 
 
 class TargetGauges:
-    """Moves the gauges by what has changed: for each key, the difference to what it added before.
+    """Updates the gauges by the change of each key since the last update.
 
-    Only the keys that changed since the last ``settle`` are in memory. A sum over all keys would take a second for a
-    million of them.
+    Only keys that changed since the last ``settle`` are in memory. A sum over a million keys would take a second.
     """
 
     def __init__(self, current: Callable[[Key], TargetState | None]) -> None:
-        """``current`` gives the state of a key that has been noted and not settled yet."""
-        self.noted: dict[Key, Share] = {}
-        """what a key added before it changed; always this dict, so that others may keep it"""
+        """``current`` returns the state of a key that was noted since the last ``settle``."""
+        self.noted: dict[Key, Contribution] = {}
+        """key → what it added before it changed. It is always this dict, so that callers may cache it"""
         self._current = current
         self._added: list[list[int]] = [[0] * len(NOTHING) for _ in METRICS]
 
-    def note(self, key: Key, watched: TargetState | None) -> None:
-        """Keep what a key adds before it changes. Once is enough until the next ``settle``: see ``noted``."""
-        self.noted[key] = share_of(watched)
+    def note(self, key: Key, state: TargetState | None) -> None:
+        """Note what a key adds before it changes. Once is enough until the next ``settle``: see ``noted``."""
+        self.noted[key] = contribution_of(state)
 
     def totals(self) -> list[list[int]]:
-        """All that is shown, a row for each metric. It is stored: a sum over a million keys takes long."""
+        """The sum of all contributions, a row for each metric. It is stored, because summing a million keys is slow."""
         self.settle()
         return [list(row) for row in self._added]
 
     def restored(self, totals: list[list[int]]) -> None:
-        """Keys were just loaded: begin with their sum."""
+        """Begin with stored sums, after the keys were loaded."""
         self._show([list(row) for row in totals])
 
     def settle(self) -> None:
-        """Move the gauges by what has changed since the last call."""
+        """Update the gauges by what has changed since the last call."""
         moved = [[0] * len(NOTHING) for _ in METRICS]
         current = self._current
         for key, (valid, invalid, quarantined, targets, cases) in self.noted.items():
             row = moved[metric_of(key)]
-            now = share_of(current(key))
+            now = contribution_of(current(key))
             row[0] += now[0] - valid
             row[1] += now[1] - invalid
             row[2] += now[2] - quarantined
@@ -59,7 +58,7 @@ class TargetGauges:
         self._show(moved)
 
     def forget(self) -> None:
-        """Take back all that was added: the targets are another worker's now."""
+        """Remove all that was added: another worker owns the targets now."""
         self.noted.clear()
         self._show([[-value for value in row] for row in self._added])
 
@@ -74,10 +73,10 @@ class TargetGauges:
             metrics.OPEN_CASES.inc(row[4])
 
 
-def share_of(watched: TargetState | None) -> Share:
+def contribution_of(state: TargetState | None) -> Contribution:
     """What a key adds to the gauges."""
-    if watched is None:
+    if state is None:
         return NOTHING
-    ledger = watched.ledger
+    ledger = state.ledger
     invalid = sum(ledger.invalid.values()) if ledger.invalid else 0
-    return ledger.valid, invalid, ledger.quarantined, 1, 0 if watched.case is None else 1
+    return ledger.valid, invalid, ledger.quarantined, 1, 0 if state.case is None else 1

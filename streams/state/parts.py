@@ -1,4 +1,4 @@
-"""The parts of a task's stored state (``detectors.state.parts``) as changelog records, and back. For every role."""
+"""Converts the parts of a task's stored state (``detectors.state.parts``) to changelog records and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.state.sealed import decode, encode, seal
 def dump_parts(parts: Iterable[Part]) -> list[tuple[bytes, bytes]]:
     """The records that have changed since the last call, part by part.
 
-    A checkpoint ends with the meta record, which is not of a part: a restore takes no record without it.
+    The meta record is not included. It must be the last record of a checkpoint: a restore ignores records without it.
     """
     records: list[tuple[bytes, bytes]] = []
     for part in parts:
@@ -21,7 +21,7 @@ def dump_parts(parts: Iterable[Part]) -> list[tuple[bytes, bytes]]:
 
 
 def load_parts(parts: Iterable[Part], saved: Mapping[bytes, bytes]) -> None:
-    """Load the newest records by key, part by part. Records of no part are passed over. Raises StateError."""
+    """Load the newest records by key, part by part. Records of no part are skipped. Raises StateError."""
     parts = list(parts)
     kinds = [part.kind for part in parts]
     of_kind: dict[bytes, list[bytes]] = {kind.prefix: [] for kind in kinds}
@@ -36,7 +36,7 @@ def load_parts(parts: Iterable[Part], saved: Mapping[bytes, bytes]) -> None:
 
 
 def kind_of(key: bytes, kinds: Iterable[RecordKind]) -> RecordKind | None:
-    """The kind of a record: the one with the longest prefix of its key; None if there is none.
+    """The kind of a record: the one with the longest prefix that matches its key; None if none matches.
 
     >>> from detectors.state.parts import AUDIT_KINDS
     >>> [kind_of(key, AUDIT_KINDS).prefix for key in (b"w/0v1", b"platform/0", b"platform/days/0", b"platform/rulings")]

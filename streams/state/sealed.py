@@ -1,12 +1,11 @@
-"""Records of stored state as bytes, and back: msgspec, with a version and a checksum, never pickle.
+"""Encodes and decodes records of stored state: msgpack with a version and a checksum, never pickle.
 
-A record is sealed: a byte with the version, four bytes with a checksum (XXH32), then msgpack. Version 1 had neither.
-From version 3 on the version is the seed of the checksum, so that a version with a flipped bit is not taken for another
-one.
+A record has a byte with the version, four bytes with a checksum (XXH32), then msgpack. Version 1 had neither. From
+version 3 on, the version is the seed of the checksum, so that a flipped bit in the version is detected.
 
-Parts (``detectors.state.parts``) are written as they change. What was open at a checkpoint (ticks, recent ids) is not
-written: it is a function of the last stretch of the log, so a restore reads that stretch again. The meta record says
-where the stretch begins.
+Parts (``detectors.state.parts``) are written when they change. What was open at a checkpoint (ticks, recent ids) is not
+written: a restore computes it again from the last records of the log. The meta record has the position where those
+begin.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from detectors.state.target_state import STATE_VERSION, Agenda, TargetState
 from streams.state.upgrades import UPGRADES
 
 META_KEY = b"meta"
-"""The key of the meta record. Those of all others begin as their kind says (``detectors.state.parts``)."""
+"""The key of the meta record. The keys of all others begin with the prefix of their kind."""
 
 SEAL_BYTES = 5
 SEALED, SEEDED = 2, 3
-"""Versions from which records have a seal, and from which the version is part of its checksum."""
+"""First version with a checksum, and first version that is the seed of its checksum."""
 UNSEALED = 0x80
-"""First bytes from here on are those of a msgpack map or array: a record of version 1."""
+"""A first byte of at least this value begins a msgpack map or array: a record of version 1."""
 
 _GARBAGE = (msgspec.MsgspecError, LookupError, TypeError, ValueError, AttributeError, struct.error)
-"""What reading something else than a record raises."""
+"""Exceptions when bytes that are no record are decoded."""
 _VERSION = bytes((STATE_VERSION,))
 encode = msgspec.msgpack.Encoder().encode
 
@@ -43,7 +42,7 @@ class StateError(MachineError):
 
 
 class MovedError(StateError):
-    """The state goes on elsewhere."""
+    """The state was moved to topics with another prefix."""
 
     def __init__(self, where: str, to: str) -> None:
         super().__init__(f"{where} has moved: set log_prefix and state_prefix to {to!r}, and partitions to match")
@@ -51,34 +50,35 @@ class MovedError(StateError):
 
 
 class DamagedError(StateError):
-    """A record that is not what was written."""
+    """A record whose bytes are not those that were written."""
 
 
 class Meta(msgspec.Struct):
-    """What a task stores besides its parts, as of one position of its log. The last record of every checkpoint."""
+    """The meta record, which is the last of every checkpoint: a task's state that is in no part, and its position."""
 
     version: int
     position: int
     audit: Any
-    """what the role itself stores, as builtins"""
+    """state of the role, as builtins"""
     born: str = ""
-    """names the changelog's life: one that was made anew under the same name has another"""
+    """random id of the changelog: one that is created again under the same name has another"""
     totals: list[list[int]] = []
+    """see TargetGauges.totals"""
     configs: list[tuple[int, str]] = []
-    """from which position of the log which configuration held: the first and the last few"""
+    """position of the log → the configuration from there on: the first and the last ones"""
     moved_to: str = ""
-    """the state goes on under this prefix, and not here"""
+    """prefix of the topics where the state continues; empty if it is here"""
     unjudged: list[tuple[int, int]] = []
-    """positions of the log whose events were counted and not judged, as first and last of ranges"""
+    """ranges (first, last) of positions of the log whose events were counted and not judged"""
 
 
 def encode_meta(meta: Meta) -> bytes:
-    """The meta record."""
+    """Encode the meta record."""
     return seal(encode(meta))
 
 
 def meta_of(value: bytes) -> Meta:
-    """The meta record. Raises StateError."""
+    """Decode the meta record. Raises StateError."""
     meta: Meta = decode(value, Meta)
     return meta
 
@@ -87,12 +87,12 @@ def meta_of(value: bytes) -> Meta:
 
 
 def seal(payload: bytes) -> bytes:
-    """Put version and checksum before a payload."""
+    """Prefix a payload with version and checksum."""
     return _VERSION + xxhash.xxh32_digest(payload, STATE_VERSION) + payload
 
 
 def unseal(value: bytes) -> tuple[int, bytes]:
-    """Version and payload of a record. Raises DamagedError, or StateError if a newer worker wrote it."""
+    """Split a record into version and payload. Raises DamagedError, or StateError if a newer worker wrote it."""
     if not value:
         raise DamagedError("a state record is empty")
     if value[0] >= UNSEALED:
@@ -110,7 +110,7 @@ def unseal(value: bytes) -> tuple[int, bytes]:
 
 
 def decode(value: bytes, as_type: Any) -> Any:
-    """A record as a struct, or as builtins if ``as_type`` is Any; upgraded if it is of an older version.
+    """Decode a record as a struct, or as builtins if ``as_type`` is Any. An older version is upgraded.
 
     Raises StateError.
     """
@@ -118,7 +118,7 @@ def decode(value: bytes, as_type: Any) -> Any:
 
 
 def outlook_of(value: bytes, kind: RecordKind) -> Any:
-    """The outlook of a record, without decoding the rest; the whole of one of an older version. Raises StateError."""
+    """Decode only the outlook of a record; a record of an older version is decoded as a whole. Raises StateError."""
     version, payload = unseal(value)
     return _decoded(version, payload, kind.outlook if version == STATE_VERSION else kind.type)
 
@@ -145,18 +145,18 @@ def _upgraded(version: int, payload: bytes) -> Any:
     return state
 
 
-def encode_target(watched: TargetState) -> bytes:
-    """A key's state as a record."""
-    return seal(encode(watched))
+def encode_target(state: TargetState) -> bytes:
+    """Encode a key's state."""
+    return seal(encode(state))
 
 
 def decode_target(value: bytes) -> TargetState:
-    """A record as a key's state. Raises StateError."""
-    watched: TargetState = decode(value, TargetState)
-    return watched
+    """Decode a key's state. Raises StateError."""
+    state: TargetState = decode(value, TargetState)
+    return state
 
 
 def agenda_of(value: bytes) -> Agenda:
-    """What of a key's record is still to come. Raises StateError."""
+    """Decode the agenda of a key: what is scheduled for it. Raises StateError."""
     agenda: Agenda = outlook_of(value, WATCHED).agenda()
     return agenda

@@ -1,8 +1,8 @@
-"""What a task notes on its own disk between checkpoints, so that memory need not hold it; a restart forgets it all.
+"""Temporary data of a task on its disk, which saves memory between checkpoints. A restart deletes it.
 
-Two things may be millions: the keys that changed since the last checkpoint (a window of five minutes closes for all its
-targets at one moment), and the keys that wait for the end of a window. Both are *scratch*: the first is a function of
-the log, the second of the keyed state.
+There are two kinds, and each may have millions of keys: keys that changed since the last checkpoint (a window of five
+minutes closes for all targets at once), and keys that wait for the end of a window. A restart computes the first again
+from the log, and the second from the keyed state.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from detectors.state.parts import WATCHED
 from streams.state.store import SCRATCH, Store
 
 WAITING_IN_MEMORY = 2_000
-"""Keys of one window that wait in memory before they are written down together."""
+"""Keys of one window that wait in memory before they are written to disk together."""
 PROMOTED_AT_ONCE = 2_000
 
 _window = Struct(">BQ").pack
 
 
 class Spill:
-    """Changed keys' records, in two areas: one is filled while the checkpoint sends the other."""
+    """Records of changed keys, in two areas: one is filled while the checkpoint sends the other."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -30,18 +30,18 @@ class Spill:
         self._active = 0
 
     def __len__(self) -> int:
-        """Records that no checkpoint has taken yet; a key may have been written more than once."""
+        """The number of records that are in no checkpoint yet. A key may have been written more than once."""
         return self._filled[self._active]
 
     def put(self, records: Iterable[tuple[bytes, bytes]]) -> None:
-        """Write changed keys down. Raises StoreError."""
+        """Write records of changed keys. Raises StoreError."""
         area = _area(self._active)
         noted = [(area + key, value) for key, value in records]
-        self._store.jot(noted)
+        self._store.write_scratch(noted)
         self._filled[self._active] += len(noted)
 
     def get(self, key: bytes) -> bytes | None:
-        """The newest record of a key, None if it stands in neither area. Raises StoreError."""
+        """The newest record of a key; None if neither area has one. Raises StoreError."""
         for area in (self._active, 1 - self._active):
             if self._filled[area]:
                 value = self._store.get(_area(area) + key)
@@ -50,11 +50,11 @@ class Spill:
         return None
 
     def cut(self) -> None:
-        """A checkpoint takes what is here; what comes now is for the next."""
+        """Begin a checkpoint with the present records. Later ones are for the next checkpoint."""
         self._active = 1 - self._active
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and values that the last cut took. Raises StoreError."""
+        """Keys and values of the last cut, in order. Raises StoreError."""
         closed = 1 - self._active
         if self._filled[closed]:
             area = _area(closed)
@@ -62,7 +62,7 @@ class Spill:
                 yield key[len(area) :], value
 
     def promote(self) -> Iterator[None]:
-        """What the last cut took is committed: it is state now. Pauses after every batch. Raises StoreError."""
+        """Move the records of the last cut to the state after its commit, in steps. Raises StoreError."""
         closed = 1 - self._active
         if not self._filled[closed]:
             return
@@ -74,12 +74,12 @@ class Spill:
                 batch = []
                 yield
         self._store.promote(batch)
-        self._store.rub_out(_area(closed))
+        self._store.delete_prefix(_area(closed))
         self._filled[closed] = 0
 
 
-class Waiting:
-    """Keys that wait for the end of a window, in order of their bytes once they are asked for."""
+class WaitingKeys:
+    """Keys that wait for the end of a window. They are returned in order of their bytes."""
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
@@ -87,7 +87,7 @@ class Waiting:
         self._written: set[tuple[int, int]] = set()
 
     def add(self, order: int, start: int, key: Key) -> bool:
-        """Let a key wait; whether it is the first of its window. Raises StoreError."""
+        """Add a key to a window. Returns whether it is the first one. Raises StoreError."""
         window = order, start
         few = self._few.get(window)
         if few is None:
@@ -99,7 +99,7 @@ class Waiting:
         return False
 
     def take(self, order: int, start: int) -> Iterator[Key]:
-        """The keys of a window, which wait no longer. Raises StoreError."""
+        """Remove and yield the keys of a window. Raises StoreError."""
         window = order, start
         if self._store is None or window not in self._written:
             yield from sorted(self._few.pop(window))
@@ -110,11 +110,11 @@ class Waiting:
         prefix = _place(window)
         for key, _ in self._store.scan(prefix):
             yield Key(key[len(prefix) :].decode())
-        self._store.rub_out(prefix)
+        self._store.delete_prefix(prefix)
 
     def _write(self, store: Store, window: tuple[int, int]) -> None:
         prefix, few = _place(window), self._few[window]
-        store.jot((prefix + key.encode(), b"") for key in few)
+        store.write_scratch((prefix + key.encode(), b"") for key in few)
         few.clear()
         self._written.add(window)
 
@@ -124,7 +124,7 @@ def _area(number: int) -> bytes:
 
 
 def changed_key(key: Key) -> bytes:
-    """The changelog's key of a watched key."""
+    """The key of the changelog record of a target's state."""
     return WATCHED.prefix + key.encode()
 
 

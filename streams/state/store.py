@@ -1,9 +1,9 @@
-"""State on disk: one RocksDB for each partition of a worker, a copy of the changelog up to an offset.
+"""The store on disk: one RocksDB for each partition of a worker, a copy of the changelog up to an offset.
 
-Kafka's changelog is the truth; this is there so that a restart reads only the changelog's tail, and so that memory
-can be smaller than state. What a checkpoint changed is written here only after Kafka has committed it, in one batch
-with the changelog's offset behind it: the store is always the state of one checkpoint. It may be lost, or be old, at
-any time. A store that cannot be used is put aside, never mended.
+The changelog in Kafka is authoritative. With the store, a restart reads only the last records of the changelog, and
+state may be larger than memory. A checkpoint is written here only after Kafka has committed it, in one batch with the
+next offset of the changelog, so the store is always the state of one checkpoint. It may be old or missing at any time.
+A store that cannot be used is deleted, never repaired.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ from detectors.failures import MachineError
 log = structlog.get_logger()
 
 MEMTABLE_BYTES = 4 * 1024 * 1024
-"""Of each store, two of them at most: a worker has a store for each of its partitions."""
+"""Of each store, at most two. A worker has a store for each of its partitions."""
 BLOCK_CACHE_BYTES = 32 * 1024 * 1024
-"""Of all stores of a worker together."""
+"""Of all stores of a worker in total."""
 BLOOM_BITS = 10
-"""Bits a key: 1 % of look-ups for what is not there touch the disk. New targets are looked up once each."""
+"""Bits for each key: 1 % of the look-ups of missing keys read the disk. Each new target is looked up once."""
 FILTER_PIECE_BYTES = 4 * 1024
 OPEN_FILES = 64
 SCANNED_AT_ONCE = 1_000
-"""Records read in one go. RocksDB frees no memtable and no file that a scan began with before that scan ends: one that
-goes on for as long as a window takes to close a million targets holds another 4 MiB of each store (measured)."""
+"""Records of one scan. RocksDB frees the memtables and files of a scan only when it ends: a scan that takes as long as
+closing a window of a million targets costs another 4 MiB in each store (measured)."""
 
 STAMP_KEY = b"stamp"
 PROBE_KEY = b"probe"
-"""Neither is a key of the changelog."""
+"""Keys that the changelog does not have."""
 
 
 SCRATCH = b"~"
-"""Keys that begin so are forgotten when the store is opened."""
+"""Prefix of temporary keys, which are deleted when the store is opened."""
 _AFTER_SCRATCH = b"\x7f"
 
 
 class StoreError(MachineError):
-    """The store cannot be read or written. State is whole in the changelog all the same."""
+    """The store cannot be read or written. The changelog still has the complete state."""
 
 
 class Stamp(msgspec.Struct):
-    """Of which changelog partition the store is a copy, of which birth of it, and up to where."""
+    """What the store is a copy of: the partition, the random id of its changelog, and the next offset."""
 
     origin: str
     born: str
@@ -84,9 +84,9 @@ class Store:
         self._origin = origin
         self._db: Any = None
         self.stamp: Stamp | None = None
-        """None: nothing is here yet"""
+        """None: the store is empty"""
         self.failed = False
-        """the disk has refused something: this store is not to be trusted again"""
+        """a write or read has failed: this store must not be used again"""
         self._open()
         value = self.get(STAMP_KEY)
         if value is not None:
@@ -94,7 +94,9 @@ class Store:
             if stamp.origin == origin:
                 self.stamp = stamp
             else:
-                log.warning("a store of another changelog is emptied", path=str(path), was=stamp.origin, now=origin)
+                log.warning(
+                    "the store is of another changelog and is cleared", path=str(path), was=stamp.origin, now=origin
+                )
                 self.clear()
         self._try_to_write()
 
@@ -123,7 +125,7 @@ class Store:
         return value
 
     def write(self, records: Iterable[tuple[bytes, bytes | None]], *, born: str, next_offset: int) -> None:
-        """Apply records (None deletes) and the offset behind them, all or nothing. Raises StoreError."""
+        """Apply records (None deletes) and the next offset, all or nothing. Raises StoreError."""
         stamp = Stamp(self._origin, born, next_offset)
         batch = WriteBatch(raw_mode=True)
         for key, value in records:
@@ -138,12 +140,12 @@ class Store:
             raise self._failure(error) from error
         self.stamp = stamp
 
-    def jot(self, records: Iterable[tuple[bytes, bytes]]) -> None:
-        """Write scratch records, which a crash may lose. Raises StoreError."""
+    def write_scratch(self, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """Write temporary records, which a crash may lose. Raises StoreError."""
         self._put(records, _unlogged())
 
     def promote(self, records: Iterable[tuple[bytes, bytes]]) -> None:
-        """Write records that the changelog has behind the store's offset; ``write`` moves that. Raises StoreError."""
+        """Write records from after the store's offset; ``write`` updates that offset later. Raises StoreError."""
         self._put(records, WriteOptions())
 
     def _put(self, records: Iterable[tuple[bytes, bytes]], options: WriteOptions) -> None:
@@ -155,7 +157,7 @@ class Store:
         except Exception as error:
             raise self._failure(error) from error
 
-    def rub_out(self, prefix: bytes) -> None:
+    def delete_prefix(self, prefix: bytes) -> None:
         """Delete all keys that begin with a prefix. Raises StoreError."""
         try:
             self._db.delete_range(prefix, _after(prefix), _unlogged())
@@ -165,7 +167,7 @@ class Store:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """All keys that begin with a prefix, in order of their bytes. Raises StoreError.
 
-        What is written meanwhile may be among them, or not.
+        It may or may not include what is written meanwhile.
         """
         start = prefix
         while True:
@@ -187,7 +189,7 @@ class Store:
         return StoreError(f"{self.path}: {error}")
 
     def clear(self) -> None:
-        """Forget everything. Raises StoreError."""
+        """Delete everything. Raises StoreError."""
         self.close()
         try:
             shutil.rmtree(self.path)
@@ -197,7 +199,7 @@ class Store:
         self.stamp = None
 
     def close(self) -> None:
-        """Close the files; the store is not to be used afterwards."""
+        """Close the files. The store cannot be used afterwards."""
         if self._db is not None:
             with contextlib.suppress(Exception):  # it is a copy: what did not reach the disk is read again
                 self._db.close()
@@ -205,7 +207,7 @@ class Store:
 
 
 def _after(prefix: bytes) -> bytes:
-    r"""The first key behind all that begin with a prefix.
+    r"""The first key after all keys that begin with a prefix.
 
     >>> _after(b"w/a"), _after(b"w\xff")
     (b'w/b', b'x')
@@ -221,7 +223,7 @@ def _unlogged() -> Any:
 
 
 def discard(path: Path) -> None:
-    """Remove a store that cannot be used, as far as the disk allows."""
+    """Delete a store that cannot be used, as far as the disk allows."""
     shutil.rmtree(path, ignore_errors=True)
 
 
@@ -237,8 +239,8 @@ def _options() -> Options:
     blocks.set_block_cache(_shared_cache())
     blocks.set_bloom_filter(BLOOM_BITS, False)
     blocks.set_cache_index_and_filter_blocks(True)
-    # In pieces: the filter of a file with half a million keys is larger than what the cache holds in one of its shards,
-    # and would be read from the disk for every look-up.
+    # Partitioned: the filter of a file with half a million keys is larger than one shard of the cache. As a whole, it
+    # would be read from the disk for every look-up.
     blocks.set_index_type(BlockBasedIndexType.two_level_index_search())
     blocks.set_partition_filters(True)
     blocks.set_metadata_block_size(FILTER_PIECE_BYTES)

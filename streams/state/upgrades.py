@@ -1,4 +1,4 @@
-"""Upgrades of stored state, one for each older version."""
+"""Upgrades of stored state: one function for each older version."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def _pack_rows(state: Any) -> Any:
     return state
 
 
-def _know_people(state: Any) -> Any:
-    """3 → 4: a window knows its people. Of those of an older one nothing is known; a case's purity is a ratio."""
+def _add_people(state: Any) -> Any:
+    """3 → 4: a window has traits of its actors (unknown for older windows), and a case's purity becomes a ratio."""
     if not isinstance(state, dict):
         return state
     for window in state.get("open", {}).values():
@@ -30,7 +30,7 @@ def _know_people(state: Any) -> Any:
 
 
 def _sum_countries(state: Any) -> Any:
-    """4 → 5: a platform's mix of networks has a total for each country."""
+    """4 → 5: the mix of networks of a platform gets a total for each country."""
     if isinstance(state, dict) and "mixes" in state:
         mix = state["mixes"]["network"]
         if len(mix) == 2:
@@ -38,8 +38,8 @@ def _sum_countries(state: Any) -> Any:
     return state
 
 
-def _know_watches(state: Any) -> Any:
-    """6 → 7: of a window's people it is known how long they watched. Of those of an older one it is not."""
+def _add_watch_times(state: Any) -> Any:
+    """6 → 7: the traits of a window's actors get a watch time, which is unknown (-1) for older windows."""
     windows = state.get("open", {}) if isinstance(state, dict) else {}
     for window in windows.values():
         people = window.get("people", {})
@@ -50,11 +50,11 @@ def _know_watches(state: Any) -> Any:
 UPGRADES: dict[int, Callable[[Any], Any]] = {
     1: lambda state: state,
     2: _pack_rows,
-    3: _know_people,
+    3: _add_people,
     4: _sum_countries,
     5: lambda state: state,
-    6: _know_watches,
+    6: _add_watch_times,
     7: lambda state: state,
 }
-"""version → what makes the next version's builtins of its own. 1 → 2 only sealed the records; 5 → 6 added those of
-the kind DAYS and 7 → 8 that of RULINGS, which an older worker cannot read."""
+"""version → function from its builtins to those of the next version. 1 → 2 added only version and checksum. 5 → 6 added
+records of the kind DAYS, and 7 → 8 those of RULINGS, which an older worker cannot read."""

@@ -1,1 +1,1 @@
-"""The role targets: frames of the log into counts, flags and state."""
+"""The role targets: turns frames of the log into counts, flags and state."""

@@ -1,4 +1,4 @@
-"""The state of a partition's audit as changelog records, and back: its parts, and the meta record."""
+"""Converts the state of a partition's audit to changelog records and back: its parts, and the meta record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.targets.step import PartitionAudit
 
 
 class Restored(NamedTuple):
-    """Of which position of the log a loaded state is, and from where the log must be replayed up to it."""
+    """The position of a loaded state in the log, and the position from which the log must be replayed up to it."""
 
     position: int
     replay_from: int
@@ -26,16 +26,16 @@ def dump_changes(
     totals: list[list[int]] | None = None,
     configs: list[tuple[int, str]] | None = None,
 ) -> list[tuple[bytes, bytes]]:
-    """Records for the changelog since the last call: what has changed of each part, then the meta record."""
+    """The changelog records of what changed since the last call: those of each part, then the meta record."""
     records = dump_parts(audit.parts())
-    dumped = audit.dump(position)  # after the parts: it may close ticks of a replay, and so change them
+    dumped = audit.dump(position)  # after the parts: it may close ticks of a replay, which changes the audit
     unjudged = audit.unjudged_from(dumped["replay_from"])
     meta = Meta(STATE_VERSION, position, dumped, born, totals or [], configs or [], unjudged=unjudged)
     return [*records, (META_KEY, encode_meta(meta))]
 
 
 def load(audit: PartitionAudit, saved: Mapping[bytes, bytes]) -> Restored | None:
-    """Load the newest records by key (keyed ones may be in a store instead); None if there is no state.
+    """Load the newest record of every key (keyed ones may be in a store instead). None if there is no state.
 
     Raises StateError.
     """

@@ -1,4 +1,4 @@
-"""The targets step without Kafka: records of one ``by-target`` partition in, the audit's outcome out."""
+"""The targets step without Kafka: turns the records of one ``by-target`` partition into the outcome of the audit."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from streams.log.frames import Frame
 from streams.log.versions import FrameError, decode
 from streams.settings.settings import Settings
 from streams.targets.tags import EffectiveTags, rule_settings
-from streams.targets.unjudged import Failed, Positions, Tries
+from streams.targets.unjudged import Failed, FailureCounts, Positions
 
 
 def audit_settings(settings: Settings, partition: int) -> AuditSettings:
-    """What the audit of a partition is told by the settings."""
+    """The settings of the audit of a partition."""
     return AuditSettings(
         tick_seconds=settings.time.tick_seconds,
         counts_seconds=settings.time.counts_seconds,
@@ -43,42 +43,43 @@ def audit_settings(settings: Settings, partition: int) -> AuditSettings:
 
 
 class PartitionAudit:
-    """The log of one partition, applied in order. The same log gives the same outcome, byte for byte."""
+    """Audits the log of one partition, in order. The same log gives the same outcome, byte for byte."""
 
     def __init__(
-        self, settings: AuditSettings, watches: TargetStates | None = None, failed: Failed | None = None
+        self, settings: AuditSettings, states: TargetStates | None = None, failed: Failed | None = None
     ) -> None:
-        """``failed`` says of positions how often they have failed before; whoever restarts the audit keeps it."""
+        """``failed`` are the failures of earlier audits. The caller owns it, and passes it to the next audit."""
         self.clock = Clock()
-        self.audit = Audit(settings, watches)
+        self.audit = Audit(settings, states)
         self._effective_tags = EffectiveTags(settings.rules)
         self.events = 0
         self.skipped = 0
         self.broken = 0
         self.counted_only = 0
         self.unjudged = Positions()
-        """positions whose events are counted, and not judged"""
+        """positions whose events are counted and not judged"""
         self._failed: Failed = {} if failed is None else failed
-        self._marks: dict[int, dict[str, int]] = {}
+        self._seen_before: dict[int, dict[str, int]] = {}
+        """position at which a replay may begin → the next offset of each source there"""
         self._replayed: dict[str, int] = {}
 
     def apply(self, value: bytes | None, offset: int, outcome: Outcome) -> None:
-        """Apply the record at ``offset``. A record that is no frame is counted as broken and passed over.
+        """Apply the record at ``offset``. A record that is no frame is counted as broken and skipped.
 
-        Whatever it raises, the audit is of no use afterwards: a new one, with the same ``failed``, does less there.
+        After any exception the audit cannot be used. A new one with the same ``failed`` does less with that record.
         """
         for _ in self.steps(value, offset, outcome):
             pass
 
     def steps(self, value: bytes | None, offset: int, outcome: Outcome) -> Iterator[None]:
-        """As ``apply``, pausing now and then (see ``Audit.steps``)."""
+        """As ``apply``, in steps (see ``Audit.steps``)."""
         try:
             frame = decode(value)
         except FrameError as error:
             self.broken += 1
             outcome.uncounted.append(Uncounted(offset, value, str(error)))
             return
-        tries = self._failed.get(offset, Tries())
+        failures = self._failed.get(offset, FailureCounts())
         if offset in self._failed:
             self.unjudged.add(offset)
         try:
@@ -86,24 +87,24 @@ class PartitionAudit:
         except UNCONTAINED:
             raise
         except Exception as error:
-            self._failed[offset] = Tries(tries.events + 1, tries.time)
+            self._failed[offset] = FailureCounts(failures.events + 1, failures.time)
             raise StepError(f"the events of the record at {offset} could not be audited: {error!r}") from error
-        if not tries.tells_time():
+        if not failures.advances_time():
             return
         try:
             now = self.clock.hear(frame.source, SourceTime(frame.next, frame.watermark, frame.idle), frame.roster)
             if now > self.audit.now:
-                yield from (self.audit.steps if tries.judged() else self.audit.skip_judging)(now, outcome)
+                yield from (self.audit.steps if failures.judges_windows() else self.audit.skip_judging)(now, outcome)
         except UNCONTAINED:
             raise
         except Exception as error:
-            self._failed[offset] = Tries(tries.events, tries.time + 1)
-            raise StepError(f"what ended with the record at {offset} could not be audited: {error!r}") from error
+            self._failed[offset] = FailureCounts(failures.events, failures.time + 1)
+            raise StepError(f"the windows closed by the record at {offset} could not be audited: {error!r}") from error
 
     def _enter(self, frame: Frame, value: bytes | None, offset: int, outcome: Outcome) -> None:
         known = self.clock.sources.get(frame.source)
         seen = known.next_offset if known is not None else 0
-        if self._failed.get(offset, Tries()).countable():
+        if self._failed.get(offset, FailureCounts()).counts_events():
             taken = self._take(frame, seen, offset, outcome)
             self.skipped += len(frame.target) - taken
             self.events += taken
@@ -111,7 +112,7 @@ class PartitionAudit:
             outcome.uncounted.append(Uncounted(offset, value, _uncountable(frame)))
 
     def _take(self, frame: Frame, seen: int, offset: int, outcome: Outcome) -> int:
-        """Take a frame's events in, or only count them; answers how many there were."""
+        """Audit a frame's events, or only count them. Returns their number."""
         if offset not in self.unjudged:
             try:
                 block = self._block(frame, seen)
@@ -122,34 +123,34 @@ class PartitionAudit:
                 self.unjudged.add(offset)
                 outcome.fail("step", NO_KEY, -1, 0, error)
             else:
-                self._mark(offset)
+                self._note_seen(offset)
                 return len(block.target)
         self.counted_only += 1
         block = countable(frame, seen)
         if block is None:
             return 0
-        self.audit.count(self._ruled(block), offset, outcome)
-        self._mark(offset)
+        self.audit.count(self._tagged(block), offset, outcome)
+        self._note_seen(offset)
         return len(block.target)
 
     def _block(self, frame: Frame, seen: int) -> EventBlock | None:
-        """A frame's new events. Raises BlockError; nothing has been changed then, so the task can go on."""
+        """The new events of a frame. Raises BlockError before anything has changed, so the task can go on."""
         try:
-            return self._effective_tags.ruled(block_of(frame, seen))
+            return self._effective_tags.apply(block_of(frame, seen))
         except UNCONTAINED:
             raise
         except Exception as error:
             raise BlockError(repr(error)) from error
 
-    def _ruled(self, block: EventBlock) -> EventBlock:
+    def _tagged(self, block: EventBlock) -> EventBlock:
         try:
-            return self._effective_tags.ruled(block) or block
+            return self._effective_tags.apply(block) or block
         except UNCONTAINED:
             raise
         except Exception:  # noqa: BLE001  # counted as the log has it
             return block
 
-    # ------------------------------------------------------------ shown
+    # ------------------------------------------------------------ gauges
 
     @property
     def now_ms(self) -> int:
@@ -157,58 +158,58 @@ class PartitionAudit:
         return self.clock.now
 
     def views_at_once(self) -> bool:
-        """Whether this platform emits a view when it begins, rather than when it ends."""
+        """Whether this platform emits a view when playback begins, not when it ends."""
         return self.audit.views_at_once()
 
     def memory_bytes(self) -> int:
-        """About what is in memory besides the watches."""
+        """Estimated bytes in memory, without the states of targets."""
         return self.audit.memory_bytes()
 
     # ------------------------------------------------------------ state
 
     def parts(self) -> tuple[Part, ...]:
-        """What is stored of the audit, but what ``dump`` gives."""
+        """The parts of the audit's state. ``dump`` gives the rest."""
         return self.audit.parts
 
     def unjudged_from(self, replay_from: int) -> list[tuple[int, int]]:
-        """Positions that are counted and not judged, as ranges: the last ones, and all that a replay may need."""
+        """Ranges of positions that were counted and not judged: the last ones, and all that a replay may need."""
         return self.unjudged.ranges(replay_from)
 
     def restart_key(self, key: Key) -> None:
-        """The stored state of a key was lost: it goes on from nothing, and every count says so."""
+        """Start a key again without state, because its stored state was lost. Its counts are marked as incomplete."""
         self.audit.restart_key(key)
 
     def dump(self, position: int) -> dict[str, Any]:
-        """All that is in no part, at ``position`` of the log, as msgspec-encodable builtins."""
-        replay_from, kept = self.audit.replayed_from(position)
-        self._marks = {offset: mark for offset, mark in self._marks.items() if offset in kept}
+        """The state that is in no part, at ``position`` of the log, as builtins that msgspec encodes."""
+        replay_from, needed = self.audit.replayed_from(position)
+        self._seen_before = {offset: seen for offset, seen in self._seen_before.items() if offset in needed}
         return {
             "audit": self.audit.dump(),
             "clock": [self.clock.now, self.clock.sources, self.clock.roster],
             "replay_from": replay_from,
-            "replay_sources": self._marks.get(replay_from, {}),
-            "marks": self._marks,
+            "replay_sources": self._seen_before.get(replay_from, {}),
+            "marks": self._seen_before,
         }
 
     def load(self, state: dict[str, Any], unjudged: Iterable[tuple[int, int]] = ()) -> int:
-        """Take dumped state, the parts being loaded already; answers where the log must be replayed from."""
+        """Load dumped state, after the parts. Returns the position from which the log must be replayed."""
         self.unjudged = Positions(unjudged)
         self.clock.now, sources, self.clock.roster = state["clock"]
         self.clock.sources = msgspec.convert(sources, dict[str, SourceTime])
         self._replayed = dict(state["replay_sources"])
-        self._marks = {int(offset): mark for offset, mark in state["marks"].items()}
+        self._seen_before = {int(offset): seen for offset, seen in state["marks"].items()}
         self.audit.load(state["audit"])
         return int(state["replay_from"])
 
     def replay(self, value: bytes | None, offset: int) -> None:
-        """Apply again a record between ``replay_from`` and the position of the loaded state."""
+        """Apply a record between ``replay_from`` and the position of the loaded state again."""
         try:
             self._replay(value, offset)
         except UNCONTAINED:
             raise
         except Exception as error:
-            tries = self._failed.get(offset, Tries())
-            self._failed[offset] = Tries(tries.events + 1, tries.time)
+            failures = self._failed.get(offset, FailureCounts())
+            self._failed[offset] = FailureCounts(failures.events + 1, failures.time)
             raise StepError(f"the record at {offset} could not be read again: {error!r}") from error
 
     def _replay(self, value: bytes | None, offset: int) -> None:
@@ -229,16 +230,16 @@ class PartitionAudit:
                 self.unjudged.add(offset)
             else:
                 return
-        block = countable(frame, seen) if self._failed.get(offset, Tries()).countable() else None
+        block = countable(frame, seen) if self._failed.get(offset, FailureCounts()).counts_events() else None
         if block is not None:
-            self.audit.count(self._ruled(block), offset, Outcome(), replayed=True)
+            self.audit.count(self._tagged(block), offset, Outcome(), replayed=True)
 
-    def _mark(self, offset: int) -> None:
-        """Where a tick or a generation of ids begins, note what had been seen of each source before."""
+    def _note_seen(self, offset: int) -> None:
+        """Note the next offset of each source, if a tick or a generation of ids begins at this position."""
         if self.audit.begins_at(offset):
-            self._marks[offset] = {source: s.next_offset for source, s in self.clock.sources.items()}
+            self._seen_before[offset] = {source: s.next_offset for source, s in self.clock.sources.items()}
 
 
 def _uncountable(frame: Frame) -> str:
     where = f"{frame.source}, offsets {frame.first} to {frame.next - 1}"
-    return f"{len(frame.target)} events ({where}) could not even be counted; the log of the worker says why"
+    return f"{len(frame.target)} events ({where}) could not even be counted; see the log of the worker"

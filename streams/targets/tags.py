@@ -1,4 +1,4 @@
-"""What of the log's tags stands under a configuration: the log may have been written under another one."""
+"""Tags of events under the present configuration: the log may have been written under another one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.settings.rules import Rules
 
 
 def rule_settings(rules: Rules) -> RuleSettings:
-    """What detectors are told of the configuration."""
+    """The settings of the rules, as the detectors take them."""
     return RuleSettings(
         off=frozenset(rules.off),
         actors=frozenset(rules.allow.actors),
@@ -27,22 +27,22 @@ def rule_settings(rules: Rules) -> RuleSettings:
 
 
 class EffectiveTags:
-    """Tags as this configuration has them: those of rules that are off are taken away, listed names are exempt."""
+    """Corrects the tags of the log: removes those of rules that are off, and marks listed names as exempt."""
 
     def __init__(self, settings: RuleSettings) -> None:
         self._off = [tag for tag, reason in enumerate(TAGS) if reason in settings.off]
         self._targets = settings.targets
         self._actors = np.sort(actor_hashes(sorted(settings.actors)))
         self._ids = DUPLICATE_ID not in settings.off
-        self._named = bool(settings.targets or settings.actors)
+        self._has_exempt_names = bool(settings.targets or settings.actors)
 
-    def ruled(self, block: EventBlock | None) -> EventBlock | None:
-        """The same block with its tags as they stand."""
+    def apply(self, block: EventBlock | None) -> EventBlock | None:
+        """Correct the tags of a block in place, and return it."""
         if block is None:
             return None
         if not self._ids:
             block.ident = None
-        if block.rule is None and not self._named:
+        if block.rule is None and not self._has_exempt_names:
             return block
         tags = np.zeros(len(block.target), np.int8) if block.rule is None else np.array(block.rule, np.int8)
         if self._off:

@@ -1,4 +1,4 @@
-"""How a worker opens tasks of the role targets."""
+"""The task factory of the role targets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streams.targets.work import Targets
 
 
 class TargetTasks:
-    """See TaskFactory. Remembers failed records of each partition, because a task that failed is opened anew."""
+    """See TaskFactory. It keeps the failed records of each partition, because a task that failed is opened again."""
 
     def __init__(self, *, state: StateReader, budget: Budget, clock: Clock) -> None:
         self._state = state
@@ -32,4 +32,4 @@ class TargetTasks:
         return Targets(settings, tp, state=self._state, budget=self._budget, failed=failed, clock=self._clock)
 
     def follow(self, settings: Settings) -> None:
-        """See TaskFactory: tasks are opened anew, so there is nothing to change."""
+        """See TaskFactory. Tasks are opened again with the new settings, so there is nothing to change."""

@@ -1,9 +1,11 @@
-"""Records of the log that could not be audited: which ones, what is done with them instead, and what is logged of it.
+"""Records of the log that could not be audited: their positions, what is done instead, and what is logged.
 
-A record is taken as it is; if that fails, the task starts again from its last checkpoint and does less with it. Its
-events are counted and not judged, then not even counted, and go to the dead letters; the time that it tells passes
-without judging what closes, then does not pass. Positions at which less was done are part of the state, because a
-restore and a rebuild must do the same.
+If auditing a record raises, the task starts again from its last checkpoint and does less with that record:
+
+* its events: after any failure they are counted and not judged; after two of their own they go to the dead letters
+* its watermark: after one failure, the windows that it closes are not judged; after two it is ignored
+
+Positions with events that were not judged are part of the state: a restore and a rebuild must do the same.
 """
 
 from __future__ import annotations
@@ -19,39 +21,39 @@ from streams.clock import Clock
 
 log = structlog.get_logger()
 
-RANGES_KEPT = 500
-"""Ranges of positions that the state has at most, besides those that a restore reads again."""
+RANGES_MAX = 500
+"""Most ranges of positions in the state, not counting those that a restore reads again."""
 
 LOG_AGAIN_SECONDS = 60.0
-"""The same failure is logged once in so long: a detector that always fails does so thousands of times a second."""
-SIGNATURES_KEPT = 1_000
+"""The same failure is logged once in this time: a detector that always fails does so thousands of times a second."""
+SIGNATURES_MAX = 1_000
 
 
-class Tries(NamedTuple):
-    """How often a record has failed: at its events, and at the time that it tells."""
+class FailureCounts(NamedTuple):
+    """How often a record has failed: at its events, and at its watermark."""
 
     events: int = 0
     time: int = 0
 
-    def countable(self) -> bool:
+    def counts_events(self) -> bool:
         """Whether its events are still counted."""
         return self.events < 2
 
-    def judged(self) -> bool:
-        """Whether what its time closes is judged."""
+    def judges_windows(self) -> bool:
+        """Whether the windows that its watermark closes are judged."""
         return self.time == 0
 
-    def tells_time(self) -> bool:
-        """Whether its time is taken."""
+    def advances_time(self) -> bool:
+        """Whether its watermark is used."""
         return self.time < 2
 
 
-Failed = dict[int, Tries]
-"""Position → how often the record there has failed since the last checkpoint."""
+Failed = dict[int, FailureCounts]
+"""position of a record → how often it has failed since the last checkpoint"""
 
 
 class Positions:
-    """Positions of the log as ranges, first and last of each, in order.
+    """A set of positions of the log, stored as ranges (first and last of each) in order.
 
     >>> positions = Positions([(3, 4)])
     >>> positions.add(5); positions.add(9)
@@ -66,7 +68,7 @@ class Positions:
         return bool(self._ranges) and any(first <= position <= last for first, last in reversed(self._ranges))
 
     def add(self, position: int) -> None:
-        """Note one more."""
+        """Add a position."""
         if position in self:
             return
         ranges = sorted([*self._ranges, (position, position)])
@@ -79,46 +81,46 @@ class Positions:
                 self._ranges.append((first, last))
 
     def ranges(self, needed_from: int | None = None) -> list[tuple[int, int]]:
-        """The last RANGES_KEPT of them, and all that reach to ``needed_from`` or beyond."""
-        kept = self._ranges[-RANGES_KEPT:]
+        """The last RANGES_MAX ranges, and those that reach to ``needed_from`` or beyond. All others are dropped."""
+        ranges = self._ranges[-RANGES_MAX:]
         if needed_from is not None:
-            kept = [one for one in self._ranges[:-RANGES_KEPT] if one[1] >= needed_from] + kept
-        self._ranges = kept
-        return list(kept)
+            ranges = [one for one in self._ranges[:-RANGES_MAX] if one[1] >= needed_from] + ranges
+        self._ranges = ranges
+        return list(ranges)
 
     def total(self) -> int:
-        """How many positions they are."""
+        """The number of positions."""
         return sum(last - first + 1 for first, last in self._ranges)
 
 
 @dataclass(slots=True)
 class FailureLog:
-    """Logs what was contained, each failure once in LOG_AGAIN_SECONDS."""
+    """Logs failures of detection that were contained, each once in LOG_AGAIN_SECONDS."""
 
     partition: int
     clock: Clock
     _logged_at: dict[tuple[str, str], float] = field(default_factory=dict)
-    _left_out: dict[tuple[str, str], int] = field(default_factory=dict)
+    _suppressed: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def contained(self, failure: Unjudged, position: int) -> None:
-        """A part of detection failed while the record at a position was taken."""
+        """Log that a part of detection failed on the record at a position."""
         signature = failure.part, failure.error
         now = self.clock.monotonic()
         if now - self._logged_at.get(signature, -LOG_AGAIN_SECONDS) < LOG_AGAIN_SECONDS:
-            self._left_out[signature] = self._left_out.get(signature, 0) + 1
+            self._suppressed[signature] = self._suppressed.get(signature, 0) + 1
             return
-        if len(self._logged_at) >= SIGNATURES_KEPT:
+        if len(self._logged_at) >= SIGNATURES_MAX:
             self._logged_at.clear()
-            self._left_out.clear()
+            self._suppressed.clear()
         self._logged_at[signature] = now
         log.error(
-            "detection failed and was left out; the counts are whole",
+            "detection failed and was skipped; the counts are complete",
             partition=self.partition,
             position=position,
             part=failure.part,
             key=failure.key,
             window=failure.start,
             unjudged=failure.events,
-            as_often_before=self._left_out.pop(signature, 0),
+            as_often_before=self._suppressed.pop(signature, 0),
             failure=failure.error,
         )

@@ -1,4 +1,4 @@
-"""The targets role: the log of one ``by-target`` partition into flags, corrections and counts."""
+"""The targets role: turns the log of one ``by-target`` partition into flags, corrections and counts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from streams.state.keyed import Budget, KeyedState
 from streams.targets.changelog import dump_changes, load
 from streams.targets.outputs import cloud_headers, correction_value, count_key, count_value, flag_value
 from streams.targets.step import PartitionAudit, audit_settings
-from streams.targets.unjudged import Failed, FailureLog, Positions, Tries
+from streams.targets.unjudged import Failed, FailureCounts, FailureLog, Positions
 
 log = structlog.get_logger()
 
@@ -39,16 +39,16 @@ FRAMES_PER_TURN = 50
 """Frames replayed before other tasks get a turn."""
 
 OUTPUT_BYTES = 500
-"""About what an output takes: a count as JSON, its key, the tuple around them."""
-COUNTS_KEPT = 1_000
-"""Counts that are told in one step of time before they are made the bytes that are sent, which take less room."""
+"""Estimated memory of an output: a count as JSON, its key, and the tuple around them."""
+COUNTS_AT_ONCE = 1_000
+"""Counts of one step that are collected before they are encoded. Encoded ones take less memory."""
 
-CONFIGS_KEPT = 20
-"""Changes of the configuration that are remembered, the first one besides."""
+CONFIGS_MAX = 20
+"""Most changes of the configuration in the state, not counting the first configuration."""
 
 
 class Targets:
-    """Work of one ``by-target`` partition."""
+    """The work of one ``by-target`` partition. See Work."""
 
     role = "targets"
 
@@ -65,47 +65,47 @@ class Targets:
         failed: Failed | None = None,
         unjudged: Iterable[tuple[int, int]] = (),
     ) -> None:
-        """Without saved state the log is read from ``start``; ``partial`` if there was something before it.
+        """Without stored state the log is read from ``start``. ``partial``: there were records before it.
 
-        ``failed`` outlives the task: it says how often records have failed since its last checkpoint. ``unjudged``
-        are positions that an earlier audit of the same log could only count.
+        ``failed`` has the failures of earlier tasks since the last checkpoint. ``unjudged`` are positions that an
+        earlier audit of the same log could only count.
         """
         self.every_seconds = settings.checkpoint_seconds
         self._topics = Topics.of(settings)
         self._partition = tp.partition
         self._atomic = settings.processing == "exactly_once"
         self._source = f"/{settings.app}/by-target/{tp.partition}"
-        self._state = state
+        self._reader = state
         self._outputs: list[Output] = []
         self._cut: list[tuple[bytes, bytes | None]] = []
         self._flagged = False
-        self._watches = KeyedState(budget)
-        self._watches.partial = partial
+        self._states = KeyedState(budget)
+        self._states.partial = partial
         self._start = start
         self._config = settings.version()
         self.configs: list[tuple[int, str]] = []
-        """from which position which configuration holds; see Meta"""
+        """position → the configuration from there on; see Meta"""
         self._disk = StateOnDisk(settings, self._topics.targets_state, tp.partition, AUDIT_KINDS)
         self._failed: Failed = {} if failed is None else failed
         self._failures = FailureLog(tp.partition, clock)
         self._cut_at = 0
-        self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._watches, self._failed)
+        self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._states, self._failed)
         self.audit.unjudged = Positions(unjudged)
 
     async def restore(self) -> int:
-        """See Work. Keyed state from disk and changelog, what was open at the checkpoint from the log itself."""
-        saved = await self._disk.restore(self._state)
-        self._watches.use_store(self._disk.store)
+        """See Work. Keyed state is read from disk and changelog; what was open at the checkpoint, from the log."""
+        saved = await self._disk.restore(self._reader)
+        self._states.use_store(self._disk.store)
         restored = load(self.audit, saved)
         for letter in self._disk.damaged:
-            self._set_aside(letter)
+            self._report_damaged(letter)
         if restored is None:
             self.configs = [(self._start, self._config)]
             return self._start
         self._follow_config(self._disk.configs, restored.position)
-        self._watches.restored(self._disk.totals)
+        self._states.restored(self._disk.totals)
         count = 0
-        async for record in self._state.records(
+        async for record in self._reader.records(
             self._topics.by_target, self._partition, start=restored.replay_from, end=restored.position
         ):
             try:
@@ -119,15 +119,15 @@ class Targets:
         return restored.position
 
     def _follow_config(self, configs: list[tuple[int, str]], position: int) -> None:
-        """What is above ``position`` is audited as configured now: the log and this list tell every flag again."""
+        """Note the present configuration from ``position`` on: the log and this list reproduce every flag."""
         self.configs = list(configs)
         if not configs or configs[-1][1] != self._config:
             self.configs.append((position, self._config))
-            self.configs[1:] = self.configs[1:][-CONFIGS_KEPT:]
+            self.configs[1:] = self.configs[1:][-CONFIGS_MAX:]
             log.info("another configuration from here on", partition=self._partition, at=position, config=self._config)
 
-    def _set_aside(self, letter: DeadLetter) -> None:
-        """A key whose state cannot be read goes on from nothing, and says so with every count."""
+    def _report_damaged(self, letter: DeadLetter) -> None:
+        """Emit a dead letter for a damaged state record. Its key starts again, with counts marked as incomplete."""
         metrics.DAMAGED_STATE.inc()
         metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
         self._outputs.append(letter_output(self._topics.dead_letters, self._partition, letter, []))
@@ -136,26 +136,26 @@ class Targets:
             self.audit.restart_key(Key(key[len(WATCHED.prefix) :].decode()))
 
     def take(self, batch: Batch, records: list[Any]) -> Iterator[None]:
-        """See Work: a window may end for all targets of the partition with one record."""
+        """See Work. One record may close a window of all targets of the partition."""
         outcome = Outcome()
         audit = self.audit
         skipped, broken, counted = audit.skipped, audit.broken, audit.counted_only
         for record in records:
             try:
                 for _ in audit.steps(record.value, record.offset, outcome):
-                    if len(outcome.counts) >= COUNTS_KEPT:
-                        self._keep(outcome.drain(), record.offset)
+                    if len(outcome.counts) >= COUNTS_AT_ONCE:
+                        self._add_outputs(outcome.drain(), record.offset)
                     yield
             except StepError as error:
                 self._log_step(record.offset, error)
                 raise
             if outcome.failures or outcome.uncounted:
-                self._keep(outcome.drain(), record.offset)
+                self._add_outputs(outcome.drain(), record.offset)
             yield
         metrics.REDELIVERED.inc(audit.skipped - skipped)
         metrics.BROKEN_FRAMES.inc(audit.broken - broken)
         metrics.UNJUDGED_STEPS.inc(audit.counted_only - counted)
-        self._keep(outcome, records[-1].offset)
+        self._add_outputs(outcome, records[-1].offset)
 
     def _log_step(self, position: int, error: StepError) -> None:
         metrics.FAILED_STEPS.inc()
@@ -163,57 +163,57 @@ class Targets:
             "a record of the log could not be audited; the task starts again and only counts its events",
             partition=self._partition,
             position=position,
-            failures=sum(self._failed.get(position, Tries())),
+            failures=sum(self._failed.get(position, FailureCounts())),
             exc_info=error.__cause__,
         )
 
     def heartbeat(self, now_ms: int, at_end: bool) -> None:
-        """See Work: time comes from the log alone, so there is nothing to do but to show what is."""
-        self._watches.settle()
+        """See Work. Event time comes from the log alone, so this only updates gauges."""
+        self._states.settle()
         if self.audit.now_ms >= 0:
             partition = str(self._partition)
             metrics.EVENT_TIME.labels(partition).set(self.audit.now_ms / 1000)
             metrics.VIEWS_AT_ONCE.labels(partition).set(float(self.audit.views_at_once()))
 
     def pending(self) -> int:
-        """See Work: more than allowed if so many keys have changed that memory waits for a checkpoint."""
-        return PENDING_MAX + 1 if self._watches.crowded() else len(self._outputs)
+        """See Work. It is more than allowed if so many keys have changed that a checkpoint is due."""
+        return PENDING_MAX + 1 if self._states.checkpoint_due() else len(self._outputs)
 
     def urgent(self) -> bool:
-        """See Work: a flag is worth nothing before it can be read."""
+        """See Work. Flags should be readable soon."""
         return self._flagged
 
     def cut(self, position: int) -> Iterable[Output]:
         """See Work."""
         outputs, self._outputs, self._flagged = self._outputs, [], False
         self._cut_at = position
-        watches = self._watches
-        records = dump_changes(
-            self.audit, position, born=self._disk.born, totals=watches.totals(), configs=self.configs
+        states = self._states
+        records = dump_changes(self.audit, position, born=self._disk.born, totals=states.totals(), configs=self.configs)
+        states.note_record_sizes(
+            sum(len(value) for key, value in records if key.startswith(WATCHED.prefix)), len(records)
         )
-        watches.weigh(sum(len(value) for key, value in records if key.startswith(WATCHED.prefix)), len(records))
         self._cut = list(records)
         headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]
-        return _Cut(outputs, watches, self._cut, (self._topics.targets_state, self._partition), headers)
+        return _CheckpointOutputs(outputs, states, self._cut, (self._topics.targets_state, self._partition), headers)
 
     def stored(self, delivered: Delivered) -> Iterator[None]:
-        """See Work: what Kafka has, the disk may have."""
+        """See Work. It writes to the disk what Kafka has committed."""
         records, self._cut = self._cut, []
-        yield from self._watches.store_spilled()  # older than the records, and before the offset that stands for both
+        yield from self._states.store_spilled()  # older than the records, so they are written first
         self._disk.write(records, delivered[self._topics.targets_state, self._partition])
-        self._watches.stored()
+        self._states.stored()
         for position in [position for position in self._failed if position < self._cut_at]:
-            del self._failed[position]  # the state knows it now
+            del self._failed[position]  # now it is part of the stored state
 
     def close(self) -> None:
         """See Work."""
         for gauge in (metrics.EVENT_TIME, metrics.VIEWS_AT_ONCE):
             metrics.remove(gauge, str(self._partition))
-        self._watches.forget()
+        self._states.forget()
         self._disk.close()
 
-    def _keep_failures(self, outcome: Outcome, position: int) -> None:
-        """What detection left out while the record at a position was taken, and what of the log nobody could count."""
+    def _report_failures(self, outcome: Outcome, position: int) -> None:
+        """Report failures of detection on the record at a position, and records that could not be counted."""
         for part, failures in outcome.failures.items():
             metrics.UNJUDGED_WINDOWS.labels(part).inc(failures)
         for failure in outcome.unjudged:
@@ -225,33 +225,33 @@ class Targets:
             metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
             self._outputs.append(letter_output(self._topics.dead_letters, partition, letter, []))
 
-    def _put(
+    def _add_output(
         self, topic: str, target: str, encode: Callable[[Any], bytes], record: Any, headers: Headers | None = None
     ) -> None:
-        """Let a record go with the next checkpoint. One that cannot be encoded must not keep the others back."""
+        """Add an output to the next checkpoint. One that cannot be encoded is skipped, so that the others are sent."""
         try:
             self._outputs.append(Output(topic, self._partition, target.encode(), encode(record), headers))
         except UNCONTAINED:
             raise
         except Exception as error:
             metrics.UNJUDGED_WINDOWS.labels("output").inc()
-            log.exception("an output cannot be encoded and is left out", topic=topic, target=target, error=repr(error))
+            log.exception("an output cannot be encoded and is skipped", topic=topic, target=target, error=repr(error))
 
-    def _keep(self, outcome: Outcome, position: int) -> None:
-        self._keep_failures(outcome, position)
+    def _add_outputs(self, outcome: Outcome, position: int) -> None:
+        self._report_failures(outcome, position)
         topics, partition, outputs = self._topics, self._partition, self._outputs
         self._flagged = self._flagged or bool(outcome.flags)
         for flag in outcome.flags:
-            self._put(topics.flagged_events, flag.target, flag_value, flag, cloud_headers(flag, self._source))
+            self._add_output(topics.flagged_events, flag.target, flag_value, flag, cloud_headers(flag, self._source))
             metrics.FLAGS.labels(flag.metric, flag.verdict, flag.status).inc()
             if flag.status == "opened" and flag.verdict != EXPLAINED:
                 metrics.FLAG_REASONS.labels(flag.metric, _leading(flag)).inc()
         for correction in outcome.corrections:
-            self._put(topics.corrections, correction.target, correction_value, correction)
+            self._add_output(topics.corrections, correction.target, correction_value, correction)
             metrics.CORRECTED.labels(correction.metric, correction.to).inc(correction.count)
         for count in outcome.counts:
             outputs.append(Output(topics.audited_counts, partition, count_key(count), count_value(count)))
-        self._watches.beside_bytes = self.audit.memory_bytes() + OUTPUT_BYTES * len(outputs)
+        self._states.other_bytes = self.audit.memory_bytes() + OUTPUT_BYTES * len(outputs)
         for hit in outcome.hits:
             metrics.REJECTED.labels(metric_name_of(hit.key), hit.reason).inc(hit.events)
         metrics.LATE.inc(outcome.late)
@@ -271,30 +271,30 @@ class Targets:
                 metrics.EVENTS.labels(name).inc(events)
 
 
-class _Cut:
-    """All outputs of a checkpoint, to be read once or twice: what was spilled stays on the disk meanwhile."""
+class _CheckpointOutputs:
+    """All outputs of a checkpoint, to be read once or twice. Spilled records are read from the disk each time."""
 
     def __init__(
         self,
         outputs: list[Output],
-        watches: KeyedState,
+        states: KeyedState,
         records: list[tuple[bytes, bytes | None]],
         place: tuple[str, int],
         headers: Headers | None,
     ) -> None:
         self._outputs = outputs
-        self._watches = watches
+        self._states = states
         self._records = records
         self._place = place
         self._headers = headers
 
     def __iter__(self) -> Iterator[Output]:
         yield from self._outputs
-        for key, value in chain(self._watches.spilled(), self._records):
+        for key, value in chain(self._states.spilled(), self._records):
             yield Output(*self._place, key, value, self._headers)
 
 
 def _leading(flag: Flag) -> str:
-    """The first reason that says what is wrong with the crowd; the surge alone says only that there is one."""
+    """The first reason after the surge: it names what is wrong with the crowd."""
     codes = [reason.code for reason in flag.reasons]
     return codes[1] if len(codes) > 1 else (codes[0] if codes else "none")

@@ -16,7 +16,7 @@ import pytest
 
 from bench.testbed.brokers import free_port
 from bench.testbed.workers import CLI
-from streams.kafka.embedded import GUARDED, EmbeddedBroker
+from streams.kafka.embedded import GUARD_SCRIPT, EmbeddedBroker
 
 WAIT_SECONDS = 20.0
 
@@ -117,7 +117,9 @@ def test_a_broker_that_is_stopped_leaves_no_process_and_may_be_started_again() -
 def test_what_was_released_is_not_killed_when_the_pipe_ends(tmp_path: Path) -> None:
     done = tmp_path / "done"
     program = f"import time; time.sleep(1); open({str(done)!r}, 'w')"
-    process = subprocess.Popen(["/bin/sh", "-c", GUARDED, "sh", sys.executable, "-c", program], stdin=subprocess.PIPE)
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", GUARD_SCRIPT, "sh", sys.executable, "-c", program], stdin=subprocess.PIPE
+    )
     assert process.stdin is not None
     process.stdin.write(b"\n")
     process.stdin.close()
@@ -126,7 +128,7 @@ def test_what_was_released_is_not_killed_when_the_pipe_ends(tmp_path: Path) -> N
 
 
 def test_what_was_not_released_is_killed_when_the_pipe_ends() -> None:
-    process = subprocess.Popen(["/bin/sh", "-c", GUARDED, "sh", "sleep", "100"], stdin=subprocess.PIPE)
+    process = subprocess.Popen(["/bin/sh", "-c", GUARD_SCRIPT, "sh", "sleep", "100"], stdin=subprocess.PIPE)
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(WAIT_SECONDS) == -signal.SIGKILL

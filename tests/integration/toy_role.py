@@ -27,9 +27,9 @@ def partitions(_settings: Settings) -> int:
     return PARTITIONS
 
 
-BY_TOY = Topic("by-toy", keeps="retained", partitions=partitions)
-TOY_STATE = Topic("toy-state", keeps="newest", partitions=partitions)
-COPIES = Topic("copies", keeps="always", partitions=partitions)
+BY_TOY = Topic("by-toy", retention="retained", partitions=partitions)
+TOY_STATE = Topic("toy-state", retention="newest", partitions=partitions)
+COPIES = Topic("copies", retention="always", partitions=partitions)
 
 
 class Copying:

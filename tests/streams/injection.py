@@ -32,7 +32,7 @@ from streams.state.sealed import META_KEY, meta_of
 from streams.targets.changelog import dump_changes, load
 from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit
-from streams.targets.unjudged import Failed, Tries
+from streams.targets.unjudged import Failed, FailureCounts
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.states import states_of
 from tests.streams.pipeline import Pipeline
@@ -378,7 +378,7 @@ class Run:
     audit: PartitionAudit
     outcome: Outcome
     said: list[bytes]
-    tries: list[Tries]
+    tries: list[FailureCounts]
     """how often each record failed that could not be audited"""
 
     def state(self) -> dict[Key, TargetState]:

@@ -124,8 +124,8 @@ def test_without_transactions_state_is_delivered_after_what_it_stands_for(monkey
 
 
 def test_only_the_topics_that_repartition_splits_move_with_it() -> None:
-    """Another topic with ``moves`` would be made anew and empty, while its workers go on from what it had."""
-    moving = [topic for topic in roles.own_topics() if topic.moves is not None]
+    """Another topic with ``prefix_setting`` would be created empty, while its workers go on from the old position."""
+    moving = [topic for topic in roles.own_topics() if topic.prefix_setting is not None]
     assert sorted(moving, key=str) == sorted([BY_TARGET, INGEST_STATE, TARGETS_STATE], key=str)
 
 

@@ -188,7 +188,7 @@ async def slow_work(tasks: Engine) -> Any:
     return tasks.tasks[FIRST].work
 
 
-def test_while_a_task_takes_long_the_others_are_tended_and_commit() -> None:
+def test_while_a_task_takes_long_the_others_are_checked_and_commit() -> None:
     async def course() -> None:
         broker = Broker()
         tasks, _ = slow_engine(broker)
@@ -251,7 +251,7 @@ def test_an_agent_that_is_cancelled_while_its_task_takes_long_leaves_no_half_bat
     asyncio.run(course())
 
 
-def test_what_passed_a_task_by_is_asked_for_again_and_what_the_broker_has_deleted_is_told() -> None:
+def test_missed_records_are_read_again_and_records_that_the_broker_deleted_are_logged() -> None:
     async def course() -> None:
         broker = Broker()
         tasks, consumer = engine(broker, FIRST)

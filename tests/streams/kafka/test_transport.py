@@ -95,7 +95,7 @@ def parts(broker: Broker) -> tuple[BatchConsumerThread, BatchConsumer, Any]:
     vars(consumer).update(
         app=SimpleNamespace(consumer_generation_id=1), _stopped=asyncio.Event(), _crashed=asyncio.Event()
     )
-    thread.consumer, thread.passed, thread._read = consumer, {}, {}
+    thread.consumer, thread.resume_at, thread._read = consumer, {}, {}
     thread.thread_loop = asyncio.get_running_loop()
     kafka = SimpleNamespace(_fetcher=broker, _closed=False, seek=broker.seek)
     kafka._subscription = SimpleNamespace(subscription=SimpleNamespace(assignment=broker._assignment))

@@ -192,7 +192,7 @@ def test_a_task_with_hardly_any_memory_says_the_same(tmp_path: Path, undisturbed
     plant.work(plant.size // 2)
     task = plant.task
     assert task is not None
-    assert task._watches.hot_keys() < len(keys_of(plant)), "keys must have cooled"
+    assert task._states.hot_keys() < len(keys_of(plant)), "keys must have cooled"
     plant.work(plant.size)
     plant.stop()
     assert plant.said() == undisturbed
@@ -207,7 +207,7 @@ def test_what_is_done_in_steps_or_broken_off_between_them_is_what_is_done_at_onc
         monkeypatch.setattr(module, "STEP_KEYS", 1)
     monkeypatch.setattr(unsaid, "STEP_COUNTS", 1)
     monkeypatch.setattr(spill, "PROMOTED_AT_ONCE", 1)
-    monkeypatch.setattr(targets, "COUNTS_KEPT", 3)
+    monkeypatch.setattr(targets, "COUNTS_AT_ONCE", 3)
     plant = Plant(tmp_path / "steps")
     plant.work_in_steps(plant.size, random.Random(4), break_off=break_off)
     plant.stop()

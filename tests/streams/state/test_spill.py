@@ -13,7 +13,7 @@ from detectors.state.target_states import MemoryTargetStates
 from streams.state import keyed, spill
 from streams.state.keyed import Budget, KeyedState
 from streams.state.sealed import decode_target, encode_target
-from streams.state.spill import Spill, Waiting, changed_key
+from streams.state.spill import Spill, WaitingKeys, changed_key
 from streams.state.store import SCANNED_AT_ONCE, Store
 
 NAMES = [key_of(VIEW, target) for target in ("a", "b", "é", "zz", "\U0001f600", "￿")]
@@ -53,7 +53,7 @@ def test_a_restart_forgets_what_was_spilled_and_keeps_the_state(store: Store) ->
 @pytest.mark.parametrize("on_disk", [True, False])
 def test_keys_wait_in_order_wherever_they_stand(store: Store, on_disk: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spill, "WAITING_IN_MEMORY", 2)
-    plain, waiting = MemoryTargetStates(), Waiting(store if on_disk else None)
+    plain, waiting = MemoryTargetStates(), WaitingKeys(store if on_disk else None)
     for order, start in [(1, 300_000), (3, 0), (1, 600_000)]:
         for name in random.Random(start).sample(NAMES, len(NAMES)):
             assert waiting.add(order, start, name) == plain.wait(order, start, name)
@@ -99,7 +99,7 @@ def test_a_look_up_reads_little_however_many_keys_there_are(store: Store) -> Non
     """A filter that no shard of the cache can hold would be read again for every key."""
     count = 600_000
     for at in range(0, count, 20_000):
-        store.jot((changed_key(key_of(VIEW, f"{number:06}")), b"") for number in range(at, at + 20_000))
+        store.write_scratch((changed_key(key_of(VIEW, f"{number:06}")), b"") for number in range(at, at + 20_000))
     store._db.flush()
     store._db.compact_range(None, None)
     looked_up = range(0, count, count // 200)
@@ -116,9 +116,9 @@ def _read_bytes() -> int:
 def test_a_scan_in_pieces_finds_all_keys_once_and_in_order(store: Store, count: int) -> None:
     assert SCANNED_AT_ONCE == 1_000
     names = [b"~w%06d" % number for number in range(count)]
-    store.jot((name, b"") for name in [*names, b"~v", b"~x"])
+    store.write_scratch((name, b"") for name in [*names, b"~v", b"~x"])
     found = []
     for name, _ in store.scan(b"~w"):
         found.append(name)
-        store.jot([(b"~1" + name, b"")])  # a window's keys are spilled while they are read
+        store.write_scratch([(b"~1" + name, b"")])  # a window's keys are spilled while they are read
     assert found == names
