@@ -144,7 +144,7 @@ class Bench:
 
     def memory(self) -> dict[str, Any]:
         """Resident memory with many random ids; it brings its own broker."""
-        said = measured.said_by("memory", str(self.ids_in_memory), deadline_seconds=OWN_SECONDS)
+        said = measured.last_line_of("memory", str(self.ids_in_memory), deadline_seconds=OWN_SECONDS)
         figures: dict[str, Any] = msgspec.json.decode(said)
         return figures
 
@@ -153,7 +153,7 @@ def _own(name: str) -> Callable[[Bench], dict[str, Any]]:
     """A part that brings its own broker, and prints its figures as a line of JSON."""
 
     def run(_: Bench) -> dict[str, Any]:
-        figures: dict[str, Any] = msgspec.json.decode(measured.said_by(name, deadline_seconds=OWN_SECONDS))
+        figures: dict[str, Any] = msgspec.json.decode(measured.last_line_of(name, deadline_seconds=OWN_SECONDS))
         return figures
 
     return run

@@ -40,11 +40,11 @@ def tell(measured: Measured) -> None:
 
 def run(module: str, *arguments: str, deadline_seconds: float, python: str = sys.executable) -> Measured:
     """Run a module of this package as a process and take its result. Raises PartError."""
-    said = said_by(module, *arguments, deadline_seconds=deadline_seconds, python=python)
+    said = last_line_of(module, *arguments, deadline_seconds=deadline_seconds, python=python)
     return msgspec.json.decode(said, type=Measured)
 
 
-def said_by(module: str, *arguments: str, deadline_seconds: float, python: str = sys.executable) -> bytes:
+def last_line_of(module: str, *arguments: str, deadline_seconds: float, python: str = sys.executable) -> bytes:
     """The last line that a module of this package prints when run as a process. Raises PartError."""
     command = [python, "-m", f"bench.{module}", *arguments]
     try:

@@ -48,7 +48,7 @@ class Bands:
 
     def note(self, look: WindowView, actors: Set[int], unmet: Iterable[int]) -> None:
         """Keep the actors of a window of five minutes that were met before, until all of these windows are closed."""
-        crowd, watched = look.crowd, look.watched
+        crowd, watched = look.crowd, look.target_state
         if not 2 <= len(actors) <= CROWD_MAX or crowd.sampled:
             return
         met = set(actors).difference(unmet)

@@ -65,7 +65,7 @@ class Model(Protocol):
 
 
 @runtime_checkable
-class Keeping(Protocol):
+class StatefulModel(Protocol):
     """A model that answers for its own state, and for features that are absent from what it is shown."""
 
     ready: bool
@@ -89,7 +89,7 @@ class Keeping(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ConfiguredModel:
     """A model that an operator has put beside the catalogue's detectors."""
 
     name: str
@@ -107,7 +107,7 @@ class Choice:
         return ModelDetector(self.name, self.make, of=of, windows=self.windows, identity=self.identity)
 
 
-class Taught:
+class RetrainedModel:
     """A model that offers no state of its own, as a function of the windows it was taught by."""
 
     def __init__(self, make: Callable[[], Model], names: tuple[str, ...], windows: int) -> None:
@@ -179,7 +179,7 @@ class ModelDetector:
         self._of = of
         self._make = make
         self._windows = windows
-        self._model: Keeping | Taught | None = None
+        self._model: StatefulModel | RetrainedModel | None = None
         self._usual: dict[str, Mean] = {}
         self._scores = Mean()
         self._squares = Mean()
@@ -224,7 +224,7 @@ class ModelDetector:
 
     def failed(self) -> bool:
         """Whether the model has raised lately; its scores are then no evidence."""
-        return isinstance(self._model, Taught) and self._model.failed
+        return isinstance(self._model, RetrainedModel) and self._model.failed
 
     def dump(self) -> Any:
         """State as builtins."""
@@ -249,16 +249,16 @@ class ModelDetector:
         self._scores, self._squares = msgspec.convert(scores, Mean), msgspec.convert(squares, Mean)
         self._calibrator = msgspec.convert(calibrator, Calibrator, strict=False)
 
-    def _new(self) -> Keeping | Taught:
+    def _new(self) -> StatefulModel | RetrainedModel:
         model = self._make()
-        return model if isinstance(model, Keeping) else Taught(self._make, self._of, self._windows)
+        return model if isinstance(model, StatefulModel) else RetrainedModel(self._make, self._of, self._windows)
 
     def _shown(self, x: Features) -> dict[str, float]:
         return {name: min(1.0, max(0.0, x[name] - x.get(habit(name), 0.0))) for name in self._of if name in x}
 
-    def _full(self, shown: dict[str, float], model: Keeping | Taught) -> dict[str, float]:
+    def _full(self, shown: dict[str, float], model: StatefulModel | RetrainedModel) -> dict[str, float]:
         """With what is usual in the place of what is absent, for models that cannot do without."""
-        if not isinstance(model, Taught):
+        if not isinstance(model, RetrainedModel):
             return shown
         usual = self._usually(self._of)
         return {name: shown.get(name, usual[name]) for name in self._of}

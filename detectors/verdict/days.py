@@ -77,7 +77,7 @@ def artificial_of(x: Features, findings: list[Finding], surge: float) -> tuple[f
     return artificial, max(0.0, marked - noise), min(count, max(marked, most) + noise)
 
 
-def past_of(x: Features, level: Level | None, views_days: int) -> int:
+def known_past(x: Features, level: Level | None, views_days: int) -> int:
     """What is known of a target's past whose day is judged by ``x``: UNKNOWN, WATCHED or HABITUAL."""
     if any(habit(name) in x for name in f.CROWD_FEATURES):
         return HABITUAL

@@ -21,7 +21,7 @@ PART_MIN = 0.15
 MOST = 0.5
 """Least share of the crowd where smaller shares are met honestly."""
 
-JUDGINGS_FREE = 4.0
+UNCORRECTED_JUDGINGS = 4.0
 """Looks at one surge for which WITNESS_SCORE is meant: whoever looks more often finds something by chance."""
 
 RENTED = "rented"
@@ -56,7 +56,7 @@ class CrowdEvidence:
         self, x: Features, evidence: dict[str, tuple[float, float]], rented: tuple[float, float], models: Models
     ) -> None:
         self.x = x
-        self.least_score = WITNESS_SCORE + math.log10(max(1.0, x.get(f.ASKED, 1.0) / JUDGINGS_FREE))
+        self.least_score = WITNESS_SCORE + math.log10(max(1.0, x.get(f.TIMES_JUDGED, 1.0) / UNCORRECTED_JUDGINGS))
         """-log10 p that each of two kinds of evidence needs; more where a surge was looked at often (Bonferroni)"""
         self._found: dict[str, list[tuple[float, float]]] = {name: [found] for name, found in evidence.items()}
         self._found[RENTED] = [rented]

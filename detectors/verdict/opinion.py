@@ -74,7 +74,7 @@ def opinion(
     own = False
     told = share_beyond(share, 0.0, round(count))
     left = min(excess, (share - told.doubt if already else share) * count) - already
-    least = least_excess(limits, crowd=crowd, share=share)
+    least = required_excess_events(limits, crowd=crowd, share=share)
     enough = round(left) >= max(least, LEFT_SHARE * already) if case is None else round(excess) >= least
     together = (
         surge >= limits.surge_score_least and crowd >= limits.suspect_score and surge + crowd >= limits.joint_score
@@ -95,7 +95,7 @@ def opinion(
     return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high, own, sure=sure)
 
 
-def of_several(findings: list[Finding], count: float) -> list[Finding]:
+def about_several_events(findings: list[Finding], count: float) -> list[Finding]:
     """The findings that speak of more than one of ``count`` events, what is usual taken off.
 
     One like of five that came without a view is a fifth of them, beyond what chance allows, and no crowd.
@@ -107,16 +107,16 @@ def of_several(findings: list[Finding], count: float) -> list[Finding]:
     return [finding for finding in findings if finding.share * count >= EVIDENCE_EVENTS_MIN]
 
 
-def least_excess(limits: Thresholds, *, crowd: float, share: float) -> int:
+def required_excess_events(limits: Thresholds, *, crowd: float, share: float) -> int:
     """Events beyond expectation that a verdict needs: half as many where most of the crowd is rare enough by itself.
 
     >>> least_excess(DEFAULTS, crowd=3.9, share=1.0), least_excess(DEFAULTS, crowd=4.0, share=1.0)
     (10, 5)
     """
     rare = crowd >= limits.artificial_score and share >= MOST
-    return fewest(limits) if rare else limits.excess_events
+    return min_excess_events(limits) if rare else limits.excess_events
 
 
-def fewest(limits: Thresholds) -> int:
+def min_excess_events(limits: Thresholds) -> int:
     """Events beyond expectation under which no crowd is judged, however rare it is."""
     return max(f.FEW_MIN, limits.excess_events // 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from detectors.lab.scenarios.honest import giveaway, news_spike, school_nat
-from detectors.lab.scenarios.scene import Scene, lay_over, told_later
+from detectors.lab.scenarios.scene import Scene, overlay, restamped
 from detectors.lab.traffic.platform import Labelled
 from detectors.windows.scales import HOUR_MS, MINUTE_MS
 
@@ -33,7 +33,7 @@ def feed_likes(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[l
                     event.actor_created_at, event.session = who.created_at, None
             yield chunk
 
-    return lay_over(in_a_feed(), [labelled for labelled in made if labelled.event.ts < scene.end_ms])
+    return overlay(in_a_feed(), [labelled for labelled in made if labelled.event.ts < scene.end_ms])
 
 
 def ended_views(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[list[Labelled]]:
@@ -45,7 +45,7 @@ def ended_views(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[
         labelled.event.ts += labelled.event.watch_ms or 0
         return labelled
 
-    return told_later(lay_over(background, [*news_spike(scene), *giveaway(scene), *school_nat(scene)]), ended)
+    return restamped(overlay(background, [*news_spike(scene), *giveaway(scene), *school_nat(scene)]), ended)
 
 
 OUTAGE_MS = 25 * MINUTE_MS
@@ -64,4 +64,4 @@ def outage(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[list[
         labelled.event.ts = back + int(scene.rng.random() * CATCH_UP_MS)
         return labelled._replace(scenario=scene.scenario)
 
-    return told_later(background, caught_up)
+    return restamped(background, caught_up)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.lab.scenarios import honest, honest_delivery, honest_repeats, overt, stealthy, together
-from detectors.lab.scenarios.scene import BASE_RATE, Scene, lay_over
+from detectors.lab.scenarios.scene import BASE_RATE, Scene, overlay
 from detectors.lab.traffic.platform import Labelled, Platform
 from detectors.lab.traffic.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
 from detectors.windows.scales import DAY_MS
@@ -65,7 +65,7 @@ class Scenario:
         background = platform.events(start_ms, end_ms)
         if self.rewrite is not None:
             background = self.rewrite(scene, background)
-        return background if self.build is None else lay_over(background, self.build(scene))
+        return background if self.build is None else overlay(background, self.build(scene))
 
 
 SCENARIOS: dict[str, Scenario] = {

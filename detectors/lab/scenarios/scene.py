@@ -261,7 +261,7 @@ class Scene:
         return made
 
 
-def lay_over(background: Iterator[list[Labelled]], extra: list[Labelled]) -> Iterator[list[Labelled]]:
+def overlay(background: Iterator[list[Labelled]], extra: list[Labelled]) -> Iterator[list[Labelled]]:
     """Background and a scenario's events as one stream in order of time."""
     extra = sorted(extra, key=time_of)
     at = 0
@@ -275,7 +275,7 @@ def lay_over(background: Iterator[list[Labelled]], extra: list[Labelled]) -> Ite
         yield extra[at:]
 
 
-def told_later(chunks: Iterator[list[Labelled]], restamp: Callable[[Labelled], Labelled]) -> Iterator[list[Labelled]]:
+def restamped(chunks: Iterator[list[Labelled]], restamp: Callable[[Labelled], Labelled]) -> Iterator[list[Labelled]]:
     """A stream of which some events are stamped later than they were, in order of time again."""
     held: list[Labelled] = []
     for chunk in chunks:

@@ -122,7 +122,7 @@ def test_those_who_had_viewed_are_known_among_those_who_like(viewers: int) -> No
         [honest(rng, actor=actor) for actor in came] or [honest(rng)]
     )
     crowd = crowd_of([honest(rng, actor=actor) for actor in likers])
-    told = OtherMetrics(watches, [Platform()], scales).viewers(key_of(1, "v"), crowd)
+    told = OtherMetrics(watches, [Platform()], scales).viewer_events(key_of(1, "v"), crowd)
     assert told == pytest.approx(min(60, viewers), abs=1e-6)
 
 
@@ -133,5 +133,5 @@ def test_views_in_quarantine_are_no_answer_to_likes() -> None:
     watches.change(key_of(VIEW, "v")).open["hour"] = views = crowd_of(rows)
     views.quarantined = 30
     peers = OtherMetrics(watches, [Platform()], scales)
-    assert peers.viewers(key_of(1, "v"), crowd_of(rows)) == pytest.approx(10)
+    assert peers.viewer_events(key_of(1, "v"), crowd_of(rows)) == pytest.approx(10)
     assert peers.counts(key_of(1, "v"), 2, 0, {})[0] == 10
