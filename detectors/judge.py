@@ -23,10 +23,10 @@ from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST, SURGE_SCORE, Rulebook, Thresholds
 from detectors.verdict.bands import band_opinion
 from detectors.verdict.crowd import crowd_score
-from detectors.verdict.days import artificial_of, gather, opinion_of, known_past
+from detectors.verdict.days import accumulate, artificial_of, known_past, opinion_of
 from detectors.verdict.evidence import CREDIBLE_P, PART_MIN, WITNESS_SCORE, WindowEvidence
 from detectors.verdict.marked_share import EstimatedShare, convicting_marks, share_beyond, share_with_marks
-from detectors.verdict.opinion import Opinion, min_excess_events, about_several_events, opinion
+from detectors.verdict.opinion import Opinion, about_several_events, min_excess_events, opinion
 from detectors.verdict.referrers import UNSEEN_CODE, by_networks, by_unusual_referrers
 from detectors.verdict.same_people import same_people
 from detectors.windows.scales import MINUTE_MS, MINUTES, TICK, Scale
@@ -202,7 +202,7 @@ class Cases:
         artificial = artificial_of(look.x, said.findings, surge)
         day = Day(look.start, crowd.n, 0.0, False, *artificial, crowd.log_from)
         past = known_past(look.x, watched.levels.get(look.scale.name), look.views_days)
-        watched.slow = slow = gather(watched.slow, day, look.x, said, past=past, models=self._models)
+        watched.slow = slow = accumulate(watched.slow, day, look.x, said, past=past, models=self._models)
         over_days = None if slow is None else opinion_of(slow, look.x, said.findings, self._rulebook.of(look.key))
         if over_days is None:
             return view

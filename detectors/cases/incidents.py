@@ -73,7 +73,10 @@ class Incidents:
                     put(case.series, Point(day.start, DAY_MS, day.count, day.count - day.artificial))
                 self._take_back_day(look, case, day, told=day.cased if day.start >= since else 0)
         self.follow(look)
-        fresh = max(0, round(view.artificial if view.sure is None else view.sure) - crowd.quarantined)
+        fresh = max(
+            0,
+            round(view.artificial if view.certain_artificial is None else view.certain_artificial) - crowd.quarantined,
+        )
         moved = self._move(look, case, fresh, look.start, look.end)
         crowd.quarantined += moved
         if look.scale.name == TICK and watched.trail:

@@ -98,7 +98,7 @@ def test_an_open_case_goes_on_with_more_of_its_own_people_and_with_nobody_elses(
 def test_what_is_uncertain_of_a_share_is_left_in_the_count() -> None:
     view = judged(marked=EstimatedShare(0.9, 0.1))
     assert view.artificial == pytest.approx(540)
-    assert view.sure == pytest.approx(480)
+    assert view.certain_artificial == pytest.approx(480)
 
 
 @given(
