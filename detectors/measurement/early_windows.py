@@ -81,7 +81,7 @@ class EarlyWindows:
             self._consider(order, key, state, crowd.n, crowd.looked)
 
     def _consider(self, order: int, key: Key, state: TargetState, count: int, judged_count: int) -> None:
-        """Add a window of ``count`` events that had ``judged_count`` when it was last judged, if it has grown enough."""
+        """Add a window of ``count`` events if it has grown enough since it was judged with ``judged_count`` events."""
         context, metric = self._context, metric_of(key)
         name = context.scales[order].name
         platform, level = context.platforms[metric], state.levels.get(name)
