@@ -1,1 +1,1 @@
-"""How fast truecount is on a real Kafka, beside its ceiling and an agent without micro-batches."""
+"""Benchmark of truecount on a real Kafka, compared with a bare consumer, a Faust agent and Quix Streams."""

@@ -1,6 +1,6 @@
-"""``python -m bench``: all parts over one topic of one Kafka, a table, and bench/results.json.
+"""``python -m bench``: runs all parts, prints a table, and writes bench/results.json.
 
-Exit codes: 0 the promised ratios hold, 1 one does not, 2 usage, 3 a part gave no figure.
+Exit codes: 0 all promised ratios are reached, 1 one is not, 2 usage error, 3 a part has no result.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 from bench import measured, topic
 from bench.events import Traffic
 from bench.measured import Measured, PartError
-from bench.peers import quix_python
+from bench.quix_environment import quix_python
 from bench.report import Run
 from bench.testbed.brokers import BrokerError, KafkaServer, kafka_is_missing, kafka_jars
 from bench.worker import Worker
@@ -27,22 +27,22 @@ from streams.settings.settings import Settings
 
 PER_MESSAGE_SECONDS = 15.0
 SLOWEST_EVENTS_S = 4_000
-"""A part slower than this is given up: nothing we promise could hold then."""
+"""Least speed of a part; below it the deadline ends the part, since no promised ratio could be reached."""
 START_SECONDS = 60.0
 OWN_SECONDS = 3600.0
-"""For a part that brings its own broker and its own traffic."""
+"""Deadline of a part with its own broker and traffic."""
 LIVE_TARGETS = (10_000, 1_000_000)
 LIVE_EVENTS = 300_000
 CORES_FOR_TWO = 4
-"""Two workers and the broker need more than two cores, or they measure each other."""
+"""Least cores for the part with two workers. With fewer, the workers and the broker slow each other down."""
 
 
 def main() -> int:
-    """Answers the exit code."""
+    """Run the benchmark and return the exit code."""
     options = _options()
     lacking = kafka_is_missing()
     if lacking is not None:
-        print(f"bench: it needs a real Kafka, and {lacking}", file=sys.stderr)
+        print(f"bench: it needs a real Kafka, but {lacking}", file=sys.stderr)
         return 3
     traffic = Traffic(options.events, options.targets, options.span_seconds, options.ids, options.seed)
     load_before = os.getloadavg()[0]
@@ -57,22 +57,22 @@ def main() -> int:
     if options.only == tuple(PARTS):
         run.write()
     else:
-        print("results.json is left as it is: it holds whole runs only")
-    return 0 if run.kept else 1
+        print("results.json is not changed: it has complete runs only")
+    return 0 if run.promises_met else 1
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--events", type=int, default=600_000, help="events in the topic (600,000)")
-    parser.add_argument("--targets", type=int, default=100_000, help="targets they are of (100,000)")
+    parser.add_argument("--targets", type=int, default=100_000, help="number of targets (100,000)")
     parser.add_argument("--span-seconds", type=int, default=30, help="event time they span (30: 20,000 a second)")
-    parser.add_argument("--ids", action=argparse.BooleanOptionalAction, default=True, help="events carry ids")
+    parser.add_argument("--ids", action=argparse.BooleanOptionalAction, default=True, help="events have ids")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--ids-in-memory", type=int, default=5_000_000, help="random ids of the memory part (5,000,000)"
     )
-    parser.add_argument("--date", help="written into the results; the bench reads no calendar")
-    parser.add_argument("--only", type=_names, default=tuple(PARTS), help=f"parts, with commas: {','.join(PARTS)}")
+    parser.add_argument("--date", help="date for the results; the benchmark does not read the system's")
+    parser.add_argument("--only", type=_names, default=tuple(PARTS), help=f"parts to run, of: {','.join(PARTS)}")
     return parser.parse_args()
 
 
@@ -80,12 +80,12 @@ def _names(text: str) -> tuple[str, ...]:
     names = text.split(",")
     unknown = [name for name in names if name not in PARTS]
     if unknown:
-        raise argparse.ArgumentTypeError(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+        raise argparse.ArgumentTypeError(f"there is no part {unknown[0]!r}; the parts are {', '.join(PARTS)}")
     return tuple(name for name in PARTS if name in names)
 
 
 class Bench:
-    """What the parts have in common: the traffic, the broker that holds it, a place for files."""
+    """One method per part, and what they share: the traffic, the broker, and a directory for files."""
 
     def __init__(self, traffic: Traffic, scratch: Path, ids_in_memory: int) -> None:
         self.traffic = traffic
@@ -95,25 +95,25 @@ class Bench:
         self.servers = ""
 
     def ceiling(self) -> Measured:
-        """aiokafka and a decoder."""
+        """Measure aiokafka with a decoder and nothing else."""
         records = str(self.traffic.events + topic.PARTITIONS)
         return measured.run("ceiling", self.servers, records, deadline_seconds=self.deadline)
 
     def per_message(self) -> Measured:
-        """Faust, one message at a time."""
+        """Measure a Faust agent, one message at a time."""
         return measured.run("per_message", self.servers, str(PER_MESSAGE_SECONDS), deadline_seconds=self.deadline)
 
     def quix(self) -> Measured:
-        """Quix Streams with its state store."""
+        """Measure Quix Streams with its state store."""
         arguments = self.servers, topic.TOPIC, str(self.traffic.events), str(self.scratch / "quix")
         return measured.run("quix", *arguments, deadline_seconds=400 + self.deadline, python=quix_python())
 
     def truecount(self) -> Measured:
-        """The worker."""
+        """Measure one worker process."""
         return self._workers(1)
 
     def two_workers(self) -> Measured | None:
-        """Two processes; None where there are too few cores for them and the broker."""
+        """Measure two worker processes; None if there are fewer than CORES_FOR_TWO cores."""
         return self._workers(2) if (os.cpu_count() or 1) >= CORES_FOR_TWO else None
 
     def _workers(self, processes: int) -> Measured:
@@ -124,13 +124,13 @@ class Bench:
         return found
 
     def core(self) -> Measured:
-        """No broker."""
+        """Measure the core without a broker."""
         traffic = self.traffic
         shape = (traffic.events, traffic.targets, traffic.span_seconds, int(traffic.ids), traffic.seed)
         return measured.run("core", *map(str, shape), deadline_seconds=self.deadline)
 
     def live(self) -> dict[str, Any]:
-        """What ever more live targets do to the cost of an event."""
+        """Measure the CPU time per event with few and with many live targets."""
         costs = [
             measured.run("live", str(LIVE_EVENTS), str(n), str(self.traffic.seed), deadline_seconds=OWN_SECONDS).cpu_us
             for n in LIVE_TARGETS
@@ -143,17 +143,17 @@ class Bench:
         }
 
     def memory(self) -> dict[str, Any]:
-        """Resident memory with many random ids; it brings its own broker."""
-        said = measured.said_by("memory", str(self.ids_in_memory), deadline_seconds=OWN_SECONDS)
-        figures: dict[str, Any] = msgspec.json.decode(said)
+        """Measure resident memory with many random ids, on a broker of its own."""
+        line = measured.last_line_of("memory", str(self.ids_in_memory), deadline_seconds=OWN_SECONDS)
+        figures: dict[str, Any] = msgspec.json.decode(line)
         return figures
 
 
 def _own(name: str) -> Callable[[Bench], dict[str, Any]]:
-    """A part that brings its own broker, and prints its figures as a line of JSON."""
+    """A part with its own broker, which prints its figures as a line of JSON."""
 
     def run(_: Bench) -> dict[str, Any]:
-        figures: dict[str, Any] = msgspec.json.decode(measured.said_by(name, deadline_seconds=OWN_SECONDS))
+        figures: dict[str, Any] = msgspec.json.decode(measured.last_line_of(name, deadline_seconds=OWN_SECONDS))
         return figures
 
     return run
@@ -183,7 +183,7 @@ def _measure(
 
     def run(bench: Bench, chosen: list[str]) -> None:
         for name in chosen:
-            _say(name)
+            _log(name)
             found = PARTS[name](bench)
             if isinstance(found, Measured):
                 parts[name] = found
@@ -198,7 +198,7 @@ def _measure(
             kafka.start()
             try:
                 bench.servers = kafka.address.servers
-                _say(f"Kafka {kafka.pid} at {bench.servers}; sending {traffic.events:,} events")
+                _log(f"Kafka {kafka.pid} at {bench.servers}; sending {traffic.events:,} events")
                 topic.fill(bench.servers, traffic, _closing_ts_ms(traffic))
                 run(bench, here)
             finally:
@@ -208,20 +208,20 @@ def _measure(
 
 
 def _closing_ts_ms(traffic: Traffic) -> int:
-    """When a last event must be so that the tick of the one before it closes and its count is told."""
+    """Time of a last event that closes the tick of the events before it and publishes their counts."""
     time_settings = Settings().time
     margin = time_settings.lateness_seconds + time_settings.tick_seconds + time_settings.counts_seconds
     return traffic.last_ts_ms() + round((margin + 1) * 1000)
 
 
 def _check(counted: int, sent: int) -> None:
-    """A fast wrong answer is no figure."""
+    """Raise PartError if the audited counts are not complete: a fast wrong result is not measured."""
     if counted != sent:
         raise PartError(f"the audited counts' raw sum is {counted:,}, but {sent:,} events were sent")
 
 
-def _say(what: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
+def _log(message: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

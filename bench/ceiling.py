@@ -1,4 +1,4 @@
-"""The ceiling of a Python consumer: aiokafka's ``getmany``, a decoded event for every record, no more.
+"""Upper limit of a Python consumer: aiokafka's ``getmany`` and a decoder, nothing else.
 
 ``python -m bench.ceiling SERVERS RECORDS``
 """
@@ -13,7 +13,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
-from bench.measured import Measured, tell
+from bench.measured import Measured, print_result
 from bench.topic import PARTITIONS, TOPIC
 from detectors.events.event import Event
 
@@ -23,7 +23,7 @@ FETCH_BYTES = 2 * 1024 * 1024
 
 
 async def measure(servers: str, records: int) -> Measured:
-    """Read and decode all records, from the first chunk's arrival to the last event."""
+    """Read and decode all records, and measure from the start of fetching to the last event."""
     decode_lines = msgspec.json.Decoder(Event).decode_lines
     consumer = AIOKafkaConsumer(
         bootstrap_servers=servers,
@@ -46,4 +46,4 @@ async def measure(servers: str, records: int) -> Measured:
 
 
 if __name__ == "__main__":
-    tell(asyncio.run(measure(sys.argv[1], int(sys.argv[2]))))
+    print_result(asyncio.run(measure(sys.argv[1], int(sys.argv[2]))))

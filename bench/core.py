@@ -1,4 +1,4 @@
-"""The pure core without Kafka: decode to verdict and published count, the objects of an offline replay.
+"""The core without Kafka: from decoding to verdicts and counts, with the objects of an offline replay.
 
 ``python -m bench.core EVENTS TARGETS SPAN_SECONDS IDS SEED``
 """
@@ -10,14 +10,14 @@ import sys
 import time
 
 from bench.events import Traffic
-from bench.measured import Measured, tell
+from bench.measured import Measured, print_result
 from streams.offline.pipeline import Offline
 from streams.service import memory
 from streams.settings.settings import Settings
 
 
 def measure(traffic: Traffic) -> Measured:
-    """Audit all events; making them is not measured."""
+    """Audit all events. Generating them is not measured."""
     values = list(itertools.chain.from_iterable(traffic.chunks()))
     memory.collect_rarely()  # as the command does
     offline = Offline(Settings(), lambda name, line: None)  # noqa: ARG005  # the sink's signature
@@ -30,4 +30,4 @@ def measure(traffic: Traffic) -> Measured:
 
 if __name__ == "__main__":
     events, targets, span_seconds, ids, seed = (int(argument) for argument in sys.argv[1:])
-    tell(measure(Traffic(events, targets, span_seconds, bool(ids), seed)))
+    print_result(measure(Traffic(events, targets, span_seconds, bool(ids), seed)))

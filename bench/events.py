@@ -1,4 +1,4 @@
-"""The measured events: native JSON views of ~220 bytes, the same for the same seed."""
+"""Events of the benchmark: views as native JSON of about 220 bytes, determined by a seed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 FIRST_TS_MS = 1_760_000_000_000
-"""A fixed moment in the past: what is measured does not depend on the day it is measured."""
+"""A fixed time in the past, so that results do not depend on the date of the run."""
 
 CHUNK = 20_000
 TAIL_EXPONENT = 1.0
-"""Zipf's: of 100,000 targets the first draws 8 % of the views, the first hundred 43 %."""
+"""Zipf exponent: of 100,000 targets the first has 8 % of the views, the first hundred 43 %."""
 ACTORS = 400_000
-"""A visitor watches one to three videos in a few minutes."""
+"""Number of actors, so that each watches one to three videos in a few minutes."""
 NETWORKS = 30_000
 
 AGENTS = tuple(
@@ -40,7 +40,7 @@ CLOSING_TARGET = "closing"
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """How many events, over how many targets and how much event time; with ``ids``, each has its own."""
+    """Parameters of the traffic: events, targets, span of event time, whether events have ids, seed."""
 
     events: int
     targets: int = 100_000
@@ -57,25 +57,25 @@ class Traffic:
         rng = np.random.default_rng(self.seed)
         weights = 1.0 / np.arange(1, self.targets + 1) ** TAIL_EXPONENT
         edges = np.cumsum(weights / weights.sum())
-        # Popularity is no matter of the id: ids are shuffled.
+        # Ids are shuffled, so that they do not depend on popularity.
         names = rng.permutation(self.targets)
         for first in range(0, self.events, CHUNK):
             count = min(CHUNK, self.events - first)
             ranks = np.minimum(np.searchsorted(edges, rng.random(count)), self.targets - 1)
             actors = rng.integers(0, ACTORS, count)
-            watched = rng.integers(1_000, 900_000, count)
+            watch_ms = rng.integers(1_000, 900_000, count)
             places = np.arange(first, first + count)
             times = FIRST_TS_MS + places * self.span_seconds * 1000 // self.events
-            columns = (places, times, actors, names[ranks], watched)
+            columns = (places, times, actors, names[ranks], watch_ms)
             yield [self._event(*row) for row in zip(*(c.tolist() for c in columns), strict=True)]
 
     @staticmethod
     def closing(ts_ms: int) -> bytes:
-        """An event that does nothing but move time on to ``ts_ms``."""
+        """An event that only advances event time to ``ts_ms``."""
         return CLOSING % ts_ms
 
     def _event(self, place: int, ts: int, actor: int, target: int, watch_ms: int) -> bytes:
-        # Mixed so that neighbours in number are no neighbours in network or agent.
+        # Mixed, so that adjacent actor numbers have unrelated networks and user agents.
         mixed = actor * 2_654_435_761 % 4_294_967_296
         network = mixed % NETWORKS
         body = EVENT % (

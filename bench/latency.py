@@ -1,11 +1,11 @@
-"""From an event to its flag: live traffic at a rate, bought bursts in it, and a consumer that reads what is committed.
+"""Latency from an event to its flag: live traffic at a rate with bought bursts, and a consumer of committed flags.
 
-For every bought event: the seconds from when it was sent (its own time) to when the first flag revision that covers it
-could be read. ``python -m bench.latency [EVENTS_S]`` prints its figures as JSON.
+For every bought event it measures the seconds from sending it (its own time) until the first flag revision that covers
+it can be read. ``python -m bench.latency [EVENTS_S]`` prints the figures as JSON.
 
-It begins where no five minutes end until it is over: at such a moment the windows of all targets close, which holds
-up the flags of that time (docs/performance.md, "What a closed window costs"). Otherwise it would be luck whether it is
-in the figure. ``python -m bench.latency EVENTS_S across`` has it in the middle.
+The run starts so that no window of five minutes ends during it. At such a time the windows of all targets close, which
+delays flags (docs/performance.md, "What a closed window costs"), and the result would depend on the start time.
+``python -m bench.latency EVENTS_S across`` has such a time in the middle.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ EVENTS_S = 20_000
 PARTITIONS = 4
 HISTORY_SECONDS = 2_400
 HISTORY_EVENTS_S = 150
-"""Sent before, all at once: an installation judges nothing until it has seen honest windows of five minutes."""
+"""Earlier events, sent at once: an installation judges nothing before it has learned honest windows of five minutes."""
 WARM_SECONDS = 30
 """Live traffic before the first burst."""
 BURSTS = 40
@@ -43,17 +43,17 @@ BURST_SECONDS = 20
 BURSTS_EVERY_SECONDS = 2.0
 RUN_SECONDS = WARM_SECONDS + BURSTS * BURSTS_EVERY_SECONDS + BURST_SECONDS
 DRAIN_SECONDS = 45
-"""For what is on its way at the end."""
+"""Time for events and flags in flight at the end."""
 EDGE_SECONDS = 300
-"""The shortest windows of all targets end at these moments."""
+"""Windows of five minutes of all targets end at multiples of this."""
 TURN_SECONDS = 0.05
 PAST_CHUNK = 5_000
 BEHIND_SECONDS = 2.0
-"""A sender that is later than this does not carry the rate."""
+"""Largest delay of the sender for which the rate counts as reached."""
 ACCOUNT_AGE_MS = 400 * 86_400_000
 POOL = 200_000
 LATENESS_SECONDS = 0.5
-"""All events come in order here, so nobody is waited for."""
+"""Short, because all events arrive in order here."""
 
 
 class _Flag(msgspec.Struct):
@@ -66,27 +66,27 @@ class _Flag(msgspec.Struct):
 
 @dataclass(slots=True)
 class Played:
-    """What was sent and what was read."""
+    """The events that were sent, and the flags that were read."""
 
     bought: dict[str, list[int]] = field(default_factory=dict)
     """target → times of its bought events, epoch ms"""
     seen: dict[str, list[tuple[float, int, int]]] = field(default_factory=dict)
-    """target → (epoch ms when it could be read, onset, until) of its flag's revisions"""
+    """target → (epoch ms of reading, onset, until) of its flag's revisions"""
     sent: int = 0
     behind: float = 0.0
 
 
 def measure(servers: str, scratch: Path, *, events_s: int = EVENTS_S, across: bool = False) -> dict[str, Any]:
-    """The figures at a rate; with ``across``, of a run in whose middle five minutes end."""
+    """The figures at a rate. With ``across``, a window of five minutes ends in the middle of the run."""
     population = _installation(servers, scratch, events_s)
     process = population.start()
     try:
-        for look in population.watch(process, lambda page: "truecount_ready 1.0" in page, 60):
-            del look
+        for sample in population.watch(process, lambda page: "truecount_ready 1.0" in page, 60):
+            del sample
         history = HISTORY_SECONDS * HISTORY_EVENTS_S
         asyncio.run(_past(population, history))
-        for look in population.watch(process, lambda page: total(page, "truecount_records_total") >= history, 300):
-            del look
+        for sample in population.watch(process, lambda page: total(page, "truecount_records_total") >= history, 300):
+            del sample
         time.sleep(pause(time.time(), across=across))
         played = asyncio.run(_play(population, events_s))
     finally:
@@ -95,7 +95,7 @@ def measure(servers: str, scratch: Path, *, events_s: int = EVENTS_S, across: bo
 
 
 def pause(now: float, *, across: bool) -> float:
-    """Seconds to wait before the run, so that no five minutes end in it (nor while it drains), or in its middle.
+    """Seconds to wait so that no window of five minutes ends during the run, or one ends in its middle (``across``).
 
     >>> pause(300.0, across=False), pause(450.0, across=False), pause(300.0, across=True)
     (0.0, 150.0, 235.0)
@@ -108,9 +108,9 @@ def pause(now: float, *, across: bool) -> float:
 
 def _installation(servers: str, scratch: Path, events_s: int) -> Population:
     population = Population(servers, scratch, targets=events_s, memory_bytes=512 << 20, seed=1)
-    # Forty accounts that come ten times each would be double clicks, taken out when they come; here a flag must do it.
-    ours = f'[rules]\noff = ["double_click"]\n[time]\nlateness_seconds = {LATENESS_SECONDS}\n[broker]'
-    text = population.config.read_text().replace("[broker]", ours)
+    # Forty accounts with ten events each would be invalid as double clicks on arrival; here they must be flagged.
+    sections = f'[rules]\noff = ["double_click"]\n[time]\nlateness_seconds = {LATENESS_SECONDS}\n[broker]'
+    text = population.config.read_text().replace("[broker]", sections)
     population.config.write_text(text)
     population.make_topics()
     return population
@@ -182,7 +182,7 @@ async def _send(population: Population, producer: Any, played: Played, events_s:
 
 
 def _bought(at: float, now_ms: int, played: Played) -> list[bytes]:
-    """The bought events of a turn: new accounts from three networks, each again and again."""
+    """The bought events of one turn: new accounts from three networks, with repeats."""
     values = []
     for burst in range(BURSTS):
         since = at - WARM_SECONDS - burst * BURSTS_EVERY_SECONDS
@@ -214,7 +214,7 @@ async def _deliver(producer: Any, topic: str, values: list[bytes]) -> None:
 
 
 def _pool() -> list[bytes]:
-    """Ends of ordinary events: all but id and time."""
+    """Bodies of ordinary events: all fields but id and time."""
     ends = []
     for chunk in Traffic(POOL).chunks():
         for value in chunk:
@@ -225,7 +225,7 @@ def _pool() -> list[bytes]:
 
 
 def hash_of(body: bytes) -> int:
-    """Something that differs from actor to actor."""
+    """A number that differs from actor to actor."""
     return int.from_bytes(body[20:28], "big") * 2_654_435_761
 
 
@@ -251,7 +251,7 @@ async def _read(population: Population, played: Played, over: asyncio.Event) -> 
 
 
 def latencies(played: Played) -> Iterator[float]:
-    """Seconds from each bought event to the first revision that covers it."""
+    """Seconds from each bought event to the first flag revision that covers it. Events without one are skipped."""
     for target, times in played.bought.items():
         for ts in times:
             covering = [seen for seen, onset, until in played.seen.get(target, ()) if onset <= ts < until]

@@ -1,6 +1,6 @@
-"""What an event costs when ever more targets are alive: the pure core, with state of all of them.
+"""CPU time per event by the number of live targets, in the core without Kafka.
 
-Each target gets one event first; then the same traffic over the same BUSY targets is measured, whatever their number.
+First each target gets one event. Then the same traffic over BUSY targets is measured, whatever the number of targets.
 
 ``python -m bench.live EVENTS TARGETS SEED``
 """
@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 from bench.events import FIRST_TS_MS, Traffic
-from bench.measured import Measured, tell
+from bench.measured import Measured, print_result
 from streams.offline.pipeline import BATCH, Offline
 from streams.service import memory
 from streams.settings.settings import Settings
@@ -24,7 +24,7 @@ PAST = b'{"ts":%d,"metric":"view","actor":"u%07d","target":"v%06d","ip":"10.%d.%
 
 
 def _past(targets: int) -> Iterator[bytes]:
-    """An event for each target, in the two minutes before what is measured."""
+    """One event per target, in the two minutes before the measured traffic."""
     begin = FIRST_TS_MS - 120_000
     for number in range(targets):
         yield PAST % (begin + number * 60_000 // targets, number, number, number % 250, number // 250 % 250)
@@ -39,11 +39,11 @@ def measure(events: int, targets: int, seed: int) -> Measured:
 
     def both() -> Iterator[bytes]:
         yield from _past(targets)
-        # These move time past all that the past has open, and fill a batch: none of it is closed in what is measured.
+        # These close all earlier windows and fill a batch, so that none of them is closed during the measurement.
         yield from itertools.repeat(Traffic.closing(FIRST_TS_MS), 2 * BATCH)
         marks.extend((time.perf_counter(), time.process_time()))
         yield from values
-        marks.extend((time.perf_counter(), time.process_time()))  # what follows sums up all targets, for a person
+        marks.extend((time.perf_counter(), time.process_time()))  # the summary over all targets is not measured
 
     summary = offline.run(both())
     assert summary.targets == max(targets, BUSY) + 1, summary
@@ -52,4 +52,4 @@ def measure(events: int, targets: int, seed: int) -> Measured:
 
 
 if __name__ == "__main__":
-    tell(measure(*map(int, sys.argv[1:])))
+    print_result(measure(*map(int, sys.argv[1:])))

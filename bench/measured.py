@@ -1,4 +1,4 @@
-"""What one part of the bench measured, and how a part that runs as a process of its own hands it over."""
+"""The result of one part of the benchmark, and running a part as a process of its own."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ROOT = Path(__file__).parent.parent
 
 
 class PartError(Exception):
-    """A part that gave no figure; the message says why."""
+    """Raised if a part has no result; the message has the reason."""
 
 
 class Measured(msgspec.Struct):
-    """``events`` in ``seconds`` of wall time, for which the process used ``cpu_seconds``."""
+    """Result of a part: events, wall time and CPU time of the process."""
 
     events: int
     seconds: float
@@ -29,23 +29,23 @@ class Measured(msgspec.Struct):
 
     @property
     def cpu_us(self) -> float:
-        """CPU time of an event in µs: steadier than events per second where others use the machine too."""
+        """CPU time per event in µs. It varies less than events per second on a shared machine."""
         return self.cpu_seconds / self.events * 1e6
 
 
-def tell(measured: Measured) -> None:
-    """Say the result to the process that called ``run``."""
+def print_result(measured: Measured) -> None:
+    """Print the result as JSON for the process that called ``run``."""
     print(msgspec.json.encode(measured).decode(), flush=True)
 
 
 def run(module: str, *arguments: str, deadline_seconds: float, python: str = sys.executable) -> Measured:
-    """Run a module of this package as a process and take its result. Raises PartError."""
-    said = said_by(module, *arguments, deadline_seconds=deadline_seconds, python=python)
-    return msgspec.json.decode(said, type=Measured)
+    """Run a module of this package as a process and return its result. Raises PartError."""
+    line = last_line_of(module, *arguments, deadline_seconds=deadline_seconds, python=python)
+    return msgspec.json.decode(line, type=Measured)
 
 
-def said_by(module: str, *arguments: str, deadline_seconds: float, python: str = sys.executable) -> bytes:
-    """The last line that a module of this package prints when run as a process. Raises PartError."""
+def last_line_of(module: str, *arguments: str, deadline_seconds: float, python: str = sys.executable) -> bytes:
+    """Run a module of this package as a process and return the last line that it prints. Raises PartError."""
     command = [python, "-m", f"bench.{module}", *arguments]
     try:
         done = subprocess.run(

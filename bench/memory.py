@@ -1,4 +1,4 @@
-"""Millions of targets under a budget: how far the worker's resident memory goes, and whether anything is lost.
+"""Peak resident memory of a worker with millions of targets under a memory budget, and a check of its counts.
 
 ``python -m bench.memory [TARGETS [BUDGET_MIB]]`` prints its figures as JSON.
 """
@@ -18,39 +18,39 @@ from bench.worker import total
 TARGETS = 5_000_000
 BUDGET_MIB = 512
 ALLOWED_BEYOND_MIB = 350
-"""Interpreter, libraries, RocksDB, what is on its way: promised on top of the budget."""
+"""Memory promised in addition to the budget: interpreter, libraries, RocksDB, data in flight."""
 SLOWEST_TARGETS_S = 1_500
 SHOW_SECONDS = 10.0
 COMMIT_SECONDS = 30.0
-"""Given to the last checkpoints, once all counts have been told."""
+"""Time for the last checkpoints after all counts have been published."""
 
 
 def measure(servers: str, scratch: Path, *, targets: int = TARGETS, budget_mib: int = BUDGET_MIB) -> dict[str, Any]:
-    """The figures. Raises PartError if the worker does not get through, or a count is wrong."""
+    """The figures. Raises PartError if the worker does not finish, or a count is wrong."""
     population = Population(servers, scratch, targets=targets, memory_bytes=budget_mib << 20, seed=1)
     population.fill()
     process = population.start()
     peak, shown_at, seconds = 0, 0.0, 0.0
 
     def done(page: str) -> bool:
-        return total(page, "truecount_targets") >= targets and population.told(page)
+        return total(page, "truecount_targets") >= targets and population.counts_published(page)
 
     try:
-        for look in population.watch(process, done, 60 + targets / SLOWEST_TARGETS_S):
-            peak, seconds = max(peak, look.rss_bytes), look.seconds
+        for sample in population.watch(process, done, 60 + targets / SLOWEST_TARGETS_S):
+            peak, seconds = max(peak, sample.rss_bytes), sample.seconds
             if seconds - shown_at > SHOW_SECONDS:
                 shown_at = seconds
-                _show(look.page, look.rss_bytes, seconds)
+                _show(sample.page, sample.rss_bytes, seconds)
         began = time.monotonic()
         while time.monotonic() - began < COMMIT_SECONDS:
             time.sleep(1)
-            look = next(population.watch(process, done, 60))
-            peak = max(peak, look.rss_bytes)
+            sample = next(population.watch(process, done, 60))
+            peak = max(peak, sample.rss_bytes)
     finally:
         population.stop(process)
     found, raw = population.counted()
     if (found, raw) != (targets, targets):
-        raise PartError(f"{targets:,} targets had an event each; counted are {found:,} targets with {raw:,} events")
+        raise PartError(f"{targets:,} targets had an event each, but {found:,} targets with {raw:,} events are counted")
     return {
         "targets": targets,
         "budget_mib": budget_mib,

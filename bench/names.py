@@ -1,4 +1,4 @@
-"""Names as buckets, for the peers that take one event at a time. It needs nothing of ``streams``."""
+"""Maps names to buckets, for the compared frameworks that process single events. Does not import ``streams``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _known: dict[tuple[str, int], int] = {}
 
 
 def bucket(name: str | None, size: int) -> int:
-    """One of ``size`` buckets, -1 for None; names are remembered, as there are few."""
+    """One of ``size`` buckets, -1 for None. Results are cached, since there are few names."""
     if name is None:
         return -1
     found = _known.get((name, size))

@@ -1,7 +1,7 @@
-"""A Faust agent that takes one message at a time into the same detectors.
+"""A Faust agent that processes one message at a time with the same detectors.
 
-Made fair in its favour: no frames are encoded, there is one audit for all targets, nothing is sent, and Faust
-commits at least once on its own clock.
+Where the comparison is not exact, it favours Faust: no frames are encoded, there is one audit for all targets, nothing
+is sent, and Faust commits at least once, at its own interval.
 
 ``python -m bench.per_message SERVERS SECONDS``
 """
@@ -18,7 +18,7 @@ import faust
 import msgspec
 import xxhash
 
-from bench.measured import Measured, tell
+from bench.measured import Measured, print_result
 from bench.names import bucket
 from bench.topic import PARTITIONS, TOPIC
 from detectors.events.actor import with_account, without_account
@@ -43,7 +43,7 @@ _hash = xxhash.xxh3_64_intdigest
 
 
 def block_of_one(event: Event) -> EventBlock:
-    """One event as the detectors read it. No arrays: for one event they would cost the most."""
+    """A block of one event, of lists: for one event, arrays would take most of the time."""
     created = event.actor_created_at
     network = None if event.ip is None else network_of(event.ip)
     country = bucket(event.country, MIX_BUCKETS)
@@ -64,7 +64,7 @@ def block_of_one(event: Event) -> EventBlock:
 
 
 class OneByOne:
-    """Decodes an event, makes a block of it, and lets the audit see it."""
+    """Decodes single events, converts them to blocks, and audits them."""
 
     def __init__(self, settings: Settings) -> None:
         self.events = 0
@@ -88,7 +88,7 @@ class OneByOne:
 
 
 async def measure(servers: str, seconds: float) -> Measured:
-    """Let the agent run for ``seconds`` from its first event on."""
+    """Run the agent for ``seconds`` after its first event."""
     one_by_one = OneByOne(Settings())
     started = asyncio.Event()
     app: Any = faust.App(
@@ -123,4 +123,4 @@ async def measure(servers: str, seconds: float) -> Measured:
 
 
 if __name__ == "__main__":
-    tell(asyncio.run(measure(sys.argv[1], float(sys.argv[2]))))
+    print_result(asyncio.run(measure(sys.argv[1], float(sys.argv[2]))))

@@ -1,4 +1,4 @@
-"""Many targets met once each: a topic of them, and a worker that has audited it."""
+"""A topic with one event for each of many targets, and a worker that audits it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from streams.settings.settings import Settings, load
 
 PARTITIONS = 4
 RATE = 20_000
-"""Events a second of event time."""
+"""Events per second of event time."""
 CHUNK = 20_000
 EVENT = (
     b'{"id":"view-%010d","ts":%d,"actor":"u%07d","target":"%s","ip":"10.%d.%d.7",'
@@ -42,7 +42,7 @@ EVENT = (
 )
 CLOSING_TARGET = "closing"
 STEP_MS = 5_000
-"""After the last event time goes on in such steps, so that each closed tick can be taken before the next."""
+"""Steps of event time after the last event, so that ticks close one after the other."""
 
 CONFIG = """\
 app = "{app}"
@@ -65,8 +65,8 @@ class _Count(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class WindowView:
-    """What one look at a worker showed."""
+class WorkerSample:
+    """One reading of a worker: time since the start, resident memory, metrics page."""
 
     seconds: float
     rss_bytes: int
@@ -74,7 +74,7 @@ class WindowView:
 
 
 class Population:
-    """An installation whose input has ``targets`` random ids, one event each."""
+    """An installation whose input has ``targets`` targets with random ids, and one event each."""
 
     def __init__(self, servers: str, directory: Path, *, targets: int, memory_bytes: int, seed: int) -> None:
         self.app = f"bench-{targets}"
@@ -94,12 +94,12 @@ class Population:
     # ---------------------------------------------------------------- input
 
     def fill(self) -> None:
-        """Make the topics and send all events, then what lets their ticks and counts close."""
+        """Create the topics, send all events, and then advance event time until their counts are published."""
         self.make_topics()
         asyncio.run(self._send())
 
     def make_topics(self) -> None:
-        """Its input and truecount's own."""
+        """Create the input topic and truecount's own topics."""
         client = KafkaAdminClient(bootstrap_servers=self._servers)
         try:
             client.create_topics([NewTopic(self.settings.inputs[0].topic, PARTITIONS, 1)])
@@ -152,8 +152,8 @@ class Population:
 
     # ---------------------------------------------------------------- worker
 
-    def told(self, page: str) -> bool:
-        """Whether event time has passed the moment at which the counts of the last events are told, everywhere."""
+    def counts_published(self, page: str) -> bool:
+        """Whether event time of all partitions is past the time at which the last counts are published."""
         times = self.settings.time
         last_s = FIRST_TS_MS / 1000 + self.targets / RATE
         reached = [
@@ -165,7 +165,7 @@ class Population:
         return len(reached) == self.settings.partitions and min(reached) >= moment
 
     def start(self) -> subprocess.Popen[bytes]:
-        """A worker, all roles."""
+        """Start a worker with all roles."""
         command = [sys.executable, "-m", "streams.cli", "worker", "--config", str(self.config)]
         with self.log.open("ab") as log:
             return subprocess.Popen(
@@ -179,14 +179,14 @@ class Population:
 
     def watch(
         self, process: subprocess.Popen[bytes], done: Callable[[str], bool], deadline_seconds: float
-    ) -> Iterator[WindowView]:
-        """Look at a worker until its metrics are ``done``. Raises PartError if it ends or the time is over."""
+    ) -> Iterator[WorkerSample]:
+        """Sample a worker until ``done`` is true of its metrics. Raises PartError if it ends or the deadline passes."""
         began = time.monotonic()
         page = ""
         while True:
             with suppress(OSError, HTTPException):
                 page = self._metrics()
-            yield WindowView(time.monotonic() - began, rss_bytes(process.pid), page)
+            yield WorkerSample(time.monotonic() - began, rss_bytes(process.pid), page)
             if page and done(page):
                 return
             if process.poll() is not None:
@@ -197,7 +197,7 @@ class Population:
 
     @staticmethod
     def stop(process: subprocess.Popen[bytes], seconds: float = 120.0) -> None:
-        """Let a worker checkpoint and leave."""
+        """Stop a worker in order, with a last checkpoint; kill it after ``seconds``."""
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(seconds)
@@ -220,7 +220,7 @@ class Population:
     # ---------------------------------------------------------------- result
 
     def counted(self) -> tuple[int, int]:
-        """Targets and the sum of their raw counts in audited-counts, read committed."""
+        """Number of targets and sum of their raw counts in audited-counts, read committed."""
         return asyncio.run(self._counted())
 
     async def _counted(self) -> tuple[int, int]:
@@ -251,7 +251,7 @@ class Population:
 
 
 def rss_bytes(pid: int) -> int:
-    """Resident memory of a process, 0 where there is no /proc (or no such process)."""
+    """Resident memory of a process; 0 without /proc or without such a process."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -260,12 +260,12 @@ def rss_bytes(pid: int) -> int:
 
 
 def restored(tasks: int) -> Callable[[str], bool]:
-    """Whether as many tasks of targets are open."""
+    """A condition on a metrics page: whether so many tasks of targets are open."""
     return lambda page: total(page, 'truecount_tasks{role="targets"}') >= tasks
 
 
 def print_measured(measure: Callable[[str, Path], dict[str, Any]]) -> None:
-    """Measure on a Kafka of its own, given its servers and a directory, and print the figures as a line of JSON."""
+    """Start a Kafka, call ``measure(servers, directory)``, and print the figures as a line of JSON."""
     with tempfile.TemporaryDirectory(prefix="truecount-bench-") as scratch:
         kafka = KafkaServer(Path(scratch) / "kafka", kafka_jars())
         kafka.start()

@@ -1,11 +1,11 @@
-"""Quix Streams driving the same detectors, with its own state store: the peer that is a stream framework.
+"""A Quix Streams application with the same detectors and Quix's own state store.
 
-What its documentation advises for speed and for correctness: bytes in and our decoder instead of its JSON, ``group_by``
-for state by target, a tumbling window that collects (its documentation calls that the cheap one) and closes with the
-partition's time, exactly once, its default commit interval, a compressing producer that lingers.
+It follows Quix's documentation for speed and correctness: bytes as input with truecount's decoder instead of JSON,
+``group_by`` for state per target, a tumbling window with ``collect`` (the cheap kind by its documentation) that closes
+by the partition's time, exactly once, the default commit interval, and a producer with compression and linger.
 
-Made fair in its favour: it checks no ids, watches no idle partitions, publishes no counts, and what the platform's
-crowd looks like stays in memory.
+Where the comparison is not exact, it favours Quix: no duplicate ids are checked, idle partitions are not handled, no
+counts are published, and the platform model is not persisted.
 
 ``python -m bench.quix SERVERS TOPIC EVENTS DIRECTORY``, in an environment made of bench/requirements-quix.lock.
 """
@@ -21,7 +21,7 @@ import msgspec
 import xxhash
 from quixstreams import Application
 
-from bench.measured import Measured, tell
+from bench.measured import Measured, print_result
 from bench.names import bucket
 from detectors.audit import Audit, AuditSettings
 from detectors.events.buckets import MIX_BUCKETS, NETWORK_BUCKETS
@@ -37,16 +37,16 @@ TICK_MS = 10_000
 LATENESS_MS = 10_000
 """Both as in the worker's defaults."""
 DEADLINE_SECONDS = 240.0
-"""It is stopped then, and what it has done is its figure."""
+"""Time after which the run is stopped, and measured up to there."""
 
 _hash = xxhash.xxh3_64_intdigest
 _decode = msgspec.json.Decoder(Event).decode
-_encode_watched = msgspec.msgpack.Encoder().encode
-_decode_watched = msgspec.msgpack.Decoder(TargetState).decode
+_encode_state = msgspec.msgpack.Encoder().encode
+_decode_state = msgspec.msgpack.Decoder(TargetState).decode
 
 
 def row_of(value: bytes) -> dict[str, Any]:
-    """A record as what the windows collect: its target, and the numbers of a window's row."""
+    """The target of a record, and the row of numbers that the window collects."""
     event = _decode(value)
     return {
         "target": event.target,
@@ -62,15 +62,15 @@ def row_of(value: bytes) -> dict[str, Any]:
     }
 
 
-class Peer:
-    """The topology: decode, group by target, collect a tick, put the closed tick before the detectors."""
+class QuixPipeline:
+    """The application: decode, group by target, collect ticks, audit closed ticks."""
 
     def __init__(self, servers: str, topic: str, directory: str) -> None:
         self.seen = self.late = self.closed = 0
         self.wanted = sys.maxsize
         self.began = self.began_cpu = 0.0
-        self._watches = MemoryTargetStates()
-        self._audit = Audit(AuditSettings(), self._watches)
+        self._states = MemoryTargetStates()
+        self._audit = Audit(AuditSettings(), self._states)
         self.app = Application(
             broker_address=servers,
             consumer_group=f"bench-quix-{uuid.uuid4().hex[:8]}",
@@ -114,10 +114,10 @@ class Peer:
     def _close(self, window: dict[str, Any], key: str, _timestamp: int, _headers: Any, state: Any) -> int:
         audit, name = self._audit, key_of(VIEW, key)
         saved = state.get_bytes("watched")
-        self._watches[name] = TargetState() if saved is None else _decode_watched(saved)
+        self._states[name] = TargetState() if saved is None else _decode_state(saved)
         rows = b"".join([pack_row(*row) for row in window["value"]])
         entered = audit.ticks.enter(name, rows, ClosedTick(window["start"], (-1, -1), Outcome()))
-        state.set_bytes("watched", _encode_watched(self._watches.states.pop(name)))
+        state.set_bytes("watched", _encode_state(self._states.states.pop(name)))
         self.closed += 1
         return entered
 
@@ -130,14 +130,14 @@ _ts = msgspec.json.Decoder(_Time).decode
 
 
 def measure(servers: str, topic: str, events: int, directory: str) -> Measured:
-    """From the first record read until all are in the windows of their targets, and committed."""
-    peer = Peer(servers, topic, directory)
-    peer.wanted = events
-    peer.app.run()
-    seconds, cpu = time.perf_counter() - peer.began, time.process_time() - peer.began_cpu
-    print(f"windows closed: {peer.closed:,}; events too late for theirs: {peer.late:,}", file=sys.stderr)
-    return Measured(peer.seen, seconds, cpu)
+    """Measure from the first record read until all events are in their windows and committed."""
+    pipeline = QuixPipeline(servers, topic, directory)
+    pipeline.wanted = events
+    pipeline.app.run()
+    seconds, cpu = time.perf_counter() - pipeline.began, time.process_time() - pipeline.began_cpu
+    print(f"closed windows: {pipeline.closed:,}; late events: {pipeline.late:,}", file=sys.stderr)
+    return Measured(pipeline.seen, seconds, cpu)
 
 
 if __name__ == "__main__":
-    tell(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))
+    print_result(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))

@@ -1,9 +1,9 @@
-"""The proof on recorded events: ``python -m bench.recorded FILE MAP [--servers HOST:PORT]``.
+"""Consistency check on recorded events: ``python -m bench.recorded FILE MAP [--servers HOST:PORT]``.
 
-A recorded file is replayed through a real Kafka and a worker process, and then checked three ways: the raw counts add
-up to the file's events; the offline replay of the same file gives the same counts and flags the same targets; and the
-recorded ``by-target`` log, applied to fresh audits, gives flagged-events, corrections and audited-counts byte for byte.
-Without ``--servers`` it starts an Apache Kafka of its own (Java 17+ and Maven). Exits 1 if anything differs.
+A recorded file is replayed through a real Kafka and a worker process. Then three things are checked: the raw counts add
+up to the file's events; an offline replay of the file gives the same counts and flags the same targets; and the
+``by-target`` log, applied to new audits, gives flagged-events, corrections and audited-counts byte for byte.
+Without ``--servers`` it starts an Apache Kafka of its own (Java 17+ and Maven). Exits with 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from streams.targets.step import PartitionAudit, audit_settings
 
 REPLAY_SECONDS = 1800.0
 SETTLE_SECONDS = 2.0
-"""Committed offsets may be read a moment too early after a transaction (FACTS: 1.5 s)."""
+"""Wait before reading committed offsets: after a transaction they may be old for 1.5 s."""
 SHOWN = 20
 
 TargetMetric = tuple[str, str]
@@ -40,7 +40,7 @@ TargetMetric = tuple[str, str]
 
 @dataclass
 class Proof:
-    """What was found. ``problems`` is empty if everything agreed."""
+    """Result of the check. ``problems`` is empty if everything agrees."""
 
     records: int = 0
     unmapped: int = 0
@@ -56,7 +56,7 @@ class Proof:
     by_verdict: dict[str, int] = field(default_factory=dict)
     by_reason: dict[str, int] = field(default_factory=dict)
     parts_differ_offline: int = 0
-    """targets whose raw agrees and whose parts do not: cases that the two ends of time found open"""
+    """targets with the same raw count but different parts: cases open at the end of one of the two runs"""
     log_frames: int = 0
     log_outputs: int = 0
     online_seconds: float = 0.0
@@ -65,7 +65,7 @@ class Proof:
 
 
 def prove(installation: Installation, file: Path, layout: Path, *, drain_seconds: float) -> Proof:
-    """Run the whole proof on an installation whose topics are made and empty."""
+    """Run all checks on an installation whose topics exist and are empty."""
     proof = Proof()
     began = time.monotonic()
     with installation.worker(name="recorded") as worker:
@@ -76,7 +76,7 @@ def prove(installation: Installation, file: Path, layout: Path, *, drain_seconds
         proof.late = int(worker.metrics()["truecount_late_events_total"])
     time.sleep(SETTLE_SECONDS)
     topics = installation.topics
-    # The worker's last checkpoint may have said more than what was waited for.
+    # The worker's last checkpoint may have published more than was waited for.
     counts = installation.counts()
     flags = [orjson.loads(record.value) for record in installation.records(topics.flagged_events)]
     proof.dead_letters = len(installation.records(topics.dead_letters))
@@ -130,7 +130,7 @@ def _compare_offline(
         (flag["target"], flag["metric"])
         for flag in map(orjson.loads, (out / "flagged-events.ndjson").read_bytes().splitlines())
     }
-    raw_differs = sorted(key for key in counts.keys() | offline.keys() if _part(counts, key) != _part(offline, key))
+    raw_differs = sorted(key for key in counts.keys() | offline.keys() if _raw(counts, key) != _raw(offline, key))
     proof.parts_differ_offline = sum(
         1 for key in counts.keys() & offline.keys() if _parts(counts[key]) != _parts(offline[key])
     )
@@ -145,15 +145,15 @@ def _parts(count: dict[str, Any]) -> tuple[int, int, dict[str, int]]:
     return count["valid"], count["quarantined"], count["invalid"]
 
 
-def _part(counts: dict[TargetMetric, dict[str, Any]], key: TargetMetric) -> int:
+def _raw(counts: dict[TargetMetric, dict[str, Any]], key: TargetMetric) -> int:
     return int(counts[key]["raw"]) if key in counts else 0
 
 
 def _compare_log(proof: Proof, installation: Installation) -> None:
-    """The recorded log, as far as the worker had taken it, through fresh audits."""
+    """Apply the log, as far as the worker has committed, to new audits, and compare their outputs."""
     topics = installation.topics
     log = installation.records(topics.by_target)
-    said = {
+    published = {
         "flagged-events": installation.records(topics.flagged_events),
         "corrections": installation.records(topics.corrections),
         "audited-counts": installation.records(topics.audited_counts),
@@ -170,18 +170,18 @@ def _compare_log(proof: Proof, installation: Installation) -> None:
             "audited-counts": [count_value(count) for count in outcome.counts],
         }
         for name, values in again.items():
-            there = [record.value for record in said[name] if record.partition == partition]
+            online = [record.value for record in published[name] if record.partition == partition]
             proof.log_outputs += len(values)
-            if values != there:
-                at = next((i for i, (a, b) in enumerate(zip(values, there, strict=False)) if a != b), -1)
+            if values != online:
+                at = next((i for i, (a, b) in enumerate(zip(values, online, strict=False)) if a != b), -1)
                 proof.problems.append(
-                    f"log of partition {partition}: {name} has {len(there):,} records, replayed {len(values):,}; "
+                    f"log of partition {partition}: {name} has {len(online):,} records, replayed {len(values):,}; "
                     f"the first that differs is number {at}"
                 )
 
 
 def _committed(installation: Installation) -> dict[int, int]:
-    """How far the targets role has come in each partition of by-target."""
+    """Committed offsets of the targets role, by partition of by-target."""
     settings = installation.settings
     consumer = KafkaConsumer(
         bootstrap_servers=installation.broker.servers, group_id=settings.app, enable_auto_commit=False
@@ -194,7 +194,7 @@ def _committed(installation: Installation) -> dict[int, int]:
 
 
 def main() -> int:
-    """Entry point."""
+    """Run the check and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.recorded", description=(__doc__ or "").split("\n\n")[1])
     parser.add_argument("file", type=Path)
     parser.add_argument("map", type=Path)

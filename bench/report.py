@@ -1,4 +1,4 @@
-"""The table and bench/results.json."""
+"""Report of a run: a table, and bench/results.json."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from bench.topic import PARTITIONS
 
 RESULTS = Path(__file__).parent / "results.json"
 PROMISED = {"ceiling": 0.25, "per_message": 12.0, "quix": 1.0}
-"""Truecount's events/s over each peer's, at least."""
+"""Least ratio of truecount's events/s to those of each compared part."""
 LIBRARIES = ("aiokafka", "faust-streaming", "msgspec", "river", "numpy")
 
 LEADING = ("flag_latency_p99_s", "restore_s_per_million", "live_ratio")
-"""Figures that stand at the top of results.json, whatever part they are of."""
+"""Figures that are copied to the top of results.json."""
 
 WHAT = {
     "ceiling": "aiokafka getmany + decode, nothing else",
@@ -40,31 +40,31 @@ WHAT = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the bench."""
+    """Results of one run of the benchmark."""
 
     traffic: Traffic
     record_bytes: float
     parts: dict[str, Measured]
     figures: dict[str, dict[str, Any]]
-    """of the parts that measure something else than events per second"""
+    """results of the parts that do not measure events per second"""
     date: str | None
     load_before: float
 
     def ratios(self) -> dict[str, float]:
-        """Truecount's events/s over each other part's."""
+        """Ratio of truecount's events/s to those of each other part."""
         own = self.parts.get("truecount")
         if own is None:
             return {}
         return {name: own.events_s / part.events_s for name, part in self.parts.items() if name != "truecount"}
 
     @property
-    def kept(self) -> bool:
-        """Whether what is promised holds, as far as it was measured."""
+    def promises_met(self) -> bool:
+        """Whether all promised ratios that were measured are reached."""
         found = self.ratios()
         return all(found[name] >= promised for name, promised in PROMISED.items() if name in found)
 
     def as_dict(self) -> dict[str, Any]:
-        """What results.json holds."""
+        """Content of results.json."""
         traffic = self.traffic
         return {
             **{f"{name}_events_s": round(part.events_s) for name, part in self.parts.items()},
@@ -112,7 +112,7 @@ class Run:
         if missing:
             print(f"not measured: truecount to {', '.join(missing)}")
         if len(missing) < len(PROMISED):
-            print("kept" if self.kept else "BROKEN: a ratio is below what is promised")
+            print("all promises are met" if self.promises_met else "NOT MET: a ratio is below the promised one")
 
     def write(self) -> None:
         """Write results.json."""
@@ -120,7 +120,7 @@ class Run:
 
 
 def commit() -> str | None:
-    """The checked-out commit, "+" behind it if files differ from it; None without git."""
+    """The checked-out commit, with "+" appended if files differ from it; None without git."""
     git = shutil.which("git")
     if git is None:
         return None

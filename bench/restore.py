@@ -1,4 +1,5 @@
-"""How long a worker takes to restore a million targets: from its disk's tail, and from the changelog alone.
+"""Restore time of a worker with a million targets: from its disk plus the changelog's end, and from the changelog
+alone.
 
 ``python -m bench.restore [TARGETS]`` prints its figures as JSON.
 """
@@ -21,14 +22,14 @@ MEMORY_MIB = 512
 
 
 def measure(servers: str, scratch: Path, *, targets: int = TARGETS) -> dict[str, Any]:
-    """The figures. Raises PartError if a restore does not bring every target back."""
+    """The figures. Raises PartError if a target is not restored."""
     population = Population(servers, scratch, targets=targets, memory_bytes=MEMORY_MIB << 20, seed=2)
     population.fill()
     process = population.start()
     try:
         deadline = 60 + targets / SLOWEST_TARGETS_S
-        # What is being taken when a worker is told to stop may be given up, and is then nothing to restore.
-        for _ in population.watch(process, lambda page: _taken(page, targets), deadline):
+        # All records must be processed before the stop: a worker may abandon records in progress when it stops.
+        for _ in population.watch(process, lambda page: _processed(page, targets), deadline):
             pass
     finally:
         population.stop(process)
@@ -43,20 +44,20 @@ def measure(servers: str, scratch: Path, *, targets: int = TARGETS) -> dict[str,
     }
 
 
-def _taken(page: str, targets: int) -> bool:
+def _processed(page: str, targets: int) -> bool:
     return total(page, "truecount_targets") >= targets and total(page, "truecount_lag_records") == 0
 
 
 def _restart(population: Population) -> float:
-    """Seconds from the first task that restores to the last that is restored: the process's start is not counted."""
+    """Seconds from the start of the first restore to the end of the last. The start of the process is not included."""
     process = population.start()
     try:
         began = 0.0
-        for look in population.watch(process, restored(population.settings.partitions), 600):
-            if not began and total(look.page, "truecount_tasks") > 0:
-                began = look.seconds  # ingest opens first, and has nothing to restore
-        seconds = look.seconds - began
-        found = total(look.page, "truecount_targets")
+        for sample in population.watch(process, restored(population.settings.partitions), 600):
+            if not began and total(sample.page, "truecount_tasks") > 0:
+                began = sample.seconds  # the ingest tasks open first, and have no state to restore
+        seconds = sample.seconds - began
+        found = total(sample.page, "truecount_targets")
         if found < population.targets:
             raise PartError(f"{found:,.0f} of {population.targets:,} targets were restored")
     finally:

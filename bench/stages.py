@@ -1,6 +1,6 @@
-"""Where an event's time goes: each step of the way by itself, in µs of CPU time per event, the best of several rounds.
+"""CPU time per event of each processing step, in µs, the best of several rounds.
 
-``python -m bench.stages [EVENTS]`` prints its figures as JSON. What only a broker shows (fetching, Faust) is left out.
+``python -m bench.stages [EVENTS]`` prints the figures as JSON. Steps that need a broker (fetching) are not included.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from streams.targets.step import PartitionAudit, audit_settings
 
 EVENTS = 200_000
 CHUNK = 4_000
-"""Records of a chunk, as the worker takes them."""
+"""Records per chunk, as in the worker."""
 ROUNDS = 5
 PARTITIONS = 8
 ROSTER = {"views": 1}
@@ -41,14 +41,14 @@ BLOCK_BYTES = 500_000
 
 
 class Clock:
-    """The least CPU time that each step has taken over the rounds."""
+    """Least CPU time per event of each step over all rounds, in µs."""
 
     def __init__(self, events: int) -> None:
         self._events = events
         self.best: dict[str, float] = {}
 
     def time(self, name: str, step: Callable[[], Any]) -> Any:
-        """Do a step."""
+        """Run a step, record its time, and return its result."""
         began = time.process_time()
         result = step()
         took = (time.process_time() - began) / self._events * 1e6
@@ -115,7 +115,7 @@ def _round(clock: Clock, values: list[bytes], traffic: Traffic) -> None:
 
 
 BAD_EVERY = 100
-"""One record in so many has a watch time that cannot be read."""
+"""One record in so many has an invalid watch time."""
 
 MAP = {
     "ts": {"path": "at", "time": "s"},
@@ -146,7 +146,7 @@ def _codecs(source: Input) -> dict[str, EventDecoder]:
 
 
 def _forms(chunks: list[list[bytes]]) -> dict[str, list[list[bytes]]]:
-    """The same events in other forms: with bad optional fields, and as somebody else's documents."""
+    """The same events in other forms: with invalid optional fields, and as documents that need a map."""
     encode = msgspec.json.Encoder().encode
     events = [[msgspec.json.decode(value) for value in chunk] for chunk in chunks]
     bad = [[value.replace(b'"watch_ms":', b'"watch_ms":-') if n % BAD_EVERY == 0 else value
@@ -176,7 +176,7 @@ def _document(event: dict[str, Any], at: float | str) -> dict[str, Any]:
 
 
 def _decode(clock: Clock, name: str, codec: EventDecoder, batches: list[Records]) -> None:
-    """Decode batches in stretches, as the router does."""
+    """Measure decoding of batches, in parts of STRETCH records as in the router."""
     parts = [batch.part(at, at + STRETCH) for batch in batches for at in range(0, len(batch.value), STRETCH)]
     clock.time(name, lambda: [codec.decode(part, part.clock_ms) for part in parts])
 

@@ -1,4 +1,4 @@
-"""The topic that everything is measured over: made and filled once."""
+"""The input topic of the benchmark: created and filled once for all parts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bench.events import Traffic
 TOPIC = "bench-views"
 PARTITIONS = 4
 BATCH_BYTES = 64 * 1024
-"""A producer's batch: some hundred events, as busy producers send them."""
+"""Size of a producer's batch: some hundred events, as from a busy producer."""
 FILL_SECONDS = 300.0
 
 
 def fill(servers: str, traffic: Traffic, closing_ts_ms: int) -> None:
-    """Send all events, round robin, then to each partition one that moves time to ``closing_ts_ms``."""
+    """Send all events, round robin, then one event to each partition that advances time to ``closing_ts_ms``."""
     client = KafkaAdminClient(bootstrap_servers=servers)
     try:
         client.create_topics([NewTopic(name=TOPIC, num_partitions=PARTITIONS, replication_factor=1)])
@@ -55,5 +55,5 @@ async def _send_chunk(producer: AIOKafkaProducer, by_partition: list[list[bytes]
 
 
 def _append(batch: BatchBuilder, value: bytes) -> bool:
-    """False if the batch is full."""
+    """Append a value to a batch; False if the batch is full."""
     return batch.append(key=None, value=value, timestamp=None) is not None

@@ -1,4 +1,4 @@
-"""The worker as a process: from its first record to the checkpoint that holds the last event."""
+"""Measures worker processes, from the first record to the checkpoint with the last event."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from streams.roles import plan
 from streams.settings.settings import Settings, load
 
 POLL_SECONDS = 0.25
-"""How often /metrics is read: rendering it takes the worker some ms."""
+"""Interval of reading /metrics, which takes the worker some ms."""
 START_SECONDS = 60.0
 STOP_SECONDS = 45.0
 ANSWER_SECONDS = 10.0
 READ_SECONDS = 60.0
 
 AUDITED = ("truecount_events_total", "truecount_rejected_events_total")
-"""What has been audited: events of windows, and those that a rule has made invalid."""
+"""Metrics whose sum is the audited events: those in windows, and those made invalid by a rule."""
 
 CONFIG = """\
 app = "{app}"
@@ -50,7 +50,7 @@ metric = "view"
 
 
 class Worker:
-    """``truecount worker`` in one or more processes, all roles, exactly once, else as it comes; watched by /metrics."""
+    """``truecount worker`` in one or more processes: all roles, exactly once, else default settings."""
 
     def __init__(self, servers: str, directory: Path, *, app: str = "bench", processes: int = 1) -> None:
         self._members: list[_Process] = []
@@ -65,11 +65,11 @@ class Worker:
         create(self.settings, plan(self.settings, inputs=False))
 
     def measure(self, events: int, deadline_seconds: float) -> Measured:
-        """Run it until all events are audited, then let it checkpoint and leave. Raises PartError.
+        """Run it until all events are audited, then stop it with a last checkpoint. Raises PartError.
 
-        The clock starts at the last look at which nothing had been read. As soon as the last event is
-        counted the worker is told to end, and the clock stops when it has closed its last task: each closes
-        with a committed transaction. CPU time is the processes' own between the same two moments.
+        Time starts at the last poll before the first record was read. When the last event is counted, the worker is
+        stopped. Time ends when its last task has closed, with a committed transaction. CPU time is that of the
+        processes between the same times.
         """
         members = self._members
         for member in members:
@@ -90,7 +90,7 @@ class Worker:
         return Measured(events, max(at for at, _ in ends) - began, sum(used for _, used in ends) - cpu)
 
     def _until(self, names: Sequence[str], wanted: int, deadline: float) -> tuple[float, float]:
-        """Wait until the metrics' sum has reached ``wanted``; answers the last moment (and CPU time) before."""
+        """Wait until the sum of the metrics reaches ``wanted``. Returns time and CPU time just before that poll."""
         while True:
             before = time.monotonic(), sum(member.cpu_seconds() for member in self._members)
             reached = sum(member.total(names) for member in self._members)
@@ -100,12 +100,12 @@ class Worker:
                 member.check()
             if before[0] > deadline:
                 raise PartError(
-                    f"{' + '.join(names)} stood at {reached:,.0f} of {wanted:,}\n{log_tail(self._members[0].log)}"
+                    f"{' + '.join(names)} reached {reached:,.0f} of {wanted:,}\n{log_tail(self._members[0].log)}"
                 )
             time.sleep(POLL_SECONDS)
 
     def counted(self) -> int:
-        """The sum of the audited counts' raw, read committed. Raises PartError."""
+        """Sum of the raw audited counts, read committed. Raises PartError."""
         try:
             return asyncio.run(asyncio.wait_for(self._counted(), READ_SECONDS))
         except TimeoutError:
@@ -171,14 +171,14 @@ class _Process:
         return cpu_seconds(self.process.pid)
 
     def total(self, names: Sequence[str]) -> float:
-        """The metrics' sum; what it last was if there is no answer."""
+        """Sum of the metrics; the last known sum if the worker does not answer."""
         with suppress(OSError, HTTPException):
             page = self._metrics()
             self._last.update({name: total(page, name) for name in names})
         return sum(self._last.get(name, 0.0) for name in names)
 
     def until_closed(self) -> tuple[float, float]:
-        """Wait for the end of its last task; answers the moment, and the CPU time used until then."""
+        """Wait for the end of its last task. Returns that time, and the CPU time used until then."""
         cpu = self.cpu_seconds()
         deadline = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -204,7 +204,7 @@ class _Process:
 
 
 def total(page: str, name: str) -> float:
-    """The sum of all series whose line begins with ``name``, followed by labels or a value.
+    """Sum of all series of a metrics page whose line begins with ``name``, followed by labels or a value.
 
     >>> total('a_total{x="1"} 2.0\\na_total{x="2"} 3.0\\na_total_b 7.0', "a_total")
     5.0
@@ -214,7 +214,7 @@ def total(page: str, name: str) -> float:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time a process has used, user and system, or 0 where there is no /proc (or no such process)."""
+    """User and system CPU time of a process; 0 without /proc or without such a process."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

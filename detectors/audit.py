@@ -28,7 +28,7 @@ from detectors.failures import UNCONTAINED
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
 from detectors.judge import Cases
-from detectors.measurement.early_windows import Desk, EarlyWindows
+from detectors.measurement.early_windows import EarlyContext, EarlyWindows
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
 from detectors.open_windows import Due, OpenWindows
@@ -73,7 +73,7 @@ class Audit:
         )
         self._contained = Containment(self, self.watches, self.unsaid, self.scales)
         self._early = EarlyWindows(
-            Desk(
+            EarlyContext(
                 *(self.watches, self.platforms, self.rulings, self._peers, self.scales, self._parts),
                 *(self._window_closing.judge, self._contained.leave_early),
             )
@@ -252,7 +252,7 @@ class Audit:
 
     def _lengthen(self, look: WindowView, order: int) -> None:
         """Let a closed window go on in the next longer one."""
-        key, watched, crowd, name = look.key, look.watched, look.crowd, self.scales[order].name
+        key, watched, crowd, name = look.key, look.target_state, look.crowd, self.scales[order].name
         into = watched.open.get(name)
         left = crowd.n - crowd.unjudged + (0 if into is None else into.n - into.unjudged)
         try:

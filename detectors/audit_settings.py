@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from detectors.cases.explanations import Promotion
 from detectors.catalog.registry import IN_SHADOW
 from detectors.intake.rules.settings import RuleSettings
-from detectors.scoring.river_models import Choice
+from detectors.scoring.river_models import ConfiguredModel
 from detectors.thresholds import Rulebook
 from detectors.windows.scales import TICK_SECONDS
 
@@ -24,7 +24,7 @@ class AuditSettings:
     shadow: frozenset[str] = IN_SHADOW
     """detectors that learn but have no vote"""
     rules: RuleSettings = field(default_factory=RuleSettings)
-    models: tuple[Choice, ...] = ()
+    models: tuple[ConfiguredModel, ...] = ()
     """River models of an operator's choice, detectors of their own"""
     rulebook: Rulebook = field(default_factory=Rulebook)
     explained: bool = True

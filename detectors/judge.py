@@ -14,7 +14,7 @@ from detectors.features.names import EVENTS_MIN
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
 from detectors.scoring.detector import Finding, score_of
-from detectors.scoring.river_models import Choice, ModelDetector
+from detectors.scoring.river_models import ConfiguredModel, ModelDetector
 from detectors.scoring.sentences import RENTED_NETWORKS_CODE
 from detectors.state.case import ARTIFICIAL, Step
 from detectors.state.days import Day
@@ -23,10 +23,10 @@ from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST, SURGE_SCORE, Rulebook, Thresholds
 from detectors.verdict.bands import band_opinion
 from detectors.verdict.crowd import crowd_score
-from detectors.verdict.days import artificial_of, gather, opinion_of, past_of
+from detectors.verdict.days import accumulate, artificial_of, known_past, opinion_of
 from detectors.verdict.evidence import CREDIBLE_P, PART_MIN, WITNESS_SCORE, WindowEvidence
 from detectors.verdict.marked_share import EstimatedShare, convicting_marks, share_beyond, share_with_marks
-from detectors.verdict.opinion import Opinion, fewest, of_several, opinion
+from detectors.verdict.opinion import Opinion, about_several_events, min_excess_events, opinion
 from detectors.verdict.referrers import UNSEEN_CODE, by_networks, by_unusual_referrers
 from detectors.verdict.same_people import same_people
 from detectors.windows.scales import MINUTE_MS, MINUTES, TICK, Scale
@@ -55,7 +55,7 @@ class Cases:
         explanations: Explanations,
         *,
         shadow: frozenset[str],
-        models: tuple[Choice, ...] = (),
+        models: tuple[ConfiguredModel, ...] = (),
         rulebook: Rulebook = Rulebook(),  # noqa: B008  # it is frozen
     ) -> None:
         self._rulebook = rulebook
@@ -90,7 +90,7 @@ class Cases:
         if tick:
             look.ratio = self._tick_ratio
         look.crowd.looked = look.crowd.n
-        watched, platform = look.watched, look.platform
+        watched, platform = look.target_state, look.platform
         small = look.crowd.n < EVENTS_MIN and watched.case is None and f.BAND not in look.x
         if small and not (tick or look.early):
             look.learn(measured=False, suspicious=False)  # most windows are so small; there may be millions of them
@@ -99,19 +99,19 @@ class Cases:
         surge = crowd = 0.0
         view: Opinion | None = None
         closed = not (tick or look.early)
-        learned = closed and look.crowd.n >= EVENTS_MIN and (look.teaches.crowd or look.habits_young())
+        learned = closed and look.crowd.n >= EVENTS_MIN and (look.teaches.crowd or look.habits_unknown())
         if look.crowd.n >= (f.FEW_MIN if look.early else EVENTS_MIN):
             surge = platform.detectors_of(look.scale)[SURGE].score_one(look.x)
             asked = surge >= SURGE_LEAST or watched.case is not None
             look.note_surge(surge)
-            judged = look.reference.experienced() and (asked or look.ends_a_day())
+            judged = look.reference.experienced() and (asked or look.is_closed_day())
             if judged or learned:
                 look.measure()
             if judged:
                 said = self._evidence(look)
                 view = self._opinion(look, surge, said) if asked else None
                 crowd = 0.0 if view is None else view.crowd
-                if look.ends_a_day() and DRIP in self._voting:
+                if look.is_closed_day() and DRIP in self._voting:
                     view = self._over_days(look, surge, said, view)
         view = self._with_band(look, view)
         if tick:
@@ -131,12 +131,12 @@ class Cases:
 
     @staticmethod
     def _teach(look: WindowView, surge: float, crowd: float, *, measured: bool) -> None:
-        slow = look.watched.slow
+        slow = look.target_state.slow
         unjudged = surge >= SURGE_SCORE and not look.reference.experienced()
         suspicious = unjudged or (surge >= SURGE_LEAST and crowd >= LEARN_CROWD_BELOW)
         if slow is not None:
             suspicious = suspicious or slow.holds()
-            if look.ends_a_day():
+            if look.is_closed_day():
                 slow.close_day(look.start, look.crowd)
         look.learn(measured=measured, suspicious=suspicious)
 
@@ -145,7 +145,7 @@ class Cases:
         findings = [
             finding
             for name in self._voting
-            for finding in of_several(platform.detector(name, look.scale).findings(x), x[f.COUNT])
+            for finding in about_several_events(platform.detector(name, look.scale).findings(x), x[f.COUNT])
         ]
         findings.sort(key=lambda finding: (finding.p, finding.code))
         seen_before_counts = not by_unusual_referrers(x) or by_networks(findings)
@@ -163,7 +163,7 @@ class Cases:
 
     def _opinion(self, look: WindowView, surge: float, said: WindowEvidence) -> Opinion:
         x, platform, evidence = look.x, look.platform, dict(said.evidence)
-        if look.watched.case is None:
+        if look.target_state.case is None:
             _count_asked(look)
         limits = self._rulebook.of(look.key)
         if self._explanations.promotion(look) is not None:
@@ -174,13 +174,13 @@ class Cases:
             x,
             (surge, score),
             (platform.detectors_of(look.scale)[SURGE].findings(x), said.findings),
-            case=look.watched.case,
+            case=look.target_state.case,
             already=look.crowd.quarantined,
             limits=limits,
             marked=marked,
         )
         view.marks = marks
-        if look.watched.case is None:
+        if look.target_state.case is None:
             view = _bounded(look, view, limits)
         for name in self._silent:
             try:
@@ -198,11 +198,11 @@ class Cases:
 
     def _over_days(self, look: WindowView, surge: float, said: WindowEvidence, view: Opinion | None) -> Opinion | None:
         """Add a closed day to those before it; what they say together, if it is more than the day says alone."""
-        crowd, watched = look.crowd, look.watched
+        crowd, watched = look.crowd, look.target_state
         artificial = artificial_of(look.x, said.findings, surge)
         day = Day(look.start, crowd.n, 0.0, False, *artificial, crowd.log_from)
-        past = past_of(look.x, watched.levels.get(look.scale.name), look.views_days)
-        watched.slow = slow = gather(watched.slow, day, look.x, said, past=past, models=self._models)
+        past = known_past(look.x, watched.levels.get(look.scale.name), look.views_days)
+        watched.slow = slow = accumulate(watched.slow, day, look.x, said, past=past, models=self._models)
         over_days = None if slow is None else opinion_of(slow, look.x, said.findings, self._rulebook.of(look.key))
         if over_days is None:
             return view
@@ -219,7 +219,7 @@ class Cases:
             return view
         surges = look.platform.detectors_of(look.scale)[SURGE]
         surge, limits = surges.score_one(look.x), self._rulebook.of(look.key)
-        band = band_opinion(look.x, surge, case=look.watched.case, already=look.crowd.quarantined, limits=limits)
+        band = band_opinion(look.x, surge, case=look.target_state.case, already=look.crowd.quarantined, limits=limits)
         if band is None or (view is not None and view.verdict is not None and view.artificial >= band.artificial):
             return view
         band.findings = [*surges.findings(look.x), *look.platform.detector(LOCKSTEP, look.scale).findings(look.x)]
@@ -228,7 +228,7 @@ class Cases:
     @staticmethod
     def _marked(look: WindowView, findings: list[Finding], *, convicted: bool) -> tuple[Marks, EstimatedShare]:
         """What the findings point at in a crowd, and the part of it that has these marks or those of the open case."""
-        case, mixes = look.watched.case, look.mixes()
+        case, mixes = look.target_state.case, look.mixes()
         shares = {g.code: g.share for g in findings if g.p <= CREDIBLE_P and g.code in ESTIMATING_CODES}
         marks = convicting_marks(look.crowd, shares if convicted else {}, mixes)
         wanted = marks if case is None else case.marks.joined(marks)
@@ -237,7 +237,7 @@ class Cases:
         return marks, max(by_marks, share_beyond(told, 0.0, look.crowd.n))
 
     def _follow_onset(self, look: WindowView) -> None:
-        watched = look.watched
+        watched = look.target_state
         idle = (look.start - watched.cusum_at) // look.scale.span_ms - 1 if watched.cusum_at >= 0 else 0
         watched.cusum = cusum(watched.cusum, idle, look.x)
         watched.cusum_at = look.start
@@ -252,16 +252,16 @@ class Cases:
 
 def _count_asked(look: WindowView) -> None:
     """Note how often a surge without a case was judged: whoever looks often finds something by chance."""
-    watched = look.watched
+    watched = look.target_state
     watched.asked = 1.0 + watched.asked * 0.5 ** (max(0, look.until - watched.asked_at) / ASKED_HALF_LIFE_MS)
     watched.asked_at = max(watched.asked_at, look.until)
-    look.x[f.ASKED] = watched.asked
+    look.x[f.TIMES_JUDGED] = watched.asked
 
 
 def _rule(look: WindowView, view: Opinion) -> None:
     """Hold it of a crowd that was bought nearly as a whole, if anything is wrong with its people: of likes by those who
     did not open what they like nothing else may be known, and accounts are taken over."""
-    case = look.watched.case
+    case = look.target_state.case
     told = [*view.findings, *(case.reasons if case is not None else ())]
     known = is_view(look.key) or any(reason.detector in WHO and reason.p <= CREDIBLE_P for reason in told)
     if known and view.verdict == ARTIFICIAL and look.rulings is not None and view.artificial >= CERTAIN * look.crowd.n:
@@ -271,7 +271,7 @@ def _rule(look: WindowView, view: Opinion) -> None:
 def _bounded(look: WindowView, view: Opinion, limits: Thresholds) -> Opinion:
     """A verdict that would open a case, withheld if too many alarms would be wrong (``platform.false_discoveries``)."""
     excess = round(look.x[f.COUNT] - look.x[f.EXPECTED])
-    if view.surge < limits.surge_score_least or excess < fewest(limits):
+    if view.surge < limits.surge_score_least or excess < min_excess_events(limits):
         return view
     bound, before = look.platform.discoveries, look.platform.discoveries.reward
     withheld = view.verdict is not None and not bound.allows(10.0**-view.crowd, limits.false_discovery_rate)

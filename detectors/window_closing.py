@@ -39,7 +39,7 @@ class WindowClosing:
 
     def look(self, look: WindowView) -> None:
         """Put a window before the judge: judged wholly, or not at all."""
-        watched, crowd = look.watched, look.crowd
+        watched, crowd = look.target_state, look.crowd
         if crowd.n < EVENTS_MIN and watched.case is None and look.ends and f.BAND not in look.x:
             self.cases.look(look)  # such a window only teaches
             return
@@ -88,12 +88,12 @@ class WindowClosing:
             closing.note_beside(metric, crowd, viewed=self.peers.viewed(key))
         self._ask_who_viewed(look, closing)
         if crowd.n >= EVENTS_MIN:
-            look.peers = self.peers.counts(key, order, start, closing.views)
+            look.other_counts = self.peers.counts(key, order, start, closing.views)
             look.views_days = self.peers.days(key)
-            look.silence = self.peers.silence(key, scale, start)
+            look.windows_since_first_view = self.peers.windows_since_first_view(key, scale, start)
             if metric == 0 and order > 1 and look.teaches.crowd:
                 people = with_accounts(crowd, views.knows_accounts())
-                closing.interactions.append((people, *look.peers[1:]))
+                closing.interactions.append((people, *look.other_counts[1:]))
         self.judge(look, actors, unmet)
         if metric == 0 and crowd.n >= EVENTS_MIN:
             self._note_views(look, order, closing)
@@ -101,7 +101,7 @@ class WindowClosing:
     def _note_views(self, look: WindowView, order: int, closing: Lessons) -> None:
         """Let the windows of likes and follows that close after one of views know of it."""
         try:
-            closing.viewed.update(self.peers.parting_viewers(look.key, order, look.crowd))
+            closing.viewed.update(self.peers.viewers_in_closing_window(look.key, order, look.crowd))
             closing.views[look.key] = look.crowd.n - look.crowd.quarantined
         except UNCONTAINED:
             raise
@@ -123,23 +123,27 @@ class WindowClosing:
         key, crowd = look.key, look.crowd
         if is_view(key):
             return
-        unheld = look.watched.case is None and not crowd.quarantined
+        unheld = look.target_state.case is None and not crowd.quarantined
         teaches = unheld and look.scale.name in FROM_VIEWS and look.teaches.mix and self.peers.viewed(key)
         if not teaches and crowd.n < EVENTS_MIN:
             return
-        metric, viewers, asked = metric_of(key), self.peers.viewers(key, crowd), self.peers.asked(key, crowd)
+        metric, viewers, asked = (
+            metric_of(key),
+            self.peers.viewer_events(key, crowd),
+            self.peers.checkable_people(key, crowd),
+        )
         if teaches:
             closing.note_viewers(metric, crowd, viewers, asked=asked)
         if crowd.n >= EVENTS_MIN:
-            look.viewers = self.peers.may_have_viewed(key, crowd, viewers) + closing.viewed.get(key, 0.0)
-            look.every_view = asked >= f.PEOPLE_MIN and closing.emits_every_view(self.platforms[0], metric)
+            look.viewer_events = self.peers.possible_viewer_events(key, crowd, viewers) + closing.viewed.get(key, 0.0)
+            look.all_views_emitted = asked >= f.PEOPLE_MIN and closing.emits_every_view(self.platforms[0], metric)
 
     def judge(self, look: WindowView, actors: Set[int], unmet: Iterable[int] = ()) -> None:
         """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""
         if len(actors) < 2:
             self.look(look)
             return
-        self.company.ask(look, actors)
+        self.company.find_band(look, actors)
         if not look.early:
             self.company.note(look, actors, unmet)
         self.look(look)

@@ -1,1 +1,1 @@
-"""Real brokers and worker processes, for the tests and the bench."""
+"""Real brokers and worker processes, for tests and the benchmark."""

@@ -1,4 +1,4 @@
-"""Real brokers for tests and the bench: Apache Kafka from pinned jars, and the embedded Tansu."""
+"""Real brokers for tests and the benchmark: Apache Kafka from pinned jars, and the embedded Tansu."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from kafka.errors import KafkaError
 
 POM = Path(__file__).with_name("pom.xml")
 KAFKA_VERSION = "4.1.0"
-# Any 16 bytes in base64 would do; a fixed one keeps a data directory usable across restarts.
+# Any 16 bytes in base64. It is fixed, so that a data directory remains usable after a restart.
 KAFKA_CLUSTER_ID = "dHJ1ZWNvdW50LXRlc3RzMQ"
 JAVA_MINIMUM = 17
 
-# Up in under 8 s on two quiet cores; a busy machine took five times as long.
+# Takes less than 8 s on two idle cores; a busy machine took five times as long.
 START_SECONDS = 60
 STOP_SECONDS = 20
-# One try to get an answer.
+# Timeout of one metadata request.
 ANSWER_MS = 5_000
-# 46 jars took 10 s; a slow mirror is no reason to fail.
+# 46 jars took 10 s; a slow mirror must not fail the run.
 FETCH_SECONDS = 600
 LOG_TAIL_LINES = 40
 
 
 class BrokerError(Exception):
-    """A broker that cannot be had or does not start. The message says why, with the end of its log."""
+    """Raised if a broker is not available or does not start. The message has the reason and the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where a running broker listens (``host:port``), and what it can do."""
+    """Address of a running broker (``host:port``), its kind, and whether it supports transactions."""
 
     servers: str
     kind: Literal["kafka", "tansu"]
@@ -50,7 +50,7 @@ class BrokerAddress:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
+    """A loopback port that was free just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -58,7 +58,7 @@ def free_port() -> int:
 
 
 class _Server:
-    """One broker process. A stopped or killed one can be started again on the same port and directory."""
+    """One broker process. After a stop or kill it can be started again, with the same port and directory."""
 
     kind: Literal["kafka", "tansu"]
     transactions: bool
@@ -82,16 +82,16 @@ class _Server:
         return self._process.pid
 
     def command(self) -> Sequence[str]:
-        """What runs in the foreground until it gets SIGTERM."""
+        """Command of the broker, which runs in the foreground until SIGTERM."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """Return once the broker answers. Raises BrokerError with the end of its log if it does not."""
+        """Start the broker and wait until it answers. Raises BrokerError, with the end of its log, if it does not."""
         if self._process is not None:
             raise BrokerError(f"{self.kind} is running already")
         command = self.command()
         with self.log.open("ab") as log:
-            # A session of its own: Ctrl-C reaches the tests, which then stop the broker in order.
+            # A session of its own: Ctrl-C only reaches the tests, which then stop the broker.
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -117,7 +117,7 @@ class _Server:
         raise BrokerError(f"{self.kind} did not answer within {START_SECONDS} s\n{log_tail(self.log)}")
 
     def stop(self) -> None:
-        """Ask it to end in order, and insist after a while. Does nothing if it does not run."""
+        """Send SIGTERM, and SIGKILL after STOP_SECONDS. Does nothing if it does not run."""
         if self._process is None:
             return
         self._signal(signal.SIGCONT)
@@ -130,7 +130,7 @@ class _Server:
         self._process = None
 
     def kill(self) -> None:
-        """Kill it as a power cut would (SIGKILL). Does nothing if it does not run."""
+        """Send SIGKILL, as in a power failure. Does nothing if it does not run."""
         if self._process is None:
             return
         self._signal(signal.SIGKILL)
@@ -138,11 +138,11 @@ class _Server:
         self._process = None
 
     def pause(self) -> None:
-        """Freeze it (SIGSTOP): connections stay open, nothing answers."""
+        """Send SIGSTOP: connections stay open, but nothing is answered."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a frozen one go on (SIGCONT)."""
+        """Send SIGCONT to a paused broker."""
         os.kill(self.pid, signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -151,7 +151,7 @@ class _Server:
 
 
 def answers(servers: str) -> bool:
-    """Whether a broker answers a metadata request there now."""
+    """Whether a broker answers a metadata request at this address."""
     host, _, port = servers.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
@@ -170,13 +170,13 @@ def answers(servers: str) -> bool:
 
 
 def log_tail(log: Path) -> str:
-    """The last lines of a log, under its path."""
+    """The path of a log and its last lines."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     return "\n".join([f"--- the end of {log} ---", *lines[-LOG_TAIL_LINES:]])
 
 
 class TansuServer(_Server):
-    """The embedded broker: one static binary, in memory. A restart forgets everything."""
+    """The embedded broker: one static binary, with data in memory only. A restart loses all data."""
 
     kind = "tansu"
     transactions = False
@@ -188,7 +188,7 @@ class TansuServer(_Server):
 
 
 class KafkaServer(_Server):
-    """One Apache Kafka node, broker and controller in one (KRaft), that keeps its data in ``directory``."""
+    """One Apache Kafka node, broker and controller in one process (KRaft), with its data in ``directory``."""
 
     kind = "kafka"
     transactions = True
@@ -244,7 +244,7 @@ group.initial.rebalance.delay.ms=0
 
 
 def kafka_is_missing() -> str | None:
-    """What a Kafka would need that this machine lacks, None if nothing."""
+    """The requirement of Kafka that this machine lacks, None if it lacks none."""
     java = _java_version()
     if java is None:
         return f"Java {JAVA_MINIMUM}+ is missing"
@@ -264,7 +264,7 @@ def _java_version() -> int | None:
 
 
 def kafka_jars() -> Path:
-    """The directory of Kafka's jars, fetched with Maven once. Raises BrokerError if they cannot be had."""
+    """The directory of Kafka's jars, fetched once with Maven. Raises BrokerError if they are not available."""
     cache = _cache()
     if _fetched(cache):
         return cache
@@ -275,7 +275,7 @@ def kafka_jars() -> Path:
 
 
 def _fetch(cache: Path) -> Path:
-    # Fetched beside its place and moved there whole: an interrupted fetch leaves nothing that looks complete.
+    # Fetched to a temporary directory and then renamed: an interrupted fetch never looks complete.
     with tempfile.TemporaryDirectory(dir=cache.parent, prefix="fetching-") as scratch:
         jars = Path(scratch) / "jars"
         jars.mkdir()
@@ -301,8 +301,8 @@ def _fetch(cache: Path) -> Path:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise BrokerError(f"Maven could not fetch Kafka {KAFKA_VERSION}: {error}") from None
         if done.returncode != 0:
-            said = "\n".join(done.stdout.splitlines()[-LOG_TAIL_LINES:])
-            raise BrokerError(f"Maven could not fetch Kafka {KAFKA_VERSION}:\n{said}")
+            output = "\n".join(done.stdout.splitlines()[-LOG_TAIL_LINES:])
+            raise BrokerError(f"Maven could not fetch Kafka {KAFKA_VERSION}:\n{output}")
         shutil.rmtree(cache, ignore_errors=True)
         jars.rename(cache)
     return cache
@@ -314,6 +314,6 @@ def _cache() -> Path:
 
 
 def _fetched(cache: Path) -> bool:
-    """The cache was filled from this very pom."""
+    """Whether the cache was filled from the present pom.xml."""
     pom = cache / "pom.xml"
     return pom.exists() and pom.read_bytes() == POM.read_bytes()

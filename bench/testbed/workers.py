@@ -1,4 +1,4 @@
-"""Worker processes for tests and the bench: an installation of truecount on a broker, and its workers."""
+"""Worker processes for tests and the benchmark: an installation of truecount on a broker, and its workers."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ dedupe_ids = {dedupe_ids}
 
 @dataclass
 class Installation:
-    """Truecount with topics of its own on a broker that it shares with other tests."""
+    """Truecount with topics of its own, on a broker that is shared with other tests."""
 
     broker: BrokerAddress
     directory: Path
     inputs: dict[str, str]
-    """metric → topic; what stands below the topic in the configuration is in ``input_lines``"""
+    """metric → topic"""
     config: Path
     settings: Settings
     workers: list[Worker] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
-    """what its workers find in theirs besides"""
+    """additional environment variables of its workers"""
     module: str = "streams.cli"
-    """the command line that its workers run"""
+    """the command-line module that its workers run"""
 
     @property
     def topics(self) -> Topics:
@@ -77,12 +77,12 @@ class Installation:
         return Topics.of(self.settings)
 
     def make_topics(self) -> None:
-        """Create all of them."""
+        """Create all topics, inputs included."""
         create(self.settings, plan(self.settings, inputs=True))
 
     @contextlib.contextmanager
     def worker(self, *options: str, name: str = "worker") -> Iterator[Worker]:
-        """A ready worker, stopped in order at the end (if it still runs)."""
+        """A ready worker, stopped at the end if it still runs."""
         worker = self.start(*options, name=name)
         try:
             worker.wait_ready()
@@ -91,13 +91,13 @@ class Installation:
             worker.stop()
 
     def start(self, *options: str, name: str = "worker", config: Path | None = None) -> Worker:
-        """A worker that may not be ready yet; with a configuration of its own, if one is given."""
+        """Start a worker without waiting until it is ready; ``config`` replaces the installation's configuration."""
         worker = Worker(self, name, options, config)
         self.workers.append(worker)
         return worker
 
     def send(self, topic: str, values: Iterable[Sent], *, codec: str | None = None) -> None:
-        """Send records, spread over the partitions in turn; returns once they are delivered."""
+        """Send records to the partitions in turn; returns when all are delivered."""
         producer = KafkaProducer(
             bootstrap_servers=self.broker.servers,
             acks="all",
@@ -112,7 +112,7 @@ class Installation:
             for number, sent in enumerate(values):
                 value, headers = sent if isinstance(sent, tuple) else (sent, [])
                 place = partitions[number % len(partitions)]
-                key = b"none" if value is None else None  # a record without both is refused here
+                key = b"none" if value is None else None  # the producer rejects a record without key and value
                 futures.append(producer.send(topic, value, key=key, partition=place, headers=headers))
             producer.flush(timeout=30)
             for future in futures:
@@ -121,7 +121,7 @@ class Installation:
             producer.close()
 
     def records(self, topic: str) -> list[Any]:
-        """All committed records that a topic has now."""
+        """All committed records of a topic."""
         with self._consumer() as consumer:
             parts = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic))]
             consumer.assign(parts)
@@ -134,7 +134,7 @@ class Installation:
             return got
 
     def counts(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """The audited counts as they stand, by target and metric."""
+        """The latest audited counts by target and metric."""
         latest: dict[tuple[str, str], dict[str, Any]] = {}
         for record in self.records(self.topics.audited_counts):
             count = orjson.loads(record.value)
@@ -148,7 +148,7 @@ class Installation:
         return sum(count["raw"] for count in self.counts().values())
 
     def wait_drained(self, events: int, *, seconds: float = DRAIN_SECONDS) -> dict[tuple[str, str], dict[str, Any]]:
-        """The counts, once they hold ``events`` events. Fails if they do not, or hold more."""
+        """Wait until the counts have ``events`` events, and return them. Fails on a timeout, or if they have more."""
         deadline = time.monotonic() + seconds
         counts: dict[tuple[str, str], dict[str, Any]] = {}
         while time.monotonic() < deadline:
@@ -191,7 +191,7 @@ class Worker:
         self.log = installation.directory / f"{name}-{self.port}.log"
         config = config or installation.config
         self.folder = installation.directory / f"{name}-{self.port}"
-        """where it runs; a worker writes nothing there"""
+        """its working directory; a worker must write nothing there"""
         self.folder.mkdir()
         command = [sys.executable, "-m", installation.module, "worker", "--config", str(config)]
         command += ["--port", str(self.port), *options]
@@ -206,7 +206,7 @@ class Worker:
             )
 
     def probe(self, path: str) -> tuple[int, str]:
-        """Status and detail of /readyz or /livez; (0, "") if nobody listens."""
+        """Status and detail of /readyz or /livez; (0, "") if the worker does not answer."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
                 return answer.status, json.loads(answer.read())["detail"]
@@ -216,17 +216,17 @@ class Worker:
             return 0, ""
 
     def metrics(self) -> dict[str, float]:
-        """Series as they stand: ``name{label="value"}`` → value."""
+        """Current metrics: ``name{label="value"}`` → value."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
         return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in lines if line and line[0] != "#")}
 
     def wait_ready(self) -> None:
-        """Return once /readyz says 200."""
+        """Wait until /readyz returns 200."""
         self.wait_for(lambda: self.probe("/readyz")[0] == 200, "become ready", READY_SECONDS)
 
     def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
-        """Return once a condition holds. Fails if it does not in time, or the process has ended."""
+        """Wait until a condition is true. Fails on a timeout, or if the process ends."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             assert self.process.poll() is None, (
@@ -238,7 +238,7 @@ class Worker:
         raise AssertionError(f"the worker did not {what} in {seconds} s; {self.probe('/readyz')}\n{log_tail(self.log)}")
 
     def stop(self) -> None:
-        """SIGTERM; fails if it does not end by itself, with code 0, in time. Does nothing if it has been killed."""
+        """Send SIGTERM. Fails if the worker does not end with code 0 in time. Does nothing if it has ended already."""
         if self.process.poll() is not None:
             return
         self.process.terminate()
@@ -250,7 +250,7 @@ class Worker:
         assert code == 0, f"the worker ended with code {code}\n{log_tail(self.log)}"
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
@@ -272,7 +272,7 @@ def install(
     input_lines: str = "",
     topics: bool = True,
 ) -> Installation:
-    """An installation with names of its own. ``input_lines`` goes under every input (its map, for instance)."""
+    """An installation with unique names. ``input_lines`` is appended to every input section (a map, for instance)."""
     name = unique("tc")
     inputs = {metric: f"{name}-{metric}s" for metric in metrics}
     sections = [f'[[inputs]]\ntopic = "{topic}"\nmetric = "{m}"\n{input_lines}' for m, topic in inputs.items()]
@@ -300,12 +300,12 @@ def install(
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would change truecount's settings."""
+    """The environment without variables that change truecount's settings."""
     return {k: v for k, v in os.environ.items() if not k.startswith("TRUECOUNT_")}
 
 
 def run_cli(*arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+    """Run a truecount command to its end."""
     return subprocess.run(
         [*CLI, *arguments],
         stdin=subprocess.DEVNULL,

@@ -1,1 +1,1 @@
-"""Actors that act together on target after target."""
+"""Detection of actors who act together on target after target."""

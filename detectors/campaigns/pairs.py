@@ -1,20 +1,22 @@
-"""With whom: pairs of actors who come to target after target in the same minutes, beyond what their activity brings.
+"""Learns pairs of actors who come to target after target in the same minutes, more often than their activity explains.
 
-At the end of five minutes the actors of every target that few came to are put in pairs, and a table remembers of a pair
-on how many *occasions* it has come together: each on another owner's target (another target, where owners are not
-given), each a quarter of an hour after the last time it was seen together. A sitting in which two people walk through
-the same list, a playlist or a feed is one occasion, however long it is, and counts less with every target.
+When a window of five minutes closes, the actors of every small window are paired. A table stores on how many
+*occasions* each pair has met. Occasions of a pair are on targets of different owners (on different targets, if owners
+are not given), and at least CHAIN_MS after the pair was last seen together. A *session*, in which two people play the
+same list or feed, is one occasion, however long it is, and its weight falls with every further target.
 
-An occasion weighs what the target's own course leaves unexplained: nothing where everybody of a day comes in these
-minutes (a release, a première) or where as many always come at this hour, 1 where the pair are strangers in the night.
+The weight of an occasion is the part that the target's own course cannot explain. It is 0 if most events of the day are
+in these minutes (a release, a première), or if the count is usual for this hour. It is 1 if the pair meets in a window
+that is usually empty.
 
-Chance is the bipartite configuration model (as in Pacheco et al. 2021, "Uncovering coordinated networks"): who has
-come W_a times to small windows meets who has come W_b times E = W_a·W_b·Σu·m² / (Σm)² times, over windows of m people
-and weight u; times RHYTHM, since people of one country are awake together. P(X ≥ x) ≤ e^-(x·ln(x/E) - x + E) for a sum
-of weights in 0 … 1 (Chernoff; Hoeffding 1963). Three people of whom each has met two others so are a band.
+The number of meetings by chance follows the bipartite configuration model (as in Pacheco et al. 2021, "Uncovering
+coordinated networks"). Actors with W_a and W_b visits to small windows meet E = W_a·W_b·Σu·m² / (Σm)² times, over
+windows of m people and weight u, times RHYTHM, since people of one country are awake together. For a sum of weights in
+0 … 1, P(X ≥ x) ≤ e^-(x·ln(x/E) - x + E) (Chernoff; Hoeffding 1963). A band is three or more people, each of whom forms
+such pairs with at least two others of them.
 
-Everything is of fixed size. A pair seen once is forgotten first; when FORGET_AT visits have been seen, half of all that
-is known is dropped, so that visits and meetings stay of the same stretch of time.
+All memory is of fixed size. A pair that met once is evicted first. After FORGET_AT visits, half of the visits and half
+of the meetings are dropped, so that both cover the same time.
 """
 
 from __future__ import annotations
@@ -41,43 +43,43 @@ from detectors.campaigns.pair_arrays import (
     rows_at,
     slots_of,
 )
-from detectors.campaigns.visits import CROWD_MAX, WEIGHT_MIN, Visit, affordable, all_pairs
+from detectors.campaigns.visits import CROWD_MAX, WEIGHT_MIN, Visit, all_pairs, within_budget
 from detectors.windows.scales import DAY_MS, MINUTE_MS, MINUTES_MS
 
 PAGES = 16
-"""Parts in which the table is stored: a record of the state must stay well under a megabyte."""
+"""Records in which the table is stored: a record of the state must be well below a megabyte."""
 CHAIN_MS = 15 * MINUTE_MS
-"""A meeting so soon after the last one belongs to its sitting: longer than a song, shorter than people's patience."""
+"""Longest pause within a session: longer than a song, shorter than the time people wait for the next one."""
 UNIT_MS = MINUTES_MS
 STALE_UNITS = 7 * DAY_MS // UNIT_MS
-"""A pair of several occasions is kept a week against new ones."""
+"""Time after which a new pair may replace one with several occasions: a week."""
 FORGET_AT = 1 << 20
-"""Visits at which half of what is known is dropped."""
+"""Visits after which half of the visits and meetings are dropped."""
 
 ONE = 256
-"""An occasion of weight 1, in the table's units."""
-SITTING = ONE // 2
-"""What each further target of a sitting takes back: who walks through a list together is not called together."""
+"""Weight 1 in the table's units."""
+SESSION_COST = ONE // 2
+"""Weight that each further target of a session subtracts: people who play a list together were not sent there."""
 RHYTHM = 4.0
-"""How much likelier people of one country and its evening meet than people at all hours."""
+"""Factor by which people of one country meet more often than people who are active at all hours."""
 LEAST = 1e-3
-"""Least expectation: tastes are shared."""
+"""Least expected number of meetings: people share tastes."""
 
 PAIR_SCORE = 3.0
-"""-log10 p of a pair that may act together. Among a million there are a thousand such by chance; those are not of one
-window, nor tied to each other."""
+"""Least -log10 p of a pair that may act together. A million pairs contain a thousand such by chance, but these are
+seldom in the same window or linked to each other."""
 PAIR_SCORE_MAX = 12.0
 OCCASIONS_MIN = 3
-"""Different owners or targets, the one at hand left out, on which a pair must have met."""
+"""Least number of different owners or targets, without the present one, on which a pair has met."""
 PARTNERS_MIN = 2
 BAND_MIN = 3
-"""A pair may be a couple, or one person's two devices."""
+"""Least members of a band: two may be a couple, or one person's two devices."""
 SUSPECTS_MAX = 64
-"""Actors of a window whose pairs are looked up: those with the smallest hashes."""
+"""Most actors of a window whose pairs are looked up: those with the smallest hashes."""
 
 
 class Band(NamedTuple):
-    """Those of a window who act together: who, on how many other targets (median of their pairs), by what chance."""
+    """Actors of a window who act together. ``occasions`` and ``expected`` are of the pair with the median occasions."""
 
     members: tuple[int, ...]
     occasions: int
@@ -87,7 +89,7 @@ class Band(NamedTuple):
 
 
 class ActorPairs:
-    """The pairs of one task, over all its metrics and targets."""
+    """The pairs of one task, over all its metrics and targets. See the module."""
 
     def __init__(self) -> None:
         self._prints = np.zeros(SLOTS * WAYS, np.uint32)
@@ -105,22 +107,22 @@ class ActorPairs:
     # ---------------------------------------------------------------- learning
 
     def note(self, start_ms: int, bit: int, weight: float, actors: Iterable[int]) -> None:
-        """Keep a closed window's actors until ``learn``. ``bit`` stands for whose target it is, see ``owner_bit``."""
+        """Store a closed window's actors until ``learn``. ``bit`` identifies the target's owner, see ``owner_bit``."""
         ordered = tuple(sorted(actors))
         if weight >= WEIGHT_MIN and 2 <= len(ordered) <= CROWD_MAX:
             self._pending.append(Visit(start_ms // UNIT_MS, bit, round(ONE * weight), ordered))
             self._changed = True
 
     def learn(self) -> None:
-        """Let the windows that were noted since the last time, all of the same five minutes, teach."""
-        visits, self._pending = affordable(self._pending), []
+        """Learn the pairs of the windows noted since the last call. All must be of the same five minutes."""
+        visits, self._pending = within_budget(self._pending), []
         if not visits:
             return
         everyone = np.fromiter(chain.from_iterable(visit.actors for visit in visits), np.int64)
-        left, right, of = all_pairs(visits)
+        left, right, window = all_pairs(visits)
         keys, first = first_of_each(pair_keys(left, right))
-        where = np.array([visit.bit for visit in visits], np.uint8)[of[first]]
-        weights = np.array([visit.weight for visit in visits], np.uint16)[of[first]]
+        where = np.array([visit.bit for visit in visits], np.uint8)[window[first]]
+        weights = np.array([visit.weight for visit in visits], np.uint16)[window[first]]
         mass = sum(visit.weight * len(visit.actors) ** 2 for visit in visits)
         for row, cells in zip(self._visits, cells_of(everyone), strict=True):
             np.add.at(row, cells, 1)
@@ -135,45 +137,45 @@ class ActorPairs:
         slots, prints = slots_of(keys)
         bits = np.uint64(1) << where.astype(np.uint64)
         here = rows_at(self._prints, slots) == prints[:, None]
-        found = here.view(np.uint32)[:, 0] != 0  # the four of a row at once
+        found = here.view(np.uint32)[:, 0] != 0  # the four flags of a row as one number
         at = slots[found] * WAYS + here[found].argmax(axis=1)
-        sitting = (unit - self._last[at]) * UNIT_MS <= CHAIN_MS
-        walked = at[sitting & (self._where[at] != where[found])]
-        news = (self._bits[at] & bits[found] == 0) & ~sitting
+        in_session = (unit - self._last[at]) * UNIT_MS <= CHAIN_MS
+        further_target = at[in_session & (self._where[at] != where[found])]
+        new_occasion = (self._bits[at] & bits[found] == 0) & ~in_session
         self._last[at], self._where[at] = unit, where[found]
-        self._weights[walked] = np.maximum(self._weights[walked], SITTING) - SITTING
-        at, mine = at[news], np.nonzero(found)[0][news]
-        self._bits[at] |= bits[mine]
-        self._weights[at] = np.minimum(self._weights[at].astype(np.int64) + weights[mine], 65535).astype(np.uint16)
-        often = mine[bits_set(self._bits[at]) >= OCCASIONS_MIN]
+        self._weights[further_target] = np.maximum(self._weights[further_target], SESSION_COST) - SESSION_COST
+        at, new = at[new_occasion], np.nonzero(found)[0][new_occasion]
+        self._bits[at] |= bits[new]
+        self._weights[at] = np.minimum(self._weights[at].astype(np.int64) + weights[new], 65535).astype(np.uint16)
+        often = new[bits_set(self._bits[at]) >= OCCASIONS_MIN]
         for actors in who:
             for cell in cells_of(actors[often])[0].tolist():
                 self._suspects[cell] = 1
-        # New pairs: one for a slot at a time, over the pair that has met least and longest ago.
+        # New pairs: at most one per slot and call. It replaces the pair with the fewest occasions, the oldest first.
         fresh = np.nonzero(~found)[0]
         firsts = np.full(SLOTS, len(keys), np.int64)
         np.minimum.at(firsts, slots[fresh], fresh)
         fresh = firsts[firsts < len(keys)]
-        rooms = slots[fresh]
-        met = bits_set(rows_at(self._bits, rooms))
-        ranks = np.where(rows_at(self._prints, rooms) == 0, -1, met * (1 << 32) + rows_at(self._last, rooms))
+        places = slots[fresh]
+        met = bits_set(rows_at(self._bits, places))
+        ranks = np.where(rows_at(self._prints, places) == 0, -1, met * (1 << 32) + rows_at(self._last, places))
         rows, ways = np.arange(len(fresh)), np.zeros(len(fresh), np.int64)
-        for way in range(1, WAYS):  # numpy's argmin takes five times as long for rows of four
+        for way in range(1, WAYS):  # NumPy's argmin takes five times as long for rows of four
             ways[ranks[:, way] < ranks[rows, ways]] = way
-        rooms, met = rooms * WAYS + ways, met[rows, ways]
-        taken = (met < 2) | (self._last[rooms] < unit - STALE_UNITS)
-        rooms, fresh = rooms[taken], fresh[taken]
+        places, met = places * WAYS + ways, met[rows, ways]
+        replaceable = (met < 2) | (self._last[places] < unit - STALE_UNITS)
+        places, fresh = places[replaceable], fresh[replaceable]
         self._tried += len(fresh)
-        self._prints[rooms], self._bits[rooms], self._weights[rooms] = prints[fresh], bits[fresh], weights[fresh]
-        self._last[rooms], self._where[rooms] = unit, where[fresh]
-        pages = np.concatenate([rooms // WAYS, slots[found]]) // (SLOTS // PAGES)
+        self._prints[places], self._bits[places], self._weights[places] = prints[fresh], bits[fresh], weights[fresh]
+        self._last[places], self._where[places] = unit, where[fresh]
+        pages = np.concatenate([places // WAYS, slots[found]]) // (SLOTS // PAGES)
         self._pages.update(np.nonzero(np.bincount(pages, minlength=PAGES))[0].tolist())
 
     def _forget(self) -> None:
-        """Halve visits, and of every pair the half of its occasions that has not been halved last time."""
-        kept = np.uint64(0x5555555555555555 << self._forgotten % 2 & (1 << 64) - 1)
+        """Halve the visits, and drop every second bit of each pair's occasions (odd and even bits alternately)."""
+        remaining = np.uint64(0x5555555555555555 << self._forgotten % 2 & (1 << 64) - 1)
         before = np.maximum(bits_set(self._bits), 1)
-        self._bits &= kept
+        self._bits &= remaining
         self._weights = (self._weights.astype(np.int64) * bits_set(self._bits) // before).astype(np.uint16)
         self._prints[self._bits == 0] = 0
         self._visits >>= 1
@@ -182,21 +184,21 @@ class ActorPairs:
         self._pages.update(range(PAGES))
 
     def broken_off(self) -> None:
-        """Learning has failed half way: what is in memory now is the state, whatever of it has changed."""
+        """Accept the present state after ``learn`` has failed half way, and mark all of it as changed."""
         self._pending = []
         self._pages.update(range(PAGES))
         self._changed = True
 
-    # ---------------------------------------------------------------- asking
+    # ---------------------------------------------------------------- lookup
 
     def suspects(self, actors: Iterable[int]) -> list[int]:
-        """Those of a window's actors who may be in lockstep with anybody; nobody if they are too few for a band."""
+        """The actors who may be part of a band, without false negatives; empty if too few for a band."""
         marked = self._suspects
         found = [actor for actor in actors if marked[actor >> 1 & CELLS - 1]]
         return found if len(found) >= BAND_MIN else []
 
     def band(self, actors: Iterable[int], bit: int) -> Band | None:
-        """Those of a window's actors who are in lockstep, by what was learned on other targets than ``bit``'s."""
+        """The band among a window's actors, by meetings on other owners' targets than ``bit``'s; None without one."""
         actors = list(actors)
         suspects = self.suspects(actors)
         if not suspects:
@@ -222,18 +224,18 @@ class ActorPairs:
         members = _core(set(edges))
         if len(members) < BAND_MIN:
             return None
-        kept = sorted(edge for pair, edge in edges.items() if members.issuperset(pair))
-        # As many pairs as it takes to tie the band together are independent of each other. The first was found among
-        # all that were tried, the band among all of its size that the window has.
+        within = sorted(edge for pair, edge in edges.items() if members.issuperset(pair))
+        # A spanning tree of the band has independent pairs; each scores at least the weakest pair. Corrected for all
+        # pairs that were tried and for all groups of this size in the window (Bonferroni).
         choices = max(1, self._tried) * math.comb(len(actors), len(members))
-        score = (len(members) - 1) * kept[0][0] - math.log10(choices)
-        middle = sorted(kept, key=lambda edge: edge[1])[len(kept) // 2]
+        score = (len(members) - 1) * within[0][0] - math.log10(choices)
+        middle = sorted(within, key=lambda edge: edge[1])[len(within) // 2]
         return Band(tuple(sorted(members)), middle[1], middle[2], score) if score > 0.0 else None
 
     # ---------------------------------------------------------------- state
 
     def take_changed(self) -> list[tuple[str, Any]]:
-        """What has changed since the last call, by name, as msgspec-encodable builtins."""
+        """The parts of the state that changed since the last call, by name, as msgspec-encodable builtins."""
         if not self._changed:
             return []
         pages, self._pages, self._changed = sorted(self._pages), set(), False
@@ -247,7 +249,7 @@ class ActorPairs:
         return [("head", head), *table]
 
     def load(self, name: str, state: Any) -> None:
-        """Take a part that ``take_changed`` gave."""
+        """Restore a part returned by ``take_changed``."""
         if name == "head":
             self._total, self._mass, self._tried, self._forgotten = state["sums"]
             self._visits = np.frombuffer(zlib.decompress(state["visits"]), np.uint32).reshape(2, CELLS).copy()
@@ -263,7 +265,7 @@ class ActorPairs:
 
 
 def _score(x: float, expected: float) -> float:
-    """-log10 of the bound on P(X ≥ x).
+    """-log10 of the bound on P(X ≥ x); see the module.
 
     >>> _score(2.0, 3.0), round(_score(10.0, 0.1), 1)
     (0.0, 15.7)
@@ -272,7 +274,7 @@ def _score(x: float, expected: float) -> float:
 
 
 def _core(pairs: set[tuple[int, int]]) -> set[int]:
-    """Those who have PARTNERS_MIN partners among those who have."""
+    """The largest set of actors in which each has at least PARTNERS_MIN partners (the k-core)."""
     while True:
         partners: dict[int, int] = {}
         for pair in pairs:

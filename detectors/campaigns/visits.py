@@ -1,4 +1,4 @@
-"""Small windows whose actors are put in pairs: what a meeting there weighs, and which windows can be afforded."""
+"""Small windows whose actors are paired: the weight of a window, and the windows within the budget of pairs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from detectors.campaigns.pair_arrays import pairs_of_places
 
 CROWD_MAX = 48
-"""Actors of a window above which nobody is paired: whom everybody meets, nobody is in league with; pairs cost m²/2."""
-PAIRS_A_VISIT, PAIRS_FREE = 4, 4096
-"""Pairs that one learning may make: so many for every visit, and so many anyhow. The smallest windows go first."""
+"""Most actors of a window that is paired. Meeting in a larger crowd is no evidence, and m actors make m²/2 pairs."""
+PAIRS_PER_ACTOR, PAIRS_MIN = 4, 4096
+"""Budget of pairs per call of ``ActorPairs.learn``: so many per actor, plus a constant. The smallest windows go
+first."""
 
 WEIGHT_MIN = 0.05
-"""Windows whose crowd is all but explained are left out."""
+"""Least weight of a window that is paired."""
 
 
 class Visit(NamedTuple):
-    """A small window: when, whose (a bit), of what weight (in ONE), and the actors known before, in order."""
+    """A small window: its time, its owner's bit, its weight (in units of 1 / ONE), and its known actors, sorted."""
 
     unit: int
     bit: int
@@ -31,14 +32,14 @@ class Visit(NamedTuple):
 
 
 def owner_bit(owner: int, target: str) -> int:
-    """The bit, 0 … 63, of a target's owner (a hash, -1 not given), else of the target."""
+    """The bit, 0 … 63, of a target's owner (a hash, -1 if not given), else of the target."""
     return (owner if owner >= 0 else zlib.crc32(target.encode())) & 63
 
 
 def weight_of(count: int, usual: float, before: float) -> float:
-    """What of a meeting in a window of ``count`` events is not its target's own course, 0 … 1.
+    """Weight of a meeting in a window of ``count`` events, 0 … 1: the part that the target's own course cannot explain.
 
-    ``usual`` is what the window usually has, ``before`` what the target has had in the day so far.
+    ``usual`` is the usual count of the window, ``before`` the target's events of the day so far.
 
     >>> weight_of(6, 0.2, 0.0), weight_of(6, 6.0, 900.0), round(weight_of(6, 0.2, 54.0), 2)
     (0.0, 0.0, 0.9)
@@ -46,10 +47,10 @@ def weight_of(count: int, usual: float, before: float) -> float:
     return max(0.0, min(1.0 - usual / count, before / (before + count)))
 
 
-def affordable(visits: list[Visit]) -> list[Visit]:
-    """The smallest of these windows, as many as their pairs can be made of."""
+def within_budget(visits: list[Visit]) -> list[Visit]:
+    """The smallest of these windows whose pairs are within the budget."""
     visits = sorted(visits, key=lambda visit: len(visit.actors))
-    left = PAIRS_FREE + PAIRS_A_VISIT * sum(len(visit.actors) for visit in visits)
+    left = PAIRS_MIN + PAIRS_PER_ACTOR * sum(len(visit.actors) for visit in visits)
     for place, visit in enumerate(visits):
         left -= math.comb(len(visit.actors), 2)
         if left < 0:
@@ -58,13 +59,13 @@ def affordable(visits: list[Visit]) -> list[Visit]:
 
 
 def all_pairs(visits: list[Visit]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp]]:
-    """All pairs of each window's actors, and the place of their window. The windows come by size."""
-    left, right, of, place = [], [], [], 0
+    """All pairs of each window's actors, and the index of their window. The windows must be sorted by size."""
+    left, right, window, place = [], [], [], 0
     for size, group in groupby(visits, key=lambda visit: len(visit.actors)):
         table = np.array([visit.actors for visit in group], np.int64)
         i, j = pairs_of_places(size)
         left.append(table[:, i].ravel())
         right.append(table[:, j].ravel())
-        of.append(np.repeat(np.arange(place, place + len(table)), len(i)))
+        window.append(np.repeat(np.arange(place, place + len(table)), len(i)))
         place += len(table)
-    return np.concatenate(left), np.concatenate(right), np.concatenate(of)
+    return np.concatenate(left), np.concatenate(right), np.concatenate(window)

@@ -98,7 +98,7 @@ class Explanations:
         """Open or continue the explanation of a window of minutes that has no verdict."""
         if not self._enabled or look.scale.name != MINUTES or view.surge < SURGE_SCORE:
             return
-        told = look.watched.explained
+        told = look.target_state.explained
         promotion = self.promotion(look)
         odd = limits.suspect_score if promotion is not None else WITNESS_SCORE
         if view.crowd >= odd or look.x.get(f.PEOPLE, 0.0) < EXPLAINED_PEOPLE_MIN:
@@ -106,11 +106,11 @@ class Explanations:
         if promotion is None and look.x.get(f.NAMED, 1.0) < f.GIVEN_SHARE:
             return  # most of the crowd is not known: nobody can say that it is the platform's own
         if told is None:
-            if look.watched.case is not None or not self._strong(look, view):
+            if look.target_state.case is not None or not self._strong(look, view):
                 return
             ident = explained_id(target_of(look.key), metric_name_of(look.key), DETECTOR_SET, look.start)
             told = Explained(ident, look.start, look.until, 0, log_from=look.crowd.log_from)
-            look.watched.explained = told
+            look.target_state.explained = told
         self._add(told, look, view, promotion)
         close_at = close_time(told.until, look.scale.span_ms)
         if close_at > told.close_at:
@@ -128,14 +128,14 @@ class Explanations:
 
     def end(self, look: WindowView) -> None:
         """A verdict has come over the same target: what was explained is closed as far as it went."""
-        told = look.watched.explained
+        told = look.target_state.explained
         if told is not None:
             self._say(look.key, told, "closed", look.outcome)
-            look.watched.explained = None
+            look.target_state.explained = None
 
     def _strong(self, look: WindowView, view: Opinion) -> bool:
         count, expected = look.x[f.COUNT], look.x[f.EXPECTED]
-        level = look.watched.levels.get(look.scale.name)
+        level = look.target_state.levels.get(look.scale.name)
         return (
             level is not None
             and level.windows >= HISTORY_WINDOWS

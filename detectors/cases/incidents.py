@@ -53,7 +53,7 @@ class Incidents:
 
     def act(self, look: WindowView, view: Opinion) -> None:
         """Open or continue the case that a judged window belongs to, and quarantine what it says is artificial."""
-        watched, crowd, x = look.watched, look.crowd, look.x
+        watched, crowd, x = look.target_state, look.crowd, look.x
         case = watched.case
         opened = case is None
         if case is None:
@@ -73,7 +73,10 @@ class Incidents:
                     put(case.series, Point(day.start, DAY_MS, day.count, day.count - day.artificial))
                 self._take_back_day(look, case, day, told=day.cased if day.start >= since else 0)
         self.follow(look)
-        fresh = max(0, round(view.artificial if view.sure is None else view.sure) - crowd.quarantined)
+        fresh = max(
+            0,
+            round(view.artificial if view.certain_artificial is None else view.certain_artificial) - crowd.quarantined,
+        )
         moved = self._move(look, case, fresh, look.start, look.end)
         crowd.quarantined += moved
         if look.scale.name == TICK and watched.trail:
@@ -112,13 +115,13 @@ class Incidents:
     @staticmethod
     def follow(look: WindowView) -> None:
         """Note the course of an open case: of an open window what has passed of it, since its ticks follow."""
-        if look.watched.case is not None:
+        if look.target_state.case is not None:
             span = look.until - look.start
             expected = look.x[f.EXPECTED] * span / look.scale.span_ms
-            put(look.watched.case.series, Point(look.start, span, look.crowd.n, expected))
+            put(look.target_state.case.series, Point(look.start, span, look.crowd.n, expected))
 
     def _open(self, look: WindowView, view: Opinion) -> Case:
-        watched, onset, log_from = look.watched, look.start, look.crowd.log_from
+        watched, onset, log_from = look.target_state, look.start, look.crowd.log_from
         if look.scale.name == TICK and watched.trail:
             onset, log_from = watched.trail[0].start, watched.trail[0].log_from
         metric = metric_name_of(look.key)
@@ -138,7 +141,7 @@ class Incidents:
         excess = look.x[f.COUNT] - look.x[f.EXPECTED]
         if view.verdict == ARTIFICIAL:
             case.verdict = ARTIFICIAL
-        if excess > 0 and view.own:
+        if excess > 0 and view.own_evidence:
             case.judged += excess
             case.found += min(excess, view.artificial)
             case.marks = case.marks.joined(view.marks)
@@ -154,7 +157,7 @@ class Incidents:
         excess = step.count - step.expected
         case.observed += step.count
         expect(case, interval_of(step.expected, 1.0))
-        window = self._holding(look.watched, step.start)
+        window = self._holding(look.target_state, step.start)
         if window is not None:
             window.cased += step.count
         if excess <= 0:
@@ -193,7 +196,7 @@ class Incidents:
         return None
 
     def _move(self, look: WindowView, case: Case, count: int, start: int, end: int) -> int:
-        moved = look.watched.ledger.move(VALID, QUARANTINED, count)
+        moved = look.target_state.ledger.move(VALID, QUARANTINED, count)
         if moved:
             case.artificial += moved
             self._book(look.key, case, (VALID, QUARANTINED, moved), (start, end), look.outcome)

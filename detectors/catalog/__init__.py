@@ -1,1 +1,1 @@
-"""The detectors, a file each."""
+"""The detectors, one per file, and their registry."""

@@ -1,11 +1,12 @@
-"""Who: accounts that are new, made in one batch, or never seen doing anything else.
+"""Who: accounts that are new, created in one batch, or never seen on the platform before.
 
-Fresh accounts, accounts of one cohort (made within the same few days; sellers register in batches), and accounts that
-have never been met although they have an age. After SynchroTrap's and Facebook's observations that fake accounts come
-in batches (Cao et al., CCS 2014), and "half of a star's followers are empty".
+Three features: fresh accounts; accounts of one cohort (created within the same few days: sellers register in batches);
+and accounts with an age but without earlier events. Source: SynchroTrap and Facebook observed that fake accounts come
+in batches (Cao et al., CCS 2014).
 
-Must spare: a service's first weeks and a school that registers together (a second family must agree), visitors
-without accounts (they have no age, and are not asked), targets whose audience is young (their own habit).
+Must not flag: the first weeks of a service, or a school that registers together (evidence of *how* is needed too);
+visitors without an account (they have no age and are not counted); targets with a young audience (compared with the
+target's own habit).
 
 >>> from detectors.features.names import FRESH, PEOPLE
 >>> detector = Accounts()
@@ -22,7 +23,7 @@ from detectors.scoring.shares import Shares
 
 
 class Accounts(Shares):
-    """See the module."""
+    """Detector of unusual accounts; see the module."""
 
     name = "accounts"
-    of = (f.FRESH, f.COHORT, f.DORMANT)
+    features = (f.FRESH, f.COHORT, f.DORMANT)

@@ -1,13 +1,12 @@
-"""How: events that come too evenly to be people's.
+"""How: events at intervals that are too even for people.
 
-People come by chance, and in bunches: the counts of a window's parts vary at least as a Poisson process does. A
-schedule delivers as many each time. The feature is 1 - (variance / mean) of the parts (Fano 1947); under chance
-(k - 1)·variance/mean is χ² with k - 1 degrees of freedom for the window's k parts, whose lower tail is bounded by
-Chernoff's ((1 - e)·exp(e))^((k - 1)/2) for evenness e. Calibrated on the platform's own windows as well; the larger
-p-value counts.
+People come at random and in bursts: the counts of a window's parts vary at least as much as a Poisson process. A
+schedule delivers the same number each time. The feature is e = 1 - variance / mean of the parts (Fano 1947). Under
+chance, (k - 1)·variance / mean of k parts is χ² with k - 1 degrees of freedom. Its lower tail is at most
+((1 - e)·exp(e))^((k - 1)/2) (Chernoff). The p-value is the larger of this bound and the one by the platform's windows.
 
-Must spare: music on repeat through the night (it is even, and nothing else is wrong with it), quiet targets (fewer
-than 24 events say nothing).
+Must not flag: music on repeat through the night (even, but without evidence of *who*); quiet targets (below 24 events
+evenness is not measured).
 
 >>> from detectors.features.names import COUNT, EVEN, PARTS
 >>> detector = Cadence()
@@ -27,10 +26,10 @@ from detectors.scoring.shares import Shares
 
 
 class Cadence(Shares):
-    """See the module."""
+    """Detector of even intervals; see the module."""
 
     name = "cadence"
-    of = (f.EVEN,)
+    features = (f.EVEN,)
 
     def _p(self, name: str, x: Features, value: float, baseline: float) -> float:
         parts = x.get(f.PARTS, 0.0)

@@ -1,19 +1,20 @@
-"""Day after day a wrong crowd, with no surge to show it.
+"""A crowd with evidence against it on several days, without a surge.
 
-A drip is small beside the target's own days, or has been there since the target's level was learned; then there is
-no surge to be had, and persistence stands in for it. Each day's p-value of each detector of who and how becomes an
-e-value, by the mixture of all power calibrators (Vovk & Wang, "E-values", Annals of Statistics 49, 2021)::
+A drip is small compared with the target's own events, or began before the target's level was learned. So there is no
+surge, and persistence replaces it. For each detector of *who* and *how*, each day's p-value is converted to an e-value,
+by the mixture of all power calibrators (Vovk & Wang, "E-values", Annals of Statistics 49, 2021)::
 
     e(p) = (1 - p + p ln p) / (p ln² p)
 
-and these multiply from day to day, never falling below 1: W ← max(1, W) · e, the CUSUM e-detector (Shin, Ramdas &
-Rinaldo, "E-detectors", 2023). If nothing changes, W stays under 1/α for 1/α days on the average, by Ville's inequality
-and whenever one looks, as long as no day's honest p-values depend on those of the days before. That holds for how far a
-target strays from its *own* past. How far it stands from the platform's mean it does every day, so where a target has
-no past each day must be as rare by itself (``detectors/verdict/days.py``).
+The e-values of successive days are multiplied, never below 1: W ← max(1, W) · e, the CUSUM e-detector (Shin, Ramdas &
+Rinaldo, "E-detectors", 2023). For an honest target, W reaches 1/α not before 1/α days on average (Ville's inequality,
+at any stopping time), if the honest p-values of a day do not depend on earlier days. That is so for deviations from the
+target's *own* habit. Deviations from the platform's mean repeat every day, so a target without a past needs days that
+are each rare enough alone (``detectors/verdict/days.py``).
 
-Must spare: audiences of one country, one school, one night (their own habit, and one family of evidence only); a target
-that is odd from its first day; paid promotion (new people, on their own lines); growth (a crowd like the platform's).
+Must not flag: audiences of one country, one school or one night (own habit, and only one family of evidence); a target
+that is unusual from its first day; paid promotion (new people in many home networks); growth (a crowd like the
+platform's).
 
 >>> round(log_e_value(0.0), 2), round(log_e_value(2.0), 2), round(log_e_value(5.0), 2)
 (-0.3, 0.65, 2.88)
@@ -35,7 +36,7 @@ DRIP_CODE = "slow_drip"
 
 
 def log_e_value(score: float) -> float:
-    """log10 e of a p-value of 10^-score: -0.3 for an ordinary day, a little less than the score for a rare one."""
+    """log10 e of the p-value 10^-score: -0.3 for a usual day, a little less than the score for a rare day."""
     if score < 1e-3:
         return -math.log10(2.0)
     log_p = -min(score, SCORE_MAX) * math.log(10.0)
@@ -44,19 +45,19 @@ def log_e_value(score: float) -> float:
 
 
 class Drip:
-    """See the module. It learns nothing of its own: what is usual stands in the p-values it is made of."""
+    """Detector of drips; see the module. It learns nothing: the p-values it combines are already calibrated."""
 
     name = "drip"
 
     def score_one(self, x: Features) -> float:
-        """log10 of the e-value of the days so far, which bounds -log10 p."""
+        """log10 of the e-value of the days so far: a lower limit of -log10 p."""
         return min(SCORE_MAX, max(0.0, x.get(f.DRIP, 0.0)))
 
     def learn_one(self, x: Features) -> None:
-        """See the class."""
+        """Does nothing; see the class."""
 
     def findings(self, x: Features) -> list[Finding]:
-        """One finding, if there are days that speak together."""
+        """One finding, if there is combined evidence of several days."""
         score, days = self.score_one(x), x.get(f.DAYS, 0.0)
         if score < FINDING_SCORE or days < 1.0:
             return []

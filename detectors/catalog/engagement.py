@@ -1,13 +1,13 @@
-"""How: bought support brings no interaction; bought likes and followers come without viewers.
+"""How: views without likes and follows, or likes and follows without views.
 
-Views: the share of the people with accounts whom the likes and follows of the same window leave unaccounted for, at
-the platform's own rate. Likes and follows: the share that the target's views do not account for, at four times that
-rate. Rates vary over honest targets far more than chance (over-dispersion), so the p-value is that of the platform's
-windows, or of a crowd whose people are alike (``shares``), never a binomial's.
+For views: the share of expected likes and follows that are missing, at the platform's rate per person with an account.
+For likes and follows: the share that the target's views do not account for, at four times that rate. Rates of honest
+targets vary far more than by chance (over-dispersion). So the p-value is by the platform's windows, or by correlated
+people (``shares``), never by a binomial alone.
 
-Must spare: embedded players and advertisements (nobody likes there, but *who* came is in order), pages whose people
-never like (the target's own habit), platforms that send views only or likes only (then there is no rate), and those
-on which a follow is of a channel and a view of a video (then follows without views are what is usual).
+Must not flag: embedded players and advertisements (few likes, but no evidence of *who*); pages whose people never like
+(own habit); platforms that send only views or only likes (there is no rate); platforms where follows are of channels
+and views of videos (follows without views are usual there).
 
 >>> from detectors.features.names import PEOPLE, SILENT
 >>> detector = Engagement()
@@ -24,7 +24,7 @@ from detectors.scoring.shares import Shares
 
 
 class Engagement(Shares):
-    """See the module."""
+    """Detector of missing interaction; see the module."""
 
     name = "engagement"
-    of = (f.SILENT, f.LONELY)
+    features = (f.SILENT, f.LONELY)

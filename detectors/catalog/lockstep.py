@@ -1,12 +1,12 @@
-"""With whom: people who have come together to target after target, and are here together again.
+"""With whom: actors who were together on target after target, and are together again in this window.
 
-The pairs of a task are followed in ``detectors/campaigns/pairs.py``, where the formula and its sources stand; this
-says what they mean for one window: the share of its events that are of a band, with the band's p-value. Nothing is
-calibrated on the platform's windows: most have no band at all.
+``detectors/campaigns/pairs.py`` learns pairs of actors, and has the formula and its sources. This detector reports one
+window: the share of its events by a band, with the band's p-value. Nothing is calibrated on the platform's windows,
+since most have no band.
 
-Must spare: fans who see each release of one channel within minutes (one owner is one occasion, and a release, to which
-everybody comes, is none), playlists and feeds that many walk through (a sitting is one occasion), a class or a
-household (one network), a couple or one person's two devices (a band is three).
+Must not flag: fans who view each release of one channel within minutes (one owner is one occasion, and a release with
+a large crowd has little weight); playlists and feeds that many play in order (one session is one occasion); a class or
+a household (one network); a couple or one person's two devices (a band has at least three).
 
 >>> from detectors.features.names import BAND, BAND_EXPECTED, BAND_OCCASIONS, BAND_PEOPLE, BAND_SCORE, PEOPLE
 >>> x = {BAND: 0.78, BAND_SCORE: 9.0, BAND_PEOPLE: 7.0, BAND_OCCASIONS: 23.0, BAND_EXPECTED: 0.2, PEOPLE: 9.0}
@@ -30,16 +30,16 @@ TEXT = (
 
 
 class Lockstep:
-    """See the module."""
+    """Detector of bands; see the module."""
 
     name = "lockstep"
 
     def score_one(self, x: Features) -> float:
-        """-log10 p of the band, 0 where there is none."""
+        """-log10 p of the band, 0 without a band."""
         return min(SCORE_MAX, max(0.0, x.get(f.BAND_SCORE, 0.0)))
 
     def learn_one(self, x: Features) -> None:
-        """Nothing: what is learned, is learned of pairs."""
+        """Does nothing: pairs are learned in ``campaigns.pairs``."""
 
     def findings(self, x: Features) -> list[Finding]:
         """One finding, if there is a band."""
@@ -59,8 +59,8 @@ class Lockstep:
         return True
 
     def dump(self) -> Any:
-        """Nothing to keep."""
+        """None: there is no state."""
         return None
 
     def load(self, state: Any) -> None:
-        """Nothing to take."""
+        """Does nothing: there is no state."""

@@ -1,10 +1,10 @@
-"""Who: too many people of too few networks.
+"""Who: too many people from too few networks.
 
-The crowd's networks (IPv4 /24, IPv6 /48) are compared with those that the platform's people of the same countries
-come by, four times whose share is still honest: data centres and rented proxies send a thousand times theirs.
+The crowd's networks (IPv4 /24, IPv6 /48) are compared with the usual networks of the platform's people in the same
+countries. Up to four times the usual share counts as honest: data centres and rented proxies exceed it a thousandfold.
 
-Must spare: schools and carriers (one place, or a country's own networks; a second family must agree), one-country
-audiences (compared within their country), households and fans who return (people are counted, not events).
+Must not flag: schools and carriers (one network, or a country's usual ones; evidence of *how* is needed too); audiences
+of one country (compared within their country); households and returning fans (people are counted, not events).
 
 >>> from detectors.features.names import NETWORK, PEOPLE, SPREAD
 >>> detector = Origin()
@@ -21,7 +21,7 @@ from detectors.scoring.shares import Shares
 
 
 class Origin(Shares):
-    """See the module."""
+    """Detector of few networks; see the module."""
 
     name = "origin"
-    of = (f.NETWORK, f.SPREAD)
+    features = (f.NETWORK, f.SPREAD)

@@ -1,13 +1,14 @@
-"""How a crowd looks as a whole: River's HalfSpaceTrees over all its features.
+"""Unusual combinations of all features: River's HalfSpaceTrees.
 
-Half-space trees (Tan, Ting and Liu 2011) cut the space of features at random and count how many of the last 250
-windows fell into each part; a window in a part that few visit is odd. Their score is calibrated on unflagged windows.
-10 trees of height 6 cost 20 µs a window and 0.25 MB.
+Half-space trees (Tan, Ting and Liu 2011) divide the space of features at random and count how many of the last 250
+windows were in each part. A window in a part with few windows is anomalous. The score is calibrated on unflagged
+windows. 10 trees of height 6 cost 20 µs a window and 0.25 MB.
 
-An absent feature is no evidence: where a tree asks for one, the fuller way counts, so the score is the least odd that
-any value of it could have given. (River itself follows the way that the current, half-filled window took.)
+An absent feature is no evidence: if a tree splits on it, the branch with more windows counts. So the score is the
+lowest that any value of the feature could give. (River follows the branch of the current, half-filled window.)
 
-Must spare: whatever is rare and honest, which is why it has no vote (docs/detection.md has what it would add).
+Must not flag: rare honest crowds. It cannot tell them apart, so it has no vote (docs/detection.md shows what it would
+add).
 
 >>> from detectors.features import names as f
 >>> detector = Outlier()
@@ -30,22 +31,22 @@ HEIGHT = 6
 SEED = 1
 
 STOP = 0.1
-"""Part of the last windows under which a branch is not followed further (Tan et al.)."""
+"""Least share of the last windows in a branch for it to be followed further (Tan et al.)."""
 
 
 def prepare() -> None:
-    """Import River now: the first window that is judged would otherwise hold up all others for a second."""
+    """Import River now. Otherwise judging the first window would delay all others by a second."""
     DumpableTrees()
 
 
 class DumpableTrees:
-    """HalfSpaceTrees whose masses can be dumped: the cuts are the seed's, so they need not be kept."""
+    """HalfSpaceTrees with a state that can be dumped. The splits follow from the seed and are not stored."""
 
     def __init__(self) -> None:
-        from river.anomaly import HalfSpaceTrees  # noqa: PLC0415  # it brings SciPy: a second that no command waits for
+        from river.anomaly import HalfSpaceTrees  # noqa: PLC0415  # imports SciPy, which takes a second
 
         self._trees = HalfSpaceTrees(n_trees=TREES, height=HEIGHT, window_size=WINDOWS, seed=SEED)
-        # The first window it learns names the features: an empty crowd that has them all.
+        # The trees take their features from the first window they learn: an empty crowd with all of them.
         self._learn(dict.fromkeys(f.CROWD_FEATURES, 0.0))
         self._windows = 0
         self._roots: list[Any] = self._trees.trees
@@ -53,16 +54,16 @@ class DumpableTrees:
 
     @property
     def ready(self) -> bool:
-        """See Keeping."""
+        """See StatefulModel."""
         return self._windows >= WINDOWS
 
     def score_one(self, x: dict[str, float]) -> float:
-        """0 … 1 as River's own, but for absent features."""
+        """Anomaly score in 0 … 1; equal to River's if no feature is absent."""
         fullest: float = sum(_mass(root, x, HEIGHT) for root in self._roots)
         return 1.0 - fullest / (TREES * WINDOWS * (2.0 ** (HEIGHT + 1) - 1.0))
 
     def learn_one(self, x: dict[str, float]) -> None:
-        """See Keeping."""
+        """See StatefulModel."""
         self._windows = min(self._windows + 1, WINDOWS)
         self._learn(x)
 
@@ -70,25 +71,25 @@ class DumpableTrees:
         self._trees.learn_one(x)  # type: ignore[no-untyped-call]  # River has no types here
 
     def dump(self) -> Any:
-        """See Keeping: progress, and (node, mass, mass of the window before) of the nodes that have any."""
+        """See StatefulModel: progress, and (node, mass, mass of the window before) of the nodes with a mass."""
         masses = ((index, node.l_mass, node.r_mass) for index, node in enumerate(self._nodes))
-        kept = [number for mass in masses if mass[1] or mass[2] for number in mass]
-        return [self._cuts(), self._windows, self._trees.counter, kept]
+        stored = [number for mass in masses if mass[1] or mass[2] for number in mass]
+        return [self._cuts(), self._windows, self._trees.counter, stored]
 
     def load(self, state: Any) -> None:
-        """See Keeping. Masses of other trees (another version of River cuts otherwise) are forgotten."""
-        cuts, windows, counter, kept = state
+        """See StatefulModel. Masses of trees with other splits (another version of River) are dropped."""
+        cuts, windows, counter, stored = state
         if cuts != self._cuts():
             return
         for node in self._nodes:
             node.l_mass = node.r_mass = 0
-        for place in range(0, len(kept), 3):
-            index, now, before = kept[place : place + 3]
+        for place in range(0, len(stored), 3):
+            index, now, before = stored[place : place + 3]
             self._nodes[index].l_mass, self._nodes[index].r_mass = now, before
         self._windows, self._trees.counter = windows, counter
 
     def _cuts(self) -> list[float]:
-        """Where the trees cut first: enough to know them by."""
+        """The first split of each tree: enough to identify the trees."""
         return [root.threshold for root in self._roots]
 
 
@@ -104,9 +105,9 @@ def _mass(node: Any, x: dict[str, float], left: int, weight: int = 1) -> float:
 
 
 class Outlier(ModelDetector):
-    """See the module."""
+    """Detector of unusual combinations; see the module."""
 
     name = "outlier"
 
     def __init__(self) -> None:
-        super().__init__(self.name, DumpableTrees, of=f.CROWD_FEATURES)
+        super().__init__(self.name, DumpableTrees, features=f.CROWD_FEATURES)

@@ -1,12 +1,12 @@
-"""Who: people who were taken out of other targets' counts before.
+"""Who: people who were removed from other targets' counts before.
 
-A seller's accounts are new once. In the second order they have been seen here, and only what is held of them tells
-them apart (``actors.rulings``): a list of known sources, as advertising keeps for invalid traffic (MRC, Invalid Traffic
-Detection and Filtration Guidelines, 2020), but made here and forgotten again.
+A seller's accounts are new only in the first order. In the second order they are known to the platform, and only
+recorded rulings distinguish them (``actors.rulings``). This is a list of known sources, as in advertising for invalid
+traffic (MRC, Invalid Traffic Detection and Filtration Guidelines, 2020), but made by truecount itself, and it expires.
 
-Must spare: bystanders who were taken for the bought once (much of the crowd must have a record, and *how* must agree),
-a target that was struck before (its own incident is no record), whoever was given back (only what stays taken out is
-held against anybody).
+Must not flag: honest people who were once removed with a bought crowd (a large share of the crowd must have a record,
+and evidence of *how* is needed too); a target that was attacked before (its own incident is no record); people whose
+removal was reversed (only rulings that remain count).
 
 >>> from detectors.features.names import PEOPLE, RULED
 >>> detector = Record()
@@ -23,7 +23,7 @@ from detectors.scoring.shares import Shares
 
 
 class Record(Shares):
-    """See the module."""
+    """Detector of people with a record; see the module."""
 
     name = "record"
-    of = (f.RULED,)
+    features = (f.RULED,)

@@ -1,4 +1,4 @@
-"""Which detectors there are, and what each can say. A new one is a file in ``catalog/`` and a line here."""
+"""The detectors by name, and their roles in a verdict. A new detector is a file in ``catalog/`` and a line here."""
 
 from __future__ import annotations
 
@@ -28,28 +28,29 @@ SURGE, DRIP, ACCOUNTS, ORIGIN, RECORD = Surge.name, Drip.name, Accounts.name, Or
 LOCKSTEP = Lockstep.name
 REPETITION, CADENCE, WATCH, ENGAGEMENT = Repetition.name, Cadence.name, Watch.name, Engagement.name
 ONCE_ONLY = REPETITION
-"""Convicts alone where an act can honestly be done only once."""
+"""Convicts alone if honest actors can do an act only once."""
 
 WHO: tuple[str, ...] = (ACCOUNTS, ORIGIN, RECORD)
 HOW: tuple[str, ...] = (REPETITION, CADENCE, WATCH, ENGAGEMENT)
-"""What a verdict rests on: *who* came and *how* they behaved. Others are told, and judge nobody."""
+"""Families of evidence that a verdict needs: *who* came and *how* they behaved. Detectors in neither family appear in
+the reasons, without a vote."""
 
 IN_SHADOW = frozenset({Outlier.name})
-"""Without a vote unless the configuration gives it one. docs/detection.md says what was measured."""
+"""Detectors without a vote unless the configuration gives them one. docs/detection.md has the measurements."""
 
 CROWD_DETECTORS: tuple[str, ...] = tuple(name for name in REGISTRY if name != SURGE)
 
 CONDUCT: tuple[str, ...] = (REPETITION, CADENCE, WATCH)
-"""What the events themselves show; silence is only what they lack."""
+"""Detectors of what the events show. ENGAGEMENT is not among them: it measures what is missing."""
 
 ESTIMATING_CODES = codes_of((Accounts, Origin, Record, Repetition, Watch)) | {"no_views", LOCKSTEP_CODE}
-"""Findings whose share estimates the artificial part. Evenness has no share; silence is that of many an honest crowd
-as a whole."""
+"""Reason codes whose share estimates the artificial share. Evenness has no share. Missing likes are left out: many
+honest crowds have none at all."""
 
 DETECTOR_SET = "+".join(sorted(REGISTRY))
-"""Part of every flag id: flags of different sets of detectors are different flags."""
+"""Part of every flag id: different sets of detectors give different flags."""
 
 
 def prepare() -> None:
-    """Import what detectors import only when they are first used: the first window would wait a second for it."""
+    """Import modules that detectors import only on first use. Otherwise the first window waits a second."""
     outlier.prepare()

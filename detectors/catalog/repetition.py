@@ -1,10 +1,10 @@
-"""How: the same few actors again and again.
+"""How: repeated events by the same few actors.
 
-The share of events that repeat an actor of the window. What an actor can do but once (a like, a follow) and that is
-repeated convicts by itself; views that are repeated are also what fans do.
+The feature is the share of events whose actor already occurred in the window. Repeats of an act that honest actors do
+only once (like, follow) convict alone. Repeated views do not: fans repeat views too.
 
-Must spare: super-fans, music on repeat through the night (nothing else is wrong with them: they watch to the end and
-are themselves), editors who save ten times (the target's own habit).
+Must not flag: super-fans, and music on repeat through the night (they watch to the end, and there is no evidence of
+*who*); editors who save ten times (the target's own habit).
 
 >>> from detectors.features.names import COUNT, REPEATS
 >>> detector = Repetition()
@@ -21,7 +21,7 @@ from detectors.scoring.shares import Shares
 
 
 class Repetition(Shares):
-    """See the module."""
+    """Detector of repeats; see the module."""
 
     name = "repetition"
-    of = (f.REPEATS,)
+    features = (f.REPEATS,)

@@ -1,15 +1,14 @@
 """More events than the target's own seasonal baseline explains.
 
-Score: Chernoff's bound on the negative binomial tail, which holds for every count and needs no gamma
+The score is Chernoff's bound on the tail of the negative binomial, which is valid for every count and needs no gamma
 function (Hoeffding 1963; for x > μ)::
 
     ln p ≤ -( x·ln(x/μ) - (x + r)·ln((x + r)/(μ + r)) )
 
-calibrated on the platform's own history of that bound. Where it began is remembered by a one-sided CUSUM
-(Page 1954) over z = (x - μ)/√(μ + μ²/r), with reference value k = 0.5 (Montgomery, Statistical
-Quality Control, chapter 9).
+It is calibrated on the platform's history of that bound. The onset of a surge is found by a one-sided CUSUM (Page 1954)
+over z = (x - μ)/√(μ + μ²/r + 1), with reference value k = 0.5 (Montgomery, Statistical Quality Control, chapter 9).
 
-Must spare: everything. A surge alone opens nothing: news, premieres and celebrities surge.
+Must not flag: anything by itself. News, premieres and celebrities cause surges, so a surge alone opens no case.
 
 >>> from detectors.features import names as f
 >>> surge = Surge()
@@ -36,14 +35,14 @@ SURGE_CODE = "surge"
 
 CUSUM_REFERENCE = 0.5
 CUSUM_MAX = 50.0
-"""The sum is capped so that a huge burst is over a few windows after it is over."""
+"""Highest sum: so the CUSUM returns to zero a few windows after a huge burst."""
 
 SCORE_RANGE = 6.0
-"""ln(1 + -ln p) at which history's histogram ends (p = e^-400)."""
+"""Upper end of the history's histogram of ln(1 + -ln p) (p = e^-400)."""
 
 
 class Surge:
-    """See the module."""
+    """Detector of surges; see the module."""
 
     name = "surge"
 
@@ -61,11 +60,11 @@ class Surge:
         return score
 
     def learn_one(self, x: Features) -> None:
-        """Learn how far unflagged windows stray from their baselines."""
+        """Learn the deviation of an unflagged window from its baseline."""
         self._tail.learn(_unit(_tail_bound(x)))
 
     def findings(self, x: Features) -> list[Finding]:
-        """One finding, if there is a surge at all."""
+        """One finding, if the score reaches FINDING_SCORE."""
         score = self.score_one(x)
         if score < FINDING_SCORE:
             return []
@@ -83,12 +82,12 @@ class Surge:
         return msgspec.to_builtins(self._tail)
 
     def load(self, state: Any) -> None:
-        """Take dumped state."""
+        """Restore dumped state."""
         self._tail = msgspec.convert(state, Tail)
 
 
 def cusum(sum_before: float, idle_windows: int, x: Features) -> float:
-    """Next value of the one-sided CUSUM after ``idle_windows`` windows that were not looked at."""
+    """Next value of the one-sided CUSUM, after ``idle_windows`` windows that were not judged."""
     count, mean, r = x[f.COUNT], x[f.EXPECTED], x[f.DISPERSION]
     z = (count - mean) / math.sqrt(mean + mean * mean / r + 1.0)
     decayed = sum_before - CUSUM_REFERENCE * max(0, idle_windows)

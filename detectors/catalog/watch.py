@@ -1,11 +1,11 @@
-"""How: watched as nobody watches such a length.
+"""How: watch times that are unusual for videos of this length.
 
-The crowd's histogram of watched fractions, each class of length by itself, against the platform's viewers of that
-class: total variation beyond chance, after FLOCK's comparison of a broadcast's viewers with its category's
-(Shah, WWW 2017). The excess is an estimate of the artificial part.
+The feature is the total variation, beyond chance, between the crowd's histogram of watched fractions and that of the
+platform's viewers, by class of length. FLOCK compares a broadcast's viewers with those of its category in this way
+(Shah, WWW 2017). The excess estimates the artificial share.
 
-Must spare: people who watch to the end, whatever brought them (that bin is no evidence); promotions whose people skip
-(a family that says *who* must agree); series whose viewers always leave at the credits (the target's own habit).
+Must not flag: people who watch to the end (that bin is no evidence); promotions that people skip (evidence of *who* is
+needed too); series whose viewers always leave at the credits (the target's own habit).
 
 >>> from detectors.features.names import COUNT, WATCH
 >>> detector = Watch()
@@ -22,7 +22,7 @@ from detectors.scoring.shares import Shares
 
 
 class Watch(Shares):
-    """See the module."""
+    """Detector of odd watch times; see the module."""
 
     name = "watch"
-    of = (f.WATCH,)
+    features = (f.WATCH,)

@@ -1,1 +1,1 @@
-"""Features of a window: names, and how each is computed."""
+"""Features of a window: their names, and their computation."""

@@ -30,7 +30,7 @@ from detectors.windows.crowd import Crowd
 
 
 def crowd_features(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors]) -> dict[str, float]:
-    """The composition of a crowd as named shares in 0 … 1, and PEOPLE. Empty if no event has an actor."""
+    """Composition of a crowd: PEOPLE, and shares in 0 … 1 by feature name. Empty if no event has an actor."""
     crowd.settle()
     known_people = len(crowd.actors)
     if not known_people:
@@ -40,8 +40,8 @@ def crowd_features(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownAct
     _watch(x, crowd, mixes)
     if people < min(PEOPLE_MIN, max(FEW_MIN, crowd.named)):
         return x
-    asked, unmet, accounts, new_accounts = newcomers(crowd, known)
-    x[STRANGERS] = unmet / asked
+    checked, unknown, accounts, new_accounts = newcomers(crowd, known)
+    x[STRANGERS] = unknown / checked
     needed = (GIVEN_SHARE if people >= PEOPLE_MIN else 1.0) * known_people
     ages = crowd.histogram("account")
     given = sum(ages.values())
@@ -69,7 +69,9 @@ def _watch(x: dict[str, float], crowd: Crowd, mixes: dict[str, Mix]) -> None:
 
 
 def evenness(crowd: Crowd, parts: int) -> float | None:
-    """EVEN of a window of ``parts`` equally long parts, whose squared counts it holds; None if it says nothing.
+    """EVEN of a window of ``parts`` equally long parts; None below EVEN_PARTS_MIN parts or EVEN_EVENTS_MIN events.
+
+    ``crowd.squares`` must be the sum of the squared counts of these parts.
 
     >>> even = Crowd(n=120, squares=12 * 10 * 10)
     >>> evenness(even, 12)

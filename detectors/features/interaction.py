@@ -1,4 +1,4 @@
-"""Features of interaction: likes and follows beside views."""
+"""Features of interaction: likes and follows compared with views."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from detectors.windows.crowd import Crowd
 
 
 def with_accounts(crowd: Crowd, ages_are_sent: bool) -> float:
-    """People of a crowd who can like: those with accounts, where the platform tells these from visitors."""
+    """People of a crowd who can like: those with an account, or all if the platform sends no account ages."""
     people = crowd.distinct_actors()
     if not people:
         return 0.0
@@ -15,7 +15,10 @@ def with_accounts(crowd: Crowd, ages_are_sent: bool) -> float:
 
 
 def silent(people: float, acts: int, rate: float) -> float | None:
-    """SILENT of a view window with so many people and so many likes and follows; None if few are expected.
+    """SILENT of a view window: share of the expected likes and follows that are missing.
+
+    ``acts`` are its likes and follows, ``rate`` those expected per person. None if fewer than INTERACTIONS_MIN are
+    expected.
 
     >>> silent(1000, 5, 0.05), silent(20, 0, 0.05)
     (0.9, None)
@@ -25,7 +28,9 @@ def silent(people: float, acts: int, rate: float) -> float | None:
 
 
 def lonely(acts: int, views: int, rate: float, viewers: float = 0.0) -> float:
-    """LONELY of so many likes or follows beside so many views, ``viewers`` of them by people who had viewed.
+    """LONELY of a window of likes or follows: share that neither views nor viewers account for.
+
+    ``rate`` is likes or follows per view, ``viewers`` the number of ``acts`` by people who had viewed.
 
     >>> lonely(100, 0, 0.05), lonely(100, 500, 0.05), round(lonely(100, 250, 0.05), 2)
     (1.0, 0.0, 0.5)

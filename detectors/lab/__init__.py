@@ -1,1 +1,1 @@
-"""Seeded, labelled traffic with permanent scenario ids, and the backtest that measures detectors on it."""
+"""Seeded, labelled traffic in scenarios with permanent ids, and the backtest that measures detectors on it."""

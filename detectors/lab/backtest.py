@@ -1,7 +1,7 @@
-"""Labelled events through the detectors that a live worker runs, and the figures that come of it.
+"""Runs labelled events through the detectors of a live worker, and measures the result.
 
-Partitions, watermarks and lateness are as in production; only the transport is left out. See ``measure``
-for what the figures mean and ``baselines`` for what stands beside them.
+Partitions, watermarks and lateness are as in production; only the transport is missing. ``measure`` defines the
+figures, ``baselines`` the methods that truecount is compared with.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ START_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
 """Midnight at which every run begins."""
 
 RUN_VIEWS = 400_000.0
-"""Background views of a run: long scenarios have quieter platforms."""
+"""Background views of a run. It does not depend on the length, so long scenarios have fewer views per day."""
 
 LATENESS_MS = 10_000
 PARTITIONS = 2
@@ -37,7 +37,7 @@ METHOD = "truecount"
 
 
 def platform_for(scenario: Scenario, seed: int, *, views: float = RUN_VIEWS) -> Platform:
-    """A platform of which a whole run of the scenario has about ``views`` background views."""
+    """A platform whose background has about ``views`` views over a whole run of the scenario."""
     per_day = views / (scenario.quiet_days + scenario.days)
     return Platform(seed, targets=max(200, int(views / 800)), actors=max(2000, int(views / 15)), views_per_day=per_day)
 
@@ -54,10 +54,10 @@ def run(
     shadow: Iterable[str] = (),
     settings: AuditSettings | None = None,
 ) -> list[Report]:
-    """Reports of the methods ("truecount" or a baseline's name) on one scenario, all on the same events.
+    """Reports of the methods ("truecount" or a baseline's name) on the same events of one scenario.
 
-    ``without`` names event fields that the platform does not send, ``shadow`` detectors that have no vote beside
-    those of ``settings``, by which the audits judge.
+    ``without`` are event fields that the platform does not send. ``shadow`` are detectors without a vote, in addition
+    to those of ``settings``, the settings of the audits.
     """
     scenario = QUIET if scenario_id == QUIET.id else SCENARIOS[scenario_id]
     platform = platform_for(scenario, seed, views=views)
@@ -86,8 +86,10 @@ def judge_stream(
     shadow: Iterable[str] = (),
     settings: AuditSettings | None = None,
 ) -> list[Report]:
-    """Reports of the methods on any labelled stream. Baselines learn their thresholds before
-    ``quiet_until_ms``, or from the whole stream if that is None."""
+    """Reports of the methods on any labelled stream; other parameters as in ``run``.
+
+    Baselines learn their thresholds before ``quiet_until_ms``, or from the whole stream if it is None.
+    """
     truth = Truth()
     without, methods = tuple(without), tuple(methods)
     runners: list[Runner] = [
@@ -112,19 +114,19 @@ def judge_stream(
 
 
 class Runner(Protocol):
-    """What a method under test does: takes chunks in order of time, then says what it removed and flagged."""
+    """A method under test: it gets the stream in order of time, and returns its removals and flags at the end."""
 
     def take(self, chunk: list[Labelled]) -> None:
-        """A chunk of the stream."""
+        """Process a chunk of the stream."""
         ...
 
     def finish(self) -> tuple[list[Removal], list[Alarm]]:
-        """The end of the stream."""
+        """Process the end of the stream, and return what was removed and flagged."""
         ...
 
 
 class AuditRun:
-    """The audits of all partitions behind one stream; also keeps everything they said (``outcome``)."""
+    """The audits of all partitions of one stream. ``outcome`` collects their flags and corrections."""
 
     def __init__(
         self,
@@ -149,7 +151,7 @@ class AuditRun:
         self._latest_ms = -1
 
     def take(self, chunk: list[Labelled]) -> None:
-        """A chunk of the stream."""
+        """Audit a chunk of the stream."""
         self._position += 1
         self._latest_ms = max(self._latest_ms, chunk[-1].event.ts)
         for place, block in self._packer.pack(labelled.event for labelled in chunk):
@@ -159,7 +161,7 @@ class AuditRun:
         self.outcome.counts.clear()
 
     def finish(self) -> tuple[list[Removal], list[Alarm]]:
-        """Close every window and case; what was removed for good, and the flags."""
+        """Close all windows and cases, and return removals that were not reversed, and flags."""
         for audit in self.audits:
             audit.advance(self._latest_ms + 4 * DAY_MS, self.outcome)
         self.outcome.counts.clear()
@@ -167,27 +169,27 @@ class AuditRun:
 
 
 class NoSuchDetectorError(ValueError):
-    """A detector was to be left out that there is not."""
+    """Raised for an unknown name of a detector that is to have no vote."""
 
 
 def removals_of(outcome: Outcome) -> list[Removal]:
-    """What rules caught, and what corrections took out of the counts and did not give back."""
-    given_back = {c.flag_id for c in outcome.corrections if c.from_ == QUARANTINED and c.to == VALID}
-    caught = [
+    """Events made invalid by rules, and events quarantined by corrections that were not reversed."""
+    reversed_flags = {c.flag_id for c in outcome.corrections if c.from_ == QUARANTINED and c.to == VALID}
+    by_rules = [
         Removal(
             TargetMetric(target_of(hit.key), metric_name_of(hit.key)), hit.start, hit.end, hit.events, reason=hit.reason
         )
         for hit in outcome.hits
     ]
-    return caught + [
+    return by_rules + [
         Removal(TargetMetric(c.target, c.metric), c.window["start"], c.window["end"], c.count, c.flag_id)
         for c in outcome.corrections
-        if c.from_ == VALID and c.to == QUARANTINED and c.flag_id not in given_back
+        if c.from_ == VALID and c.to == QUARANTINED and c.flag_id not in reversed_flags
     ]
 
 
 def alarms_of(outcome: Outcome) -> list[Alarm]:
-    """Flags with their last words; raised when the window that opened them was closed."""
+    """Flags by their last revision, raised when the window that opened them closed."""
     first: dict[str, Flag] = {}
     last: dict[str, Flag] = {}
     for flag in outcome.flags:

@@ -1,8 +1,8 @@
-"""What truecount has to beat: a threshold, published rules per actor, and a general anomaly detector alone.
+"""Methods that truecount is compared with: a threshold, published rules per actor, and an anomaly detector alone.
 
-Each learns its threshold where there is one from the quiet time before the scenario, as an operator would.
-A recording of which nobody knows a quiet part (``quiet_until_ms`` None) is learned from as a whole: the attack
-then raises the threshold that it is held against, and no more than one window in two thousand can be above it.
+A method with a threshold learns it from the quiet time before the scenario, as an operator would. If no part of a
+recording is known to be quiet (``quiet_until_ms`` is None), it learns from all of it. Then the attack itself raises the
+threshold, and at most one window in two thousand is above it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ from detectors.lab.traffic.platform import Labelled
 from detectors.windows.scales import HOUR_MS, MINUTES_MS
 
 QUIET_QUANTILE = 0.9995
-"""Share of quiet windows under the threshold: about one alarm an hour on a platform with 2,000 live
-targets."""
+"""Share of quiet windows below the threshold: about one alarm an hour on a platform with 2,000 live targets."""
 
 
 class WindowRules:
-    """Windows of five minutes of each key, scored; a window above the quiet time's quantile is removed
-    whole."""
+    """Scores windows of five minutes of each key, and removes every window above a quantile of the quiet time."""
 
     def __init__(self, quiet_until_ms: int | None, without: Iterable[str] = ()) -> None:
         self._quiet_until = quiet_until_ms
@@ -37,7 +35,7 @@ class WindowRules:
         self._scored: list[tuple[float, TargetMetric, int, int]] = []
 
     def take(self, chunk: list[Labelled]) -> None:
-        """A chunk of the stream."""
+        """Process a chunk of the stream."""
         for labelled in chunk:
             start = labelled.event.ts - labelled.event.ts % MINUTES_MS
             if start > self._start:
@@ -46,7 +44,7 @@ class WindowRules:
             self._open[TargetMetric(labelled.event.target, labelled.event.metric or "view")].append(labelled)
 
     def score(self, rows: list[Event]) -> float | None:
-        """The score of a window's events; None if there are too few to say."""
+        """Score of a window's events; None if there are too few."""
         raise NotImplementedError
 
     def _close(self) -> None:
@@ -62,7 +60,7 @@ class WindowRules:
         self._open.clear()
 
     def finish(self) -> tuple[list[Removal], list[Alarm]]:
-        """Windows above the threshold."""
+        """Return the windows above the threshold."""
         self._close()
         threshold = float(np.quantile(self._quiet, QUIET_QUANTILE)) if self._quiet else 0.0
         removals, alarms = [], []
@@ -75,22 +73,22 @@ class WindowRules:
 
 
 class CountThreshold(WindowRules):
-    """More events in five minutes than all but one in two thousand quiet windows had."""
+    """A threshold on the events of five minutes, exceeded by one in two thousand quiet windows."""
 
     def score(self, rows: list[Event]) -> float | None:
-        """The count."""
+        """The number of events."""
         return float(len(rows))
 
 
 class HalfSpaceTreesAlone(WindowRules):
-    """River's HalfSpaceTrees on a window's features, learning from everything, as from the box."""
+    """River's HalfSpaceTrees on a window's features, with default use: it learns from every window."""
 
     def __init__(self, quiet_until_ms: int | None, without: Iterable[str] = ()) -> None:
         super().__init__(quiet_until_ms, without)
         self._trees = HalfSpaceTrees(n_trees=10, height=8, window_size=250, seed=1)
 
     def score(self, rows: list[Event]) -> float | None:
-        """HalfSpaceTrees' score of windows of eight events and more."""
+        """The trees' score; None for windows of fewer than eight events."""
         if len(rows) < 8:
             return None
         n = len(rows)
@@ -107,20 +105,19 @@ class HalfSpaceTreesAlone(WindowRules):
             born = [e.ts - e.actor_created_at for e in rows if e.actor_created_at is not None]
             x["fresh"] = sum(age < 30 * 24 * HOUR_MS for age in born) / max(1, len(born))
         if "watch_ms" not in self._without:
-            watched = [e.watch_ms / e.duration_ms for e in rows if e.watch_ms is not None and e.duration_ms]
-            x["watch"] = sum(watched) / max(1, len(watched))
+            shares = [e.watch_ms / e.duration_ms for e in rows if e.watch_ms is not None and e.duration_ms]
+            x["watch"] = sum(shares) / max(1, len(shares))
         score = float(self._trees.score_one(x))  # type: ignore[no-untyped-call]  # River has no types here
         self._trees.learn_one(x)  # type: ignore[no-untyped-call]  # as above
         return score
 
 
 class WikimediaRules:
-    """Wikimedia's automated-traffic rules (analytics/refinery, "automated" agents): hourly, per actor, over
-    the last 24 hours.
+    """Wikimedia's rules for automated traffic (analytics/refinery), applied hourly per actor to the last 24 hours.
 
-    In this order: under 10 requests is a user; over 800 automated; 30 a minute or more automated; an agent
-    of over 400 or under 25 characters automated; else unclassified. The rule on cookies needs a field that
-    events do not have.
+    In this order: fewer than 10 requests is a user; more than 800 is automated; 30 a minute or more is automated; a
+    user agent of more than 400 or fewer than 25 characters is automated; else unclassified. The rule on cookies is
+    missing: events have no such field.
     """
 
     ROLLUP_HOURS = 24
@@ -135,7 +132,7 @@ class WikimediaRules:
         self._hits: dict[tuple[TargetMetric, int], list[int]] = defaultdict(lambda: [0, 0])
 
     def take(self, chunk: list[Labelled]) -> None:
-        """A chunk of the stream."""
+        """Process a chunk of the stream."""
         for labelled in chunk:
             hour = labelled.event.ts // HOUR_MS
             if hour > self._hour:
@@ -170,7 +167,7 @@ class WikimediaRules:
         return self._agents and event.user_agent is not None and not low <= len(event.user_agent) <= high
 
     def finish(self) -> tuple[list[Removal], list[Alarm]]:
-        """Events of automated actors, by key and hour; right and wrong ones are known one by one."""
+        """Return the events of automated actors by key and hour. Right and wrong ones are counted exactly."""
         self._close()
         removals, alarms = [], []
         for (key, hour), (count, right) in self._hits.items():

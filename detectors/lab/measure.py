@@ -1,15 +1,15 @@
-"""What a run's decisions were worth, against the truth.
+"""Measures a run's decisions against the labels: precision, recall, latency, errors of estimates.
 
-An audit corrects *counts*: it says that q of the events of a target in a window were artificial, not which.
-So its events are accounted as counts: of the q removed, min(q, artificial events in the window that no
-other removal has claimed) are right, the rest are honest events wrongly removed. Shorter windows claim
-first. A method that names single events (rules per actor) says itself how many of its q were right.
+An audit corrects *counts*: it decides that q events of a target in a window were artificial, but not which. So removals
+are compared as counts. Of q removed events, min(q, artificial events in the window that no other removal has claimed)
+are right, and the others are honest events wrongly removed. Shorter windows claim first. A method that removes single
+events (rules per actor) reports itself how many of its q were right.
 
-What a rule makes invalid when it comes is removed as well. Only a double click of an honest actor is no wrong
-removal: it is one act that came twice, whoever did it; those are counted by themselves (``double_clicks``).
+Events that a rule makes invalid are removals too. There is one exception: a double click of an honest actor is one act
+received twice, so removing it is not wrong. These are counted separately (``double_clicks``).
 
-An *attack* is what one scenario bought for one target and metric, from its first event on. Flags are
-measured by what rules have left of it.
+An *attack* is all artificial events of a scenario on one target and metric. Flags are measured on the part of it that
+rules have not removed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from detectors.intake.rules.reasons import DOUBLE_CLICK
 from detectors.lab.traffic.platform import Labelled
 
 ATTACK_MIN = 20
-"""Artificial events on one target and metric from which they are an attack that somebody could miss."""
+"""Least artificial events on one target and metric that count as an attack to be found."""
 
 
 class TargetMetric(NamedTuple):
-    """One metric of one target, by its name."""
+    """One metric of one target, by their names."""
 
     target: str
     metric: str
@@ -38,8 +38,10 @@ class TargetMetric(NamedTuple):
 
 @dataclass(slots=True)
 class Removal:
-    """``count`` of the events of a key with start ≤ ts < end taken out of the count. ``right`` if the
-    method can tell."""
+    """``count`` events of a key with start ≤ ts < end that were removed from the count.
+
+    ``right`` is the number of artificial events among them, if the method knows it.
+    """
 
     key: TargetMetric
     start_ms: int
@@ -48,13 +50,12 @@ class Removal:
     flag: str = ""
     right: int | None = None
     reason: str = ""
-    """the rule that made them invalid when they came, if one did"""
+    """the rule that made them invalid, if any"""
 
 
 @dataclass(slots=True)
 class Alarm:
-    """A flag: from when to when it speaks, when it was raised (event time the detector had), its score 0 …
-    1 and its estimate."""
+    """A flag: its time range, the event time at which it was raised, its score in 0 … 1, and its estimate."""
 
     flag: str
     key: TargetMetric
@@ -69,7 +70,7 @@ class Alarm:
 
 @dataclass(slots=True)
 class Report:
-    """Figures of one run. None where there is nothing to divide by. Times in seconds of event time."""
+    """Figures of one run. None if the divisor is zero. Times are in seconds of event time."""
 
     scenario: str
     method: str
@@ -85,37 +86,36 @@ class Report:
     flags: int = 0
     flag_precision: float | None = None
     flags_on_scenario: int = 0
-    """flags on honest targets that the scenario touches"""
+    """wrong flags on targets with events of the scenario"""
     flags_elsewhere: int = 0
-    """flags on targets that the scenario never touched: the background's"""
+    """wrong flags on targets with background events only"""
     removed_honest: int = 0
     removed_honest_per_million: float = 0.0
     removed_honest_elsewhere: int = 0
     double_clicks: int = 0
-    """honest actors' events that were a double click: one act counted once, which is no wrong removal"""
+    """removed double clicks of honest actors, which are no wrong removals"""
     detect_seconds: float | None = None
-    """median, from an attack's first event to its flag; of the attacks found"""
+    """median time from an attack's first event to its flag, over the attacks found"""
     before_detection: float | None = None
-    """median share of an attack that came before its flag"""
+    """median share of an attack before its flag"""
     estimate_error: float | None = None
-    """median |estimated - true| / true of the attacks found"""
+    """median |estimated - true| / true, over the attacks found"""
     estimate_bias: float | None = None
     reasons: dict[str, int] = field(default_factory=dict)
     explained: int = 0
-    """surges that were told as accounted for: no flags of anything wrong"""
+    """flags of explained surges, which accuse nobody"""
     judged: dict[str, int] = field(default_factory=dict)
-    """windows in a surge, by verdict"""
+    """judged windows with a surge, by verdict"""
     witnesses: dict[str, dict[str, int]] = field(default_factory=dict)
-    """detector, with or without a vote → verdict → such windows that it found rarer than one honest one in a hundred"""
+    """detector, with or without a vote → verdict → such windows for which its p was at most 0.01"""
     curve: list[tuple[float, float, float]] = field(default_factory=list)
-    """recall, precision and share of honest events hit, by falling score: the curves' points"""
+    """recall, precision and share of honest events flagged, by falling score: the points of the curves"""
     seconds: float = 0.0
-    """wall time, filled by the caller; no figure depends on it"""
+    """wall time, set by the caller; no figure depends on it"""
 
 
 class Truth:
-    """The labels of a run, by key: times of all events, of the artificial ones, and which keys the scenario
-    touched."""
+    """Labels of a run by key: times of all events, times of the artificial ones, and the scenario's targets."""
 
     def __init__(self) -> None:
         self.all: dict[TargetMetric, array[int]] = defaultdict(lambda: array("q"))
@@ -124,7 +124,7 @@ class Truth:
         self.events = 0
 
     def note(self, chunk: list[Labelled]) -> None:
-        """Remember a chunk of the stream, in order of time."""
+        """Store a chunk of the stream. Chunks must be in order of time."""
         for event, scenario, artificial in chunk:
             key = TargetMetric(event.target, event.metric or "view")
             self.all[key].append(event.ts)
@@ -144,7 +144,7 @@ class Truth:
 
 
 def measure(report: Report, truth: Truth, removals: list[Removal], alarms: list[Alarm]) -> Report:
-    """Fill a report. ``alarms`` are the flags that speak against an event (no ``explained`` ones)."""
+    """Fill a report. ``alarms`` are the flags that accuse (no ``explained`` ones)."""
     total = sum(len(times) for times in truth.artificial.values())
     report.events, report.artificial = truth.events, total
     right_of_flag, count_of_flag, by_rules = _account(report, truth, removals)
@@ -180,7 +180,10 @@ def measure(report: Report, truth: Truth, removals: list[Removal], alarms: list[
 def _account(
     report: Report, truth: Truth, removals: list[Removal]
 ) -> tuple[dict[str, int], dict[str, int], dict[TargetMetric, int]]:
-    """Right and removed events by flag, and artificial ones that rules caught by key. Each is claimed at most once."""
+    """Right and removed events by flag, and artificial events removed by rules by key.
+
+    Each artificial event is claimed at most once.
+    """
     left = {key: list(times) for key, times in truth.artificial.items()}
     right: dict[str, int] = defaultdict(int)
     count: dict[str, int] = defaultdict(int)
@@ -229,8 +232,10 @@ def _times(report: Report, truth: Truth, alarms: list[Alarm], by_rules: dict[Tar
 def _ranking(
     truth: Truth, alarms: list[Alarm], total: int
 ) -> tuple[float | None, float | None, list[tuple[float, float, float]]]:
-    """Average precision, AUC and curve of events ranked by the best alarm over them (0 where there is none), ties
-    taken as groups."""
+    """Average precision, AUC and curve of all events, ranked by the highest score of a flag that covers them.
+
+    Events without a flag come last. Events of equal score form one group.
+    """
     if not total:
         return None, None, []
     groups: dict[float, list[int]] = defaultdict(lambda: [0, 0])

@@ -1,1 +1,1 @@
-"""One window before it is judged: its features and what was expected."""
+"""Features and expected count of one window, computed before it is judged."""

@@ -1,9 +1,9 @@
-"""Looks at windows before their end: those that stand out most, as many as the events that came pay for.
+"""Judges open windows before their end: those furthest above their usual count, within a budget per event.
 
-A burst is seen by its ticks. What comes more slowly would have to wait for the end of five minutes, or of an hour;
-a window that has grown far beyond all that is usual is judged while it is open. Where a whole platform surges (the
-catch-up after an outage, a jump to a hundred times the rate) every window has grown so, and to judge them all would
-hold up everything else: then the furthest out are judged, and the others a tick later, or at their end.
+Ticks detect a burst. A slower surge would only be judged at the end of five minutes or of an hour. So a window that
+has grown far above its usual count is judged while it is open. If the whole platform surges (an outage's backlog, a
+hundredfold rate), every window qualifies, and judging them all would delay everything else. Then only the furthest
+above usual are judged now, and the others one tick later or at their end.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from detectors.actors.rulings import Rulings
 from detectors.events.key import Key, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
-from detectors.measurement.expectation import usual_of
-from detectors.measurement.open_hour import divide, together
+from detectors.measurement.expectation import usual_count
+from detectors.measurement.open_hour import merge_open_windows, split_result
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
@@ -28,113 +28,114 @@ from detectors.windows.crowd import Crowd
 from detectors.windows.scales import HOUR, MINUTES, Scale
 
 GROWTH = 1.4
-"""A window is looked at again before its end when it has grown by this factor: a handful of looks a window."""
+"""Growth since the last judging after which an open window is judged again: a handful of times per window."""
 
 FACTOR = 1.5
-"""And when it has more events already than this many times what all of it usually has."""
+"""Least ratio of an open window's events to the usual events of a whole window."""
 
-EVENTS_PER_EARLY_WINDOW = 500
-"""Events that pay for a look, which takes half a millisecond: a microsecond an event."""
+EVENTS_PER_EARLY_JUDGING = 500
+"""Audited events per early judging. One judging takes about 0.5 ms, so early judgings cost 1 µs per event."""
 
-EARLY_WINDOWS_MIN = 64
-"""Looks that are paid for at every moment, however few events came."""
+EARLY_JUDGINGS_MIN = 64
+"""Early judgings allowed at each tick, however few events arrived."""
 
 MINUTES_ORDER, HOUR_ORDER = 1, 2
-"""Orders of these scales."""
+"""Positions of these scales in ``EarlyContext.scales``."""
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What early looks need of their audit; ``judge`` is given the actors too where they are wanted."""
+class EarlyContext:
+    """What early judging uses of its audit. ``judge`` also gets the window's actors, if bands are to be looked up."""
 
-    watches: TargetStates
+    target_states: TargetStates
     platforms: list[Platform]
     rulings: Rulings
-    peers: OtherMetrics
+    other_metrics: OtherMetrics
     scales: tuple[Scale, ...]
     parts: tuple[int, ...]
     judge: Callable[[WindowView, Set[int]], None]
     unjudged: Callable[[Key, int, Exception, Outcome], None]
-    """is told of a key's window (by the order of its scale) at which a look failed"""
+    """called with a key and the position of the scale if judging its window failed"""
 
 
 class EarlyWindows:
-    """The open windows that are worth a look, until all that came at one moment has been entered."""
+    """The open windows to be judged early, collected until all events of one tick have been entered."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._worth: list[tuple[float, int, Key]] = []
-        """how far out (negative: the furthest is the least), order of the scale, key"""
+    def __init__(self, context: EarlyContext) -> None:
+        self._context = context
+        self._candidates: list[tuple[float, int, Key]] = []
+        """minus the ratio of the count to the usual count (a heap takes the least), position of the scale, key"""
 
-    def entered(self, key: Key, watched: TargetState) -> None:
-        """Consider a key's five minutes, which were entered into, and these with the hour that they are part of."""
-        minutes = watched.open[MINUTES]
+    def entered(self, key: Key, state: TargetState) -> None:
+        """Consider a key's open five minutes after events were entered, and its open hour together with them."""
+        minutes = state.open[MINUTES]
         if minutes.n >= f.FEW_MIN:
-            self._consider(MINUTES_ORDER, key, watched, minutes.n, minutes.looked)
-        hour = watched.open.get(HOUR)
+            self._consider(MINUTES_ORDER, key, state, minutes.n, minutes.looked)
+        hour = state.open.get(HOUR)
         if hour is not None and hour.n + minutes.n >= f.FEW_MIN:
-            self._consider(HOUR_ORDER, key, watched, hour.n + minutes.n, hour.looked)
+            self._consider(HOUR_ORDER, key, state, hour.n + minutes.n, hour.looked)
 
-    def merged(self, order: int, key: Key, watched: TargetState, crowd: Crowd) -> None:
-        """Consider a longer window that a shorter one has closed into."""
+    def merged(self, order: int, key: Key, state: TargetState, crowd: Crowd) -> None:
+        """Consider a longer window after a closed shorter one was merged into it."""
         if crowd.n >= f.FEW_MIN:
-            self._consider(order, key, watched, crowd.n, crowd.looked)
+            self._consider(order, key, state, crowd.n, crowd.looked)
 
-    def _consider(self, order: int, key: Key, watched: TargetState, count: int, looked: int) -> None:
-        """A window of ``count`` events, which had ``looked`` of them when it was last looked at."""
-        desk, metric = self._desk, metric_of(key)
-        name = desk.scales[order].name
-        platform, level = desk.platforms[metric], watched.levels.get(name)
+    def _consider(self, order: int, key: Key, state: TargetState, count: int, judged_count: int) -> None:
+        """Add a window of ``count`` events if it has grown enough since it was judged with ``judged_count`` events."""
+        context, metric = self._context, metric_of(key)
+        name = context.scales[order].name
+        platform, level = context.platforms[metric], state.levels.get(name)
         least = platform.typical.get(name, 0.0) if level is None else level.mean
-        if count < GROWTH * looked or count <= FACTOR * least:
+        if count < GROWTH * judged_count or count <= FACTOR * least:
             return
-        usual, _ = usual_of(watched, name, platform)
-        if count > FACTOR * usual and desk.peers.reference(metric).experienced():
-            self._worth.append((-count / (1.0 + usual), order, key))
+        usual, _ = usual_count(state, name, platform)
+        if count > FACTOR * usual and context.other_metrics.reference(metric).experienced():
+            self._candidates.append((-count / (1.0 + usual), order, key))
 
     def take(self, now_ms: int, events: int, outcome: Outcome) -> Iterator[None]:
-        """Judge the furthest out of what was considered, as many as so many events pay for; pauses after each."""
-        worth, self._worth = self._worth, []
-        paid = max(EARLY_WINDOWS_MIN, events // EVENTS_PER_EARLY_WINDOW)
-        outcome.put_off += max(0, len(worth) - paid)
-        for _, order, key in heapq.nsmallest(paid, worth):
-            watched = self._desk.watches.change(key)
-            minutes = watched.open.get(MINUTES)
+        """Judge the candidates furthest above usual, within the budget that ``events`` allow. Yields after each."""
+        candidates, self._candidates = self._candidates, []
+        budget = max(EARLY_JUDGINGS_MIN, events // EVENTS_PER_EARLY_JUDGING)
+        outcome.put_off += max(0, len(candidates) - budget)
+        for _, order, key in heapq.nsmallest(budget, candidates):
+            state = self._context.target_states.change(key)
+            minutes = state.open.get(MINUTES)
             try:
                 if order == HOUR_ORDER and minutes is not None:
-                    self._look_across(key, watched, minutes, (now_ms, outcome))
+                    self._judge_hour(key, state, minutes, (now_ms, outcome))
                 else:
-                    self._look(order, key, watched, (now_ms, outcome))
+                    self._judge_window(order, key, state, (now_ms, outcome))
             except UNCONTAINED:
                 raise
-            except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
-                self._desk.unjudged(key, order, error, outcome)
+            except Exception as error:  # noqa: BLE001  # any failure is limited to this window
+                self._context.unjudged(key, order, error, outcome)
             yield
 
-    def _look(self, order: int, key: Key, watched: TargetState, at: tuple[int, Outcome]) -> None:
-        crowd = watched.open[self._desk.scales[order].name]
-        look = self._open(order, key, watched, crowd, at=at)
-        look.peers = self._desk.peers.counts(key, order, crowd.start, {})
-        self._desk.judge(look, crowd.actor_hashes() if order == MINUTES_ORDER else frozenset())
+    def _judge_window(self, order: int, key: Key, state: TargetState, at: tuple[int, Outcome]) -> None:
+        crowd = state.open[self._context.scales[order].name]
+        window = self._view(order, key, state, crowd, at=at)
+        window.other_counts = self._context.other_metrics.counts(key, order, crowd.start, {})
+        self._context.judge(window, crowd.actor_hashes() if order == MINUTES_ORDER else frozenset())
 
-    def _look_across(self, key: Key, watched: TargetState, minutes: Crowd, at: tuple[int, Outcome]) -> None:
-        """Judge an open hour together with its open minutes: what comes slowly has no window of minutes of its own."""
-        metric, hour = metric_of(key), watched.open[HOUR]
-        known = [self._desk.platforms[metric].known, self._desk.peers.reference(metric).known]
-        both = together(hour, minutes, known)
-        look = self._open(HOUR_ORDER, key, watched, both, at=at)
-        look.peers = self._desk.peers.counts(key, MINUTES_ORDER, minutes.start, {})
-        self._desk.judge(look, frozenset())
-        divide(both, hour, minutes)
+    def _judge_hour(self, key: Key, state: TargetState, minutes: Crowd, at: tuple[int, Outcome]) -> None:
+        """Judge an open hour together with its open five minutes, for surges too slow for windows of five minutes."""
+        metric, hour = metric_of(key), state.open[HOUR]
+        known = [self._context.platforms[metric].known, self._context.other_metrics.reference(metric).known]
+        both = merge_open_windows(hour, minutes, known)
+        window = self._view(HOUR_ORDER, key, state, both, at=at)
+        window.other_counts = self._context.other_metrics.counts(key, MINUTES_ORDER, minutes.start, {})
+        self._context.judge(window, frozenset())
+        split_result(both, hour, minutes)
 
-    def _open(self, order: int, key: Key, watched: TargetState, crowd: Crowd, *, at: tuple[int, Outcome]) -> WindowView:
-        desk, metric = self._desk, metric_of(key)
+    def _view(self, order: int, key: Key, state: TargetState, crowd: Crowd, *, at: tuple[int, Outcome]) -> WindowView:
+        context, metric = self._context, metric_of(key)
+        other = context.other_metrics
         now_ms, outcome = at
-        platform, reference = desk.platforms[metric], desk.peers.reference(metric)
-        scale, parts = desk.scales[order], desk.parts[order]
-        look = WindowView(key, watched, scale, crowd.start, crowd, platform, reference, outcome, parts=parts)
-        look.rates, look.rulings = desk.platforms[0].rates, desk.rulings
-        look.early_at = now_ms
-        look.viewers = desk.peers.may_have_viewed(key, crowd, desk.peers.viewers(key, crowd))
-        look.silence = desk.peers.silence(key, scale, crowd.start)
-        return look
+        platform, reference = context.platforms[metric], other.reference(metric)
+        scale, parts = context.scales[order], context.parts[order]
+        window = WindowView(key, state, scale, crowd.start, crowd, platform, reference, outcome, parts=parts)
+        window.rates, window.rulings = context.platforms[0].rates, context.rulings
+        window.early_at_ms = now_ms
+        window.viewer_events = other.possible_viewer_events(key, crowd, other.viewer_events(key, crowd))
+        window.windows_since_first_view = other.windows_since_first_view(key, scale, crowd.start)
+        return window

@@ -1,4 +1,4 @@
-"""What a target's count is expected to be at one scale, and its interval."""
+"""Expected count of a target's window at one scale, and its 95 % interval."""
 
 from __future__ import annotations
 
@@ -24,31 +24,38 @@ def interval_of(expected: float, dispersion: float) -> Interval[float]:
 
 
 EXPECTED_MIN = 0.05
-"""Least expectation of a window, in events: keeps ratios finite for targets that were silent."""
+"""Least expectation of a window, in events: keeps ratios finite for targets without past events."""
 
 RULE_OF_THREE = 3.0
-"""What came in none of n windows comes 3 / n times in one at most, with 95 % (Hanley & Lippman-Hand 1983)."""
+"""If n windows had no event, the rate per window is at most 3 / n with 95 % confidence (Hanley & Lippman-Hand 1983)."""
 
 SHORTER: dict[str, tuple[str, int]] = {
     HOUR: (MINUTES, HOUR_MS // MINUTES_MS),
     DAY: (HOUR, DAY_MS // HOUR_MS),
 }
-"""Scale → the shorter one that stands in while it is young, and how many of it it has. The parts are neither alike nor
-independent; their joint dispersion is taken to grow with the root of their number, between the two."""
+"""Scale → the shorter scale that replaces it while it has few windows, and how many shorter windows it spans.
+
+The shorter windows are neither identical nor independent. Their joint dispersion is assumed to grow with the square
+root of their number, which is between these two cases."""
 
 
-def usual_of(watched: TargetState, name: str, platform: Platform, *, silence: int = 0) -> tuple[float, float]:
-    """Events that a window of this scale usually has, and their dispersion: the target's own, or while that is young
-    no less than the platform's typical or what its shorter windows come to. ``silence`` as of a look."""
-    level = watched.levels.get(name) or Level()
+def usual_count(
+    state: TargetState, name: str, platform: Platform, *, windows_since_first_view: int = 0
+) -> tuple[float, float]:
+    """Usual events of a target's window at one scale, and their dispersion.
+
+    With YOUNG_WINDOWS windows or more it is the target's own level. With fewer it is at least the platform's typical
+    count, and at least the sum of the shorter windows. ``windows_since_first_view`` is as in ``WindowView``.
+    """
+    level = state.levels.get(name) or Level()
     mean, dispersion = level.mean, level.dispersion()
     if level.windows < YOUNG_WINDOWS:
         typical = platform.typical.get(name, 1.0)
-        if silence > YOUNG_WINDOWS:  # nothing came where it could have come, which is known as well
-            mean *= level.windows / silence
-            typical = min(typical, RULE_OF_THREE / silence)
+        if windows_since_first_view > YOUNG_WINDOWS:  # the target was viewed, so empty windows are observations too
+            mean *= level.windows / windows_since_first_view
+            typical = min(typical, RULE_OF_THREE / windows_since_first_view)
         mean = max(mean, typical)
-        shorter = watched.levels.get(SHORTER.get(name, ("", 1))[0])
+        shorter = state.levels.get(SHORTER.get(name, ("", 1))[0])
         if shorter is not None and shorter.windows >= YOUNG_WINDOWS:
             parts = SHORTER[name][1]
             mean, dispersion = max(mean, parts * shorter.mean), shorter.dispersion() * math.sqrt(parts)

@@ -1,4 +1,4 @@
-"""Joins two windows of one target, and takes them apart again."""
+"""Merges two open windows of one target for one judging, and writes the result back to both."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from detectors.reference.known_actors import KnownActors, count_newcomers
 from detectors.windows.crowd import Crowd
 
 
-def together(longer: Crowd, shorter: Crowd, known: Sequence[KnownActors]) -> Crowd:
-    """Two open windows as one, to be looked at; they stay as they are until ``divide``."""
+def merge_open_windows(longer: Crowd, shorter: Crowd, known: Sequence[KnownActors]) -> Crowd:
+    """A copy of both open windows as one. The originals do not change; see ``split_result``."""
     late = Crowd()
     late.merge(shorter)
     late.settle()
@@ -20,8 +20,11 @@ def together(longer: Crowd, shorter: Crowd, known: Sequence[KnownActors]) -> Cro
     return both
 
 
-def divide(both: Crowd, longer: Crowd, shorter: Crowd) -> None:
-    """Note in both windows what was done with the two together: the later events are the likelier to be meant."""
+def split_result(both: Crowd, longer: Crowd, shorter: Crowd) -> None:
+    """Write the result of judging the merged window to both windows.
+
+    Quarantined events are assigned to the shorter window first: the later events are more likely the artificial ones.
+    """
     moved = both.quarantined - longer.quarantined - shorter.quarantined
     late = min(moved, shorter.n - shorter.quarantined)
     shorter.quarantined += late

@@ -18,7 +18,7 @@ from detectors.reference.mixes import MIX_MIN, WEIGHT_CAP, Mix, platform_mixes
 from detectors.reference.rates import Rates
 from detectors.reference.seasons import Seasons
 from detectors.scoring.detector import Detector
-from detectors.scoring.river_models import Choice
+from detectors.scoring.river_models import ConfiguredModel
 from detectors.windows.crowd import ACCOUNT, COLUMNS, DIMENSIONS, REFERRER, Crowd
 from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, TICK, Scale
 
@@ -74,7 +74,7 @@ SHARES = (f.FRESH, f.DORMANT, f.NO_REFERRER)
 class Platform:
     """The platform as seen by one task through one metric."""
 
-    def __init__(self, models: tuple[Choice, ...] = ()) -> None:
+    def __init__(self, models: tuple[ConfiguredModel, ...] = ()) -> None:
         """``models`` are detectors of an operator's choice, beside those of the catalogue."""
         self.mixes: dict[str, Mix] = platform_mixes()
         self.known = KnownActors()

@@ -1,9 +1,9 @@
-"""Scores into p-values: how often does unflagged history go as far as this?
+"""Converts scores to p-values by the history of unflagged windows.
 
-Within what has been seen, the p-value is the share of history at or beyond the score (conformal:
-(above + 1)/(all + 1)). Beyond it, the upper tenth of history is continued by an exponential tail (peaks over
-threshold with shape 0; Pickands 1975), whose mean excess is learned. A platform whose honest windows
-vary wildly so gets a heavy tail, and the same score means less there.
+Within the observed range, the p-value is the share of history at or above the score (conformal:
+(above + 1)/(all + 1)). Above it, the upper tenth of history is extended by an exponential tail (peaks over threshold
+with shape 0; Pickands 1975), whose mean excess is learned. So a platform whose honest windows vary more has a heavier
+tail, and the same score has a larger p-value there.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import msgspec
 
 BINS = 64
 TAIL_SHARE = 0.1
-"""The part of history from which the tail is continued."""
+"""Share of history that forms the tail."""
 PRIOR_EXCESS = 0.06
 PRIOR_WINDOWS = 8.0
-"""Mean excess (in units of the score's range) assumed before there is a tail, and its weight."""
+"""Prior mean excess (in units of the score's range), and its weight in windows."""
 HISTORY_MIN = 30
-"""Windows under which history says nothing (p = 1): a new installation watches before it judges."""
+"""Least windows for a p-value below 1: a new installation learns before it judges."""
 HISTORY_MAX = 20_000
-"""At this many windows all counts are halved, so the tail follows the platform."""
+"""Windows at which all counts are halved, so that the tail follows changes of the platform."""
 
 
 class Tail(msgspec.Struct, array_like=True):
-    """History of one score in [0, 1]."""
+    """Histogram of one score in [0, 1] over unflagged windows, with a fitted tail."""
 
     bins: list[float] = msgspec.field(default_factory=lambda: [0.0] * BINS)
     total: float = 0.0
@@ -46,7 +46,7 @@ class Tail(msgspec.Struct, array_like=True):
             self._fit()
 
     def p(self, score: float) -> float:
-        """Probability that an honest window scores this or more; 1.0 without enough history."""
+        """p-value of a score: probability that an honest window scores this or more. 1.0 without enough history."""
         if self.total < HISTORY_MIN:
             return 1.0
         edge = (self.cut + 1) / BINS
@@ -75,9 +75,9 @@ def _bin(score: float) -> int:
 
 
 class Calibrator(msgspec.Struct, array_like=True):
-    """Tails by size of window (powers of two): the share seen in 10 events is noisier than in 10,000.
+    """Tails by window size in powers of two: a share of 10 events is noisier than a share of 10,000.
 
-    A size without history borrows the next smaller one's tail, which is the wider.
+    A size without history uses the tail of the next smaller size, which is wider.
     """
 
     tails: dict[int, Tail] = {}
@@ -91,7 +91,7 @@ class Calibrator(msgspec.Struct, array_like=True):
         tail.learn(score)
 
     def p(self, size: int, score: float) -> float | None:
-        """p-value of a score in a window of ``size`` events; None if no window as small has been seen."""
+        """p-value of a score in a window of ``size`` events; None without history of this or a smaller size."""
         for key in range(size.bit_length(), -1, -1):
             tail = self.tails.get(key)
             if tail is not None and tail.total >= HISTORY_MIN:
@@ -99,17 +99,17 @@ class Calibrator(msgspec.Struct, array_like=True):
         return None
 
     def history(self) -> float:
-        """Windows learned of the best known size: below HISTORY_MIN, ``p`` is 1 for every score."""
+        """Windows learned of the most frequent size."""
         return max((tail.total for tail in self.tails.values()), default=0.0)
 
 
 class Mean(msgspec.Struct, array_like=True):
-    """Running mean with a bounded memory."""
+    """Running mean; exponential after 5,000 values."""
 
     value: float = 0.0
     seen: int = 0
 
     def learn(self, x: float) -> None:
-        """Add a value; after 5,000 the oldest fade."""
+        """Add a value."""
         self.seen = min(self.seen + 1, 5000)
         self.value += (x - self.value) / self.seen

@@ -1,4 +1,4 @@
-"""What a detector is: River's interface over named features, and findings a person can read."""
+"""The interface of detectors: River's methods over named features, and findings with a readable sentence."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from detectors.features.names import Features
 
 P_MIN = 1e-300
 SCORE_MAX = 300.0
-"""Least p that becomes a score, and its score: 10^-SCORE_MAX stays above zero."""
+"""Least p-value that is converted to a score, and its score: 10^-SCORE_MAX is above zero."""
 
 FINDING_P = 0.1
 FINDING_SCORE = 1.0
-"""p from which down evidence is a finding (one honest window in ten), and its score."""
+"""Highest p-value of a finding (one honest window in ten), and its score."""
 
 
 def score_of(p: float) -> float:
@@ -28,9 +28,9 @@ def score_of(p: float) -> float:
 
 @dataclass(slots=True)
 class Finding:
-    """One detector's evidence in one window: ``value`` where ``baseline`` is usual, with its p-value.
+    """One detector's evidence in one window: a value, its baseline, and the p-value of the difference.
 
-    ``share`` is the part of the window's events, 0 … 1, that this evidence speaks of.
+    ``share`` is the share of the window's events, 0 … 1, to which the evidence applies.
     """
 
     code: str
@@ -44,17 +44,17 @@ class Finding:
 
 @runtime_checkable
 class Detector(Protocol):
-    """Scores closed windows. One instance serves one metric at one rung of the ladder, in one task.
+    """Scores windows. One instance serves one metric at one group of scales, in one task.
 
-    It is called in the order in which windows close, must not block, sees no clock and no randomness, and
-    must answer for any dict: a feature that is absent is no evidence. ``learn_one`` is called by the judge for windows
-    that no case holds, never by the detector itself.
+    It is called in the order in which windows close. It must not block, read a clock or use randomness. It must accept
+    any dict: an absent feature is no evidence. ``learn_one`` is called by the judge for windows that are not part of a
+    case, never by the detector itself.
     """
 
     name: str
 
     def score_one(self, x: Features) -> float:
-        """-log10 of the calibrated p-value: 0 is ordinary, 3 is one honest window in a thousand."""
+        """-log10 of the calibrated p-value: 0 is usual, 3 is one honest window in a thousand."""
         ...
 
     def learn_one(self, x: Features) -> None:
@@ -62,11 +62,11 @@ class Detector(Protocol):
         ...
 
     def findings(self, x: Features) -> list[Finding]:
-        """The evidence behind the score, strongest first; empty if there is none."""
+        """Evidence for the score, strongest first; empty if there is none."""
         ...
 
     def experienced(self) -> bool:
-        """Whether windows enough have been learned for a score that is the platform's own."""
+        """Whether enough windows have been learned to calibrate scores on this platform."""
         ...
 
     def dump(self) -> Any:
@@ -74,5 +74,5 @@ class Detector(Protocol):
         ...
 
     def load(self, state: Any) -> None:
-        """Take the state that ``dump`` gave."""
+        """Restore state returned by ``dump``."""
         ...

@@ -1,7 +1,7 @@
-"""Quantiles of the normal distribution: standard errors that an interval is wide."""
+"""Quantiles of the normal distribution, in standard errors."""
 
 TWO_SIDED_95 = 1.96
-"""Standard errors to either side that hold 95 % of the values."""
+"""95 % of the values are within so many standard errors of the mean."""
 
 ONE_SIDED_95 = 1.64
-"""Standard errors under which 95 % of the values lie."""
+"""95 % of the values are less than so many standard errors above the mean."""

@@ -1,15 +1,15 @@
-"""A River anomaly detector as one of truecount's: what it is shown, when it learns, what its scores are worth.
+"""Adapts a River anomaly detector to a truecount detector: input features, learning, state and calibration.
 
-A model sees a closed window as a dict of features in 0 … 1, each less the target's own habit of it. Its scores mean
-nothing by themselves, so they are centred, scaled by their spread, and calibrated on unflagged windows of the same
-size as every detector's are (``calibration``).
+A model gets a closed window as a dict of features in 0 … 1, each minus the target's own habit. Its scores have no
+common scale, so they are centred, scaled by their standard deviation, and calibrated on unflagged windows of the same
+size (``calibration``).
 
-A model's state must survive as builtins, never as a pickle. Two ways, chosen by what the model offers:
+The state of a model is stored as builtins, never as a pickle. There are two ways:
 
-* ``dump()`` and ``load(state)`` (see ``Keeping``): it learns window by window, and answers for its own state.
-* Any other is *taught anew*: learned windows are gathered, and each time there are ``windows`` of them a new model is
-  made and shown these, in order. It is then a function of the last gathered windows, and these are its state. That
-  is exact for every deterministic model, and survives a new version of River.
+* A model with ``dump()`` and ``load(state)`` (see ``StatefulModel``) learns window by window and stores its own state.
+* Any other model is *retrained*: learned windows are collected, and after every ``windows`` of them a new model is made
+  and learns these in order. These windows are its state. This is exact for every deterministic model, and it survives
+  a new version of River.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from detectors.scoring.detector import FINDING_P, Finding, score_of
 from detectors.scoring.sentences import habit
 
 WINDOWS = 250
-"""Windows that a model is taught by, and after which it is refreshed: River's own choice for HalfSpaceTrees."""
+"""Windows that a model is trained with, and after which it is retrained: River's default for HalfSpaceTrees."""
 
 THIN_AFTER = 2 * WINDOWS
 THIN = 8
-"""After so many windows a model learns from every eighth: what is usual needs a sample, and each costs some 30 µs."""
+"""After THIN_AFTER windows a model learns from every eighth: a sample is enough, and each costs some 30 µs."""
 
 SPREADS = 20.0
-"""Spreads from the mean, both sides together, that the calibration's histogram spans."""
+"""Width of the calibration's histogram, in standard deviations of the model's scores."""
 SPREAD_MIN = 1e-3
 
 STEPS = 100
-"""A gathered feature is kept in hundredths."""
+"""Features of collected windows are stored in hundredths."""
 
 UNLIKE_CROWD_CODE = "unlike_crowd"
 
@@ -48,15 +48,17 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "how": (f.REPEATS, f.EVEN, f.WATCH, f.SILENT, f.LONELY),
     "told": f.CROWD_FEATURES,
 }
-"""What a model is shown by what it answers. A verdict needs a *who* and a *how* that do not share their data, so a
-model that votes sees the features of one of them alone; one that sees all is told, and judges nobody."""
+"""Features that a model gets, by family.
+
+A verdict needs *who* and *how* from different data, so a voting model gets the features of one of them only. A model of
+the family ``told`` gets all: it appears in the reasons, without a vote."""
 
 
 class Model(Protocol):
-    """What is asked of a model: River's interface of an unsupervised anomaly detector. Larger scores are odder."""
+    """River's interface of an unsupervised anomaly detector. Larger scores are more anomalous."""
 
     def score_one(self, x: dict[str, float]) -> float:
-        """How odd a window is."""
+        """Anomaly score of a window."""
         ...
 
     def learn_one(self, x: dict[str, float]) -> Any:
@@ -65,14 +67,14 @@ class Model(Protocol):
 
 
 @runtime_checkable
-class Keeping(Protocol):
-    """A model that answers for its own state, and for features that are absent from what it is shown."""
+class StatefulModel(Protocol):
+    """A model that stores its own state and accepts absent features."""
 
     ready: bool
     """whether it has learned enough for a score"""
 
     def score_one(self, x: dict[str, float]) -> float:
-        """How odd a window is. An absent feature must not make it odder."""
+        """Anomaly score of a window. An absent feature must not raise it."""
         ...
 
     def learn_one(self, x: dict[str, float]) -> Any:
@@ -80,68 +82,68 @@ class Keeping(Protocol):
         ...
 
     def dump(self) -> Any:
-        """State as msgspec-encodable builtins; the same whether it was ever dumped or not."""
+        """State as msgspec-encodable builtins. Dumping must not change the model."""
         ...
 
     def load(self, state: Any) -> None:
-        """Take the state that ``dump`` gave: it must score and learn on as the original would."""
+        """Restore state returned by ``dump``. Afterwards it must score and learn as the original would."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """A model that an operator has put beside the catalogue's detectors."""
+class ConfiguredModel:
+    """A model that an operator has configured in addition to the catalogue's detectors."""
 
     name: str
     make: Callable[[], Model]
     identity: str = ""
-    """what else it is than its name: state of another identity is forgotten"""
+    """its class and arguments as text: stored state of another identity is dropped"""
     family: str = "told"
     """one of FAMILIES"""
     windows: int = WINDOWS
     shadow: bool = True
 
     def detector(self) -> ModelDetector:
-        """A detector with a new model in it."""
-        of = FAMILIES[self.family]
-        return ModelDetector(self.name, self.make, of=of, windows=self.windows, identity=self.identity)
+        """A new detector with a new model."""
+        features = FAMILIES[self.family]
+        return ModelDetector(self.name, self.make, features=features, windows=self.windows, identity=self.identity)
 
 
-class Taught:
-    """A model that offers no state of its own, as a function of the windows it was taught by."""
+class RetrainedModel:
+    """A model without state methods. Its state is the windows that it was trained with."""
 
     def __init__(self, make: Callable[[], Model], names: tuple[str, ...], windows: int) -> None:
         self._make = make
         self._names = names
         self._windows = windows
         self._model: Model | None = None
-        self._taught: list[list[int]] = []
-        self._gathered: list[list[int]] = []
+        self._trained_with: list[list[int]] = []
+        self._collected: list[list[int]] = []
         self.failed = False
-        """whether it raised since it was last taught"""
+        """whether it has raised since it was last trained"""
 
     @property
     def ready(self) -> bool:
-        """See Keeping."""
+        """See StatefulModel."""
         return self._model is not None
 
     def score_one(self, x: dict[str, float]) -> float:
-        """See Keeping. What raises, or is no finite number, is taken for 0: somebody else's code stops no worker."""
+        """See StatefulModel. 0 if the model raises or returns no finite number: foreign code must not stop a worker."""
         try:
             score = 0.0 if self._model is None else float(self._model.score_one(x))
-        except Exception:  # noqa: BLE001  # as above; `failed` says so
+        except Exception:  # noqa: BLE001  # as above; sets `failed`
             self.failed = True
             return 0.0
         return score if math.isfinite(score) else 0.0
 
     def learn_one(self, x: dict[str, float]) -> None:
-        """See Keeping."""
-        self._gathered.append([round(STEPS * x[name]) for name in self._names])
-        if len(self._gathered) >= self._windows:
-            self._teach(self._gathered)
-            self._gathered = []
+        """See StatefulModel."""
+        self._collected.append([round(STEPS * x[name]) for name in self._names])
+        if len(self._collected) >= self._windows:
+            self._train(self._collected)
+            self._collected = []
 
-    def _teach(self, windows: list[list[int]]) -> None:
+    def _train(self, windows: list[list[int]]) -> None:
         model = self._make()
         try:
             for row in windows:
@@ -149,37 +151,37 @@ class Taught:
         except Exception:  # noqa: BLE001  # as above
             self.failed = True
             return
-        self._model, self._taught, self.failed = model, windows, False
+        self._model, self._trained_with, self.failed = model, windows, False
 
     def dump(self) -> Any:
-        """See Keeping."""
-        return [self._taught, self._gathered]
+        """See StatefulModel."""
+        return [self._trained_with, self._collected]
 
     def load(self, state: Any) -> None:
-        """See Keeping."""
-        taught, self._gathered = ([list(row) for row in rows] for rows in state)
-        if taught:
-            self._teach(taught)
+        """See StatefulModel."""
+        trained_with, self._collected = ([list(row) for row in rows] for rows in state)
+        if trained_with:
+            self._train(trained_with)
 
 
 class ModelDetector:
-    """See the module. ``of`` are the features it is shown."""
+    """A detector around a model; see the module. ``features`` are the model's input."""
 
     def __init__(
         self,
         name: str,
         make: Callable[[], Model],
         *,
-        of: tuple[str, ...],
+        features: tuple[str, ...],
         windows: int = WINDOWS,
         identity: str = "",
     ) -> None:
         self.name = name
-        self._identity = [identity, *of]
-        self._of = of
+        self._identity = [identity, *features]
+        self._features = features
         self._make = make
         self._windows = windows
-        self._model: Keeping | Taught | None = None
+        self._model: StatefulModel | RetrainedModel | None = None
         self._usual: dict[str, Mean] = {}
         self._scores = Mean()
         self._squares = Mean()
@@ -188,20 +190,20 @@ class ModelDetector:
 
     def score_one(self, x: Features) -> float:
         """-log10 p of the model's score."""
-        return score_of(self._judged(x)[0])
+        return score_of(self._p_score_share(x)[0])
 
     def learn_one(self, x: Features) -> None:
-        """Show the model an unflagged window, or leave it at every eighth."""
+        """Learn an unflagged window; after THIN_AFTER windows, only every eighth."""
         self._seen += 1
         if self._seen > THIN_AFTER and self._seen % THIN:
             return
-        shown = self._shown(x)
-        if not shown:
+        given = self._given(x)
+        if not given:
             return
-        for name, value in shown.items():
+        for name, value in given.items():
             self._usual.setdefault(name, Mean()).learn(value)
         model = self._model = self._model or self._new()
-        full = self._full(shown, model)
+        full = self._full(given, model)
         if model.ready:
             score = model.score_one(full)
             self._scores.learn(score)
@@ -210,8 +212,8 @@ class ModelDetector:
         model.learn_one(full)
 
     def findings(self, x: Features) -> list[Finding]:
-        """One, if the model finds the window odder than nine in ten."""
-        p, score, share = self._judged(x)
+        """One finding, if p is below FINDING_P."""
+        p, score, share = self._p_score_share(x)
         if p >= FINDING_P:
             return []
         usual = self._scores.value
@@ -223,8 +225,8 @@ class ModelDetector:
         return self._calibrator.history() >= HISTORY_MIN
 
     def failed(self) -> bool:
-        """Whether the model has raised lately; its scores are then no evidence."""
-        return isinstance(self._model, Taught) and self._model.failed
+        """Whether the model has raised since it was last trained. Its scores are then no evidence."""
+        return isinstance(self._model, RetrainedModel) and self._model.failed
 
     def dump(self) -> Any:
         """State as builtins."""
@@ -237,7 +239,7 @@ class ModelDetector:
         ]
 
     def load(self, state: Any) -> None:
-        """Take dumped state; that of another model, or one of other features, is forgotten."""
+        """Restore dumped state. State of another model or of other features is dropped."""
         identity, model, (usual, scores, squares), calibrator, seen = state
         if list(identity) != self._identity:
             return
@@ -249,40 +251,41 @@ class ModelDetector:
         self._scores, self._squares = msgspec.convert(scores, Mean), msgspec.convert(squares, Mean)
         self._calibrator = msgspec.convert(calibrator, Calibrator, strict=False)
 
-    def _new(self) -> Keeping | Taught:
+    def _new(self) -> StatefulModel | RetrainedModel:
         model = self._make()
-        return model if isinstance(model, Keeping) else Taught(self._make, self._of, self._windows)
+        return model if isinstance(model, StatefulModel) else RetrainedModel(self._make, self._features, self._windows)
 
-    def _shown(self, x: Features) -> dict[str, float]:
-        return {name: min(1.0, max(0.0, x[name] - x.get(habit(name), 0.0))) for name in self._of if name in x}
+    def _given(self, x: Features) -> dict[str, float]:
+        """The model's features that are present, each minus the target's habit."""
+        return {name: min(1.0, max(0.0, x[name] - x.get(habit(name), 0.0))) for name in self._features if name in x}
 
-    def _full(self, shown: dict[str, float], model: Keeping | Taught) -> dict[str, float]:
-        """With what is usual in the place of what is absent, for models that cannot do without."""
-        if not isinstance(model, Taught):
-            return shown
-        usual = self._usually(self._of)
-        return {name: shown.get(name, usual[name]) for name in self._of}
+    def _full(self, given: dict[str, float], model: StatefulModel | RetrainedModel) -> dict[str, float]:
+        """All features; for a retrained model, which cannot miss any, absent ones have their usual value."""
+        if not isinstance(model, RetrainedModel):
+            return given
+        usual = self._usual_values(self._features)
+        return {name: given.get(name, usual[name]) for name in self._features}
 
-    def _usually(self, names: Iterable[str]) -> dict[str, float]:
+    def _usual_values(self, names: Iterable[str]) -> dict[str, float]:
         return {name: self._usual[name].value if name in self._usual else 0.0 for name in names}
 
-    def _judged(self, x: Features) -> tuple[float, float, float]:
-        """p-value, score, and the largest part of the crowd by which a feature exceeds what is usual of it."""
-        shown = self._shown(x)
-        if not shown or self._model is None or not self._model.ready:
+    def _p_score_share(self, x: Features) -> tuple[float, float, float]:
+        """p-value, model score, and the largest share of the crowd by which a feature exceeds its usual value."""
+        given = self._given(x)
+        if not given or self._model is None or not self._model.ready:
             return 1.0, 0.0, 0.0
-        score = self._model.score_one(self._full(shown, self._model))
+        score = self._model.score_one(self._full(given, self._model))
         p = self._calibrator.p(_size(x), self._unit(score))
-        usual = self._usually(shown)
+        usual = self._usual_values(given)
         share = max(
             f.part_observed(name, x) * (value - usual[name]) / (1.0 - usual[name])
-            for name, value in shown.items()
+            for name, value in given.items()
             if usual[name] < 1.0
         )
         return (1.0 if p is None else p), score, min(1.0, max(0.0, share))
 
     def _unit(self, score: float) -> float:
-        """The score as spreads from the mean, so that any model's fits the calibration's histogram."""
+        """The score in 0 … 1, as its distance from the mean in standard deviations: the calibration's histogram."""
         mean = self._scores.value
         spread = math.sqrt(max(self._squares.value - mean * mean, SPREAD_MIN * SPREAD_MIN))
         return min(1.0, max(0.0, 0.5 + (score - mean) / spread / SPREADS))

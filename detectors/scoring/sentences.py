@@ -1,4 +1,4 @@
-"""Evidence in words: the reason code and the sentence of every feature that can be told."""
+"""Reason code and sentence of every feature that can be evidence."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ RENTED_NETWORKS_CODE = TEXTS[f.SPREAD][0]
 
 
 def habit(name: str) -> str:
-    """Name of the feature that holds the target's own habit of ``name``."""
+    """Name of the feature with the target's own usual value of ``name``."""
     return f"{name}_habit"
 
 
 def usual(name: str) -> str:
-    """Name of the feature that holds what is usual of ``name`` among all the platform's accounts."""
+    """Name of the feature with the platform's usual value of ``name``."""
     return f"{name}_usual"

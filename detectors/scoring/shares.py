@@ -1,12 +1,18 @@
-"""What the detectors of a crowd's composition share: features that are shares, their habits, their p-values.
+"""Base of the detectors whose features are shares of a crowd: baselines, p-values and findings.
 
-Each feature is compared with the target's own habit where it has one, with the platform's mean elsewhere. The
-deviation becomes a p-value by unflagged windows of the same size (``calibration``), so a platform whose honest crowds
-vary widely raises its own bar. Where no such windows have been seen, a crowd of n counts as n / (1 + (n - 1)ρ)
-independent people (Kish's design effect), and Chernoff's bound says how far chance takes a share (Hoeffding 1963).
-A crowd of fewer than eight is asked twice: by the exact tail of the beta-binomial whose people are as alike as that
-(Skellam 1948), and by how far the smallest crowds that are known have strayed; the larger p counts.
-The p-values of one detector's features are joined by Simes' rule (Simes 1986), which holds under positive dependence.
+Baseline: the target's own habit if it has one, else the platform's mean.
+
+p-value of a deviation from the baseline:
+
+* by unflagged windows of the same size (``calibration``). So the more a platform's honest crowds vary, the larger a
+  deviation must be.
+* without such windows: a crowd of n counts as n / (1 + (n - 1)ρ) independent people (Kish's design effect), and the
+  p-value is Chernoff's bound (Hoeffding 1963).
+* for fewer than eight people: the larger of the exact tail of a beta-binomial with the same ρ (Skellam 1948) and the
+  p-value by the smallest windows in the history.
+
+The p-values of one detector's features are combined by Simes' rule (Simes 1986), which is valid under positive
+dependence.
 """
 
 from __future__ import annotations
@@ -21,36 +27,36 @@ from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Calibrator, Mean
 from detectors.scoring.detector import FINDING_P, Finding, score_of
 from detectors.scoring.sentences import TEXTS, habit, usual
-from detectors.scoring.tails import chance_of, few, having, missing
+from detectors.scoring.tails import beta_binomial_tail, binomial_tail, chernoff_bound, poisson_lower_tail
 
 USUAL_PRIOR = 0.1
-"""A share assumed to be usual before windows were seen."""
+"""Usual share assumed before windows were learned."""
 
-COUNTED = frozenset({f.FRESH, f.DORMANT, f.RULED})
-"""Features that are the plain share of people who have a mark; others have what chance brings taken off."""
+PLAIN_SHARES = frozenset({f.FRESH, f.DORMANT, f.RULED})
+"""Features that are a plain share of people with a mark. From other shares, chance is already subtracted."""
 
 
 class Shares:
-    """See the module. A detector of the catalogue names itself and its features."""
+    """See the module. A subclass sets its name and its features."""
 
     name: str
-    of: tuple[str, ...]
+    features: tuple[str, ...]
 
     def __init__(self) -> None:
         self._calibrators: dict[str, Calibrator] = {}
         self._usual: dict[str, Mean] = {}
 
     def score_one(self, x: Features) -> float:
-        """-log10 p of the detector's features together."""
+        """-log10 of the combined p-value of the detector's features."""
         found = {finding.code: finding.p for finding in self.findings(x)}
-        measured = [TEXTS[name][0] for name in self.of if name in x]
+        measured = [TEXTS[name][0] for name in self.features if name in x]
         ranked = sorted(found[code] for code in measured if code in found)
         p = min([1.0, *(len(measured) * p / (rank + 1) for rank, p in enumerate(ranked))])
         return score_of(p)
 
     def learn_one(self, x: Features) -> None:
-        """Learn an unflagged window's deviations."""
-        for name in self.of:
+        """Learn the deviations of an unflagged window."""
+        for name in self.features:
             value = x.get(name)
             if value is None:
                 continue
@@ -62,9 +68,9 @@ class Shares:
             self._calibrators[name].learn(f.observations(name, x), max(0.0, value - x.get(habit(name), seen.value)))
 
     def findings(self, x: Features) -> list[Finding]:
-        """Features that are rarer than one honest window in ten."""
+        """Findings of the features with p below FINDING_P, strongest first."""
         found = []
-        for name in self.of:
+        for name in self.features:
             value = x.get(name)
             if value is None:
                 continue
@@ -91,18 +97,18 @@ class Shares:
         size = f.observations(name, x)
         p = self._seen(name, x, value - baseline)
         if size < f.PEOPLE_MIN:
-            return max(p or 0.0, few(size, value, baseline))
+            return max(p or 0.0, beta_binomial_tail(size, value, baseline))
         if p is None:
-            p = chance_of(size, value, baseline)
-        return max(p, _by_number(name, x, value, baseline))
+            p = chernoff_bound(size, value, baseline)
+        return max(p, _least_p(name, x, value, baseline))
 
     def _seen(self, name: str, x: Features, deviation: float) -> float | None:
-        """p-value by the platform's own windows; None if none as small have been seen."""
+        """p-value by the platform's own windows; None without history of this or a smaller size."""
         calibrator = self._calibrators.get(name)
         return None if calibrator is None else calibrator.p(max(f.observations(name, x), f.PEOPLE_MIN), deviation)
 
     def experienced(self) -> bool:
-        """Whether windows have been seen, so that p-values are the platform's own."""
+        """Whether enough windows have been learned to calibrate p-values on this platform."""
         return any(calibrator.history() >= HISTORY_MIN for calibrator in self._calibrators.values())
 
     def dump(self) -> Any:
@@ -110,21 +116,24 @@ class Shares:
         return [msgspec.to_builtins(self._calibrators, str_keys=True), msgspec.to_builtins(self._usual)]
 
     def load(self, state: Any) -> None:
-        """Take dumped state."""
+        """Restore dumped state."""
         self._calibrators = msgspec.convert(state[0], dict[str, Calibrator], strict=False)
         self._usual = msgspec.convert(state[1], dict[str, Mean])
 
 
 def codes_of(detectors: Iterable[type[Shares]]) -> frozenset[str]:
-    """The reason codes that detectors can give."""
-    return frozenset(TEXTS[name][0] for detector in detectors for name in detector.of)
+    """The reason codes of detectors."""
+    return frozenset(TEXTS[name][0] for detector in detectors for name in detector.features)
 
 
-def _by_number(name: str, x: Features, value: float, baseline: float) -> float:
-    """The least p-value that numbers so small can have, were people independent: what history continues beyond what was
-    seen does not know that four likes that are missing may have been chance."""
+def _least_p(name: str, x: Features, value: float, baseline: float) -> float:
+    """Lower limit of the p-value: that of independent people.
+
+    The tail of the history is extrapolated, and does not know how small the numbers are: four missing likes may be
+    chance.
+    """
     if name == f.SILENT and f.INTERACTIONS in x:
-        return missing(x[f.INTERACTIONS], round((1.0 - value) * x[f.INTERACTIONS]))
-    if name in COUNTED:
-        return having(f.observations(name, x), value, baseline)
+        return poisson_lower_tail(x[f.INTERACTIONS], round((1.0 - value) * x[f.INTERACTIONS]))
+    if name in PLAIN_SHARES:
+        return binomial_tail(f.observations(name, x), value, baseline)
     return 0.0

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import math
 
-ALIKE = 0.15
-"""ρ: how alike the people of one honest crowd are assumed to be before windows were seen. 0.15 makes any crowd worth at
-most 7 people; social clusters measure 0.01 … 0.1 (Kish 1965)."""
+CORRELATION = 0.15
+"""ρ: assumed correlation of the people of one honest crowd before windows were learned. At 0.15 any crowd counts as at
+most 7 independent people; social clusters have 0.01 … 0.1 (Kish 1965)."""
 
-UNCOUNTED = 0.25
-"""Part of a person up to which a share of few people is rounded up: a tenth of one expected is nobody."""
+ROUNDING_PART = 0.25
+"""Part of a person by which a share of few people may miss the next whole number: usual parts are subtracted from
+shares."""
 
 
-def missing(expected: float, came: int) -> float:
-    """P(K ≤ ``came``) of a Poisson variable: likes and follows where so many are ``expected``.
+def poisson_lower_tail(expected: float, seen: int) -> float:
+    """P(K ≤ ``seen``) of a Poisson variable: chance of so few likes and follows if ``expected`` are expected.
 
-    >>> round(missing(4.0, 0), 3), round(missing(4.0, 2), 3), missing(100.0, 20) < 1e-20, missing(1e4, 10_000) > 0.5
-    (0.018, 0.238, True, True)
+    >>> [round(poisson_lower_tail(4.0, seen), 3) for seen in (0, 2)]
+    [0.018, 0.238]
+    >>> poisson_lower_tail(100.0, 20) < 1e-20, poisson_lower_tail(1e4, 10_000) > 0.5
+    (True, True)
     """
-    if came >= expected:
+    if seen >= expected:
         return 1.0
-    term = total = math.exp(-expected + came * math.log(expected) - math.lgamma(came + 1))
-    for count in range(came, 0, -1):
+    term = total = math.exp(-expected + seen * math.log(expected) - math.lgamma(seen + 1))
+    for count in range(seen, 0, -1):
         term *= count / expected
         total += term
     return total
 
 
-def having(people: int, share: float, usual: float) -> float:
-    """P(K ≥ ``share`` of ``people``) of a binomial variable, where the ``usual`` share has a mark.
+def binomial_tail(people: int, share: float, usual: float) -> float:
+    """P(K ≥ ``share`` of ``people``) of a binomial variable with probability ``usual``.
 
-    >>> round(having(8, 0.25, 0.03), 3), having(8, 1.0, 0.1) < 1e-7, having(8, 0.0, 0.1)
+    >>> round(binomial_tail(8, 0.25, 0.03), 3), binomial_tail(8, 1.0, 0.1) < 1e-7, binomial_tail(8, 0.0, 0.1)
     (0.022, True, 1.0)
     """
-    least = math.ceil(share * people - UNCOUNTED)
+    least = math.ceil(share * people - ROUNDING_PART)
     if least <= usual * people:
         return 1.0
     usual = min(max(usual, 1e-3), 1.0 - 1e-3)
@@ -45,38 +48,40 @@ def having(people: int, share: float, usual: float) -> float:
     return min(1.0, total)
 
 
-def chance_of(size: int, value: float, baseline: float) -> float:
-    """Chernoff's bound on a share of ``value`` among ``size`` people who are ALIKE, where ``baseline`` is usual.
+def chernoff_bound(size: int, value: float, baseline: float) -> float:
+    """Chernoff's bound on P(share ≥ ``value``) among ``size`` correlated people with the usual share ``baseline``.
 
-    >>> chance_of(100, 0.1, 0.1), chance_of(100, 0.9, 0.1) < 1e-4, chance_of(8, 0.3, 0.1) > 0.1
+    >>> chernoff_bound(100, 0.1, 0.1), chernoff_bound(100, 0.9, 0.1) < 1e-4, chernoff_bound(8, 0.3, 0.1) > 0.1
     (1.0, True, True)
     """
     if value <= baseline or size <= 0:
         return 1.0
-    alone = size / (1.0 + (size - 1) * ALIKE)
+    independent = size / (1.0 + (size - 1) * CORRELATION)
     low, high = max(baseline, 1e-3), min(value, 1.0)
     divergence = high * math.log(high / low)
     if high < 1.0:
         divergence += (1.0 - high) * math.log((1.0 - high) / (1.0 - low))
-    return math.exp(-alone * divergence)
+    return math.exp(-independent * divergence)
 
 
-def few(size: int, value: float, baseline: float) -> float:
-    """P(K ≥ value · size) of a beta-binomial of mean ``baseline`` whose people are ALIKE: exact, for few people.
+def beta_binomial_tail(size: int, value: float, baseline: float) -> float:
+    """P(K ≥ value · size) of a beta-binomial variable with mean ``baseline``: exact, for few correlated people.
 
-    Of five people with a mark that a tenth have, all five have it honestly once in six hundred times: more often than
-    that independent people would, of whom that is one in a hundred thousand.
+    If a tenth of the people have a mark, five of five have it once in 600 crowds. Five independent people would have it
+    once in 100,000 crowds.
 
-    >>> 1 / few(5, 1.0, 0.1) > 600, few(5, 0.0, 0.1), few(7, 1.0, 0.1) < few(6, 1.0, 0.1) < few(6, 0.9, 0.1)
-    (True, 1.0, True)
+    >>> 1 / beta_binomial_tail(5, 1.0, 0.1) > 600, beta_binomial_tail(5, 0.0, 0.1)
+    (True, 1.0)
+    >>> beta_binomial_tail(7, 1.0, 0.1) < beta_binomial_tail(6, 1.0, 0.1) < beta_binomial_tail(6, 0.9, 0.1)
+    True
     """
-    least = math.floor(value * size + UNCOUNTED)
+    least = math.floor(value * size + ROUNDING_PART)
     mean = min(max(baseline, 1e-3), 1.0 - 1e-3)
-    a, b = (share * (1.0 - ALIKE) / ALIKE for share in (mean, 1.0 - mean))
+    a, b = (share * (1.0 - CORRELATION) / CORRELATION for share in (mean, 1.0 - mean))
     tail = 0.0
-    for having in range(max(0, least), size + 1):
-        ways = float(math.comb(size, having))
+    for marked in range(max(0, least), size + 1):
+        ways = float(math.comb(size, marked))
         for index in range(size):
-            ways *= (a + index if index < having else b + index - having) / (a + b + index)
+            ways *= (a + index if index < marked else b + index - marked) / (a + b + index)
         tail += ways
     return min(1.0, tail)

@@ -1,1 +1,1 @@
-"""From evidence to a verdict on one window."""
+"""Rules that turn the evidence about one window into a verdict."""

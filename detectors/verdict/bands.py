@@ -1,4 +1,4 @@
-"""The verdict on a window by its lockstep band alone."""
+"""Verdict on a window from its lockstep band alone."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from detectors.thresholds import Thresholds
 from detectors.verdict.opinion import Opinion
 
 BAND_EVENTS_MIN = 3
-"""Events of a band under which there is nothing to correct. Few are enough: it is known whose they are."""
+"""Least events of a band to correct. It is small because the actors of these events are known."""
 
-DEARER_SUSPECT, DEARER_ARTIFICIAL = 1.0, 2.0
-"""-log10 p by which a band must be rarer than another crowd, because it needs no surge beside it, and because tastes
-that people share make chance greater than the model's."""
+EXTRA_SUSPECT_SCORE, EXTRA_ARTIFICIAL_SCORE = 1.0, 2.0
+"""Extra -log10 p that a band needs compared with other crowds: it needs no surge, and people with shared tastes meet
+more often than the model expects."""
 
 
 def band_opinion(x: Features, surge: float, *, case: Case | None, already: int, limits: Thresholds) -> Opinion | None:
-    """What a band alone says of a window: it was beyond chance that they met so often, and here they are again.
+    """The opinion on a window from its band, None if the band is too small or too likely by chance.
 
-    It needs no surge of its own, since it says of the very events whose they are; but no more is taken than the window
-    has beyond what is usual. Where owners or networks are not told, fans of one channel and a class behind one address
-    cannot be told from a band: ``suspect``, which is given back.
+    No surge is needed, since the band's events are known one by one. The estimate is at most the excess over the
+    expected count. If owners or networks are not given, a band looks like fans of one channel or a class behind one
+    address. Then the verdict is ``suspect``, whose quarantine is reversed later.
     """
     count, expected = x[f.COUNT], x[f.EXPECTED]
     share, score = x[f.BAND], x[f.BAND_SCORE]
@@ -32,18 +32,18 @@ def band_opinion(x: Features, surge: float, *, case: Case | None, already: int, 
     if (
         share < limits.artificial_share
         or artificial - already < BAND_EVENTS_MIN
-        or score < limits.suspect_score + DEARER_SUSPECT
+        or score < limits.suspect_score + EXTRA_SUSPECT_SCORE
     ):
         return None
-    sure = score >= limits.artificial_score + DEARER_ARTIFICIAL and x[f.BAND_KNOWN] > 0.0
+    certain = score >= limits.artificial_score + EXTRA_ARTIFICIAL_SCORE and x[f.BAND_KNOWN] > 0.0
     noise = TWO_SIDED_95 * math.sqrt(expected)
     return Opinion(
-        verdict=ARTIFICIAL if sure or (case is not None and case.verdict == ARTIFICIAL) else SUSPECT,
+        verdict=ARTIFICIAL if certain or (case is not None and case.verdict == ARTIFICIAL) else SUSPECT,
         surge=surge,
         crowd=score,
         findings=[],
         artificial=artificial,
         low=max(0.0, artificial - noise),
         high=min(share * count, artificial + noise),
-        own=True,
+        own_evidence=True,
     )

@@ -1,4 +1,4 @@
-"""The score of a crowd: the strongest of the rules that convict it. A verdict needs a surge beside it."""
+"""Score of a crowd: the highest score among the rules that convict it. A verdict also needs a surge."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def crowd_score(
     rented: tuple[float, float],
     models: Models = NO_MODELS,
 ) -> float:
-    """-log10 p of a crowd, from the (score, share of the crowd) of each detector of who and how.
+    """-log10 p of a crowd, from the (score, share of the crowd) of each detector of *who* and *how*.
 
-    ``rented`` is the same of the kind of evidence RENTED. ``models`` are an operator's own of who and of how.
+    ``rented`` is the pair for the evidence kind RENTED. ``models`` are the names of the operator's own models.
     """
     crowd = CrowdEvidence(x, evidence, rented, models)
     return max(_score(rule, crowd) for rule in RULES)
 
 
 def _score(rule: Rule, crowd: CrowdEvidence) -> float:
-    """-log10 p by one rule, 0 where it does not convict."""
+    """-log10 p by one rule, 0 if the rule does not convict."""
     first = crowd.score(*rule.first.kinds, least_share=rule.first.least_share)
     if rule.second is None:
         score = min(rule.score_max, first)
@@ -39,7 +39,7 @@ def _score(rule: Rule, crowd: CrowdEvidence) -> float:
 
 
 def joined(first: float, second: float) -> float:
-    """-log10 of two independent p-values' product as a p-value (Fisher 1932): pq·(1 - ln pq).
+    """Score of two independent p-values p and q combined (Fisher 1932): -log10 of pq·(1 - ln pq).
 
     >>> round(joined(2.0, 2.0), 1), round(joined(4.0, 2.0), 1)
     (3.0, 4.8)

@@ -1,8 +1,8 @@
 """The rules by which evidence convicts a crowd. Each rule is a row of RULES; ``docs/detection.md`` prints them.
 
-One kind of evidence is met honestly on any large platform. Two kinds that use different data convict together: *who*
-came and *how* they behaved. Each must reach the least score (``CrowdEvidence.least_score``) for the least share of the
-crowd. An act that is honestly done only once convicts alone when it is repeated.
+Any single kind of evidence also occurs in honest crowds of a large platform. Two kinds that use different data convict
+together: *who* came and *how* they behaved. Each must reach the least score (``CrowdEvidence.least_score``) for the
+least share of the crowd. A repeated act convicts alone if honest actors can do it only once.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ from detectors.verdict.evidence import MOST, OWN_HOW, OWN_WHO, PART_MIN, RENTED,
 from detectors.verdict.referrers import by_unusual_referrers
 
 RENTED_SHARE = 0.3
-"""Least share in several networks at once that convicts new accounts: the carriers of one country are several."""
+"""Least share in several networks that convicts new accounts. Below it, it may be the carriers of one country."""
 
 RECORD_SHARE = 0.25
-"""Least share that must have a record: of a crowd that was taken out as a whole, a tenth may be honest
-(``actors.rulings``), and its fans may all go on to the next target."""
+"""Least share with a record. A tenth of a removed crowd may be honest (``actors.rulings``), and all of these may come
+to the next target as fans."""
 
 ALWAYS = 0.95
-"""Share of the platform's likes by people who had viewed, from which on a crowd that did not view is unheard of."""
+"""Least share of the platform's likes by viewers for which a crowd of likes without views is evidence by itself."""
 
 NEARLY_ALL = 0.8
-"""Least share of a crowd that must have done the unheard of, if nothing else is asked."""
+"""Least share of a crowd without views if no other evidence is required."""
 
 ALONE_MAX = 2.5
-"""Most that one kind of evidence scores alone: the crowd is watched, and it is never enough for a verdict."""
+"""Highest score of one kind of evidence alone. It is below every threshold of a verdict."""
 
 
 class Required(NamedTuple):
-    """Evidence that a rule asks for: one of these kinds, for at least this share of the crowd."""
+    """Evidence that a rule requires: one of these kinds, for at least this share of the crowd."""
 
     kinds: tuple[str, ...]
     least_share: float
 
 
 class Unless(NamedTuple):
-    """When a rule does not apply although its evidence is there."""
+    """Exception of a rule: it does not apply although its evidence is present."""
 
     applies: Callable[[CrowdEvidence], bool]
     text: str
@@ -77,18 +77,21 @@ def _few_are_new(crowd: CrowdEvidence) -> bool:
 
 
 def _not_the_same_people(crowd: CrowdEvidence) -> bool:
-    """New accounts that leave may be two crowds in one. They are not where some people must be both, where the same
-    people are seen to be both, or where the crowd is silent as well. Silence says nothing of a few new accounts in a
-    crowd with unusual referrers: people who come by an advertisement register, skip and do not like."""
+    """Whether nothing shows that the new accounts and the early leavers are the same people.
+
+    One of three things shows it: the two shares must overlap, the sampled people have both marks, or likes are missing.
+    Missing likes do not count if few accounts are new and referrers are unusual: people who come by an advertisement
+    register, skip and do not like.
+    """
     silent = crowd.score(ENGAGEMENT) >= WITNESS_SCORE
     silent = silent and (crowd.share(ACCOUNTS) >= MOST or not by_unusual_referrers(crowd.x))
     return not (silent or _must_be_the_same(crowd) or _seen_to_be_the_same(crowd))
 
 
 def _must_be_the_same(crowd: CrowdEvidence) -> bool:
-    """Whether so many are new and so many leave that some must be both.
+    """Whether the shares of new accounts and of early leavers are so large that they must overlap by PART_MIN.
 
-    Of few people some are both by chance: the bound must hold for the crowd that they are a sample of.
+    The people are a sample, so the bound is reduced by its standard error times ONE_SIDED_95.
     """
     new, leaving = crowd.share(ACCOUNTS, OWN_WHO), crowd.share(WATCH)
     people = crowd.x.get(f.PEOPLE, 1.0)
@@ -102,7 +105,7 @@ def _seen_to_be_the_same(crowd: CrowdEvidence) -> bool:
 
 
 def _views_of_one_place_or_of_few_new(crowd: CrowdEvidence) -> bool:
-    """One network that nobody likes from is a school; an embedded player brings few likes."""
+    """Whether these are views from one network (a school), or with few new accounts (an embedded player)."""
     one_place = crowd.score(ORIGIN, least_share=MOST) >= WITNESS_SCORE and crowd.share(RENTED) < RENTED_SHARE
     return _repeatable(crowd) and (one_place or crowd.share(ACCOUNTS) < MOST)
 

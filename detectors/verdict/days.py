@@ -1,8 +1,8 @@
-"""What is wrong with a target's crowds from day to day: evidence too weak for one day, gathered over many.
+"""Accumulates evidence over days, for crowds whose evidence is too weak on a single day.
 
-Kept only of keys that have had a *wrong day*, one on which somebody wrong came and something was done wrong, each with
-p ≤ 0.1; some hundred bytes, dropped when a week has brought no other. See ``detectors/catalog/drip.py`` for how days
-add up.
+A *wrong day* has evidence of *who* came and of *how* they behaved, each with p ≤ 0.1. Only keys with a wrong day have
+this state: some hundred bytes, dropped after QUIET_DAYS without another one. ``detectors/catalog/drip.py`` describes
+how days are combined.
 """
 
 from __future__ import annotations
@@ -27,34 +27,35 @@ from detectors.verdict.opinion import Opinion
 from detectors.windows.scales import DAY_MS
 
 HINT_SCORE = 1.0
-"""-log10 p from which a detector's word makes a day a wrong one, if a second one says so too."""
+"""Least -log10 p of a detector for a wrong day."""
 
 DAYS_MIN = 2
-"""Days that must agree: persistence is what stands in for a surge."""
+"""Least number of wrong days for a verdict: persistence replaces the surge."""
 
 PAST_DAYS = 3
-"""Days a target must have been watched for before the first wrong one, so that this one is a change."""
+"""Days of history before the first wrong day that make this day a change."""
 
 SUM_MAX = 8.0
-"""log10 e at which a detector's sum stops: two of them must speak, and a drip that ends is over within days."""
+"""Highest log10 e of one detector. So no detector can replace the second one, and the sum falls within days after a
+drip ends."""
 
 ARTIFICIAL_MORE = 1.0
-"""A drip is artificial from ten times rarer than a suspect one, as a surge's crowd is."""
+"""Extra score for ``artificial`` compared with ``suspect``: ten times rarer, as for a surge's crowd."""
 
 MARKED_MIN = 0.4
-"""Part of a day's excess that must be marked for all of it to be artificial: with two families of which either marks
-half of what was bought, one alone sees half of it, less what honest people blur."""
+"""Least marked part of a day's excess for the whole excess to count as artificial. If each of two families marks half
+of the bought events, one family alone marks half of the excess, less the noise of honest people."""
 
 REPEATED_MIN = 0.3
-"""Part of the crowd that must repeat, and part that must not watch, for both to convict without a *who*."""
+"""Least share of repeats, and of odd watch times, that convict together without evidence of *who*."""
 
 
 def is_wrong(evidence: dict[str, tuple[float, float]], rented: tuple[float, float], models: Models = NO_MODELS) -> bool:
-    """Whether somebody wrong came and something was done wrong, or few came again and did not watch, however weakly."""
+    """Whether a day has weak evidence of both *who* and *how*, or of repeats together with odd watch times."""
 
     def hints(names: tuple[str, ...]) -> bool:
-        said = [evidence[name] for name in names if name in evidence]
-        return any(score >= HINT_SCORE and share >= PART_MIN for score, share in said)
+        found = [evidence[name] for name in names if name in evidence]
+        return any(score >= HINT_SCORE and share >= PART_MIN for score, share in found)
 
     several = rented[0] >= HINT_SCORE and rented[1] >= PART_MIN
     who = several or hints((*WHO, *models[0]))
@@ -62,11 +63,11 @@ def is_wrong(evidence: dict[str, tuple[float, float]], rented: tuple[float, floa
 
 
 def artificial_of(x: Features, findings: list[Finding], surge: float) -> tuple[float, float, float]:
-    """Artificial events of a day, and the least and the most that there may be.
+    """Estimated artificial events of a day, with lower and upper limit.
 
-    Credible findings mark only some of what was bought: that is the least. The most is what exceeds the upper end of
-    what the target's own level expects, if there is a surge at all and much of it is marked; an honest one may be among
-    it, so half of what is not marked is taken.
+    Lower limit: the events marked by credible findings, which find only part of the bought events. Upper limit: the
+    excess over the interval of the expected count, if there is a surge and MARKED_MIN of the excess is marked. An
+    honest surge may be part of that excess, so the estimate is the mean of both.
     """
     count = x[f.COUNT]
     marked = max((g.share for g in findings if g.p <= CREDIBLE_P and g.code in ESTIMATING_CODES), default=0.0) * count
@@ -77,26 +78,26 @@ def artificial_of(x: Features, findings: list[Finding], surge: float) -> tuple[f
     return artificial, max(0.0, marked - noise), min(count, max(marked, most) + noise)
 
 
-def past_of(x: Features, level: Level | None, views_days: int) -> int:
-    """What is known of a target's past whose day is judged by ``x``: UNKNOWN, WATCHED or HABITUAL."""
+def known_past(x: Features, level: Level | None, views_days: int) -> int:
+    """Knowledge of a target's past, for the judging of one day: UNKNOWN, WATCHED or HABITUAL."""
     if any(habit(name) in x for name in f.CROWD_FEATURES):
         return HABITUAL
     own = 0 if level is None else level.windows
     return WATCHED if own >= PAST_DAYS or views_days > PAST_DAYS else UNKNOWN
 
 
-def gather(
-    slow: Slow | None, day: Day, x: Features, said: WindowEvidence, *, past: int, models: Models = NO_MODELS
+def accumulate(
+    slow: Slow | None, day: Day, x: Features, window_evidence: WindowEvidence, *, past: int, models: Models = NO_MODELS
 ) -> Slow | None:
-    """Add a closed day to what has been gathered; None if nothing is.
+    """Add a closed day to the evidence of earlier days. None if no evidence is left.
 
-    ``past`` says what of the target's past this day can be compared with.
+    ``past`` is the knowledge of the target's past with which the first wrong day can be compared.
     """
-    evidence, rented = said.evidence, said.rented
+    evidence, rented = window_evidence.evidence, window_evidence.rented
     day.wrong = is_wrong(evidence, rented, models)
     past = past if slow is None else slow.past
-    if past == UNKNOWN:  # its silence is no conduct: new accounts are shown the same few targets, and do not like
-        evidence = {name: said for name, said in evidence.items() if name != ENGAGEMENT}
+    if past == UNKNOWN:  # missing likes are no evidence: new accounts are shown the same few targets, and do not like
+        evidence = {name: found for name, found in evidence.items() if name != ENGAGEMENT}
     day.score = crowd_score(x, evidence, rented, models)
     if slow is None:
         if not day.wrong:
@@ -112,7 +113,7 @@ def gather(
 
 
 def opinion_of(slow: Slow, x: Features, findings: list[Finding], limits: Thresholds) -> Opinion | None:
-    """What the days so far say together of the one that has just been added, whose features ``x`` are told of it."""
+    """The opinion on the day added last, by the evidence of all days. Sets DRIP, DAYS and EXPECTED in ``x``."""
     day = slow.days[-1]
     if slow.joint < limits.joint_score or not day.wrong or day.artificial < PART_MIN * day.count:
         return None
@@ -153,7 +154,9 @@ def _joint(slow: Slow, x: Features, models: Models) -> float:
 
 
 def _repeated(evidence: dict[str, tuple[float, float]]) -> tuple[float, float]:
-    """Scores of few actors and of odd watch times, if both speak of enough of the crowd: half of it is asked in one
-    window, but a drip stands among the target's own views."""
+    """Scores of repeats and of odd watch times if both shares reach REPEATED_MIN, else zeros.
+
+    A rule of one window requires MOST; a drip is only part of the target's views.
+    """
     few, watch = (evidence.get(name, (0.0, 0.0)) for name in (REPETITION, WATCH))
     return (few[0], watch[0]) if min(few[1], watch[1]) >= REPEATED_MIN else (0.0, 0.0)

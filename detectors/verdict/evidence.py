@@ -1,4 +1,4 @@
-"""The evidence about one window's crowd, and how much of it counts."""
+"""Evidence about one window's crowd, by kind, with the scores and shares that count."""
 
 from __future__ import annotations
 
@@ -10,45 +10,46 @@ from detectors.features.names import Features
 from detectors.scoring.detector import Finding
 
 WITNESS_SCORE = 2.0
-"""-log10 p from which one kind of evidence supports another."""
+"""Least -log10 p of each of two kinds of evidence that convict together."""
 
 CREDIBLE_P = 0.01
-"""A finding helps to estimate the artificial part only below this."""
+"""Highest p-value of a finding that is used to estimate the artificial share."""
 
 PART_MIN = 0.15
-"""Least share of the crowd that evidence must speak of: a difference can be significant and still be small."""
+"""Least share of the crowd that evidence must apply to: a difference can be significant and still be small."""
 
 MOST = 0.5
-"""Least share of the crowd where smaller shares are met honestly."""
+"""Least share of the crowd for evidence that also occurs in honest crowds with smaller shares."""
 
-JUDGINGS_FREE = 4.0
-"""Looks at one surge for which WITNESS_SCORE is meant: whoever looks more often finds something by chance."""
+UNCORRECTED_JUDGINGS = 4.0
+"""Judgings of one surge for which WITNESS_SCORE is calibrated. More judgings find more by chance, so the score rises
+(Bonferroni)."""
 
 RENTED = "rented"
-"""Kind of evidence: several networks that send too much, the largest left out. It is a feature of ``origin`` that also
-counts by itself. This name is a key of the stored sums over days."""
+"""Evidence kind: several networks beyond their usual share, without the largest. It is a feature of ``origin`` that
+also counts by itself. This name is a key of the stored sums over days."""
 
 OWN_WHO, OWN_HOW = "own who", "own how"
-"""Kinds of evidence: the operator's models of who came, and those of how they behaved."""
+"""Evidence kinds: the operator's own models of *who* came, and those of *how* they behaved."""
 
 Models = tuple[tuple[str, ...], tuple[str, ...]]
-"""Names of an operator's own models: of who, of how."""
+"""Names of an operator's own models: of *who*, of *how*."""
 NO_MODELS: Models = ((), ())
 
 
 class WindowEvidence(NamedTuple):
-    """What the voting detectors found in a window."""
+    """Evidence of the voting detectors about a window."""
 
     evidence: dict[str, tuple[float, float]]
     """score (-log10 p) and share of the crowd (0 … 1) by detector"""
     rented: tuple[float, float]
-    """the same of RENTED"""
+    """score and share of RENTED"""
     findings: list[Finding]
     """the findings behind them"""
 
 
 class CrowdEvidence:
-    """The evidence about one crowd by its kind: a detector's name, RENTED, OWN_WHO or OWN_HOW."""
+    """Evidence about one crowd by kind: a detector's name, RENTED, OWN_WHO or OWN_HOW."""
 
     __slots__ = ("_found", "least_score", "x")
 
@@ -56,15 +57,15 @@ class CrowdEvidence:
         self, x: Features, evidence: dict[str, tuple[float, float]], rented: tuple[float, float], models: Models
     ) -> None:
         self.x = x
-        self.least_score = WITNESS_SCORE + math.log10(max(1.0, x.get(f.ASKED, 1.0) / JUDGINGS_FREE))
-        """-log10 p that each of two kinds of evidence needs; more where a surge was looked at often (Bonferroni)"""
+        self.least_score = WITNESS_SCORE + math.log10(max(1.0, x.get(f.TIMES_JUDGED, 1.0) / UNCORRECTED_JUDGINGS))
+        """-log10 p that each of two kinds of evidence needs; more if the surge was judged often (Bonferroni)"""
         self._found: dict[str, list[tuple[float, float]]] = {name: [found] for name, found in evidence.items()}
         self._found[RENTED] = [rented]
         for kind, names in zip((OWN_WHO, OWN_HOW), models, strict=True):
             self._found[kind] = [evidence[name] for name in names if name in evidence]
 
     def score(self, *kinds: str, least_share: float = PART_MIN) -> float:
-        """The highest score of these kinds among those of at least this share of the crowd; 0 if there is none."""
+        """Highest score among these kinds with at least this share of the crowd; 0 if there is none."""
         best = 0.0
         for kind in kinds:
             for score, share in self._found.get(kind, ()):
@@ -73,5 +74,5 @@ class CrowdEvidence:
         return best
 
     def share(self, *kinds: str) -> float:
-        """The largest share of the crowd that any of these kinds speaks of, whatever its score."""
+        """Largest share of the crowd among these kinds, whatever its score."""
         return max((share for kind in kinds for _, share in self._found.get(kind, ())), default=0.0)

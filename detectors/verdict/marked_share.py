@@ -1,11 +1,11 @@
-"""How many of a crowd are those that were convicted: people with a case's marks, beyond those who honestly have them.
+"""Estimates the artificial share of a crowd from the marks that convicted it, minus their usual share.
 
-A detector's feature says how far a crowd strays, and is cautious for the sake of its p-value: it grants a network four
-times its share, and every bucket two standard deviations. Whoever has convicted a crowd by it need not be cautious in
-the same way again: of the people with a mark, those count as artificial that the platform's crowd would not have had,
-a = (m - u) / (1 - u) for the marked share m where u is usual. A person with any of the marks is marked once, so a
-crowd of which half are new and half come from rented servers is wholly told. m is uncertain by its binomial standard
-error, of two more observations (Agresti and Coull 1998), so that three people of three are no certainty.
+A mark is a network, cohort, watch time or new account to which a credible finding applies. A detector's feature is
+conservative, for the sake of its p-value: it allows a network four times its share, and each bucket two standard
+deviations. Once a crowd is convicted, the estimate need not be conservative in that way. If a share m of the crowd is
+marked and u is usual, the artificial share is a = (m - u) / (1 - u). A person with several marks counts once, so a
+crowd of half new accounts and half rented servers is estimated as a whole. The standard error of m is binomial, with
+two added observations (Agresti and Coull 1998), so that three marked people of three are not certainty.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from detectors.verdict.evidence import MOST
 from detectors.windows.crowd import ACCOUNT, DIMENSIONS, Crowd
 
 USUAL_MAX = 0.9
-"""Usual share of a mark beyond which having it says nothing."""
+"""Usual share of a mark above which it is no evidence."""
 
 _NETWORK = DIMENSIONS.index("network")
 
@@ -31,14 +31,14 @@ class EstimatedShare(NamedTuple):
     """Estimated artificial share of a crowd, 0 … 1, and its standard error."""
 
     share: float
-    doubt: float
+    standard_error: float
 
 
 def convicting_marks(crowd: Crowd, shares: Mapping[str, float], mixes: dict[str, Mix]) -> Marks:
-    """What findings point at in a crowd, each of them a reason code with its share of the crowd.
+    """Marks of a crowd by its findings, given as reason code → share of the crowd.
 
-    Windows to come are judged by a code only if it spoke of most of the crowd that it convicted: that many return to
-    an honest hit is told beside its bought part, and is not what the bought part was known by.
+    A code is stored for later windows only if it applies to MOST of the crowd (new accounts always are). Otherwise a
+    code of the honest part, such as returning viewers of a hit, would be taken for a mark of the bought part.
     """
     crowd.settle()
     codes = shares.keys()
@@ -53,22 +53,22 @@ def convicting_marks(crowd: Crowd, shares: Mapping[str, float], mixes: dict[str,
 
 
 def share_with_marks(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: float) -> EstimatedShare:
-    """The artificial share of a crowd by marks: of its people, or of its watch times, whichever says more.
+    """Estimated artificial share of a crowd by its marked people or its marked watch times, whichever is larger.
 
-    Events without an actor have no marks, and are none of the artificial ones.
+    Events without an actor have no marks, and do not count as artificial.
     """
     crowd.settle()
-    share, doubt = max(_people(crowd, marks, mixes, usually_fresh), _watched(crowd, marks, mixes))
+    share, error = max(_by_people(crowd, marks, mixes, usually_fresh), _by_watch_times(crowd, marks, mixes))
     named = crowd.named / crowd.n if crowd.n else 1.0
-    return EstimatedShare(share * named, doubt * named)
+    return EstimatedShare(share * named, error * named)
 
 
 def share_beyond(marked: float, usual: float, size: int) -> EstimatedShare:
-    """(m - u) / (1 - u) of ``size`` observations, and its standard error.
+    """(m - u) / (1 - u) for ``size`` observations, with its standard error. See the module.
 
     >>> round(share_beyond(0.6, 0.2, 100).share, 2), share_beyond(0.1, 0.2, 100).share
     (0.5, 0.0)
-    >>> share_beyond(1.0, 0.2, 3).doubt > 0.2
+    >>> share_beyond(1.0, 0.2, 3).standard_error > 0.2
     True
     """
     if usual >= USUAL_MAX or size <= 0:
@@ -78,7 +78,7 @@ def share_beyond(marked: float, usual: float, size: int) -> EstimatedShare:
     return EstimatedShare(max(0.0, (marked - usual) / (1.0 - usual)), error)
 
 
-def _people(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: float) -> EstimatedShare:
+def _by_people(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: float) -> EstimatedShare:
     networks, cohorts, fresh = set(marks.networks), set(marks.cohorts), TEXTS[FRESH][0] in marks.codes
     if not (networks or cohorts or fresh):
         return EstimatedShare(0.0, 0.0)
@@ -100,7 +100,7 @@ def _people(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: fl
     return share_beyond(marked / max(1, events), 1.0 - unmarked, len(crowd.people))
 
 
-def _watched(crowd: Crowd, marks: Marks, mixes: dict[str, Mix]) -> EstimatedShare:
+def _by_watch_times(crowd: Crowd, marks: Marks, mixes: dict[str, Mix]) -> EstimatedShare:
     events = sum(crowd.watch.values())
     if not marks.watches or not events:
         return EstimatedShare(0.0, 0.0)

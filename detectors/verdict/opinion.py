@@ -1,4 +1,4 @@
-"""The verdict on one window, from its scores and findings."""
+"""Verdict on one window, from its scores and findings."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from detectors.verdict.evidence import CREDIBLE_P, MOST
 from detectors.verdict.marked_share import EstimatedShare, share_beyond
 
 EVIDENCE_EVENTS_MIN = 1.5
-"""Events from which on evidence is of more than one: shares have the usual part taken off, and are seldom whole."""
+"""Least events that a finding must apply to. It is not 2 because the usual part is subtracted from shares."""
 
 LEFT_SHARE = 0.25
-"""A longer window that holds events of a closed case opens another only if this much more is left unexplained."""
+"""A longer window with events of a closed case opens another case only if this share more is unexplained."""
 
-MARKED_DOUBTS = 2.0
-"""Standard errors by which a window must have more of an open case's marks than is usual, to go on with the case."""
+MARKED_STANDARD_ERRORS = 2.0
+"""Standard errors by which the marked share of a window must exceed zero to continue an open case."""
 
 NO_SHARE = EstimatedShare(0.0, 0.0)
 
 
 class Opinion(msgspec.Struct):
-    """What the judge holds of one window."""
+    """The judgement on one window: verdict, scores, findings and the estimated artificial events."""
 
     verdict: str | None
     surge: float
@@ -39,12 +39,12 @@ class Opinion(msgspec.Struct):
     artificial: float
     low: float
     high: float
-    own: bool = False
-    """by its own evidence, not only by that of the case it falls into"""
+    own_evidence: bool = False
+    """whether the window's own evidence gives the verdict, and not only that of the open case"""
     marks: Marks = msgspec.field(default_factory=Marks)
-    """what the evidence points at in this crowd"""
-    sure: float | None = None
-    """artificial events less the standard error of their share, where that is known: what is taken out of the count"""
+    """marks of the crowd by its findings"""
+    certain_artificial: float | None = None
+    """artificial events minus their standard error, if known: the number that is quarantined"""
 
 
 def opinion(
@@ -57,12 +57,12 @@ def opinion(
     limits: Thresholds = DEFAULTS,
     marked: EstimatedShare = NO_SHARE,
 ) -> Opinion:
-    """Judge a window by its features, the scores (-log10 p) of surge and crowd, and the findings behind each.
+    """Judge a window by its features, the scores (-log10 p) of surge and crowd, and the findings of each.
 
-    ``already`` of its events are in quarantine or invalid by a shorter window: what they explain, or may be taken to
-    within the standard error of the share, opens nothing.
-    ``marked`` is the part of it by the marks that convict it, or have convicted the case that is open: it helps to
-    say how many, and opens nothing either.
+    ``already`` events were quarantined by shorter windows. The part of the evidence that they explain, within the
+    standard error of the share, opens no case.
+    ``marked`` is the share estimated from the marks of this window or of the open case. It is used for the estimate,
+    and to continue an open case, but opens none.
     """
     surge, crowd = scores
     surge_findings, crowd_findings = findings
@@ -71,34 +71,37 @@ def opinion(
     credible = [c.share for c in crowd_findings if c.p <= CREDIBLE_P and c.code in ESTIMATING_CODES]
     share = max(credible, default=0.0)
     verdict = None
-    own = False
-    told = share_beyond(share, 0.0, round(count))
-    left = min(excess, (share - told.doubt if already else share) * count) - already
-    least = least_excess(limits, crowd=crowd, share=share)
+    own_evidence = False
+    by_findings = share_beyond(share, 0.0, round(count))
+    left = min(excess, (share - by_findings.standard_error if already else share) * count) - already
+    least = required_excess_events(limits, crowd=crowd, share=share)
     enough = round(left) >= max(least, LEFT_SHARE * already) if case is None else round(excess) >= least
-    together = (
+    convicted = (
         surge >= limits.surge_score_least and crowd >= limits.suspect_score and surge + crowd >= limits.joint_score
     )
-    if together and enough and share >= limits.artificial_share:
+    if convicted and enough and share >= limits.artificial_share:
         verdict = ARTIFICIAL if crowd >= limits.artificial_score else SUSPECT
-        own = True
-    elif case is not None and excess > 0 and marked.share > MARKED_DOUBTS * marked.doubt:
+        own_evidence = True
+    elif case is not None and excess > 0 and marked.share > MARKED_STANDARD_ERRORS * marked.standard_error:
         verdict = case.verdict
     if verdict is None:
         return Opinion(None, surge, crowd, [], 0.0, 0.0, 0.0)
-    estimate = max(told, marked) if own else marked
+    estimate = max(by_findings, marked) if own_evidence else marked
     artificial = min(excess, estimate.share * count)
-    sure = max(0.0, min(excess, (estimate.share - estimate.doubt) * count))
+    certain = max(0.0, min(excess, (estimate.share - estimate.standard_error) * count))
     noise = TWO_SIDED_95 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count) + expected))
     low = max(0.0, min([artificial, *(s * count for s in credible if s >= limits.artificial_share)]) - noise)
     high = min(count, artificial + noise)
-    return Opinion(verdict, surge, crowd, surge_findings + crowd_findings, artificial, low, high, own, sure=sure)
+    findings_of_both = surge_findings + crowd_findings
+    return Opinion(
+        *(verdict, surge, crowd, findings_of_both, artificial, low, high, own_evidence), certain_artificial=certain
+    )
 
 
-def of_several(findings: list[Finding], count: float) -> list[Finding]:
-    """The findings that speak of more than one of ``count`` events, what is usual taken off.
+def about_several_events(findings: list[Finding], count: float) -> list[Finding]:
+    """The findings that apply to at least EVIDENCE_EVENTS_MIN of ``count`` events.
 
-    One like of five that came without a view is a fifth of them, beyond what chance allows, and no crowd.
+    One like of five without a view is a significant share, but a single event is no crowd.
 
     >>> lonely = Finding("no_views", "engagement", 0.2, 0.0, 0.004, 0.2, "20% of them came without …")
     >>> of_several([lonely], 5.0), len(of_several([lonely], 10.0))
@@ -107,16 +110,16 @@ def of_several(findings: list[Finding], count: float) -> list[Finding]:
     return [finding for finding in findings if finding.share * count >= EVIDENCE_EVENTS_MIN]
 
 
-def least_excess(limits: Thresholds, *, crowd: float, share: float) -> int:
-    """Events beyond expectation that a verdict needs: half as many where most of the crowd is rare enough by itself.
+def required_excess_events(limits: Thresholds, *, crowd: float, share: float) -> int:
+    """Excess events that a verdict needs. Half as many if the evidence is strong and applies to most of the crowd.
 
     >>> least_excess(DEFAULTS, crowd=3.9, share=1.0), least_excess(DEFAULTS, crowd=4.0, share=1.0)
     (10, 5)
     """
     rare = crowd >= limits.artificial_score and share >= MOST
-    return fewest(limits) if rare else limits.excess_events
+    return min_excess_events(limits) if rare else limits.excess_events
 
 
-def fewest(limits: Thresholds) -> int:
-    """Events beyond expectation under which no crowd is judged, however rare it is."""
+def min_excess_events(limits: Thresholds) -> int:
+    """Least excess events of any verdict, however strong the evidence."""
     return max(f.FEW_MIN, limits.excess_events // 2)

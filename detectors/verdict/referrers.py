@@ -1,4 +1,4 @@
-"""Whether a crowd came by unusual referrers, or by several networks that should send fewer."""
+"""Checks whether a crowd has unusual referrers, or uses several networks beyond their usual share."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ UNSEEN_CODE = TEXTS[f.DORMANT][0]
 NETWORK_CODES = (TEXTS[f.NETWORK][0], RENTED_NETWORKS_CODE)
 
 UNUSUAL_SHARE = 0.25
-"""Share of the people beyond the platform's mix of referrers, from which on a crowd has unusual referrers."""
+"""Least share of people beyond the platform's mix of referrers for a crowd to have unusual referrers."""
 
 
 def by_unusual_referrers(x: Features) -> bool:
-    """Whether a crowd of views may have come by other referrers than the platform's people do.
+    """Whether the referrers of a crowd of views may be unusual. True if they are not known.
 
     >>> [by_unusual_referrers({f.ONCE: 0.0, f.UNUSUAL_REFERRERS: share}) for share in (0.9, 0.1)]
     [True, False]
@@ -27,6 +27,6 @@ def by_unusual_referrers(x: Features) -> bool:
 
 
 def by_networks(findings: list[Finding]) -> bool:
-    """Whether a good part of a crowd came by several networks that should send far fewer: a school is one place."""
+    """Whether PART_MIN of a crowd or more uses several networks beyond their usual share. One network is a school."""
     several = any(finding.code == RENTED_NETWORKS_CODE and finding.p <= CREDIBLE_P for finding in findings)
     return several and any(g.code in NETWORK_CODES and g.share >= PART_MIN for g in findings)

@@ -1,8 +1,8 @@
-"""Whether the people who are new are those who leave: *who* and *how* of the same people, not of two crowds in one.
+"""Tests whether marked accounts and odd watch times belong to the same people, or to two crowds in one window.
 
-A hit brings many who are new and many who leave; of a bought part these are the same people. Of the sampled people
-whose account and watch time are given, the 2 x 2 table of marked accounts and odd watch times is asked by Fisher's
-exact test (Fisher 1935) whether the two come together oftener than chance brings them.
+A hit brings many new people and many who leave early. In a bought crowd these are the same people. The test is Fisher's
+exact test (Fisher 1935) on the 2 x 2 table of marked accounts and odd watch times, over the sampled people whose
+account age and watch time are given.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from detectors.windows.crowd import ACCOUNT, WATCH, Crowd
 
 
 class SamePeople(NamedTuple):
-    """Share of the people who have both marks, 0 … 1, and -log10 p that they have them together only by chance."""
+    """Share of the people with both marks, 0 … 1, and -log10 p of this overlap by chance."""
 
     share: float
     score: float
@@ -28,10 +28,10 @@ NONE = SamePeople(0.0, 0.0)
 
 
 def same_people(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors]) -> SamePeople:
-    """How far those with wrong accounts (fresh, of a cohort, never met) are those who watch oddly.
+    """Overlap of marked accounts (fresh, of a cohort, never seen) with odd watch times.
 
-    The most telling of the marks counts, its p times their number (Bonferroni). Never met by ``known``: if that is
-    empty, it is no mark.
+    The mark with the smallest p counts, its p multiplied by the number of marks (Bonferroni). "Never seen" refers to
+    ``known``; if that is empty, it is not tested.
     """
     crowd.settle()
     people = {actor: marks for actor, marks in crowd.people.items() if marks[ACCOUNT] >= 0 and marks[WATCH] >= 0}
@@ -54,7 +54,7 @@ def same_people(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors
 
 
 def fisher(both: int, first: int, second: int, together: int) -> float:
-    """P(at least ``both`` are in two sets of such sizes of ``together`` people), where chance alone decides.
+    """P(overlap ≥ ``both``) of two random subsets, of sizes ``first`` and ``second``, of ``together`` people.
 
     >>> round(fisher(3, 3, 3, 6), 3), fisher(0, 3, 3, 6), fisher(6, 6, 6, 6), fisher(0, 0, 0, 0)
     (0.05, 1.0, 1.0, 1.0)

@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.events.event import Event
 from detectors.lab.scenarios import honest, overt
-from detectors.lab.scenarios.scene import Scene, lay_over
+from detectors.lab.scenarios.scene import Scene, overlay
 from detectors.lab.traffic.platform import Labelled, Platform
 from detectors.windows.scales import DAY_MS, HOUR_MS
 
@@ -38,7 +38,7 @@ def demo_story(seed: int, *, targets: int = 3000, views_per_day: float = 170_000
     end = DEMO_START_MS + DEMO_QUIET_MS + DEMO_STORY_MS + DEMO_TAIL_MS
     bought = _only(overt.botnet_burst(_scene("botnet_burst", platform, seed, budget=1500)))
     viral = _only(honest.celebrity_share(_scene("celebrity_share", platform, seed, strength=1.3)), bought[0])
-    stream = lay_over(platform.events(DEMO_START_MS, end), bought[1] + viral[1])
+    stream = overlay(platform.events(DEMO_START_MS, end), bought[1] + viral[1])
     events = [labelled.event for chunk in stream for labelled in chunk]
     return Story(events, bought[0], len(bought[1]), viral[0], len(viral[1]))
 
@@ -82,7 +82,7 @@ class Simulation:
         end = start + int((seconds or 10 * 86_400) * 1000)
         stream = self._platform.events(start, end)
         if self._attack:
-            stream = lay_over(stream, self._burst(start, end))
+            stream = overlay(stream, self._burst(start, end))
         for chunk in stream:
             for second in _by_second(chunk):
                 ahead = second[-1].ts / 1000 - clock()

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from detectors.cases.explanations import Promotion
 from detectors.catalog.registry import CROWD_DETECTORS, IN_SHADOW, REGISTRY
 from detectors.events.event import METRICS
-from detectors.scoring.river_models import FAMILIES, WINDOWS, Choice, Model
+from detectors.scoring.river_models import FAMILIES, WINDOWS, ConfiguredModel, Model
 from detectors.thresholds import Rulebook, TargetClass, Thresholds
 from streams.settings.section import Section
 
@@ -86,10 +86,10 @@ class ModelChoice(Part):
         model: Model = self.make()
         return Pipeline(*(part.make() for part in self.transforms), model) if self.transforms else model
 
-    def choice(self, name: str) -> Choice:
+    def choice(self, name: str) -> ConfiguredModel:
         """As the audit is told of it."""
         identity = repr(self.model_dump(exclude={"shadow"}))
-        return Choice(name, self.make_all, identity, self.family, self.windows, self.shadow)
+        return ConfiguredModel(name, self.make_all, identity, self.family, self.windows, self.shadow)
 
 
 class Overrides(Section):
@@ -235,6 +235,6 @@ class Detection(Overrides):
         """The promotions, as the audit is told of them."""
         return tuple(one.promotion() for one in self.promotions)
 
-    def choices(self) -> tuple[Choice, ...]:
+    def choices(self) -> tuple[ConfiguredModel, ...]:
         """The operator's models, as the audit is told of them."""
         return tuple(model.choice(name) for name, model in sorted(self.models.items()))

@@ -15,7 +15,7 @@ from detectors.events.key import VIEW, key_of
 from detectors.intake.rules.reasons import DOUBLE_CLICK
 from detectors.lab.traffic.blocks import Packer
 from detectors.records import Flag, Outcome
-from detectors.scoring.river_models import Choice
+from detectors.scoring.river_models import ConfiguredModel
 from detectors.state.ledger import QUARANTINED, VALID
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, TICK_MS, bought, by_tick, in_order, ordinary, viral
 
@@ -204,8 +204,8 @@ class Raising:
 
 def test_a_model_in_shadow_changes_no_word_and_one_that_raises_is_counted() -> None:
     models = (
-        Choice("neighbours", lambda: LocalOutlierFactor(n_neighbors=5), windows=40),
-        Choice("bad", Raising, windows=40),
+        ConfiguredModel("neighbours", lambda: LocalOutlierFactor(n_neighbors=5), windows=40),
+        ConfiguredModel("bad", Raising, windows=40),
     )
     crowds = (
         ordinary(1, minutes=HISTORY_MINUTES),

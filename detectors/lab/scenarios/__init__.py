@@ -1,1 +1,1 @@
-"""Scenarios with permanent ids: attacks and honest crowds."""
+"""Scenarios with permanent ids: attacks, and honest crowds that must not be flagged."""

@@ -1,4 +1,4 @@
-"""Honest traffic that looks guilty to somebody. Every docstring says why it must be spared."""
+"""Honest traffic that resembles an attack in some respect. Each docstring says why it must not be flagged."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 
 def news_spike(scene: Scene) -> list[Labelled]:
-    """News breaks: thousands within minutes, two thirds from one country, most by three news sites, many
-    without account. Spare it: all of them are different people, in their own networks, who watch as people
-    do."""
+    """Breaking news: thousands of views within minutes, two thirds from one country, most referred by three news sites,
+    many without an account. Must not be flagged: they are different people in their usual networks, with usual watch
+    times."""
     made: list[Labelled] = []
-    for target in scene.targets(scene.some(4)):
-        start = scene.moment(3 * HOUR_MS)
+    for target in scene.targets(scene.crowd_count(4)):
+        start = scene.start_time(3 * HOUR_MS)
         times = scene.flash(scene.size(2500), start, 4 * MINUTE_MS, 70 * MINUTE_MS)
         hosts = [f"https://news{i}.example/story" for i in range(3)]
         made += scene.crowd(target, times, home_share=0.65, guests=0.4, referrers=hosts, referred=0.65, watch=0.8)
@@ -26,12 +26,11 @@ def news_spike(scene: Scene) -> list[Labelled]:
 
 
 def celebrity_share(scene: Scene) -> list[Labelled]:
-    """Somebody famous posts the link: the steepest rise there is, one referrer, the social app's own
-    browser on phones, so few agents and carriers' networks. Spare it: it is what virality is; watching and
-    liking are real."""
+    """A celebrity posts the link: the steepest rise of all, one referrer, and the social app's own browser on phones,
+    so few user agents and mostly carriers' networks. Must not be flagged: people watch and like as usual."""
     made: list[Labelled] = []
-    for target in scene.targets(scene.some(4)):
-        start = scene.moment(2 * HOUR_MS)
+    for target in scene.targets(scene.crowd_count(4)):
+        start = scene.start_time(2 * HOUR_MS)
         times = scene.flash(scene.size(3000), start, 1.5 * MINUTE_MS, 25 * MINUTE_MS)
         crowd = scene.crowd(
             target,
@@ -52,11 +51,11 @@ def celebrity_share(scene: Scene) -> list[Labelled]:
 
 
 def premiere(scene: Scene) -> list[Labelled]:
-    """An announced première: the fans are all there in the first two minutes, stay to the end and like it.
-    Spare it: long known accounts, the most engaged crowd a target can have."""
+    """An announced première: the fans come within the first minutes, watch to the end and like it. Must not be flagged:
+    their accounts are old, and no crowd of a target likes and follows more."""
     made: list[Labelled] = []
-    for target in scene.targets(scene.some(4), 0.0, 0.4):
-        start = -(-scene.moment(3 * HOUR_MS) // HOUR_MS) * HOUR_MS
+    for target in scene.targets(scene.crowd_count(4), 0.0, 0.4):
+        start = -(-scene.start_time(3 * HOUR_MS) // HOUR_MS) * HOUR_MS
         times = scene.flash(scene.size(2000), start, 0.7 * MINUTE_MS, 6 * MINUTE_MS)
         made += scene.crowd(
             target,
@@ -71,12 +70,11 @@ def premiere(scene: Scene) -> list[Labelled]:
 
 
 def embedded_player(scene: Scene) -> list[Labelled]:
-    """A big site embeds the player: for hours nearly all views come by one referrer, hardly anybody has an
-    account, few watch long, nobody likes. Spare it: the site's readers are real, in as many networks as
-    readers have."""
+    """A big site embeds the player: for hours nearly all views have one referrer, few have an account, few watch long
+    and few like. Must not be flagged: the site's readers are real people, in many different networks."""
     made: list[Labelled] = []
-    for target in scene.targets(scene.some(4)):
-        start = scene.moment(5 * HOUR_MS)
+    for target in scene.targets(scene.crowd_count(4)):
+        start = scene.start_time(5 * HOUR_MS)
         times = scene.spread_out(scene.size(2500), start, 4.5 * HOUR_MS)
         made += scene.crowd(
             target,
@@ -92,12 +90,12 @@ def embedded_player(scene: Scene) -> list[Labelled]:
 
 
 def lapsed_accounts(scene: Scene) -> list[Labelled]:
-    """A forum links the video, or a link goes round in chats, which send no referrer: people come who made an account
-    years ago and never came since. Many leave early, few like. Spare it: whoever was elsewhere until now is no robot,
-    and a link brings the curious."""
+    """A link in a forum, or in chats, which send no referrer: it brings people whose account is months or years old and
+    never had an event here. Many leave early, few like. Must not be flagged: an inactive account is no robot, and a
+    link brings people who only have a short look."""
     made: list[Labelled] = []
-    for number, target in enumerate(scene.targets(scene.some(4))):
-        start = scene.moment(3 * HOUR_MS)
+    for number, target in enumerate(scene.targets(scene.crowd_count(4))):
+        start = scene.start_time(3 * HOUR_MS)
         times = scene.flash(scene.size(1200), start, 10 * MINUTE_MS, 50 * MINUTE_MS)
         crowd = scene.crowd(
             target,
@@ -124,11 +122,11 @@ def lapsed_accounts(scene: Scene) -> list[Labelled]:
 
 
 def paid_promotion(scene: Scene) -> list[Labelled]:
-    """An honest advertisement: real people in two countries who did not ask for it; most skip after five
-    seconds, few like. Spare it: they are people, on their own lines; being bored is no fraud."""
+    """An honest advertisement: it brings real people, most from one country; most skip after five to seven seconds, few
+    like. Must not be flagged: they are people in their home networks, and skipping is no fraud."""
     made: list[Labelled] = []
-    for target in scene.targets(scene.some(4)):
-        start = scene.moment(6 * HOUR_MS)
+    for target in scene.targets(scene.crowd_count(4)):
+        start = scene.start_time(6 * HOUR_MS)
         country = int(scene.countries(1)[0])
         times = scene.spread_out(scene.size(2000), start, 5 * HOUR_MS)
         crowd = scene.crowd(
@@ -149,11 +147,11 @@ def paid_promotion(scene: Scene) -> list[Labelled]:
 
 
 def school_nat(scene: Scene) -> list[Labelled]:
-    """A school watches a lesson: hundreds of pupils behind one address, the same managed laptops, within
-    ten minutes. Spare it: everybody is somebody else and watches; one address is not one person."""
+    """A school watches a lesson: hundreds of pupils behind one address, on the same managed laptops, within ten
+    minutes. Must not be flagged: they are different people with usual watch times; one address is not one person."""
     made: list[Labelled] = []
-    for target in scene.targets(scene.some(8)):
-        start = scene.moment(HOUR_MS)
+    for target in scene.targets(scene.crowd_count(8)):
+        start = scene.start_time(HOUR_MS)
         country = int(scene.platform.home[target])
         ip = f"{60 + country}.250.{int(scene.rng.integers(0, 256))}.10"
         pupils = scene.platform.people.people(scene.rng, scene.size(350), start, country=country, distinct=True)
@@ -170,12 +168,12 @@ def school_nat(scene: Scene) -> list[Labelled]:
 
 
 def carrier_nat(scene: Scene) -> list[Labelled]:
-    """A local hit in a country of phones: everybody comes through a dozen networks of three carriers. Spare
-    it: that is how these people always come."""
+    """A local hit in a country where most people use phones: nearly all views come from a dozen networks of three
+    carriers. Must not be flagged: these are the usual networks of that country."""
     made: list[Labelled] = []
     places = [i for i, c in enumerate(COUNTRIES) if c[0] in ("IN", "ID", "PH", "BR", "EG")]
-    for target in scene.targets(scene.some(4)):
-        start = scene.moment(3 * HOUR_MS)
+    for target in scene.targets(scene.crowd_count(4)):
+        start = scene.start_time(3 * HOUR_MS)
         times = scene.flash(scene.size(1500), start, 8 * MINUTE_MS, 60 * MINUTE_MS)
         made += scene.crowd(
             target, times, home_share=0.97, country=int(scene.rng.choice(places)), away=0.97, guests=0.2
@@ -184,11 +182,11 @@ def carrier_nat(scene: Scene) -> list[Labelled]:
 
 
 def night_country(scene: Scene) -> list[Labelled]:
-    """A country's evening is the platform's night: a big audience from one place when everybody else
-    sleeps. Spare it: it is their evening, and they come from their own country's networks."""
+    """A large audience of one country whose evening is the platform's night, when most other people sleep. Must not be
+    flagged: it is evening there, and they use their own country's networks."""
     made: list[Labelled] = []
     places = [i for i, c in enumerate(COUNTRIES) if c[0] in ("JP", "KR", "AU", "MY", "FI")]
-    for target in scene.targets(scene.some(4)):
+    for target in scene.targets(scene.crowd_count(4)):
         country = int(scene.rng.choice(places))
         evening = (scene.from_ms // DAY_MS + 1) * DAY_MS + (19 - COUNTRIES[country][2]) % 24 * HOUR_MS
         while evening + 4 * HOUR_MS > scene.end_ms and evening - DAY_MS >= scene.from_ms:
@@ -201,35 +199,36 @@ def night_country(scene: Scene) -> list[Labelled]:
 
 
 def new_target(scene: Scene) -> list[Labelled]:
-    """The first day of a new target: nothing is known of it, and its subscribers are there at once. Spare
-    it: a first day has no baseline to break."""
+    """The first day of a new target: it has no history, and its subscribers come at once. Must not be flagged: without
+    a baseline there is no deviation."""
     made: list[Labelled] = []
-    for index, model in enumerate(scene.targets(scene.some(8), 0.0, 0.3)):
-        start = scene.moment(8 * HOUR_MS)
+    for index, model in enumerate(scene.targets(scene.crowd_count(8), 0.0, 0.3)):
+        start = scene.start_time(8 * HOUR_MS)
         times = scene.flash(scene.size(900), start, 15 * MINUTE_MS, 3 * HOUR_MS)
         made += scene.crowd(model, times, as_target=f"new{index:03d}", guests=0.15, likes=1.5)
     return made
 
 
 def giveaway(scene: Scene) -> list[Labelled]:
-    """A prize for whoever follows and likes: within the hour hundreds come who registered for it, and half of them do
-    what they were asked to. Spare it: they are people on their own lines, they watch, and they had viewed what they
-    like; new accounts and many likes are what a giveaway is."""
+    """A prize for everyone who follows and likes: within the hour hundreds of people come, most with an account they
+    registered for it, and half of them like or follow. Must not be flagged: they are people in their home networks,
+    they watch, and they viewed the target before they liked it. New accounts and many likes are usual for a
+    giveaway."""
     made: list[Labelled] = []
-    for target in scene.targets(scene.some(4)):
-        start = scene.moment(2 * HOUR_MS)
+    for target in scene.targets(scene.crowd_count(4)):
+        start = scene.start_time(2 * HOUR_MS)
         times = scene.flash(scene.size(700), start, 5 * MINUTE_MS, 40 * MINUTE_MS)
         people = scene.platform.people
         slots = people.draw(scene.rng, scene.countries(len(times), int(scene.platform.home[target]), 0.5))
         watches = scene.platform.watch(scene.rng, np.full(len(times), target))
-        came: set[str] = set()
+        seen: set[str] = set()
         for ts, slot, watch in zip(times.tolist(), slots.tolist(), watches.tolist(), strict=True):
             who = people.person(slot, ts, mobile=bool(scene.rng.random() < 0.35))
             if scene.rng.random() < 0.65:
                 who = scene.account(ip=who.ip, agent=who.agent, country=who.country, age_days=(0.01, 2))
-            if who.actor in came:
+            if who.actor in seen:
                 continue
-            came.add(who.actor)
+            seen.add(who.actor)
             made.append(scene.event(ts, who, target, watch_ms=int(watch), artificial=False))
             for metric in LIKE_AND_FOLLOW:
                 if scene.rng.random() < 0.5:

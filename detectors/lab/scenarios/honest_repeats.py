@@ -1,4 +1,4 @@
-"""Honest people who come again and again. Every docstring says why they must be spared."""
+"""Honest people with many events each. Each docstring says why they must not be flagged."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from detectors.windows.scales import DAY_MS, HOUR_MS
 
 
 def super_fans(scene: Scene) -> list[Labelled]:
-    """A fandom's streaming party: a hundred known accounts play the new song ten to forty times in an
-    evening, to the end. Spare it: rules may discount repeats, but the plays are people's; nothing is
-    bought."""
+    """A streaming party: about a hundred known accounts each play a new song ten to forty times in an evening, to the
+    end. Must not be flagged: rules may discount repeats, but real people play it, and nothing is bought."""
     made: list[Labelled] = []
-    for target in scene.targets(scene.some(4), 0.0, 0.4):
-        start = scene.moment(5 * HOUR_MS)
+    for target in scene.targets(scene.crowd_count(4), 0.0, 0.4):
+        start = scene.start_time(5 * HOUR_MS)
         fans = scene.platform.people.people(
             scene.rng, scene.size(90), start, country=int(scene.platform.home[target]), distinct=True
         )
@@ -39,11 +38,11 @@ def super_fans(scene: Scene) -> list[Labelled]:
 
 
 def sleep_loops(scene: Scene) -> list[Labelled]:
-    """Rain sounds on repeat while people sleep: the same few dozen accounts, every night, end to end, at
-    gaps as even as the track is long. Spare it: it is what the track is for."""
+    """Rain sounds on repeat while people sleep: the same few dozen accounts every night, always to the end, at even
+    intervals of the track's length. Must not be flagged: this is the intended use of the track."""
     made: list[Labelled] = []
     nights = range(int(scene.start_ms // DAY_MS), int(scene.end_ms // DAY_MS) + 1)
-    for target in scene.targets(scene.some(4)):
+    for target in scene.targets(scene.crowd_count(4)):
         country = int(scene.platform.home[target])
         people = scene.platform.people
         sleepers = people.people(scene.rng, scene.size(30), scene.start_ms, country=country, distinct=True)
@@ -63,11 +62,11 @@ def sleep_loops(scene: Scene) -> list[Labelled]:
 
 
 def bulk_catalogue(scene: Scene) -> list[Labelled]:
-    """Shops, libraries and collectors play whole catalogues: a few actors, hundreds of targets, all day.
-    Spare it: no target gains by it; a rate per actor alone would condemn them."""
+    """Shops, libraries and collectors who play whole catalogues: few actors on hundreds of targets, for eight hours.
+    Must not be flagged: no target gains from it. A limit on the rate of an actor alone would flag them."""
     made: list[Labelled] = []
-    for who in scene.platform.people.people(scene.rng, scene.some(10), scene.from_ms, distinct=True):
-        at = float(scene.moment(8 * HOUR_MS))
+    for who in scene.platform.people.people(scene.rng, scene.crowd_count(10), scene.from_ms, distinct=True):
+        at = float(scene.start_time(8 * HOUR_MS))
         until = at + 8 * HOUR_MS
         while at < min(until, scene.end_ms - 1):
             target = int(scene.rng.integers(0, len(scene.platform.names)))

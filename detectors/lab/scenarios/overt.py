@@ -1,7 +1,8 @@
-"""Artificial engagement that does not hide: cheap, fast, from few machines or new accounts.
+"""Artificial engagement without disguise: cheap, fast, from few machines or new accounts.
 
-Shapes after De Cristofaro et al. ("Paying for Likes?", IMC 2014: bursts of bots against farms that mimic),
-Marciel et al. (WWW 2016: own bots against five portals) and what operators report of headless farms.
+Modelled on De Cristofaro et al. ("Paying for Likes?", IMC 2014: bot bursts, and farms that imitate people), Marciel et
+al. (WWW 2016: own bots against five portals) and operators' reports on farms of headless browsers. Each docstring says
+which evidence flags it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from detectors.windows.scales import HOUR_MS, MINUTE_MS
 
 
 def botnet_burst(scene: Scene) -> list[Labelled]:
-    """Bought views within minutes: accounts some days old, a few dozen rented networks, stale agents,
-    seconds of watching."""
+    """Bought views within minutes. Must be flagged: accounts of days, a few dozen rented networks, outdated user
+    agents, and watch times of seconds."""
     made: list[Labelled] = []
     for target, size in _ordered(scene, 700):
-        start = scene.moment(20 * MINUTE_MS)
+        start = scene.start_time(20 * MINUTE_MS)
         times = scene.spread_out(size, start, scene.rng.uniform(3, 15) * MINUTE_MS)
         bots = _bots(scene, max(2, size // 2), networks=int(scene.rng.integers(12, 40)), age_days=(0.2, 20))
         made += _views(scene, target, times, bots, (800, 6_000))
@@ -26,11 +27,11 @@ def botnet_burst(scene: Scene) -> list[Labelled]:
 
 
 def datacentre_burst(scene: Scene) -> list[Labelled]:
-    """Headless browsers in a data centre: a new visitor's id for every view, two to six networks, scripts'
-    agents."""
+    """Bought views by headless browsers in a data centre, each with a new visitor id. Must be flagged: two to six
+    networks, user agents of scripts, and watch times below three seconds."""
     made: list[Labelled] = []
     for target, size in _ordered(scene, 600):
-        start = scene.moment(40 * MINUTE_MS)
+        start = scene.start_time(40 * MINUTE_MS)
         networks = scene.hosting_networks(int(scene.rng.integers(2, 7)))
         agent = SCRIPT_AGENTS[int(scene.rng.integers(0, len(SCRIPT_AGENTS)))]
         for ts in scene.spread_out(size, start, scene.rng.uniform(2, 30) * MINUTE_MS).tolist():
@@ -40,12 +41,12 @@ def datacentre_burst(scene: Scene) -> list[Labelled]:
 
 
 def click_farm(scene: Scene) -> list[Labelled]:
-    """Phones on racks, tended by hand: real apps on a few models, one country's carrier, accounts of
-    months, a little over half a minute watched so that the view counts, a like now and then; each phone
-    comes several times."""
+    """Bought views by phones on racks, operated by hand: the real app on a few models, accounts of months, a few likes.
+    Must be flagged: each phone repeats, all use three networks of one carrier, and all watch little over half a minute,
+    which is enough for the view to count."""
     made: list[Labelled] = []
     for target, size in _ordered(scene, 500):
-        start = scene.moment(80 * MINUTE_MS)
+        start = scene.start_time(80 * MINUTE_MS)
         country = int(scene.rng.choice([i for i, c in enumerate(COUNTRIES) if c[0] in ("BD", "VN", "ID", "PH", "EG")]))
         agents = [scene.platform_agent() for _ in range(6)]
         networks = [f"{100 + country}.200.{i}" for i in range(3)]
@@ -67,15 +68,15 @@ def click_farm(scene: Scene) -> list[Labelled]:
 
 
 def replay_loop(scene: Scene) -> list[Labelled]:
-    """A handful of people leave players on repeat in many tabs: few actors, home lines, thirty-one seconds
-    each, day and night, at even gaps."""
+    """Two to eight people who run players on repeat in many tabs for hours, from their home networks. Must be flagged:
+    few actors, 31 seconds watched each time, even intervals."""
     made: list[Labelled] = []
     for target, size in _ordered(scene, 700):
         hours = scene.rng.uniform(3, 8)
-        start = scene.moment(hours * HOUR_MS)
-        loopers = scene.platform.people.people(scene.rng, int(scene.rng.integers(2, 9)), start, distinct=True)
-        gap = hours * HOUR_MS / (size / len(loopers))
-        for who in loopers:
+        start = scene.start_time(hours * HOUR_MS)
+        people = scene.platform.people.people(scene.rng, int(scene.rng.integers(2, 9)), start, distinct=True)
+        gap = hours * HOUR_MS / (size / len(people))
+        for who in people:
             at = start + scene.rng.uniform(0, gap)
             while at < start + hours * HOUR_MS:
                 watch = int(31_000 + scene.rng.normal(0, 300))
@@ -85,11 +86,11 @@ def replay_loop(scene: Scene) -> list[Labelled]:
 
 
 def like_farm(scene: Scene) -> list[Labelled]:
-    """Bought likes, no views before them: accounts of weeks, two dozen networks of one seller, within half
-    an hour."""
+    """Bought likes within half an hour. Must be flagged: no views precede them, the accounts are weeks old, and all
+    come from 24 networks of one seller."""
     made: list[Labelled] = []
     for target, size in _ordered(scene, 150):
-        start = scene.moment(40 * MINUTE_MS)
+        start = scene.start_time(40 * MINUTE_MS)
         bots = _bots(scene, size, networks=24, age_days=(1, 60))
         times = scene.spread_out(size, start, scene.rng.uniform(8, 30) * MINUTE_MS)
         made += [scene.event(ts, who, target, "like") for ts, who in zip(times.tolist(), bots, strict=True)]
@@ -97,11 +98,11 @@ def like_farm(scene: Scene) -> list[Labelled]:
 
 
 def follower_seller(scene: Scene) -> list[Labelled]:
-    """Bought followers at once: empty accounts made in one batch some weeks ago, sixty proxies, within the
-    hour."""
+    """Bought followers within the hour. Must be flagged: accounts without other events, created in one batch of three
+    days, from sixty proxy networks."""
     made: list[Labelled] = []
     for target, size in _ordered(scene, 200):
-        start = scene.moment(70 * MINUTE_MS)
+        start = scene.start_time(70 * MINUTE_MS)
         batch = scene.rng.uniform(5, 90)
         bots = _bots(scene, size, networks=60, age_days=(batch, batch + 3))
         times = scene.spread_out(size, start, scene.rng.uniform(15, 60) * MINUTE_MS)
@@ -110,12 +111,12 @@ def follower_seller(scene: Scene) -> list[Labelled]:
 
 
 def views_with_likes(scene: Scene) -> list[Labelled]:
-    """The better package: views and likes by the same accounts at a believable ratio, diverse agents, half
-    of it watched, hundreds of accounts over eighty proxies, an hour or two."""
+    """A more expensive order: views and likes by the same accounts at a plausible ratio, with diverse user agents, over
+    one to two hours. Must be flagged: new accounts from eighty proxy networks, all watching about half."""
     made: list[Labelled] = []
     for target, size in _ordered(scene, 800):
         hours = scene.rng.uniform(0.7, 2.0)
-        start = scene.moment((hours + 0.2) * HOUR_MS)
+        start = scene.start_time((hours + 0.2) * HOUR_MS)
         agents = [scene.platform_agent() for _ in range(60)]
         bots = _bots(scene, max(3, int(size / 1.3)), networks=80, age_days=(2, 120), agents=agents)
         duration = int(scene.platform.duration_ms[target])
@@ -131,10 +132,12 @@ def views_with_likes(scene: Scene) -> list[Labelled]:
 
 
 def sabotage(scene: Scene) -> list[Labelled]:
-    """A rival buys the crudest views and followers for somebody popular, to have them punished for it."""
+    """Views and followers of the cheapest kind that a rival buys for a popular target, so that it is penalised. Must be
+    flagged: accounts of days from ten networks, watch times of seconds. The flag accuses the traffic, not the
+    target."""
     made: list[Labelled] = []
     for target, size in zip(scene.targets(len(sizes := scene.orders(900)), 0.0, 0.15), sizes, strict=True):
-        start = scene.moment(40 * MINUTE_MS)
+        start = scene.start_time(40 * MINUTE_MS)
         bots = _bots(scene, max(2, size // 3), networks=10, age_days=(0.1, 5))
         follows = size // 8
         times = scene.spread_out(size - follows, start, scene.rng.uniform(5, 30) * MINUTE_MS)
@@ -145,11 +148,12 @@ def sabotage(scene: Scene) -> list[Labelled]:
 
 
 def several_orders(scene: Scene) -> list[Labelled]:
-    """Two sellers serve one target at once, and a third its likes: new accounts on rented servers in a burst, over its
-    second half households' lines with accounts of weeks for an hour, and a farm's likes meanwhile."""
+    """Three orders for one target at once: a burst by new accounts on rented servers, views through household
+    connections by accounts of weeks for an hour, and a farm's likes. Must be flagged: each part has evidence of its
+    own, and the estimate must cover all of them."""
     made: list[Labelled] = []
     for target, size in _ordered(scene, 900):
-        start = scene.moment(100 * MINUTE_MS)
+        start = scene.start_time(100 * MINUTE_MS)
         burst, homes, likes = size // 2, size - size // 2 - size // 8, size // 8
         bots = _bots(scene, max(2, burst // 2), networks=20, age_days=(0.5, 15))
         made += _views(scene, target, scene.spread_out(burst, start, 20 * MINUTE_MS), bots, (1_000, 6_000))

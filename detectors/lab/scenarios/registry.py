@@ -1,5 +1,4 @@
-"""Every scenario under its permanent id. Ids are never reused or given another meaning: recorded figures
-hang on them."""
+"""All scenarios by permanent id. An id is never reused or redefined, because recorded figures refer to it."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.lab.scenarios import honest, honest_delivery, honest_repeats, overt, stealthy, together
-from detectors.lab.scenarios.scene import BASE_RATE, Scene, lay_over
+from detectors.lab.scenarios.scene import BASE_RATE, Scene, overlay
 from detectors.lab.traffic.platform import Labelled, Platform
 from detectors.lab.traffic.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
 from detectors.windows.scales import DAY_MS
@@ -22,8 +21,7 @@ Rewrite = Callable[[Scene, Iterator[list[Labelled]]], Iterator[list[Labelled]]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario: its class, how many days it plays after the days of quiet, and what makes or rewrites
-    its events."""
+    """One scenario: its class, its length after the quiet days, and the function that makes or rewrites its events."""
 
     id: str
     kind: str
@@ -34,7 +32,7 @@ class Scenario:
 
     @property
     def about(self) -> str:
-        """What it models, and why it must be spared if it must."""
+        """The traffic that it models, and why it must or must not be flagged."""
         text = (self.build or self.rewrite).__doc__ or ""
         return " ".join(text.split())
 
@@ -47,7 +45,7 @@ class Scenario:
         base_rate: float = BASE_RATE,
         strength: float = 1.0,
     ) -> Iterator[list[Labelled]]:
-        """The platform's stream with this scenario in it, from ``start_ms`` for ``quiet_days`` + ``days``."""
+        """The platform's stream with this scenario, from ``start_ms`` for ``quiet_days`` + ``days``."""
         from_ms = start_ms + round(self.quiet_days * DAY_MS)
         end_ms = from_ms + round(self.days * DAY_MS)
         views = platform.views_per_day * (end_ms - start_ms) / DAY_MS
@@ -65,7 +63,7 @@ class Scenario:
         background = platform.events(start_ms, end_ms)
         if self.rewrite is not None:
             background = self.rewrite(scene, background)
-        return background if self.build is None else lay_over(background, self.build(scene))
+        return background if self.build is None else overlay(background, self.build(scene))
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -112,8 +110,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("outage", HONEST, rewrite=honest_delivery.outage),
     )
 }
-"""Quiet days come first: an audit that has seen nothing yet judges nothing. What plays over days has more
-of them."""
+"""Quiet days come first, because an audit without history judges nothing. Scenarios over several days have more."""
 
 QUIET = Scenario("quiet", HONEST, build=lambda _: [], days=0.5)
-"""The background alone."""
+"""The background without a scenario."""

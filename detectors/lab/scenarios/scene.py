@@ -1,4 +1,4 @@
-"""What a scenario is told, and the hands it works with: targets, times, crowds, bought accounts."""
+"""The context of a scenario, with functions that choose targets and times, and make crowds and bought accounts."""
 
 from __future__ import annotations
 
@@ -19,24 +19,23 @@ LAGS: tuple[tuple[MetricName, float, float], ...] = (
     ("like", LIKES_PER_VIEW, 45_000),
     ("follow", FOLLOWS_PER_VIEW, 90_000),
 )
-"""What people do after a view: how many per view, and the usual time until then in ms."""
+"""Acts after a view: metric, number per view, and median delay in ms."""
 
 VIEWS_EACH_MAX = 3.0
-"""Views of a crowd that a country gives per person it has: on a small platform a country may be a single one, who does
-not watch one video a thousand times in an evening. The others come from elsewhere."""
+"""Most views of a crowd per person of its home country. On a small platform a country may have a single person, who
+does not watch one video a thousand times in an evening. Further views come from other countries."""
 
 BASE_RATE = 0.01
-"""Artificial events of all events of a run, unless a run says otherwise."""
+"""Default share of artificial events in a run."""
 
 
 @dataclass(slots=True)
 class Scene:
-    """One scenario's stage. ``from_ms`` … ``end_ms`` is where it may play; ``start_ms`` … is all of the
-    run.
+    """The context of one scenario in one run.
 
-    ``budget`` is the number of artificial events the base rate grants; ``strength`` scales how hard an
-    attack is driven (events per hour of one attack; there are then fewer attacks), or how big an honest
-    crowd is.
+    The run begins at ``start_ms``; the scenario's events are between ``from_ms`` and ``end_ms``. ``budget`` is the
+    number of artificial events by the base rate. ``strength`` scales the size of each attack (so that there are fewer),
+    or of an honest crowd.
     """
 
     scenario: str
@@ -53,7 +52,7 @@ class Scene:
     # ---------------------------------------------------------------- where and when
 
     def targets(self, amount: int, low: float = 0.02, high: float = 0.9) -> list[int]:
-        """Targets nobody has taken yet, their popularity rank between two shares of the catalogue."""
+        """Unused targets whose popularity rank is between two shares of the catalogue."""
         ranked = self.platform.ranked()
         open_ = [int(t) for t in ranked[int(low * len(ranked)) : int(high * len(ranked))] if int(t) not in self._taken]
         chosen = self.rng.choice(open_, min(amount, len(open_)), replace=False)
@@ -61,40 +60,39 @@ class Scene:
         return [int(t) for t in chosen]
 
     def orders(self, typical: float, spread: float = 0.5) -> list[int]:
-        """Sizes of the attacks that the budget buys: log-normal around ``typical`` × strength, their sum
-        the budget."""
+        """Sizes of the attacks, log-normal around ``typical`` × strength; their sum is the budget."""
         typical = max(1.0, typical * self.strength)
         amount = max(1, round(self.budget / (typical * np.exp(spread**2 / 2))))
         sizes = self.rng.lognormal(0.0, spread, amount)
         return [max(1, round(s)) for s in sizes / sizes.sum() * self.budget]
 
-    def some(self, amount: int) -> int:
-        """How many honest crowds at a platform of this size: ``amount`` where the base rate grants 6,000 events."""
+    def crowd_count(self, amount: int) -> int:
+        """Number of honest crowds: ``amount``, or fewer in proportion if the budget is below 6,000 events."""
         return max(1, round(amount * min(1.0, self.budget / 6000)))
 
     def size(self, typical: float) -> int:
         """Size of an honest crowd: log-normal around ``typical`` × strength."""
         return max(1, round(typical * self.strength * float(self.rng.lognormal(0.0, 0.35))))
 
-    def moment(self, span_ms: float) -> int:
-        """A start at which something of ``span_ms`` still fits the stage."""
+    def start_time(self, span_ms: float) -> int:
+        """A random start such that ``span_ms`` ends before the scenario does."""
         latest = max(self.from_ms, int(self.end_ms - span_ms - 10 * MINUTE_MS))
         return int(self.rng.integers(self.from_ms, latest + 1))
 
     def spread_out(self, amount: int, start_ms: int, span_ms: float) -> Ints:
-        """Times, uniform over a span, in order."""
+        """Uniform random times over a span, sorted."""
         times: Ints = start_ms + (self.rng.random(amount) * span_ms).astype(np.int64)
         return np.sort(times)
 
     def flash(self, amount: int, start_ms: int, rise_ms: float, fade_ms: float) -> Ints:
-        """Times of a crowd that gathers within ``rise_ms`` and fades with ``fade_ms``; cut at the end of
-        the stage."""
+        """Sorted times of a crowd that rises within ``rise_ms`` and fades with ``fade_ms``, up to the scenario's
+        end."""
         waits = self.rng.exponential(rise_ms, amount) + self.rng.exponential(fade_ms, amount)
         times: Ints = np.sort(start_ms + waits.astype(np.int64))
         return times[times < self.end_ms]
 
     def by_rhythm(self, amount: int, start_ms: int, span_ms: float, countries: Ints) -> Ints:
-        """Times over a span, as the day of each one's country has it (same order as ``countries``)."""
+        """Times over a span by the daily rhythm of each country, in the order of ``countries``."""
         hours = np.arange(start_ms, start_ms + int(span_ms), HOUR_MS)
         table = np.array([rhythm(np.arange(len(COUNTRIES)), int(h) + HOUR_MS // 2) for h in hours])
         cumulative = np.cumsum(table, axis=0) / table.sum(axis=0)
@@ -105,7 +103,7 @@ class Scene:
         return np.minimum(times, self.end_ms - 1)
 
     def countries(self, amount: int, home: int = -1, share: float = 0.0) -> Ints:
-        """Countries as the platform has them; a ``share`` of them ``home``."""
+        """Country indexes by the platform's shares; a ``share`` of them is ``home``."""
         weights = np.array([w for _, w, _ in COUNTRIES])
         drawn = self.rng.choice(len(COUNTRIES), amount, p=weights / weights.sum())
         return np.where(self.rng.random(amount) < share, home if home >= 0 else drawn, drawn).astype(np.int64)
@@ -113,12 +111,11 @@ class Scene:
     # ---------------------------------------------------------------- who
 
     def guest(self, like: Person) -> Person:
-        """A visitor without an account on somebody's device."""
+        """A visitor without an account, with the device and network of ``like``."""
         return like._replace(actor=f"{self.scenario[:3]}g{next(self._numbers):x}", created_at=-1)
 
     def account(self, *, ip: str, agent: str, country: str, age_days: tuple[float, float]) -> Person:
-        """An account made for the purpose, its age between two numbers of days (log-uniform) when the stage
-        opens."""
+        """A new actor whose account age at ``from_ms`` is log-uniform between two numbers of days."""
         low, high = age_days
         age = np.exp(self.rng.uniform(np.log(low), np.log(high)))
         return Person(
@@ -130,7 +127,7 @@ class Scene:
         )
 
     def hosting_networks(self, amount: int) -> list[str]:
-        """Prefixes of rented servers: address blocks in which no household lives."""
+        """/24 prefixes of rented servers, in address blocks without households."""
         parts = ((185, 193), (0, 256), (0, 256))
         return [".".join(str(self.rng.integers(*part)) for part in parts) for _ in range(amount)]
 
@@ -139,8 +136,7 @@ class Scene:
         return f"{network}.{int(self.rng.integers(1, 255))}"
 
     def proxy(self) -> tuple[str, str]:
-        """A household somewhere that rents its line out: address and country, supply heavier where labour
-        is cheap."""
+        """Address and country of a household connection used as a proxy. Countries with cheap labour have more."""
         supply = np.array(
             [w * (2.0 if code in ("IN", "BR", "ID", "PH", "VN", "EG", "BD") else 1.0) for code, w, _ in COUNTRIES]
         )
@@ -148,7 +144,7 @@ class Scene:
         return home_address(self.rng, country), COUNTRIES[country][0]
 
     def platform_agent(self) -> str:
-        """An agent as the platform's people use it."""
+        """A user agent of the platform's mix."""
         people = self.platform.people
         return str(people.agent[int(self.rng.integers(0, len(people)))])
 
@@ -167,7 +163,7 @@ class Scene:
         artificial: bool = True,
         undo: bool = False,
     ) -> Labelled:
-        """One event of this scenario. ``target`` is an index of the platform or, for a new target, its id."""
+        """One event of this scenario. ``target`` is an index of the platform, or the id of a new target."""
         known = not isinstance(target, str)
         if metric == "view" and known and duration_ms is None:
             duration_ms = int(self.platform.duration_ms[int(target)])
@@ -207,11 +203,11 @@ class Scene:
         away: float = MOBILE_SHARE,
         as_target: str | None = None,
     ) -> list[Labelled]:
-        """Honest people at ``times``: views with honest watch times (scaled by ``watch``), likes and
-        follows after them.
+        """Events of honest people: views at ``times`` with usual watch times (scaled by ``watch``), likes and follows.
 
-        ``home_share`` of them from ``country`` (the target's own by default; fewer if it is small), ``guests`` without
-        account, ``referred`` by one of ``referrers``; ``likes`` scales interactions per view.
+        Shares of the views: ``home_share`` from ``country`` (default: the target's home; fewer if the country is
+        small), ``guests`` without an account, ``referred`` by one of ``referrers``, ``away`` over mobile carriers.
+        ``likes`` scales interactions per view.
         """
         platform, rng = self.platform, self.rng
         n = len(times)
@@ -243,7 +239,7 @@ class Scene:
         return made
 
     def _people_near(self, amount: int, home: int, share: float) -> Ints:
-        """Slots of people, a ``share`` of them of one country, or fewer if it is small."""
+        """Slots of people, a ``share`` of them from one country, or fewer if it is small."""
         people = self.platform.people
         at_home = int(people.bounds[home + 1] - people.bounds[home])
         share = min(share, VIEWS_EACH_MAX * at_home / max(1, amount))
@@ -252,7 +248,7 @@ class Scene:
     def _likes_and_follows(
         self, ts: int, who: Person, place: int | str, *, likes: float, appeal: float
     ) -> list[Labelled]:
-        """What somebody does after a view at ``ts``: ``likes`` times as readily as usual, for a target of an appeal."""
+        """A person's likes and follows after a view at ``ts``, at ``likes`` × ``appeal`` times the usual rate."""
         made = []
         for metric, ratio, lag_ms in LAGS:
             if self.rng.random() < ratio * likes * appeal:
@@ -261,8 +257,8 @@ class Scene:
         return made
 
 
-def lay_over(background: Iterator[list[Labelled]], extra: list[Labelled]) -> Iterator[list[Labelled]]:
-    """Background and a scenario's events as one stream in order of time."""
+def overlay(background: Iterator[list[Labelled]], extra: list[Labelled]) -> Iterator[list[Labelled]]:
+    """Background and a scenario's events as one stream, in order of time."""
     extra = sorted(extra, key=time_of)
     at = 0
     for chunk in background:
@@ -275,20 +271,20 @@ def lay_over(background: Iterator[list[Labelled]], extra: list[Labelled]) -> Ite
         yield extra[at:]
 
 
-def told_later(chunks: Iterator[list[Labelled]], restamp: Callable[[Labelled], Labelled]) -> Iterator[list[Labelled]]:
-    """A stream of which some events are stamped later than they were, in order of time again."""
-    held: list[Labelled] = []
+def restamped(chunks: Iterator[list[Labelled]], restamp: Callable[[Labelled], Labelled]) -> Iterator[list[Labelled]]:
+    """A stream with some events moved to a later time by ``restamp``, again in order of time."""
+    pending: list[Labelled] = []
     for chunk in chunks:
         last = chunk[-1].event.ts
-        held = sorted([*held, *map(restamp, chunk)], key=time_of)
-        told = bisect_right(held, last, key=time_of)
-        if told:
-            yield held[:told]
-        held = held[told:]
-    if held:
-        yield held
+        pending = sorted([*pending, *map(restamp, chunk)], key=time_of)
+        ready = bisect_right(pending, last, key=time_of)
+        if ready:
+            yield pending[:ready]
+        pending = pending[ready:]
+    if pending:
+        yield pending
 
 
 def time_of(labelled: Labelled) -> int:
-    """When an event was, in epoch ms."""
+    """Time of an event, in epoch ms."""
     return labelled.event.ts

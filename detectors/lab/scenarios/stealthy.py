@@ -1,5 +1,7 @@
-"""Artificial engagement that hides: in people's own networks, in the hours of the day, in days of patience,
-in real crowds."""
+"""Artificial engagement that imitates honest traffic: home networks, the hours of the day, slow delivery, real crowds.
+
+Each docstring says what differs from honest traffic, and so how it can be flagged.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 
 def follower_drip(scene: Scene) -> list[Labelled]:
-    """Followers delivered over days so that no hour stands out: new accounts, thirty proxies, near-even
-    gaps."""
+    """Bought followers delivered over days, so that no hour is a surge. Must be flagged: the accounts are new, in
+    thirty proxy networks, at nearly even intervals."""
     made: list[Labelled] = []
     span = scene.end_ms - scene.from_ms - HOUR_MS
     sizes = scene.orders(80 * span / DAY_MS, 0.3)
@@ -36,15 +38,15 @@ def follower_drip(scene: Scene) -> list[Labelled]:
 
 
 def residential_proxies(scene: Scene) -> list[Labelled]:
-    """Views over households' lines all over the world, one or two per account; accounts of weeks, the three
-    current desktop browsers, half watched. Over one to four hours."""
+    """Bought views through household connections all over the world, one or two per account, over one to four hours.
+    Must be flagged: the accounts are days to weeks old, with few user agents, and most watch about half."""
     made: list[Labelled] = []
     sizes = scene.orders(600)
     desktop = [a for a in scene.platform.people.agent[:4000].tolist() if "Windows NT 10.0" in a]
     kit = sorted(set(desktop), key=desktop.count)[-5:]
     for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
         hours = scene.rng.uniform(1, 4)
-        start = scene.moment(hours * HOUR_MS)
+        start = scene.start_time(hours * HOUR_MS)
         duration = int(scene.platform.duration_ms[target])
         accounts = []
         for _ in range(max(1, int(size / 1.4))):
@@ -59,9 +61,9 @@ def residential_proxies(scene: Scene) -> list[Labelled]:
 
 
 def reused_accounts(scene: Scene) -> list[Labelled]:
-    """One seller's stock of some hundred accounts serves order after order: accounts of months on households' lines,
-    the platform's own agents, a third watched, each order within the hour. From the second order on none of them is
-    a stranger."""
+    """Bought views by one seller's stock of 150 accounts, used for order after order: accounts of months to years in
+    household networks, with usual user agents, each order within the hour. Must be flagged: most watch about a third.
+    From the second order on the accounts are known to the platform, so only their record is evidence of *who*."""
     made: list[Labelled] = []
     stock = []
     for _ in range(150):
@@ -69,7 +71,7 @@ def reused_accounts(scene: Scene) -> list[Labelled]:
         stock.append(scene.account(ip=ip, agent=scene.platform_agent(), country=country, age_days=(60, 700)))
     sizes = scene.orders(60, 0.3)
     for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
-        start = scene.moment(HOUR_MS)
+        start = scene.start_time(HOUR_MS)
         duration = int(scene.platform.duration_ms[target])
         serving = scene.rng.permutation(len(stock))[:size].tolist()
         times = scene.spread_out(len(serving), start, scene.rng.uniform(0.3, 1.0) * HOUR_MS).tolist()
@@ -81,9 +83,9 @@ def reused_accounts(scene: Scene) -> list[Labelled]:
 
 
 def even_delivery(scene: Scene) -> list[Labelled]:
-    """A panel's drip feed: one view every so many seconds for hours, each by another account of days or weeks, from the
-    lines, with the agents and by the referrers of the platform's people. They watch this video as its viewers do,
-    and no fewer of them like and follow. Only how new they are and how evenly they come is wrong."""
+    """Bought views at even intervals for hours, each by another account, with the networks, user agents and referrers
+    of the platform's people. Watch times are usual, and as many like and follow as usual. Must be flagged: the accounts
+    are new, and the intervals are too even."""
     made: list[Labelled] = []
     rng, people = scene.rng, scene.platform.people
     sizes = scene.orders(400)
@@ -93,7 +95,7 @@ def even_delivery(scene: Scene) -> list[Labelled]:
     )
     for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
         span = rng.uniform(3, 8) * HOUR_MS
-        start = scene.moment(span)
+        start = scene.start_time(span)
         views = max(1, round(size / (1.0 + sum(rate for _, rate in acts))))
         gap = span / views
         slots = people.draw(rng, scene.countries(views, int(scene.platform.home[target]), 0.5))
@@ -110,19 +112,19 @@ def even_delivery(scene: Scene) -> list[Labelled]:
 
 
 ACTS_PER_ACCOUNT = 2.0
-"""Likes of an account over likes of a view: honest views are also of visitors, and of people who come again."""
+"""Likes per account divided by likes per view: honest views are also by visitors and returning people."""
 
 
 def mimic(scene: Scene) -> list[Labelled]:
-    """Copies the platform's hours, countries, networks, agents and referrers; accounts of months that do
-    nothing else; watch times of the platform's average rather than of a video this long; no interaction.
-    One to three times the target's own views, over half a day or more."""
+    """Bought views that copy the platform's hours, countries, networks, user agents and referrers: one to three times
+    the target's own views over half a day or more. Must be flagged: the accounts have no other events, watch times are
+    the platform's average and not those of this video, and nobody likes or follows."""
     made: list[Labelled] = []
     people = scene.platform.people
     sizes = scene.orders(700)
     for target, size in zip(scene.targets(len(sizes), 0.05, 0.6), sizes, strict=False):
         span = min(scene.end_ms - scene.from_ms - HOUR_MS, scene.rng.uniform(10, 20) * HOUR_MS)
-        start = scene.moment(span)
+        start = scene.start_time(span)
         countries = scene.countries(size)
         slots = people.draw(scene.rng, countries)
         others = scene.rng.integers(0, len(scene.platform.names), size)
@@ -140,8 +142,9 @@ def mimic(scene: Scene) -> list[Labelled]:
 
 
 def slow_drip(scene: Scene) -> list[Labelled]:
-    """A standing order for days: as many views as the target has, round the clock; each account a few a day
-    over several customers, hundred proxies."""
+    """A bought order over days: as many views as the target has of its own, day and night. Each account makes a few
+    views a day, for several customers. Must be flagged: the accounts come from a hundred proxy networks, watch oddly
+    and do not like, on every day."""
     made: list[Labelled] = []
     span = scene.end_ms - scene.from_ms - HOUR_MS
     networks = scene.hosting_networks(100)
@@ -165,12 +168,13 @@ def slow_drip(scene: Scene) -> list[Labelled]:
 
 
 def sleepers(scene: Scene) -> list[Labelled]:
-    """Old accounts that have watched this and that like anybody for a day, then all come to one target
-    within the hour. What they watched before is camouflage: not counted as artificial."""
+    """Old accounts that view various targets for a day like usual people, then all come to one target within the hour.
+    Must be flagged: the views of that target are bought, and watch times are odd. Their earlier views are camouflage
+    and not labelled as artificial."""
     made: list[Labelled] = []
     sizes = scene.orders(500)
     for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
-        start = scene.moment(HOUR_MS)
+        start = scene.start_time(HOUR_MS)
         accounts = []
         for _ in range(max(3, int(size / 1.2))):
             ip, country = scene.proxy()
@@ -191,12 +195,12 @@ def sleepers(scene: Scene) -> list[Labelled]:
 
 
 def members_likes(scene: Scene) -> list[Labelled]:
-    """Likes by the platform's own members, whose accounts are taken over or lent for money: nothing is wrong with any
-    of them, but that they never opened what they like, within the hour."""
+    """Bought likes by the platform's own people, whose accounts are hijacked or rented, within the hour. Must be
+    flagged: nothing about the accounts is unusual, but none of them viewed the target."""
     made: list[Labelled] = []
     sizes = scene.orders(150)
     for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
-        start = scene.moment(HOUR_MS)
+        start = scene.start_time(HOUR_MS)
         times = scene.spread_out(size, start, scene.rng.uniform(15, 50) * MINUTE_MS).tolist()
         members = scene.platform.people.people(scene.rng, size, start, distinct=True)
         made += [scene.event(ts, who, target, "like") for ts, who in zip(times, members, strict=True)]
@@ -204,12 +208,12 @@ def members_likes(scene: Scene) -> list[Labelled]:
 
 
 def hidden_in_hit(scene: Scene) -> list[Labelled]:
-    """A real hit, and on its back half as many bought views again: hosting and households mixed, stale and
-    current agents."""
+    """Bought views added to a real hit of twice their number: from hosting and household networks, with outdated and
+    current user agents. Must be flagged: the bought accounts are new and leave after seconds. The hit is honest."""
     made: list[Labelled] = []
     sizes = scene.orders(900)
     for target, size in zip(scene.targets(len(sizes)), sizes, strict=False):
-        start = scene.moment(2 * HOUR_MS)
+        start = scene.start_time(2 * HOUR_MS)
         host = [scene.platform.referrers[int(scene.rng.integers(4, 30))]]
         times = scene.flash(2 * size, start, 6 * MINUTE_MS, 40 * MINUTE_MS)
         made += scene.crowd(target, times, referrers=host, referred=0.5, guests=0.28)
@@ -230,8 +234,8 @@ def hidden_in_hit(scene: Scene) -> list[Labelled]:
 
 
 def poisoning(scene: Scene) -> list[Labelled]:
-    """Bought views that start at nothing and grow by the hour, to teach the audit that this much is normal:
-    thirty networks, a handful of agents, accounts of weeks."""
+    """Bought views that grow slowly by the hour, so that the audit learns the higher level as normal. Must be flagged:
+    thirty rented networks, four outdated user agents, accounts of weeks."""
     made: list[Labelled] = []
     span = scene.end_ms - scene.from_ms - HOUR_MS
     sizes = scene.orders(500 * span / DAY_MS, 0.3)

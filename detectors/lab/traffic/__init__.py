@@ -1,1 +1,1 @@
-"""Simulated traffic of a platform."""
+"""Simulated traffic of a platform: population, background events, and their columns."""

@@ -1,4 +1,4 @@
-"""User agents: what a platform's people use, and what bots, schools and social apps say they are."""
+"""User agents of a platform's people, of bots, of schools and of social apps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ IPHONE_WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 
 
 def chrome(system: str, version: int, *, mobile: bool = False) -> str:
-    """Chrome's own agent.
+    """Chrome's user agent.
 
     >>> chrome("X11; Linux x86_64", 120)
     'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36'
@@ -24,7 +24,7 @@ STALE_AGENTS = tuple(
     chrome(f"Windows NT {nt}; Win64; x64", version)
     for nt, version in (("6.1", 86), ("10.0", 92), ("10.0", 96), ("6.3", 79), ("10.0", 103), ("10.0", 108))
 )
-"""Browsers that kits for bots still imitate years later."""
+"""Outdated browsers that bot kits imitate."""
 SCRIPT_AGENTS = (
     f"Mozilla/5.0 (X11; Linux x86_64) {WEBKIT} HeadlessChrome/119.0.0.0 Safari/537.36",
     "python-requests/2.31.0",
@@ -38,7 +38,7 @@ SCHOOL_AGENT = chrome("X11; CrOS x86_64 14541.0.0", 130)
 
 
 def agent_mix(rng: np.random.Generator) -> tuple[Texts, Floats]:
-    """User agents with their shares: few current browsers, the platform's app on a long tail of phones."""
+    """User agents and their shares: a few current browsers, and the platform's app on a long tail of phones."""
     entries: list[tuple[str, float]] = []
     for age, version in enumerate(range(131, 117, -1)):
         fading = 0.55**age

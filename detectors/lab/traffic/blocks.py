@@ -1,7 +1,6 @@
-"""Events into the columns that an audit reads, without the transport: what streams' frames do, in stdlib
-hashes.
+"""Converts events to the columns that an audit reads, as the frames of ``streams`` do, with hashes of the stdlib.
 
-Bucket numbers differ from the worker's (another hash), which no detector may notice.
+Bucket numbers differ from the worker's, which uses another hash. Detectors must not depend on them.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ CACHE_ENTRIES = 400_000
 
 
 class Packer:
-    """Events to one block per partition. ``without`` names fields that this platform does not send."""
+    """Packs events into one block per partition. ``without`` are fields that the platform does not send."""
 
     def __init__(self, partitions: int, without: Iterable[str] = ()) -> None:
         self._partitions = partitions
@@ -34,7 +33,7 @@ class Packer:
         self._countries = Numbered(_hash, MIX_BUCKETS)
 
     def pack(self, events: Iterable[Event]) -> list[tuple[int, EventBlock]]:
-        """Blocks of (partition, block), partitions in order."""
+        """Pairs of (partition, block), in order of partitions."""
         by_place: dict[int, list[Event]] = {}
         place = self._places.number
         for event in events:
@@ -79,7 +78,7 @@ class Packer:
 
 
 class Numbered:
-    """Texts to numbers below ``size``, remembered up to a bound; -1 for None."""
+    """Maps texts to numbers below ``size``, with a bounded cache; -1 for None."""
 
     def __init__(self, derive: Callable[[str], int], size: int) -> None:
         self._derive = derive
@@ -97,7 +96,7 @@ class Numbered:
 
 
 def network_of(ip: str) -> str:
-    """The IPv4 /24 or IPv6 /48 of an address of the lab.
+    """The IPv4 /24 or IPv6 /48 network of an address.
 
     >>> network_of("203.0.113.77"), network_of("2001:db8:1:2::3")
     ('203.0.113', '2001:db8:1::/48')

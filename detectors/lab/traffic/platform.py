@@ -1,8 +1,8 @@
-"""Honest background traffic of a platform: what detectors must leave alone, hour after hour.
+"""A simulated platform: its targets, its people, and its honest background traffic, which must not be flagged.
 
-Targets with a heavy tail and an audience each (country, referrers, length), people who return and guests
-who do not, likes and follows that come of views after a while, a day's and a week's rhythm, hours that are
-noisier than Poisson, and small honest hits. Lazy, in order of time, and a function of the seed alone.
+Targets have heavy-tailed popularity and an audience each (country, referrers, length). There are returning people and
+one-time guests, likes and follows some time after views, daily and weekly rhythms, hours noisier than Poisson, and
+small honest hits. Events are generated lazily, in order of time, and depend only on the seed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from detectors.lab.traffic.stream import DIRECT_SHARE, EXTERNAL_HOSTS, INTERNAL_
 
 ZIPF_EXPONENT = 0.95
 ZIPF_OFFSET = 4.0
-"""Popularity of the target at rank k is (k + offset)^-exponent: flat at the very top, as catalogues are."""
+"""Popularity of the target at rank k is (k + offset)^-exponent: flat for the first ranks, as in real catalogues."""
 
 INTERNAL_PAGES = ("https://stream.example/", "https://stream.example/search", "https://stream.example/feed")
-"""The platform's front page, its search and its feed: a referrer's index 1 … 3."""
+"""The platform's front page, search and feed: referrers with the indexes 1 … 3."""
 
 LENGTHS: tuple[tuple[float, float, float, float, float], ...] = (
     (0.35, 15_000, 60_000, 0.15, 0.55),
@@ -31,13 +31,12 @@ LENGTHS: tuple[tuple[float, float, float, float, float], ...] = (
     (0.25, 300_000, 1_200_000, 0.32, 0.22),
     (0.10, 1_200_000, 5_400_000, 0.35, 0.12),
 )
-"""Classes of length: share of targets, least and greatest ms, share of views that bounce, share watched to
-the end."""
+"""Classes of length: share of targets, least and greatest length in ms, share of views that end at once, share of views
+to the end."""
 
 
 class Labelled(NamedTuple):
-    """An event and the truth about it: the scenario that made it ("" is background) and whether it is
-    artificial."""
+    """An event and its label: the scenario that made it ("" is the background), and whether it is artificial."""
 
     event: Event
     scenario: str = ""
@@ -45,8 +44,7 @@ class Labelled(NamedTuple):
 
 
 class Platform:
-    """A platform of ``targets`` and ``actors`` with ``views_per_day`` on the average day; likes and follows
-    come on top."""
+    """A platform with ``targets``, ``actors``, and a mean of ``views_per_day``; likes and follows are additional."""
 
     def __init__(
         self, seed: int, *, targets: int = 2000, actors: int = 30_000, views_per_day: float = 500_000.0
@@ -62,12 +60,12 @@ class Platform:
         weights = np.array([share for _, share, _ in COUNTRIES])
         self.home: Ints = rng.choice(len(COUNTRIES), targets, p=weights / weights.sum()).astype(np.int64)
         self.tilt: Floats = rng.beta(1.6, 1.6, targets)
-        """share of a target's views that come from its home country by predilection"""
+        """share of a target's views that prefer its home country"""
         self.appeal: Floats = rng.gamma(6.0, 1 / 6.0, targets)
         """likes and follows per view, relative to the platform"""
         self.favourite: Ints = rng.integers(4, 4 + EXTERNAL_HOSTS, targets)
         self.external: Floats = rng.beta(2.0, 6.0, targets)
-        """share of a target's referred views that come from its favourite host"""
+        """share of a target's referred views that are from its favourite host"""
         lengths = np.array(LENGTHS)
         self.length_class: Ints = rng.choice(len(LENGTHS), targets, p=lengths[:, 0]).astype(np.int64)
         low, high = lengths[self.length_class, 1], lengths[self.length_class, 2]
@@ -84,7 +82,7 @@ class Platform:
         ]
         self.referrer_sums: Floats = np.cumsum(shares)
 
-    # ---------------------------------------------------------------- what scenarios ask
+    # ---------------------------------------------------------------- for scenarios
 
     def ranked(self) -> Ints:
         """Targets, the most popular first."""
@@ -107,9 +105,9 @@ class Platform:
     # ---------------------------------------------------------------- the stream
 
     def events(self, start_ms: int, end_ms: int) -> Iterator[list[Labelled]]:
-        """Events from ``start_ms`` up to ``end_ms`` in chunks, in order of time within and between them.
+        """Events from ``start_ms`` up to ``end_ms`` in chunks, in order of time.
 
-        The same seed and times give the same events; another start gives other events of the same platform.
+        The same seed and times give the same events. Another start gives other events of the same platform.
         """
         for chunk in Stream(self, start_ms).until(end_ms):
             yield list(map(Labelled, chunk, repeat("", len(chunk)), repeat(False, len(chunk))))

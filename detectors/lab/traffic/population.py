@@ -1,8 +1,7 @@
-"""The people of a simulated platform: countries and their day, networks, agents, accounts.
+"""The people of a simulated platform: countries and daily rhythms, networks, user agents, accounts.
 
-Nothing here knows a detector. Shapes follow what is published of real platforms: heavy-tailed activity,
-carriers that put thousands of phones behind few addresses, an evening peak in local time, a long tail of
-agents.
+It does not depend on any detector. Distributions follow publications on real platforms: heavy-tailed activity, carriers
+with thousands of phones behind few addresses, an evening peak in local time, a long tail of user agents.
 """
 
 from __future__ import annotations
@@ -39,21 +38,21 @@ WEEKDAYS: Floats = np.array([0.95, 0.94, 0.95, 0.97, 1.03, 1.10, 1.08])
 
 LIFE_DAYS_MEDIAN = 600.0
 LIFE_SPREAD = 1.2
-"""An account lives a log-normal number of days, then its owner starts another: about one active account in
-ten is under 30 days old at any time."""
+"""Lifetime of an account in days (log-normal). Then its owner creates another one, so about one active account in ten
+is less than 30 days old."""
 
 ACTIVITY_MAX = 15.0
-"""Greatest activity of a person, in averages: nobody watches all day, every day."""
+"""Highest activity of a person, relative to the mean: nobody watches all day, every day."""
 
 IPV6_SHARE = 0.3
 MOBILE_SHARE = 0.35
-"""Of events, those sent over the actor's carrier rather than the home network."""
+"""Share of events over a mobile carrier instead of the home network."""
 CARRIER_NETWORKS = 4
-"""/24 networks a carrier shows to the world; a country has three carriers."""
+"""Public /24 networks per carrier; a country has three carriers."""
 
 
 class Person(NamedTuple):
-    """One account at one moment, as its events show it."""
+    """The fields of one account's events at one time."""
 
     actor: str
     ip: str
@@ -64,7 +63,7 @@ class Person(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Slots of people, sorted by country. A slot is a person; accounts come and go in it."""
+    """People in slots, sorted by country. A person's accounts follow each other in the same slot."""
 
     country: Ints
     bounds: Ints
@@ -82,7 +81,7 @@ class Population:
         return len(self.country)
 
     def draw(self, rng: np.random.Generator, countries: Ints) -> Ints:
-        """Slots by activity; ``countries`` holds a country's index, or -1 for anywhere."""
+        """Random slots by activity. ``countries`` are indexes of countries, -1 for any country."""
         total = self.activity[-1]
         edges = np.concatenate([[0.0], self.activity])[self.bounds]
         anywhere = countries < 0
@@ -93,13 +92,13 @@ class Population:
         return np.minimum(found, len(self) - 1)
 
     def account(self, slot: int, at_ms: int) -> tuple[str, int]:
-        """Id of the slot's account at ``at_ms`` and when it was created (epoch ms)."""
+        """Id of the slot's account at ``at_ms``, and its time of creation in epoch ms."""
         life, phase = int(self.life_ms[slot]), int(self.phase_ms[slot])
         generation = (at_ms + phase) // life
         return f"u{slot:x}.{generation}", max(0, generation * life - phase)
 
     def person(self, slot: int, at_ms: int, *, mobile: bool = False) -> Person:
-        """The person in a slot, at home or on the move."""
+        """The person in a slot, on the home network or, if ``mobile``, on the carrier's."""
         actor, created = self.account(slot, at_ms)
         ip = (self.mobile if mobile else self.home)[slot]
         return Person(actor, ip, self.agent[slot], COUNTRIES[int(self.country[slot])][0], created)
@@ -107,8 +106,10 @@ class Population:
     def people(
         self, rng: np.random.Generator, count: int, at_ms: int, *, country: int = -1, distinct: bool = False
     ) -> list[Person]:
-        """People by activity, from one country or anywhere; ``distinct``: uniformly, nobody twice (while
-        there are enough)."""
+        """Random people by activity, from one country or any.
+
+        If ``distinct``, they are drawn uniformly, without repeats as long as there are enough.
+        """
         if distinct:
             low, high = (0, len(self)) if country < 0 else self.bounds[country : country + 2]
             slots = rng.permutation(np.arange(low, high))[:count]
@@ -121,11 +122,11 @@ class Population:
 
 
 def populate(rng: np.random.Generator, size: int, agents: Texts, agent_shares: Floats) -> Population:
-    """A population of ``size`` slots whose devices are ``agents`` in their shares."""
+    """A population of ``size`` slots, with devices drawn from ``agents`` by their shares."""
     weights = np.array([share for _, share, _ in COUNTRIES])
     country = np.sort(rng.choice(len(COUNTRIES), size, p=weights / weights.sum()))
     bounds = np.searchsorted(country, np.arange(len(COUNTRIES) + 1)).astype(np.int64)
-    for place in range(len(COUNTRIES)):  # nobody's country may be empty: it borrows its neighbour
+    for place in range(len(COUNTRIES)):  # no country may be empty: it shares a person with its neighbour
         if bounds[place] == bounds[place + 1]:
             bounds[place] = max(0, bounds[place] - 1)
     activity = rng.pareto(1.6, size) + 0.15
@@ -143,7 +144,7 @@ def populate(rng: np.random.Generator, size: int, agents: Texts, agent_shares: F
 
 
 def home_address(rng: np.random.Generator, country: int) -> str:
-    """An address of a household: IPv4 from the country's blocks, or IPv6 from one of its providers."""
+    """A random address of a household: IPv4 from the country's blocks, or IPv6 from one of its providers."""
     weight = COUNTRIES[country][1]
     if rng.random() < IPV6_SHARE:
         provider, site = int(rng.integers(0, 4)), int(rng.integers(0, int(600 * weight) + 50))
@@ -154,7 +155,7 @@ def home_address(rng: np.random.Generator, country: int) -> str:
 
 
 def carrier_address(rng: np.random.Generator, country: int) -> str:
-    """An address of a mobile carrier's gateway: few networks, many people."""
+    """A random address of a mobile carrier's gateway: few networks, many people."""
     carrier, network, host = (
         int(rng.integers(low, high)) for low, high in ((200, 203), (0, CARRIER_NETWORKS), (1, 255))
     )
@@ -162,7 +163,7 @@ def carrier_address(rng: np.random.Generator, country: int) -> str:
 
 
 def rhythm(country: Ints, at_ms: int) -> Floats:
-    """Activity of countries at a moment, 1.0 on the average of a week."""
+    """Activity of countries at a time, relative to the mean of a week."""
     offsets = np.array([zone for _, _, zone in COUNTRIES])[country]
     local = at_ms / HOUR_MS + offsets
     hour = local % 24.0
@@ -171,6 +172,6 @@ def rhythm(country: Ints, at_ms: int) -> Floats:
 
 
 def world_rhythm(at_ms: int) -> float:
-    """Activity of the whole platform at a moment, 1.0 on the average of a week."""
+    """Activity of the whole platform at a time, relative to the mean of a week."""
     weights = np.array([share for _, share, _ in COUNTRIES])
     return float(np.average(rhythm(np.arange(len(COUNTRIES)), at_ms), weights=weights))

@@ -1,4 +1,4 @@
-"""How a platform's honest events come about, chunk by chunk: views, what follows of them, small hits."""
+"""Generates a platform's honest events in chunks: views, likes and follows after them, and small hits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CHUNK_EVENTS = 4000
 CHUNK_MS = (10_000, 600_000)
-"""A chunk aims at this many events, within these spans."""
+"""Target size of a chunk in events, and the least and greatest span of a chunk in ms."""
 
 LIKES_PER_VIEW = 0.045
 FOLLOWS_PER_VIEW = 0.006
@@ -25,34 +25,35 @@ FOLLOW_LAG_MS = 90_000.0
 LAG_SPREAD = 0.9
 """Median and log-normal spread of the time from view to like or follow."""
 UNDO_SHARE = 0.015
-"""Likes and follows that are taken back, after a quarter of an hour at the median."""
+"""Share of likes and follows that are undone, after a median of 15 minutes."""
 UNDO_LAG_MS = 900_000.0
 
 GUEST_SHARE = 0.18
-"""Views without an account: an id for the visit and no date of creation."""
+"""Share of views without an account: an id per visit, and no creation date."""
 FAN_SHARE = 0.12
-"""Views by one of the target's fans, who return to it."""
+"""Share of views by the target's fans, who return to it."""
 FAN_BIAS = 1.7
-"""A target has as many fans as fan views a day; their rank is uniform^bias, so the first return many times
-a day and most hardly once."""
+"""Exponent of a fan's rank, uniform^bias. A target has as many fans as fan views a day: the first fans return many
+times a day, most less than once."""
 REWATCH_SHARE = 0.03
-"""Views that their actor repeats within minutes."""
+"""Share of views that the actor repeats within minutes."""
 
 HOUR_SHAPE = 12.0
-"""Gamma shape of a target's hour around its expectation: hours vary by 29 % beyond Poisson."""
+"""Gamma shape of a target's hourly rate around its mean: hours vary by 29 % in addition to Poisson noise."""
 
 HITS_PER_TARGET_DAY = 1 / 200
-"""Small honest hits: a link is shared, a crowd comes and fades."""
+"""Small honest hits per target and day: a link is shared, and a crowd comes and fades."""
 
 EXTERNAL_HOSTS = 140
 DIRECT_SHARE, INTERNAL_SHARE = 0.30, 0.48
-"""Views without a referrer, and by the platform's own pages; the rest come from other hosts by a Zipf law."""
+"""Shares of views without a referrer, and from the platform's own pages. The rest are from other hosts by a Zipf
+law."""
 
 VIEW, LIKE, FOLLOW = range(len(METRICS))
 
 
 class Columns(NamedTuple):
-    """Events as equally long arrays, before they become objects."""
+    """Events as arrays of equal length, before they are converted to objects."""
 
     ts: Ints
     metric: Ints
@@ -63,7 +64,7 @@ class Columns(NamedTuple):
     referrer: Ints
     watch_ms: Ints
     away: Ints
-    """1: over the carrier and with the second agent"""
+    """1: over the mobile carrier and with the second user agent"""
     undo: Ints
 
     def where(self, index: Ints) -> Columns:
@@ -72,14 +73,14 @@ class Columns(NamedTuple):
 
 
 class Stream:
-    """One play of a platform from a moment on. Its state is what must be remembered between chunks."""
+    """A platform's events from a start time on. Its state is what must persist between chunks."""
 
     def __init__(self, platform: Platform, start_ms: int) -> None:
         self._platform = platform
         self._start = start_ms
         self._rng = np.random.default_rng([platform.seed, 2, start_ms])
         self._liked: set[int] = set()
-        """pairs of actor and target that have liked or followed: nobody does it twice"""
+        """pairs of actor and target with a like or follow, which is done only once"""
         self._visits = 0
         self._events = 0
 
@@ -148,7 +149,7 @@ class Stream:
         )
 
     def _hits(self, start_ms: int, end_ms: int) -> tuple[Ints, Ints]:
-        """Views brought by honest hits of today and yesterday: target and referring host of each."""
+        """Views by honest hits of today and yesterday: target and referring host of each."""
         platform, rng = self._platform, self._rng
         targets, hosts = [_none()], [_none()]
         mean = platform.views_per_day / len(platform.names)
@@ -162,13 +163,13 @@ class Stream:
             host = seeded.integers(4, 4 + EXTERNAL_HOSTS, count)
             from_ms, to_ms = np.maximum(start_ms - began, 0), np.maximum(end_ms - began, 0)
             part = _risen(to_ms / fades) - _risen(from_ms / fades)
-            came = rng.poisson(total * part)
-            targets.append(np.repeat(who, came))
-            hosts.append(np.repeat(host, came))
+            views = rng.poisson(total * part)
+            targets.append(np.repeat(who, views))
+            hosts.append(np.repeat(host, views))
         return np.concatenate(targets), np.concatenate(hosts)
 
     def _follow_ups(self, views: Columns) -> list[Columns]:
-        """Rewatches, likes and follows that come of these views, and their undos."""
+        """Rewatches, likes and follows after these views, and their undos."""
         platform, rng = self._platform, self._rng
         n = len(views.ts)
         again = views.where(np.flatnonzero(rng.random(n) < REWATCH_SHARE))
@@ -235,7 +236,7 @@ class Stream:
 
 
 def _risen(x: Floats) -> Floats:
-    """Part of a hit's views that have come after ``x`` fading times: rises within a tenth, then fades."""
+    """Share of a hit's views up to ``x`` fading times after its start: it rises within a tenth of one, then fades."""
     fast = 0.1
     return np.asarray(1.0 - (np.exp(-x) - fast * np.exp(-x / fast)) / (1.0 - fast))
 

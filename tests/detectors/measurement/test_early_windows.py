@@ -5,7 +5,7 @@ from __future__ import annotations
 from detectors.audit import Audit, AuditSettings
 from detectors.events.event import Event
 from detectors.lab.traffic.blocks import Packer
-from detectors.measurement.early_windows import EARLY_WINDOWS_MIN
+from detectors.measurement.early_windows import EARLY_JUDGINGS_MIN
 from detectors.records import Outcome
 from tests.crowds import MINUTE_MS, START_MS, TICK_MS, bought, by_tick, in_order, ordinary, viral
 
@@ -59,8 +59,8 @@ def test_a_window_is_judged_before_its_end() -> None:
 def test_where_the_whole_platform_surges_the_furthest_out_are_judged_first() -> None:
     partition = Partition()
     partition.take(surge(TARGETS))
-    assert partition.outcome.put_off >= TARGETS - 2 * EARLY_WINDOWS_MIN
-    assert partition.judged() <= 2 * EARLY_WINDOWS_MIN + 2
+    assert partition.outcome.put_off >= TARGETS - 2 * EARLY_JUDGINGS_MIN
+    assert partition.judged() <= 2 * EARLY_JUDGINGS_MIN + 2
     assert {flag.target for flag in partition.outcome.flags} == {PAID}
 
 
@@ -74,6 +74,6 @@ def test_what_was_put_off_is_judged_at_its_end() -> None:
 
 def test_a_few_windows_that_stand_out_are_all_judged_at_once() -> None:
     partition = Partition()
-    partition.take(surge(EARLY_WINDOWS_MIN // 2))
+    partition.take(surge(EARLY_JUDGINGS_MIN // 2))
     assert partition.outcome.put_off == 0
-    assert partition.judged() >= EARLY_WINDOWS_MIN // 4
+    assert partition.judged() >= EARLY_JUDGINGS_MIN // 4

@@ -24,11 +24,11 @@ MINUTES = SCALES[1]
 TYPICAL = 6.0
 
 
-def expected(silence: int, watched: TargetState | None = None) -> float:
+def expected(windows_since_first_view: int, watched: TargetState | None = None) -> float:
     platform = Platform()
     platform.typical["minutes"] = TYPICAL
     look = WindowView(key_of(2, "v"), watched or TargetState(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome())
-    look.silence = silence
+    look.windows_since_first_view = windows_since_first_view
     look.expect()
     return look.x[f.EXPECTED] / platform.season(MINUTES, 0)
 
@@ -52,10 +52,10 @@ def test_silence_is_counted_from_the_targets_first_view() -> None:
     watches = MemoryTargetStates()
     peers = OtherMetrics(watches, [Platform()], SCALES)
     start = 1_000 * MINUTES.span_ms
-    assert peers.silence(key_of(2, "v"), MINUTES, start) == 0
+    assert peers.windows_since_first_view(key_of(2, "v"), MINUTES, start) == 0
     watches.change(key_of(VIEW, "v")).levels["minutes"] = Level(windows=40, last_start=start - 11 * MINUTES.span_ms)
-    assert peers.silence(key_of(2, "v"), MINUTES, start) == 50
-    assert peers.silence(key_of(VIEW, "v"), MINUTES, start) == 0
+    assert peers.windows_since_first_view(key_of(2, "v"), MINUTES, start) == 50
+    assert peers.windows_since_first_view(key_of(VIEW, "v"), MINUTES, start) == 0
 
 
 def loneliness(beside: int, *, emitted_at_start: bool = True) -> WindowView:
@@ -68,7 +68,7 @@ def loneliness(beside: int, *, emitted_at_start: bool = True) -> WindowView:
     look = WindowView(
         key_of(2, "v"), TargetState(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome(), rates=platform.rates
     )
-    look.peers = 0, 0, 20
+    look.other_counts = 0, 0, 20
     fold(look.crowd, [(2 * n, n, -1, -1, -1, -1, -1) for n in range(20)])
     look.expect()
     look.measure()
@@ -107,7 +107,7 @@ def liked(**given: object) -> WindowView:
     look = WindowView(
         key_of(1, "v"), TargetState(), hour, 0, Crowd(n=40), platform, platform, Outcome(), rates=platform.rates
     )
-    look.peers, look.silence, look.every_view = (0, 40, 0), 12, True
+    look.other_counts, look.windows_since_first_view, look.all_views_emitted = (0, 40, 0), 12, True
     for name, value in given.items():
         setattr(look, name, value)
     fold(look.crowd, [(2 * n, n, -1, -1, -1, -1, -1) for n in range(40)])
@@ -120,7 +120,7 @@ def test_likes_without_views_are_unheard_of_where_every_view_is_told() -> None:
     assert liked().x[f.VIEWED_FIRST] == pytest.approx(0.99)
 
 
-@pytest.mark.parametrize("given", [{"every_view": False}, {"silence": 2}])
+@pytest.mark.parametrize("given", [{"all_views_emitted": False}, {"windows_since_first_view": 2}])
 def test_they_are_not_where_views_are_missing_or_the_target_is_new(given: dict[str, object]) -> None:
     assert f.VIEWED_FIRST not in liked(**given).x
 
@@ -157,7 +157,7 @@ def test_a_hit_that_has_just_begun_leaves_early_where_views_are_told_when_they_e
     platform.rates.learn_viewers("minutes", 1, 100, 99.0 if at_once else 55.0)
     platform.rates.learn_viewers("hour", 1, 100, 99.0)
     look = WindowView(
-        key_of(VIEW, "v"), TargetState(), MINUTES, 0, Crowd(), platform, platform, Outcome(), early_at=60_000
+        key_of(VIEW, "v"), TargetState(), MINUTES, 0, Crowd(), platform, platform, Outcome(), early_at_ms=60_000
     )
     fold(look.crowd, [(2 * n, n, -1, -1, -1, -1, 8 + n % 2) for n in range(40)])
     look.note_surge(5.0)

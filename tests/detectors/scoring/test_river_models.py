@@ -19,7 +19,7 @@ from detectors.scoring.river_models import (
     THIN_AFTER,
     UNLIKE_CROWD_CODE,
     WINDOWS,
-    Choice,
+    ConfiguredModel,
     Model,
     ModelDetector,
 )
@@ -90,7 +90,7 @@ def make_pipeline() -> Model:
 
 @pytest.mark.parametrize("make", [make_factor, make_pipeline])
 def test_any_model_of_rivers_travels_as_the_windows_it_was_taught_by(make: Any) -> None:
-    choice = Choice("mine", make, family="who", windows=40)
+    choice = ConfiguredModel("mine", make, family="who", windows=40)
     original, copy, rng = taught(choice.detector(), 150), choice.detector(), random.Random(5)
     copy.load(json.loads(json.dumps(original.dump())))
     for _ in range(60):
@@ -103,7 +103,7 @@ def test_any_model_of_rivers_travels_as_the_windows_it_was_taught_by(make: Any) 
 
 
 def test_a_model_finds_what_is_unlike_what_it_was_taught_and_says_so() -> None:
-    detector = taught(Choice("mine", make_factor, family="who", windows=100).detector())
+    detector = taught(ConfiguredModel("mine", make_factor, family="who", windows=100).detector())
     assert detector.experienced()
     (finding,) = detector.findings(ODD)
     assert (finding.code, finding.detector) == (UNLIKE_CROWD_CODE, "mine")
@@ -112,19 +112,19 @@ def test_a_model_finds_what_is_unlike_what_it_was_taught_and_says_so() -> None:
 
 
 def test_what_a_target_is_used_to_is_not_shown_to_the_model() -> None:
-    detector = taught(Choice("mine", make_factor, family="who", windows=100).detector())
+    detector = taught(ConfiguredModel("mine", make_factor, family="who", windows=100).detector())
     used_to_it = {habit(name): 0.85 for name in FAMILIES["told"]}
     assert detector.score_one(ODD | used_to_it) < 1.0 < detector.score_one(ODD)
 
 
 def test_a_model_of_one_family_sees_nothing_of_the_other() -> None:
-    detector = taught(Choice("mine", make_factor, family="who", windows=100).detector())
+    detector = taught(ConfiguredModel("mine", make_factor, family="who", windows=100).detector())
     assert detector.score_one({f.PEOPLE: 50.0, **dict.fromkeys(FAMILIES["how"], 0.9)}) == 0.0
 
 
 def test_state_of_another_model_under_the_same_name_is_forgotten() -> None:
-    old = taught(Choice("mine", make_factor, "neighbours = 5", windows=40).detector())
-    new = Choice("mine", make_factor, "neighbours = 9", windows=40).detector()
+    old = taught(ConfiguredModel("mine", make_factor, "neighbours = 5", windows=40).detector())
+    new = ConfiguredModel("mine", make_factor, "neighbours = 9", windows=40).detector()
     new.load(json.loads(json.dumps(old.dump())))
     assert not new.experienced()
 
@@ -139,7 +139,7 @@ def test_after_a_while_a_model_learns_from_every_eighth_window() -> None:
         def learn_one(self, x: dict[str, float]) -> None:
             learned.append(x[f.FRESH])
 
-    taught(Choice("mine", Counting, windows=20).detector(), THIN_AFTER + 20 * THIN * 2)
+    taught(ConfiguredModel("mine", Counting, windows=20).detector(), THIN_AFTER + 20 * THIN * 2)
     assert len(learned) == THIN_AFTER + 2 * 20
 
 
@@ -151,7 +151,7 @@ def test_a_model_that_raises_has_nothing_to_say_and_is_told_of() -> None:
         def learn_one(self, x: dict[str, float]) -> None:
             pass
 
-    detector = taught(Choice("mine", Raising, windows=20).detector())
+    detector = taught(ConfiguredModel("mine", Raising, windows=20).detector())
     assert detector.score_one(ODD) == 0.0
     assert detector.findings(ODD) == []
     assert detector.failed()

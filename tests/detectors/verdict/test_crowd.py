@@ -12,7 +12,7 @@ from detectors.scoring.detector import Finding
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case
 from detectors.verdict.crowd import crowd_score
 from detectors.verdict.marked_share import EstimatedShare
-from detectors.verdict.opinion import NO_SHARE, Opinion, of_several, opinion
+from detectors.verdict.opinion import NO_SHARE, Opinion, about_several_events, opinion
 
 SURGE = Finding("surge", "surge", 600.0, 10.0, 1e-20, 0.98, "600 events where 10 are usual")
 
@@ -98,7 +98,7 @@ def test_an_open_case_goes_on_with_more_of_its_own_people_and_with_nobody_elses(
 def test_what_is_uncertain_of_a_share_is_left_in_the_count() -> None:
     view = judged(marked=EstimatedShare(0.9, 0.1))
     assert view.artificial == pytest.approx(540)
-    assert view.sure == pytest.approx(480)
+    assert view.certain_artificial == pytest.approx(480)
 
 
 @given(
@@ -146,7 +146,7 @@ def test_ids_depend_on_what_happened_and_on_nothing_else() -> None:
 @pytest.mark.parametrize(("odd", "events", "kept"), [(1, 5, 0), (2, 5, 1), (1, 6, 0), (150, 1000, 1)])
 def test_one_odd_event_is_no_evidence_however_few_the_others(odd: int, events: int, kept: int) -> None:
     finding = Finding("no_views", "engagement", odd / events, 0.01, 1e-3, (odd / events - 0.01) / 0.99, "…")
-    assert len(of_several([finding], float(events))) == kept
+    assert len(about_several_events([finding], float(events))) == kept
 
 
 WHO, HOW = (("neighbours",), ()), ((), ("forest",))
@@ -216,9 +216,9 @@ def test_who_and_how_must_be_of_the_same_people(
 
 def test_a_surge_that_was_looked_at_often_needs_stronger_witnesses() -> None:
     weak, strong = ({"accounts": (score, 0.9), "watch": (9.0, 0.9)} for score in (2.2, 3.5))
-    assert crowd_score({**VIEWS, f.ASKED: 3.0}, weak, NO_RENTED) > 3.0
-    assert crowd_score({**VIEWS, f.ASKED: 50.0}, weak, NO_RENTED) < 3.0
-    assert crowd_score({**VIEWS, f.ASKED: 50.0}, strong, NO_RENTED) > 3.0
+    assert crowd_score({**VIEWS, f.TIMES_JUDGED: 3.0}, weak, NO_RENTED) > 3.0
+    assert crowd_score({**VIEWS, f.TIMES_JUDGED: 50.0}, weak, NO_RENTED) < 3.0
+    assert crowd_score({**VIEWS, f.TIMES_JUDGED: 50.0}, strong, NO_RENTED) > 3.0
 
 
 def test_a_silent_school_is_spared_whatever_its_pupils_accounts_and_silent_bought_views_are_not() -> None:

@@ -137,8 +137,8 @@ def test_two_kinds_of_evidence_must_both_reach_the_least_score(case: Case) -> No
     same = {f.SAME: 9.0} if f.SAME in case.x else {}
     assert scored(case, same, score=2.0) > 2.9
     assert scored(case, same, score=1.99) <= WATCHED
-    assert scored(case, {**same, f.ASKED: 40.0}, score=2.99) <= WATCHED
-    assert scored(case, {**same, f.ASKED: 40.0}, score=3.01) > CONVICTED
+    assert scored(case, {**same, f.TIMES_JUDGED: 40.0}, score=2.99) <= WATCHED
+    assert scored(case, {**same, f.TIMES_JUDGED: 40.0}, score=3.01) > CONVICTED
 
 
 @pytest.mark.parametrize("how", ["repetition", "cadence", "watch", "forest", "engagement"])

@@ -22,7 +22,7 @@ from detectors.lab.traffic.blocks import Packer
 from detectors.records import Outcome
 from detectors.state.days import DAYS_MAX, HABITUAL, QUIET_DAYS, UNKNOWN, WATCHED, Day, Slow
 from detectors.state.target_state import TargetState
-from detectors.verdict.days import SUM_MAX, gather, is_wrong
+from detectors.verdict.days import SUM_MAX, accumulate, is_wrong
 from detectors.verdict.evidence import WindowEvidence
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.states import states_of
@@ -157,7 +157,7 @@ def days(
 ) -> Slow | None:
     first = 0 if slow is None else slow.days[-1].start // DAY_MS + 1
     for number in range(first, first + amount):
-        slow = gather(slow, day(number), {f.ONCE: 0.0, **x}, WindowEvidence(evidence, QUIET, []), past=past)
+        slow = accumulate(slow, day(number), {f.ONCE: 0.0, **x}, WindowEvidence(evidence, QUIET, []), past=past)
     return slow
 
 
@@ -215,7 +215,7 @@ def test_what_is_kept_is_bounded(said: list[tuple[float, float]]) -> None:
     slow: Slow | None = None
     for number, (score, share) in enumerate(said):
         evidence = {"accounts": (score, share), "watch": (score, share)}
-        slow = gather(slow, day(number), {f.ONCE: 0.0}, WindowEvidence(evidence, QUIET, []), past=HABITUAL)
+        slow = accumulate(slow, day(number), {f.ONCE: 0.0}, WindowEvidence(evidence, QUIET, []), past=HABITUAL)
         if slow is not None:
             assert len(slow.days) <= DAYS_MAX
             assert all(0.0 < total <= SUM_MAX for total, _, _ in slow.sums.values())

@@ -65,7 +65,7 @@ def test_as_many_are_told_as_were_bought(of_them: int) -> None:
     crowd = crowd_of([bought(rng) for _ in range(of_them)] + [honest(rng) for _ in range(200 - of_them)])
     convicted = convicting_marks(crowd_of([bought(rng) for _ in range(100)]), codes(FRESH, NETWORK, WATCH), usual)
     told = share_with_marks(crowd, convicted, usual, NEW_SHARE)
-    assert told.share == pytest.approx(of_them / 200, abs=max(0.05, 2 * told.doubt))
+    assert told.share == pytest.approx(of_them / 200, abs=max(0.05, 2 * told.standard_error))
 
 
 def test_whoever_has_any_of_the_marks_is_told_once() -> None:
@@ -102,7 +102,7 @@ def test_a_code_that_spoke_of_a_part_only_convicts_nobody_later() -> None:
 def test_a_share_is_a_share_and_its_doubt_shrinks_with_the_crowd(marked: float, usual: float, size: int) -> None:
     told = share_beyond(marked, usual, size)
     assert 0.0 <= told.share <= 1.0
-    assert told.doubt >= share_beyond(marked, usual, 100 * size).doubt or size == 0
+    assert told.standard_error >= share_beyond(marked, usual, 100 * size).standard_error or size == 0
 
 
 @given(st.lists(st.integers(0, 10**6)), st.lists(st.integers(0, 10**6)))
@@ -122,7 +122,7 @@ def test_those_who_had_viewed_are_known_among_those_who_like(viewers: int) -> No
         [honest(rng, actor=actor) for actor in came] or [honest(rng)]
     )
     crowd = crowd_of([honest(rng, actor=actor) for actor in likers])
-    told = OtherMetrics(watches, [Platform()], scales).viewers(key_of(1, "v"), crowd)
+    told = OtherMetrics(watches, [Platform()], scales).viewer_events(key_of(1, "v"), crowd)
     assert told == pytest.approx(min(60, viewers), abs=1e-6)
 
 
@@ -133,5 +133,5 @@ def test_views_in_quarantine_are_no_answer_to_likes() -> None:
     watches.change(key_of(VIEW, "v")).open["hour"] = views = crowd_of(rows)
     views.quarantined = 30
     peers = OtherMetrics(watches, [Platform()], scales)
-    assert peers.viewers(key_of(1, "v"), crowd_of(rows)) == pytest.approx(10)
+    assert peers.viewer_events(key_of(1, "v"), crowd_of(rows)) == pytest.approx(10)
     assert peers.counts(key_of(1, "v"), 2, 0, {})[0] == 10

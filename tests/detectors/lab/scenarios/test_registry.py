@@ -80,7 +80,8 @@ def test_the_same_seed_plays_the_same_scenario() -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
 def test_every_scenario_says_what_it_is(scenario: Scenario) -> None:
     assert len(scenario.about) > 80
-    assert ("Spare it" in scenario.about) == (scenario.kind == HONEST)
+    assert ("Must not be flagged" in scenario.about) == (scenario.kind == HONEST)
+    assert ("Must be flagged" in scenario.about) == (scenario.kind != HONEST)
 
 
 def test_nobody_is_a_whole_countrys_audience() -> None:

@@ -1,4 +1,4 @@
-"""The environment of a peer that is no dependency of ours: made once from its lock, kept beside our own."""
+"""The virtual environment of Quix Streams, which is not a dependency of truecount: made once from its lock file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INSTALL_SECONDS = 300.0
 
 
 def quix_python() -> str:
-    """The interpreter that has Quix Streams. Raises PartError if it cannot be installed."""
+    """Path of a Python interpreter with Quix Streams. Raises PartError if it cannot be installed."""
     lock = ROOT / "bench" / "requirements-quix.lock"
     home = ROOT / ".venv-quix"
     python = home / "bin" / "python"
@@ -33,5 +33,5 @@ def _run(*command: str | Path) -> None:
     except subprocess.TimeoutExpired:
         raise PartError(f"{' '.join(map(str, command))} took more than {INSTALL_SECONDS:.0f} s") from None
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace")[-2000:]
-        raise PartError(f"Quix Streams could not be installed ({' '.join(map(str, command))}):\n{said}")
+        errors = done.stderr.decode(errors="replace")[-2000:]
+        raise PartError(f"Quix Streams could not be installed ({' '.join(map(str, command))}):\n{errors}")
