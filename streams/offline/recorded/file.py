@@ -20,8 +20,9 @@ from streams.offline.recorded.parquet import Parquet
 from streams.offline.recorded.row import Row
 from streams.offline.recorded.source import PARQUET, FileSource
 from streams.offline.recorded.table import Table
-from streams.settings.inputs import Input, ReplayMap, Source
+from streams.settings.inputs import Input, ReplayMap
 from streams.settings.section import SettingsError
+from streams.settings.sources import Source
 
 SHOWN_COLUMNS = 40
 LOOKED_AT = 100
