@@ -1,4 +1,4 @@
-"""Commands that look after things: config check, doctor, demo."""
+"""Commands: config check, doctor, demo."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def config_check(
     file: Annotated[Path, typer.Argument(help="Configuration, or a map for replay.", show_default=False)],
     as_json: JsonOption = False,
 ) -> None:
-    """Refuse a bad configuration before it runs. Example: truecount config check deploy/truecount.toml"""
+    """Check a configuration or a map before it is used. Example: truecount config check deploy/truecount.toml"""
     import orjson
     from rich.console import Console
 
@@ -51,16 +51,16 @@ def doctor(config: ConfigOption = None, servers: ServersOption = None, as_json: 
 
     from streams.maintenance.doctor import run_checks
 
-    findings = run_checks(settings_from(config, servers))
+    checks = run_checks(settings_from(config, servers))
     if as_json:
-        print(orjson.dumps([finding.as_dict() for finding in findings]).decode())
+        print(orjson.dumps([check.as_dict() for check in checks]).decode())
     else:
         console = Console()
-        for finding in findings:
-            mark = "[green]ok  [/green]" if finding.ok else "[red]BAD [/red]"
-            console.print(f"{mark} {finding.what}: ", end="")
-            console.print(finding.said, markup=False, highlight=False, soft_wrap=True)
-    if not all(finding.ok for finding in findings):
+        for check in checks:
+            mark = "[green]ok  [/green]" if check.ok else "[red]BAD [/red]"
+            console.print(f"{mark} {check.what}: ", end="")
+            console.print(check.message, markup=False, highlight=False, soft_wrap=True)
+    if not all(check.ok for check in checks):
         raise typer.Exit(1)
 
 
