@@ -291,20 +291,20 @@ class _Job:
         return summary
 
     def _check_same(self, position: int) -> None:
-        summary, settings = self.summary, self._settings
+        summary, settings, topic = self.summary, self._settings, self._topics.targets_state
         requested = (summary.start, settings.version())
         if self._work.configs != [requested]:
             stored = ", ".join(f"from offset {offset}, config {config}" for offset, config in self._work.configs)
             raise LogError(
-                f"{self._topics.targets_state}/{summary.partition} has the state of another rebuild ({stored}); this one is from"
-                f" offset {requested[0]}, config {requested[1]}. Choose another --into, or delete the topics with the"
+                f"{topic}/{summary.partition} has the state of another rebuild ({stored});"
+                f" this one is from offset {requested[0]}, config {requested[1]}. Choose another --into, or delete the topics with the"
                 f" prefix {settings.prefix}"
             )
         if position > summary.start:
             summary.resumed_at = position
             if settings.processing == "at_least_once" and position < summary.end:
                 raise LogError(
-                    f"{self._topics.targets_state}/{summary.partition} has the state of an interrupted rebuild. Without"
+                    f"{topic}/{summary.partition} has the state of an interrupted rebuild. Without"
                     " transactions, continuing could write outputs twice. Choose another --into"
                 )
 

@@ -47,7 +47,7 @@ class Child:
         """the earliest tick that is open, or that rules still need"""
 
     def frame(self, frame: Frame, offset: int, seen: dict[str, int]) -> bytes:
-        """This child's share of the frame at ``offset``, encoded; ``seen`` is the next offset of each source before it."""
+        """This child's share of the frame at ``offset``; ``seen`` has the next offset of each source before it."""
         partitions = hashes(frame.target) % np.uint64(self._partitions)
         mine = lean(part_of(frame, np.nonzero(partitions == self.partition)[0]))
         self._old_offsets.append(offset)
