@@ -297,8 +297,8 @@ class _Job:
             stored = ", ".join(f"from offset {offset}, config {config}" for offset, config in self._work.configs)
             raise LogError(
                 f"{topic}/{summary.partition} has the state of another rebuild ({stored});"
-                f" this one is from offset {requested[0]}, config {requested[1]}. Choose another --into, or delete the topics with the"
-                f" prefix {settings.prefix}"
+                f" this one is from offset {requested[0]}, config {requested[1]}. Choose"
+                f" another --into, or delete the topics with the prefix {settings.prefix}"
             )
         if position > summary.start:
             summary.resumed_at = position

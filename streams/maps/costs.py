@@ -21,7 +21,7 @@ LEAST = 0.01
 
 COSTS = {
     "actor_created_at": "crowds of new accounts are not detected, so most stealthy attacks are missed",
-    "watch_ms": "views without watching are not detected; needs duration_ms, too",
+    "watch_ms": "views without watching are not detected; duration_ms is needed, too",
     "duration_ms": "watch_ms cannot be used without it",
     "ip": "bursts from data centres and rented networks are not detected",
     "country": "ip cannot be used without it, because networks are compared within a country",

@@ -131,8 +131,8 @@ def note_placeholders(made: Draft, chooser: Chooser, actor: Choice | None) -> No
         text, count = counts.most_common(1)[0]
         if text not in known and len(each.texts) >= MANY and count >= FREQUENT * len(each.texts) and len(counts) > 3:
             made.notes.append(
-                f"actor {printable(text)!r} has {count / len(each.texts):.0%} of the records. If it is a placeholder for an "
-                "unknown actor, add it to placeholders"
+                f"actor {printable(text)!r} has {count / len(each.texts):.0%} of the records. If it is a placeholder "
+                "for an unknown actor, add it to placeholders"
             )
 
 

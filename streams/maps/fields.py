@@ -159,7 +159,7 @@ def _usable(key: str) -> bool:
 def lists_of(
     documents: Sequence[dict[str, Any]],
 ) -> Iterator[tuple[KeyPath, list[dict[str, Any]], list[dict[str, Any]]]]:
-    """(path, elements, the document of each element) of every list of objects that at least half of the documents have."""
+    """(path, elements, document of each element) of every list of objects that at least half of the documents have."""
     for path in _list_paths(documents):
         elements: list[dict[str, Any]] = []
         outers: list[dict[str, Any]] = []
