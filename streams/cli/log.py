@@ -97,7 +97,7 @@ def repartition(
     servers: ServersOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Split log and state into more partitions; all workers must be stopped.
+    """Split log and state into more partitions; stop all workers first.
 
     Example: truecount repartition --config truecount.toml --partitions 16 --into truecount.p16
     """

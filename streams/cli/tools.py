@@ -13,7 +13,7 @@ from streams.cli.options import ConfigOption, JsonOption, ServersOption, setting
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
-    config = typer.Typer(help="The configuration.", no_args_is_help=True)
+    config = typer.Typer(help="Check a configuration.", no_args_is_help=True)
     config.command("check")(config_check)
     app.add_typer(config, name="config")
     app.command()(doctor)
@@ -45,7 +45,10 @@ def config_check(
 
 
 def doctor(config: ConfigOption = None, servers: ServersOption = None, as_json: JsonOption = False) -> None:
-    """Check broker, topics, transactions and the machine; exit 1 if something is wrong. Example: truecount doctor"""
+    """Check the machine, the broker, the topics and the input records; exit 1 if something is wrong.
+
+    Example: truecount doctor
+    """
     import orjson
     from rich.console import Console
 
@@ -69,7 +72,10 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of /metrics; 0 takes a free one.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Watch truecount find a bought burst and spare a viral hit, on an embedded broker. Example: truecount demo"""
+    """Show on an embedded broker how truecount flags a bought burst and spares a viral hit.
+
+    Example: truecount demo
+    """
     import orjson
 
     from streams.demo.demo import Demo
