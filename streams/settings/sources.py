@@ -185,13 +185,13 @@ def check_source(name: str, source: Source) -> None:
 
 
 def _check_words(name: str, words: dict[str, str | bool]) -> None:
-    for word, meaning in words.items():
+    for term, meaning in words.items():
         if name == "metric" and meaning not in METRICS:
-            raise ValueError(f"metric: {word} = {meaning!r} must be one of {', '.join(METRICS)}")
+            raise ValueError(f"metric: {term} = {meaning!r} must be one of {', '.join(METRICS)}")
         if name in FLAGS and not isinstance(meaning, bool):
-            raise ValueError(f"{name}: {word} = {meaning!r} must be true or false")
+            raise ValueError(f"{name}: {term} = {meaning!r} must be true or false")
         if name not in (*FLAGS, "metric") and not isinstance(meaning, str):
-            raise ValueError(f"{name}: {word} = {meaning!r} must be a text")
+            raise ValueError(f"{name}: {term} = {meaning!r} must be a text")
 
 
 def _refuse(source: Source, name: str, *keys: str) -> None:
