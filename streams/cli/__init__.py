@@ -1,6 +1,6 @@
 """The command ``truecount``.
 
-Exit codes: 0 done, 1 not as wanted, 2 usage or configuration, 3 broker, 70 an internal error (it leaves a report).
+Exit codes: 0 done, 1 a check or a condition failed, 2 usage or configuration, 3 broker, 70 internal error.
 """
 
 from __future__ import annotations
@@ -18,42 +18,44 @@ from typer.core import TyperGroup
 from streams.failures import Failure
 
 INTERNAL_ERROR = 70
-"""As sysexits.h has it."""
+"""EX_SOFTWARE of sysexits.h."""
 
 
-class Listed(NamedTuple):
-    """A command in the help: the module of this package that adds it, and the first sentence of its own help."""
+class CommandEntry(NamedTuple):
+    """A command in the list of the help: the module that adds it, and the first sentence of its own help."""
 
     module: str
     line: str
 
 
 COMMANDS = {
-    "worker": Listed("service", "Audit what flows."),
-    "broker": Listed("service", "Run the embedded broker until Ctrl-C: memory only, for tries."),
-    "topics": Listed("service", "Truecount's topics."),
-    "replay": Listed("files", "Send a recorded file into the input topics, or audit it offline."),
-    "map": Listed("maps", "Maps from your fields to an event's."),
-    "simulate": Listed("files", "Play a platform's traffic in real time."),
-    "backtest": Listed("backtest", "Measure detection against labels, beside the baselines."),
-    "explain": Listed("explain", "Show why something was flagged."),
-    "flags": Listed("audit_topics", "Show the flags, newest revision of each."),
-    "counts": Listed("audit_topics", "Show the audited counts as they stand."),
-    "rebuild": Listed(
-        "log", "Audit the retained log again, under this configuration, into topics beside the live ones."
+    "worker": CommandEntry("service", "Run a worker, which audits the input topics."),
+    "broker": CommandEntry("service", "Run the embedded broker until Ctrl-C: in memory only, for tests."),
+    "topics": CommandEntry("service", "Create truecount's topics."),
+    "replay": CommandEntry("files", "Send a recorded file to the input topics, or audit it offline."),
+    "map": CommandEntry("maps", "Suggest and try maps from your fields to an event's fields."),
+    "simulate": CommandEntry("files", "Send simulated traffic in real time."),
+    "backtest": CommandEntry("backtest", "Measure detection against labels, and compare it with baselines."),
+    "explain": CommandEntry("explain", "Show the evidence of a flag."),
+    "flags": CommandEntry("audit_topics", "Show the newest revision of each flag."),
+    "counts": CommandEntry("audit_topics", "Show the current audited counts."),
+    "rebuild": CommandEntry("log", "Audit the retained log again, under this configuration, into separate topics."),
+    "repartition": CommandEntry("log", "Split log and state into more partitions; stop all workers first."),
+    "config": CommandEntry("tools", "Check a configuration."),
+    "doctor": CommandEntry(
+        "tools", "Check the machine, the broker, the topics and the input records; exit 1 if something is wrong."
     ),
-    "repartition": Listed("log", "Split log and state into more partitions; all workers must be stopped."),
-    "config": Listed("tools", "The configuration."),
-    "doctor": Listed("tools", "Check broker, topics, transactions and the machine; exit 1 if something is wrong."),
-    "demo": Listed("tools", "Watch truecount find a bought burst and spare a viral hit, on an embedded broker."),
+    "demo": CommandEntry(
+        "tools", "Show on an embedded broker how truecount flags a bought burst and spares a viral hit."
+    ),
 }
-"""All commands, in the order of the help. The lines stand here because the help must not import the commands."""
+"""All commands, in the order of the help. Their help lines are here because the help must not import the commands."""
 
 
 class Commands(TyperGroup):
-    """Imports a command's module when that command is called, never for the list of commands.
+    """A group that imports a command's module only when that command is called.
 
-    Contexts and commands are of the click that Typer brings along, which has no public name.
+    Contexts and commands are typed Any: they are of the click inside Typer, which has no public name.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -65,7 +67,7 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-        module.callback()(truecount)  # without one, Typer takes a module of one command for that command
+        module.callback()(truecount)  # without a callback, Typer makes a module with one command that command
         import_module(f"streams.cli.{COMMANDS[cmd_name].module}").add(module)
         group = typer.main.get_command(module)
         assert isinstance(group, TyperGroup)
@@ -74,21 +76,21 @@ class Commands(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list of commands in the help."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, listed.line) for name, listed in COMMANDS.items()])
+            formatter.write_dl([(name, entry.line) for name, entry in COMMANDS.items()])
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command. Raises ReaderGoneError: click would end with 1 where nobody reads the output to its end."""
+        """Run the command. Raises OutputClosedError when the output is closed: click would exit with 1."""
         try:
             try:
                 return super().invoke(ctx)
             finally:
                 sys.stdout.flush()
         except BrokenPipeError:
-            raise ReaderGoneError from None
+            raise OutputClosedError from None
 
 
-class ReaderGoneError(Exception):
-    """Whoever read the output has enough of it (``truecount counts | head``): no error of ours."""
+class OutputClosedError(Exception):
+    """The output was closed by its reader (``truecount counts | head``). This is not an error of the command."""
 
 
 app = typer.Typer(
@@ -101,26 +103,26 @@ app = typer.Typer(
 )
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(requested: bool) -> None:
+    if requested:
         print(f"truecount {import_module('streams.service.version').installed_version()}")
         raise typer.Exit
 
 
 @app.callback()
 def truecount(
-    version: Annotated[  # its callback does all
+    version: Annotated[  # the callback does everything
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Audits view, like and follow counts on the stream: flags bought bursts, spares viral hits."""
+    """Audit view, like and follow counts of a stream: flag bought bursts, spare viral hits."""
 
 
 def main() -> None:
-    """Entry point: errors are sentences on standard error, and no command shows a traceback."""
+    """Entry point. An error ends as one sentence on standard error, never as a traceback."""
     try:
         for stream in (sys.stdout, sys.stderr):
-            # A terminal of ASCII shows an id in Chinese as escapes; that is no reason to end.
+            # On an ASCII terminal, an id in Chinese is printed as escapes instead of an error.
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         app()
@@ -128,27 +130,27 @@ def main() -> None:
         _end(str(error), error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except (BrokenPipeError, ReaderGoneError):
+    except (BrokenPipeError, OutputClosedError):
         _close_output()
         sys.exit(0)
-    except Exception as error:  # noqa: BLE001  # whatever it is, it ends as a sentence
+    except Exception as error:  # noqa: BLE001  # any error must end as a sentence
         _end(_report(error), INTERNAL_ERROR)
 
 
 def _report(error: Exception) -> str:
     try:
         return str(import_module("streams.cli.crash").report(error, sys.argv[1:]))
-    except Exception as other:  # noqa: BLE001  # not even a fault in the report shows a traceback
-        return f"an internal error ({error!r}), and its report could not be written ({other!r}); please report both"
+    except Exception as other:  # noqa: BLE001  # a failure of the report must not show a traceback
+        return f"internal error ({error!r}); writing its report failed, too ({other!r}). Please report both errors"
 
 
 def _end(sentence: str, code: int) -> None:
-    with contextlib.suppress(OSError, ValueError):  # nobody reads it
+    with contextlib.suppress(OSError, ValueError):  # standard error may be closed
         print(f"truecount: {sentence}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 
 def _close_output() -> None:
-    """Nobody reads it any more: without this, the interpreter tries to write the rest when it ends, and complains."""
+    """Redirect a closed output to nowhere, so that the interpreter does not fail when it flushes at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

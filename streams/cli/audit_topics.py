@@ -1,4 +1,4 @@
-"""Commands that read truecount's output: flags and counts."""
+"""Commands that read the output topics: flags, counts."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ def add(app: typer.Typer) -> None:
 def flags(
     config: ConfigOption = None,
     servers: ServersOption = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as flags come.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new flags and print them.")] = False,
     from_dir: Annotated[
-        Path | None, typer.Option("--from", help="Directory of an offline replay.", show_default=False)
+        Path | None,
+        typer.Option("--from", help="Read the directory of an offline replay, not the topic.", show_default=False),
     ] = None,
-    every_revision: Annotated[bool, typer.Option("--revisions", help="Every revision, not only the last.")] = False,
+    every_revision: Annotated[
+        bool, typer.Option("--revisions", help="Show every revision, not only the newest.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the flags, newest revision of each. Example: truecount flags --follow"""
+    """Show the newest revision of each flag. Example: truecount flags --follow"""
     from rich.console import Console
 
     from streams.kafka.reader import Reader
@@ -42,7 +45,7 @@ def flags(
     console = Console()
     if from_dir is not None:
         if follow:
-            raise SettingsError("--from is a directory that is finished: there is nothing to follow")
+            raise SettingsError("--follow cannot be used with --from: an offline replay writes no more flags")
         _show_flags(_flag_values(_recorded(from_dir), every_revision), console, as_json)
         return
     settings = settings_from(config, servers)
@@ -69,11 +72,11 @@ def _show_flags(values: Iterable[bytes], console: Console, as_json: bool) -> Non
 def counts(
     config: ConfigOption = None,
     servers: ServersOption = None,
-    target: Annotated[str | None, typer.Option(help="Only this target.", show_default=False)] = None,
-    top: Annotated[int, typer.Option(help="Rows of the table; JSON has them all.", min=1)] = 20,
+    target: Annotated[str | None, typer.Option(help="Show only this target.", show_default=False)] = None,
+    top: Annotated[int, typer.Option(help="Number of rows of the table; JSON has all.", min=1)] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the audited counts as they stand. Example: truecount counts --target v42 --json"""
+    """Show the current audited counts. Example: truecount counts --target v42 --json"""
     import orjson
 
     from streams.kafka.reader import Reader
@@ -86,7 +89,7 @@ def counts(
         for record in reader.to_end():
             row = orjson.loads(record.value)
             known = latest.get(record.key)
-            # Since a repartition a target's count may stand in two partitions.
+            # After a repartition, the count of a target may be in two partitions.
             if known is None or (row["as_of"], row["revision"]) >= (known["as_of"], known["revision"]):
                 latest[record.key] = row
     finally:
@@ -110,7 +113,7 @@ def _recorded(directory: Path) -> Iterator[bytes]:
             yield from (line.rstrip(b"\n") for line in file)
     except OSError as error:
         raise SettingsError(
-            f"cannot read {path}: {error.strerror}. It should be from truecount replay --offline"
+            f"cannot read {path}: {error.strerror}. --from must be the --out directory of truecount replay --offline"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The command that measures detection: scenarios of the lab, or a labelled file."""
+"""The command backtest: measures detection on scenarios of the lab, or on a labelled file."""
 
 from __future__ import annotations
 
@@ -16,33 +16,36 @@ if TYPE_CHECKING:
 RUN_VIEWS = 400_000.0
 BASE_RATE = 0.01
 METHODS = "truecount,count_threshold,wikimedia_rules,half_space_trees"
-"""The defaults of ``detectors.lab`` and ``streams.offline.backtest``, which the help must not import."""
+"""Copies of the defaults of ``detectors.lab`` and ``streams.offline.backtest``, which the help must not import."""
 
 
 WhatArgument = Annotated[
     str | None,
     typer.Argument(help="Scenario id or labelled file (CSV, TSV, NDJSON, JSON, Parquet).", show_default=False),
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="Every scenario and the quiet background.")]
-LabelsOption = Annotated[str | None, typer.Option(help="Label column of the file.", show_default=False)]
+AllOption = Annotated[bool, typer.Option("--all", help="Run every scenario and the quiet background.")]
+LabelsOption = Annotated[str | None, typer.Option(help="Column of the file with the labels.", show_default=False)]
 MapOption = Annotated[
-    Path | None, typer.Option("--map", help="TOML map of the file; without, columns are native.", show_default=False)
+    Path | None,
+    typer.Option("--map", help="TOML map of the file; by default columns have native names.", show_default=False),
 ]
 LearnDaysOption = Annotated[
     float | None,
-    typer.Option(help="First days of a file that baselines learn from; without, all of it.", show_default=False),
+    typer.Option(help="First days of a file that baselines learn from; by default the whole file.", show_default=False),
 ]
 SeedOption = Annotated[list[int] | None, typer.Option(help="Seed of a scenario; may be repeated.")]
-ViewsOption = Annotated[float, typer.Option(help="Background views of a scenario's run.", min=1000)]
+ViewsOption = Annotated[float, typer.Option(help="Background views of a scenario.", min=1000)]
 BaseRateOption = Annotated[float, typer.Option(help="Artificial share of a scenario's events.")]
 StrengthOption = Annotated[float, typer.Option(help="Strength of the attack; 1 is the scenario's own.")]
-WithoutFieldOption = Annotated[list[str] | None, typer.Option(help="A field nobody sends; may be repeated.")]
-WithoutDetectorOption = Annotated[list[str] | None, typer.Option(help="A detector without vote.")]
+WithoutFieldOption = Annotated[list[str] | None, typer.Option(help="A field that no event has; may be repeated.")]
+WithoutDetectorOption = Annotated[list[str] | None, typer.Option(help="A detector without a vote; may be repeated.")]
 DetectionOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="TOML file whose [detection] is judged by.", show_default=False)
+    Path | None, typer.Option("--config", "-c", help="TOML file with the [detection] to use.", show_default=False)
 ]
-MethodsOption = Annotated[str, typer.Option(help="Comma-separated: truecount and baselines.")]
-HtmlOption = Annotated[Path | None, typer.Option(help="Write a page with the curves here.", show_default=False)]
+MethodsOption = Annotated[str, typer.Option(help="Methods to compare, comma-separated.")]
+HtmlOption = Annotated[
+    Path | None, typer.Option(help="Write an HTML page with curves to this file.", show_default=False)
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -68,9 +71,12 @@ def backtest(
     allow_bad: AllowBadOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure detection against labels, beside the baselines. Example: truecount backtest botnet_burst --seed 7"""
+    """Measure detection against labels, and compare it with baselines.
+
+    Example: truecount backtest botnet_burst --seed 7
+    """
     from detectors.lab.backtest import NoSuchDetectorError
-    from streams.cli.backtest_table import LEAVABLE, chosen, reports_of
+    from streams.cli.backtest_table import OPTIONAL_FIELDS, check_names, reports_of
     from streams.cli.losses import report_losses
     from streams.offline.backtest import METHODS as KNOWN_METHODS
     from streams.offline.backtest import Plan
@@ -79,13 +85,13 @@ def backtest(
     from streams.settings.settings import load
 
     if config is not None:
-        load(config)  # refused here, and not in another process
+        load(config)  # refuse it here, not in another process
     plan = Plan(
-        methods=chosen("method", methods.split(","), KNOWN_METHODS),
+        methods=check_names("method", methods.split(","), KNOWN_METHODS),
         views=views,
         base_rate=base_rate,
         strength=strength,
-        without_fields=chosen("field", without_field or [], LEAVABLE),
+        without_fields=check_names("field", without_field or [], OPTIONAL_FIELDS),
         without_detectors=tuple(without_detector or []),
         config=config,
     )
@@ -104,7 +110,7 @@ def _show(reports: list[Report], plan: Plan, *, html: Path | None, as_json: bool
     from rich.console import Console
 
     from streams.cli.backtest_page import page
-    from streams.cli.backtest_table import table_of, witnesses_of
+    from streams.cli.backtest_table import detector_table, table_of
     from streams.offline.backtest import document
     from streams.settings.section import SettingsError
 
@@ -112,11 +118,11 @@ def _show(reports: list[Report], plan: Plan, *, html: Path | None, as_json: bool
         try:
             html.write_text(page(reports))
         except OSError as error:
-            raise SettingsError(f"cannot write {html}: {error.strerror}") from None
+            raise SettingsError(f"cannot write to --html {html}: {error.strerror}") from None
     if as_json:
         print(orjson.dumps(document(reports, plan)).decode())
         return
     console = Console()
     console.print(table_of(reports, console.width))
     if any(report.witnesses for report in reports):
-        console.print(witnesses_of(reports))
+        console.print(detector_table(reports))

@@ -1,4 +1,4 @@
-"""The backtest as one self-contained HTML page: figures, and curves as inline SVG."""
+"""Writes a backtest as one self-contained HTML page: figures, and curves as inline SVG."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from itertools import groupby
 from typing import NamedTuple
 
 from detectors.lab.measure import Report
-from streams.offline.backtest import HEADS, cells_of
+from streams.offline.backtest import FIGURE_NAMES, cells_of
 
 Point = tuple[float, float, float]
 
 WIDTH, HEIGHT, MARGIN = 300, 220, 34
 COLOURS = ("#0b6e4f", "#c1440e", "#4a5fc1", "#8a6d1d")
 LEAST_HIT = 1e-6
-"""Share of the honest events at which the logarithmic axis begins: one in a million."""
+"""Share of honest events at which the logarithmic axis begins: one in a million."""
 
 
 class Axis(NamedTuple):
-    """A horizontal axis: its name, where a value stands on it (0 … 1), and its ticks."""
+    """A horizontal axis: its name, the position of a value on it (0 … 1), and its ticks."""
 
     name: str
-    place: Callable[[float], float]
+    position: Callable[[float], float]
     ticks: tuple[tuple[float, str], ...]
 
 
@@ -61,7 +61,7 @@ def page(reports: list[Report]) -> str:
 
 
 def _table(reports: list[Report]) -> str:
-    head = "".join(f"<th>{name}</th>" for name in ("method", *HEADS))
+    head = "".join(f"<th>{name}</th>" for name in ("method", *FIGURE_NAMES))
     rows = []
     for place, report in enumerate(reports):
         swatch = f'<span style="color:{COLOURS[place % len(COLOURS)]}">■</span> '
@@ -71,11 +71,11 @@ def _table(reports: list[Report]) -> str:
 
 
 def _chart(reports: list[Report], axis: Axis, y_name: str, at: Callable[[Point], tuple[float, float]]) -> str:
-    """One curve a method, the first on top; what a method never flagged is the curve's last step."""
+    """A chart with one curve for each method, the first on top. Events never flagged are the last step of a curve."""
     right, bottom = MARGIN + WIDTH, MARGIN + HEIGHT
     lines = [f'<rect x="{MARGIN}" y="{MARGIN}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#999"/>']
     for value, text in axis.ticks:
-        x = MARGIN + WIDTH * axis.place(value)
+        x = MARGIN + WIDTH * axis.position(value)
         lines.append(f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{text}</text>')
     lines += [
         f'<text x="{MARGIN - 6}" y="{bottom - HEIGHT * tick + 4}" text-anchor="end">{tick:g}</text>'
@@ -88,7 +88,7 @@ def _chart(reports: list[Report], axis: Axis, y_name: str, at: Callable[[Point],
         points = [at(point) for point in report.curve]
         if points and axis is not RECALL:
             points.insert(0, (0.0, 0.0))
-        places = [(MARGIN + WIDTH * axis.place(x), bottom - HEIGHT * y) for x, y in points]
+        places = [(MARGIN + WIDTH * axis.position(x), bottom - HEIGHT * y) for x, y in points]
         drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         thick = 3 if place == 0 else 1.5
         lines.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="{thick}"/>')

@@ -1,4 +1,4 @@
-"""What is left of a command that met an error which nobody foresaw: one sentence and a report."""
+"""Reports an unexpected error of a command: one sentence, and a file with the details."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _ADDRESS = re.compile(r"(://[^/:@\s]*):[^@\s]*@")
 
 
 def report(error: BaseException, arguments: Sequence[str]) -> str:
-    """Write a report of the error. Answers the sentence that ends the command."""
+    """Write a report of the error. Returns the last sentence of the command."""
     kind = type(error).__name__
     reason = " ".join(str(error).split())
-    told = f"{kind}: {reason}" if reason else kind
+    summary = f"{kind}: {reason}" if reason else kind
     try:
         path = _write(error, arguments)
     except OSError as other:
-        return f"an error that should not be: {told} (no report could be written: {other.strerror})"
-    return f"an error that should not be: {told}. What is known of it is in {path}; please report it"
+        return f"internal error: {summary} (no report could be written: {other.strerror}). Please report this error"
+    return f"internal error: {summary}. Please report it, with the file {path}"
 
 
 def _write(error: BaseException, arguments: Sequence[str]) -> Path:
@@ -36,7 +36,7 @@ def _write(error: BaseException, arguments: Sequence[str]) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     handle, name = tempfile.mkstemp(prefix=f"truecount-report-{stamp}-", suffix=".txt", dir=directory)
-    with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123  # it is open already
+    with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123  # a file descriptor
         file.write(f"truecount {installed_version()}\n")
         file.write(f"command: truecount {' '.join(without_secrets(arguments))}\n")
         file.write(f"python: {platform.python_version()} on {platform.platform()}\n\n")
@@ -45,7 +45,7 @@ def _write(error: BaseException, arguments: Sequence[str]) -> Path:
 
 
 def without_secrets(arguments: Sequence[str]) -> list[str]:
-    """A command line for a report: values of options that name a secret, and passwords in addresses, are left out.
+    """A command line for a report, without values of secret options and without passwords in addresses.
 
     >>> without_secrets(["worker", "--password", "x", "--token=y", "-s", "sasl://me:z@host:9092"])
     ['worker', '--password', '***', '--token=***', '-s', 'sasl://me:***@host:9092']

@@ -1,4 +1,4 @@
-"""The command that explains a flag: its numbers, its sentences, its course and where its artificial part lies."""
+"""The command explain: numbers, evidence, history and artificial events of a flag."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from streams.evidence.flag_text import flag_lines
 if TYPE_CHECKING:
     from streams.kafka.reader import Reader
 
-SHOWN_ID = 4
-"""Fewest characters of a flag id that may stand for all of it."""
+ID_CHARS_MIN = 4
+"""Smallest number of characters that identify a flag."""
 
 
 def add(app: typer.Typer) -> None:
@@ -25,15 +25,16 @@ def add(app: typer.Typer) -> None:
 
 
 def explain(
-    flag_id: Annotated[str, typer.Argument(help="Flag id, or its first characters.", show_default=False)],
+    flag_id: Annotated[str, typer.Argument(help="Id of the flag, or its first characters.", show_default=False)],
     config: ConfigOption = None,
     servers: ServersOption = None,
     from_dir: Annotated[
-        Path | None, typer.Option("--from", help="Directory of an offline replay.", show_default=False)
+        Path | None,
+        typer.Option("--from", help="Read the directory of an offline replay, not the topics.", show_default=False),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show why something was flagged. Example: truecount explain 9f2c04aa --from audited"""
+    """Show the evidence of a flag. Example: truecount explain 9f2c04aa --from audited"""
     import orjson
     from rich.console import Console
 
@@ -41,8 +42,8 @@ def explain(
     from streams.kafka.topics import Topics
     from streams.settings.section import SettingsError
 
-    if len(flag_id) < SHOWN_ID:
-        raise SettingsError(f"flag id {flag_id!r} is too short; give at least {SHOWN_ID} characters of it")
+    if len(flag_id) < ID_CHARS_MIN:
+        raise SettingsError(f"flag id {flag_id!r} is too short; give at least its first {ID_CHARS_MIN} characters")
     if from_dir is not None:
         flags, corrections = _lines(from_dir, "flagged-events"), _lines(from_dir, "corrections")
     else:
@@ -79,7 +80,9 @@ def _lines(directory: Path, name: str) -> Iterator[dict[str, Any]]:
             for line in file:
                 yield _plain(line)
     except (OSError, orjson.JSONDecodeError) as error:
-        raise SettingsError(f"cannot read {path}: {error}. It should be from truecount replay --offline") from None
+        raise SettingsError(
+            f"cannot read {path}: {error}. --from must be the --out directory of truecount replay --offline"
+        ) from None
 
 
 def _records(reader: Reader) -> Iterator[dict[str, Any]]:

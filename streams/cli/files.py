@@ -1,4 +1,4 @@
-"""Commands that send events: replay a recorded file, simulate traffic."""
+"""Commands: replay a recorded file, simulate traffic."""
 
 from __future__ import annotations
 
@@ -33,19 +33,21 @@ def replay(
     ],
     map_file: Annotated[
         Path | None,
-        typer.Option("--map", help="TOML map of the file; without, columns have native names.", show_default=False),
+        typer.Option("--map", help="TOML map of the file; by default columns have native names.", show_default=False),
     ] = None,
     config: ConfigOption = None,
     servers: ServersOption = None,
     speed: Annotated[float, typer.Option(help="Event seconds per second; 0 is as fast as possible.", min=0)] = 0,
-    offline: Annotated[bool, typer.Option("--offline", help="No broker: write the outputs to --out.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Directory for --offline.", show_default=False)] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Audit without a broker, and write the outputs to --out.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Output directory of --offline.", show_default=False)] = None,
     allow_bad: AllowBadOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Send a recorded file into the input topics, or audit it offline.
+    """Send a recorded file to the input topics, or audit it offline.
 
-    Exits with 1 if nothing was read, or if more than 1 % was lost to dead letters or lateness.
+    Exits with 1 if there are no events, or if more than 1 % are dead letters or late.
 
     Example: truecount replay reviews.csv.gz --map deploy/examples/reviews.toml --offline --out audited
     """
@@ -58,7 +60,7 @@ def replay(
     clock_ms = int(time.time() * 1000)
     settings = settings_from(config, servers)
     if offline and out is None:
-        raise SettingsError("--offline needs --out DIR")
+        raise SettingsError("--offline needs an output directory; add --out DIR")
     recorded = RecordedFile(file, None if map_file is None else load_map(map_file))
     summary: Summary | Sent
     if out is not None and offline:
@@ -67,21 +69,21 @@ def replay(
         summary, losses = _online(settings, recorded, speed, clock_ms, quiet=as_json)
     print_facts(summary.as_dict(), as_json)
     if isinstance(summary, Summary) and not (summary.flags or as_json):
-        print(f"no flags: nothing was found in {summary.events:,} events of {summary.targets:,} targets")
+        print(f"no flags in {summary.events:,} events of {summary.targets:,} targets")
     report_losses(losses, str(file), allow_bad=allow_bad)
 
 
 def simulate(
     config: ConfigOption = None,
     servers: ServersOption = None,
-    seconds: Annotated[float, typer.Option(help="How long, in seconds; 0 is until Ctrl-C.", min=0)] = 60,
+    seconds: Annotated[float, typer.Option(help="Duration in seconds; 0 is until Ctrl-C.", min=0)] = 60,
     rate: Annotated[int, typer.Option(help="Events per second.", min=1)] = 2000,
     targets: Annotated[int, typer.Option(help="Number of targets.", min=10)] = 2000,
-    attack: Annotated[bool, typer.Option(help="Lay a bought burst over it.")] = True,
+    attack: Annotated[bool, typer.Option(help="Add a bought burst.")] = True,
     seed: Annotated[int, typer.Option(help="Seed of the traffic.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Play a platform's traffic in real time. Example: truecount simulate --rate 2000 --seconds 60"""
+    """Send simulated traffic in real time. Example: truecount simulate --rate 2000 --seconds 60"""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -102,7 +104,7 @@ def simulate(
                         sender.send_event(event)
                     bar.update(task, completed=time.monotonic() - began, description=f"{sender.sent:,} events")
             except KeyboardInterrupt:
-                console.print("stopped")
+                console.print("stopped by Ctrl-C")
         sender.flush()
         print_facts({"events": sender.sent, "bought_target": simulation.bought_target}, as_json)
 
@@ -140,7 +142,7 @@ def _online(
 
 
 def _shown(bar: Progress, task: TaskID, recorded: RecordedFile, doing: str) -> Callable[[int], None]:
-    """How far it is, in bytes of the file. Of a file that was sorted all bytes are read before the first record."""
+    """Progress in bytes of the file. A sorted file is read completely before the first record."""
     return lambda records: bar.update(
         task, completed=recorded.read_bytes(), description=f"{doing}: {records:,} records"
     )

@@ -1,4 +1,4 @@
-"""Commands on the log that everything can be computed from again: rebuild, repartition."""
+"""Commands on the log: rebuild, repartition."""
 
 from __future__ import annotations
 
@@ -26,10 +26,14 @@ def rebuild(
     start: Annotated[
         str,
         typer.Option(
-            "--from", help="beginning, an offset of each partition, or a time (ISO 8601).", show_default=False
+            "--from",
+            help="Where to start: beginning, an offset of each partition, or a time (ISO 8601).",
+            show_default=False,
         ),
     ],
-    into: Annotated[str, typer.Option(help="Name of the parallel set of topics.", show_default=False)],
+    into: Annotated[
+        str, typer.Option(help="Name of the new installation, and prefix of its topics.", show_default=False)
+    ],
     config: ConfigOption = None,
     servers: ServersOption = None,
     partition: Annotated[
@@ -37,7 +41,7 @@ def rebuild(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Audit the retained log again, under this configuration, into topics beside the live ones.
+    """Audit the retained log again, under this configuration, into separate topics.
 
     Example: truecount rebuild --config new.toml --from 2026-03-01T00:00:00Z --into truecount-v2
     """
@@ -46,12 +50,12 @@ def rebuild(
     import orjson
 
     from streams.clock import SystemClock
-    from streams.maintenance.rebuild import Start, beside
+    from streams.maintenance.rebuild import Start, parallel_settings
     from streams.maintenance.rebuild import rebuild as rebuild_log
     from streams.service.logs import configure
 
     live = settings_from(config, servers)
-    settings = beside(live, into)
+    settings = parallel_settings(live, into)
     begin = Start.parse(start)
     configure("WARNING")
     with _progress(quiet=as_json) as bar:
@@ -62,7 +66,7 @@ def rebuild(
                 shown[place] = bar.add_task(f"partition {place}", total=end, completed=position)
             bar.update(shown[place], completed=position)
 
-        again = rebuild_log(
+        rebuilding = rebuild_log(
             settings,
             begin,
             partitions=partition or None,
@@ -70,7 +74,7 @@ def rebuild(
             clock=SystemClock(),
             progress=progress,
         )
-        summary = asyncio.run(again)
+        summary = asyncio.run(rebuilding)
     if as_json:
         print(orjson.dumps(summary.as_dict()).decode())
         return
@@ -78,7 +82,7 @@ def rebuild(
 
 
 def _unjudged(live: Settings) -> dict[int, list[tuple[int, int]]]:
-    """What the live audit could only count; nothing where there is none (any more)."""
+    """Positions that the live audit only counted; empty if it has no state."""
     from streams.kafka.topics import Topics, partitions_of
     from streams.maintenance.unjudged import unjudged_of
 
@@ -87,13 +91,13 @@ def _unjudged(live: Settings) -> dict[int, list[tuple[int, int]]]:
 
 
 def repartition(
-    partitions: Annotated[int, typer.Option(help="How many there shall be: a multiple of those there are.")],
+    partitions: Annotated[int, typer.Option(help="New number of partitions: a multiple of the current one.")],
     into: Annotated[str, typer.Option(help="Prefix of the new log and state topics.", show_default=False)],
     config: ConfigOption = None,
     servers: ServersOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Split log and state into more partitions; all workers must be stopped.
+    """Split log and state into more partitions; stop all workers first.
 
     Example: truecount repartition --config truecount.toml --partitions 16 --into truecount.p16
     """
@@ -123,10 +127,10 @@ def repartition(
         return
     console = Console()
     for name, value in asdict(summary).items():
-        said = f"{value:,}" if isinstance(value, int) else value
-        console.print(f"{name:16} {said}", markup=False, highlight=False)
+        shown_value = f"{value:,}" if isinstance(value, int) else value
+        console.print(f"{name:16} {shown_value}", markup=False, highlight=False)
     keys = f'partitions = {after.partitions}, log_prefix = "{after.log_prefix}", state_prefix = "{after.state_prefix}"'
-    console.print(f"now set {keys} and start the workers", markup=False, highlight=False)
+    console.print(f"done; now set {keys}, and start the workers", markup=False, highlight=False)
 
 
 def _print(summary: Summary) -> None:
@@ -137,15 +141,15 @@ def _print(summary: Summary) -> None:
     console = Console()
     facts = summary.as_dict()
     for part in summary.partitions:
-        again = "" if part.resumed_at is None else f", gone on from {part.resumed_at:,}"
-        console.print(f"partition {part.partition}: offsets {part.start:,} to {part.end:,}{again}", highlight=False)
+        resumed = "" if part.resumed_at is None else f", continued from {part.resumed_at:,}"
+        console.print(f"partition {part.partition}: offsets {part.start:,} to {part.end:,}{resumed}", highlight=False)
     for name in ("frames", "events", "broken", "flagged_events", "corrections", "audited_counts", "seconds"):
         console.print(f"{name.replace('_', ' '):16} {facts[name]:,}", highlight=False)
     console.print(f"{'config':16} {summary.config}", highlight=False)
     log_prefix = summary.log.removesuffix(BY_TARGET.suffix)
-    said = f'app = "{summary.app}", prefix = "{summary.prefix}", log_prefix = "{log_prefix}"'
+    keys = f'app = "{summary.app}", prefix = "{summary.prefix}", log_prefix = "{log_prefix}"'
     console.print(
-        f"to go on from here as the log grows: set {said}, and start `truecount worker --roles targets`",
+        f"to follow the log from here on, set {keys}, and start `truecount worker --roles targets`",
         markup=False,
         highlight=False,
     )

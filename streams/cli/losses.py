@@ -1,4 +1,4 @@
-"""How commands that read a file end: what was read, what was lost, and whether that is too much."""
+"""Reports the result of commands that read a file: facts, losses, and failure if too much was lost."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from streams.offline.recorded.losses import Losses
 
 
 class LostError(Failure):
-    """More of a file was lost than an odd record here and there."""
+    """Too many records of a file were lost."""
 
     exit_code = 1
 
 
 def report_losses(losses: Losses, name: str, *, allow_bad: bool) -> None:
-    """Say on standard error what was lost. Raises LostError if it is too much and not allowed."""
+    """Print to standard error what was lost. Raises LostError if it is too much, unless ``allow_bad``."""
     sentence = losses.sentence(name)
     if sentence is None:
         return
     if losses.too_many() and not allow_bad:
-        raise LostError(f"{sentence}. If that is right, say --allow-bad")
+        raise LostError(f"{sentence}. If this is expected, add --allow-bad")
     print(f"truecount: {sentence}", file=sys.stderr)
 
 
 def print_facts(facts: dict[str, Any], as_json: bool) -> None:
-    """Facts on standard output: as JSON, or a line each; those that are empty are left out of the lines."""
+    """Print facts to standard output: as JSON, or one a line without empty ones."""
     if as_json:
         print(orjson.dumps(facts).decode())
         return

@@ -1,4 +1,4 @@
-"""Commands that make a map: suggest one from records, try one on them."""
+"""Commands on maps: suggest one from records, try one on records."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ if TYPE_CHECKING:
     from streams.settings.settings import Settings
 
 SHOWN = 10
-"""Records that are shown; the totals are of all samples."""
+"""Number of records shown; the totals are of all samples."""
 CELL_CHARS = 300
 
 FileArgument = Annotated[
     Path | None, typer.Argument(help="CSV, TSV, NDJSON, JSON or Parquet file.", show_default=False)
 ]
-TopicOption = Annotated[str | None, typer.Option("--topic", help="A topic in place of a file.", show_default=False)]
+TopicOption = Annotated[
+    str | None, typer.Option("--topic", help="Read records of this topic, not of a file.", show_default=False)
+]
 SamplesOption = Annotated[
-    int, typer.Option(help="Records to look at: the first of a file, the last of a topic.", min=1)
+    int, typer.Option(help="Number of records to read: the first of a file, the last of a topic.", min=1)
 ]
 
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
-    maps = typer.Typer(help="Maps from your fields to an event's.", no_args_is_help=True)
+    maps = typer.Typer(help="Suggest and try maps from your fields to an event's fields.", no_args_is_help=True)
     maps.command("suggest")(map_suggest)
     maps.command("try")(map_try)
     app.add_typer(maps, name="map")
@@ -45,32 +47,34 @@ def map_suggest(
     topic: TopicOption = None,
     samples: SamplesOption = 1000,
     out: Annotated[
-        Path | None, typer.Option(help="Write the map here, and not to the screen.", show_default=False)
+        Path | None, typer.Option(help="File to write the map to; by default standard output.", show_default=False)
     ] = None,
     config: ConfigOption = None,
     servers: ServersOption = None,
 ) -> None:
-    """Write a map for records that have none, with what is missing. Example: truecount map suggest likes.csv"""
+    """Suggest a map for records that have none, and list what is missing. Example: truecount map suggest likes.csv"""
     from streams.maps.draft import draft
     from streams.maps.page import page_of
-    from streams.maps.sampling import topic_sample, unmapped
+    from streams.maps.sampling import file_without_map, topic_sample
     from streams.settings.section import SettingsError
 
     clock_ms = int(time.time() * 1000)
     path = _one_of(file, topic)
     if out is not None and out.exists():
-        raise SettingsError(f"{out} exists; name another file, or remove it")
+        raise SettingsError(f"--out {out}: the file exists; choose another name, or remove it")
     settings = settings_from(config, servers)
-    sampled = unmapped(path, samples, clock_ms) if path is not None else topic_sample(settings, topic or "", samples)
+    sampled = (
+        file_without_map(path, samples, clock_ms) if path is not None else topic_sample(settings, topic or "", samples)
+    )
     sample = sampled.sample(clock_ms)
     if not sample.documents:
         size = len(sampled.records.value) + sampled.unreadable
-        raise SettingsError(f"no document among {size:,} records of {sampled.name}: nothing to suggest a map from")
+        raise SettingsError(f"{sampled.name}: none of {size:,} records is a document, so no map can be suggested")
     made = draft(sample)
     what = f"file {sampled.name}" if topic is None else f"topic {topic}"
     head = [
         f"Suggested by `truecount map suggest` from {len(sample.documents):,} records of the {what}.",
-        "A line that says unsure is a guess. Try it with `truecount map try`, and change what is wrong.",
+        "A line with the comment `unsure` is a guess. Check the map with `truecount map try`, and correct it.",
     ]
     page = page_of(made, head=head, topic=topic, format_=sampled.codec if topic else sampled.format)
     if out is None:
@@ -89,7 +93,7 @@ def map_suggest(
 def _sentence(missing: list[str], out: Path | None, given: str) -> str:
     written = "the map" if out is None else f"{out}"
     if missing:
-        return f"{written} needs you: no field was found for {', '.join(missing)}"
+        return f"{written} is not complete: no field was found for {', '.join(missing)}; add where each of them is"
     return f"{written} is complete; next: truecount map try {given} --map {out or 'MAP.toml'}"
 
 
@@ -98,14 +102,14 @@ def map_try(
     topic: TopicOption = None,
     map_file: Annotated[
         Path | None,
-        typer.Option("--map", help="The map; without, the input of --config, or native names.", show_default=False),
+        typer.Option("--map", help="The map; by default the input of --config, or native names.", show_default=False),
     ] = None,
     samples: SamplesOption = 1000,
     config: ConfigOption = None,
     servers: ServersOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show ten records before and after a map, and what is refused and why; exit 1 if no event comes of them.
+    """Show ten records with the events that a map makes of them, or why there are none; exit 1 if no record has one.
 
     Example: truecount map try likes.csv --map likes.toml
     """
@@ -135,7 +139,7 @@ def _one_of(file: Path | None, topic: str | None) -> Path | None:
     from streams.settings.section import SettingsError
 
     if (file is None) == (topic is None):
-        raise SettingsError("say either a file or --topic")
+        raise SettingsError("give either a file or --topic")
     return file
 
 
@@ -157,7 +161,7 @@ def _sampled(
 
 
 def _mapping(path: Path, topic: str | None) -> Mapping:
-    """The map of a file: a map for replay, or an input of a configuration."""
+    """Read a map from a file: a map for replay, or an input of a configuration."""
     from streams.settings.settings import load, load_map, read_toml
 
     data = read_toml(path)
@@ -175,15 +179,15 @@ def _layout(config: Mapping) -> Any:
         return config
     if config.map is None:
         return None
-    told = config.model_dump(exclude={"topic", "format"}, exclude_defaults=True, by_alias=True)
+    given = config.model_dump(exclude={"topic", "format"}, exclude_defaults=True, by_alias=True)
     try:
-        return ReplayMap.model_validate(told)
+        return ReplayMap.model_validate(given)
     except ValueError as error:
-        raise SettingsError(f"this input cannot be the map of a file: {error}") from None
+        raise SettingsError(f"this input cannot be used as the map of a file: {error}") from None
 
 
 def _different(every: Iterable[Tried]) -> list[Tried]:
-    """A few records: the first of each kind of outcome, and then the first of all, in their order."""
+    """A few records, in their order: the first of each kind of outcome, then the first ones."""
     first: dict[tuple[Any, ...], tuple[int, Tried]] = {}
     early: list[tuple[int, Tried]] = []
     for place, each in enumerate(every):
@@ -231,18 +235,18 @@ def _outcome(each: Tried) -> list[str]:
 
     lines = [f"event {orjson.dumps(event).decode()}" for event in each.events]
     lines += [f"refused: {each.refused}"] if each.refused else []
-    lines += [f"passed over: {reason}" for reason in each.skipped]
+    lines += [f"skipped: {reason}" for reason in each.skipped]
     lines += [f"left out: {field}" for field in each.unread]
-    return [_cut(line) for line in lines] or ["nothing"]
+    return [_cut(line) for line in lines] or ["no event"]
 
 
 def _totals(totals: Totals, sampled: Sampled) -> list[str]:
     lines = [f"{totals.records:,} records of {sampled.name} make {totals.events:,} events"]
-    lines += [f"   {count:,} passed over: {reason}" for reason, count in totals.skipped.most_common()]
+    lines += [f"   {count:,} skipped: {reason}" for reason, count in totals.skipped.most_common()]
     lines += [
-        f"   {count:,} refused: {reason}, such as {totals.examples[reason]}"
+        f"   {count:,} refused: {reason}, for example: {totals.examples[reason]}"
         for reason, count in totals.refused.most_common()
     ]
     lines += [f"   {count:,} values left out: {field}" for field, count in totals.unread.most_common()]
-    lines += [f"   {sampled.unreadable:,} unreadable, such as {sampled.example}"] if sampled.unreadable else []
+    lines += [f"   {sampled.unreadable:,} unreadable, for example: {sampled.example}"] if sampled.unreadable else []
     return lines

@@ -18,14 +18,14 @@ ServersOption = Annotated[
     str | None,
     typer.Option("--servers", "-s", help="Bootstrap servers, host:port[,host:port].", show_default=False),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AllowBadOption = Annotated[
-    bool, typer.Option("--allow-bad", help="Exit with 0 even if nothing was read or more than 1 % was lost.")
+    bool, typer.Option("--allow-bad", help="Exit with 0 even if there are no events or more than 1 % was lost.")
 ]
 
 
 def settings_from(config: Path | None, servers: str | None = None, **overrides: Any) -> Settings:
-    """Settings from the file, the environment and the options, in rising order. Raises SettingsError."""
+    """Settings from the file, the environment and the options; later ones override. Raises SettingsError."""
     from streams.settings.settings import load
 
     if config is None and os.environ.get("TRUECOUNT_CONFIG"):

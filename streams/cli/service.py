@@ -1,4 +1,4 @@
-"""Commands that run: worker, broker, topics create."""
+"""Commands: worker, broker, topics create."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(worker)
     app.command()(broker)
-    topics = typer.Typer(help="Truecount's topics.", no_args_is_help=True)
+    topics = typer.Typer(help="Create truecount's topics.", no_args_is_help=True)
     topics.command("create")(topics_create)
     app.add_typer(topics, name="topics")
 
@@ -26,12 +26,15 @@ def worker(
     servers: ServersOption = None,
     roles: Annotated[
         str | None,
-        typer.Option(help="Roles to run, comma-separated; all of them unless given.", show_default=False),
+        typer.Option(help="Roles to run, comma-separated; by default all.", show_default=False),
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port of /metrics; 0 takes a free one.")] = None,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
-    """Audit what flows. Example: truecount worker --config truecount.toml --roles ingest,targets"""
+    """Run a worker, which audits the input topics.
+
+    Example: truecount worker --config truecount.toml --roles ingest,targets
+    """
     import asyncio
 
     from streams.roles import ROLES
@@ -43,7 +46,7 @@ def worker(
     wanted = list(ROLES) if roles is None else [role.strip() for role in roles.split(",") if role.strip()]
     unknown = [role for role in wanted if role not in ROLES]
     if unknown or not wanted:
-        raise SettingsError(f"--roles: unknown role {', '.join(unknown) or '(none)'}; there are {', '.join(ROLES)}")
+        raise SettingsError(f"--roles: unknown role {', '.join(unknown) or '(none)'}; the roles are {', '.join(ROLES)}")
 
     def read() -> Settings:
         return settings_from(config, servers, web__port=port)
@@ -65,7 +68,7 @@ def worker(
 def broker(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 9092,
 ) -> None:
-    """Run the embedded broker until Ctrl-C: memory only, for tries. Example: truecount broker --port 9092"""
+    """Run the embedded broker until Ctrl-C: in memory only, for tests. Example: truecount broker --port 9092"""
     import signal
 
     from rich.console import Console
@@ -79,17 +82,19 @@ def broker(
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, end)
     with EmbeddedBroker(port) as running:
-        Console().print(f"broker at {running.address}: memory only, at-least-once (no transactions); Ctrl-C ends it")
+        Console().print(
+            f"broker at {running.address}: in memory only, at-least-once (no transactions); Ctrl-C stops it"
+        )
         raise typer.Exit(running.wait())
 
 
 def topics_create(
     config: ConfigOption = None,
     servers: ServersOption = None,
-    own_only: Annotated[bool, typer.Option("--own-only", help="Do not make the input topics.")] = False,
+    own_only: Annotated[bool, typer.Option("--own-only", help="Do not create the input topics.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the topics that are missing. Example: truecount topics create --servers 127.0.0.1:9092"""
+    """Create the topics that are missing. Example: truecount topics create --servers 127.0.0.1:9092"""
     import orjson
     from rich.console import Console
 

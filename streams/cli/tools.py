@@ -1,4 +1,4 @@
-"""Commands that look after things: config check, doctor, demo."""
+"""Commands: config check, doctor, demo."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streams.cli.options import ConfigOption, JsonOption, ServersOption, setting
 
 def add(app: typer.Typer) -> None:
     """Register the commands."""
-    config = typer.Typer(help="The configuration.", no_args_is_help=True)
+    config = typer.Typer(help="Check a configuration.", no_args_is_help=True)
     config.command("check")(config_check)
     app.add_typer(config, name="config")
     app.command()(doctor)
@@ -24,7 +24,7 @@ def config_check(
     file: Annotated[Path, typer.Argument(help="Configuration, or a map for replay.", show_default=False)],
     as_json: JsonOption = False,
 ) -> None:
-    """Refuse a bad configuration before it runs. Example: truecount config check deploy/truecount.toml"""
+    """Check a configuration or a map before it is used. Example: truecount config check deploy/truecount.toml"""
     import orjson
     from rich.console import Console
 
@@ -45,22 +45,25 @@ def config_check(
 
 
 def doctor(config: ConfigOption = None, servers: ServersOption = None, as_json: JsonOption = False) -> None:
-    """Check broker, topics, transactions and the machine; exit 1 if something is wrong. Example: truecount doctor"""
+    """Check the machine, the broker, the topics and the input records; exit 1 if something is wrong.
+
+    Example: truecount doctor
+    """
     import orjson
     from rich.console import Console
 
     from streams.maintenance.doctor import run_checks
 
-    findings = run_checks(settings_from(config, servers))
+    checks = run_checks(settings_from(config, servers))
     if as_json:
-        print(orjson.dumps([finding.as_dict() for finding in findings]).decode())
+        print(orjson.dumps([check.as_dict() for check in checks]).decode())
     else:
         console = Console()
-        for finding in findings:
-            mark = "[green]ok  [/green]" if finding.ok else "[red]BAD [/red]"
-            console.print(f"{mark} {finding.what}: ", end="")
-            console.print(finding.said, markup=False, highlight=False, soft_wrap=True)
-    if not all(finding.ok for finding in findings):
+        for check in checks:
+            mark = "[green]ok  [/green]" if check.ok else "[red]BAD [/red]"
+            console.print(f"{mark} {check.what}: ", end="")
+            console.print(check.message, markup=False, highlight=False, soft_wrap=True)
+    if not all(check.ok for check in checks):
         raise typer.Exit(1)
 
 
@@ -69,7 +72,10 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of /metrics; 0 takes a free one.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Watch truecount find a bought burst and spare a viral hit, on an embedded broker. Example: truecount demo"""
+    """Show on an embedded broker how truecount flags a bought burst and spares a viral hit.
+
+    Example: truecount demo
+    """
     import orjson
 
     from streams.demo.demo import Demo

@@ -1,4 +1,4 @@
-"""The demo: embedded broker, topics, a worker process and a day of traffic, watched until the verdicts are in."""
+"""Runs the demo: an embedded broker, a worker process and a day of traffic, until all events are counted."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from streams.settings.broker import Broker
 from streams.settings.settings import Settings, Time, Web
 
 RATE = 4500
-"""Events per second sent: what kafka-python and a worker do together on two cores without hurry."""
+"""Events sent per second: kafka-python and a worker process this easily on two cores."""
 WORKER_START_SECONDS = 60.0
 SETTLE_SECONDS = 45.0
-"""Time after the last event in which the counts must come to agree with what was sent."""
+"""Time after the last event within which the counts must equal what was sent."""
 PARTITIONS = 4
 
 
 @dataclass(slots=True)
 class Result:
-    """How the demo ended."""
+    """Result of the demo."""
 
     sent: int = 0
     undos: int = 0
@@ -54,7 +54,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """The burst was flagged, the viral hit was not, and no event was lost or made up."""
+        """Whether the burst was flagged, the viral hit was not, and every event was counted exactly once."""
         return self.bought_flagged and not self.viral_flagged and self.raw == self.sent - self.undos
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Result:
 
 
 class Demo:
-    """One run. Everything it starts, it stops."""
+    """One run of the demo. It stops everything that it starts."""
 
     def __init__(self, *, seed: int, metrics_port: int, plain: bool, quiet: bool) -> None:
         self._seed = seed
@@ -74,7 +74,7 @@ class Demo:
         self._flagged: dict[str, dict[str, Any]] = {}
 
     def run(self) -> Result:
-        """Play the story; answers how it ended. Raises BrokerError, EmbeddedBrokerError."""
+        """Run the demo. Raises BrokerError, EmbeddedBrokerError."""
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="truecount-demo-") as directory, EmbeddedBroker() as broker:
             settings = self._settings(broker.address, Path(directory))
@@ -82,12 +82,12 @@ class Demo:
             worker = _start_worker(settings, Path(directory))
             try:
                 with self._view:
-                    self._view.say(f"broker {broker.address} (embedded: memory only, so at-least-once)")
-                    self._view.say(f"metrics http://127.0.0.1:{self._port}/metrics")
+                    self._view.show(f"broker {broker.address} (embedded: in memory only, at-least-once)")
+                    self._view.show(f"metrics http://127.0.0.1:{self._port}/metrics")
                     story = demo_story(self._seed)
-                    self._view.say(
-                        f"{story.bought_events:,} views will be bought for {story.bought}; "
-                        f"{story.viral} will honestly go viral with {story.viral_events:,} events"
+                    self._view.show(
+                        f"{story.bought} will get {story.bought_events:,} bought views; "
+                        f"{story.viral} will go viral honestly with {story.viral_events:,} events"
                     )
                     self._wait_ready(worker, Path(directory))
                     self._play(settings, story, worker)
@@ -116,7 +116,7 @@ class Demo:
                 break
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=1):
-                    self._view.say("worker is ready")
+                    self._view.show("worker is ready")
                     return
             except OSError:
                 time.sleep(0.2)
@@ -134,7 +134,7 @@ class Demo:
         settled_by = 0.0
         try:
             while True:
-                self._listen(flags, counts)
+                self._read_outputs(flags, counts)
                 self._view.update(self._result.sent, total, self._result.raw, self._counts, self._flagged)
                 if failed:
                     raise failed[0]
@@ -145,7 +145,7 @@ class Demo:
                     if self._result.raw >= total - self._result.undos or time.monotonic() > settled_by:
                         break
                 time.sleep(0.1)
-            self._listen(flags, counts)
+            self._read_outputs(flags, counts)
             self._view.update(self._result.sent, total, self._result.raw, self._counts, self._flagged)
         finally:
             flags.close()
@@ -167,13 +167,13 @@ class Demo:
         except Exception as error:  # noqa: BLE001  # handed to the main thread, which raises it
             failed.append(error)
 
-    def _listen(self, flags: Reader, counts: Reader) -> None:
+    def _read_outputs(self, flags: Reader, counts: Reader) -> None:
         for record in counts.poll():
             self._counts[record.key] = orjson.loads(record.value)
         for record in flags.poll():
             flag = orjson.loads(record.value)
             if flag["status"] in ("opened", "closed"):
-                self._view.say("\n".join(flag_lines(flag)))
+                self._view.show("\n".join(flag_lines(flag)))
             if flag["verdict"] == EXPLAINED:
                 if flag["status"] == "opened":
                     self._result.explained.append(flag["target"])
@@ -190,23 +190,23 @@ class Demo:
         result.viral_flagged = any(f["target"] == story.viral for f in flags)
         result.quarantined = sum(f["artificial"]["value"] for f in flags if f["target"] == story.bought)
         result.others_flagged = sorted({f["target"] for f in flags} - {story.bought, story.viral})
-        say = self._view.say
-        say("")
-        say(
-            f"{result.sent:,} events sent (of them {result.undos:,} undos), {result.raw:,} counted, "
+        show = self._view.show
+        show("")
+        show(
+            f"{result.sent:,} events sent ({result.undos:,} of them undos), {result.raw:,} counted, "
             f"{result.flags} flags, {result.seconds:.0f} s"
         )
-        say(
+        show(
             f"bought burst on {story.bought}: {'FLAGGED' if result.bought_flagged else 'MISSED'}"
             f" ({result.quarantined:,} of {result.bought_events:,} bought views taken out of its count)"
         )
-        spared = "FLAGGED, wrongly" if result.viral_flagged else "spared, as it should be"
+        outcome = "FLAGGED, which is wrong" if result.viral_flagged else "not flagged, which is right"
         if story.viral in result.explained:
-            spared += ", and explained"
-        say(f"viral hit on {story.viral}: {spared}")
+            outcome += "; its surge is explained"
+        show(f"viral hit on {story.viral}: {outcome}")
         if result.others_flagged:
-            say(f"also flagged: {', '.join(result.others_flagged)}")
-        say("the demo passed" if result.passed else "the demo FAILED")
+            show(f"also flagged: {', '.join(result.others_flagged)}")
+        show("the demo passed" if result.passed else "the demo FAILED")
 
 
 def _start_worker(settings: Settings, directory: Path) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""How the demo looks: a live view on a terminal, plain lines elsewhere."""
+"""Output of the demo: a live view on a terminal, otherwise plain lines."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LINES_SHOWN = 14
 
 
 class View(Protocol):
-    """Shows what happens."""
+    """Shows messages and numbers of the demo."""
 
-    def say(self, text: str) -> None:
-        """A message that stays."""
+    def show(self, text: str) -> None:
+        """Show a message permanently."""
         ...
 
     def update(self, sent: int, total: int, counted: int, counts: Counts, flags: Flags) -> None:
-        """The numbers as they stand."""
+        """Show the current numbers."""
         ...
 
     def __enter__(self) -> Any: ...
@@ -40,13 +40,13 @@ class View(Protocol):
 
 
 class PlainView:
-    """Lines, one every few seconds."""
+    """Prints messages, and the numbers every few seconds."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self._next = 0.0
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """See View."""
         if not self._quiet:
             print(text, flush=True)
@@ -56,7 +56,7 @@ class PlainView:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + PLAIN_EVERY_SECONDS
-            self.say(f"sent {sent:,} of {total:,}, counted {counted:,}, {len(flags)} flags")
+            self.show(f"sent {sent:,} of {total:,}, counted {counted:,}, {len(flags)} flags")
 
     def __enter__(self) -> PlainView:
         return self
@@ -68,13 +68,13 @@ class PlainView:
 
 
 class LiveView:
-    """A table of rates and counts, the flags as they come, and a progress bar."""
+    """Shows a table of rates and counts, the latest flags, and a progress bar."""
 
     def __init__(self) -> None:
         self._console = Console()
         self._lines: deque[str] = deque(maxlen=LINES_SHOWN)
         self._bar = Progress(
-            TextColumn("sending the day"), BarColumn(bar_width=None), TaskProgressColumn(), TimeElapsedColumn()
+            TextColumn("sending a day"), BarColumn(bar_width=None), TaskProgressColumn(), TimeElapsedColumn()
         )
         self._task = self._bar.add_task("events", total=1)
         self._live = Live(console=self._console, refresh_per_second=8)
@@ -83,7 +83,7 @@ class LiveView:
         self._before = (self._began, 0, 0)
         self._rates = (0.0, 0.0)
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """See View."""
         if self._shown:
             self._lines.extend(text.split("\n"))
@@ -98,8 +98,8 @@ class LiveView:
         if now - then >= 1.0:
             self._rates = (sent - sent_then) / (now - then), (counted - counted_then) / (now - then)
             self._before = (now, sent, counted)
-        said = Text("\n".join(self._lines), overflow="fold")
-        self._live.update(Group(self._numbers(sent, counted, counts, flags), Panel(said, title="flags"), self._bar))
+        messages = Text("\n".join(self._lines), overflow="fold")
+        self._live.update(Group(self._numbers(sent, counted, counts, flags), Panel(messages, title="flags"), self._bar))
 
     def _numbers(self, sent: int, counted: int, counts: Counts, flags: Flags) -> Table:
         rows = counts.values()

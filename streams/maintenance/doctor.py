@@ -1,4 +1,4 @@
-"""What ``truecount doctor`` looks at: each finding is a sentence and a yes or no."""
+"""The checks of ``truecount doctor``: machine, broker, topics, transactions, log and input records."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from kafka.errors import KafkaError
 
@@ -24,9 +24,9 @@ from streams.state.sealed import StateError
 from streams.targets.unjudged import Positions
 
 SAMPLED = 100
-"""Records of each input topic that are tried."""
+"""Records of each input topic that are decoded."""
 REFUSED_MAX = 0.01
-"""Share of them that may be refused: a bad record now and then is what dead letters are for."""
+"""Largest share of them that may be refused: dead letters are made for a bad record now and then."""
 
 DISK_FREE_MIN = 1024**3
 PYTHON_MIN = (3, 11)
@@ -36,47 +36,48 @@ TRANSACTION_APIS = {22, 24, 25, 26, 28}
 DESCRIBE_TRANSACTIONS = 65
 
 NO_TRANSACTIONS = (
-    'processing = "exactly_once" needs transactions, and the broker has none; set processing = "at_least_once"'
+    'processing = "exactly_once" needs a broker with transactions, and this one has none;'
+    ' set processing = "at_least_once"'
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at."""
+class Check:
+    """The result of one check."""
 
     what: str
     ok: bool
-    said: str
+    message: str
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
-        return asdict(self)
+        return {"what": self.what, "ok": self.ok, "said": self.message}
 
 
-def run_checks(settings: Settings) -> list[Finding]:
-    """Look at the machine, the broker, the topics and the transactions, in that order."""
-    findings = [_python(), _disk(settings)]
+def run_checks(settings: Settings) -> list[Check]:
+    """Check the machine, the broker, the topics, the transactions and the input records, in that order."""
+    checks = [_python(), _disk(settings)]
     try:
         lacking = missing(settings, needed(settings))
     except BrokerError as error:
-        return [*findings, Finding("broker", False, str(error))]
-    findings.append(Finding("broker", True, f"{settings.broker.servers} answers"))
+        return [*checks, Check("broker", False, str(error))]
+    checks.append(Check("broker", True, f"{settings.broker.servers} answers"))
     if lacking:
-        said = f"missing: {', '.join(lacking)}; make them with `truecount topics create`"
-        findings.append(Finding("topics", False, said))
+        message = f"missing: {', '.join(lacking)}; create them with `truecount topics create`"
+        checks.append(Check("topics", False, message))
     else:
-        findings += [Finding("topics", True, "all there"), _partitions(settings), _judged(settings)]
-    findings.append(_transactions(settings))
+        checks += [Check("topics", True, "all topics exist"), _partitions(settings), _log_audited(settings)]
+    checks.append(_transactions(settings))
     if not lacking:
-        findings += [_readable(settings, each) for each in settings.inputs]
-    return findings
+        checks += [_input_records(settings, config) for config in settings.inputs]
+    return checks
 
 
 def supports_transactions(settings: Settings) -> bool:
-    """Whether the broker has transactional producers. Raises BrokerError.
+    """Whether the broker supports transactional producers. Raises BrokerError.
 
-    The embedded broker lists the requests that a producer sends, and yet fails them; it does not list
-    DescribeTransactions, which every Kafka has that has anything newer.
+    The embedded broker lists the requests of a transactional producer, but fails them. It does not list
+    DescribeTransactions, which every Kafka with a newer request has.
     """
     client = admin(settings)
     try:
@@ -88,61 +89,65 @@ def supports_transactions(settings: Settings) -> bool:
     return listed >= TRANSACTION_APIS and (DESCRIBE_TRANSACTIONS in listed or max(listed) < DESCRIBE_TRANSACTIONS)
 
 
-def _python() -> Finding:
+def _python() -> Check:
     ok = sys.version_info[:2] >= PYTHON_MIN
-    return Finding("python", ok, f"{platform.python_version()}; {'.'.join(map(str, PYTHON_MIN))} or newer is needed")
+    return Check(
+        "python", ok, f"{platform.python_version()}; truecount needs {'.'.join(map(str, PYTHON_MIN))} or newer"
+    )
 
 
-def _disk(settings: Settings) -> Finding:
+def _disk(settings: Settings) -> Check:
     directory = settings.state.directory
     while not directory.exists() and directory != directory.parent:
         directory = directory.parent
     free = shutil.disk_usage(directory).free
     ok = free >= DISK_FREE_MIN and os.access(directory, os.W_OK)
-    said = (
+    message = (
         f"{free / 1024**3:.1f} GiB free at {directory}, {'writable' if os.access(directory, os.W_OK) else 'read-only'}"
     )
-    return Finding("state directory", ok, said)
+    return Check("state directory", ok, message)
 
 
-def _partitions(settings: Settings) -> Finding:
-    """Whether each role can write into the partition of the number that it reads."""
+def _partitions(settings: Settings) -> Check:
+    """Whether the topics that a role reads and writes partition by partition have equally many partitions."""
     groups = [names for role in ROLES.values() if (names := role.equal_partitions(settings))]
     try:
         counts = partition_counts(settings, {name for names in groups for name in names})
     except BrokerError as error:
-        return Finding("partitions", False, str(error))
+        return Check("partitions", False, str(error))
     uneven = [names for names in groups if len({counts[name] for name in names}) > 1]
-    said = "; ".join(", ".join(f"{name} {counts[name]}" for name in sorted(names)) for names in uneven or groups)
-    return Finding("partitions", not uneven, f"must be equal: {said}" if uneven else said)
+    message = "; ".join(", ".join(f"{name} {counts[name]}" for name in sorted(names)) for names in uneven or groups)
+    return Check(
+        "partitions", not uneven, f"these topics must have equally many partitions: {message}" if uneven else message
+    )
 
 
-def _readable(settings: Settings, config: Input) -> Finding:
-    """The last records of an input topic, decoded as ingest does it."""
+def _input_records(settings: Settings, config: Input) -> Check:
+    """Decode the last records of an input topic as ingest does."""
     what = f"input {config.topic}"
     try:
         sampled = topic_sample(settings, config.topic, SAMPLED)
     except BrokerError as error:
-        return Finding(what, False, str(error))
+        return Check(what, False, str(error))
     if not len(sampled.records.value):
-        return Finding(what, True, "no records yet")
+        return Check(what, True, "no records yet")
     latest_ms = round((time.time() + settings.time.future_skew_seconds) * 1000)
     trial = Trial(EventDecoder(config, settings.time.earliest), latest_ms)
     for _ in trial.try_all(sampled.records):
         pass
     totals = trial.totals
     refused = totals.refused.total()
-    said = f"of the last {totals.records:,} records {refused:,} are refused and {totals.skipped.total():,} passed over"
+    message = f"of the last {totals.records:,} records, {refused:,} are refused and {totals.skipped.total():,} skipped"
     if refused:
-        said += f"; most often {totals.most_refused()}"
+        message += f"; the most frequent reason is {totals.most_refused()}"
     elif totals.unread:
         field, count = totals.unread.most_common(1)[0]
-        said += f"; left out most often: {field} ({count:,})"
-    return Finding(what, refused <= REFUSED_MAX * totals.records, said)
+        message += f"; the most frequent value left out is {field} ({count:,})"
+    return Check(what, refused <= REFUSED_MAX * totals.records, message)
 
 
-def _judged(settings: Settings) -> Finding:
-    """Whether everything of the log could be audited, as far as the log is still there."""
+def _log_audited(settings: Settings) -> Check:
+    """Whether every retained record of the log was audited."""
     try:
         reader = Reader(settings, Topics.of(settings).by_target)
         try:
@@ -151,23 +156,23 @@ def _judged(settings: Settings) -> Finding:
             reader.close()
         unjudged = unjudged_of(settings)
     except (BrokerError, StateError) as error:
-        return Finding("log", False, str(error))
-    retained = {p: [one for one in some if one[1] >= begins.get(p, 0)] for p, some in unjudged.items()}
-    ranges = {partition: some for partition, some in retained.items() if some}
+        return Check("log", False, str(error))
+    retained = {p: [pair for pair in found if pair[1] >= begins.get(p, 0)] for p, found in unjudged.items()}
+    ranges = {partition: found for partition, found in retained.items() if found}
     if not ranges:
-        return Finding("log", True, "every record that was read could be audited")
-    records = sum(Positions(some).total() for some in ranges.values())
-    places = ", ".join(f"partition {partition} at offset {some[-1][1]}" for partition, some in ranges.items())
-    said = (
-        f"{records} records could not be audited: their events are counted and not judged (last: {places});"
+        return Check("log", True, "every retained record was audited")
+    records = sum(Positions(found).total() for found in ranges.values())
+    places = ", ".join(f"partition {partition} at offset {found[-1][1]}" for partition, found in ranges.items())
+    message = (
+        f"{records} records could not be audited: their events are counted, but not judged (last: {places});"
         " see `Detection failed` in docs/operations.md"
     )
-    return Finding("log", False, said)
+    return Check("log", False, message)
 
 
-def _transactions(settings: Settings) -> Finding:
+def _transactions(settings: Settings) -> Check:
     if settings.processing == "at_least_once":
-        return Finding("processing", True, "at_least_once: consumers should deduplicate by id")
+        return Check("processing", True, "at_least_once: consumers must deduplicate flags and corrections by id")
     if supports_transactions(settings):
-        return Finding("processing", True, "exactly_once: the broker has transactions")
-    return Finding("processing", False, NO_TRANSACTIONS)
+        return Check("processing", True, "exactly_once: the broker has transactions")
+    return Check("processing", False, NO_TRANSACTIONS)

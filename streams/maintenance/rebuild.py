@@ -1,8 +1,8 @@
-"""The retained log audited again under another configuration, into topics of its own: backfills after a rule change.
+"""Audits the retained log again under another configuration, into separate topics: backfills after a rule change.
 
-The tasks are the worker's own (``Targets`` on its outlet), fed from the log instead of from a group, one partition
-after the other. A checkpoint is a transaction of outputs, state and position, so a rebuild that was broken off goes
-on from its last one when it is called again, and one that is done does nothing.
+It runs the worker's own task (``Targets`` on its outlet) on one partition after the other, and reads the log without a
+consumer group. A checkpoint is a transaction of outputs, state and position. Called again, an interrupted rebuild
+continues from its last checkpoint, and a finished one does nothing.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ from streams.targets.unjudged import Failed
 from streams.targets.work import Targets
 
 BATCH_FRAMES = 50
-"""Frames taken at once, then a look at the clock."""
+"""Frames that are audited between two checks of the clock."""
 
 Progress = Callable[[int, int, int], None]
-"""partition, offset reached, offset at which it ends"""
+"""Called with the partition, the offset reached, and the end offset."""
 
 
 class LogError(Failure):
-    """The log cannot be read again as asked; the message is a sentence."""
+    """The log cannot be rebuilt or split as requested. The message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where to begin: the beginning of what is retained, an offset of each partition, or a moment (epoch ms)."""
+    """Where a rebuild starts: at the first retained record, at an offset of each partition, or at a time (epoch ms)."""
 
     offset: int | None = None
     moment_ms: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> Start:
-        """Read ``beginning``, an offset, or an ISO 8601 time (UTC unless it says otherwise). Raises SettingsError."""
+        """Read ``beginning``, an offset, or an ISO 8601 time (UTC if it has no zone). Raises SettingsError."""
         if text == "beginning":
             return cls()
         if text.isdecimal():
@@ -72,7 +72,7 @@ class Start:
 
 @dataclass(slots=True)
 class PartitionSummary:
-    """What became of one partition: offsets of the log, and what was written."""
+    """Result of one partition: offsets of the log, and records written."""
 
     partition: int
     start: int
@@ -89,7 +89,7 @@ class PartitionSummary:
 
 @dataclass(slots=True)
 class Summary:
-    """What a rebuild did."""
+    """Result of a rebuild."""
 
     log: str
     app: str
@@ -98,26 +98,26 @@ class Summary:
     partitions: list[PartitionSummary] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, the sums beside the partitions."""
+        """For JSON: the partitions, and their sums."""
         summed = ("frames", "events", "broken", "flagged_events", "corrections", "audited_counts")
         sums = {name: sum(getattr(part, name) for part in self.partitions) for name in summed}
         seconds = round(sum(part.seconds for part in self.partitions), 3)
         return {**asdict(self), **sums, "seconds": seconds}
 
 
-def beside(settings: Settings, into: str) -> Settings:
-    """The settings of an installation called ``into`` that audits the log of this one. Raises SettingsError."""
+def parallel_settings(settings: Settings, into: str) -> Settings:
+    """Settings of an installation named ``into`` that audits the log of this one. Raises SettingsError."""
     app = into.rstrip("._-")
     prefix = into if into != app else f"{into}."
     if not app:
-        raise SettingsError(f"--into {into}: give it a name, such as truecount-v2")
+        raise SettingsError(f"--into {into}: must be a name, such as truecount-v2")
     if app == settings.app or prefix in (settings.prefix, settings.log_prefix, settings.state_prefix):
-        raise SettingsError(f"--into {into}: this installation has that name; choose another, such as {app}-v2")
+        raise SettingsError(f"--into {into}: is the name of the live installation; choose another, such as {app}-v2")
     changed = {"app": app, "prefix": prefix, "log_prefix": BY_TARGET.prefix(settings), "state_prefix": ""}
     try:
         return Settings.model_validate({**settings.model_dump(), **changed})
     except ValueError:
-        raise SettingsError(f"--into {into}: a name has letters, digits, '.', '_' and '-' alone") from None
+        raise SettingsError(f"--into {into}: may contain only letters, digits, '.', '_' and '-'") from None
 
 
 async def rebuild(
@@ -129,23 +129,25 @@ async def rebuild(
     clock: Clock,
     progress: Progress,
 ) -> Summary:
-    """Audit the log from ``start`` to its end as it is now. Raises LogError, BrokerError.
+    """Audit the log from ``start`` to its current end. Raises LogError, BrokerError.
 
-    ``unjudged`` are positions that the live audit could only count (``unjudged.unjudged_of``): so they are again.
+    ``unjudged`` are positions that the live audit only counted (``unjudged.unjudged_of``); they are only counted again.
     """
     topics = Topics.of(settings)
     count = partitions_of(settings, topics.by_target)
     if count is None:
-        raise LogError(f"there is no log {topics.by_target}: prefix or log_prefix names another installation")
+        raise LogError(
+            f"topic {topics.by_target} does not exist; set prefix and log_prefix to those of the live installation"
+        )
     if count != settings.partitions:
         raise LogError(
-            f"{topics.by_target} has {count} partitions and the configuration says {settings.partitions}: set"
-            f" partitions = {count}; to have more, see `truecount repartition`"
+            f"{topics.by_target} has {count} partitions, the configuration has {settings.partitions}; set"
+            f" partitions = {count}. For more partitions, see `truecount repartition`"
         )
     wanted = sorted(set(range(count) if partitions is None else partitions))
     unknown = [str(p) for p in wanted if not 0 <= p < count]
     if unknown:
-        raise LogError(f"{topics.by_target} has no partition {', '.join(unknown)}; it has 0 to {count - 1}")
+        raise LogError(f"{topics.by_target} has no partition {', '.join(unknown)}; it has partitions 0 to {count - 1}")
     ranges = await _ranges(settings, topics.by_target, wanted, start)
     create(settings, plan(settings, inputs=False))
     summary = Summary(topics.by_target, settings.app, settings.prefix, settings.version())
@@ -155,7 +157,7 @@ async def rebuild(
         whole = PartitionSummary(partition, begin, None, end)
         try:
             summary.partitions.append(
-                await _done(
+                await _audit_partition(
                     settings,
                     whole,
                     partial=first > 0 or begin > first,
@@ -166,27 +168,27 @@ async def rebuild(
             )
         except (StateError, StoreError, OutletError) as error:
             raise LogError(
-                f"partition {partition} was broken off: {error}. Call the same again and it goes on from its last"
-                " checkpoint"
+                f"the rebuild of partition {partition} was interrupted: {error}. Run the same command again; it"
+                " continues from the last checkpoint"
             ) from error
         except (KafkaError, OSError) as error:
             raise BrokerError(describe(error, settings)) from error
     return summary
 
 
-async def _done(
+async def _audit_partition(
     settings: Settings,
-    asked: PartitionSummary,
+    requested: PartitionSummary,
     *,
     partial: bool,
     unjudged: list[tuple[int, int]],
     clock: Clock,
     progress: Progress,
 ) -> PartitionSummary:
-    """Audit one partition. A record that fails is done again from the last checkpoint, as a worker does it."""
+    """Audit one partition. After a record that fails, restart from the last checkpoint, as a worker does."""
     failed: Failed = {}
     while True:
-        job = _Job(settings, asked, partial=partial, failed=failed, unjudged=unjudged, clock=clock)
+        job = _Job(settings, requested, partial=partial, failed=failed, unjudged=unjudged, clock=clock)
         try:
             return await job.run(progress)
         except StepError:
@@ -196,7 +198,7 @@ async def _done(
 async def _ranges(
     settings: Settings, topic: str, partitions: list[int], start: Start
 ) -> dict[int, tuple[int, int, int]]:
-    """First retained offset, where to begin, and the end, of each partition."""
+    """(first retained offset, start offset, end offset) of each partition."""
     consumer = AIOKafkaConsumer(
         isolation_level="read_committed", enable_auto_commit=False, **aiokafka_options(settings.broker)
     )
@@ -216,36 +218,36 @@ async def _ranges(
             await consumer.stop()
     except (KafkaError, OSError) as error:
         raise BrokerError(describe(error, settings)) from error
-    _check(settings, topic, begins, first, ends)
+    _check_retained(settings, topic, begins, first, ends)
     return {tp.partition: (first[tp], begins[tp], ends[tp]) for tp in parts}
 
 
-def _check(settings: Settings, topic: str, begins: Any, first: Any, ends: Any) -> None:
+def _check_retained(settings: Settings, topic: str, begins: Any, first: Any, ends: Any) -> None:
     gone = [f"partition {tp.partition} begins at {first[tp]}" for tp in begins if begins[tp] < first[tp]]
     if gone:
         raise LogError(
-            f"{topic} no longer has what --from asks for: {', '.join(gone)} (retention_hours ="
+            f"{topic} no longer has the records from --from on: {', '.join(gone)} (retention_hours ="
             f" {settings.retention_hours}). Use --from beginning, or choose partitions with --partition"
         )
     beyond = [f"partition {tp.partition} ends at {ends[tp]}" for tp in begins if begins[tp] > ends[tp]]
     if beyond:
-        raise LogError(f"{topic} does not reach to where --from begins: {', '.join(beyond)}")
+        raise LogError(f"{topic} ends before --from: {', '.join(beyond)}; choose an earlier --from")
 
 
 class _Job:
-    """One partition."""
+    """The rebuild of one partition."""
 
     def __init__(
         self,
         settings: Settings,
-        asked: PartitionSummary,
+        requested: PartitionSummary,
         *,
         partial: bool,
         failed: Failed,
         unjudged: list[tuple[int, int]],
         clock: Clock,
     ) -> None:
-        partition, start, end = asked.partition, asked.start, asked.end
+        partition, start, end = requested.partition, requested.start, requested.end
         self._settings = settings
         self._topics = Topics.of(settings)
         self._tp = TP(self._topics.by_target, partition)
@@ -269,10 +271,10 @@ class _Job:
         self._written: Counter[str] = Counter()
 
     async def run(self, progress: Progress) -> PartitionSummary:
-        """Restore, audit up to the end, checkpoint on the way. Raises what Kafka and the state raise."""
+        """Restore, audit to the end, and checkpoint on the way. Raises errors of Kafka and of the state."""
         began = self._clock.monotonic()
         try:
-            await self._outlet.start()  # fences a rebuild, or a worker, that still writes here
+            await self._outlet.start()  # fences another rebuild or worker of this task
             position = await self._work.restore()
             self._check_same(position)
             if position < self._end:
@@ -289,20 +291,21 @@ class _Job:
         return summary
 
     def _check_same(self, position: int) -> None:
-        summary, settings = self.summary, self._settings
-        asked = (summary.start, settings.version())
-        if self._work.configs != [asked]:
-            held = ", ".join(f"from offset {offset} on {config}" for offset, config in self._work.configs)
+        summary, settings, topic = self.summary, self._settings, self._topics.targets_state
+        requested = (summary.start, settings.version())
+        if self._work.configs != [requested]:
+            stored = ", ".join(f"from offset {offset}, config {config}" for offset, config in self._work.configs)
             raise LogError(
-                f"{self._topics.targets_state}/{summary.partition} holds another rebuild ({held}); asked for is from"
-                f" offset {asked[0]} on {asked[1]}. Choose another --into, or delete the topics under {settings.prefix}"
+                f"{topic}/{summary.partition} has the state of another rebuild ({stored});"
+                f" this one is from offset {requested[0]}, config {requested[1]}. Choose"
+                f" another --into, or delete the topics with the prefix {settings.prefix}"
             )
         if position > summary.start:
             summary.resumed_at = position
             if settings.processing == "at_least_once" and position < summary.end:
                 raise LogError(
-                    f"{self._topics.targets_state}/{summary.partition} holds a rebuild that was broken off, and without"
-                    " transactions it cannot go on exactly. Choose another --into"
+                    f"{topic}/{summary.partition} has the state of an interrupted rebuild. Without"
+                    " transactions, continuing could write outputs twice. Choose another --into"
                 )
 
     async def _audit(self, position: int, progress: Progress) -> None:

@@ -1,8 +1,8 @@
-"""More partitions: log and state of an installation split into topics with a multiple of the partitions.
+"""Splits log and state of an installation into new topics with a multiple of the partitions.
 
-Nothing that is there is changed but the number of partitions of the output topics, until all is done; then each old
-partition's state says where it has moved to, so that no worker with the old configuration goes on with it. Broken off
-before that, it can be called again: frames that then stand twice in the new log are recognised by their sources'
+The old topics do not change until the copy is complete; only the output topics get more partitions before. Then each
+old partition's state records where it has moved, so that no worker with the old configuration continues it.
+An interrupted split can be run again: frames that are then twice in the new log are recognised by their sources'
 offsets.
 """
 
@@ -63,12 +63,12 @@ FRAMES_AT_ONCE = 200
 KEYS_AT_ONCE = 2_000
 
 Progress = Callable[[str, int, int], None]
-"""what, done, of how many (0: not known)"""
+"""Called with what is copied, how much is done, and of how much (0: not known)."""
 
 
 @dataclass(slots=True)
 class Summary:
-    """What was split, and into what."""
+    """Result of a split."""
 
     partitions: int
     into: int
@@ -80,30 +80,30 @@ class Summary:
 
 
 def split(settings: Settings, partitions: int, into: str) -> Settings:
-    """The settings after it. Raises SettingsError."""
+    """The settings after the split. Raises SettingsError."""
     if partitions <= settings.partitions or partitions % settings.partitions:
         raise SettingsError(
-            f"--partitions {partitions}: must be a multiple of the {settings.partitions} there are, such as"
-            f" {2 * settings.partitions}: only then does each partition split without its targets mixing with others'"
+            f"--partitions {partitions}: must be a multiple of the current {settings.partitions}, such as"
+            f" {2 * settings.partitions}: only then are the targets of a new partition all from one old partition"
         )
     prefix = into if into.endswith((".", "-", "_")) else f"{into}."
     if prefix in (BY_TARGET.prefix(settings), TARGETS_STATE.prefix(settings)):
-        raise SettingsError(f"--into {into}: log or state are there now; choose another name")
+        raise SettingsError(f"--into {into}: log or state have this prefix now; choose another name")
     changed = {"partitions": partitions, "log_prefix": prefix, "state_prefix": prefix}
     try:
         return Settings.model_validate({**settings.model_dump(), **changed})
     except ValueError:
-        raise SettingsError(f"--into {into}: a name has letters, digits, '.', '_' and '-' alone") from None
+        raise SettingsError(f"--into {into}: may contain only letters, digits, '.', '_' and '-'") from None
 
 
 async def repartition(settings: Settings, after: Settings, *, clock: Clock, progress: Progress) -> Summary:
-    """Split everything. Raises LogError, BrokerError."""
+    """Split all partitions. Raises LogError, BrokerError."""
     began = clock.monotonic()
     old = Topics.of(settings)
     count = partitions_of(settings, old.by_target)
     if count != settings.partitions:
-        said = "does not exist" if count is None else f"has {count} partitions, not {settings.partitions}"
-        raise LogError(f"{old.by_target} {said}: prefix, log_prefix or partitions are not those of this installation")
+        problem = "does not exist" if count is None else f"has {count} partitions, not {settings.partitions}"
+        raise LogError(f"{old.by_target} {problem}; set prefix, log_prefix and partitions to those of the installation")
     _refuse_members(settings)
     create(after, plan(after, inputs=False))
     summary = Summary(settings.partitions, after.partitions, after.log_prefix)
@@ -114,11 +114,11 @@ async def repartition(settings: Settings, after: Settings, *, clock: Clock, prog
             await job.split(progress)
         summary.sources = await _move_sources(settings, after, clock)
         grow(after, TARGETS.aligned)
-        await _leave_sources(settings, after, clock)
+        await _mark_sources_moved(settings, after, clock)
         for job in jobs:
-            await job.leave()
+            await job.mark_moved()
     except (StateError, StoreError, OutletError) as error:
-        raise LogError(f"it was broken off, and can be called again: {error}") from error
+        raise LogError(f"the split was interrupted: {error}. Run the same command again") from error
     except (KafkaError, OSError) as error:
         raise BrokerError(describe(error, settings)) from error
     summary.seconds = round(clock.monotonic() - began, 3)
@@ -135,11 +135,11 @@ def _refuse_members(settings: Settings) -> None:
         client.close()
     members = described.get(settings.app, {}).get("members") or []
     if members:
-        raise LogError(f"{len(members)} workers of {settings.app} are running: stop all of them first (SIGTERM)")
+        raise LogError(f"{len(members)} workers of {settings.app} are running; stop all of them first (SIGTERM)")
 
 
 async def _fence_ingest(settings: Settings, clock: Clock) -> None:
-    """What a frozen worker still has open is aborted, and it cannot write any more."""
+    """Fence the ingest tasks: open transactions of a frozen worker are aborted, and it cannot write any more."""
     if settings.processing != "exactly_once":
         return
     for source in settings.inputs:
@@ -150,7 +150,7 @@ async def _fence_ingest(settings: Settings, clock: Clock) -> None:
 
 
 async def _sources(settings: Settings, clock: Clock) -> dict[bytes, IngestState]:
-    """Where each source that somebody has read stands in the old installation."""
+    """The ingest state of each source in the old installation."""
     topic = Topics.of(settings).ingest_state
     reader, latest = StateReader(settings, clock=clock), dict[bytes, IngestState]()
     for partition in range(settings.partitions):
@@ -162,13 +162,13 @@ async def _sources(settings: Settings, clock: Clock) -> dict[bytes, IngestState]
 
 async def _move_sources(settings: Settings, after: Settings, clock: Clock) -> int:
     sources = await _sources(settings, clock)
-    here = {key: state for key, state in sources.items() if not state.moved_to}
-    await _write_sources(settings, after, here, clock)
+    remaining = {key: state for key, state in sources.items() if not state.moved_to}
+    await _write_sources(settings, after, remaining, clock)
     return len(sources)
 
 
-async def _leave_sources(settings: Settings, after: Settings, clock: Clock) -> None:
-    """Say in the old state where the sources have gone: a worker of the old configuration would read on."""
+async def _mark_sources_moved(settings: Settings, after: Settings, clock: Clock) -> None:
+    """Record in the old state where the sources have moved, so that a worker of the old configuration stops."""
     sources = await _sources(settings, clock)
     moved = {key: msgspec.structs.replace(state, moved_to=after.log_prefix) for key, state in sources.items()}
     await _write_sources(settings, settings, moved, clock)
@@ -191,7 +191,7 @@ async def _write_sources(settings: Settings, into: Settings, sources: dict[bytes
 
 
 class _Parent:
-    """One old partition."""
+    """The split of one old partition."""
 
     def __init__(self, settings: Settings, after: Settings, partition: int, summary: Summary, clock: Clock) -> None:
         self._settings = settings
@@ -220,12 +220,12 @@ class _Parent:
             self._disk.close()
             if moved.to != self._prefix:
                 raise LogError(str(moved)) from moved
-            return  # copied before it was broken off
+            return  # already copied by an earlier run
         try:
             if self._disk.damaged:
                 raise LogError(
-                    f"{self._old.targets_state}/{self._partition} has {len(self._disk.damaged)} damaged records: run a"
-                    " worker once, which puts them aside, then come back"
+                    f"{self._old.targets_state}/{self._partition} has {len(self._disk.damaged)} damaged records. Run a"
+                    " worker once, which sets them aside, then run this command again"
                 )
             self._meta = meta_of(saved[META_KEY]) if META_KEY in saved else None
             children = [Child(n, self._partitions, self._meta, self._span_ms) for n in self._numbers]
@@ -235,8 +235,8 @@ class _Parent:
         finally:
             self._disk.close()
 
-    async def leave(self) -> None:
-        """Say in the old state where it has gone."""
+    async def mark_moved(self) -> None:
+        """Record in the old state where it has moved."""
         assert self._outlet is not None
         if self._meta is not None:
             moved = msgspec.structs.replace(self._meta, moved_to=self._prefix)
@@ -249,7 +249,7 @@ class _Parent:
         return await self._outlet.commit(outputs, {TopicPartition(self._old.by_target, self._partition): position})
 
     async def _copy_log(self, children: list[Child], progress: Progress) -> None:
-        """The frames that open ticks and recent ids rest on, and those that nobody has taken yet."""
+        """Copy the frames that open ticks and recent ids are computed from, and those not read yet."""
         seen: dict[str, int] = {}
         start: int | None = None
         if self._meta is not None:
@@ -259,17 +259,17 @@ class _Parent:
             try:
                 frame = decode(record.value)
             except FrameError:
-                continue  # counted when it was met; it tells nothing
+                continue  # the audit counted it as broken
             for child in children:
                 waiting[child.partition].append(child.frame(frame, record.offset, seen))
             seen[frame.source] = max(frame.next, seen.get(frame.source, 0))
             self._summary.frames += 1
             if len(waiting[children[0].partition]) >= FRAMES_AT_ONCE:
-                await self._place(children, waiting)
+                await self._write_frames(children, waiting)
                 progress(f"log of partition {self._partition}", record.offset, 0)
-        await self._place(children, waiting)
+        await self._write_frames(children, waiting)
 
-    async def _place(self, children: list[Child], waiting: dict[int, list[bytes]]) -> None:
+    async def _write_frames(self, children: list[Child], waiting: dict[int, list[bytes]]) -> None:
         topic = self._new.by_target
         outputs = [Output(topic, place, None, value) for place, values in waiting.items() for value in values]
         if not outputs:
@@ -277,7 +277,7 @@ class _Parent:
         delivered = await self._commit(outputs)
         for child in children:
             values = waiting[child.partition]
-            child.placed(delivered[topic, child.partition] - len(values), len(values))
+            child.record_copied(delivered[topic, child.partition] - len(values), len(values))
             values.clear()
 
     async def _copy_state(self, children: list[Child], saved: dict[bytes, bytes], progress: Progress) -> None:
@@ -289,11 +289,11 @@ class _Parent:
         async for key, value in self._keyed(saved):
             name = Key(key[len(WATCHED.prefix) :].decode())
             number = partition_of(target_of(name), self._partitions)
-            watched = by_number[number].watched(decode_target(value))
+            state = by_number[number].translated(decode_target(value))
             row = totals[number][metric_of(name)]
-            for index, part in enumerate(contribution_of(watched)):
+            for index, part in enumerate(contribution_of(state)):
                 row[index] += part
-            outputs.append(Output(topic, number, key, encode_target(watched)))
+            outputs.append(Output(topic, number, key, encode_target(state)))
             done += 1
             if len(outputs) >= KEYS_AT_ONCE:
                 await self._commit(outputs)
@@ -317,6 +317,6 @@ class _Parent:
 
 
 def _is_copied(key: bytes) -> bool:
-    """Whether a record goes to every new partition as it is."""
+    """Whether a record is copied to every new partition unchanged."""
     kind = kind_of(key, AUDIT_KINDS)
     return kind is not None and not kind.keyed

@@ -1,9 +1,9 @@
-"""The log and the state of one partition split over several: what of it is pure.
+"""The pure part of a split: the share that a new partition (a child) gets of an old partition's log and state.
 
-A target's partition is its hash modulo the number of partitions, so with a multiple of that number each partition's
-targets spread over its own children and no others. A child takes the parent's clock and its knowledge of the platform
-as they are, its share of the keyed state, and its share of the stretch of the log that open ticks and recent ids are a
-function of. Places in the log are translated.
+A target's partition is its hash modulo the number of partitions. With a multiple of that number, the targets of an old
+partition go to its own children only. A child copies the parent's clock and its statistics of the platform. It gets its
+share of the keyed state, and of the part of the log that open ticks and recent ids are computed from. Offsets of the
+log are translated.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from streams.log.frames import Frame, encode, lean, part_of, times
 from streams.log.hashing import hashes
 from streams.state.sealed import Meta
 
-PLACES = {"log_from", "log_to"}
-"""Fields of keyed state that name an offset of the log, -1 if none."""
+OFFSET_FIELDS = {"log_from", "log_to"}
+"""Fields of keyed state that contain an offset of the log, -1 if none."""
 
 
 class Child:
-    """One of the partitions that a partition is split into; knows where its frames came to stand."""
+    """One of the partitions that an old partition is split into. It translates old offsets to new ones."""
 
     def __init__(self, partition: int, partitions: int, parent: Meta | None, span_ms: int) -> None:
         self.partition = partition
         self._partitions = partitions
         self._parent = parent
         self._span_ms = span_ms
-        self._was = array("q")
-        self._is = array("q")
+        self._old_offsets = array("q")
+        self._new_offsets = array("q")
         self._end = 0
         self._with_ids = array("q")
         self._marks: dict[int, dict[str, int]] = {}
@@ -44,13 +44,13 @@ class Child:
         self._past: list[tuple[int, int]] = [(start, log_to) for start, log_to in past]
         horizon = now - now % span_ms if now >= 0 else 0
         self._oldest = min((start for start, _ in self._past), default=horizon)
-        """the first tick that is open, or that rules look back on"""
+        """the earliest tick that is open, or that rules still need"""
 
     def frame(self, frame: Frame, offset: int, seen: dict[str, int]) -> bytes:
-        """This child's share of the frame at ``offset``; ``seen`` is the next offset of each source before it."""
-        places = hashes(frame.target) % np.uint64(self._partitions)
-        mine = lean(part_of(frame, np.nonzero(places == self.partition)[0]))
-        self._was.append(offset)
+        """This child's share of the frame at ``offset``; ``seen`` has the next offset of each source before it."""
+        partitions = hashes(frame.target) % np.uint64(self._partitions)
+        mine = lean(part_of(frame, np.nonzero(partitions == self.partition)[0]))
+        self._old_offsets.append(offset)
         if mine.target and self._parent is not None and offset < self._parent.position:
             new_ticks = {ts - ts % self._span_ms for ts in times(mine).tolist()} - self._ticks
             open_ticks = any(tick >= self._oldest for tick in new_ticks)
@@ -67,51 +67,51 @@ class Child:
         last = self._with_ids[-1] if self._with_ids else -1
         return any(last < start <= offset for start in self._starts)
 
-    def placed(self, first: int, count: int) -> None:
-        """The last ``count`` frames stand at ``first`` and after."""
-        self._is.extend(range(first, first + count))
+    def record_copied(self, first: int, count: int) -> None:
+        """Record that the last ``count`` frames were written at offset ``first`` and after."""
+        self._new_offsets.extend(range(first, first + count))
         self._end = first + count
 
-    def place(self, offset: int) -> int:
-        """Where the first frame at or after an offset of the parent's log stands now."""
-        at = bisect_left(self._was, offset)
-        return self._is[at] if at < len(self._is) else self._end
+    def new_offset(self, offset: int) -> int:
+        """The new offset of the first frame at or after an offset of the parent's log."""
+        at = bisect_left(self._old_offsets, offset)
+        return self._new_offsets[at] if at < len(self._new_offsets) else self._end
 
     def meta(self, *, born: str, totals: list[list[int]]) -> Meta:
-        """The parent's meta record as this child's."""
+        """This child's meta record, made of the parent's."""
         parent = self._parent
         assert parent is not None
         audit = dict(parent.audit)
-        marks = {self.place(offset): mark for offset, mark in self._marks.items()}
-        replay_from = self.place(audit["replay_from"])
-        past = [(start, self.place(log_to)) for start, log_to in self._past]
+        marks = {self.new_offset(offset): mark for offset, mark in self._marks.items()}
+        replay_from = self.new_offset(audit["replay_from"])
+        past = [(start, self.new_offset(log_to)) for start, log_to in self._past]
         audit["audit"] = {**audit["audit"], "generations": self._generations(), "past": past}
         audit["marks"] = marks
         audit["replay_from"] = replay_from
-        configs = [(self.place(offset), config) for offset, config in parent.configs]
-        return Meta(parent.version, self.place(parent.position), audit, born, totals, configs)
+        configs = [(self.new_offset(offset), config) for offset, config in parent.configs]
+        return Meta(parent.version, self.new_offset(parent.position), audit, born, totals, configs)
 
     def _generations(self) -> list[int]:
-        """Where generations of ids begin: at the first frame that has ids of this child's targets."""
+        """Offsets at which generations of ids begin: the first frame with ids of this child's targets."""
         found = []
         for start in self._starts:
             at = bisect_left(self._with_ids, start)
             if at < len(self._with_ids):
-                found.append(self.place(self._with_ids[at]))
+                found.append(self.new_offset(self._with_ids[at]))
         return sorted(set(found))
 
-    def watched(self, watched: TargetState) -> TargetState:
-        """A key's state with its places in the log translated, in place."""
-        self._translate(watched)
-        return watched
+    def translated(self, state: TargetState) -> TargetState:
+        """Translate the offsets of a key's state in place, and return it."""
+        self._translate(state)
+        return state
 
     def _translate(self, value: Any) -> None:
         if isinstance(value, msgspec.Struct):
             for name in value.__struct_fields__:
                 inner = getattr(value, name)
-                if name in PLACES:
+                if name in OFFSET_FIELDS:
                     if inner >= 0:
-                        setattr(value, name, self.place(inner))
+                        setattr(value, name, self.new_offset(inner))
                 elif isinstance(inner, msgspec.Struct | list | dict):
                     self._translate(inner)
         elif isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What the broker must have before a worker starts: all topics, and transactions where they are set."""
+"""Checks before a worker starts: all topics exist, and the broker has transactions if they are needed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from streams.settings.settings import Settings
 
 
 def partitions_read(settings: Settings) -> dict[str, int]:
-    """How many partitions each topic has that a role reads.
+    """The number of partitions of each topic that a role reads.
 
-    Raises BrokerError while something is missing that may still come, SettingsError for what waiting does not change.
+    Raises BrokerError if topics are missing, which may still be created. Raises SettingsError if waiting cannot help.
     """
     lacking = missing(settings, needed(settings))
     if lacking:
-        raise BrokerError(f"missing topics: {', '.join(lacking)}; make them with `truecount topics create`")
+        raise BrokerError(f"missing topics: {', '.join(lacking)}; create them with `truecount topics create`")
     counts = partition_counts(settings, {topic for role in ROLES.values() for topic in role.reads(settings)})
     if settings.processing == "exactly_once" and not supports_transactions(settings):
         raise SettingsError(f"{settings.broker.servers}: {NO_TRANSACTIONS}")

@@ -1,4 +1,4 @@
-"""The outlet of a task that a tool runs in place of a worker: as a worker has it, without a group."""
+"""The outlet of a task that a tool runs in place of a worker, without a consumer group."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from streams.settings.settings import Settings
 
 
 def make_outlet(settings: Settings, task: str, *, clock: Clock) -> Outlet:
-    """The outlet of the task with this id (``Role.task_id``). Its start fences whoever still writes as this task."""
+    """The outlet of the task with this id (``Role.task_id``). Its start fences other writers of the same task."""
     if settings.processing == "exactly_once":
         return TransactionalOutlet(settings, task, clock=clock)
     return PlainOutlet(settings, _ignore, changelogs=changelogs(settings), clock=clock)
 
 
 async def end_outlet(outlet: Outlet) -> None:
-    """Disconnect it."""
+    """Disconnect an outlet."""
     await outlet.stop()
     if isinstance(outlet, PlainOutlet):
         await outlet.close()
 
 
 def _ignore(offsets: Mapping[TopicPartition, int]) -> None:
-    """The position is part of the state, and there is no group to show it."""
+    """Do not commit group offsets: the position is stored with the state, and there is no group."""

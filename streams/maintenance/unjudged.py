@@ -1,4 +1,4 @@
-"""Positions of the log that were counted and not judged, read from the stored state."""
+"""Positions of the log that were counted, but not judged; read from the stored state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from streams.state.sealed import META_KEY, meta_of
 
 
 def unjudged_of(settings: Settings) -> dict[int, list[tuple[int, int]]]:
-    """Positions of the log that this installation could only count, as ranges, by partition.
+    """Positions of the log that this installation counted without judging them, as ranges, by partition.
 
     Raises BrokerError, or StateError for state of a newer version.
     """

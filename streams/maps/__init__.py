@@ -1,1 +1,1 @@
-"""Suggests a map for records that nobody has described yet: which field of them is which field of an event."""
+"""Suggests a map for records without one: which of their fields is which field of an event."""

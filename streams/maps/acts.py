@@ -1,4 +1,4 @@
-"""What was done: which metric, whether it is taken back, which records are events at all, and how long was watched."""
+"""Finds the acts of sample records: metric, undo, which records are events, and watch time."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ OPERATIONS = {
     "delete": True,
     "read": False,
 }
-"""Words of change-data capture → whether they take a row back; a row that changed (u) is neither."""
+"""Operations of change data capture that are acts → whether they undo one. An update (u) is neither."""
 SNAPSHOT = ("r", "read")
-OTHERS = frozenset(("u", "t", "m", "update", "truncate", "message"))
+OTHER_OPERATIONS = frozenset(("u", "t", "m", "update", "truncate", "message"))
 
 STATUS_OK = ("200", "206")
-"""HTTP: the whole file or a part of it was sent."""
+"""HTTP status codes of an answer with the whole file or a part of it."""
 SURE_MS = 30_000
-"""A median length from which on seconds would mean eight hours."""
+"""A median of at least this is in milliseconds: in seconds it would be over eight hours."""
 SURE_SECONDS = 1_000
-"""A greatest length up to which milliseconds would mean one second."""
+"""A maximum of at most this is in seconds: in milliseconds it would be at most one second."""
 
 
 @dataclass
 class Acts:
-    """What the records say of the act."""
+    """What was found about the acts."""
 
     metric: str | None = None
-    """the metric of all of them"""
+    """metric of all records, if it is the same"""
     fields: dict[str, Choice] = field(default_factory=dict)
-    """metric, undo and history, where they come from a field"""
+    """sources of metric, undo and history"""
     keep: list[dict[str, Any]] = field(default_factory=list)
     skip: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    passed: Counter[str] = field(default_factory=Counter)
-    """words whose records are passed over, with their numbers"""
+    skipped: Counter[str] = field(default_factory=Counter)
+    """words whose records are skipped → number of records"""
 
 
 def acts_of(chooser: Chooser, *names: str) -> Acts:
-    """The acts of records; ``names`` are those of their file or topic."""
+    """Find the acts of records; ``names`` are names of their file or topic."""
     found = _operations(chooser) or _kinds(chooser) or Acts(notes=_unknown_kinds(chooser))
     if "undo" not in found.fields:
         undo = _undo(chooser)
@@ -65,7 +65,7 @@ def acts_of(chooser: Chooser, *names: str) -> Acts:
 
 
 def _kinds(chooser: Chooser) -> Acts | None:
-    """A field whose words are acts, such as LIKE, UNFOLLOW or play."""
+    """Acts by a field whose words are acts, such as LIKE, UNFOLLOW or play."""
     best: tuple[float, Field] | None = None
     for each in chooser.fields:
         if not is_few(each) or each.numbers or is_yes_no(each):
@@ -84,12 +84,12 @@ def _kinds(chooser: Chooser) -> Acts | None:
 
 
 def _unknown_kinds(chooser: Chooser) -> list[str]:
-    """A sentence on a field that names kinds of records, none of which is known to be an act."""
+    """A note on a field with kinds of records of which none is known as an act."""
     for each in chooser.fields:
         named = hint(each, words.KIND) > NAMED or each.words[-1:] in (("type",), ("kind",), ("event",), ("action",))
         if named and is_few(each) and each.distinct > 1 and not each.numbers and not is_yes_no(each):
             shown = ", ".join(list(dict.fromkeys(each.texts))[:10])
-            return [f"{each.name} has the words {shown}: where some of them are no acts, name the others with keep"]
+            return [f"{each.name} has the words {shown}. If only some of them are acts, list those in keep"]
     return []
 
 
@@ -97,27 +97,29 @@ def _acts_by_words(chooser: Chooser, each: Field) -> Acts:
     meanings = {text: meaning for text in dict.fromkeys(each.texts) if (meaning := words.meaning(text)) is not None}
     metrics = list(dict.fromkeys(metric for metric, _ in meanings.values()))
     inner = _undone(chooser, each)
-    bare = [text for text in dict.fromkeys(each.texts) if words.only_undoes(text)]
+    undo_words = [text for text in dict.fromkeys(each.texts) if words.is_bare_undo(text)]
     found = Acts()
-    if bare and (len(metrics) == 1 or inner is not None):
-        meanings |= dict.fromkeys(bare, (metrics[0], True))
-    found.passed = Counter(text for text in each.texts if text not in meanings)
+    if undo_words and (len(metrics) == 1 or inner is not None):
+        meanings |= dict.fromkeys(undo_words, (metrics[0], True))
+    found.skipped = Counter(text for text in each.texts if text not in meanings)
     table = {text: metric for text, (metric, _) in meanings.items()}
     if len(metrics) == 1:
         found.metric = metrics[0]
-    elif bare and inner is not None:
-        acts = {text: metric for text, metric in table.items() if text not in bare}
-        found.fields["metric"] = Choice({"first": [inner.source(words=acts), each.source(words=acts)]}, "their words")
+    elif undo_words and inner is not None:
+        acts = {text: metric for text, metric in table.items() if text not in undo_words}
+        found.fields["metric"] = Choice(
+            {"first": [inner.source(words=acts), each.source(words=acts)]}, "by the words of this field"
+        )
     elif all(text == metric for text, metric in table.items()):
-        found.fields["metric"] = Choice(each.source(), "their words are ours")
+        found.fields["metric"] = Choice(each.source(), "its words are metric names")
     else:
-        found.fields["metric"] = Choice(each.source(words=table), "their words")
+        found.fields["metric"] = Choice(each.source(words=table), "by the words of this field")
     if any(undone for _, undone in meanings.values()):
         undo = {text: undone for text, (_, undone) in meanings.items()}
-        found.fields["undo"] = Choice(each.source(words=undo), "their words")
-    if each.share < 1 or found.passed or [*meanings] != [found.metric]:
+        found.fields["undo"] = Choice(each.source(words=undo), "by the words of this field")
+    if each.share < 1 or found.skipped or [*meanings] != [found.metric]:
         found.keep.append(each.source(**{"is": list(meanings)}))
-    if bare and inner is not None:
+    if undo_words and inner is not None:
         others = [text for text in dict.fromkeys(inner.texts) if text not in meanings]
         if others:
             found.skip.append(inner.source(**{"is": others}))
@@ -125,21 +127,21 @@ def _acts_by_words(chooser: Chooser, each: Field) -> Acts:
 
 
 def _undone(chooser: Chooser, kind: Field) -> Field | None:
-    """Where an undo says what it takes back: a field of the same name inside an object, given beside bare undos."""
+    """The field with the act that a bare undo takes back: it has the same name, and is inside an object."""
     for each in chooser.fields:
         if each.path[-1] == kind.path[-1] and len(each.path) > len(kind.path) and each.place == kind.place:
             pairs = zip(kind.values, each.values, strict=True)
-            if any(value is not None and own is not None and words.only_undoes(str(own)) for own, value in pairs):
+            if any(value is not None and own is not None and words.is_bare_undo(str(own)) for own, value in pairs):
                 return each
     return None
 
 
 def _operations(chooser: Chooser) -> Acts | None:
-    """Change-data capture: rows that were made, changed and deleted."""
+    """Acts by the operation of change data capture: rows that were created, updated or deleted."""
     for each in chooser.fields:
         seen = {text.lower() for text in each.texts}
         named = each.words[-1:] in (("op",), ("operation",)) and each.share > 0.5  # half of the records
-        if not named or not seen <= {*OPERATIONS, *OTHERS} or not seen & set(OPERATIONS):
+        if not named or not seen <= {*OPERATIONS, *OTHER_OPERATIONS} or not seen & set(OPERATIONS):
             continue
         chooser.take(each)
         chooser.rows = True
@@ -148,11 +150,13 @@ def _operations(chooser: Chooser) -> Acts | None:
             spelled = dict.fromkeys(["c", "r", "d"])
         undo = {text: OPERATIONS[text.lower()] for text in spelled}
         found = Acts(keep=[each.source(**{"is": list(undo)})])
-        found.fields["undo"] = Choice(each.source(words=undo), "a deleted row is an act that is taken back")
+        found.fields["undo"] = Choice(each.source(words=undo), "deleting a row undoes its act")
         if any(text.lower() in SNAPSHOT for text in undo):
             history = {text: text.lower() in SNAPSHOT for text in undo}
-            found.fields["history"] = Choice(each.source(words=history), "rows of the snapshot: counted, never a burst")
-        found.passed = Counter(text for text in each.texts if text not in undo)
+            found.fields["history"] = Choice(
+                each.source(words=history), "rows of the snapshot are counted, but never judged as a burst"
+            )
+        found.skipped = Counter(text for text in each.texts if text not in undo)
         return found
     return None
 
@@ -161,20 +165,20 @@ def _undo(chooser: Chooser) -> Choice | None:
     for _, each in chooser.ranked(lambda each: hint(each, words.UNDO) if is_yes_no(each) else 0):
         if hint(each, words.UNDO) >= NAMED:
             chooser.take(each)
-            return Choice(each.source(), "yes takes the act back")
+            return Choice(each.source(), "yes undoes the act")
     for _, each in chooser.ranked(lambda each: hint(each, words.ACTIVE) if is_yes_no(each) else 0):
         if hint(each, words.ACTIVE) >= NAMED and each.distinct == 2:  # both yes and no
             chooser.take(each)
             no = {text: text.lower() in _NO for text in dict.fromkeys(each.texts)}
-            return Choice(each.source(words=no), "no takes the act back", sure=False)
+            return Choice(each.source(words=no), "no undoes the act", sure=False)
     return None
 
 
-_NO = frozenset(word for word in YES_NO if word in ("false", "f", "no", "n", "0", "off"))
+_NO = frozenset(text for text in YES_NO if text in ("false", "f", "no", "n", "0", "off"))
 
 
 def _status(chooser: Chooser) -> dict[str, Any] | None:
-    """HTTP answers: only those that sent something are plays."""
+    """A condition on the HTTP status, if there is one: only answers with content are plays."""
     for each in chooser.fields:
         numbers = [int(number) for number in each.numbers]
         named = "status" in each.words and len(numbers) == len(each.given)
@@ -186,8 +190,8 @@ def _status(chooser: Chooser) -> dict[str, Any] | None:
     return None
 
 
-def watched(chooser: Chooser) -> dict[str, Choice]:
-    """How long was watched, and how long the target is."""
+def watch_fields(chooser: Chooser) -> dict[str, Choice]:
+    """Sources of ``watch_ms`` and ``duration_ms``."""
     numeric = [each for each in chooser.fields if _is_number(each) and not chooser.layouts(each)]
     watch = _best(numeric, lambda each: hint(each, words.WATCH))
     duration = _best(
@@ -203,7 +207,7 @@ def watched(chooser: Chooser) -> dict[str, Choice]:
         chooser.take(each)
         other = {} if unit == "s" else {"unit": "s"}
         how = {"unit": "s"} if unit == "s" else {}
-        why = f"{'seconds' if unit == 's' else 'milliseconds'}, half of them up to {median(each.numbers):,.0f}"
+        why = f"{'seconds' if unit == 's' else 'milliseconds'}, median {median(each.numbers):,.0f}"
         others = [] if sure else [each.source(**other)]
         found[name] = Choice(each.source(**how), why, others, sure and fits)
     return found
@@ -220,7 +224,7 @@ def _best(fields: list[Field], score: Any) -> Field | None:
 
 
 def _fits(watch: Field, duration: Field) -> bool:
-    """Whether what was watched is seldom longer than the target."""
+    """Whether the watch time is at most the duration in most records."""
     pairs = []
     for one, other in zip(watch.values, duration.values, strict=True):
         try:
@@ -231,8 +235,8 @@ def _fits(watch: Field, duration: Field) -> bool:
 
 
 def _unit(fields: list[Field]) -> tuple[str, bool]:
-    """Seconds or milliseconds, and whether that is sure: by the names, then by the numbers."""
-    named = {word for each in fields for word in each.words}
+    """Unit of the fields ("s" or "ms"), and whether it is sure: by their names, then by their numbers."""
+    named = {term for each in fields for term in each.words}
     if named & {"ms", "millis", "milliseconds", "msec"}:
         return "ms", True
     if named & {"seconds", "secs", "sec", "s"}:

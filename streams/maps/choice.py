@@ -1,4 +1,4 @@
-"""Which field of a sample is which field of an event, by its name and by what its values look like."""
+"""Chooses the field of a sample for each field of an event, by name and by values."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 
 from streams.maps import vocabulary as words
 from streams.maps.fields import Field
-from streams.maps.likeness import has_hops, is_address, is_few, is_id, is_yes_no, looks, mostly, time_layouts
+from streams.maps.likeness import has_hops, is_address, is_few, is_id, is_yes_no, mostly, resembles, time_layouts
 
 NAMED = 2.0
-"""A score from which on a field's own name says what it is."""
+"""A score of at least this means that the field's own name matches."""
 IDS = frozenset(("id", "ids", "uuid", "guid", "key", "pk", "hash", "code", "number", "no"))
 WEAK = frozenset(("url", "uri", "path", "request", "link", "slug", "title", "page"))
-"""Names of targets that stand beside a better one: an address of a page beside the id of what is on it."""
+"""Name parts of weaker targets: the URL of a page is worse than the id of its content."""
 NAMES = frozenset(("name", "title", "email", "label", "text", "display", "nick"))
 COVERED = 0.98
-"""Share of the documents from which on a field needs no alternative."""
-LESS = 0.6
-"""Share of a field's values that must be times, where no field has nearly all."""
+"""A field in at least this share of the documents needs no alternative."""
+TIMES_MIN = 0.6
+"""Share of a field's values that must be times, if no field consists of times almost only."""
 FEW = 50
-"""Records up to which a few repeated ids say little."""
+"""In fewer records than this, repeated ids are weak evidence."""
 SHOWN = 3
-"""Alternatives that are written as comments."""
+"""Largest number of alternatives written as comments."""
 
 
 @dataclass
 class Choice:
-    """Where one field of the event comes from, and what a reader of the map should know about it."""
+    """The source of one field of the event, the reason, and alternatives."""
 
     source: dict[str, Any]
     why: str
@@ -40,43 +40,43 @@ Score = Callable[[Field], float]
 
 
 class Chooser:
-    """Chooses among fields, each of which is given to one field of the event only."""
+    """Chooses among the fields of a sample; each is used for one field of the event only."""
 
     def __init__(self, fields: Iterable[Field], latest_ms: float) -> None:
         self.fields = [each for each in fields if each.given]
         self._latest_ms = latest_ms
         self.rows = False
-        """whether the records are changes of rows, so that one row's id comes again"""
+        """whether the records are changes of rows: then the id of a row repeats"""
         self._taken: set[tuple[str, tuple[str, ...]]] = set()
         self._layouts = {(each.place, each.path): time_layouts(each, latest_ms) for each in self.fields}
 
     def layouts(self, found: Field) -> list[str]:
-        """In which layouts a field's values are times."""
+        """The layouts in which a field's values are times."""
         return self._layouts[found.place, found.path]
 
     def take(self, found: Field) -> None:
-        """Give a field away."""
+        """Mark a field as used."""
         self._taken.add((found.place, found.path))
 
     def ranked(self, score: Score) -> list[tuple[float, Field]]:
-        """The fields that are left and score, best first; of equals the first in the documents."""
+        """The unused fields with a positive score, best first; ties in document order."""
         scored = [(score(each), each) for each in self.fields if (each.place, each.path) not in self._taken]
         return sorted((pair for pair in scored if pair[0] > 0), key=lambda pair: -pair[0])
 
     def best(self, score: Score) -> float:
-        """The best score that there is; 0 if none."""
+        """The best score; 0 if there is none."""
         ranked = self.ranked(score)
         return ranked[0][0] if ranked else 0.0
 
     # ---------------------------------------------------------------- one field of the event each
 
     def time(self) -> Choice | None:
-        """When it happened."""
+        """Source of the event's time."""
         ranked = self.ranked(self.time_score)
         certain = bool(ranked)
         if not ranked:
             for each in self.fields:
-                self._layouts[each.place, each.path] = time_layouts(each, self._latest_ms, LESS)
+                self._layouts[each.place, each.path] = time_layouts(each, self._latest_ms, TIMES_MIN)
             ranked = self.ranked(self.time_score)
         if not ranked:
             return None
@@ -92,29 +92,29 @@ class Chooser:
                 pieces.append(other.source(**_layout(self.layouts(other)[0])))
         others = [first.source(time=layout) for layout in layouts[1:]]
         others += [each.source(**_layout(self.layouts(each)[0])) for near, each in rest if near > score - 1]
-        why = f"{first.share:.0%} of the records have it" if first.share < COVERED else f"such as {_example(first)}"
+        why = f"{first.share:.0%} of the records have it" if first.share < COVERED else f"example: {_example(first)}"
         return Choice(_one_or_first(pieces), why, others[:SHOWN], certain and score >= NAMED and len(layouts) == 1)
 
     def created(self) -> Choice | None:
-        """When the actor's account was made."""
+        """Source of the time at which the actor's account was created."""
         ranked = self.ranked(self.created_score)
         if not ranked:
             return None
         found = ranked[0][1]
         self.take(found)
-        return Choice(found.source(**_layout(self.layouts(found)[0])), f"such as {_example(found)}")
+        return Choice(found.source(**_layout(self.layouts(found)[0])), f"example: {_example(found)}")
 
     def text(self, score: Score, **how: Any) -> Choice | None:
-        """A field that is taken as it stands."""
+        """The best field, unchanged."""
         ranked = self.ranked(score)
         if not ranked:
             return None
         best, found = ranked[0]
         self.take(found)
-        return Choice(found.source(**how), f"such as {_example(found)}", sure=best >= NAMED)
+        return Choice(found.source(**how), f"example: {_example(found)}", sure=best >= NAMED)
 
     def named(self, score: Score) -> Choice | None:
-        """An id: the best field, and where it is not given the next best."""
+        """An id: the best field, with the next best as a fallback."""
         ranked = self.ranked(score)
         if not ranked:
             return None
@@ -131,12 +131,12 @@ class Chooser:
         for piece in pieces:
             self.take(piece)
         others = [each.source() for near, each in ranked[1:] if near > best - 1 and each not in pieces]
-        count = f"{found.distinct:,} different in {len(found.given):,}"
+        count = f"{found.distinct:,} different values in {len(found.given):,} records"
         return Choice(_one_or_first([each.source() for each in pieces]), count, others[:SHOWN], best >= NAMED)
 
     @staticmethod
     def _complement(found: Field, candidates: list[Field]) -> Field | None:
-        """A field that is given in most of the documents in which another is not."""
+        """A field that is present in most of the documents that lack ``found``."""
         gaps = [place for place, value in enumerate(found.values) if value is None]
         for each in candidates:
             filled = sum(each.values[place] is not None for place in gaps)
@@ -147,7 +147,7 @@ class Chooser:
     # ---------------------------------------------------------------- scores
 
     def time_score(self, each: Field) -> float:
-        """How likely it is the event's time."""
+        """Score as the event's time."""
         layouts = self.layouts(each)
         if not layouts or _has(each, words.NO_TIME):
             return 0.0
@@ -157,7 +157,7 @@ class Chooser:
         return 0.5 + named + 0.5 * each.share + (0.5 if _has(each, frozenset(("event", "occurred", "happened"))) else 0)
 
     def created_score(self, each: Field) -> float:
-        """How likely it is the time when the actor's account was made."""
+        """Score as the time at which the actor's account was created."""
         if not self.layouts(each) or _has(each, words.NO_TIME):
             return 0.0
         if _has(each, words.REGISTERED):
@@ -165,7 +165,7 @@ class Chooser:
         return NAMED if _has(each, words.CREATED) and _around(each, words.ACTOR) else 0.0
 
     def actor_score(self, each: Field) -> float:
-        """How likely it is who did it."""
+        """Score as the actor."""
         score = self._person_or_thing(each, words.ACTOR)
         if score == 0:
             return 0.0
@@ -173,7 +173,7 @@ class Chooser:
         return score + 0.5 * each.distinct / len(each.given)
 
     def target_score(self, each: Field) -> float:
-        """How likely it is what it was done to."""
+        """Score as the target."""
         score = self._person_or_thing(each, words.TARGET)
         if score == 0:
             return 0.0
@@ -189,16 +189,16 @@ class Chooser:
         return named + 0.5 * _has(each, IDS) - 0.5 * _has(each, NAMES) + 0.5 * each.share
 
     def unnamed_score(self, each: Field) -> float:
-        """How likely it is an id of something, by its values alone: more different ones, more likely."""
-        odd = self.layouts(each) or looks(each, "agent") or is_yes_no(each) or looks(each, "country")
+        """Score as an id, by its values only: the share of different values."""
+        odd = self.layouts(each) or resembles(each, "agent") or is_yes_no(each) or resembles(each, "country")
         if odd or not is_id(each) or is_address(each) or each.share < 0.5:  # half of the records
             return 0.0
         return each.distinct / len(each.given)
 
     def event_id_score(self, each: Field) -> float:
-        """How likely it is the id of the event itself."""
+        """Score as the id of the event."""
         own = set(each.words) - {"the", "insert"}
-        least = 0.3 if self.rows else LESS if len(each.given) < FEW else 0.8
+        least = 0.3 if self.rows else TIMES_MIN if len(each.given) < FEW else 0.8
         if not is_id(each) or each.distinct < least * len(each.given) or len(each.given) < 2 or not own:
             return 0.0
         if not own <= words.EVENT_ID or _around(each, words.ACTOR | words.TARGET) or own == {"event"}:
@@ -206,45 +206,51 @@ class Chooser:
         return 2.0 + (own != {"id"}) - 0.1 * len(each.path) + 0.5 * each.share
 
     def owner_score(self, each: Field) -> float:
-        """How likely it is whose target it is."""
+        """Score as the owner of the target."""
         return hint(each, words.OWNER) if is_id(each) and not self.layouts(each) and not _has(each, NAMES) else 0.0
 
     def session_score(self, each: Field) -> float:
-        """How likely it is a session."""
+        """Score as the session."""
         return _named(each, words.SESSION) if is_id(each) and not self.layouts(each) else 0.0
 
     def address_score(self, each: Field) -> float:
-        """How likely it is the actor's address."""
+        """Score as the actor's IP address."""
         return 1.0 + hint(each, words.ADDRESS) + _around(each, words.ACTOR) if is_address(each) else 0.0
 
     def agent_score(self, each: Field) -> float:
-        """How likely it is a user agent."""
-        if not each.texts or not mostly(each.given, lambda value: isinstance(value, str)) or looks(each, "url", 0.1):
+        """Score as the user agent."""
+        if (
+            not each.texts
+            or not mostly(each.given, lambda value: isinstance(value, str))
+            or resembles(each, "url", 0.1)
+        ):
             return 0.0
         named = "agent" in each.words or each.words in (("ua",), ("useragent",))
-        if looks(each, "agent", 0.5):
-            return 1.0 + 2 * named + looks(each, "agent")
+        if resembles(each, "agent", 0.5):
+            return 1.0 + 2 * named + resembles(each, "agent")
         return NAMED if named and not is_id_number(each) else 0.0
 
     def referrer_score(self, each: Field) -> float:
-        """How likely it is where the actor came from."""
+        """Score as the referrer."""
         return _named(each, words.REFERRER) if not each.numbers else 0.0
 
     def country_score(self, each: Field) -> float:
-        """How likely it is a country."""
+        """Score as the country."""
         named = _named(each, words.COUNTRY)
         if named and not each.numbers and max(map(len, each.texts), default=0) <= 64:  # a name's length
             return named
-        return 1.0 if looks(each, "country") and is_few(each) and all(text.isupper() for text in each.texts) else 0.0
+        return (
+            1.0 if resembles(each, "country") and is_few(each) and all(text.isupper() for text in each.texts) else 0.0
+        )
 
 
 def hint(each: Field, known: frozenset[str]) -> float:
-    """How much a field's name is one of the known words: 3 all of it, 2 a word of it, 1 a word above it."""
+    """How well a field's name matches known words: 3 as a whole, 2 by a word, 2 or 0.5 by a word of a key above it."""
     if "".join(each.words) in known:
         return 3.0
-    if any(word in known for word in each.words):
+    if any(term in known for term in each.words):
         return NAMED
-    if any(word in known for word in each.around):
+    if any(term in known for term in each.around):
         return NAMED if set(each.words) <= IDS else 0.5
     return 0.0
 
@@ -255,11 +261,11 @@ def _named(each: Field, known: frozenset[str]) -> float:
 
 
 def _has(each: Field, known: frozenset[str]) -> bool:
-    return any(word in known for word in each.words) or "".join(each.words) in known
+    return any(term in known for term in each.words) or "".join(each.words) in known
 
 
 def _around(each: Field, known: frozenset[str]) -> bool:
-    return any(word in known for word in (*each.around, *each.words))
+    return any(term in known for term in (*each.around, *each.words))
 
 
 def is_id_number(each: Field) -> bool:
@@ -268,7 +274,7 @@ def is_id_number(each: Field) -> bool:
 
 
 def hops(choice: Choice, fields: Iterable[Field]) -> Choice:
-    """An address that is a list of hops: which one is the actor's, nobody can see."""
+    """Suggest the first hop of a list of addresses, as a guess: the values do not show which hop is the actor's."""
     for each in fields:
         if each.source() == choice.source and has_hops(each):
             return Choice({**choice.source, "hop": 0}, choice.why, [{**choice.source, "hop": -1}], sure=False)

@@ -1,4 +1,4 @@
-"""What the absence of a field costs, as the lab measured it: docs/detection.md has the table, and a test compares."""
+"""Cost of each missing field, as measured by the lab. A test compares it with the table in docs/detection.md."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ MEASURED = {
 """Field → recall on overt and on stealthy attacks without it."""
 
 LEAST = 0.01
-"""A smaller loss of recall is not worth a figure."""
+"""A smaller loss of recall is not shown."""
 
 COSTS = {
-    "actor_created_at": "crowds of fresh accounts are not seen: most stealthy attacks are missed",
-    "watch_ms": "views that nobody watched are not seen; it counts together with duration_ms",
-    "duration_ms": "watch times say nothing without it",
-    "ip": "bursts from data centres and rented networks are not seen",
-    "country": "networks are compared within a country, so without it ip says nothing",
-    "user_agent": "robots that declare themselves are counted as people",
-    "referrer": "people who come by a link are harder to tell from strangers",
+    "actor_created_at": "crowds of new accounts are not detected, so most stealthy attacks are missed",
+    "watch_ms": "views without watching are not detected; duration_ms is needed, too",
+    "duration_ms": "watch_ms cannot be used without it",
+    "ip": "bursts from data centres and rented networks are not detected",
+    "country": "ip cannot be used without it, because networks are compared within a country",
+    "user_agent": "robots that identify themselves are counted as people",
+    "referrer": "people who come by a link are harder to distinguish from a bought crowd",
     "id": "an event that is delivered twice is counted twice",
-    "undo": "what is taken back stays counted",
-    "owner": "people who follow one channel are harder to tell from a band",
+    "undo": "likes and follows that are taken back stay counted",
+    "owner": "followers of one channel are harder to distinguish from a band of bought accounts",
 }
-"""Field → what is not seen without it. In the order in which it is worth adding them."""
+"""Field → effect if it is missing. The most useful fields come first."""
 
 
 def cost_of(name: str) -> str:
-    """A sentence.
+    """The effect of a missing field, with the measured loss of recall.
 
     >>> cost_of("ip")
-    'bursts from data centres and rented networks are not seen (recall of overt attacks 0.98 to 0.86, ...)'
+    'bursts from data centres and rented networks are not detected (recall of overt attacks 0.98 to 0.86, ...)'
     >>> cost_of("user_agent")
-    'robots that declare themselves are counted as people (recall of stealthy attacks 0.76 to 0.70)'
+    'robots that identify themselves are counted as people (recall of stealthy attacks 0.76 to 0.70)'
     """
     figures = [
         f"of {kind} attacks {before:.2f} to {after:.2f}"

@@ -1,12 +1,12 @@
-"""A map for a sample of records: choices for every field that an event can have, and what is not there."""
+"""Makes a draft of a map from a sample of records: a choice for each event field, and the missing fields."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from streams.maps.acts import Acts, acts_of, watched
+from streams.maps.acts import Acts, acts_of, watch_fields
 from streams.maps.choice import NAMED, Choice, Chooser, hops
-from streams.maps.doubts import fall_back, id_of_the_act, printable, say_metric, say_nobody
+from streams.maps.doubts import fall_back, guess_metric, id_of_the_act, note_placeholders, printable
 from streams.maps.envelope import Envelope, enveloped
 from streams.maps.fields import Field, KeyPath, flatten, lists_of
 from streams.maps.sample import Draft, Sample
@@ -15,7 +15,7 @@ DAY_MS = 86_400_000
 
 
 def draft(sample: Sample) -> Draft:
-    """Look at a sample. It must have a document."""
+    """Make a draft from a sample, which must have a document."""
     latest_ms = sample.latest_ms + DAY_MS
     documents = [document for document in sample.documents if isinstance(document, dict)]
     lists = [document for document in sample.documents if isinstance(document, list)]
@@ -27,12 +27,12 @@ def draft(sample: Sample) -> Draft:
     envelope = None if sample.tabular else enveloped(documents)
     if envelope is not None:
         return _of_rows(sample, envelope, latest_ms)
-    fields = [*flatten(documents, tabular=sample.tabular).values(), *_beside(sample, len(documents))]
+    fields = [*flatten(documents, tabular=sample.tabular).values(), *_record_fields(sample, len(documents))]
     best = _fan_out(sample, documents, fields, latest_ms)
     return _draft(sample, fields, latest_ms) if best is None else best
 
 
-def _beside(sample: Sample, size: int) -> list[Field]:
+def _record_fields(sample: Sample, size: int) -> list[Field]:
     """The key and the headers of the records, as fields."""
     if len(sample.documents) != size:
         return []
@@ -67,11 +67,13 @@ def _assembled(sample: Sample, chooser: Chooser, acts: Acts) -> Draft:
     found["ip"] = None if address is None else hops(address, chooser.fields)
     found["user_agent"] = chooser.text(chooser.agent_score)
     found["actor_created_at"] = chooser.created()
-    found["ts"] = chooser.time() or (Choice({"timestamp": True}, "of the record") if sample.timed else None)
-    found.update(watched(chooser))
+    found["ts"] = chooser.time() or (
+        Choice({"timestamp": True}, "timestamp of the Kafka record") if sample.timed else None
+    )
+    found.update(watch_fields(chooser))
     found["referrer"] = chooser.text(chooser.referrer_score)
     found["session"] = chooser.text(chooser.session_score)
-    # Where one field could be both, it is what its name says more clearly.
+    # A field that could be both is used for the one that its name matches better.
     pair = {"actor": chooser.actor_score, "target": chooser.target_score}
     for name in sorted(pair, key=lambda name: -chooser.best(pair[name])):
         found[name] = chooser.named(pair[name])
@@ -79,13 +81,13 @@ def _assembled(sample: Sample, chooser: Chooser, acts: Acts) -> Draft:
     found["country"] = chooser.text(chooser.country_score)
     found["owner"] = chooser.text(chooser.owner_score)
     fall_back(made, chooser, found)
-    say_metric(made, found)
+    guess_metric(made, found)
     id_of_the_act(chooser, found)
-    say_nobody(made, chooser, found["actor"])
+    note_placeholders(made, chooser, found["actor"])
     made.notes += acts.notes
-    if acts.passed:
-        shown = ", ".join(f"{name} ({count:,})" for name, count in acts.passed.most_common(10))
-        made.notes.append(f"passed over, because no act is seen in them: {printable(shown)}")
+    if acts.skipped:
+        shown = ", ".join(f"{name} ({count:,})" for name, count in acts.skipped.most_common(10))
+        made.notes.append(f"records with these words are skipped, because no act was recognised: {printable(shown)}")
     order = ("ts", "actor", "target", "metric", "undo", "history", "id", "owner", "ip", "country", "user_agent")
     for name in (*order, "session", "watch_ms", "duration_ms", "referrer", "actor_created_at"):
         choice = found.get(name)
@@ -98,12 +100,12 @@ def _assembled(sample: Sample, chooser: Chooser, acts: Acts) -> Draft:
 
 
 def _of_rows(sample: Sample, envelope: Envelope, latest_ms: float) -> Draft:
-    """Change-data capture: the fields are those of the rows, the act is what was done to them."""
+    """A draft for change data capture: the event's fields are in the rows, the act is the operation on them."""
     around = Chooser(envelope.around, latest_ms)
     acts = acts_of(around, sample.name)
     rows = Chooser(envelope.rows, latest_ms)
     rows.rows = True
-    made = _assembled(sample, rows, Acts(acts.metric, passed=acts.passed, notes=acts.notes))
+    made = _assembled(sample, rows, Acts(acts.metric, skipped=acts.skipped, notes=acts.notes))
     written = around.time()
     own = made.choices.get("ts")
     after = None if own is None else envelope.after(own.source)
@@ -122,7 +124,7 @@ def _of_rows(sample: Sample, envelope: Envelope, latest_ms: float) -> Draft:
 
 
 def _fan_out(sample: Sample, documents: list[dict[str, Any]], fields: list[Field], latest_ms: float) -> Draft | None:
-    """A draft that makes an event of each element of a list, if the list has what the record itself lacks."""
+    """A draft with an event for each element of a list, if the list has what the record itself lacks."""
     alone = Chooser(fields, latest_ms)
     if alone.best(alone.target_score) >= NAMED and alone.best(alone.time_score) >= NAMED:
         return None
@@ -138,7 +140,7 @@ def _fan_out(sample: Sample, documents: list[dict[str, Any]], fields: list[Field
         acts = acts_of(both, sample.name)
         made = _assembled(sample, both, acts)
         made.each = ".".join(path)
-        made.notes.append(f"each record has a list at {made.each}: each of its elements is an event")
+        made.notes.append(f"each record has a list at {made.each}; each element of it becomes an event")
         return made
     return None
 

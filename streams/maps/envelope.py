@@ -1,4 +1,4 @@
-"""Envelopes of change-data capture: what a row was before and is after, and what was done to it."""
+"""Envelopes of change data capture: a row before and after, and the operation on it."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from typing import Any
 from streams.maps.fields import Field, flatten
 
 MOST = 0.8
+"""Share of the documents that must have an envelope."""
 PARTS = ("before", "after")
 _PARTS = ((), ("before",), ("after",))
 
 
 @dataclass
 class Envelope:
-    """Where the envelope is, the fields of the rows, and those beside them."""
+    """The path of an envelope, the fields of its rows, and the other fields."""
 
     prefix: tuple[str, ...]
     rows: list[Field]
     around: list[Field]
 
     def wrapped(self, source: dict[str, Any]) -> dict[str, Any]:
-        """A source in the row, as one in the record: in the row after, or in the one before."""
+        """A source in a row as a source in the record: first in ``after``, then in ``before``."""
         if "path" in source:
             return {"first": [self._inside(source, part) for part in reversed(PARTS)]}
         if "first" in source:
@@ -32,7 +33,7 @@ class Envelope:
         return source
 
     def after(self, source: dict[str, Any]) -> dict[str, Any]:
-        """A source in the row after alone."""
+        """A source in a row as a source in ``after`` only."""
         pieces = source.get("first", [source])
         return self._inside(pieces[0], "after") if "path" in pieces[0] else pieces[0]
 
@@ -47,7 +48,7 @@ class Envelope:
 
 
 def enveloped(documents: Sequence[dict[str, Any]]) -> Envelope | None:
-    """The envelope of most documents, None if they are none."""
+    """The envelope of most documents; None if they have none."""
     for prefix in ((), ("payload",)):
         bodies = [_at(document, prefix) for document in documents]
         rows = [_row(body) for body in bodies]

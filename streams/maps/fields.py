@@ -1,4 +1,4 @@
-"""The fields of sample documents, flattened: what stands at each path in each document."""
+"""The fields of sample documents, flattened: the value at each path in each document."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Any
 
 MAX_FIELDS = 500
-"""Paths that are looked at; documents that use ids as keys have one for each id."""
+"""Largest number of paths: documents that use ids as keys have a path for each id."""
 MAX_DEPTH = 8
-"""Keys of a path: a map takes no more."""
+"""Largest number of keys of a path, as in a map."""
 MAX_TEXT_CHARS = 4096
 
 KeyPath = tuple[str, ...]
@@ -22,38 +22,38 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 @dataclass(frozen=True)
 class Field:
-    """One path. ``values`` has one entry a document: a scalar, a list of texts, or None where nothing is given."""
+    """One path. ``values`` has one entry for each document: a scalar, a list of texts, or None if it is absent."""
 
     path: KeyPath
     values: list[Any]
     nested: int = 0
-    """documents in which an object stands there instead"""
+    """number of documents with an object at this path"""
     place: str = "path"
-    """where a map finds it: path, outer, key or header"""
+    """location key in a map: path, outer, key or header"""
 
     @cached_property
     def given(self) -> list[Any]:
-        """The values that are given."""
+        """The values that are present."""
         return [value for value in self.values if value is not None]
 
     @cached_property
     def texts(self) -> list[str]:
-        """The given scalars as a table of words has them."""
-        return [word(value) for value in self.given if not isinstance(value, list)]
+        """The present scalars, as keys of a table of ``words``."""
+        return [table_key(value) for value in self.given if not isinstance(value, list)]
 
     @cached_property
     def distinct(self) -> int:
-        """How many different values there are."""
+        """Number of different values."""
         return len(set(self.texts))
 
     @property
     def share(self) -> float:
-        """In how many of the documents it is given, 0 to 1."""
+        """Share of the documents that have it, 0 to 1."""
         return len(self.given) / len(self.values)
 
     @cached_property
     def numbers(self) -> list[float]:
-        """The given values that are numbers, or texts that are one."""
+        """The present values that are numbers, or texts of numbers."""
         found = []
         for value in self.given:
             if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -62,13 +62,13 @@ class Field:
                 number = float(value)
             except (ValueError, OverflowError):
                 continue
-            if abs(number) < 1e300:  # neither infinite nor no number
+            if abs(number) < 1e300:  # neither infinite nor NaN
                 found.append(number)
         return found
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        """The words of its last key, in small letters."""
+        """The words of its last key, in lower case."""
         return words_of(self.path[-1])
 
     @cached_property
@@ -78,11 +78,11 @@ class Field:
 
     @property
     def name(self) -> str:
-        """The path, as pages show it."""
+        """The path as text."""
         return ".".join(self.path)
 
     def source(self, **how: Any) -> dict[str, Any]:
-        """Where it is, as a map says it."""
+        """This field as a source of a map."""
         if self.place == "key":
             return {"key": True, **how}
         if self.place == "header":
@@ -92,11 +92,11 @@ class Field:
         return {self.place: list(self.path) if exact else self.name, **how}
 
     ambiguous: bool = False
-    """whether its dots could lead elsewhere, so that its keys must be listed"""
+    """whether another path has the same text, so that the keys must be listed"""
 
 
 def words_of(key: str) -> tuple[str, ...]:
-    """The words of a key, in small letters.
+    """The words of a key, in lower case.
 
     >>> words_of("viewerAccountID"), words_of("$current_url"), words_of("userid")
     (('viewer', 'account', 'id'), ('current', 'url'), ('userid',))
@@ -104,8 +104,8 @@ def words_of(key: str) -> tuple[str, ...]:
     return tuple(each.lower() for each in _WORDS.findall(key))
 
 
-def word(value: Any) -> str:
-    """A scalar as a word of a map's table."""
+def table_key(value: Any) -> str:
+    """A scalar as a key of a map's table of ``words``."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
@@ -114,7 +114,7 @@ def word(value: Any) -> str:
 
 
 def flatten(documents: Sequence[dict[str, Any]], *, tabular: bool = False) -> dict[KeyPath, Field]:
-    """The fields of documents, in the order in which they appear. Of a table a column's name is one key."""
+    """The fields of documents, in order of appearance. In a table, the name of a column is one key."""
     columns: dict[KeyPath, list[Any]] = {}
     nested: dict[KeyPath, int] = {}
     for place, document in enumerate(documents):
@@ -159,7 +159,7 @@ def _usable(key: str) -> bool:
 def lists_of(
     documents: Sequence[dict[str, Any]],
 ) -> Iterator[tuple[KeyPath, list[dict[str, Any]], list[dict[str, Any]]]]:
-    """(path, elements, the document around each element) of every list of objects that most documents have."""
+    """(path, elements, document of each element) of every list of objects that at least half of the documents have."""
     for path in _list_paths(documents):
         elements: list[dict[str, Any]] = []
         outers: list[dict[str, Any]] = []
@@ -177,16 +177,16 @@ def lists_of(
 def _list_paths(documents: Sequence[dict[str, Any]]) -> Iterable[KeyPath]:
     counts: dict[KeyPath, int] = {}
 
-    def look(document: dict[str, Any], above: KeyPath) -> None:
+    def count_lists(document: dict[str, Any], above: KeyPath) -> None:
         for key, value in document.items():
             path = (*above, key)
             if not _usable(key) or "." in key or len(path) > MAX_DEPTH:
                 continue
             if isinstance(value, dict):
-                look(value, path)
+                count_lists(value, path)
             elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
                 counts[path] = counts.get(path, 0) + 1
 
     for document in documents:
-        look(document, ())
+        count_lists(document, ())
     return [path for path, count in counts.items() if count * 2 >= len(documents)]

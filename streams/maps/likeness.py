@@ -1,4 +1,4 @@
-"""What the values of a field look like: times, addresses, user agents, ids, words, yes and no."""
+"""Recognises the values of a field: times, addresses, user agents, ids, words, yes and no."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 from streams.maps.fields import Field
 
 MOST = 0.95
-"""A field is what nearly all of its values are: a few wrong ones are what dead letters are for."""
+"""Share of a field's values that must pass a test: a few bad ones can become dead letters."""
 
 FIRST_MS = 631_152_000_000
-"""1990: no platform's events are older."""
+"""1990: no platform has older events."""
 UNITS = {"s": 1000.0, "ms": 1.0, "us": 0.001, "ns": 0.000_001}
-"""Unit → milliseconds in one. From 1990 on no number is a time in two of them."""
+"""Unit → its length in milliseconds. No number is a time after 1990 in two of them."""
 
 LAYOUTS = (
     "%d/%b/%Y:%H:%M:%S %z",  # web logs
@@ -43,7 +43,7 @@ LAYOUTS = (
     "%b %d, %Y",
     "%d %b %Y %H:%M:%S",
 )
-"""strptime formats that are tried where a time is neither a number nor ISO 8601."""
+"""strptime formats that are tried for a time that is neither a number nor ISO 8601."""
 
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d([Tt _]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?([Zz]|UTC|GMT|[+-]\d\d(:?\d\d)?))?)?", re.ASCII
@@ -58,12 +58,12 @@ YES_NO = frozenset(("true", "false", "t", "f", "yes", "no", "y", "n", "0", "1", 
 
 
 def mostly(values: list[Any], test: Callable[[Any], object], least: float = MOST) -> bool:
-    """Whether nearly all values pass a test."""
+    """Whether at least a share of ``least`` of the values pass a test."""
     return bool(values) and sum(bool(test(value)) for value in values) >= least * len(values)
 
 
 def time_layouts(field: Field, latest_ms: float, least: float = MOST) -> list[str]:
-    """The layouts in which nearly all values are times between 1990 and ``latest_ms``, the likeliest first."""
+    """The layouts in which nearly all values are times between 1990 and ``latest_ms``, the most likely first."""
     if not field.texts or isinstance(field.given[0], bool):
         return []
     if len(field.numbers) >= least * len(field.given):
@@ -123,7 +123,7 @@ def has_hops(field: Field) -> bool:
     return any(isinstance(value, list) or (isinstance(value, str) and "," in value) for value in field.given)
 
 
-def looks(field: Field, kind: str, least: float = MOST) -> bool:
+def resembles(field: Field, kind: str, least: float = MOST) -> bool:
     """Whether the values are of a kind: iso, agent, url or country."""
     return mostly([value for value in field.given if isinstance(value, str)] or [None], _test(kind), least)
 
@@ -154,7 +154,7 @@ def _could_be_id(value: Any) -> bool:
 
 
 def is_few(field: Field) -> bool:
-    """Whether there are only a few different values, each of them met again and again."""
+    """Whether there are only a few different values, each of them repeated."""
     return 0 < field.distinct <= 30 and (
         len(field.given) < 20 or field.distinct * 3 <= len(field.given)
     )  # words of a kind

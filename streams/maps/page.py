@@ -1,4 +1,4 @@
-"""A draft as a commented TOML file: a map for ``truecount replay``, or an input of a configuration."""
+"""Writes a draft as TOML with comments: a map for ``truecount replay``, or an input of a configuration."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from streams.maps.doubts import printable
 from streams.maps.sample import Draft
 
 WIDTH = 118
-"""Characters of a line from which on its comment stands above it."""
+"""Largest length of a line with its comment; of a longer one the comment is on the line above."""
 
 
 def page_of(draft: Draft, *, head: Iterable[str], topic: str | None = None, format_: str | None = None) -> str:
-    """The page as text.
+    """The TOML text.
 
-    ``head`` are comments at its top. With ``topic`` it is an input, and ``format_`` names its codec. Without, it is a
+    ``head`` are comments at its top. With ``topic``, it is an input, and ``format_`` names its codec. Without, it is a
     map of a file, and ``format_`` is the file's format.
     """
     lines = [f"# {printable(line)}" for line in head]
     lines += [f"# {printable(line)}" for line in draft.notes]
     if draft.missing:
-        lines.append(f"# NOT FOUND: {', '.join(draft.missing)}. The map works once it says where they are.")
+        lines.append(f"# NOT FOUND: {', '.join(draft.missing)}. Write below where each of them is: the map needs them.")
     lines.append("")
     if topic is not None:
         lines += ["[[inputs]]", f"topic = {_value(topic)}"]
@@ -38,7 +38,7 @@ def page_of(draft: Draft, *, head: Iterable[str], topic: str | None = None, form
         lines += _entry(name, choice)
     absent = [name for name in COSTS if name not in draft.choices]
     if absent:
-        lines += ["", "# Not found; without them:"]
+        lines += ["", "# Optional fields that were not found, and what is lost without them:"]
         lines += [f"#   {name}: {cost_of(name)}" for name in absent]
     return "\n".join(lines) + "\n"
 
@@ -46,10 +46,10 @@ def page_of(draft: Draft, *, head: Iterable[str], topic: str | None = None, form
 def _top(draft: Draft) -> list[str]:
     lines = [] if draft.metric is None else [f"metric = {_value(draft.metric)}"]
     if draft.each is not None:
-        lines.append(f"each = {_value(draft.each)}  # an event for each element")
+        lines.append(f"each = {_value(draft.each)}  # each element of this list becomes an event")
     for name, conditions, comment in (
-        ("keep", draft.keep, "the other records are passed over, and counted as such"),
-        ("skip", draft.skip, "these records are passed over"),
+        ("keep", draft.keep, "other records are skipped, and counted as skipped"),
+        ("skip", draft.skip, "these records are skipped"),
     ):
         if conditions:
             lines += [f"{name} = [  # {comment}", *(f"    {_value(condition)}," for condition in conditions), "]"]

@@ -1,4 +1,4 @@
-"""What is looked at, and what comes of it."""
+"""Input and result of a suggestion: a sample of records, and a draft of a map."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from streams.maps.choice import Choice
 
 @dataclass
 class Sample:
-    """Records to look at."""
+    """Records to suggest a map from."""
 
     documents: Sequence[Any]
     """objects, or lists of them"""
     name: str
-    """of the file or the topic"""
+    """name of the file or the topic"""
     latest_ms: float
     """no time is later than this"""
     tabular: bool = False
-    """the documents are rows of a table: the name of a column is no path"""
+    """whether the documents are rows of a table: then the name of a column is one key"""
     timed: bool = False
-    """records have a timestamp of their own"""
+    """whether the records have a timestamp of Kafka"""
     keys: Sequence[bytes | None] = ()
     headers: Sequence[Sequence[tuple[str, bytes | None]]] = ()
 
 
 @dataclass
 class Draft:
-    """A map and what to know about it. ``choices`` are in the order of the map."""
+    """A suggested map with notes for its reader. ``choices`` are in the order of the map."""
 
     choices: dict[str, Choice] = field(default_factory=dict)
     metric: str | None = None
@@ -37,7 +37,7 @@ class Draft:
     keep: list[dict[str, Any]] = field(default_factory=list)
     skip: list[dict[str, Any]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    """fields that an event needs, and the records do not seem to have"""
+    """fields that an event needs, and that were not found"""
     notes: list[str] = field(default_factory=list)
     rows: bool = False
     """whether the records are changes of rows"""

@@ -1,4 +1,4 @@
-"""Samples of what an input gets: the first rows of a recorded file, the last records of a topic."""
+"""Takes samples: the first rows of a recorded file, or the last records of a topic."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ ANY_MAP: dict[str, Any] = {
     "metric": "view",
     "map": {"ts": {"value": 1}, "actor": {"value": "-"}, "target": {"value": "-"}},
 }
-"""A map that needs no column: it makes a file readable whose columns nobody has named yet."""
+"""A map that needs no column, to read a file that has no map yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """Records, and how they are to be read."""
+    """Sampled records, and how to read them."""
 
     name: str
     records: Records
     format: str | None = None
-    """of a file"""
+    """format of the file, if it is one"""
     codec: str = "json"
     """name of the codec that reads the records"""
     unreadable: int = 0
-    """rows of a file that are no documents"""
+    """number of rows of the file that are not documents"""
     example: str = ""
-    """what is wrong with the first of them"""
+    """problem of the first of them"""
 
     def sample(self, latest_ms: float) -> Sample:
-        """The documents among them, to suggest a map from."""
+        """The records that are documents, as a sample to suggest a map from."""
         documents, keys, headers = [], [], []
         reader = codec_named(self.codec).reader(Any)
         for place, value in enumerate(self.records.value):
@@ -66,7 +66,7 @@ class Sampled:
 
 
 def _document(reader: Reader, value: bytes | None) -> Any:
-    """The document of a value if it is good as a whole; else None."""
+    """The document of a value; None if any part of it is invalid."""
     found = reader.read([value])
     if not found.rows or found.surrogates or not isinstance(found.rows[0], dict | list):
         return None
@@ -74,7 +74,7 @@ def _document(reader: Reader, value: bytes | None) -> Any:
 
 
 def file_sample(path: Path, size: int, clock_ms: int, layout: ReplayMap | None = None) -> tuple[Sampled, Input]:
-    """The first rows of a file, and the input that it stands for by a map. Raises SettingsError."""
+    """The first rows of a file, and the input that reads it with a map. Raises SettingsError."""
     recorded = RecordedFile(path, layout)
     with closing(recorded.rows()) as every:
         rows = list(islice(every, size))
@@ -85,8 +85,8 @@ def file_sample(path: Path, size: int, clock_ms: int, layout: ReplayMap | None =
     return sampled, recorded.input
 
 
-def unmapped(path: Path, size: int, clock_ms: int) -> Sampled:
-    """The first rows of a file of which nothing is known. Raises SettingsError."""
+def file_without_map(path: Path, size: int, clock_ms: int) -> Sampled:
+    """The first rows of a file without a map. Raises SettingsError."""
     return file_sample(path, size, clock_ms, ReplayMap.model_validate(ANY_MAP))[0]
 
 
@@ -114,10 +114,10 @@ def _codec_name(settings: Settings, topic: str) -> str:
 
 
 def input_of(config: Mapping, topic: str, codec: str) -> Input:
-    """A map as the input of a topic. ``codec`` reads its records unless the map names another. Raises SettingsError."""
+    """A map as the input of a topic; ``codec`` is used unless the map names another. Raises SettingsError."""
     name = config.format if isinstance(config, Input) else codec
     given = config.model_dump(exclude={"file", "topic", "format"}, exclude_defaults=True, by_alias=True)
     try:
         return Input.model_validate({**given, "topic": topic, "format": name})
     except ValueError as error:
-        raise SettingsError(f"the map does not fit topic {topic}: {error}") from None
+        raise SettingsError(f"the map cannot be used for topic {topic}: {error}") from None

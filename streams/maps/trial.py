@@ -1,4 +1,4 @@
-"""A map tried on records: what each of them becomes, or why it becomes nothing."""
+"""Tries a map on records: the events of each record, or the reason why it has none."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from streams.ingest.mapping.decoder import EventDecoder
 from streams.ingest.mapping.records import Records
 
 SHOWN_CHARS = 2000
-"""Of a record's text; a longer one is cut."""
+"""Largest length of a record's text that is shown; a longer one is cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One record, before and after."""
+    """One record, and its events."""
 
     before: str
     events: list[dict[str, Any]]
     refused: str | None = None
-    """the reason and the message, if it is refused"""
+    """reason and message, if the record is refused"""
     skipped: dict[str, int] = field(default_factory=dict)
     unread: dict[str, int] = field(default_factory=dict)
     """"field: reason" → optional values that were dropped or cut"""
@@ -37,14 +37,14 @@ class Tried:
 
 @dataclass(slots=True)
 class Totals:
-    """What all records became."""
+    """Totals over all records."""
 
     records: int = 0
     events: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    """by reason"""
+    """refused records by reason"""
     examples: dict[str, str] = field(default_factory=dict)
-    """of a reason, a message"""
+    """reason → message of the first refusal"""
     skipped: Counter[str] = field(default_factory=Counter)
     unread: Counter[str] = field(default_factory=Counter)
 
@@ -54,7 +54,7 @@ class Totals:
         return {"records": self.records, "events": self.events, **{k: dict(v) for k, v in counted.items()}}
 
     def most_refused(self) -> str:
-        """The most frequent reason for a refusal in a sentence; empty if there is none."""
+        """The most frequent reason for a refusal, with an example; empty if there is none."""
         if not self.refused:
             return ""
         reason, count = self.refused.most_common(1)[0]
@@ -62,7 +62,7 @@ class Totals:
 
 
 class Trial:
-    """Decodes records one by one, and counts what they become."""
+    """Decodes records one by one, and counts their events and refusals."""
 
     def __init__(self, decoder: EventDecoder, latest_ms: int) -> None:
         self._decoder = decoder
@@ -70,7 +70,7 @@ class Trial:
         self.totals = Totals()
 
     def try_all(self, records: Records) -> Iterable[Tried]:
-        """Each record in turn; the totals grow with them."""
+        """Try each record in turn, and add it to the totals."""
         for place in range(len(records.value)):
             yield self._try_one(records.part(place, place + 1))
 
@@ -95,7 +95,7 @@ class Trial:
 
 
 def _event(fields: dict[str, Any], metric: int, place: int) -> dict[str, Any]:
-    """An event as its native JSON would be, with what is given only."""
+    """An event as native JSON, without absent fields."""
     event = {name: fields[name][place] for name in FIELDS if fields[name][place] is not None}
     event["metric"] = METRICS[metric]
     return {name: value for name, value in event.items() if value is not False}

@@ -1,4 +1,4 @@
-"""Words by which fields are known, and the words of other platforms for our three metrics."""
+"""Words in names of fields that identify them, and words of other platforms for the three metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACTOR = _set(
     "wallet persona editor rater"
 )
 ACTOR_FIRST = _set("actor follower liker viewer listener visitor reviewer from distinct")
-"""Those of ACTOR that mean who does it, even where another person is the target."""
+"""Words of ACTOR that mean the actor even if the target is a person, too."""
 
 TARGET = _set(
     "target targetid item itemid video videoid media mediaid track trackid song songid post postid status "
@@ -26,7 +26,7 @@ TARGET = _set(
     "entity what slug asin guid"
 )
 TARGET_FIRST = _set("target followee followed following to object item")
-"""Those of TARGET that mean it even beside a word for a person (``target_user_id``)."""
+"""Words of TARGET that mean the target even with a word for a person (``target_user_id``)."""
 
 OWNER = _set("owner ownerid author authorid creator creatorid publisher artist artistid uploader channel channelid")
 EVENT_ID = _set("id uuid guid eventid event message messageid request requestid record activity nonce insert")
@@ -37,7 +37,7 @@ TIME = _set(
 )
 NO_TIME = _set("updated modified expires expiry ingested processed deleted birth birthday dob release released")
 REGISTERED = _set("registered registration joined since signup signed member")
-"""Words that mean the making of an account, whatever stands beside them."""
+"""Words that mean the creation of an account, whatever the other words are."""
 CREATED = _set("created creation made opened")
 AGENT = _set("agent ua useragent browser client")
 ADDRESS = _set("ip addr address remote host forwarded xff ipaddress hops")
@@ -51,7 +51,7 @@ DURATION = _set("duration length runtime total run durationms long")
 KIND = _set("type kind event action verb metric op activity reaction name eventtype eventname category operation")
 UNDO = _set("undo removed deleted undone cancelled canceled unliked unfollowed withdrawn revoked isdeleted unlike")
 ACTIVE = _set("active isactive enabled liked following")
-"""Yes-and-no fields that mean the opposite of an undo."""
+"""Words of yes-or-no fields that mean the opposite of an undo."""
 
 PLACEHOLDERS = frozenset(
     (
@@ -85,13 +85,13 @@ _NO_ACT = _set(
 METRICS = {"view": _VIEW, "like": _LIKE, "follow": _FOLLOW}
 
 
-def meaning(word: str) -> tuple[str, bool] | None:
-    """(metric, whether it is undone) of a platform's word for an act; None if it is another act, or none.
+def meaning(text: str) -> tuple[str, bool] | None:
+    """(metric, whether it is an undo) of a platform's word for an act; None for any other word.
 
     >>> meaning("LIKE"), meaning("UNFOLLOW"), meaning("post.unliked"), meaning("video_play"), meaning("play_end")
     (('like', False), ('follow', True), ('like', True), ('view', False), None)
     """
-    words = words_of(word)
+    words = words_of(text)
     if any(each in _NO_ACT for each in words):
         return None
     undone = any(each in _UNDO for each in words)
@@ -105,13 +105,13 @@ def meaning(word: str) -> tuple[str, bool] | None:
     return None
 
 
-def only_undoes(word: str) -> bool:
-    """Whether a word takes something back without saying what: Undo, delete."""
-    words = words_of(word)
+def is_bare_undo(text: str) -> bool:
+    """Whether a word means an undo without naming the act: Undo, delete."""
+    words = words_of(text)
     return bool(words) and all(each in _UNDO for each in words)
 
 
 def metric_named(*names: str) -> str | None:
-    """The metric that names of a file, a topic or fields speak of, None if they speak of several or none."""
+    """The metric in names of a file, a topic or fields; None if they contain several or none."""
     found = {known[0] for name in names for each in words_of(name) if (known := meaning(each)) is not None}
     return found.pop() if len(found) == 1 else None

@@ -1,1 +1,1 @@
-"""Without a broker: recorded files, replays, backtests, simulated traffic."""
+"""Recorded files, replays, backtests and simulated traffic."""

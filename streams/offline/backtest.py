@@ -1,4 +1,4 @@
-"""Backtests of scenarios (in a pool of processes) and of anybody's labelled file, as reports."""
+"""Backtests of scenarios (in a pool of processes) and of labelled files, as reports."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ METHODS = (METHOD, *BASELINES)
 ARTIFICIAL = ("1", "true", "yes", "y", "t", "artificial", "fraud", "fake", "bot", "spam", "bought", "invalid", "robot")
 HONEST = ("0", "false", "no", "n", "f", "organic", "honest", "genuine", "human", "legit", "valid", "normal", "real")
 CHUNK_EVENTS = 2000
-HEADS = (
+FIGURE_NAMES = (
     "precision",
     "recall",
     "AP",
@@ -46,12 +46,12 @@ HEADS = (
     "share before",
     "error",
 )
-"""Columns of every table of figures: what ``cells_of`` gives."""
+"""Columns of every table of figures, in the order of ``cells_of``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How scenarios are run: the options of ``truecount backtest``. ``views`` is the size of the background."""
+    """How to run scenarios: the options of ``truecount backtest``. ``views`` is the size of the background traffic."""
 
     methods: tuple[str, ...] = METHODS
     views: float = RUN_VIEWS
@@ -60,7 +60,7 @@ class Plan:
     without_fields: tuple[str, ...] = ()
     without_detectors: tuple[str, ...] = ()
     config: Path | None = None
-    """whose ``[detection]`` is judged by; without, the defaults"""
+    """configuration with the ``[detection]`` to use; by default the default thresholds"""
 
 
 def scenario_ids() -> list[str]:
@@ -69,7 +69,7 @@ def scenario_ids() -> list[str]:
 
 
 def kind_of(name: str) -> str:
-    """overt, stealthy or honest; "file" for what is no scenario."""
+    """overt, stealthy or honest; "file" for a recorded file."""
     if name == QUIET.id:
         return QUIET.kind
     return SCENARIOS[name].kind if name in SCENARIOS else "file"
@@ -87,23 +87,23 @@ def run_scenario(name: str, seed: int, plan: Plan) -> list[Report]:
         without=plan.without_fields,
         methods=plan.methods,
         shadow=plan.without_detectors,
-        settings=_judged_by(plan),
+        settings=_audit_settings(plan),
     )
     seconds = round(time.monotonic() - began, 1)
     return [replace(report, seconds=seconds) for report in reports]
 
 
-def _judged_by(plan: Plan) -> AuditSettings | None:
-    """In the process that runs it: models cannot travel there. Raises SettingsError."""
+def _audit_settings(plan: Plan) -> AuditSettings | None:
+    """Settings of the audit. Loaded in the process that runs the scenario: models cannot be sent to it."""
     return None if plan.config is None else audit_settings(load(plan.config), 0)
 
 
 def run_scenarios(
     jobs: list[tuple[str, int]], plan: Plan, progress: Callable[[str, int], None] = lambda *_: None
 ) -> list[Report]:
-    """Reports of (scenario, seed) jobs in their order, from at most as many processes as there are cores."""
+    """Reports of (scenario, seed) jobs in their order, run in at most one process a core."""
     done: dict[tuple[str, int], list[Report]] = {}
-    # Spawned, not forked: a progress bar's thread may be running.
+    # Spawned, not forked: the thread of a progress bar may be running.
     context = get_context("spawn")
     with ProcessPoolExecutor(max(1, min(len(jobs), os.cpu_count() or 1)), mp_context=context) as pool:
         waiting = {pool.submit(run_scenario, name, seed, plan): (name, seed) for name, seed in jobs}
@@ -114,19 +114,19 @@ def run_scenarios(
 
 
 def label_of(text: str, where: str = "the label") -> bool:
-    """Whether a label says artificial. Raises SettingsError for a word it does not know.
+    """Whether a label means artificial. Raises SettingsError for an unknown label.
 
     >>> label_of("Fraud"), label_of("0"), label_of("organic"), label_of("1.0")
     (True, False, False, True)
     """
-    word = text.strip().lower().removesuffix(".0")
-    if word in ARTIFICIAL:
+    label = text.strip().lower().removesuffix(".0")
+    if label in ARTIFICIAL:
         return True
-    if word in HONEST:
+    if label in HONEST:
         return False
     raise SettingsError(
-        f"{where} is {text!r}, which says neither artificial nor honest; write one of "
-        f"{', '.join(ARTIFICIAL)} or one of {', '.join(HONEST)}"
+        f"{where} is {text!r}, which means neither artificial nor honest; use one of "
+        f"{', '.join(ARTIFICIAL)}, or one of {', '.join(HONEST)}"
     )
 
 
@@ -141,14 +141,14 @@ def run_file(
 ) -> list[Report]:
     """Reports on a labelled file. Baselines learn from its first ``quiet_days``, or from all of it if None.
 
-    Without a layout its columns have native names. ``losses`` takes what became no event. The file is read into memory
-    and put in order of time. Raises SettingsError.
+    Without a layout, its columns must have native names. ``losses`` counts the records that became no event. The file
+    is read into memory and sorted by time. Raises SettingsError.
     """
     began = time.monotonic()
     losses = Losses() if losses is None else losses
     rows = labelled_events(RecordedFile(path, layout), column, losses)
     if not rows:
-        raise SettingsError(f"{losses.sentence(str(path))}: nothing can be measured; check --map")
+        raise SettingsError(f"{losses.sentence(str(path))}. There is nothing to measure; check --map")
     rows.sort(key=lambda row: row.event.ts)
     quiet_until = None if quiet_days is None else rows[0].event.ts + round(quiet_days * DAY_MS)
     reports = judge_stream(
@@ -158,16 +158,16 @@ def run_file(
         without=plan.without_fields,
         methods=plan.methods,
         shadow=plan.without_detectors,
-        settings=_judged_by(plan),
+        settings=_audit_settings(plan),
     )
     seconds = round(time.monotonic() - began, 1)
     return [replace(report, seconds=seconds) for report in reports]
 
 
 def labelled_events(recorded: RecordedFile, column: str, losses: Losses) -> list[Labelled]:
-    """All events of a file with their labels. Raises SettingsError if one has none, or one that says neither."""
+    """All events of a file with their labels. Raises SettingsError if a label is missing or unknown."""
     found: list[Labelled] = []
-    # A labelled file may count its times from 0, and nothing here depends on the year.
+    # The times of a labelled file may start at 0: nothing here depends on the year.
     decoder = RowDecoder(recorded.input, Time(earliest=0), int(time.time() * 1000))
     with closing(recorded.rows()) as rows:
         for batch, documents, decoded in decoder.batches(rows):
@@ -195,8 +195,8 @@ def labelled_events(recorded: RecordedFile, column: str, losses: Losses) -> list
 def _label(row: Row, column: str, where: str) -> str:
     document = orjson.loads((row.value or b"").decode("utf-8", "replace"))
     if not isinstance(document, dict) or column not in document:
-        has = ", ".join(document) if isinstance(document, dict) else type(document).__name__
-        raise SettingsError(f"{where} has no label {column!r}; it has {has}")
+        names = ", ".join(document) if isinstance(document, dict) else type(document).__name__
+        raise SettingsError(f"{where} has no label {column!r}; it has {names}")
     return str(document[column])
 
 
@@ -212,7 +212,7 @@ def _chunks(rows: list[Labelled]) -> Iterator[list[Labelled]]:
 
 
 def cells_of(report: Report) -> list[str]:
-    """A report's figures as texts, in the order of the tables."""
+    """A report's figures as texts, in the order of FIGURE_NAMES."""
     return [
         _ratio(report.precision),
         _ratio(report.recall),

@@ -1,4 +1,4 @@
-"""A recorded file through the whole pipeline without a broker: the same pure objects, four NDJSON files out."""
+"""Audits a recorded file without a broker, with the objects that workers use, and writes four NDJSON files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FILES = ("flagged-events", "audited-counts", "corrections", "dead-letters")
 
 @dataclass(slots=True)
 class Summary:
-    """What an offline replay did."""
+    """Result of an offline replay."""
 
     records: int = 0
     events: int = 0
@@ -59,15 +59,15 @@ class Summary:
     flagged_targets: int = 0
     corrections: int = 0
     explained: int = 0
-    """surges that were accounted for; no flags of anything wrong"""
+    """surges with an honest explanation; they are not counted as flags"""
     refused: dict[str, int] = field(default_factory=dict)
     """dead letters by reason"""
     skipped: dict[str, int] = field(default_factory=dict)
-    """records that are no events on purpose, by reason"""
+    """records that are not events on purpose, by reason"""
     unread: dict[str, dict[str, int]] = field(default_factory=dict)
-    """optional values that were dropped or cut, by field and reason; their events are counted"""
+    """optional values that were left out or cut, by field and reason; their events are counted"""
     sorted: bool = False
-    """whether the file had to be put in order of time"""
+    """whether the file had to be sorted by time"""
     most_frequent: dict[str, Any] | None = None
     """the most frequent reason of a dead letter, with an example"""
     unjudged: int = 0
@@ -81,7 +81,7 @@ class Summary:
 
 
 class NotInOrderError(Exception):
-    """An event of a file comes later than ``time.lateness_seconds`` allows."""
+    """An event of a file is later than ``time.lateness_seconds`` allows."""
 
 
 class Offline:
@@ -95,10 +95,10 @@ class Offline:
         config: Input | None = None,
         clock_ms: int | None = None,
     ) -> None:
-        """``config`` is the input that the records are of, native events if it is left out.
+        """``config`` is the input that the records belong to; by default one of native events.
 
-        ``clock_ms`` is the broker's clock, which no event may be ahead of by more than ``time.future_skew_seconds``:
-        now, if it is left out.
+        ``clock_ms`` is the broker's clock; by default now. An event more than ``time.future_skew_seconds`` ahead of it
+        is a dead letter.
         """
         self._settings = settings
         self._sink = sink
@@ -121,19 +121,19 @@ class Offline:
         self.summary = Summary()
         self.losses = Losses()
         self.may_be_late = True
-        """whether an event that is late is counted as such; if not, NotInOrderError is raised"""
+        """whether late events are counted as late; if not, they raise NotInOrderError"""
         self.log: list[list[bytes]] | None = None
-        """the frames of each partition, if a caller sets it to lists: the log as it would stand in by-target"""
+        """frames of each partition, as in by-target; recorded if a caller sets this to lists"""
 
     def run(self, values: Iterable[bytes], progress: Callable[[int], None] = lambda _: None) -> Summary:
-        """Feed the values of records in their order, then let time pass over the last windows. Answers the summary."""
+        """Feed values of records in their order, then close the last windows. Returns the summary."""
         rows = (Row(value, value, number) for number, value in enumerate(values))
         return self.replay(rows, progress)
 
     def replay(self, rows: Iterable[Row], progress: Callable[[int], None] = lambda _: None) -> Summary:
-        """Feed rows in their order, then let time pass over the last windows. Answers the summary.
+        """Feed rows in their order, then close the last windows. Returns the summary.
 
-        An event that comes later than ``time.lateness_seconds`` is late, or NotInOrderError: see ``may_be_late``.
+        Raises NotInOrderError at a late event unless ``may_be_late``.
         """
         try:
             self._feed(rows, progress)
@@ -176,7 +176,7 @@ class Offline:
         self.losses.skip(routed.skipped)
         self.losses.leave_unread(routed.unread)
         for letter in routed.dead:
-            # The line says where it is; a record's number in the order of time says nothing.
+            # Report the line in the file, not the record's number after sorting.
             self._refuse(replace(letter, offset=letter.offset if letter.line is None else letter.line))
         for partition, frame in routed.frames:
             self._frames[partition].append(frame)
@@ -193,7 +193,7 @@ class Offline:
         return PartitionAudit(audit_settings(self._settings, partition), watches, self._failed[partition])
 
     def _applied(self, partition: int, frame: bytes) -> Outcome:
-        """What a frame brings. Where it fails, the partition's log is audited anew, as by a worker that restarts."""
+        """Outcome of a frame. If it fails, the partition's log is audited again, as after the restart of a worker."""
         offset, failed = self._offsets[partition], False
         while True:
             try:
@@ -231,13 +231,13 @@ class Offline:
     def _close(self) -> None:
         summary = self.summary
         for watches in self._watches:
-            for watched in watches.states.values():
-                ledger = watched.ledger
+            for state in watches.states.values():
+                ledger = state.ledger
                 summary.targets += 1
                 summary.raw += ledger.raw
                 summary.valid += ledger.valid
                 summary.quarantined += ledger.quarantined
-                summary.unjudged += watched.unjudged
+                summary.unjudged += state.unjudged
                 for reason, count in ledger.invalid.items():
                     summary.invalid[reason] = summary.invalid.get(reason, 0) + count
         summary.flagged_targets = len(self._flagged)
@@ -254,10 +254,10 @@ def audit_file(
     clock_ms: int,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Offline:
-    """Audit a recorded file. Answers what did it, with its summary. Raises SettingsError.
+    """Audit a recorded file. Returns the audit, with its summary. Raises SettingsError.
 
-    It is audited as it stands. Where an event comes too late, it is sorted by time and audited from the
-    beginning: most files are in order, and to read them once more to see that would cost every replay.
+    The file is audited in its own order. If an event is late, the file is sorted by time and audited again from the
+    beginning. Most files are in order: a check before the audit would cost every replay a second reading.
     """
     offline = Offline(settings, files.write, config=recorded.input, clock_ms=clock_ms)
     offline.may_be_late = False
@@ -274,7 +274,7 @@ def audit_file(
 
 
 class _Frames:
-    """A partition's log so far, to be read again where a record of it fails; on the disk beyond SPOOLED_BYTES."""
+    """A partition's log so far, to read again when a record fails; on disk from SPOOLED_BYTES on."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115  # open as long as the replay
@@ -284,7 +284,7 @@ class _Frames:
         self._file.write(frame)
 
     def first(self, count: int) -> Iterator[bytes]:
-        """The first so many frames."""
+        """The first ``count`` frames."""
         self._file.seek(0)
         for _ in range(count):
             (length,) = _LENGTH.unpack(self._file.read(_LENGTH.size))
@@ -305,14 +305,14 @@ class Files:
                 name: (directory / f"{name}.ndjson").open("wb", buffering=1 << 20) for name in FILES
             }
         except OSError as error:
-            raise SettingsError(f"cannot write into {directory}: {error.strerror}") from None
+            raise SettingsError(f"cannot write to directory {directory}: {error.strerror}") from None
 
     def write(self, name: str, line: bytes) -> None:
         """Append a line to a file."""
         self._files[name].write(line + b"\n")
 
     def empty(self) -> None:
-        """Take back all that was written."""
+        """Remove everything that was written."""
         for file in self._files.values():
             file.seek(0)
             file.truncate()

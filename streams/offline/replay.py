@@ -1,4 +1,4 @@
-"""A recorded file into the input topics: decoded here with its map, sent as native events in order of time."""
+"""Sends a recorded file to the input topics: decoded with its map, as native events in order of time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class Sent:
-    """What a replay into topics did."""
+    """Result of a replay into topics."""
 
     records: int = 0
     events: int = 0
@@ -36,7 +36,7 @@ class Sent:
     unread: dict[str, dict[str, int]] = field(default_factory=dict)
     historic: int = 0
     sorted: bool = False
-    """whether the file had to be put in order of time"""
+    """whether the file had to be sorted by time"""
     most_frequent: dict[str, Any] | None = None
     """the most frequent reason of a dead letter, with an example"""
 
@@ -46,14 +46,14 @@ class Sent:
 
 
 class Replay:
-    """Sends a recorded file. What its map refuses goes to the dead letters, as a worker with that map would send it."""
+    """Sends a recorded file. Records that its map refuses go to the dead letters, as from a worker with that map."""
 
     def __init__(
         self, settings: Settings, recorded: RecordedFile, sender: Sender, *, speed: float, clock_ms: int
     ) -> None:
-        """``speed`` is event seconds per second, 0 as fast as possible; ``clock_ms`` the time at which it begins.
+        """``speed`` is event seconds per second, 0 as fast as possible; ``clock_ms`` is the time of the start.
 
-        Raises SettingsError if the workers would refuse what the map allows.
+        Raises SettingsError if the workers would refuse event times that the map allows.
         """
         self._time = settings.time
         self._recorded = recorded
@@ -67,9 +67,9 @@ class Replay:
         self.losses = Losses()
 
     def run(self, progress: Callable[[int], None] = lambda _: None) -> Sent:
-        """Send all of it; answers when everything is delivered. Raises SettingsError, BrokerError."""
+        """Send the whole file; returns when everything is delivered. Raises SettingsError, BrokerError."""
         sent, losses = self._sent, self.losses
-        # What is sent cannot be taken back, so the order is looked at first.
+        # Sent events cannot be taken back, so the order is checked first.
         sent.sorted = not in_order(self._recorded, self._time, self._clock_ms)
         if sent.sorted:
             with rows_by_time(self._recorded, self._time, self._clock_ms) as ordered:
@@ -123,7 +123,7 @@ class Replay:
 
 
 def _check_floor(settings: Settings, recorded: RecordedFile) -> None:
-    """The earliest time of the map applies here, and the one of the input applies when the events are read there."""
+    """Raise SettingsError if an input's earliest time is after that of the map: workers would refuse sent events."""
     allowed = recorded.input.earliest
     for metric in METRICS:
         target = settings.input_for(metric)
@@ -131,5 +131,5 @@ def _check_floor(settings: Settings, recorded: RecordedFile) -> None:
         if allowed is not None and target is not None and allowed < floor:
             raise SettingsError(
                 f"the map allows events from {allowed} ms on, input {target.topic} refuses those before {floor} ms; "
-                f"set earliest = {allowed} there or under [time], for the workers too"
+                f"set earliest = {allowed} there or under [time], also in the workers' configuration"
             )

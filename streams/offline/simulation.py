@@ -1,4 +1,4 @@
-"""The lab's traffic as something to send: the demo's day with its two stories, and live traffic in real time."""
+"""Traffic of the lab to send to topics: the demo's day, and live traffic in real time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from detectors.lab.traffic.platform import Labelled, Platform
 from detectors.windows.scales import DAY_MS, HOUR_MS
 
 DEMO_START_MS = 1_767_571_200_000
-"""Monday 5 January 2026, 00:00 UTC: any past day would do, a Monday begins the week's rhythm."""
+"""Monday 5 January 2026, 00:00 UTC. Any past day would do; a Monday begins the weekly rhythm."""
 
 DEMO_QUIET_MS = 17 * HOUR_MS
 DEMO_STORY_MS = 2 * HOUR_MS
@@ -23,7 +23,7 @@ DEMO_TAIL_MS = 2 * HOUR_MS
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A day of a platform, a target for which views are bought, and one that honestly goes viral."""
+    """A day of a platform with a target that gets bought views, and a target that goes viral honestly."""
 
     events: list[Event]
     bought: str
@@ -33,7 +33,7 @@ class Story:
 
 
 def demo_story(seed: int, *, targets: int = 3000, views_per_day: float = 170_000.0) -> Story:
-    """One compressed day: quiet hours with a day's rhythm, then a bought burst and a celebrity's share."""
+    """A compressed day: quiet hours, then a bought burst and the share of a celebrity."""
     platform = Platform(seed, targets=targets, actors=20_000, views_per_day=views_per_day)
     end = DEMO_START_MS + DEMO_QUIET_MS + DEMO_STORY_MS + DEMO_TAIL_MS
     bought = _only(overt.botnet_burst(_scene("botnet_burst", platform, seed, budget=1500)))
@@ -58,7 +58,7 @@ def _scene(name: str, platform: Platform, seed: int, *, budget: int = 0, strengt
 
 
 def _only(laid: list[Labelled], other_than: str = "") -> tuple[str, list[Labelled]]:
-    """The events of the target that got the most views, and its id."""
+    """The target with the most views, and its events."""
     views: dict[str, int] = {}
     for labelled in laid:
         if labelled.event.metric == "view" and labelled.event.target != other_than:
@@ -68,7 +68,7 @@ def _only(laid: list[Labelled], other_than: str = "") -> tuple[str, list[Labelle
 
 
 class Simulation:
-    """A platform's traffic with the times of now."""
+    """A platform's traffic with current times."""
 
     def __init__(self, *, seed: int, targets: int, rate: int, attack: bool) -> None:
         self._platform = Platform(seed, targets=targets, actors=targets * 15, views_per_day=rate * 86_400 / 1.05)
@@ -77,7 +77,7 @@ class Simulation:
         self.bought_target: str | None = None
 
     def live(self, clock: Callable[[], float], sleep: Callable[[float], None], seconds: float) -> Iterator[list[Event]]:
-        """Batches of events when their time has come, for ``seconds`` (0: ten days)."""
+        """Yield each batch of events when its time comes, for ``seconds`` (0: ten days)."""
         start = int(clock() * 1000)
         end = start + int((seconds or 10 * 86_400) * 1000)
         stream = self._platform.events(start, end)

@@ -1,1 +1,1 @@
-"""Settings: TOML and environment, checked before anything runs."""
+"""Settings: read from TOML and the environment, and checked before anything runs."""

@@ -1,4 +1,4 @@
-"""The section ``[detection]``: thresholds, who has a vote, and which models stand beside the catalogue's detectors."""
+"""The section ``[detection]``: thresholds, detectors in shadow, the operator's models and announced promotions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from detectors.thresholds import Rulebook, TargetClass, Thresholds
 from streams.settings.section import Section
 
 SEED = 1
-"""Given to every model that takes a seed and was not told one: without, a replay would not give the same flags."""
+"""Default seed of the operator's models: without a fixed seed, a replay would not reproduce the flags."""
 
 
 STANDARD = Thresholds()
@@ -32,36 +32,36 @@ Share = Annotated[float, Field(ge=0.05, le=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 
 
-class Part(Section):
-    """A class by its import path, and what it is made with."""
+class ImportedClass(Section):
+    """A class, by its import path, and the arguments of its constructor."""
 
     model: str = Field(pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")
     arguments: dict[str, Any] = Field(default={})
 
     def make(self) -> Any:
-        """A new instance. Raises ValueError with a sentence."""
-        where, _, name = self.model.rpartition(".")
+        """Make a new instance. Raises ValueError."""
+        module, _, name = self.model.rpartition(".")
         try:
-            made: Callable[..., Any] = getattr(import_module(where), name)
+            constructor: Callable[..., Any] = getattr(import_module(module), name)
         except (ImportError, AttributeError) as error:
             raise ValueError(
-                f"there is no {self.model!r} to import ({error}); check its path and its package"
+                f"cannot import {self.model!r} ({error}); check its path, and that its package is installed"
             ) from None
         arguments = dict(self.arguments)
         try:
-            takes = inspect.signature(made).parameters
-            if "seed" in takes and arguments.get("seed") is None:
+            parameters = inspect.signature(constructor).parameters
+            if "seed" in parameters and arguments.get("seed") is None:
                 arguments["seed"] = SEED
-            return made(**arguments)
+            return constructor(**arguments)
         except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{self.model} cannot be made with {arguments}: {error}") from None
+            raise ValueError(f"{self.model} cannot be created with the arguments {arguments}: {error}") from None
 
 
-class ModelChoice(Part):
-    """A River model, or a pipeline that ends in one, as a detector of its own."""
+class ModelChoice(ImportedClass):
+    """A River model, or a pipeline that ends in one, as an additional detector."""
 
-    transforms: tuple[Part, ...] = ()
-    """what the features go through first, in this order"""
+    transforms: tuple[ImportedClass, ...] = ()
+    """applied to the features before the model, in this order"""
     family: Literal["who", "how", "told"] = "told"
     windows: int = Field(default=WINDOWS, ge=20, le=2000)
     shadow: bool = True
@@ -70,30 +70,30 @@ class ModelChoice(Part):
     def _usable(self) -> ModelChoice:
         model = self.make_all()
         if not (callable(getattr(model, "score_one", None)) and callable(getattr(model, "learn_one", None))):
-            raise ValueError(f"{self.model} has no score_one and learn_one: only anomaly detectors can stand here")
+            raise ValueError(f"{self.model} has no score_one and learn_one; only an anomaly detector can be used here")
         try:
             for value in (0.1, 0.2, 0.3):
                 model.learn_one(dict.fromkeys(FAMILIES[self.family], value))
             float(model.score_one(dict.fromkeys(FAMILIES[self.family], 0.5)))
-        except Exception as error:  # noqa: BLE001  # it is somebody else's code, and is tried before it runs
-            raise ValueError(f"{self.model} does not score features of its own accord: {error!r}") from None
+        except Exception as error:  # noqa: BLE001  # an operator's class may raise anything
+            raise ValueError(f"{self.model} failed when it was tried on three windows: {error!r}") from None
         return self
 
     def make_all(self) -> Model:
         """The model behind its transforms. Raises ValueError."""
-        from river.compose import Pipeline  # noqa: PLC0415  # half a second that is spent where there are models
+        from river.compose import Pipeline  # noqa: PLC0415  # takes half a second; needed only if there are models
 
         model: Model = self.make()
-        return Pipeline(*(part.make() for part in self.transforms), model) if self.transforms else model
+        return Pipeline(*(transform.make() for transform in self.transforms), model) if self.transforms else model
 
     def choice(self, name: str) -> ConfiguredModel:
-        """As the audit is told of it."""
+        """The model in the audit's form."""
         identity = repr(self.model_dump(exclude={"shadow"}))
         return ConfiguredModel(name, self.make_all, identity, self.family, self.windows, self.shadow)
 
 
 class Overrides(Section):
-    """Thresholds that replace those of ``[detection]``. What is not given stays."""
+    """Thresholds that override those of ``[detection]``. None leaves a threshold unchanged."""
 
     surge_score: Score | None = None
     surge_score_least: Score | None = None
@@ -103,15 +103,15 @@ class Overrides(Section):
     artificial_share: Share | None = None
     false_discovery_rate: Rate | None = None
 
-    def over(self, thresholds: Thresholds) -> Thresholds:
-        """The thresholds with what is given here put over them."""
+    def applied_to(self, thresholds: Thresholds) -> Thresholds:
+        """The thresholds with these overrides."""
         names = [field.name for field in fields(Thresholds)]
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         return replace(thresholds, **given)
 
 
 class ClassOfTargets(Overrides):
-    """Targets with thresholds of their own: those of a list, those whose ids begin so, those that a pattern finds."""
+    """A class of targets with its own thresholds: selected by id, by the beginning of the id, or by a pattern."""
 
     targets: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
@@ -123,20 +123,22 @@ class ClassOfTargets(Overrides):
         try:
             re.compile(text)
         except re.error as error:
-            raise ValueError(f"{text!r} is no regular expression: {error}") from None
+            raise ValueError(f"{text!r} is not a valid regular expression: {error}") from None
         return text
 
     @model_validator(mode="after")
-    def _has_some(self) -> ClassOfTargets:
+    def _selects_targets(self) -> ClassOfTargets:
         if not (self.targets or self.prefixes or self.pattern):
-            raise ValueError("say which targets: targets = [ids], prefixes = [beginnings of ids] or pattern = a regex")
+            raise ValueError(
+                "the class has no targets: give targets = [ids], prefixes = [beginnings of ids] or pattern = a regex"
+            )
         if "" in self.prefixes:
-            raise ValueError("an empty prefix would be every target; leave it out")
+            raise ValueError("an empty prefix would match every target; remove it")
         return self
 
 
-class Announced(Section):
-    """A promotion of a target that was announced: its surge is expected."""
+class AnnouncedPromotion(Section):
+    """An announced promotion of a target: a surge is expected."""
 
     target: str = Field(min_length=1)
     from_: int | datetime = Field(alias="from")
@@ -155,20 +157,20 @@ class Announced(Section):
         return round(moment.timestamp() * 1000)
 
     @model_validator(mode="after")
-    def _lasts(self) -> Announced:
+    def _ends_after_start(self) -> AnnouncedPromotion:
         if self.promotion().until_ms <= self.promotion().from_ms:
-            raise ValueError(f"the promotion of {self.target!r} ends before it begins")
+            raise ValueError(f"the promotion of {self.target!r} ends before it begins: from must be before until")
         return self
 
     def promotion(self) -> Promotion:
-        """As the audit is told of it."""
+        """The promotion in the audit's form."""
         begin, end = cast("int", self.from_), cast("int", self.until)
         metric = None if self.metric is None else METRICS.index(self.metric)
         return Promotion(self.name, self.target, begin, end, metric, self.factor)
 
 
 class Detection(Overrides):
-    """How targets are judged. These keys can be changed while a worker runs (SIGHUP)."""
+    """How targets are judged. A running worker applies changes of these keys (SIGHUP)."""
 
     surge_score: Score | None = STANDARD.surge_score
     surge_score_least: Score | None = STANDARD.surge_score_least
@@ -180,18 +182,18 @@ class Detection(Overrides):
     metric: dict[Literal["view", "like", "follow"], Overrides] = Field(default={})
     classes: dict[str, ClassOfTargets] = Field(default={}, alias="class")
     shadow: tuple[str, ...] = tuple(sorted(IN_SHADOW))
-    """detectors that learn but have no vote"""
+    """detectors that learn and score, but have no vote"""
     models: dict[str, ModelChoice] = Field(default={})
     explained: bool = True
-    """whether strong surges that are accounted for are told of"""
-    promotions: tuple[Announced, ...] = ()
+    """whether a strong surge with an honest explanation is published as a flag of the verdict "explained" """
+    promotions: tuple[AnnouncedPromotion, ...] = ()
 
     @field_validator("shadow")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [name for name in names if name not in CROWD_DETECTORS]
         if unknown:
-            raise ValueError(f"no such detector: {', '.join(unknown)}; there are {', '.join(CROWD_DETECTORS)}")
+            raise ValueError(f"unknown detector {', '.join(unknown)}; the detectors are {', '.join(CROWD_DETECTORS)}")
         return names
 
     @field_validator("models")
@@ -199,7 +201,9 @@ class Detection(Overrides):
     def _named(cls, models: dict[str, ModelChoice]) -> dict[str, ModelChoice]:
         for name in models:
             if name in REGISTRY or not name.isidentifier():
-                raise ValueError(f"{name!r} cannot be a model's name: it must be a word that no detector has")
+                raise ValueError(
+                    f"{name!r} cannot be a model's name: use letters, digits and '_', and no detector's name"
+                )
         return models
 
     @model_validator(mode="after")
@@ -208,33 +212,35 @@ class Detection(Overrides):
         for where, rules in [("", book.by_metric), *((f"class.{n}: ", c.by_metric) for n, c in self._classes(book))]:
             for metric, rule in zip(METRICS, rules, strict=True):
                 if rule.surge_score_least > rule.surge_score:
-                    raise ValueError(f"{where}surge_score_least is above surge_score for {metric}s; it must not be")
+                    raise ValueError(f"{where}surge_score_least is above surge_score for {metric}s; raise surge_score")
                 if rule.suspect_score > rule.artificial_score:
-                    raise ValueError(f"{where}suspect_score is above artificial_score for {metric}s; it must not be")
+                    raise ValueError(
+                        f"{where}suspect_score is above artificial_score for {metric}s; raise artificial_score"
+                    )
         return self
 
     def _classes(self, book: Rulebook) -> Iterator[tuple[str, TargetClass]]:
         yield from zip(sorted(self.classes), book.classes, strict=True)
 
     def rulebook(self) -> Rulebook:
-        """The thresholds by metric and class, as the audit is told of them: classes in the order of their names."""
-        least = self.over(Thresholds())
-        by_metric = tuple(self.metric[name].over(least) if name in self.metric else least for name in METRICS)
+        """The thresholds by metric and class in the audit's form; classes in the order of their names."""
+        common = self.applied_to(Thresholds())
+        by_metric = tuple(self.metric[name].applied_to(common) if name in self.metric else common for name in METRICS)
         classes = tuple(
             TargetClass(
-                frozenset(some.targets),
-                some.prefixes,
-                re.compile(some.pattern) if some.pattern else None,
-                tuple(some.over(thresholds) for thresholds in by_metric),
+                frozenset(section.targets),
+                section.prefixes,
+                re.compile(section.pattern) if section.pattern else None,
+                tuple(section.applied_to(thresholds) for thresholds in by_metric),
             )
-            for _, some in sorted(self.classes.items())
+            for _, section in sorted(self.classes.items())
         )
         return Rulebook(by_metric, classes)
 
     def announced(self) -> tuple[Promotion, ...]:
-        """The promotions, as the audit is told of them."""
-        return tuple(one.promotion() for one in self.promotions)
+        """The announced promotions in the audit's form."""
+        return tuple(announced.promotion() for announced in self.promotions)
 
     def choices(self) -> tuple[ConfiguredModel, ...]:
-        """The operator's models, as the audit is told of them."""
+        """The operator's models in the audit's form."""
         return tuple(model.choice(name) for name, model in sorted(self.models.items()))

@@ -1,4 +1,4 @@
-"""An operator's lists: networks in CIDR notation, user agents as texts or regexes; written down or in files."""
+"""An operator's lists of networks (CIDR), user agents (texts or regexes) and ids, in the configuration or in files."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 FILE_MARK = "@"
-"""``"@path"`` in a list stands for the lines of that file."""
+"""``"@path"`` in a list includes the lines of that file."""
 COMMENT = "#"
 
 
 def read(entries: Iterable[str], check: Callable[[str], str]) -> tuple[str, ...]:
-    """Entries with the lines of the files they name, each as ``check`` writes it.
+    """Read entries and the lines of the files they name; ``check`` validates and normalises each.
 
-    Empty lines of a file and what follows ``#`` at a line's beginning or after a space are comments. Raises ValueError
-    naming the file and the line, or the entry.
+    In a file, empty lines are ignored, and ``#`` at the beginning of a line or after a space starts a comment. Raises
+    ValueError naming the file and the line, or the entry.
     """
     found: dict[str, None] = {}
     for entry in entries:
@@ -43,7 +43,7 @@ def _checked(text: str, where: str, check: Callable[[str], str]) -> str:
 
 
 def network(text: str) -> str:
-    """A network as it is written canonically. Raises ValueError.
+    """A network in canonical notation. Raises ValueError.
 
     >>> network("203.0.113.9"), network("2001:DB8::/32")
     ('203.0.113.9/32', '2001:db8::/32')
@@ -51,27 +51,27 @@ def network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text))
     except ValueError as error:
-        raise ValueError(f"{text!r} is no network, write one as 203.0.113.0/24 or 2001:db8::/32 ({error})") from None
+        raise ValueError(f"{text!r} is not a network; write one as 203.0.113.0/24 or 2001:db8::/32 ({error})") from None
 
 
 def agent(text: str) -> str:
-    """A text to be looked for, or a regex between slashes. Raises ValueError."""
+    """Validate a text to find in user agents, or a regex between slashes. Raises ValueError."""
     if not text:
-        raise ValueError("an empty text is in every user agent")
+        raise ValueError("an empty text would match every user agent; remove it")
     if is_regex(text):
         try:
             compiled = re.compile(text[1:-1])
         except re.error as error:
-            raise ValueError(f"{text} is no regex ({error})") from None
+            raise ValueError(f"{text} is not a valid regex ({error})") from None
         if compiled.search(""):
-            raise ValueError(f"{text} matches the empty text, and so every user agent")
+            raise ValueError(f"{text} matches the empty text, so it would match every user agent")
     return text
 
 
 def name(text: str) -> str:
-    """An id. Raises ValueError."""
+    """Validate an id. Raises ValueError."""
     if not text:
-        raise ValueError("an id is not empty")
+        raise ValueError("an id must not be empty")
     return text
 
 

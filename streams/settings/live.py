@@ -1,4 +1,4 @@
-"""What of the configuration may change while a worker runs."""
+"""Settings that can change while a worker runs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ log = structlog.get_logger()
 
 LIVE_SECTIONS = ("detection.", "rules.")
 LIVE_KEYS = ("state.memory_bytes", "time.counts_seconds")
-"""What a task reads when it is opened, and nothing before it in the log rests upon."""
+"""Keys that a task reads when it opens, and that do not affect earlier results."""
 
 
 def changed_settings(old: Settings, read: Callable[[], Settings]) -> tuple[Settings, list[str]] | None:
-    """Read the settings again. Answers them with the keys that differ.
+    """Read the settings again; return them with the keys that changed.
 
-    None if nothing has changed or they are refused: that is logged and counted.
+    None if nothing has changed, or if they are invalid. Both are logged and counted.
     """
     try:
         new = read()
         changed = live_changes(old, new)
     except SettingsError as error:
-        log.error("the configuration was not applied; the old one holds", error=str(error))
+        log.error("the new configuration was not applied; the worker continues with the old one", error=str(error))
         metrics.RELOADS.labels("refused").inc()
         return None
     if not changed:
@@ -38,20 +38,20 @@ def changed_settings(old: Settings, read: Callable[[], Settings]) -> tuple[Setti
 
 
 def live_changes(old: Settings, new: Settings) -> list[str]:
-    """The keys that differ. Raises SettingsError, naming them, if any of them needs a restart."""
+    """The keys that changed. Raises SettingsError, naming the keys, if any of them needs a restart."""
     changed = differences(old.model_dump(), new.model_dump())
     fixed = [key for key in changed if key not in LIVE_KEYS and not key.startswith(LIVE_SECTIONS)]
     if fixed:
         live = ", ".join([*(f"[{section.rstrip('.')}]" for section in LIVE_SECTIONS), *LIVE_KEYS])
         raise SettingsError(
-            f"{', '.join(fixed)} cannot change while the worker runs, so nothing was applied:"
-            f" restart it for that, or take the change back; live are {live}"
+            f"{', '.join(fixed)} cannot change while the worker runs, so nothing was applied."
+            f" Restart the worker, or undo the change. These keys can change without a restart: {live}"
         )
     return changed
 
 
 def differences(old: Any, new: Any, at: str = "") -> list[str]:
-    """Dotted keys at which two nested dicts differ; lists are compared as a whole.
+    """Dotted keys at which two nested dicts differ. Lists are compared as a whole.
 
     >>> differences({"a": {"b": 1, "c": [2]}}, {"a": {"b": 1, "c": [3]}})
     ['a.c']

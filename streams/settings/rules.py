@@ -1,4 +1,4 @@
-"""What the configuration says of the rules on single events."""
+"""The section ``[rules]``: rules on single events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.settings.section import Section
 def _list(check: Callable[[str], str]) -> BeforeValidator:
     def read(raw: object) -> object:
         if not isinstance(raw, list | tuple) or not all(isinstance(entry, str) for entry in raw):
-            raise ValueError('write a list of texts, where "@path" stands for the lines of a file')
+            raise ValueError('must be a list of texts; "@path" includes the lines of a file')
         return lists.read(raw, check)
 
     return BeforeValidator(read)
@@ -27,7 +27,7 @@ NameList = Annotated[tuple[str, ...], _list(lists.name)]
 
 
 class Allow(Section):
-    """Whom no rule applies to."""
+    """Networks, agents, actors and targets that no rule applies to."""
 
     networks: NetworkList = ()
     agents: AgentList = ()
@@ -36,7 +36,7 @@ class Allow(Section):
 
 
 class DoubleClick(Section):
-    """Seconds within which the same act of the same actor on the same target is the same; 0 is never."""
+    """Seconds within which a repeated act of one actor on one target is a double click; 0 turns the rule off."""
 
     view: float = Field(default=30.0, ge=0, le=60)
     like: float = Field(default=0.0, ge=0, le=60)
@@ -44,17 +44,17 @@ class DoubleClick(Section):
 
 
 class Rate(Section):
-    """How often one actor may act on one target; 0 is no limit."""
+    """Limits on how often one actor may act on one target; 0 is no limit."""
 
     per_minute: int = Field(default=30, ge=0)
     per_day: int = Field(default=800, ge=0)
 
 
 class Rules(Section):
-    """Rules on single events. These keys can be changed while a worker runs (SIGHUP)."""
+    """Rules on single events. A running worker applies changes of these keys (SIGHUP)."""
 
     off: tuple[str, ...] = ()
-    """rules that do not hold"""
+    """rules that are turned off"""
     networks: NetworkList = ()
     agents: AgentList = ()
     double_click: DoubleClick = Field(default=DoubleClick())
@@ -66,5 +66,5 @@ class Rules(Section):
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [name for name in names if name not in RULES]
         if unknown:
-            raise ValueError(f"no such rule: {', '.join(unknown)}; there are {', '.join(RULES)}")
+            raise ValueError(f"unknown rule {', '.join(unknown)}; the rules are {', '.join(RULES)}")
         return names

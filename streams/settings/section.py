@@ -1,4 +1,4 @@
-"""A section of the configuration: unknown keys are refused, and nothing changes once it is read."""
+"""Base class of configuration sections: immutable, and unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from streams.failures import Failure
 
 
 class Section(BaseModel):
-    """See the module."""
+    """A section of the configuration: immutable, and unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class SettingsError(Failure):
-    """A configuration that must not run. The message names the key and says what to do."""
+    """A configuration is invalid. The message names the key and what to do."""
 
     exit_code = 2

@@ -1,4 +1,4 @@
-"""Settings: one TOML file, ``TRUECOUNT_*`` environment over it; unknown keys are refused by name."""
+"""All settings: read from a TOML file, overridden by ``TRUECOUNT_*`` variables; unknown keys are refused by name."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from streams.settings.section import Section, SettingsError
 
 Model = TypeVar("Model", bound=BaseModel)
 
-__all__ = ["Input", "ReplayMap"]  # part of the settings, though they stand in a file of their own
+__all__ = ["Input", "ReplayMap"]  # re-exported: they are part of the settings
 
 ENV_PREFIX = "TRUECOUNT_"
 ENV_NESTING = "__"
 
 
 class Time(Section):
-    """Event time. The tick is the smallest window; lateness is how long a window waits for stragglers."""
+    """Event time. The tick is the smallest window; lateness is how long a window waits for late events."""
 
     tick_seconds: int = Field(default=TICK_SECONDS, ge=1, le=300)
     lateness_seconds: float = Field(default=10.0, ge=0, le=86_400)
@@ -36,7 +36,7 @@ class Time(Section):
     idle_seconds: float = Field(default=10.0, gt=0, le=3600)
     counts_seconds: int = Field(default=30, ge=1, le=3600)
     earliest: int = Field(default=PLAUSIBLE_FROM_MS, ge=0)
-    """floor of event times in epoch ms: earlier ones are dead letters. 1990 by default, so that a wrong unit is seen"""
+    """earliest event time accepted, in epoch ms; earlier events are dead letters. 1990 catches a wrong unit"""
 
     @field_validator("tick_seconds")
     @classmethod
@@ -54,30 +54,30 @@ class Web(Section):
 
 
 class State(Section):
-    """Where state lives and how much of it stays in memory."""
+    """Where state is stored, and how much of it is cached in memory."""
 
     directory: Path = Path("truecount-data")
     memory_bytes: int = Field(default=512 * 1024 * 1024, ge=1024 * 1024)
     dedupe_ids: int = Field(default=100_000, ge=1)
-    """ids one partition remembers at least, to find duplicates"""
+    """minimum number of event ids that a partition remembers, to detect duplicates"""
 
 
 class Settings(Section):
-    """Everything a worker or a command is told."""
+    """The configuration of a worker or a command."""
 
     app: str = Field(default="truecount", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     prefix: str = Field(default="truecount.", pattern=r"^[A-Za-z0-9._-]{0,100}$")
     log_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
-    """of by-target and ingest-state, if it is another than ``prefix``"""
+    """prefix of by-target and ingest-state; default: ``prefix``"""
     state_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
-    """of targets-state, if it is another than ``prefix``"""
+    """prefix of targets-state; default: ``prefix``"""
     partitions: int = Field(default=8, ge=1, le=1024)
     processing: Literal["exactly_once", "at_least_once"] = "exactly_once"
     checkpoint_seconds: float = Field(default=5.0, gt=0, le=300)
     drain_seconds: float = Field(default=25.0, ge=3, le=600)
-    """a stop takes no longer, whatever state the broker is in"""
+    """maximum duration of a stop, even if the broker does not answer"""
     watchdog_seconds: float = Field(default=120.0, ge=5, le=3600)
-    """with work to do, /livez fails after so long without progress or without a checkpoint"""
+    """with work to do, /livez fails after this time without progress or without a checkpoint"""
     retention_hours: int = Field(default=168, ge=1)
     broker: Broker = Broker()
     time: Time = Time()
@@ -97,19 +97,19 @@ class Settings(Section):
         topics = [i.topic for i in inputs]
         twice = sorted({t for t in topics if topics.count(t) > 1})
         if twice:
-            raise ValueError(f"topic {twice[0]!r} is listed twice")
+            raise ValueError(f"topic {twice[0]!r} is listed twice; remove one of the two")
         if not inputs:
             raise ValueError("at least one input is needed")
         return inputs
 
     def version(self) -> str:
-        """What flags carry as ``config``: a digest of everything that can change a verdict or a count."""
+        """Digest of all settings that can change a verdict or a count; published as ``config`` of each flag."""
         relevant = self.model_dump(mode="json", include={"time", "inputs", "partitions", "detection", "rules"})
         relevant["dedupe_ids"] = self.state.dedupe_ids
         return "sha256:" + hashlib.sha256(orjson.dumps(relevant, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
     def input_for(self, metric: str) -> Input | None:
-        """The first native input of a metric that reads JSON."""
+        """The first input that takes native JSON events of a metric; None if there is none."""
         for candidate in self.inputs:
             if candidate.is_native() and candidate.format == "json" and candidate.metric in (metric, None):
                 return candidate
@@ -117,7 +117,7 @@ class Settings(Section):
 
 
 def load(path: Path | None = None, environ: dict[str, str] | None = None, **overrides: Any) -> Settings:
-    """Read settings from a TOML file and the environment. Raises SettingsError with a sentence."""
+    """Read settings from a TOML file and the environment. Raises SettingsError."""
     data = read_toml(path) if path is not None else {}
     env = dict(os.environ) if environ is None else environ
     for name, text in sorted(env.items()):
@@ -130,9 +130,9 @@ def load(path: Path | None = None, environ: dict[str, str] | None = None, **over
 
 
 def load_map(path: Path, data: dict[str, Any] | None = None) -> ReplayMap:
-    """Read a replay map; ``data`` is what its file has, if it was read: a pipe cannot be read twice.
+    """Read a replay map. Raises SettingsError.
 
-    Raises SettingsError with a sentence.
+    ``data`` is the content of the file if the caller has read it: a pipe cannot be read twice.
     """
     return _validated(ReplayMap, read_toml(path) if data is None else data, str(path))
 
@@ -158,7 +158,7 @@ def _validated(model: type[Model], data: dict[str, Any], where: str) -> Model:
                 lines.append(f"{key}: unknown key; check its spelling or remove it")
             else:
                 lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
-        raise SettingsError(f"the configuration from {where} is refused: " + "; ".join(lines)) from None
+        raise SettingsError(f"the configuration from {where} is invalid: " + "; ".join(lines)) from None
 
 
 def _set(data: dict[str, Any], path: list[str], text: str, name: str) -> None:
@@ -175,5 +175,7 @@ def _put(data: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         data = data.setdefault(part, {})
         if not isinstance(data, dict):
-            raise SettingsError(f"{'.'.join(path)}: {part} is given as a value and cannot hold a key as well")
+            raise SettingsError(
+                f"{'.'.join(path)}: {part} is set as a value, so it cannot have keys; remove one of the two"
+            )
     data[path[-1]] = value

@@ -121,9 +121,9 @@ def test_exceptions_stop_no_partition_and_cost_no_count(
 
     unjudged = unjudged_of(truecount.settings)
     assert unjudged
-    finding = next(one for one in run_checks(truecount.settings) if one.what == "log")
-    assert not finding.ok
-    assert "counted and not judged" in finding.said
+    check = next(one for one in run_checks(truecount.settings) if one.what == "log")
+    assert not check.ok
+    assert "counted, but not judged" in check.message
 
     # A restart repeats the decision, and so does a rebuild by a worker in which nothing fails any more.
     truecount.environment.clear()

@@ -12,7 +12,7 @@ from kafka import KafkaProducer
 
 from bench.testbed.brokers import BrokerAddress
 from streams.kafka.topics import create
-from streams.maintenance.doctor import Finding, run_checks
+from streams.maintenance.doctor import Check, run_checks
 from streams.roles import plan
 from streams.settings.settings import Settings, load
 from tests.command import truecount
@@ -23,13 +23,13 @@ WAIT_SECONDS = 20.0
 """How long a broker may take until all of it knows a topic that was made."""
 
 
-def checked(settings: Settings, topic: str) -> Finding:
+def checked(settings: Settings, topic: str) -> Check:
     """What the doctor says of an input topic."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
-        for finding in run_checks(settings):
-            if finding.what == f"input {topic}":
-                return finding
+        for check in run_checks(settings):
+            if check.what == f"input {topic}":
+                return check
         time.sleep(0.2)
     raise AssertionError(f"the doctor does not look at {topic}")
 
@@ -45,7 +45,7 @@ def test_a_map_is_suggested_tried_and_checked_on_a_topic(broker: BrokerAddress, 
     wrong.write_text(f'{shared}[[inputs]]\ntopic = "{topic}"\nmetric = "view"\n[inputs.map]\n{source}')
     settings = load(wrong, environ={})
     create(settings, plan(settings, inputs=True))
-    assert checked(settings, topic).said == "no records yet"
+    assert checked(settings, topic).message == "no records yet"
 
     producer = KafkaProducer(bootstrap_servers=broker.servers)
     for n in range(60):
@@ -56,10 +56,10 @@ def test_a_map_is_suggested_tried_and_checked_on_a_topic(broker: BrokerAddress, 
     producer.flush()
     producer.close()
 
-    finding = checked(settings, topic)
-    assert not finding.ok
-    assert "of the last 61 records 60 are refused and 1 passed over" in finding.said
-    assert 'time = "s" would fit' in finding.said
+    check = checked(settings, topic)
+    assert not check.ok
+    assert "of the last 61 records, 60 are refused and 1 skipped" in check.message
+    assert 'time = "s" would fit' in check.message
 
     page = tmp_path / "input.toml"
     done = truecount("map", "suggest", "--topic", topic, "--servers", broker.servers, "--out", str(page))
@@ -75,7 +75,7 @@ def test_a_map_is_suggested_tried_and_checked_on_a_topic(broker: BrokerAddress, 
 
     right = tmp_path / "right.toml"
     right.write_text(f"{shared}{page.read_text()}")
-    finding = checked(load(right, environ={}), topic)
-    assert finding.ok, finding.said
+    check = checked(load(right, environ={}), topic)
+    assert check.ok, check.message
     own = truecount("map", "try", "--topic", topic, "--config", str(right), "--json")
     assert json.loads(own.stdout)["totals"]["events"] == 40

@@ -20,7 +20,7 @@ from streams.clock import SystemClock
 from streams.kafka.topics import Topics
 from streams.log.versions import decode
 from streams.maintenance import rebuild as rebuilding
-from streams.maintenance.rebuild import LogError, Start, beside, rebuild
+from streams.maintenance.rebuild import LogError, Start, parallel_settings, rebuild
 from streams.settings.settings import load
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 
@@ -106,7 +106,7 @@ Audited = tuple[Installation, WindowEvidence]
 def test_the_same_configuration_says_the_same_byte_for_byte(audited: Audited, unique: Unique) -> None:
     truecount, live = audited
     into = unique("again")
-    again = Topics.of(beside(truecount.settings, into))
+    again = Topics.of(parallel_settings(truecount.settings, into))
     summary = run(truecount, into)
     assert said(truecount, again) == live
     assert summary["events"] == len(crowd())
@@ -119,7 +119,7 @@ def test_a_rebuild_that_was_broken_off_goes_on(
     audited: Audited, unique: Unique, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truecount, live = audited
-    settings = beside(load(truecount.config, {"TRUECOUNT_CHECKPOINT_SECONDS": "0.001"}), unique("broken"))
+    settings = parallel_settings(load(truecount.config, {"TRUECOUNT_CHECKPOINT_SECONDS": "0.001"}), unique("broken"))
     monkeypatch.setattr(rebuilding, "BATCH_FRAMES", 3)
     looks = 0
 
@@ -145,13 +145,13 @@ def test_another_configuration_is_told_by_every_flag(audited: Audited, tmp_path:
     into = unique("changed")
     run(truecount, into, config=other)
     settings = load(other, {})
-    differently = flags(said(truecount, Topics.of(beside(settings, into))))
+    differently = flags(said(truecount, Topics.of(parallel_settings(settings, into))))
     assert {flag["config"] for flag in differently} == {settings.version()} != {truecount.settings.version()}
     assert [dict(flag, config="") for flag in differently] == [dict(flag, config="") for flag in flags(live)]
 
     mixed = run_cli("rebuild", "--config", str(truecount.config), "--from", "beginning", "--into", into)
     assert mixed.returncode == 1
-    assert "holds another rebuild" in mixed.stderr
+    assert "has the state of another rebuild" in mixed.stderr
     assert "Traceback" not in mixed.stderr
 
 
@@ -161,7 +161,7 @@ def test_counts_from_the_middle_of_the_log_say_that_they_are_not_whole(audited: 
     into = unique("middle")
     full = [r.offset for r in truecount.records(truecount.topics.by_target) if decode(r.value).target]
     run(truecount, into, "--from", str(sorted(full)[len(full) // 2]))
-    places = said(truecount, Topics.of(beside(truecount.settings, into)))["audited_counts"]
+    places = said(truecount, Topics.of(parallel_settings(truecount.settings, into)))["audited_counts"]
     counts = [json.loads(value) for place in places for value in place]
     assert counts
     assert all(count["incomplete"] for count in counts)
@@ -172,7 +172,7 @@ def test_a_rebuilt_installation_goes_on_with_the_log(audited: Audited, tmp_path:
     truecount, _ = audited
     into = unique("goes-on")
     run(truecount, into)
-    again = beside(truecount.settings, into)
+    again = parallel_settings(truecount.settings, into)
     text = truecount.config.read_text()
     text = text.replace(f'app = "{truecount.settings.app}"', f'app = "{again.app}"\nlog_prefix = "{again.log_prefix}"')
     config = tmp_path / "again.toml"
@@ -187,14 +187,14 @@ def test_a_rebuilt_installation_goes_on_with_the_log(audited: Audited, tmp_path:
 
 def test_what_cannot_be_rebuilt_is_said(kafka: BrokerAddress, tmp_path: Path, unique: Unique) -> None:
     truecount = install(kafka, tmp_path, unique, metrics=["view"], topics=False)
-    settings = beside(truecount.settings, unique("new"))
+    settings = parallel_settings(truecount.settings, unique("new"))
 
     def refusal(start: Start, partitions: list[int] | None = None) -> str:
         with pytest.raises(LogError) as caught:
             asyncio.run(rebuild(settings, start, partitions=partitions, clock=SystemClock(), progress=lambda *_: None))
         return str(caught.value)
 
-    assert "there is no log" in refusal(Start())
+    assert "does not exist" in refusal(Start())
     truecount.make_topics()
     assert "has no partition 7" in refusal(Start(), [7])
-    assert "does not reach to where --from begins: partition 0 ends at 0" in refusal(Start(offset=5))
+    assert "ends before --from: partition 0 ends at 0" in refusal(Start(offset=5))

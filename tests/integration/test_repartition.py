@@ -105,4 +105,4 @@ def test_a_number_that_is_no_multiple_is_refused(tmp_path: Path) -> None:
     config.write_text("partitions = 8")
     done = command_line("repartition", "--config", str(config), "--partitions", "12", "--into", "new")
     assert done.returncode == 2
-    assert "must be a multiple of the 8 there are" in done.stderr
+    assert "must be a multiple of the current 8" in done.stderr

@@ -39,7 +39,7 @@ class EventDecoder:
         self._whole = config.each == "$"
         outer = self._mapper.outer_shape
         self._reader = self._codec.reader(list[Any] if self._whole else (outer or self._mapper.shape).type)
-        self._nobody = frozenset(config.nobody())
+        self._nobody = frozenset(config.actor_placeholders())
         self._addresses = addresses()
         source = None if config.map is None else config.map["ts"]
         self._unit = "ms" if source is None else None if source.first else source.time or "ms"

@@ -28,7 +28,8 @@ from streams.ingest.mapping.values import (
     times,
     words,
 )
-from streams.settings.inputs import Mapping, Source
+from streams.settings.inputs import Mapping
+from streams.settings.sources import Source
 
 LONGEST = {"session": SESSION_CHARS, "user_agent": TEXT_CHARS, "referrer": TEXT_CHARS}
 """Most characters of an optional text; longer texts are cut."""
@@ -72,7 +73,7 @@ class Mapper:
         fields = NATIVE if config.map is None else config.map
         self._native = config.map is None
         self._default_metric = config.metric
-        self._nobody = frozenset((*config.nobody(), NOBODY))
+        self._nobody = frozenset((*config.actor_placeholders(), NOBODY))
         numbered = config.each is not None
         self._sources: list[tuple[str, ReadColumn]] = [
             (name, compile_source(fields[name], _finish(name, native=self._native), numbered=numbered and name == "id"))

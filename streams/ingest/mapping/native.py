@@ -16,7 +16,7 @@ from streams.grammar.paths import Path, parse_path
 from streams.grammar.times import kind_of, short, unit_hint
 from streams.ingest.mapping.addresses import addresses
 from streams.ingest.mapping.values import NONE, ConvertColumn, UnknownWordError, ValueColumn, one, text_of
-from streams.settings.inputs import Source
+from streams.settings.sources import Source
 
 NATIVE: dict[str, Source] = {name: Source(path=name) for name in FIELDS}
 

@@ -20,7 +20,7 @@ from streams.grammar.paths import Path, Shape, lookup, parse_path
 from streams.grammar.times import number_of, short
 from streams.ingest.mapping.records import Records
 from streams.ingest.mapping.values import ConvertColumn, Unreadable, ValueColumn, column_converter, text_of, word_of
-from streams.settings.inputs import Condition, Source
+from streams.settings.sources import Condition, Source
 
 _GIVEN: frozenset[type] = frozenset((str, type(None)))
 

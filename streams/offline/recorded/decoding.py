@@ -1,4 +1,4 @@
-"""A recorded file's rows as events: through the codec of the topic that the file stands for."""
+"""Decodes rows of a recorded file into events, as a worker decodes the records of a topic."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _value, _original, _line = attrgetter("value"), attrgetter("original"), attrgett
 
 
 def records_of(rows: Sequence[Row], first: int, clock_ms: int) -> Records:
-    """Rows that are documents as records at offsets from ``first`` on, all at one time of the broker's clock."""
+    """Rows that are documents as records at offsets from ``first`` on, all with the clock time ``clock_ms``."""
     size = len(rows)
     originals = list(map(_original, rows))
     return Records(
@@ -41,7 +41,7 @@ def records_of(rows: Sequence[Row], first: int, clock_ms: int) -> Records:
 
 
 class RowDecoder:
-    """Batches of rows and what the codec makes of them, by the clock at which the command began."""
+    """Decodes batches of rows. ``clock_ms`` is the time at which the command began."""
 
     def __init__(self, config: Input, time: Time, clock_ms: int) -> None:
         self._decoder = EventDecoder(config, time.earliest)
@@ -49,7 +49,7 @@ class RowDecoder:
         self._skew_ms = round(time.future_skew_seconds * 1000)
 
     def batches(self, rows: Iterable[Row]) -> Iterator[tuple[list[Row], list[Row], Decoded]]:
-        """(all rows of a batch, those of them that are documents, what the codec makes of these)."""
+        """(all rows of a batch, those that are documents, these decoded)."""
         for batch in batched(rows, BATCH_ROWS):
             documents = [row for row in batch if row.value is not None]
             decoded = Decoded()
@@ -60,8 +60,8 @@ class RowDecoder:
 
 
 def unreadable(topic: str, row: Row) -> DeadLetter:
-    """The dead letter of a row that is no document."""
-    assert row.reason is not None, "the reader says why"
+    """The dead letter of a row that is not a document."""
+    assert row.reason is not None, "the reader gives a reason"
     return DeadLetter(topic, 0, row.line, None, row.original, row.reason, row.message, row.line)
 
 
@@ -73,7 +73,7 @@ def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
 
 
 def events_of(good: Good) -> Iterator[tuple[int, Event]]:
-    """Each event with the place of its row among the documents of its batch. The metric is filled in."""
+    """Each event with the index of its row among the documents of its batch. The metric is filled in."""
     columns = [good.fields[name] for name in FIELDS if name != "metric"]
     names = [name for name in FIELDS if name != "metric"]
     for place, metric, *values in zip(good.index.tolist(), good.metric.tolist(), *columns, strict=True):
@@ -81,15 +81,15 @@ def events_of(good: Good) -> Iterator[tuple[int, Event]]:
 
 
 def in_order(recorded: RecordedFile, time: Time, clock_ms: int) -> bool:
-    """Whether the file's events come in order of time, as far as a topic's must: none is late.
+    """Whether no event of the file is late by more than ``time.lateness_seconds``.
 
-    It reads the file, to the first event that is later than ``time.lateness_seconds``. Raises SettingsError.
+    It reads the file up to the first late event. Raises SettingsError.
     """
     order = Order(round(time.lateness_seconds * 1000))
     decoder = RowDecoder(_times_only(recorded.input), time, clock_ms)
     with closing(recorded.rows()) as rows:
         for _, _, decoded in decoder.batches(rows):
-            if decoded.good is not None and not order.look(_live(decoded.good)):
+            if decoded.good is not None and not order.add(_live(decoded.good)):
                 return False
     return True
 
@@ -105,15 +105,15 @@ def rows_by_time(
 
 
 def _live(good: Good) -> NDArray[np.int64]:
-    """Times of the events that are no history: that is never late."""
+    """Times of the events that are not history: history is never late."""
     historic = good.fields["history"]
     return good.ts if True not in historic else good.ts[~np.fromiter(historic, np.bool_, len(historic))]
 
 
 def _timed(rows: Iterable[Row], decoder: RowDecoder) -> Iterator[Timed]:
-    """Each row with its time: that of its last event, so that no other row's events are late for it.
+    """Each row with the time of its latest event, so that it makes no event of another row late.
 
-    A row without an event takes the time of the one before.
+    A row without an event gets the time of the row before.
     """
     latest = -1
     for batch, documents, decoded in decoder.batches(rows):
@@ -128,7 +128,7 @@ def _timed(rows: Iterable[Row], decoder: RowDecoder) -> Iterator[Timed]:
 
 
 def _times_only(config: Input) -> Input:
-    """The input without what cannot keep a record from being an event: its times can be read faster."""
+    """The input with required fields and flags only: the others cannot refuse a record, and reading is faster."""
     if config.map is None:
         return config
     needed = {name: source for name, source in config.map.items() if name in (*REQUIRED, *FLAGS)}

@@ -1,4 +1,4 @@
-"""A recorded file as records of an input: its rows, and the input that reads them."""
+"""A recorded file: its rows, and the input that reads them."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ from streams.offline.recorded.parquet import Parquet
 from streams.offline.recorded.row import Row
 from streams.offline.recorded.source import PARQUET, FileSource
 from streams.offline.recorded.table import Table
-from streams.settings.inputs import Input, ReplayMap, Source
+from streams.settings.inputs import Input, ReplayMap
 from streams.settings.section import SettingsError
+from streams.settings.sources import Source
 
 SHOWN_COLUMNS = 40
-LOOKED_AT = 100
-"""Records in which the names of native fields are looked for."""
+KEY_RECORDS = 100
+"""Number of records in which names of native fields are searched."""
 
 
 class TableColumns(NamedTuple):
-    """Of a table: the names, and which of them are moments that become ISO 8601 text."""
+    """Columns of a table: all names, and those of times that become ISO 8601 text."""
 
     names: Sequence[str] = ()
     moments: Sequence[str] = ()
 
 
 class RecordedFile:
-    """A file and the map that reads it; without a map its columns or keys have the names of an event's fields.
+    """A file and its map. Without a map, its columns or keys must have the names of an event's fields.
 
-    It can be read again and again. Raises SettingsError if it cannot be read, or lacks a column of the map.
+    It can be read more than once. Raises SettingsError if it cannot be read, or if it lacks a column of the map.
     """
 
     def __init__(self, path: Path, layout: ReplayMap | None = None) -> None:
@@ -49,7 +50,7 @@ class RecordedFile:
         self.size_bytes = self._source.size_bytes
         self.format: Format = self._recognised()
         self.input = self._input(ReplayMap() if layout is None else layout)
-        """the input topic that this file stands for"""
+        """the input that reads the file's rows"""
 
     def read_bytes(self) -> int:
         """How far the file has been read, in bytes on disk."""
@@ -59,11 +60,11 @@ class RecordedFile:
         """All rows, in the file's order. Raises SettingsError."""
         with self._open() as (_, rows):
             if self._source.encoding:
-                yield from map(self._as_it_stands, rows)
+                yield from map(self._with_original, rows)
             else:
                 yield from rows
 
-    def _as_it_stands(self, row: Row) -> Row:
+    def _with_original(self, row: Row) -> Row:
         original = self._source.original(row.original)
         return Row(row.value, original, row.line, row.lines, row.reason, row.message)
 
@@ -71,15 +72,17 @@ class RecordedFile:
         if self._source.is_parquet():
             return "parquet"
         if self._declared == "parquet":
-            raise SettingsError(f"{self.path} is no Parquet file")
+            raise SettingsError(
+                f'{self.path} is not a Parquet file, but the map has format = "parquet"; correct the map'
+            )
         head = self._source.head()
         if head.startswith(PARQUET):
-            raise SettingsError(f"{self.path} is a packed Parquet file; unpack it first (it is compressed inside)")
+            raise SettingsError(f"{self.path} is a compressed Parquet file; uncompress it first")
         return text_format(self.path, head, self._declared)
 
     @contextmanager
     def _open(self) -> Iterator[tuple[TableColumns, Generator[Row, None, None]]]:
-        """The columns and the rows; JSON has no columns before its records are read."""
+        """The columns and the rows; JSON files have no columns."""
         path = str(self.path)
         if self.format == "parquet":
             with self._source.opened() as raw:
@@ -135,22 +138,23 @@ class RecordedFile:
         )
 
     def _hint(self, columns: Sequence[str]) -> str:
-        """The separator that a table has instead of its format's, if it looks so."""
+        """A hint at another separator if the table seems to have one."""
         other = next((mark for mark in ";\t|," if len(columns) == 1 and mark in columns[0]), None)
         if other is None:
             return ""
         separators = {"\t": 'tabs, so format = "tsv" would fit', ",": 'commas, so format = "csv" would fit'}
-        return f" (as one column: it seems to be separated by {separators.get(other, f'{other!r}, which is not read')})"
+        separator = separators.get(other, f"{other!r}, which is not supported")
+        return f" (as one column; the file seems to be separated by {separator})"
 
     def _native(self, columns: TableColumns, rows: Iterator[Row], layout: ReplayMap) -> dict[str, Any]:
-        """The map of a file whose columns are named as an event's fields are; JSON needs none."""
+        """The map of a file with native column names; JSON files need none."""
         names = columns.names or self._keys(rows)
         needed = [name for name in REQUIRED if name != "metric" or layout.metric is None]
         missing = [name for name in needed if name not in names]
         if names and missing:
             raise SettingsError(
                 f"{self.path} has no column {', '.join(missing)}; it has {_listed(names)}"
-                f"{self._hint(names)}. Say with --map where each is"
+                f"{self._hint(names)}. Give a map with --map"
             )
         if not columns.names:
             return {}
@@ -162,9 +166,9 @@ class RecordedFile:
 
     @staticmethod
     def _keys(rows: Iterator[Row]) -> Sequence[str]:
-        """The keys of the first records: the very first may be a bad one."""
+        """The keys of the first records, not only of the first one, which may be bad."""
         names: dict[str, None] = {}
-        for row in islice(rows, LOOKED_AT):
+        for row in islice(rows, KEY_RECORDS):
             try:
                 document = orjson.loads(row.value or b"")
             except orjson.JSONDecodeError:
@@ -175,7 +179,7 @@ class RecordedFile:
 
 
 def _by_column(section: Any) -> Any:
-    """A map's paths as names of columns: a dot in such a name leads nowhere."""
+    """A map with each path as the name of a column, in which a dot has no meaning."""
     if isinstance(section, dict):
         return {
             key: [value] if key == "path" and isinstance(value, str) else _by_column(value)

@@ -1,4 +1,4 @@
-"""Which format a recorded file has: by its content, then by its name."""
+"""Recognises the format of a recorded file, by its content and its name."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ _LINES = re.compile(rb"[\r\n]+")
 
 
 def text_format(path: Path, head: bytes, declared: Format | None = None) -> Format:
-    """The format of a file of text, of which ``head`` is the beginning; ``declared`` is what its map says.
+    """The format of a text file that begins with ``head``; ``declared`` is the format in its map.
 
-    An array of records is recognised whatever its name is. Otherwise the declared format decides,
-    then the name, then the content.
+    An array of records is always recognised. Otherwise the declared format decides, then the name, then the content.
 
     >>> text_format(Path("x.csv.gz"), b"a,b")
     'csv'
@@ -50,7 +49,7 @@ def _unpacked(name: str) -> str:
 
 
 def _is_ndjson(head: bytes) -> bool:
-    """Whether the first line is a document, or the second begins one: a record over several lines does neither."""
+    """Whether the first line is a document, or the second begins one: neither is so if a record has several lines."""
     lines = [line for line in _LINES.split(head) if line.strip()]
     try:
         orjson.loads(lines[0])

@@ -1,20 +1,19 @@
-"""Lines of a recorded file, and NDJSON: a document a line."""
+"""Splits a recorded file into lines, and reads NDJSON: one document a line."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 
 from streams.deadletters import Why
-from streams.offline.recorded.row import KEPT_BYTES, MAX_ROW_BYTES, Row, refused
+from streams.offline.recorded.row import EXCERPT_BYTES, MAX_ROW_BYTES, Row, refused
 
 LF, CR = b"\n", b"\r"
 
 
 def line_end(head: bytes) -> bytes:
-    """What ends a line: LF (CRLF too), or CR alone in files of old programs.
+    """The line end of a file: LF (for CRLF, too), or a lone CR in files of old programs.
 
-    A lone CR may stand in a text, so it must be the first end and the more frequent one. What is in quotation marks
-    does not belong into ``head``.
+    A text may contain a lone CR, so CR must come first and be more frequent. ``head`` must not contain quoted text.
 
     >>> line_end(b"a,b\\r1,2\\r"), line_end(b"a,b\\r\\n1,2\\r\\n"), line_end(b"a,b")
     (b'\\r', b'\\n', b'\\n')
@@ -27,9 +26,9 @@ def line_end(head: bytes) -> bytes:
 
 
 def blocks(chunks: Iterable[bytes], end: bytes) -> Iterator[tuple[bytes, int]]:
-    """(whole lines without the last end, 0), or (the beginning of a line that is too long, its size in bytes).
+    """(whole lines without the last end, 0), or (the beginning of a line over MAX_ROW_BYTES, its size in bytes).
 
-    The beginning has KEPT_BYTES at most, and its size is over MAX_ROW_BYTES.
+    The beginning has at most EXCERPT_BYTES.
     """
     carry = b""
     size = 0
@@ -48,13 +47,13 @@ def blocks(chunks: Iterable[bytes], end: bytes) -> Iterator[tuple[bytes, int]]:
             yield carry + chunk[:cut], 0
             carry = chunk[cut + 1 :]
         if len(carry) > MAX_ROW_BYTES:
-            carry, size = carry[:KEPT_BYTES], len(carry)
+            carry, size = carry[:EXCERPT_BYTES], len(carry)
     if carry:
         yield carry, size
 
 
 def ndjson_rows(chunks: Iterable[bytes], end: bytes) -> Generator[Row, None, None]:
-    """Rows of NDJSON: the lines unchanged, blank ones passed over."""
+    """Rows of NDJSON: the unchanged lines without blank ones."""
     number = 0
     for block, size in blocks(chunks, end):
         if size:
@@ -65,6 +64,6 @@ def ndjson_rows(chunks: Iterable[bytes], end: bytes) -> Generator[Row, None, Non
         lines = block.split(end)
         if end == LF and b"\r" in block:
             lines = [line.removesuffix(b"\r") for line in lines]
-        for number, line in enumerate(lines, number + 1):  # noqa: B020  # it goes on counting
+        for number, line in enumerate(lines, number + 1):  # noqa: B020  # continues the count
             if line and not line.isspace():
                 yield Row(line, line, number)

@@ -1,4 +1,4 @@
-"""Rows in order of time, with bounded memory: an external merge sort."""
+"""Sorts rows by time with bounded memory: an external merge sort."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from streams.offline.recorded.row import Row
 from streams.settings.section import SettingsError
 
 MEMORY_BYTES = 256 * 1024 * 1024
-"""Rows that are sorted at once. Python's objects take about twice as much."""
+"""Size of the rows that are sorted at once. As Python objects, they take about twice as much."""
 ROW_OVERHEAD_BYTES = 300
-"""Of a row's objects, beside its bytes."""
+"""Size of a row's objects without its bytes."""
 FAN_IN = 64
 """Runs that are merged at once, each with an open file and a buffer."""
 BUFFER_BYTES = 256 * 1024
-"""Of an open run: all of them together are 16 MiB."""
+"""Buffer of an open run: 16 MiB for all runs."""
 LENGTH_BYTES = 4
 
 Timed = tuple[int, Row]
@@ -35,34 +35,34 @@ _decode = msgspec.msgpack.Decoder(tuple[int, Row]).decode
 
 
 class Order:
-    """Whether events come in order of time, but for ``lateness_ms``; they are looked at batch after batch."""
+    """Checks, batch by batch, whether events are in order of time, except for ``lateness_ms``."""
 
     def __init__(self, lateness_ms: int) -> None:
         self._lateness_ms = lateness_ms
         self._latest = -1
-        self.kept = True
+        self.in_order = True
 
-    def look(self, ts: NDArray[np.int64]) -> bool:
-        """Take the times of the next events; false as soon as one of them comes too late."""
+    def add(self, ts: NDArray[np.int64]) -> bool:
+        """Add the times of the next events; false from the first late event on."""
         if not len(ts):
-            return self.kept
+            return self.in_order
         reached = np.maximum(np.maximum.accumulate(ts), self._latest)
-        self.kept = self.kept and not bool((reached - ts > self._lateness_ms).any())
+        self.in_order = self.in_order and not bool((reached - ts > self._lateness_ms).any())
         self._latest = int(reached[-1])
-        return self.kept
+        return self.in_order
 
 
 @contextmanager
 def sorted_rows(timed: Iterable[Timed], memory_bytes: int = MEMORY_BYTES) -> Iterator[Iterator[Row]]:
-    """The rows in order of their times; those of one time in the order in which they came.
+    """The rows in order of their times; rows of the same time keep their order.
 
-    What does not fit into ``memory_bytes`` lies in files in the system's directory for temporary files (TMPDIR), about
-    twice the size of the rows, and is removed at the end, after an error too. Raises SettingsError if there is no room.
+    Rows that do not fit into ``memory_bytes`` are written to the directory for temporary files (TMPDIR), at about twice
+    their size. The files are removed at the end, also after an error. Raises SettingsError if there is no space.
     """
     try:
         directory = tempfile.TemporaryDirectory(prefix="truecount-sort-")
     except OSError as error:
-        raise _no_room(error) from None
+        raise _no_space(error) from None
     with directory as name:
         try:
             runs, last = _runs(timed, Path(name), memory_bytes)
@@ -72,26 +72,26 @@ def sorted_rows(timed: Iterable[Timed], memory_bytes: int = MEMORY_BYTES) -> Ite
                 groups = [runs[start : start + FAN_IN] for start in range(0, len(runs), FAN_IN)]
                 runs = [_merged(group, Path(name) / f"{level}-{number}") for number, group in enumerate(groups)]
         except OSError as error:
-            raise _no_room(error) from None
+            raise _no_space(error) from None
         yield (row for _, row in heapq.merge(*map(_read, runs), last, key=_time))
 
 
-def _no_room(error: OSError) -> SettingsError:
+def _no_space(error: OSError) -> SettingsError:
     where = f"in {tempfile.gettempdir()}" if tempfile.tempdir else "in the directory for temporary files"
     return SettingsError(
-        f"cannot sort the file by time {where}: {error.strerror or error}; name a directory with more room in TMPDIR"
+        f"cannot sort the file by time {where}: {error.strerror or error}; set TMPDIR to a directory with more space"
     )
 
 
 def _runs(timed: Iterable[Timed], directory: Path, memory_bytes: int) -> tuple[list[Path], list[Timed]]:
-    """Sorted files, and the last run, which stays in memory."""
+    """The sorted files, and the last run, which is not written to a file."""
     runs: list[Path] = []
     batch: list[Timed] = []
     size = 0
     for item in timed:
         row = item[1]
         batch.append(item)
-        # Where both are the same object, as in NDJSON, it is held once.
+        # If both are the same object, as in NDJSON, it counts once.
         size += len(row.original) + (0 if row.value is row.original else len(row.value or b"")) + ROW_OVERHEAD_BYTES
         if size >= memory_bytes:
             batch.sort(key=_time)
@@ -126,5 +126,5 @@ def _read(path: Path) -> Iterator[Timed]:
 def _exactly(file: BinaryIO, size: int) -> bytes:
     record = file.read(size)
     if len(record) < size:
-        raise OSError(f"a file of the sort is cut off: {os.strerror(5)}")
+        raise OSError(f"a temporary file of the sort is cut off: {os.strerror(5)}")
     return record

@@ -1,4 +1,4 @@
-"""Parquet rows as JSON documents, with pyarrow: the optional extra ``truecount[parquet]``."""
+"""Reads Parquet rows as JSON documents, with pyarrow (the optional extra ``truecount[parquet]``)."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _encode = msgspec.json.Encoder(decimal_format="string").encode
 class Parquet:
     """A Parquet file. ``columns`` are its top-level columns.
 
-    A moment becomes text in ISO 8601 (UTC where the file names a zone), a number stays a number, bytes are text.
+    A time becomes ISO 8601 text (in UTC if the file has a zone), a number stays a number, bytes become text.
     """
 
     def __init__(self, raw: BinaryIO, name: str) -> None:
-        """Read the schema. Raises SettingsError if pyarrow is not installed, or the file is damaged."""
+        """Read the schema. Raises SettingsError if pyarrow is not installed, or if the file is damaged."""
         self._name = name
         self._arrow, parquet = _import(name, "pyarrow"), _import(name, "pyarrow.parquet")
         try:
             self._file = parquet.ParquetFile(raw)
-        except (OSError, ValueError) as error:  # pyarrow's errors are of these
+        except (OSError, ValueError) as error:  # base classes of pyarrow's errors
             raise self._damaged(error) from None
         self.columns: list[str] = list(self._file.schema_arrow.names)
         twice = sorted({column for column in self.columns if self.columns.count(column) > 1})
         if twice:
-            raise SettingsError(f"{name} has several columns named {twice[0]!r}; give each a name of its own")
+            raise SettingsError(f"{name} has several columns named {twice[0]!r}; give each a different name")
 
     def moments(self) -> list[str]:
-        """Columns of timestamps and dates, which become ISO 8601 text."""
+        """Names of columns with timestamps or dates, which become ISO 8601 text."""
         types = self._arrow.types
         return [
             field.name
@@ -61,7 +61,7 @@ class Parquet:
     def _values(self, column: Any) -> list[Any]:
         types = self._arrow.types
         if types.is_timestamp(column.type):
-            # Python's moments have microseconds; what is finer does not matter in milliseconds.
+            # Python's times have microseconds, and events need only milliseconds.
             zone = None if column.type.tz is None else "UTC"
             column = column.cast(self._arrow.timestamp("us", zone), safe=False)
         values: list[Any] = column.to_pylist()
@@ -77,7 +77,7 @@ def _document(row: dict[str, Any]) -> bytes:
     try:
         return _encode(row)
     except UnicodeEncodeError:
-        # Bytes that are no UTF-8 stand in the document as they stand in the file.
+        # Bytes that are not UTF-8 are copied to the document unchanged.
         return json.dumps(row, ensure_ascii=False, default=_text).encode("utf-8", "surrogateescape")
 
 
@@ -89,4 +89,4 @@ def _import(name: str, module: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError:
-        raise SettingsError(f"{name} is Parquet; to read it, run `pip install 'truecount[parquet]'`") from None
+        raise SettingsError(f"{name} is a Parquet file; to read it, run `pip install 'truecount[parquet]'`") from None

@@ -1,27 +1,27 @@
-"""Records of CSV with quotation marks, as RFC 4180 has them, in a buffer that may end within one."""
+"""Parses CSV records with quotation marks (RFC 4180) in a buffer that may end inside a record."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 QUOTE = b'"'
-TEXT_AFTER = 'text follows a closed quotation mark; a quotation mark within a field is written as ""'
+TEXT_AFTER = 'text follows a closing quotation mark; write a quotation mark inside a field as ""'
 
 
 class Quoted(NamedTuple):
-    """A record of a buffer."""
+    """A parsed record of a buffer."""
 
     fields: list[bytes]
     end: int
-    """where the next record begins; -1 if this one does not end in the buffer"""
+    """index of the next record; -1 if this one does not end in the buffer"""
     problem: str = ""
-    """why it is no record of RFC 4180, if it is none"""
+    """why the record violates RFC 4180, if it does"""
     opened_at: int = -1
-    """of a record that does not end: where the quotation mark is that is still open, or -1"""
+    """index of the open quotation mark, if the record does not end; otherwise -1"""
 
 
 def record_at(buffer: bytes, at: int, delimiter: bytes, line_end: bytes, *, complete: bool) -> Quoted:
-    """The record that begins at ``at``. ``complete`` says that nothing follows the buffer.
+    """Parse the record that begins at ``at``. ``complete``: nothing follows the buffer.
 
     >>> record_at(b'1,"a ""b"", c",2\\n3', 0, b",", b"\\n", complete=False)
     Quoted(fields=[b'1', b'a "b", c', b'2'], end=17, problem='', opened_at=-1)
@@ -37,7 +37,7 @@ def record_at(buffer: bytes, at: int, delimiter: bytes, line_end: bytes, *, comp
             text_end = _field_end(buffer, at, delimiter, stop)
             text = buffer[at:text_end]
         else:
-            close = closing(buffer, at + 1)
+            close = closing_quote(buffer, at + 1)
             if close < 0 or (close + 1 == size and not complete):
                 return Quoted([], -1, "", at)
             text = buffer[at + 1 : close].replace(b'""', QUOTE)
@@ -58,9 +58,9 @@ def record_at(buffer: bytes, at: int, delimiter: bytes, line_end: bytes, *, comp
 
 
 def line_fields(line: bytes, delimiter: bytes) -> list[bytes] | None:
-    """The fields of a record that is one line without doubled quotation marks; None if it may be something else.
+    """The fields of a record that is one line without doubled quotation marks; None if it may be anything else.
 
-    It gives what ``record_at`` gives, at a third of the time: nearly all records with quotation marks are so.
+    The result is that of ``record_at`` in a third of the time. Most records with quotation marks are of this kind.
 
     >>> line_fields(b'1,"a, b","",2', b","), line_fields(b'1,"a""b"', b",")
     ([b'1', b'a, b', b'', b'2'], None)
@@ -75,7 +75,7 @@ def line_fields(line: bytes, delimiter: bytes) -> list[bytes] | None:
             fields.append(piece)
             continue
         begin, end = place > 0, len(piece) - (place < last)
-        # Between quotation marks of two fields stands a delimiter, or two with fields between them.
+        # Between the quotation marks of two fields is a delimiter, or two with fields between them.
         if (begin and not piece.startswith(delimiter) and (piece or place < last)) or (
             place < last and not piece.endswith(delimiter) and (piece or begin)
         ):
@@ -85,8 +85,8 @@ def line_fields(line: bytes, delimiter: bytes) -> list[bytes] | None:
     return fields
 
 
-def closing(buffer: bytes, at: int) -> int:
-    """The place of the quotation mark that closes a field whose text begins at ``at``; -1 if it is not there."""
+def closing_quote(buffer: bytes, at: int) -> int:
+    """Index of the quotation mark that closes the field whose text begins at ``at``; -1 if there is none."""
     close = buffer.find(QUOTE, at)
     while close >= 0 and buffer.startswith(QUOTE, close + 1):
         close = buffer.find(QUOTE, close + 2)

@@ -1,4 +1,4 @@
-"""The bytes of a recorded file as UTF-8: compression and encoding are recognised by content."""
+"""Reads a recorded file as UTF-8. Compression and encoding are recognised by content."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from streams.settings.section import SettingsError
 
 CHUNK_BYTES = 1 << 20
 PACKED_BYTES = 16 * 1024
-"""Of zstd, unpacked at once: a small piece bounds what a very dense one becomes."""
+"""Compressed zstd data that is read at once: small, because it can expand very much."""
 HEAD_BYTES = 64 * 1024
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 ZSTD_SKIPPABLE = tuple(bytes([0x50 + n, 0x2A, 0x4D, 0x18]) for n in range(16))
 ZSTD_WINDOW_BYTES = 1 << 31
-"""The largest window of a frame (``zstd --long=31``): zstandard refuses more than 8 MB unless it is asked."""
+"""The largest window of a frame (``zstd --long=31``): zstandard refuses more than 8 MB by default."""
 
 PARQUET = b"PAR1"
-OTHERS = {
+UNSUPPORTED = {
     rb"BZh[1-9]1AY": "bzip2",
     rb"\xfd7zXZ": "xz",
     rb"PK\x03\x04": "zip",
     rb"\x04\x22\x4d\x18": "lz4",
     rb"7z\xbc\xaf": "7z",
 }
-"""Compressions that are not read, by how they begin: a sentence is better than rows of noise."""
+"""Compressions that are not supported → name, for the error message."""
 
-# UTF-32 first: its mark begins with that of UTF-16.
+# UTF-32 first: its mark begins with the mark of UTF-16.
 MARKS = (
     (codecs.BOM_UTF8, ""),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -50,23 +50,23 @@ LONGEST_MARK_BYTES = 4
 
 
 class FileSource:
-    """A file that can be read again and again. What is no regular file (a pipe) is copied first.
+    """A file that can be read more than once. A file that is not regular, such as a pipe, is copied first.
 
-    Errors of the file (it is cut off, damaged, or cannot be read) are SettingsErrors with its name.
+    Raises SettingsError with the name of the file if it is cut off, damaged or cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.encoding = ""
-        """the encoding of the file, where it is not UTF-8; known once reading has begun"""
+        """encoding of the file if it is not UTF-8; set when reading begins"""
         self._raw: BinaryIO | None = None
         self._copy: Any = None
         try:
             found = path.stat()
             if stat.S_ISDIR(found.st_mode):
-                raise SettingsError(f"{path} is a directory; name a file in it")
+                raise SettingsError(f"{path} is a directory; give a file in it")
             if not stat.S_ISREG(found.st_mode):
-                self._copy = tempfile.TemporaryFile(prefix="truecount-")  # noqa: SIM115  # it lives as long as this
+                self._copy = tempfile.TemporaryFile(prefix="truecount-")  # noqa: SIM115  # open as long as this object
                 with path.open("rb") as pipe:
                     shutil.copyfileobj(pipe, self._copy)
             self.size_bytes = found.st_size if self._copy is None else self._copy.tell()
@@ -118,9 +118,9 @@ class FileSource:
     def _unpacked(self, raw: BinaryIO) -> Iterator[bytes]:
         magic = raw.read(8)
         raw.seek(0)
-        for start, name in OTHERS.items():
+        for start, name in UNSUPPORTED.items():
             if re.match(start, magic):
-                raise SettingsError(f"{self.path} is packed with {name}, which is not read; use gzip or zstd")
+                raise SettingsError(f"{self.path} is compressed with {name}, which is not supported; use gzip or zstd")
         if magic.startswith(GZIP):
             read: Callable[[int], bytes] = gzip.GzipFile(fileobj=raw).read
         elif magic.startswith((ZSTD, *ZSTD_SKIPPABLE)):
@@ -145,7 +145,7 @@ class FileSource:
             yield first
             yield from chunks
             return
-        # A lone surrogate or an odd last byte must not stop the reading: it arrives as bytes that are no UTF-8.
+        # A lone surrogate or an incomplete last character must not end the reading: it is replaced.
         decoder = codecs.getincrementaldecoder(self.encoding)(errors="replace")
         yield decoder.decode(first).encode("utf-8")
         for chunk in chunks:
@@ -153,12 +153,12 @@ class FileSource:
         yield decoder.decode(b"", final=True).encode("utf-8")
 
     def original(self, text: bytes) -> bytes:
-        """Bytes of the text as they stand in the file (unpacked)."""
+        """The bytes of a text in the uncompressed file."""
         return text.decode("utf-8", "replace").encode(self.encoding) if self.encoding else text
 
 
 def _unzstd(raw: BinaryIO) -> Iterator[bytes]:
-    """All frames, one after the other; EOFError where the last one is cut off."""
+    """All frames, one after the other. Raises EOFError if the last one is cut off."""
     unpacker = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES)
     frame, begun = unpacker.decompressobj(), False
     while chunk := raw.read(PACKED_BYTES):

@@ -1,8 +1,8 @@
-"""CSV and TSV as JSON documents: each row an object of its columns, as texts.
+"""Reads CSV and TSV as JSON documents: each row is an object of its columns, as texts.
 
-TSV has no quoting. CSV has that of RFC 4180: a field may stand in quotation marks, and then have delimiters, line ends
-and doubled quotation marks within. A row that is not so is refused and never read in another way, because a quotation
-mark too many would take the rows after it into one field.
+TSV has no quoting. CSV has the quoting of RFC 4180: a field in quotation marks can contain delimiters, line ends and
+doubled quotation marks. Any other row is refused and never guessed at, because one extra quotation mark would make
+one field of all rows after it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Literal
 from streams.codecs.codec import MAX_RECORD_BYTES
 from streams.deadletters import Why
 from streams.offline.recorded.lines import LF, line_end
-from streams.offline.recorded.quoting import QUOTE, Quoted, closing, line_fields, record_at
-from streams.offline.recorded.row import KEPT_BYTES, MAX_ROW_BYTES, Row, refused
+from streams.offline.recorded.quoting import QUOTE, Quoted, closing_quote, line_fields, record_at
+from streams.offline.recorded.row import EXCERPT_BYTES, MAX_ROW_BYTES, Row, refused
 from streams.offline.recorded.source import HEAD_BYTES
 from streams.settings.section import SettingsError
 
@@ -25,12 +25,12 @@ _SPECIAL = bytes(range(0x20)) + b'\\"'
 _ESCAPES = {byte: json.dumps(chr(byte))[1:-1].encode() for byte in _SPECIAL}
 
 CUT_BYTES = 4096
-"""A row over MAX_RECORD_BYTES keeps so much of a field: more than any field of an event has, so a long text that
-nothing reads does not cost the row."""
+"""In a row over MAX_RECORD_BYTES, each field is cut to this size. No field of an event is longer, so a long text in an
+unused column does not cost the row."""
 
-TELLING_COLUMNS = 3
-"""Lines of a text are rows if they have the header's number of columns and begin as the record does, if the header
-has so many: a comma in a line of text is frequent, and no sign of anything."""
+ROW_COLUMNS_MIN = 3
+"""Smallest number of columns of a header with which lines of a text can be recognised as rows. With fewer, the test is
+not reliable: a comma in a line of text is frequent."""
 _DIGITS, _LETTERS = re.compile(rb"[0-9]+"), re.compile(rb"[A-Za-z]+")
 
 
@@ -38,7 +38,7 @@ class Table:
     """A CSV or TSV file, read once from its beginning. ``columns`` are known before the first row."""
 
     def __init__(self, chunks: Iterable[bytes], kind: Literal["csv", "tsv"], name: str) -> None:
-        """Read the header. Raises SettingsError if two columns have one name. An empty file has no columns."""
+        """Read the header. Raises SettingsError if two columns have the same name. An empty file has no columns."""
         self._chunks = iter(chunks)
         self._delimiter = b"\t" if kind == "tsv" else b","
         self._quoted = kind == "csv"
@@ -61,7 +61,7 @@ class Table:
         )
 
     def rows(self) -> Generator[Row, None, None]:
-        """All rows in the file's order; blank lines are passed over."""
+        """All rows in the file's order; blank lines are skipped."""
         while True:
             quote = self._buffer.find(QUOTE, self._at) if self._quoted else -1
             cut = self._buffer.rfind(self._end, self._at, quote if quote >= 0 else len(self._buffer))
@@ -78,7 +78,7 @@ class Table:
                     yield from self._plain(self._buffer[self._at :])
                 return
             elif self._too_large():
-                yield self._passed_over(-1)
+                yield self._skip_record(-1)
             else:
                 self._more()
 
@@ -95,7 +95,7 @@ class Table:
         columns = [field.decode("utf-8", "replace") for field in fields]
         twice = sorted({column for column in columns if column and columns.count(column) > 1})
         if twice:
-            raise SettingsError(f"{name} has several columns named {twice[0]!r}; give each a name of its own")
+            raise SettingsError(f"{name} has several columns named {twice[0]!r}; give each a different name")
         return columns
 
     def _more(self) -> bool:
@@ -112,7 +112,7 @@ class Table:
         return len(self._buffer) - self._at > MAX_ROW_BYTES
 
     def _next(self) -> Quoted:
-        """The record at the reading position, read on as far as it goes; its end is -1 if it is open or too large."""
+        """The record at the reading position, reading on as needed; its end is -1 if it is open or too large."""
         while True:
             if self._quoted:
                 found = record_at(self._buffer, self._at, self._delimiter, self._end, complete=self._complete)
@@ -126,7 +126,7 @@ class Table:
             self._more()
 
     def _plain(self, block: bytes) -> Generator[Row, None, None]:
-        """Rows of lines in which no quotation mark has a meaning."""
+        """Rows of lines without quoting."""
         number, size, delimiter, template = self._line - 1, len(self.columns), self._delimiter, self._template
         if self._end == LF and b"\r" in block:
             block = block.replace(b"\r\n", b"\n").removesuffix(b"\r")
@@ -152,7 +152,7 @@ class Table:
         return Row(document, original, line, lines)
 
     def _quoted_line(self) -> Row | None:
-        """The record at the reading position, if it is a line without anything that needs a closer look."""
+        """The record at the reading position if it is one line of simple fields; otherwise None."""
         stop = self._buffer.find(self._end, self._at)
         if stop < 0 or stop - self._at > MAX_RECORD_BYTES // 2:
             return None
@@ -167,49 +167,49 @@ class Table:
         return Row(self._template % tuple(fields), line, self._line - 1)
 
     def _record(self) -> Generator[Row, None, None]:
-        """The record at the reading position, which has a quotation mark somewhere before its end."""
+        """The record at the reading position, which contains a quotation mark."""
         found = self._next()
         if found.end < 0:
-            yield self._passed_over(found.opened_at)
+            yield self._skip_record(found.opened_at)
             return
         original = self._buffer[self._at : found.end].removesuffix(self._end).removesuffix(b"\r")
         line, lines = self._line, original.count(self._end) + 1
         self._at = found.end
         self._line += lines
         problem = found.problem
-        if not problem and lines > 1 and self._takes_rows_in(original.split(self._end)):
-            problem = "a field goes on over lines that are rows by themselves: a quotation mark is one too many"
+        if not problem and lines > 1 and self._contains_rows(original.split(self._end)):
+            problem = "a quoted field contains lines that are rows; remove the extra quotation mark"
         if problem:
             yield refused(original, line, Why.BAD_ROW, problem, lines=lines)
         else:
             yield self._row(found.fields, original, line, lines)
 
-    def _takes_rows_in(self, lines: list[bytes]) -> bool:
-        """Whether all lines of a record after its first are rows, as far as one can see."""
+    def _contains_rows(self, lines: list[bytes]) -> bool:
+        """Whether all lines of a record after its first seem to be rows."""
         first, *others = lines
         begin = first.split(self._delimiter, 1)[0]
         if begin.startswith(QUOTE):
-            # The field that goes on is the first, so the last line has all other columns, whatever it is.
+            # The open field is the first one, so the last line has all other columns in any case.
             others, begin = others[:-1], b""
         commas = len(self.columns) - 1
         return (
             len(others) >= (1 if begin else 2)
-            and commas >= TELLING_COLUMNS - 1
+            and commas >= ROW_COLUMNS_MIN - 1
             and all(line.count(self._delimiter) == commas for line in others)
             and (not begin or all(_form(line.split(self._delimiter, 1)[0]) == _form(begin) for line in others))
         )
 
-    def _passed_over(self, opened_at: int) -> Row:
-        """Read to the end of a record that is too large or never ends, keeping its beginning.
+    def _skip_record(self, opened_at: int) -> Row:
+        """Read to the end of a record that is too large or never ends, and return its beginning as a refused row.
 
-        ``opened_at`` is the place of the quotation mark that is open, or -1.
+        ``opened_at`` is the index of the open quotation mark, or -1.
         """
         line, size, ends = self._line, 0, 0
-        kept = self._buffer[self._at : self._at + KEPT_BYTES]
+        excerpt = self._buffer[self._at : self._at + EXCERPT_BYTES]
         is_open, scan = opened_at >= 0, max(opened_at + 1, self._at)
         while True:
             if is_open:
-                place = closing(self._buffer, scan)
+                place = closing_quote(self._buffer, scan)
                 # A quotation mark at the very end may be the first of two.
                 found = place >= 0 and (place + 1 < len(self._buffer) or self._complete)
                 reached = place + 1 if found else len(self._buffer) - (place >= 0)
@@ -235,14 +235,16 @@ class Table:
         lines = ends + (size > 0 and not (is_open and self._buffer.endswith(self._end)))
         if is_open:
             message = f"a quotation mark is opened and never closed; the {lines:,} lines to the end are not read"
-            kept = kept.removesuffix(self._end).removesuffix(b"\r")
-            return refused(kept, line, Why.BAD_ROW, message, lines=lines, size_bytes=size if size > KEPT_BYTES else 0)
+            excerpt = excerpt.removesuffix(self._end).removesuffix(b"\r")
+            return refused(
+                excerpt, line, Why.BAD_ROW, message, lines=lines, size_bytes=size if size > EXCERPT_BYTES else 0
+            )
         message = f"the row has {size:,} bytes; {MAX_ROW_BYTES:,} are allowed"
-        return refused(kept, line, Why.TOO_LARGE, message, lines=lines, size_bytes=size)
+        return refused(excerpt, line, Why.TOO_LARGE, message, lines=lines, size_bytes=size)
 
 
 def _form(text: bytes) -> bytes:
-    """What a text looks like: a time or an id has the form of the others of its column, prose has not.
+    """The form of a text: times or ids of one column have the same form, prose has not.
 
     >>> _form(b"1767634490.5"), _form(b"user-17")
     (b'0.0', b'a-0')
@@ -262,7 +264,7 @@ def _escaped(field: bytes) -> bytes:
 
 
 def _cut(field: bytes) -> bytes:
-    """At most CUT_BYTES of a field, not within a character."""
+    """At most CUT_BYTES of a field, not cut inside a character."""
     if len(field) <= CUT_BYTES:
         return field
     end = CUT_BYTES

@@ -144,7 +144,7 @@ def test_a_configuration_is_checked_by_the_code_that_reads_it(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        (["replay", "FILE", "--map", "MAP", "--offline"], "--offline needs --out DIR"),
+        (["replay", "FILE", "--map", "MAP", "--offline"], "add --out DIR"),
         (["replay", "nowhere.csv", "--map", "MAP", "--offline", "--out", "OUT"], "cannot read nowhere.csv"),
         (["worker", "--roles", "judge"], "unknown role judge"),
         (["worker", "--log-level", "LOUD"], "--log-level LOUD"),

@@ -55,7 +55,7 @@ def ended_well(done: subprocess.CompletedProcess[str], reports: Path) -> str:
     """One sentence and code 70; answers the report."""
     assert done.returncode == INTERNAL_ERROR, (done.returncode, done.stderr)
     assert done.stdout == ""
-    assert done.stderr.startswith("truecount: an error that should not be: ")
+    assert done.stderr.startswith("truecount: internal error: ")
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
     (report,) = reports.glob("truecount-report-*.txt")
@@ -146,5 +146,5 @@ def test_a_fault_in_the_report_itself_is_a_sentence_too(tmp_path: Path) -> None:
     program = program.replace(' and name != "streams.cli.crash"', "")
     done = run(program, tmp_path)
     assert (done.returncode, done.stdout) == (INTERNAL_ERROR, "")
-    assert done.stderr.startswith("truecount: an internal error (RuntimeError(")
+    assert done.stderr.startswith("truecount: internal error (RuntimeError(")
     assert "Traceback" not in done.stderr

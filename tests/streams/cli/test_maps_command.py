@@ -71,7 +71,7 @@ def test_without_a_terminal_the_records_are_plain_lines(likes: Path, tmp_path: P
     assert shown[0] == "line 2: 2024-05-01T12:00:00Z,ann,p1,LIKE"
     assert shown[1].startswith('   event {"ts":1714564800000,"actor":"ann"')
     assert "   refused: bad_time: 'never' is no time of ISO 8601 - at `$.when`" in shown
-    assert "   passed over: filtered" in shown
+    assert "   skipped: filtered" in shown
     assert f"6 records of {likes.name} make 3 events" in shown
 
 
@@ -84,9 +84,9 @@ def test_a_map_goes_to_the_screen_and_nowhere_else_if_no_file_is_named(likes: Pa
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["map", "suggest"], "say either a file or --topic"),
-        (["map", "suggest", "FILE", "--topic", "x"], "say either a file or --topic"),
-        (["map", "suggest", "FILE", "--out", "FILE"], "exists; name another file"),
+        (["map", "suggest"], "give either a file or --topic"),
+        (["map", "suggest", "FILE", "--topic", "x"], "give either a file or --topic"),
+        (["map", "suggest", "FILE", "--out", "FILE"], "exists; choose another name"),
         (["map", "suggest", "nowhere.csv"], "nowhere.csv"),
         (["map", "try", "FILE"], "has no column"),
         (["map", "try", "FILE", "--map", "nowhere.toml"], "cannot read nowhere.toml"),

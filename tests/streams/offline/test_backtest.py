@@ -34,7 +34,7 @@ def test_a_label_column_is_enough_and_the_file_need_not_be_in_order(tmp_path: Pa
 
 def test_a_label_that_says_neither_is_refused_with_its_place(tmp_path: Path) -> None:
     path = labelled_file(tmp_path, first_label="perhaps")
-    with pytest.raises(SettingsError, match=r"record 4920 of .* is 'perhaps', which says neither"):
+    with pytest.raises(SettingsError, match=r"record 4920 of .* is 'perhaps', which means neither"):
         run_file(path, None, "verdict", Plan())
 
 

@@ -84,9 +84,9 @@ def test_an_address_is_listed_if_any_network_has_it(networks: list[str], number:
 @pytest.mark.parametrize(
     ("key", "lines", "said"),
     [
-        ("networks", "198.51.100.0/24\n\n# ours\n300.1.1.0/8\n", "line 4: '300.1.1.0/8' is no network"),
-        ("networks", "198.51.100.9/24\n", "line 1: '198.51.100.9/24' is no network.*has host bits set"),
-        ("agents", "fine\n/(/\n", r"line 2: /\(/ is no regex"),
+        ("networks", "198.51.100.0/24\n\n# ours\n300.1.1.0/8\n", "line 4: '300.1.1.0/8' is not a network"),
+        ("networks", "198.51.100.9/24\n", "line 1: '198.51.100.9/24' is not a network.*has host bits set"),
+        ("agents", "fine\n/(/\n", r"line 2: /\(/ is not a valid regex"),
         ("agents", "/x*/\n", "line 1: .*matches the empty text"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_file_that_has_changed_is_a_change_of_the_configuration(tmp_path: Path
     after = load(None, environ)
     assert live_changes(before, after) == ["rules.networks"]
     assert before.version() != after.version()
-    with pytest.raises(SettingsError, match="no such rule: robots; there are duplicate_id, listed_network"):
+    with pytest.raises(SettingsError, match="unknown rule robots; the rules are duplicate_id, listed_network"):
         load(None, {"TRUECOUNT_RULES__OFF": '["robots"]'})
 
 

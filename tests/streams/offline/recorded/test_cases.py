@@ -251,6 +251,6 @@ def test_where_nothing_is_found_the_command_says_so(command: Command) -> None:
     answer = command.run("replay", str(command.directory / "plain.csv"), "--offline", "--out", str(command.out))
     assert (answer.code, answer.out.splitlines()[-1]) == (
         0,
-        "no flags: nothing was found in 5 events of 1 targets",
+        "no flags in 5 events of 1 targets",
     )
     assert command.run("flags", "--from", str(command.out)).out == "no flags\n"

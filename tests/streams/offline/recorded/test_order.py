@@ -64,7 +64,7 @@ def test_a_disk_without_room_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> N
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(order, "_write", full)
-    said = "No space left on device; name a directory with more room in TMPDIR"
+    said = "No space left on device; set TMPDIR to a directory with more space"
     with pytest.raises(SettingsError, match=said), sorted_rows(timed([3, 1, 2]), 1):
         pass
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
@@ -101,8 +101,8 @@ def test_a_file_is_in_order_if_no_event_is_later_than_allowed(times: list[int], 
         latest = max(latest, ts)
     seen = Order(lateness)
     for begin in range(0, len(times), cut):
-        seen.look(np.array(times[begin : begin + cut]))
-    assert seen.kept is not late
+        seen.add(np.array(times[begin : begin + cut]))
+    assert seen.in_order is not late
 
 
 def recorded(path: Path, lines: list[str]) -> RecordedFile:

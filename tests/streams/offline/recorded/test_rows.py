@@ -19,7 +19,7 @@ from streams.offline.recorded import row as limits
 from streams.offline.recorded.documents import DocumentStream
 from streams.offline.recorded.lines import ndjson_rows
 from streams.offline.recorded.quoting import line_fields, record_at
-from streams.offline.recorded.row import KEPT_BYTES, MAX_ROW_BYTES, Row
+from streams.offline.recorded.row import EXCERPT_BYTES, MAX_ROW_BYTES, Row
 from streams.offline.recorded.table import Table
 from streams.settings.section import SettingsError
 
@@ -176,8 +176,8 @@ def test_a_row_that_never_ends_needs_no_memory_of_its_size(monkeypatch: pytest.M
     limit = 1000
     for module in ("table", "lines", "documents"):
         monkeypatch.setattr(f"streams.offline.recorded.{module}.MAX_ROW_BYTES", limit)
-        monkeypatch.setattr(f"streams.offline.recorded.{module}.KEPT_BYTES", 100)
-    monkeypatch.setattr(limits, "KEPT_BYTES", 100)
+        monkeypatch.setattr(f"streams.offline.recorded.{module}.EXCERPT_BYTES", 100)
+    monkeypatch.setattr(limits, "EXCERPT_BYTES", 100)
     monkeypatch.setattr("streams.offline.recorded.table.HEAD_BYTES", 10)
 
     def pieces_of(*parts: bytes) -> Iterator[bytes]:
@@ -209,7 +209,7 @@ def test_a_row_that_never_ends_needs_no_memory_of_its_size(monkeypatch: pytest.M
 
 
 def test_the_bounds_are_in_order() -> None:
-    assert KEPT_BYTES < MAX_ROW_BYTES
+    assert EXCERPT_BYTES < MAX_ROW_BYTES
     assert MAX_RECORD_BYTES < MAX_ROW_BYTES
 
 

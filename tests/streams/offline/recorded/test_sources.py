@@ -128,7 +128,7 @@ def test_a_packed_file_that_is_cut_off_is_a_sentence(packing: str, command: Comm
         (b"BZh91AY&SY" + b"\0" * 20, "bzip2"),
         (b"\xfd7zXZ\0" + b"\0" * 20, "xz"),
         (b"PK\x03\x04" + b"\0" * 20, "zip"),
-        (gzip.compress(as_parquet(), mtime=0), "packed Parquet"),
+        (gzip.compress(as_parquet(), mtime=0), "compressed Parquet"),
         (as_parquet()[:200] + b"PAR1", "as Parquet"),
         (gzip.compress(b"ts,actor\n", mtime=0) + b"rubbish behind it", "cannot read"),
     ],
@@ -229,7 +229,7 @@ def test_a_columns_name_in_the_map_must_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "said"),
     [
-        ("ts;actor;target;metric\n1;2;3;view\n", "x.csv", "separated by ';', which is not read"),
+        ("ts;actor;target;metric\n1;2;3;view\n", "x.csv", "separated by ';', which is not supported"),
         ("ts\tactor\ttarget\tmetric\n", "x.csv", 'format = "tsv" would fit'),
         ("ts,actor,target,metric\n", "x.tsv", 'format = "csv" would fit'),
     ],
