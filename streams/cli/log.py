@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,26 +60,31 @@ def rebuild(
     begin = Start.parse(start)
     configure("WARNING")
     with _progress(quiet=as_json) as bar:
-        shown: dict[int, Any] = {}
-
-        def progress(place: int, position: int, end: int) -> None:
-            if place not in shown:
-                shown[place] = bar.add_task(f"partition {place}", total=end, completed=position)
-            bar.update(shown[place], completed=position)
-
         rebuilding = rebuild_log(
             settings,
             begin,
             partitions=partition or None,
             unjudged=_unjudged(live),
             clock=SystemClock(),
-            progress=progress,
+            progress=_by_partition(bar),
         )
         summary = asyncio.run(rebuilding)
     if as_json:
         print(orjson.dumps(summary.as_dict()).decode())
         return
     _print(summary)
+
+
+def _by_partition(bar: Any) -> Callable[[int, int, int], None]:
+    """A function that shows the position of each partition (partition, position, end) in the progress bar."""
+    shown: dict[int, Any] = {}
+
+    def progress(partition: int, position: int, end: int) -> None:
+        if partition not in shown:
+            shown[partition] = bar.add_task(f"partition {partition}", total=end, completed=position)
+        bar.update(shown[partition], completed=position)
+
+    return progress
 
 
 def _unjudged(live: Settings) -> dict[int, list[tuple[int, int]]]:

@@ -134,20 +134,7 @@ async def rebuild(
     ``unjudged`` are positions that the live audit only counted (``unjudged.unjudged_of``); they are only counted again.
     """
     topics = Topics.of(settings)
-    count = partitions_of(settings, topics.by_target)
-    if count is None:
-        raise LogError(
-            f"topic {topics.by_target} does not exist; set prefix and log_prefix to those of the live installation"
-        )
-    if count != settings.partitions:
-        raise LogError(
-            f"{topics.by_target} has {count} partitions, the configuration has {settings.partitions}; set"
-            f" partitions = {count}. For more partitions, see `truecount repartition`"
-        )
-    wanted = sorted(set(range(count) if partitions is None else partitions))
-    unknown = [str(p) for p in wanted if not 0 <= p < count]
-    if unknown:
-        raise LogError(f"{topics.by_target} has no partition {', '.join(unknown)}; it has partitions 0 to {count - 1}")
+    wanted = _wanted(settings, topics.by_target, partitions)
     ranges = await _ranges(settings, topics.by_target, wanted, start)
     create(settings, plan(settings, inputs=False))
     summary = Summary(topics.by_target, settings.app, settings.prefix, settings.version())
@@ -174,6 +161,23 @@ async def rebuild(
         except (KafkaError, OSError) as error:
             raise BrokerError(describe(error, settings)) from error
     return summary
+
+
+def _wanted(settings: Settings, log: str, partitions: Iterable[int] | None) -> list[int]:
+    """The partitions to audit, in order. Raises LogError if the log does not fit the configuration."""
+    count = partitions_of(settings, log)
+    if count is None:
+        raise LogError(f"topic {log} does not exist; set prefix and log_prefix to those of the live installation")
+    if count != settings.partitions:
+        raise LogError(
+            f"{log} has {count} partitions, the configuration has {settings.partitions}; set"
+            f" partitions = {count}. For more partitions, see `truecount repartition`"
+        )
+    wanted = sorted(set(range(count) if partitions is None else partitions))
+    unknown = [str(p) for p in wanted if not 0 <= p < count]
+    if unknown:
+        raise LogError(f"{log} has no partition {', '.join(unknown)}; it has partitions 0 to {count - 1}")
+    return wanted
 
 
 async def _audit_partition(
