@@ -104,7 +104,7 @@ def about_several_events(findings: list[Finding], count: float) -> list[Finding]
     One like of five without a view is a significant share, but a single event is no crowd.
 
     >>> lonely = Finding("no_views", "engagement", 0.2, 0.0, 0.004, 0.2, "20% of them came without …")
-    >>> of_several([lonely], 5.0), len(of_several([lonely], 10.0))
+    >>> about_several_events([lonely], 5.0), len(about_several_events([lonely], 10.0))
     ([], 1)
     """
     return [finding for finding in findings if finding.share * count >= EVIDENCE_EVENTS_MIN]
@@ -113,8 +113,8 @@ def about_several_events(findings: list[Finding], count: float) -> list[Finding]
 def required_excess_events(limits: Thresholds, *, crowd: float, share: float) -> int:
     """Excess events that a verdict needs. Half as many if the evidence is strong and applies to most of the crowd.
 
-    >>> least_excess(DEFAULTS, crowd=3.9, share=1.0), least_excess(DEFAULTS, crowd=4.0, share=1.0)
-    (10, 5)
+    >>> [required_excess_events(DEFAULTS, crowd=crowd, share=1.0) for crowd in (3.9, 4.0)]
+    [10, 5]
     """
     rare = crowd >= limits.artificial_score and share >= MOST
     return min_excess_events(limits) if rare else limits.excess_events

@@ -301,7 +301,7 @@ ENTRANCES: tuple[tuple[Any, str], ...] = (
     (TickEntry, "enter"),
     *((Audit, name) for name in ("_lengthen", "_expire")),
     (WindowClosing, "close"),
-    *((EarlyWindows, name) for name in ("_look", "_look_across")),
+    *((EarlyWindows, name) for name in ("_judge_window", "_judge_hour")),
 )
 """Where what is done for one target begins."""
 

@@ -92,7 +92,7 @@ def embedded_player(scene: Scene) -> list[Labelled]:
 def lapsed_accounts(scene: Scene) -> list[Labelled]:
     """A link in a forum, or in chats, which send no referrer: it brings people whose account is months or years old and
     never had an event here. Many leave early, few like. Must not be flagged: an inactive account is no robot, and a
-    link brings people who only have a short look."""
+    link brings many people who are only curious."""
     made: list[Labelled] = []
     for number, target in enumerate(scene.targets(scene.crowd_count(4))):
         start = scene.start_time(3 * HOUR_MS)

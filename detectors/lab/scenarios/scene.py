@@ -219,13 +219,13 @@ class Scene:
         place: int | str = target if as_target is None else as_target
         duration = int(platform.duration_ms[target])
         liked = set()
-        for ts, slot, watched in zip(times.tolist(), slots.tolist(), watches.tolist(), strict=True):
+        for ts, slot, watch_time in zip(times.tolist(), slots.tolist(), watches.tolist(), strict=True):
             who = platform.people.person(slot, ts, mobile=bool(rng.random() < away))
             is_guest = rng.random() < guests
             if is_guest:
                 who = self.guest(who)
             referrer = hosts[int(rng.integers(0, len(hosts)))] if rng.random() < referred else platform.referrer(rng)
-            watch_ms = int(watched)
+            watch_ms = int(watch_time)
             view = self.event(
                 ts, who, place, watch_ms=watch_ms, duration_ms=duration, referrer=referrer, artificial=False
             )

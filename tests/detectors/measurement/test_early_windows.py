@@ -1,4 +1,4 @@
-"""Open windows are looked at before their end, and where all of them stand out, those that do so most."""
+"""Open windows are judged early; if all of them surge, those furthest above usual first."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Partition:
 
 
 def evenly(events: list[Event]) -> list[Event]:
-    """The same crowd at even distances: under twenty come in each tick, too few for a look at the tick itself."""
+    """The same crowd at even distances: under twenty come in each tick, too few to judge the tick itself."""
     for number, event in enumerate(events):
         event.ts = SURGE_MS + number * TICKS * TICK_MS // len(events)
     return events
@@ -72,7 +72,7 @@ def test_what_was_put_off_is_judged_at_its_end() -> None:
     assert {flag.target for flag in partition.outcome.flags} == {PAID}
 
 
-def test_a_few_windows_that_stand_out_are_all_judged_at_once() -> None:
+def test_a_few_surging_windows_are_all_judged_at_once() -> None:
     partition = Partition()
     partition.take(surge(EARLY_JUDGINGS_MIN // 2))
     assert partition.outcome.put_off == 0

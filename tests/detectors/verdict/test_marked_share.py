@@ -1,4 +1,4 @@
-"""How many of a crowd are those that were convicted, by what they were convicted by."""
+"""Estimates of the artificial share of a crowd from the marks that convicted it."""
 
 from __future__ import annotations
 
@@ -59,16 +59,16 @@ def codes(*names: str, share: float = 0.9) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("of_them", [0, 40, 100, 200])
-def test_as_many_are_told_as_were_bought(of_them: int) -> None:
+def test_the_estimate_is_the_bought_share(of_them: int) -> None:
     rng = random.Random(1)
     usual = mixes(rng)
     crowd = crowd_of([bought(rng) for _ in range(of_them)] + [honest(rng) for _ in range(200 - of_them)])
     convicted = convicting_marks(crowd_of([bought(rng) for _ in range(100)]), codes(FRESH, NETWORK, WATCH), usual)
-    told = share_with_marks(crowd, convicted, usual, NEW_SHARE)
-    assert told.share == pytest.approx(of_them / 200, abs=max(0.05, 2 * told.standard_error))
+    estimate = share_with_marks(crowd, convicted, usual, NEW_SHARE)
+    assert estimate.share == pytest.approx(of_them / 200, abs=max(0.05, 2 * estimate.standard_error))
 
 
-def test_whoever_has_any_of_the_marks_is_told_once() -> None:
+def test_a_person_with_several_marks_counts_once() -> None:
     rng = random.Random(2)
     usual = mixes(rng)
     rows = [bought(rng, rented=False) for _ in range(100)] + [bought(rng, new=False) for _ in range(100)]
@@ -82,7 +82,7 @@ def test_whoever_has_any_of_the_marks_is_told_once() -> None:
     assert both > 0.95
 
 
-def test_people_without_marks_are_nobody() -> None:
+def test_people_without_marks_do_not_count() -> None:
     rng = random.Random(3)
     usual = mixes(rng)
     assert share_with_marks(crowd_of([bought(rng)] * 9), Marks(), usual, NEW_SHARE).share == 0.0
@@ -92,7 +92,7 @@ def test_people_without_marks_are_nobody() -> None:
     )
 
 
-def test_a_code_that_spoke_of_a_part_only_convicts_nobody_later() -> None:
+def test_a_code_of_a_small_part_is_not_stored_as_a_mark() -> None:
     rng = random.Random(4)
     assert convicting_marks(crowd_of([bought(rng)]), {"few_actors": 0.4}, mixes(rng)).codes == []
     assert convicting_marks(crowd_of([bought(rng)]), {"few_actors": 0.6}, mixes(rng)).codes == ["few_actors"]
@@ -100,9 +100,9 @@ def test_a_code_that_spoke_of_a_part_only_convicts_nobody_later() -> None:
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 10_000))
 def test_a_share_is_a_share_and_its_doubt_shrinks_with_the_crowd(marked: float, usual: float, size: int) -> None:
-    told = share_beyond(marked, usual, size)
-    assert 0.0 <= told.share <= 1.0
-    assert told.standard_error >= share_beyond(marked, usual, 100 * size).standard_error or size == 0
+    estimate = share_beyond(marked, usual, size)
+    assert 0.0 <= estimate.share <= 1.0
+    assert estimate.standard_error >= share_beyond(marked, usual, 100 * size).standard_error or size == 0
 
 
 @given(st.lists(st.integers(0, 10**6)), st.lists(st.integers(0, 10**6)))
@@ -113,7 +113,7 @@ def test_marks_are_joined_in_any_order_and_stay_bounded(some: list[int], others:
 
 
 @pytest.mark.parametrize("viewers", [0, 60, 1200])
-def test_those_who_had_viewed_are_known_among_those_who_like(viewers: int) -> None:
+def test_viewers_are_found_among_the_people_who_like(viewers: int) -> None:
     rng = random.Random(5)
     watches, scales = MemoryTargetStates(), ladder(10)
     likers = [rng.getrandbits(62) for _ in range(60)]
@@ -122,16 +122,16 @@ def test_those_who_had_viewed_are_known_among_those_who_like(viewers: int) -> No
         [honest(rng, actor=actor) for actor in came] or [honest(rng)]
     )
     crowd = crowd_of([honest(rng, actor=actor) for actor in likers])
-    told = OtherMetrics(watches, [Platform()], scales).viewer_events(key_of(1, "v"), crowd)
-    assert told == pytest.approx(min(60, viewers), abs=1e-6)
+    estimate = OtherMetrics(watches, [Platform()], scales).viewer_events(key_of(1, "v"), crowd)
+    assert estimate == pytest.approx(min(60, viewers), abs=1e-6)
 
 
-def test_views_in_quarantine_are_no_answer_to_likes() -> None:
+def test_quarantined_views_do_not_count_for_likes() -> None:
     rng = random.Random(6)
     watches, scales = MemoryTargetStates(), ladder(10)
     rows = [honest(rng) for _ in range(40)]
     watches.change(key_of(VIEW, "v")).open["hour"] = views = crowd_of(rows)
     views.quarantined = 30
-    peers = OtherMetrics(watches, [Platform()], scales)
-    assert peers.viewer_events(key_of(1, "v"), crowd_of(rows)) == pytest.approx(10)
-    assert peers.counts(key_of(1, "v"), 2, 0, {})[0] == 10
+    other_metrics = OtherMetrics(watches, [Platform()], scales)
+    assert other_metrics.viewer_events(key_of(1, "v"), crowd_of(rows)) == pytest.approx(10)
+    assert other_metrics.counts(key_of(1, "v"), 2, 0, {})[0] == 10
