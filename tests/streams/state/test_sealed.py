@@ -173,7 +173,7 @@ def test_the_undisturbed_run_has_cases_to_lose() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dedupe_ids", [100_000, 30])
+@pytest.mark.parametrize("dedupe_ids", [pytest.param(100_000, marks=pytest.mark.slow), 30])
 def test_a_task_restored_at_many_places_goes_on_byte_for_byte(kind: str, dedupe_ids: int) -> None:
     size = len(log_of(kind))
     rng = random.Random(f"{kind} {dedupe_ids}")
@@ -181,6 +181,7 @@ def test_a_task_restored_at_many_places_goes_on_byte_for_byte(kind: str, dedupe_
     _run_with_stops(kind, dedupe_ids, checkpoints, set(rng.sample(checkpoints, 20)))
 
 
+@pytest.mark.slow
 @given(
     kind=st.sampled_from(KINDS),
     dedupe_ids=st.sampled_from([1, 7, 60, 400, 100_000]),
