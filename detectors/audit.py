@@ -27,7 +27,7 @@ from detectors.events.key import NO_KEY, Key, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
-from detectors.judge import Cases
+from detectors.judge import Judge
 from detectors.measurement.early_windows import Desk, EarlyWindows
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
@@ -52,50 +52,50 @@ COUNTS_ORDER = 9
 class Audit:
     """Windows, cases and counts of the targets of one partition."""
 
-    def __init__(self, settings: AuditSettings, watches: TargetStates | None = None) -> None:
+    def __init__(self, settings: AuditSettings, target_states: TargetStates | None = None) -> None:
         self.settings = settings
         self.scales = ladder(settings.tick_seconds)
-        self.watches: TargetStates = MemoryTargetStates() if watches is None else watches
+        self.target_states: TargetStates = MemoryTargetStates() if target_states is None else target_states
         self.platforms = [Platform(settings.models) for _ in METRICS]
         self.intake = Intake(self, self.scales[0], settings.dedupe_ids, settings.rules)
-        self.unsaid = PendingCounts(self.watches, settings.counts_seconds, self._schedule_counts)
+        self.pending_counts = PendingCounts(self.target_states, settings.counts_seconds, self._schedule_counts)
         self.due: list[Due] = []
-        self._windows = OpenWindows(self.watches, self.scales, self.due)
+        self._windows = OpenWindows(self.target_states, self.scales, self.due)
         self.now = -1
-        self._incidents, self._explanations, self._cases = self._made_cases(settings)
+        self._incidents, self._explanations, self._judge = self._make_judge(settings)
         self._parts = parts_of(self.scales)
-        self.company = Bands()
+        self.bands = Bands()
         self.rulings = Rulings()
-        self._peers = OtherMetrics(self.watches, self.platforms, self.scales)
+        self._other_metrics = OtherMetrics(self.target_states, self.platforms, self.scales)
         self._window_closing = WindowClosing(
-            *(self._cases, self.company, self.rulings, self._peers, self.platforms),
+            *(self._judge, self.bands, self.rulings, self._other_metrics, self.platforms),
             *(self.intake.rules, self._parts),
         )
-        self._contained = Containment(self, self.watches, self.unsaid, self.scales)
+        self._containment = Containment(self, self.target_states, self.pending_counts, self.scales)
         self._early = EarlyWindows(
             Desk(
-                *(self.watches, self.platforms, self.rulings, self._peers, self.scales, self._parts),
-                *(self._window_closing.judge, self._contained.leave_early),
+                *(self.target_states, self.platforms, self.rulings, self._other_metrics, self.scales, self._parts),
+                *(self._window_closing.judge_with_bands, self._containment.record_early_failure),
             )
         )
         self.ticks = TickEntry(
             scale=self.scales[0],
-            watches=self.watches,
+            target_states=self.target_states,
             windows=self._windows,
-            unsaid=self.unsaid,
-            cases=self._cases,
-            judging=self._window_closing,
-            contained=self._contained,
+            pending_counts=self.pending_counts,
+            judge=self._judge,
+            closing=self._window_closing,
+            containment=self._containment,
             early=self._early,
             platforms=self.platforms,
-            peers=self._peers,
+            other_metrics=self._other_metrics,
             rulings=self.rulings,
         )
         self._at = 0
-        self.parts = stored_parts(self.watches, self.platforms, self.company.lockstep, self.rulings, self.intake)
+        self.parts = stored_parts(self.target_states, self.platforms, self.bands.lockstep, self.rulings, self.intake)
         """what is stored, but what ``dump`` gives"""
 
-    def _made_cases(self, settings: AuditSettings) -> tuple[Incidents, Explanations, Cases]:
+    def _make_judge(self, settings: AuditSettings) -> tuple[Incidents, Explanations, Judge]:
         flags = Flags(partition=settings.partition, config=settings.config)
         incidents = Incidents(self, self.scales, flags)
         explanations = Explanations(
@@ -104,7 +104,7 @@ class Audit:
             promotions=settings.promotions,
             flags=flags,
         )
-        cases = Cases(
+        judge = Judge(
             self.scales,
             incidents,
             explanations,
@@ -112,7 +112,7 @@ class Audit:
             models=settings.models,
             rulebook=settings.rulebook,
         )
-        return incidents, explanations, cases
+        return incidents, explanations, judge
 
     # ---------------------------------------------------------------- events
 
@@ -134,7 +134,7 @@ class Audit:
 
     def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
         """See history.Desk."""
-        ledger = self.watches.change(events.key).ledger
+        ledger = self.target_states.change(events.key).ledger
         if undo:
             outcome.unmatched_undos += ledger.undo(events.events, events.reason)
         elif events.reason:
@@ -142,14 +142,14 @@ class Audit:
         else:
             ledger.accept(events.events)
             outcome.entered[metric_of(events.key)] += events.events
-        self.unsaid.add(events.key, self.now + 1)
+        self.pending_counts.add(events.key, self.now + 1)
 
     def meet_historic(self, metric: int, actors: list[int]) -> None:
         """See history.Desk."""
         self.platforms[metric].meet_historic(actors)
 
     def _reject(self, hit: Hit, outcome: Outcome) -> None:
-        self.watches.change(hit.key).ledger.reject(hit.reason, hit.events)
+        self.target_states.change(hit.key).ledger.reject(hit.reason, hit.events)
         outcome.hits.append(hit)
 
     # ---------------------------------------------------------------- time
@@ -176,111 +176,111 @@ class Audit:
         due = self.due
         while due and due[0][0] <= now_ms:
             end, order, start, key = heapq.heappop(due)
-            self._at = self._contained.at = end
+            self._at = self._containment.at = end
             if not judged and order != COUNTS_ORDER:
-                yield from self._contained.skip_judging(order, start, end, key, outcome)
+                yield from self._containment.skip_judging(order, start, end, key, outcome)
             elif order == 0:
                 yield from self._close_tick(start, end, outcome)
             elif order < len(self.scales):
                 yield from self._close_windows(order, start, outcome)
             elif order == COUNTS_ORDER:
                 # What came before event time had begun (history) is of the moment at which it begins.
-                yield from self.unsaid.tell(end or min(now_ms, due[0][0] if due else now_ms), outcome)
+                yield from self.pending_counts.publish(end or min(now_ms, due[0][0] if due else now_ms), outcome)
             elif order == CASE_ORDER:
                 self._expire(key, end, outcome)
         self.now = now_ms
         self.intake.horizon = self.scales[0].start(now_ms)
 
     def _expire(self, key: Key, now: int, outcome: Outcome) -> None:
-        watched = self.watches.change(key)
-        kept = Savepoint(watched, outcome)
+        state = self.target_states.change(key)
+        savepoint = Savepoint(state, outcome)
         try:
-            self._incidents.expire(key, watched, now, outcome)
-            if self._explanations.expire(key, watched.explained, now, outcome):
-                watched.explained = None
+            self._incidents.expire(key, state, now, outcome)
+            if self._explanations.expire(key, state.explained, now, outcome):
+                state.explained = None
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
-            kept.restore()
+            savepoint.restore()
             outcome.fail("case", key, now, 0, error)
-            self._contained.postpone(key, now)
+            self._containment.postpone(key, now)
 
     def _close_tick(self, start: int, end: int, outcome: Outcome) -> Iterator[None]:
         tick = self.intake.close(start)
         for error in tick.failures:
             outcome.fail("rules", NO_KEY, start, 0, error)
-        came = yield from self.ticks.enter_all(tick, start, outcome)
-        yield from self._early.take(end, came, outcome)
+        entered = yield from self.ticks.enter_all(tick, start, outcome)
+        yield from self._early.take(end, entered, outcome)
         self.settle_tick(tick, start, end, outcome)
 
     def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
         """Enter what of a closed tick is in no window: events that are only counted, invalid ones, undos."""
         for (key, _), count in sorted(tick.counted.items()):
-            self._contained.count(key, count, outcome)
+            self._containment.count(key, count, outcome)
         for (key, reason), count in sorted(tick.rejected.items()):
             self._reject(Hit(key, reason, start, end, count), outcome)
-            self.unsaid.add(key, end)
+            self.pending_counts.add(key, end)
         for (key, reason), count in sorted(tick.undos.items()):
-            outcome.unmatched_undos += self.watches.change(key).ledger.undo(count, reason)
-            self.unsaid.add(key, end)
+            outcome.unmatched_undos += self.target_states.change(key).ledger.undo(count, reason)
+            self.pending_counts.add(key, end)
 
     def _close_windows(self, order: int, start: int, outcome: Outcome) -> Iterator[None]:
         scale = self.scales[order]
-        closing = Lessons(scale, start)
-        for number, key in enumerate(self.watches.waited(order, start)):
+        lessons = Lessons(scale, start)
+        for number, key in enumerate(self.target_states.waited(order, start)):
             if number % STEP_KEYS == 0:
                 yield
-            watched = self.watches.change(key)
-            crowd = watched.open.pop(scale.name, None)
+            state = self.target_states.change(key)
+            crowd = state.open.pop(scale.name, None)
             if crowd is None:  # it could not be entered into, and was dropped
                 continue
             outcome.windows += 1
             platform = self.platforms[metric_of(key)]
-            look = WindowView(key, watched, scale, start, crowd, platform, platform, outcome)
+            window = WindowView(key, state, scale, start, crowd, platform, platform, outcome)
             try:
-                self._window_closing.close(look, order, closing)
+                self._window_closing.close(window, order, lessons)
             except UNCONTAINED:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
                 platform.changed = True
-                self._contained.leave((scale.name, error), key, crowd, outcome)
+                self._containment.record_unjudged((scale.name, error), key, crowd, outcome)
             if order + 1 < len(self.scales):
-                self._lengthen(look, order + 1)
-        if any(closing.windows):  # otherwise all of them were dropped, and after a restart nobody knows of them
-            yield from self._early.take(self._at, closing.events, outcome)
-            yield from self._window_closing.learn(closing, outcome)
+                self._lengthen(window, order + 1)
+        if any(lessons.windows):  # otherwise all of them were dropped, and after a restart nobody knows of them
+            yield from self._early.take(self._at, lessons.events, outcome)
+            yield from self._window_closing.learn(lessons, outcome)
 
-    def _lengthen(self, look: WindowView, order: int) -> None:
+    def _lengthen(self, window: WindowView, order: int) -> None:
         """Let a closed window go on in the next longer one."""
-        key, watched, crowd, name = look.key, look.watched, look.crowd, self.scales[order].name
-        into = watched.open.get(name)
-        left = crowd.n - crowd.unjudged + (0 if into is None else into.n - into.unjudged)
+        key, state, crowd, name = window.key, window.watched, window.crowd, self.scales[order].name
+        longer = state.open.get(name)
+        unjudged = crowd.n - crowd.unjudged + (0 if longer is None else longer.n - longer.unjudged)
         try:
             crowd.squares = crowd.n * crowd.n
-            into = self._windows.merge(order, look.start, key, watched, crowd)
+            longer = self._windows.merge(order, window.start, key, state, crowd)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # nobody knows what is in a window that was half merged
-            watched.open.pop(name, None)
-            self._contained.note((name, error), key, look.start, left, look.outcome)
+            state.open.pop(name, None)
+            self._containment.record((name, error), key, window.start, unjudged, window.outcome)
             return
         try:
-            self._early.merged(order, key, watched, into)
+            self._early.merged(order, key, state, longer)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the window is looked at when it ends
-            look.fail("early", error)
+            window.fail("early", error)
 
     # ---------------------------------------------------------------- counts
 
     def restart_key(self, key: Key) -> None:
         """This key's stored state was lost: go on from nothing, and say so with every count."""
-        self.watches.change(key).incomplete = True
-        self.unsaid.add(key, self.now + 1)
+        self.target_states.change(key).incomplete = True
+        self.pending_counts.add(key, self.now + 1)
 
     def changed(self, key: Key) -> None:
         """A case moved part of this key's count."""
-        self.unsaid.add(key, self._at)
+        self.pending_counts.add(key, self._at)
 
     def _schedule_counts(self, moment_ms: int) -> None:
         heapq.heappush(self.due, (moment_ms, COUNTS_ORDER, 0, NO_KEY))
@@ -293,9 +293,9 @@ class Audit:
 
     def memory_bytes(self) -> int:
         """About what is in memory besides the watches: ids, counts to tell, open ticks."""
-        return self.intake.memory_bytes() + self.unsaid.memory_bytes()
+        return self.intake.memory_bytes() + self.pending_counts.memory_bytes()
 
-    def views_at_once(self) -> bool:
+    def emits_views_at_start(self) -> bool:
         """Whether this platform emits a view when it begins, rather than when it ends."""
         return self.platforms[0].rates.emitted_at_start()
 
@@ -313,13 +313,13 @@ class Audit:
         horizon = self.scales[0].start(self.now) if self.now >= 0 else 0
         self.intake.load(state["generations"], horizon, state.get("past", ()))
         orders = {scale.name: order for order, scale in enumerate(self.scales)}
-        for key, agenda in self.watches.agenda():
+        for key, agenda in self.target_states.agenda():
             for name, start in agenda.starts.items():
                 self._windows.wait(orders[name], start, key)
             if agenda.close_at is not None:
                 self.schedule_case(agenda.close_at, key)
-            if agenda.unsaid:
-                self.unsaid.restore(key, self.now)
+            if agenda.count_pending:
+                self.pending_counts.restore(key, self.now)
 
     def schedule_case(self, close_at_ms: int, key: Key) -> None:
         """Look at this key's case again at ``close_at_ms``."""

@@ -10,17 +10,17 @@ from detectors.campaigns.pairs import ActorPairs
 from detectors.events.key import Key
 from detectors.intake.intake import Intake
 from detectors.platform.platform import Platform
-from detectors.state.parts import DAYS, LOCKSTEP, PLATFORM, RULINGS, WATCHED, Part
+from detectors.state.parts import DAYS, LOCKSTEP, PLATFORM, RULINGS, TARGET_STATES, Part
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
 
 
 def stored_parts(
-    watches: TargetStates, platforms: list[Platform], lockstep: ActorPairs, rulings: Rulings, intake: Intake
+    target_states: TargetStates, platforms: list[Platform], lockstep: ActorPairs, rulings: Rulings, intake: Intake
 ) -> tuple[Part, ...]:
     """The parts of an audit, in the order in which a checkpoint has them."""
     return (
-        TargetStatePart(watches),
+        TargetStatePart(target_states),
         PlatformPart(platforms),
         LockstepPart(lockstep),
         RulingsPart(rulings),
@@ -31,20 +31,20 @@ def stored_parts(
 class TargetStatePart:
     """A record for each target and metric, in order of the keys."""
 
-    kind = WATCHED
+    kind = TARGET_STATES
 
-    def __init__(self, watches: TargetStates) -> None:
-        self._watches = watches
+    def __init__(self, target_states: TargetStates) -> None:
+        self._target_states = target_states
 
     def take_changed(self) -> Iterator[tuple[str, TargetState]]:
         """See Part. Keys that do not fit into memory are written by whoever keeps them elsewhere (``KeyedState``)."""
-        watches = self._watches
-        for key in sorted(watches.take_changed()):
-            yield key, watches[key]
+        target_states = self._target_states
+        for key in sorted(target_states.take_changed()):
+            yield key, target_states[key]
 
     def load(self, suffix: str, state: TargetState) -> None:
         """See Part."""
-        self._watches[Key(suffix)] = state
+        self._target_states[Key(suffix)] = state
 
 
 class PlatformPart:

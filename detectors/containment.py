@@ -20,7 +20,7 @@ PAUSE_KEYS = 32
 """Keys that are let pass before a pause."""
 
 
-class Desk(Protocol):
+class TickSettlement(Protocol):
     """What is needed of the audit."""
 
     intake: Intake
@@ -37,61 +37,67 @@ class Desk(Protocol):
 class Containment:
     """See the module. ``at`` is the moment of event time at which the audit is."""
 
-    def __init__(self, desk: Desk, watches: TargetStates, unsaid: PendingCounts, scales: tuple[Scale, ...]) -> None:
-        self._desk = desk
-        self._watches = watches
-        self._unsaid = unsaid
+    def __init__(
+        self,
+        audit: TickSettlement,
+        target_states: TargetStates,
+        pending_counts: PendingCounts,
+        scales: tuple[Scale, ...],
+    ) -> None:
+        self._audit = audit
+        self._target_states = target_states
+        self._pending_counts = pending_counts
         self._scales = scales
         self.at = 0
 
-    def leave(self, failure: tuple[str, Exception], key: Key, crowd: Crowd, outcome: Outcome) -> None:
+    def record_unjudged(self, failure: tuple[str, Exception], key: Key, crowd: Crowd, outcome: Outcome) -> None:
         """Note that a window could not be judged. Each of its events counts once, however many of its windows fail."""
-        left = crowd.n - crowd.unjudged
-        crowd.looked = crowd.unjudged = crowd.n
-        self.note(failure, key, crowd.start, left, outcome)
+        events = crowd.n - crowd.unjudged
+        crowd.events_judged = crowd.unjudged = crowd.n
+        self.record(failure, key, crowd.start, events, outcome)
 
-    def note(self, failure: tuple[str, Exception], key: Key, start: int, events: int, outcome: Outcome) -> None:
+    def record(self, failure: tuple[str, Exception], key: Key, start: int, events: int, outcome: Outcome) -> None:
         """Note a failure, and that so many events of a key have not been judged."""
         part, error = failure
         outcome.fail(part, key, start, events, error)
         if events > 0:
-            self._watches.change(key).unjudged += events
-            self._unsaid.add(key, self.at)
+            self._target_states.change(key).unjudged += events
+            self._pending_counts.add(key, self.at)
 
-    def leave_early(self, key: Key, order: int, error: Exception, outcome: Outcome) -> None:
+    def record_early_failure(self, key: Key, order: int, error: Exception, outcome: Outcome) -> None:
         """See early.Desk: the windows stay open, and are judged at their end."""
-        watched = self._watches.change(key)
-        window, minutes = watched.open[self._scales[order].name], watched.open.get(MINUTES)
-        self.leave(("early", error), key, window, outcome)
+        state = self._target_states.change(key)
+        window, minutes = state.open[self._scales[order].name], state.open.get(MINUTES)
+        self.record_unjudged(("early", error), key, window, outcome)
         if order == HOUR_ORDER and minutes is not None:
-            self.leave(("early", error), key, minutes, outcome)
-            window.looked += minutes.n
+            self.record_unjudged(("early", error), key, minutes, outcome)
+            window.events_judged += minutes.n
 
     def count(self, key: Key, events: int, outcome: Outcome) -> None:
         """Count events that are not judged."""
-        watched = self._watches.change(key)
-        watched.ledger.accept(events)
-        watched.unjudged += events
+        state = self._target_states.change(key)
+        state.ledger.accept(events)
+        state.unjudged += events
         outcome.entered[metric_of(key)] += events
-        self._unsaid.add(key, self.at)
+        self._pending_counts.add(key, self.at)
 
     def skip_judging(self, order: int, start: int, end: int, key: Key, outcome: Outcome) -> Iterator[None]:
         """Let pass what is due, without judging it; no window goes on in a longer one."""
         if order == 0:
-            tick = self._desk.intake.take_out(start)
+            tick = self._audit.intake.take_out(start)
             for metric, heap in enumerate(tick.heaps):
                 for number, (target, events) in enumerate(heap.counts().items()):
                     self.count(key_of(metric, target), events, outcome)
                     if number % PAUSE_KEYS == 0:
                         yield
-            self._desk.settle_tick(tick, start, end, outcome)
+            self._audit.settle_tick(tick, start, end, outcome)
         elif order < len(self._scales):
-            for number, one in enumerate(self._watches.waited(order, start)):
-                watched = self._watches.change(one)
-                crowd = watched.open.pop(self._scales[order].name, None)
+            for number, waiting in enumerate(self._target_states.waited(order, start)):
+                state = self._target_states.change(waiting)
+                crowd = state.open.pop(self._scales[order].name, None)
                 if crowd is not None and crowd.n > crowd.unjudged:
-                    watched.unjudged += crowd.n - crowd.unjudged
-                    self._unsaid.add(one, end)
+                    state.unjudged += crowd.n - crowd.unjudged
+                    self._pending_counts.add(waiting, end)
                 if number % PAUSE_KEYS == 0:
                     yield
         else:
@@ -99,8 +105,8 @@ class Containment:
 
     def postpone(self, key: Key, now: int) -> None:
         """Look again later at what could not be closed: what it holds must not be held for ever."""
-        watched = self._watches.change(key)
-        due = watched.case or watched.explained
+        state = self._target_states.change(key)
+        due = state.case or state.explained
         if due is not None and due.close_at <= now:
             due.close_at = now + QUIET_MS
-            self._desk.schedule_case(due.close_at, key)
+            self._audit.schedule_case(due.close_at, key)

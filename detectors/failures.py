@@ -12,7 +12,7 @@ PARTS: tuple[str, ...] = (
 window teaches; a detector without a vote; rules that compare a tick's events; what all windows that closed teach
 together; a whole record of the log; a flag or correction that cannot be encoded. A metric has it as a label."""
 
-FRAMES_KEPT = 12
+FRAMES_MAX = 12
 """Innermost frames of a traceback that are kept."""
 MESSAGE_CHARS = 500
 
@@ -41,4 +41,4 @@ def text_of(error: BaseException) -> str:
     except Exception:  # noqa: BLE001  # an exception of somebody else's whose text cannot be made
         message = type(error).__name__
     before = [] if error.__cause__ is None else [text_of(error.__cause__)]
-    return "\n".join([*before, *places[-FRAMES_KEPT:], message[:MESSAGE_CHARS]])
+    return "\n".join([*before, *places[-FRAMES_MAX:], message[:MESSAGE_CHARS]])

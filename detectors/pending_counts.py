@@ -18,9 +18,9 @@ STEP_COUNTS = 256
 class PendingCounts:
     """The keys whose counts are to be told."""
 
-    def __init__(self, watches: TargetStates, every_seconds: int, schedule: Callable[[int], None]) -> None:
+    def __init__(self, target_states: TargetStates, every_seconds: int, schedule: Callable[[int], None]) -> None:
         """``schedule`` is asked to call ``tell`` at a moment, once for all keys until then."""
-        self._watches = watches
+        self._target_states = target_states
         self._every_ms = every_seconds * 1000
         self._schedule = schedule
         self._keys: set[Key] = set()
@@ -31,7 +31,7 @@ class PendingCounts:
             self._schedule_after(moment_ms)
         if key not in self._keys:
             self._keys.add(key)
-            self._watches.change(key).unsaid = True
+            self._target_states.change(key).count_pending = True
 
     def restore(self, key: Key, now_ms: int) -> None:
         """As ``add`` for a key whose state says that its count is to be told."""
@@ -43,14 +43,14 @@ class PendingCounts:
         every = self._every_ms
         self._schedule((max(moment_ms, 0) + every - 1) // every * every)
 
-    def tell(self, as_of: int, outcome: Outcome) -> Iterator[None]:
+    def publish(self, as_of: int, outcome: Outcome) -> Iterator[None]:
         """Tell all of them, in order of their keys, pausing after every few."""
         for number, key in enumerate(sorted(self._keys)):
             if number % STEP_COUNTS == 0:
                 yield
-            watched = self._watches.change(key)
-            watched.unsaid = False
-            ledger = watched.ledger
+            state = self._target_states.change(key)
+            state.count_pending = False
+            ledger = state.ledger
             ledger.revision += 1
             outcome.counts.append(
                 Count(
@@ -62,8 +62,8 @@ class PendingCounts:
                     invalid=dict(sorted(ledger.invalid.items())) if ledger.invalid else {},
                     revision=ledger.revision,
                     as_of=as_of,
-                    incomplete=watched.incomplete,
-                    unjudged=watched.unjudged,
+                    incomplete=state.incomplete,
+                    unjudged=state.unjudged,
                 )
             )
         self._keys.clear()

@@ -11,7 +11,7 @@ from detectors.events.event import METRICS
 from detectors.events.key import Key
 from detectors.failures import text_of
 
-UNJUDGED_KEPT = 8
+UNJUDGED_MAX = 8
 """Failures of which an outcome has the text; all are counted."""
 
 
@@ -196,12 +196,12 @@ class Outcome:
     def fail(self, part: str, key: Key, start: int, events: int, error: Exception) -> None:
         """Note an exception that was contained; see Unjudged."""
         self.failures[part] = self.failures.get(part, 0) + 1
-        if len(self.unjudged) < UNJUDGED_KEPT:
+        if len(self.unjudged) < UNJUDGED_MAX:
             self.unjudged.append(Unjudged(part, key, start, events, text_of(error)))
 
     def note(self, verdict: str | None, witnesses: list[str]) -> None:
         """Count a judged window, and the detectors that spoke against it, with or without a vote."""
-        word = verdict or "none"
-        self.judged[word] = self.judged.get(word, 0) + 1
+        label = verdict or "none"
+        self.judged[label] = self.judged.get(label, 0) + 1
         for name in witnesses:
-            self.witnesses[name, word] = self.witnesses.get((name, word), 0) + 1
+            self.witnesses[name, label] = self.witnesses.get((name, label), 0) + 1

@@ -13,7 +13,7 @@ from detectors.features import names as f
 from detectors.features.interaction import with_accounts
 from detectors.features.names import EVENTS_MIN
 from detectors.intake.rules.act_rules import ActRules
-from detectors.judge import Cases
+from detectors.judge import Judge
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
 from detectors.platform.lessons import FROM_VIEWS, Lessons
@@ -28,118 +28,122 @@ from detectors.windows.scales import HOUR
 class WindowClosing:
     """See the module. All that is here belongs to one audit."""
 
-    cases: Cases
-    company: Bands
+    judge: Judge
+    bands: Bands
     rulings: Rulings
-    peers: OtherMetrics
+    other_metrics: OtherMetrics
     platforms: list[Platform]
     rules: ActRules
     parts: tuple[int, ...]
     """see scales.parts_of"""
 
-    def look(self, look: WindowView) -> None:
+    def judge_whole(self, window: WindowView) -> None:
         """Put a window before the judge: judged wholly, or not at all."""
-        watched, crowd = look.watched, look.crowd
-        if crowd.n < EVENTS_MIN and watched.case is None and look.ends and f.BAND not in look.x:
-            self.cases.look(look)  # such a window only teaches
+        state, crowd = window.watched, window.crowd
+        if crowd.n < EVENTS_MIN and state.case is None and window.ends and f.BAND not in window.x:
+            self.judge.judge_window(window)  # such a window only teaches
             return
-        kept = Savepoint(watched, look.outcome, crowd, look.platform.discoveries)
+        savepoint = Savepoint(state, window.outcome, crowd, window.platform.discoveries)
         try:
-            self.cases.look(look)
+            self.judge.judge_window(window)
         except Exception:
-            kept.restore()
+            savepoint.restore()
             raise
 
-    def learn(self, closing: Lessons, outcome: Outcome) -> Iterator[None]:
+    def learn(self, lessons: Lessons, outcome: Outcome) -> Iterator[None]:
         """Let the windows that have closed together teach what they teach together."""
         try:
-            self.company.lockstep.learn()
+            self.bands.lockstep.learn()
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # these windows teach nothing of who comes together
-            self.company.lockstep.broken_off()
-            outcome.fail("lockstep", NO_KEY, closing.start, 0, error)
+            self.bands.lockstep.broken_off()
+            outcome.fail("lockstep", NO_KEY, lessons.start, 0, error)
         try:
-            yield from closing.teach(self.platforms)
+            yield from lessons.teach(self.platforms)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # these windows teach no more of the platform
             for platform in self.platforms:
                 platform.changed = True
-            outcome.fail("platform", NO_KEY, closing.start, 0, error)
+            outcome.fail("platform", NO_KEY, lessons.start, 0, error)
 
-    def close(self, look: WindowView, order: int, closing: Lessons) -> None:
+    def close(self, window: WindowView, order: int, lessons: Lessons) -> None:
         """Learn who came to a closed window, and put it before the judge."""
-        key, crowd, platform, scale, start = look.key, look.crowd, look.platform, look.scale, look.start
+        key, crowd, platform, scale, start = window.key, window.crowd, window.platform, window.scale, window.start
         views, metric = self.platforms[0], metric_of(key)
         actors: Set[int] = frozenset()
         unmet: list[int] = []
-        closing.note(metric, crowd)
-        look.reference = self.peers.reference(metric)
+        lessons.add_window(metric, crowd)
+        window.reference = self.other_metrics.reference(metric)
         if order == 1:
             actors = crowd.actor_hashes()
-            self._follow(look, len(actors))
-            known = [platform.known] if platform is look.reference else [platform.known, look.reference.known]
+            self._follow(window, len(actors))
+            known = [platform.known] if platform is window.reference else [platform.known, window.reference.known]
             unmet = count_newcomers(crowd, actors, known)
-            closing.met[metric].extend(actors)
-        look.rates, look.rulings = views.rates, self.rulings
-        look.parts, look.teaches = self.parts[order], platform.teaching(scale, key, start)
-        if metric and scale.name == HOUR and look.teaches.mix:
-            closing.note_beside(metric, crowd, viewed=self.peers.viewed(key))
-        self._ask_who_viewed(look, closing)
+            lessons.met[metric].extend(actors)
+        window.rates, window.rulings = views.rates, self.rulings
+        window.parts, window.teaches = self.parts[order], platform.teaching(scale, key, start)
+        if metric and scale.name == HOUR and window.teaches.mix:
+            lessons.add_acts(metric, crowd, viewed=self.other_metrics.viewed(key))
+        self._count_viewers(window, lessons)
         if crowd.n >= EVENTS_MIN:
-            look.peers = self.peers.counts(key, order, start, closing.views)
-            look.views_days = self.peers.days(key)
-            look.silence = self.peers.silence(key, scale, start)
-            if metric == 0 and order > 1 and look.teaches.crowd:
+            window.peers = self.other_metrics.counts(key, order, start, lessons.views)
+            window.views_days = self.other_metrics.days(key)
+            window.silence = self.other_metrics.silence(key, scale, start)
+            if metric == 0 and order > 1 and window.teaches.crowd:
                 people = with_accounts(crowd, views.knows_accounts())
-                closing.interactions.append((people, *look.peers[1:]))
-        self.judge(look, actors, unmet)
+                lessons.interactions.append((people, *window.peers[1:]))
+        self.judge_with_bands(window, actors, unmet)
         if metric == 0 and crowd.n >= EVENTS_MIN:
-            self._note_views(look, order, closing)
+            self._note_views(window, order, lessons)
 
-    def _note_views(self, look: WindowView, order: int, closing: Lessons) -> None:
+    def _note_views(self, window: WindowView, order: int, lessons: Lessons) -> None:
         """Let the windows of likes and follows that close after one of views know of it."""
         try:
-            closing.viewed.update(self.peers.parting_viewers(look.key, order, look.crowd))
-            closing.views[look.key] = look.crowd.n - look.crowd.quarantined
+            lessons.viewed.update(self.other_metrics.parting_viewers(window.key, order, window.crowd))
+            lessons.views[window.key] = window.crowd.n - window.crowd.quarantined
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the verdict on the views stands
-            look.fail("learning", error)
+            window.fail("learning", error)
 
-    def _follow(self, look: WindowView, people: int) -> None:
+    def _follow(self, window: WindowView, people: int) -> None:
         """Let the rules count for a day who came often."""
         try:
-            self.rules.follow(look.key, look.crowd, people, look.end)
+            self.rules.follow(window.key, window.crowd, people, window.end)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the window is judged without
-            self.rules.broken_off(metric_of(look.key))
-            look.fail("rules", error)
+            self.rules.broken_off(metric_of(window.key))
+            window.fail("rules", error)
 
-    def _ask_who_viewed(self, look: WindowView, closing: Lessons) -> None:
+    def _count_viewers(self, window: WindowView, lessons: Lessons) -> None:
         """Ask who in a closed window of likes or follows had viewed the target, for its look and for what is usual."""
-        key, crowd = look.key, look.crowd
+        key, crowd = window.key, window.crowd
         if is_view(key):
             return
-        unheld = look.watched.case is None and not crowd.quarantined
-        teaches = unheld and look.scale.name in FROM_VIEWS and look.teaches.mix and self.peers.viewed(key)
+        clean = window.watched.case is None and not crowd.quarantined
+        teaches = clean and window.scale.name in FROM_VIEWS and window.teaches.mix and self.other_metrics.viewed(key)
         if not teaches and crowd.n < EVENTS_MIN:
             return
-        metric, viewers, asked = metric_of(key), self.peers.viewers(key, crowd), self.peers.asked(key, crowd)
+        metric, viewers, asked = (
+            metric_of(key),
+            self.other_metrics.viewers(key, crowd),
+            self.other_metrics.asked(key, crowd),
+        )
         if teaches:
-            closing.note_viewers(metric, crowd, viewers, asked=asked)
+            lessons.add_viewers(metric, crowd, viewers, asked=asked)
         if crowd.n >= EVENTS_MIN:
-            look.viewers = self.peers.may_have_viewed(key, crowd, viewers) + closing.viewed.get(key, 0.0)
-            look.every_view = asked >= f.PEOPLE_MIN and closing.emits_every_view(self.platforms[0], metric)
+            window.viewers = self.other_metrics.may_have_viewed(key, crowd, viewers) + lessons.viewed.get(key, 0.0)
+            window.every_view = asked >= f.PEOPLE_MIN and lessons.emits_every_view(self.platforms[0], metric)
 
-    def judge(self, look: WindowView, actors: Set[int], unmet: Iterable[int] = ()) -> None:
+    def judge_with_bands(self, window: WindowView, actors: Set[int], unmet: Iterable[int] = ()) -> None:
         """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""
         if len(actors) < 2:
-            self.look(look)
+            self.judge_whole(window)
             return
-        self.company.ask(look, actors)
-        if not look.early:
-            self.company.note(look, actors, unmet)
-        self.look(look)
+        self.bands.ask(window, actors)
+        if not window.early:
+            self.bands.note(window, actors, unmet)
+        self.judge_whole(window)

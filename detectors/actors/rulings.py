@@ -61,11 +61,11 @@ class Rulings:
     def share(self, actors: Iterable[int], key: Key) -> float:
         """Share of actors (there must be some) that were taken out of another target than this key's."""
         newer, older, here = self._newer, self._older, _place(key)
-        asked = held = 0
+        asked = ruled = 0
         for actor in all_without_account(actors):
             asked += 1
-            held += newer.get(actor, older.get(actor, here)) != here
-        return held / asked
+            ruled += newer.get(actor, older.get(actor, here)) != here
+        return ruled / asked
 
     def take_changed(self) -> bool:
         """Whether there was a ruling since the last call."""

@@ -14,10 +14,10 @@ class Flags:
         self._partition = partition
         self._config = config
 
-    def say(
+    def emit(
         self,
         key: Key,
-        told: Case | Explained,
+        incident: Case | Explained,
         status: str,
         outcome: Outcome,
         *,
@@ -28,24 +28,24 @@ class Flags:
         artificial: Interval[int],
     ) -> None:
         """Add the next revision of a key's incident to what is said. ``status`` is opened, updated or closed."""
-        told.revision += 1
+        incident.revision += 1
         outcome.flags.append(
             Flag(
-                flag_id=told.flag_id,
-                revision=told.revision,
+                flag_id=incident.flag_id,
+                revision=incident.revision,
                 status=status,
                 target=target_of(key),
                 metric=metric_name_of(key),
                 verdict=verdict,
                 score=score,
-                onset=told.onset,
-                until=told.until,
+                onset=incident.onset,
+                until=incident.until,
                 observed=observed,
                 expected=expected,
                 artificial=artificial,
-                reasons=[Reason(e.code, e.detector, e.value, e.baseline, e.p, e.text) for e in told.reasons],
+                reasons=[Reason(e.code, e.detector, e.value, e.baseline, e.p, e.text) for e in incident.reasons],
                 config=self._config,
-                log={"partition": self._partition, "from": told.log_from, "to": told.log_to},
-                series=[Moment(p.start, p.start + p.span, p.observed, round(p.expected, 1)) for p in told.series],
+                log={"partition": self._partition, "from": incident.log_from, "to": incident.log_to},
+                series=[Moment(p.start, p.start + p.span, p.observed, round(p.expected, 1)) for p in incident.series],
             )
         )

@@ -21,7 +21,7 @@ VALID = ""
 """In place of a rule's reason: no rule has caught the event."""
 
 
-class Desk(Protocol):
+class HistoricCounts(Protocol):
     """What historic events need of their audit."""
 
     def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
@@ -63,7 +63,9 @@ def _part(block: EventBlock, places: list[int], *, as_lists: bool) -> EventBlock
     return EventBlock(**columns)
 
 
-def enter(block: EventBlock, places: list[int], hits: Mapping[int, str], desk: Desk, outcome: Outcome) -> None:
+def enter(
+    block: EventBlock, places: list[int], hits: Mapping[int, str], counts: HistoricCounts, outcome: Outcome
+) -> None:
     """Count a block's historic events, which have these ``places``, in the order in which they came."""
     waiting: dict[tuple[Key, str], list[int]] = {}
     actors: dict[int, list[int]] = {}
@@ -75,23 +77,25 @@ def enter(block: EventBlock, places: list[int], hits: Mapping[int, str], desk: D
         if block.undo is not None and block.undo[place]:
             if reason == DUPLICATE_ID:
                 continue
-            _flush(waiting, (key, reason), desk, outcome)  # it can take back only what came before it
-            desk.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=True, outcome=outcome)
+            _flush(waiting, (key, reason), counts, outcome)  # it can take back only what came before it
+            counts.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=True, outcome=outcome)
             continue
-        kept = waiting.setdefault((key, reason), [0, ts, ts])
-        kept[0] += 1
-        kept[1], kept[2] = min(kept[1], ts), max(kept[2], ts)
+        span = waiting.setdefault((key, reason), [0, ts, ts])
+        span[0] += 1
+        span[1], span[2] = min(span[1], ts), max(span[2], ts)
         actor = int(block.actor[place])
         if reason == VALID and actor != NOBODY:
             actors.setdefault(metric, []).append(actor)
-    for those in list(waiting):
-        _flush(waiting, those, desk, outcome)
+    for group in list(waiting):
+        _flush(waiting, group, counts, outcome)
     for metric, came in actors.items():
-        desk.meet_historic(metric, came)
+        counts.meet_historic(metric, came)
 
 
-def _flush(waiting: dict[tuple[Key, str], list[int]], those: tuple[Key, str], desk: Desk, outcome: Outcome) -> None:
-    kept = waiting.pop(those, None)
-    if kept is not None:
-        count, first, last = kept
-        desk.enter_at_once(Hit(*those, first, last + 1, count), undo=False, outcome=outcome)
+def _flush(
+    waiting: dict[tuple[Key, str], list[int]], group: tuple[Key, str], counts: HistoricCounts, outcome: Outcome
+) -> None:
+    span = waiting.pop(group, None)
+    if span is not None:
+        count, first, last = span
+        counts.enter_at_once(Hit(*group, first, last + 1, count), undo=False, outcome=outcome)

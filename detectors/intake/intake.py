@@ -30,7 +30,7 @@ ID_BYTES = 90
 """An id's hash in a set that is two thirds empty after it has grown (measured, CPython 3.11)."""
 
 
-class Desk(history.Desk, Protocol):
+class TickSchedule(history.HistoricCounts, Protocol):
     """What the intake needs of its audit."""
 
     def expect_tick(self, start: int) -> None:
@@ -41,12 +41,12 @@ class Desk(history.Desk, Protocol):
 class Intake:
     """The open ticks of one partition, and the ids that were met recently."""
 
-    def __init__(self, desk: Desk, tick: Scale, dedupe_ids: int, rules: RuleSettings) -> None:
+    def __init__(self, audit: TickSchedule, tick: Scale, dedupe_ids: int, rules: RuleSettings) -> None:
         self.recent_ids = RecentIds(dedupe_ids)
         self.ticks: dict[int, Tick] = {}
         self.horizon = 0
         """events before it, in epoch ms, are late"""
-        self._desk = desk
+        self._audit = audit
         self._scale = tick
         self._replaying = False
         self._rolls: frozenset[int] = frozenset()
@@ -111,7 +111,7 @@ class Intake:
         """Count a block's historic events; answers which of the others are invalid, each with its reason."""
         hits, places = self._hits(block, outcome), prepared.places
         if prepared.historic and not self._replaying:
-            history.enter(block, prepared.historic, hits, self._desk, outcome)
+            history.enter(block, prepared.historic, hits, self._audit, outcome)
         if places is None:
             return hits
         return {number: hits[place] for number, place in enumerate(places) if place in hits}
@@ -147,7 +147,7 @@ class Intake:
             tick = self._tick(int(starts[0]), position)
             tick.heaps[block.metric[0]].add(block.target, rows, moments)
             if block.owner is not None:
-                tick.own(block.target, np.asarray(block.owner).tolist())
+                tick.set_owners(block.target, np.asarray(block.owner).tolist())
             return
         metrics = np.asarray(block.metric, np.int8)
         for start in np.unique(starts[left]).tolist():
@@ -155,7 +155,7 @@ class Intake:
             tick = self._tick(start, position)
             if block.owner is not None:
                 owners = np.asarray(block.owner)[here].tolist()
-                tick.own([block.target[i] for i in np.nonzero(here)[0].tolist()], owners)
+                tick.set_owners([block.target[i] for i in np.nonzero(here)[0].tolist()], owners)
             for metric in np.unique(metrics[here]).tolist():
                 places = np.nonzero(here & (metrics == metric))[0]
                 tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places], moments[places])
@@ -171,7 +171,7 @@ class Intake:
             tick, target = self._tick(start, position), block.target[index]
             tick.heaps[block.metric[index]].add_nobody(target)
             if owners is not None:
-                tick.own([target], [owners[index]])
+                tick.set_owners([target], [owners[index]])
 
     def _collect_few(
         self, block: EventBlock, packed: Few | None, position: int, hits: dict[int, str], outcome: Outcome
@@ -196,7 +196,7 @@ class Intake:
             else:
                 tick.heaps[metric].add_one(target, *packed[index])
             if block.owner is not None:
-                tick.own([target], [int(block.owner[index])])
+                tick.set_owners([target], [int(block.owner[index])])
 
     def _hits(self, block: EventBlock, outcome: Outcome) -> dict[int, str]:
         """Events of the block that are known to be invalid, each with its reason: ids that were met, tags of ingest.
@@ -236,7 +236,7 @@ class Intake:
         if tick is None:
             tick = self.ticks[start] = Tick(position, self.rules.judged)
             if start >= self.horizon:
-                self._desk.expect_tick(start)
+                self._audit.expect_tick(start)
         tick.log_to = position
         return tick
 
@@ -249,7 +249,7 @@ class Intake:
         undo = _is_undo(block, index)
         if undo and reason == DUPLICATE_ID:
             return
-        self._desk.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=undo, outcome=outcome)
+        self._audit.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=undo, outcome=outcome)
 
     # ---------------------------------------------------------------- ticks that close
 

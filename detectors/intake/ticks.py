@@ -63,7 +63,7 @@ class Heap:
         self._undone: list[tuple[str, int, int]] = []
         self._folded: dict[str, Crowd] = {}
         self._count = 0
-        self._room = JUDGED_ROWS if judged else HEAP_ROWS
+        self._rows_max = JUDGED_ROWS if judged else HEAP_ROWS
         self.nobody: dict[str, int] = {}
         """target → events without an actor: no rule compares them, and no crowd asks who they are"""
 
@@ -81,7 +81,7 @@ class Heap:
             assert moments is not None
             self._moments.append(moments)
         self._count += len(targets)
-        if self._count > self._room:
+        if self._count > self._rows_max:
             self._fold()
 
     def add_one(self, target: str, row: bytes, at: int = -1, spent: int = -1) -> None:
@@ -89,7 +89,7 @@ class Heap:
         self._loose_codes.append(self._names[target])
         self._loose.append(row if self._moments is None else row + _pack_moment(at, spent))
         self._count += 1
-        if self._count > self._room:
+        if self._count > self._rows_max:
             self._fold()
 
     def add_nobody(self, target: str, count: int = 1) -> None:
@@ -203,7 +203,7 @@ class Heap:
         if self._moments is not None:
             self._moments = [np.concatenate(self._moments)[left]]
         self._count = int(left.sum())
-        self._room = max(self._room, 2 * self._count)
+        self._rows_max = max(self._rows_max, 2 * self._count)
 
 
 _ROW_AND_MOMENT = np.dtype([("row", _WHOLE), ("moment", MOMENT)])
@@ -243,7 +243,7 @@ class Tick:
         self.owners: dict[str, int] = {}
         """target → whose it is, where that is told"""
 
-    def own(self, targets: list[str], owners: Iterable[int]) -> None:
+    def set_owners(self, targets: list[str], owners: Iterable[int]) -> None:
         """Note whose targets these are, -1 not given. If a target is said to be of several, the last holds."""
         self.owners.update(zip(targets, owners, strict=True))
 

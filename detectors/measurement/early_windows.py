@@ -70,23 +70,23 @@ class EarlyWindows:
         """Consider a key's five minutes, which were entered into, and these with the hour that they are part of."""
         minutes = watched.open[MINUTES]
         if minutes.n >= f.FEW_MIN:
-            self._consider(MINUTES_ORDER, key, watched, minutes.n, minutes.looked)
+            self._consider(MINUTES_ORDER, key, watched, minutes.n, minutes.events_judged)
         hour = watched.open.get(HOUR)
         if hour is not None and hour.n + minutes.n >= f.FEW_MIN:
-            self._consider(HOUR_ORDER, key, watched, hour.n + minutes.n, hour.looked)
+            self._consider(HOUR_ORDER, key, watched, hour.n + minutes.n, hour.events_judged)
 
     def merged(self, order: int, key: Key, watched: TargetState, crowd: Crowd) -> None:
         """Consider a longer window that a shorter one has closed into."""
         if crowd.n >= f.FEW_MIN:
-            self._consider(order, key, watched, crowd.n, crowd.looked)
+            self._consider(order, key, watched, crowd.n, crowd.events_judged)
 
-    def _consider(self, order: int, key: Key, watched: TargetState, count: int, looked: int) -> None:
+    def _consider(self, order: int, key: Key, watched: TargetState, count: int, events_judged: int) -> None:
         """A window of ``count`` events, which had ``looked`` of them when it was last looked at."""
         desk, metric = self._desk, metric_of(key)
         name = desk.scales[order].name
         platform, level = desk.platforms[metric], watched.levels.get(name)
         least = platform.typical.get(name, 0.0) if level is None else level.mean
-        if count < GROWTH * looked or count <= FACTOR * least:
+        if count < GROWTH * events_judged or count <= FACTOR * least:
             return
         usual, _ = usual_of(watched, name, platform)
         if count > FACTOR * usual and desk.peers.reference(metric).experienced():

@@ -42,7 +42,7 @@ class Lessons:
     met: list[array[int]] = field(default_factory=lambda: [array("q") for _ in METRICS])
     """who came, by metric; millions of people, of whom a list takes five times as much"""
     acts: list[int] = field(default_factory=_zeros)
-    beside: list[int] = field(default_factory=_zeros)
+    acts_on_viewed: list[int] = field(default_factory=_zeros)
     """likes and follows of the windows that were asked, each target's up to HOURLY_CAP, and those of them on targets
     that are viewed as well"""
     asked: list[int] = field(default_factory=_zeros)
@@ -56,20 +56,20 @@ class Lessons:
     viewed: dict[Key, float] = field(default_factory=dict)
     """key of likes or follows → events of its window by people who are in one of views that has closed"""
 
-    def note(self, metric: int, crowd: Crowd) -> None:
+    def add_window(self, metric: int, crowd: Crowd) -> None:
         """Count a window."""
         self.events += crowd.n
         self.capped[metric] += min(crowd.n, HOURLY_CAP)
         self.windows[metric] += 1
         self.crowds[metric] += crowd.n >= EVENTS_MIN
 
-    def note_beside(self, metric: int, crowd: Crowd, *, viewed: bool) -> None:
+    def add_acts(self, metric: int, crowd: Crowd, *, viewed: bool) -> None:
         """Count likes or follows, and whether their target is viewed as well."""
         acts = min(crowd.n, HOURLY_CAP)
         self.acts[metric] += acts
-        self.beside[metric] += acts if viewed else 0
+        self.acts_on_viewed[metric] += acts if viewed else 0
 
-    def note_viewers(self, metric: int, crowd: Crowd, viewers: float, *, asked: int) -> None:
+    def add_viewers(self, metric: int, crowd: Crowd, viewers: float, *, asked: int) -> None:
         """Count likes or follows of a target that is viewed, and those by people who viewed it, if all were asked.
 
         Those without an actor are not counted: nobody knows whether they viewed.
@@ -81,8 +81,8 @@ class Lessons:
 
     def emits_every_view(self, platform: Platform, metric: int) -> bool:
         """Whether whoever opened the target of a like in this time was told as a view. Views close before likes."""
-        told = metric == LIKE and self.scale.name in FROM_VIEWS
-        return told and platform.emits_every_view(self.scale, self.start, self.capped[0])
+        from_views = metric == LIKE and self.scale.name in FROM_VIEWS
+        return from_views and platform.emits_every_view(self.scale, self.start, self.capped[0])
 
     def teach(self, platforms: list[Platform]) -> Iterator[None]:
         """Let the platforms learn it, pausing now and then."""
@@ -91,7 +91,7 @@ class Lessons:
             views.rates.learn(self.scale.name, self.interactions)
             for metric, acts in enumerate(self.acts):
                 if acts:
-                    views.rates.learn_beside(metric, acts, self.beside[metric])
+                    views.rates.learn_acts_on_viewed(metric, acts, self.acts_on_viewed[metric])
             views.changed = True
         for metric, acts in enumerate(self.asked):
             if acts:

@@ -122,8 +122,8 @@ class Platform:
         Some count a view after thirty seconds only, so that who likes at once and leaves has no view. Where the part of
         views that short is not known, or views have stopped coming, nothing can be said of who did not view.
         """
-        watched = self.mixes["watch"].counts
-        short, all_of_them = (sum(watched.get(b, 0.0) for b in of) for of in (LEFT_AT_ONCE, FIVE_MINUTES_AT_MOST))
+        watch_counts = self.mixes["watch"].counts
+        short, all_of_them = (sum(watch_counts.get(b, 0.0) for b in of) for of in (LEFT_AT_ONCE, FIVE_MINUTES_AT_MOST))
         from_the_start = all_of_them >= MIX_MIN and short >= LEFT_AT_ONCE_MIN * all_of_them
         usual = self.seasons.expected(start_ms) * scale.span_ms / HOUR_MS
         return from_the_start and count >= VIEWS_LEFT * usual
@@ -238,7 +238,7 @@ class Platform:
             "shares": self.shares,
             "closings": self.closings,
             "rates": self.rates.people_and_acts,
-            "beside": self.rates.acts_and_beside,
+            "beside": self.rates.acts_and_on_viewed,
             "viewers": self.rates.acts_and_viewers,
             "discoveries": msgspec.to_builtins(self.discoveries),
             "detectors": {
@@ -259,7 +259,7 @@ class Platform:
         self.shares.update(state.get("shares", {}))
         self.closings = {name: (windows, crowds) for name, (windows, crowds) in state.get("closings", {}).items()}
         self.rates.people_and_acts = dict(state.get("rates", {}))
-        self.rates.acts_and_beside = {int(metric): kept for metric, kept in state.get("beside", {}).items()}
+        self.rates.acts_and_on_viewed = {int(metric): kept for metric, kept in state.get("beside", {}).items()}
         self.rates.acts_and_viewers = {
             scale: {int(metric): kept for metric, kept in by_metric.items()}
             for scale, by_metric in state.get("viewers", {}).items()

@@ -63,8 +63,8 @@ class KnownActors:
 def never_met(actors: Iterable[int], known: Sequence[KnownActors]) -> list[int]:
     """Those whom none of these has met."""
     left = list(actors)
-    for those in known:
-        left = those.unmet(left)
+    for filter_ in known:
+        left = filter_.unmet(left)
     return left
 
 

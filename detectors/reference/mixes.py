@@ -38,22 +38,22 @@ class Mix(msgspec.Struct, array_like=True):
         """Add one window's histogram, its weight capped."""
         n = sum(counts.values())
         weight = _weight(n)
-        mine = self.counts
-        get = mine.get
+        weights = self.counts
+        get = weights.get
         for bucket, count in counts.items():
-            mine[bucket] = get(bucket, 0.0) + count * weight
+            weights[bucket] = get(bucket, 0.0) + count * weight
         self.total += n * weight
         if self.total > FORGET_AT:
-            self.counts = {bucket: count / 2 for bucket, count in mine.items() if count > 0.05}
+            self.counts = {bucket: count / 2 for bucket, count in weights.items() if count > 0.05}
             self.total = math.fsum(self.counts.values())
 
     def learn_each(self, buckets: tuple[int, ...]) -> None:
         """Add the buckets of a window so small that its weight needs no cap; -1 is none."""
-        mine = self.counts
-        get = mine.get
+        weights = self.counts
+        get = weights.get
         for bucket in buckets:
             if bucket >= 0:
-                mine[bucket] = get(bucket, 0.0) + 1.0
+                weights[bucket] = get(bucket, 0.0) + 1.0
                 self.total += 1.0
 
     def dump(self) -> list[Any]:

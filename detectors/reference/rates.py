@@ -29,7 +29,7 @@ shorter than a look takes."""
 SOME_VIEW = 0.2
 """Share of the likes (follows) by people who view, under which they say nothing of when views are told."""
 
-ACTS_KEPT = 2000.0
+ACTS_MAX = 2000.0
 """Likes (follows) at which half of what is known of them is forgotten."""
 
 VIEWED_BEFORE = 100.0
@@ -45,7 +45,7 @@ class Rates:
     def __init__(self) -> None:
         self.people_and_acts: dict[str, list[float]] = {}
         """scale → people with accounts, likes, follows"""
-        self.acts_and_beside: dict[int, list[float]] = {}
+        self.acts_and_on_viewed: dict[int, list[float]] = {}
         """metric → likes or follows, and those of them on targets that are viewed as well"""
         self.acts_and_viewers: dict[str, dict[int, list[float]]] = {}
         """scale → metric → likes or follows of targets that are viewed, and those of them by people who had viewed by
@@ -53,26 +53,26 @@ class Rates:
 
     def learn(self, scale: str, targets: list[tuple[float, int, int]]) -> None:
         """Learn the (people, likes, follows) of all targets whose windows of a scale have closed together."""
-        kept = self.people_and_acts.setdefault(scale, [0.0, 0.0, 0.0])
+        totals = self.people_and_acts.setdefault(scale, [0.0, 0.0, 0.0])
         for index in range(3):
-            kept[index] *= RATES_FADING
+            totals[index] *= RATES_FADING
         for people, likes, follows in targets:
             weight = min(1.0, PEOPLE_CAP / people) if people else 0.0
-            kept[0] += weight * people
-            kept[1] += weight * min(likes, people)
-            kept[2] += weight * min(follows, people)
+            totals[0] += weight * people
+            totals[1] += weight * min(likes, people)
+            totals[2] += weight * min(follows, people)
 
-    def learn_beside(self, metric: int, acts: int, beside: int) -> None:
+    def learn_acts_on_viewed(self, metric: int, acts: int, on_viewed: int) -> None:
         """Learn how many of an hour's likes or follows were on targets that are viewed as well."""
-        _learn(self.acts_and_beside.setdefault(metric, [0.0, 0.0]), acts, beside)
+        _learn(self.acts_and_on_viewed.setdefault(metric, [0.0, 0.0]), acts, on_viewed)
 
     def learn_viewers(self, scale: str, metric: int, acts: float, viewers: float) -> None:
         """Learn how many acts of the windows that have closed together were by people who had viewed the same."""
-        kept = self.acts_and_viewers.setdefault(scale, {}).setdefault(metric, [0.0, 0.0])
-        kept[0] += acts
-        kept[1] += viewers
-        if kept[0] >= ACTS_KEPT:
-            kept[0], kept[1] = kept[0] / 2.0, kept[1] / 2.0
+        totals = self.acts_and_viewers.setdefault(scale, {}).setdefault(metric, [0.0, 0.0])
+        totals[0] += acts
+        totals[1] += viewers
+        if totals[0] >= ACTS_MAX:
+            totals[0], totals[1] = totals[0] / 2.0, totals[1] / 2.0
 
     def viewed_first(self, scale: str, metric: int, *, least: float = ACTS_BEFORE) -> float | None:
         """Share of the likes or follows by people who had viewed by the end of their window, None while too few were
@@ -114,8 +114,8 @@ class Rates:
         >>> rates.usually_lonely(1), rates.usually_lonely(2)
         (0.1, 1.0)
         """
-        acts, beside = self.acts_and_beside.get(metric, (0.0, 0.0))
-        return max(LONELY_PRIOR, 1.0 - beside / acts) if acts >= ACTS_BEFORE else None
+        acts, on_viewed = self.acts_and_on_viewed.get(metric, (0.0, 0.0))
+        return max(LONELY_PRIOR, 1.0 - on_viewed / acts) if acts >= ACTS_BEFORE else None
 
     def per_person(self, scale: str) -> tuple[float, float] | None:
         """Likes and follows per person; of hours where this scale has none of its own; None where nothing is known."""
@@ -126,6 +126,6 @@ class Rates:
         return None
 
 
-def _learn(kept: list[float], *seen: float) -> None:
+def _learn(totals: list[float], *seen: float) -> None:
     for index, count in enumerate(seen):
-        kept[index] = RATES_FADING * kept[index] + count
+        totals[index] = RATES_FADING * totals[index] + count

@@ -58,8 +58,8 @@ class Case(msgspec.Struct):
     artificial_low: float = 0.0
     artificial_high: float = 0.0
     revision: int = 0
-    said: int = 0
-    """artificial events when the flag was last revised"""
+    flagged_artificial: int = msgspec.field(default=0, name="said")
+    """artificial events in the last revision of the flag"""
     corrections: int = 0
     log_from: int = -1
     log_to: int = -1
@@ -92,7 +92,8 @@ class Explained(msgspec.Struct):
     current: tuple[int, int, float, float, float] = (-1, 0, 0.0, 0.0, 0.0)
     """start, observed, expected, low and high of that one"""
     revision: int = 0
-    said: int = 0
+    flagged_observed: int = msgspec.field(default=0, name="said")
+    """events in the last revision of the flag"""
     surge: float = 0.0
     log_from: int = -1
     log_to: int = -1

@@ -47,8 +47,8 @@ class Slow(msgspec.Struct, array_like=True, gc=False):
     past: int = UNKNOWN
     """what was known of the target when this began"""
     joint: float = 0.0
-    told: bool = False
-    """whether a case has gone back over the days before it"""
+    past_cased: bool = msgspec.field(default=False, name="told")
+    """whether a case already contains the days before it"""
 
     def wrong_days(self) -> int:
         """Days on which somebody wrong did something wrong."""
@@ -65,6 +65,6 @@ class Slow(msgspec.Struct, array_like=True, gc=False):
         first = next((index for index, day in enumerate(self.days) if day.wrong), len(self.days))
         return self.days[first:-1]
 
-    def holds(self) -> bool:
+    def blocks_learning(self) -> bool:
         """Whether the key's days teach nothing until this has been decided; bounded by DAYS_MAX."""
         return self.joint >= BLOCK_LEARNING_SCORE and self.days[-1].start - self.days[0].start < DAYS_MAX * DAY_MS

@@ -62,11 +62,11 @@ class Level(msgspec.Struct, array_like=True, gc=False):
     def _silence(self, windows: int, memory: int) -> None:
         """As ``_update(0.0)`` that many times, in one step."""
         young = min(windows, max(0, memory - self.windows))
-        kept = self.windows / (self.windows + young) if young else 1.0
-        kept *= (1.0 - 1.0 / memory) ** min(windows - young, GAP_WINDOWS_MAX)
+        remaining = self.windows / (self.windows + young) if young else 1.0
+        remaining *= (1.0 - 1.0 / memory) ** min(windows - young, GAP_WINDOWS_MAX)
         self.windows += windows
-        self.mean *= kept
-        self.mean_square *= kept
+        self.mean *= remaining
+        self.mean_square *= remaining
 
     def _update(self, x: float, memory: int) -> None:
         self.windows += 1

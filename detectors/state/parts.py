@@ -57,7 +57,7 @@ class Part(Protocol):
         ...
 
 
-WATCHED = RecordKind(b"w/", TargetState, Outlook, keyed=True)
+TARGET_STATES = RecordKind(b"w/", TargetState, Outlook, keyed=True)
 """One target and metric; the suffix is its key."""
 PLATFORM = RecordKind(b"platform/")
 """What is known of the platform, by metric."""
@@ -68,7 +68,7 @@ RULINGS = RecordKind(b"platform/rulings")
 DAYS = RecordKind(b"platform/days/")
 """Pairs of an actor and a target that are counted for a day, by metric."""
 
-AUDIT_KINDS = (WATCHED, PLATFORM, LOCKSTEP, RULINGS, DAYS)
+AUDIT_KINDS = (TARGET_STATES, PLATFORM, LOCKSTEP, RULINGS, DAYS)
 """The kinds of records of an audit, in the order of its parts.
 
 When partitions are split, keyed records go to the partition of their target. All others are copied to each.

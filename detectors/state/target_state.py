@@ -20,7 +20,7 @@ class Agenda(NamedTuple):
     """scale → where the open window begins, in epoch ms"""
     close_at: int | None
     """when the case, or the explained surge, may close; None if there is neither"""
-    unsaid: bool
+    count_pending: bool
     """whether a count is still to be published"""
 
 
@@ -39,9 +39,9 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
     cusum: float = 0.0
     cusum_at: int = -1
     trail: list[Step] = []
-    asked: float = 0.0
-    """how often its crowd was judged lately while it had no case, the last time at ``asked_at``"""
-    asked_at: int = -1
+    judged_lately: float = msgspec.field(default=0.0, name="asked")
+    """judgings of its crowd without a case, decayed, as of ``judged_lately_at``"""
+    judged_lately_at: int = msgspec.field(default=-1, name="asked_at")
     surging: tuple[int, int] = (-1, -1)
     """from when to when it has surged the last time, as far as it was looked at"""
     slow: Slow | None = None
@@ -49,8 +49,8 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
     case: Case | None = None
     explained: Explained | None = None
     """a surge that is accounted for; never beside a case"""
-    unsaid: bool = False
-    """changed since the count was last published"""
+    count_pending: bool = msgspec.field(default=False, name="unsaid")
+    """whether the count has changed since it was last published"""
     incomplete: bool = False
     """stored state of this key was damaged: its count holds only what came afterwards"""
     unjudged: int = 0
@@ -60,7 +60,7 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
         """What is still to come."""
         starts = {name: crowd.start for name, crowd in self.open.items()}
         due = self.case or self.explained
-        return Agenda(starts, None if due is None else due.close_at, self.unsaid)
+        return Agenda(starts, None if due is None else due.close_at, self.count_pending)
 
 
 STATE_VERSION = 8
@@ -80,10 +80,10 @@ class Outlook(msgspec.Struct):
     open: dict[str, _Window] = {}
     case: _Closing | None = None
     explained: _Closing | None = None
-    unsaid: bool = False
+    count_pending: bool = msgspec.field(default=False, name="unsaid")
 
     def agenda(self) -> Agenda:
         """As that of the whole state."""
         starts = {name: window.start for name, window in self.open.items()}
         due = self.case or self.explained
-        return Agenda(starts, None if due is None else due.close_at, self.unsaid)
+        return Agenda(starts, None if due is None else due.close_at, self.count_pending)

@@ -29,7 +29,7 @@ class TargetStates(Protocol):
         """As ``peek``. Raises KeyError if there is none."""
         ...
 
-    def __setitem__(self, key: Key, watched: TargetState) -> None:
+    def __setitem__(self, key: Key, state: TargetState) -> None:
         """Load the stored state of a key, before anything has changed. The key does not count as changed."""
         ...
 
@@ -66,11 +66,11 @@ class MemoryTargetStates:
 
     def change(self, key: Key) -> TargetState:
         """See Watches."""
-        watched = self.states.get(key)
-        if watched is None:
-            watched = self.states[key] = TargetState()
+        state = self.states.get(key)
+        if state is None:
+            state = self.states[key] = TargetState()
         self._changed.add(key)
-        return watched
+        return state
 
     def peek(self, key: Key) -> TargetState | None:
         """See Watches."""
@@ -79,13 +79,13 @@ class MemoryTargetStates:
     def __getitem__(self, key: Key) -> TargetState:
         return self.states[key]
 
-    def __setitem__(self, key: Key, watched: TargetState) -> None:
-        self.states[key] = watched
+    def __setitem__(self, key: Key, state: TargetState) -> None:
+        self.states[key] = state
 
     def agenda(self) -> Iterator[tuple[Key, Agenda]]:
         """See Watches."""
-        for key, watched in self.states.items():
-            yield key, watched.agenda()
+        for key, state in self.states.items():
+            yield key, state.agenda()
 
     def wait(self, order: int, start: int, key: Key) -> bool:
         """See Watches."""

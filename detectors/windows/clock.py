@@ -16,7 +16,7 @@ class SourceTime(msgspec.Struct, array_like=True):
 
 
 @dataclass(slots=True)
-class Clock:
+class EventClock:
     """Event time of one partition: the least watermark of its live sources. Never goes back.
 
     Time stands until every source of the roster (topic → number of partitions) has been heard;
@@ -27,7 +27,7 @@ class Clock:
     sources: dict[str, SourceTime] = field(default_factory=dict)
     roster: dict[str, int] = field(default_factory=dict)
 
-    def hear(self, source: str, heard: SourceTime, roster: dict[str, int]) -> int:
+    def update_source(self, source: str, reported: SourceTime, roster: dict[str, int]) -> int:
         """Note a source's word and answer the partition's time in ms (-1: not yet known)."""
         if roster != self.roster:
             # Workers learn one after the other that an input has grown; its new partitions are not forgotten again.
@@ -35,9 +35,9 @@ class Clock:
             self.roster = roster
         known = self.sources.get(source)
         if known is not None:
-            heard.watermark = max(heard.watermark, known.watermark)
-            heard.next_offset = max(heard.next_offset, known.next_offset)
-        self.sources[source] = heard
+            reported.watermark = max(reported.watermark, known.watermark)
+            reported.next_offset = max(reported.next_offset, known.next_offset)
+        self.sources[source] = reported
         names = [f"{topic}/{p}" for topic, count in roster.items() for p in range(count)]
         members = [self.sources[name] for name in names if name in self.sources]
         if not members or len(members) < len(names):

@@ -77,14 +77,14 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     """the same of the accounts among them, and how many of these were unknown"""
     squares: int = 0
     """sum of the squared counts of the shorter windows that were merged: tells how evenly they came"""
-    looked: int = 0
-    """events when the window was last looked at before its end"""
+    events_judged: int = msgspec.field(default=0, name="looked")
+    """events when the open window was last judged"""
     quarantined: int = 0
     """events of this window already moved to quarantine by a shorter window"""
     cased: int = 0
     """events of this window already told of by the case that is open"""
-    told: bool = False
-    """whether that case has been told what was expected of this window"""
+    expected_cased: bool = msgspec.field(default=False, name="told")
+    """whether that case already contains the expectation of this window"""
     owner: int = -1
     """whose target it is (a hash), -1 if not given; of five minutes only"""
     log_from: int = -1
@@ -188,15 +188,15 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             self.settle()
         if not other.actors:
             return
-        came, those = other.actors, other.people
+        other_actors, other_people = other.actors, other.people
         if len(self.actors) >= ACTOR_SAMPLE:  # whoever is beyond a full sample would be trimmed again
             last = max(self.actors)
-            came = {actor: count for actor, count in came.items() if actor <= last}
-            self.sampled = self.sampled or len(came) < len(other.actors)
-            those = {actor: those[actor] for actor in came}
-        _add(self.actors, came)
+            other_actors = {actor: count for actor, count in other_actors.items() if actor <= last}
+            self.sampled = self.sampled or len(other_actors) < len(other.actors)
+            other_people = {actor: other_people[actor] for actor in other_actors}
+        _add(self.actors, other_actors)
         people = self.people
-        for actor, marks in those.items():
+        for actor, marks in other_people.items():
             known = people.get(actor)
             if known is None or marks < known:
                 people[actor] = marks

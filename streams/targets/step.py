@@ -15,7 +15,7 @@ from detectors.intake.prepared import BlockError
 from detectors.records import Outcome, Uncounted
 from detectors.state.parts import Part
 from detectors.state.target_states import TargetStates
-from detectors.windows.clock import Clock, SourceTime
+from detectors.windows.clock import EventClock, SourceTime
 from streams.engine.task import StepError
 from streams.log.blocks import block_of, countable
 from streams.log.frames import Frame
@@ -49,7 +49,7 @@ class PartitionAudit:
         self, settings: AuditSettings, watches: TargetStates | None = None, failed: Failed | None = None
     ) -> None:
         """``failed`` says of positions how often they have failed before; whoever restarts the audit keeps it."""
-        self.clock = Clock()
+        self.clock = EventClock()
         self.audit = Audit(settings, watches)
         self._effective_tags = EffectiveTags(settings.rules)
         self.events = 0
@@ -91,7 +91,9 @@ class PartitionAudit:
         if not tries.tells_time():
             return
         try:
-            now = self.clock.hear(frame.source, SourceTime(frame.next, frame.watermark, frame.idle), frame.roster)
+            now = self.clock.update_source(
+                frame.source, SourceTime(frame.next, frame.watermark, frame.idle), frame.roster
+            )
             if now > self.audit.now:
                 yield from (self.audit.steps if tries.judged() else self.audit.skip_judging)(now, outcome)
         except UNCONTAINED:
@@ -156,9 +158,9 @@ class PartitionAudit:
         """Event time in epoch ms, -1 before there is any."""
         return self.clock.now
 
-    def views_at_once(self) -> bool:
+    def emits_views_at_start(self) -> bool:
         """Whether this platform emits a view when it begins, rather than when it ends."""
-        return self.audit.views_at_once()
+        return self.audit.emits_views_at_start()
 
     def memory_bytes(self) -> int:
         """About what is in memory besides the watches."""

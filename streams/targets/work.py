@@ -15,7 +15,7 @@ from detectors.events.key import Key, metric_name_of
 from detectors.failures import UNCONTAINED
 from detectors.records import Flag, Outcome
 from detectors.state.case import EXPLAINED
-from detectors.state.parts import AUDIT_KINDS, WATCHED
+from detectors.state.parts import AUDIT_KINDS, TARGET_STATES
 from streams import metrics
 from streams.clock import Clock
 from streams.deadletters import DeadLetter, Headers, Why
@@ -132,8 +132,8 @@ class Targets:
         metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
         self._outputs.append(letter_output(self._topics.dead_letters, self._partition, letter, []))
         key = letter.key or b""
-        if key.startswith(WATCHED.prefix):
-            self.audit.restart_key(Key(key[len(WATCHED.prefix) :].decode()))
+        if key.startswith(TARGET_STATES.prefix):
+            self.audit.restart_key(Key(key[len(TARGET_STATES.prefix) :].decode()))
 
     def take(self, batch: Batch, records: list[Any]) -> Iterator[None]:
         """See Work: a window may end for all targets of the partition with one record."""
@@ -173,7 +173,7 @@ class Targets:
         if self.audit.now_ms >= 0:
             partition = str(self._partition)
             metrics.EVENT_TIME.labels(partition).set(self.audit.now_ms / 1000)
-            metrics.VIEWS_AT_ONCE.labels(partition).set(float(self.audit.views_at_once()))
+            metrics.VIEWS_AT_ONCE.labels(partition).set(float(self.audit.emits_views_at_start()))
 
     def pending(self) -> int:
         """See Work: more than allowed if so many keys have changed that memory waits for a checkpoint."""
@@ -191,7 +191,7 @@ class Targets:
         records = dump_changes(
             self.audit, position, born=self._disk.born, totals=watches.totals(), configs=self.configs
         )
-        watches.weigh(sum(len(value) for key, value in records if key.startswith(WATCHED.prefix)), len(records))
+        watches.weigh(sum(len(value) for key, value in records if key.startswith(TARGET_STATES.prefix)), len(records))
         self._cut = list(records)
         headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]
         return _Cut(outputs, watches, self._cut, (self._topics.targets_state, self._partition), headers)

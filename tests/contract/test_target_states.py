@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from detectors.audit_parts import TargetStatePart
 from detectors.events.key import Key
 from detectors.state.case import Case
-from detectors.state.parts import WATCHED
+from detectors.state.parts import TARGET_STATES
 from detectors.state.target_state import Agenda, TargetState
 from detectors.state.target_states import MemoryTargetStates, TargetStates
 from detectors.windows.crowd import Crowd
@@ -202,7 +202,7 @@ def test_a_checkpoint_has_the_keys_that_changed_since_the_last_one_and_their_new
                 kept.watches.change(key).ledger.accept(1)
                 counts[key] = counts.get(key, 0) + 1
             records = kept.checkpoint()
-            assert set(records) == {WATCHED.prefix + key.encode() for key in changes}
+            assert set(records) == {TARGET_STATES.prefix + key.encode() for key in changes}
             assert {key: watched.ledger.raw for key, watched in decoded(records).items()} == {
                 key: counts[key] for key in changes
             }

@@ -70,8 +70,10 @@ def test_a_viral_hit_of_which_a_part_has_no_actor_is_not_flagged(share: float, e
     rest = anonymous(ordinary(1), share if everywhere else 0.0)
     audit, outcome = audited(in_order(rest, hit))
     assert flagged(outcome) == set()
-    assert audit.watches[key_of(VIEW, TARGET)].ledger.raw == sum(event.target == TARGET for event in [*rest, *hit])
-    assert audit.watches[key_of(VIEW, TARGET)].surging[0] >= SURGE_MS, "it is a surge, whoever came"
+    assert audit.target_states[key_of(VIEW, TARGET)].ledger.raw == sum(
+        event.target == TARGET for event in [*rest, *hit]
+    )
+    assert audit.target_states[key_of(VIEW, TARGET)].surging[0] >= SURGE_MS, "it is a surge, whoever came"
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
@@ -121,7 +123,7 @@ def test_honest_crowds_of_the_lab_are_spared_without_actors(scenario: str, share
 def test_no_rule_compares_events_without_an_actor() -> None:
     events = [Event(ts=START_MS + n * 10, actor=None, target=TARGET) for n in range(2000)]
     audit, outcome = audited(events)
-    assert audit.watches[key_of(VIEW, TARGET)].ledger.valid == 2000
+    assert audit.target_states[key_of(VIEW, TARGET)].ledger.valid == 2000
     assert outcome.hits == []
 
 
@@ -162,7 +164,7 @@ def test_they_count_as_others_do_by_id_and_with_their_undo(events: list[Event], 
 def test_a_duplicate_without_an_actor_is_a_duplicate() -> None:
     events = [Event(START_MS + n, None, TARGET, id="x") for n in range(3)]
     audit, _ = audited(events)
-    assert audit.watches[key_of(VIEW, TARGET)].ledger.invalid == {DUPLICATE_ID: 2}
+    assert audit.target_states[key_of(VIEW, TARGET)].ledger.invalid == {DUPLICATE_ID: 2}
 
 
 # ---------------------------------------------------------------- crowds and features

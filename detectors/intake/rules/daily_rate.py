@@ -79,7 +79,7 @@ class Days:
         self._hours[:, [past % HOURS for past in range(max(before, hour - HOURS) + 1, hour + 1)]] = 0
         left = self._hours.any(axis=1) | (self._due >= (hour - 1) * HOUR_MS)
         if not left.all():
-            self._keep(left)
+            self._select(left)
 
     def follow(self, keys: Keys) -> None:
         """Begin to count pairs (different ones, in order) that are not followed yet."""
@@ -90,7 +90,7 @@ class Days:
         if excess > 0:
             left = np.ones(len(self._keys), np.bool_)
             left[np.lexsort((self._keys, self._due))[:excess]] = False
-            self._keep(left)
+            self._select(left)
         places = np.searchsorted(self._keys, fresh)
         self._keys = np.insert(self._keys, places, fresh)
         self._due = np.insert(self._due, places, self._now)
@@ -124,7 +124,7 @@ class Days:
         places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return np.asarray(self._keys[places] == keys)
 
-    def _keep(self, left: NDArray[np.bool_]) -> None:
+    def _select(self, left: NDArray[np.bool_]) -> None:
         self._keys, self._due, self._hours = self._keys[left], self._due[left], self._hours[left]
         self._changed = True
 

@@ -36,7 +36,7 @@ VIEWING_MS = 2_000
 UNDONE = -2
 """Stands for a watch time where the actor took an act back: what comes next is no repetition of what came before."""
 
-ROOM = 8
+FILTER_SLOTS_PER_ACT = 8
 """Slots of a filter for each act of a tick: so few acts are looked for in vain."""
 
 ACT_BYTES = 20
@@ -72,13 +72,13 @@ class Repeats:
         self._within_ms = within_ms
         self._per_minute = per_minute
         self.days = days
-        self._kept: deque[Acts] = deque()
+        self._recent: deque[Acts] = deque()
         """by tick"""
 
     def memory_bytes(self) -> int:
         """About what is in memory."""
-        held = 0 if self.days is None else self.days.memory_bytes()
-        return held + ACT_BYTES * sum(len(acts.keys) for acts in self._kept)
+        days_bytes = 0 if self.days is None else self.days.memory_bytes()
+        return days_bytes + ACT_BYTES * sum(len(acts.keys) for acts in self._recent)
 
     def judge(
         self, acts: Acts, rows: Packed, start: int, end: int, *, replayed: bool = False
@@ -89,8 +89,8 @@ class Repeats:
         first, so that the order in which they came does not. ``replayed`` if a restore judges a tick again, whose acts
         stand in the state.
         """
-        while self._kept and int(self._kept[0].ts.max()) < start - HORIZON_MS:
-            self._kept.popleft()
+        while self._recent and int(self._recent[0].ts.max()) < start - HORIZON_MS:
+            self._recent.popleft()
         if not len(acts.keys):
             return {}
         try:
@@ -98,7 +98,7 @@ class Repeats:
         finally:  # what is kept must be the same after a restore, which may not meet what has failed here
             late = acts.ts >= end - HORIZON_MS
             if late.any():
-                self._kept.append(acts if late.all() else acts.at(late))
+                self._recent.append(acts if late.all() else acts.at(late))
 
     def _judged(self, acts: Acts, rows: Packed, start: int, days: Days | None) -> dict[str, NDArray[np.intp]]:
         if days is not None:
@@ -117,7 +117,7 @@ class Repeats:
         it costs a third of putting all in order (measured).
         """
         followed = _NONE if days is None else days.keys
-        bits = max(12, (ROOM * len(keys)).bit_length())
+        bits = max(12, (FILTER_SLOTS_PER_ACT * len(keys)).bit_length())
         slots = _slots(keys, bits)
         here, there = np.zeros((2, 1 << bits), np.bool_)
         here[slots], there[_slots(keys, bits, of=1)] = True, True
@@ -127,13 +127,13 @@ class Repeats:
         maybe[slots[last[slots] != numbers]] = True
         maybe[_slots(followed, bits)] = True
         found = []
-        for kept in self._kept:
-            theirs = _slots(kept.keys, bits)
+        for recent in self._recent:
+            theirs = _slots(recent.keys, bits)
             some = np.nonzero(here[theirs])[0]
-            some = some[there[_slots(kept.keys[some], bits, of=1)]]
+            some = some[there[_slots(recent.keys[some], bits, of=1)]]
             if len(some):
                 maybe[theirs[some]] = True
-                found.append(kept.at(some))
+                found.append(recent.at(some))
         places = np.nonzero(maybe[slots])[0]
         if not len(places):
             return places, []
@@ -141,10 +141,10 @@ class Repeats:
         again = counts > 1
         again[_found(wanted, followed)[0]] = True
         before = []
-        for kept in found:
-            mine, theirs = _found(kept.keys, wanted)
+        for recent in found:
+            mine, theirs = _found(recent.keys, wanted)
             again[theirs] = True
-            before.append(kept.at(mine))
+            before.append(recent.at(mine))
         return places[again[which]], before
 
     def _sift(
@@ -154,8 +154,8 @@ class Repeats:
         place = np.concatenate([places, np.full(len(keys) - len(places), len(rows))])
         order = np.lexsort((ts, keys))
         if ((keys[order][1:] == keys[order][:-1]) & (ts[order][1:] == ts[order][:-1])).any():
-            told = rows[np.minimum(place, len(rows) - 1)]
-            order = np.lexsort((*(told[name] for name in rows.dtype.names or ()), spent, ts, keys))
+            tie_rows = rows[np.minimum(place, len(rows) - 1)]
+            order = np.lexsort((*(tie_rows[name] for name in rows.dtype.names or ()), spent, ts, keys))
         keys, ts, spent, place = keys[order], ts[order], spent[order], place[order]
         same = np.append(False, keys[1:] == keys[:-1])
         gap = np.append(0, np.diff(ts))

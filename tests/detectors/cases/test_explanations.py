@@ -53,7 +53,7 @@ def test_it_moves_nothing_and_no_event_of_it_is_artificial() -> None:
     audit, outcome = told()
     assert all((flag.artificial.value, flag.score) == (0, 0) for flag in flags_of(HIT))
     assert [correction for correction in outcome.corrections if correction.target == HIT] == []
-    ledger = audit.watches[key_of(VIEW, HIT)].ledger
+    ledger = audit.target_states[key_of(VIEW, HIT)].ledger
     assert ledger.valid + ledger.invalid.get("double_click", 0) == ledger.raw
 
 
@@ -70,7 +70,7 @@ def test_it_does_not_come_again_and_again_and_a_small_surge_not_at_all() -> None
 
 
 def test_the_target_learns_as_if_nothing_had_been_told() -> None:
-    levels = [told(enabled=on)[0].watches[key_of(VIEW, HIT)].levels for on in (True, False)]
+    levels = [told(enabled=on)[0].target_states[key_of(VIEW, HIT)].levels for on in (True, False)]
     assert levels[0] == levels[1]
 
 

@@ -15,7 +15,7 @@ from faust.types import TP
 
 from detectors import audit, tick_entry
 from detectors import pending_counts as unsaid
-from detectors.state.parts import PLATFORM, WATCHED
+from detectors.state.parts import PLATFORM, TARGET_STATES
 from detectors.state.target_state import TargetState
 from streams.clock import FakeClock
 from streams.engine.outlet import Output
@@ -153,7 +153,7 @@ class Plant:
         """What the newest record of each key says."""
         log = self.kafka.log(self.topics.targets_state)
         newest = {record.key: record.value for record in log if record is not MARKER}
-        return {key: decode_target(value) for key, value in newest.items() if key.startswith(WATCHED.prefix)}
+        return {key: decode_target(value) for key, value in newest.items() if key.startswith(TARGET_STATES.prefix)}
 
     def stop(self) -> None:
         """The owner goes, in order or not: what was not checkpointed is lost."""
@@ -344,7 +344,7 @@ def test_a_damaged_changelog_record_is_put_aside_and_its_count_says_so(tmp_path:
     plant.work(plant.size // 2)
     plant.stop()
     changelog = plant.kafka.log(plant.topics.targets_state)
-    place = max(r.offset for r in changelog if r is not MARKER and r.key.startswith(WATCHED.prefix))
+    place = max(r.offset for r in changelog if r is not MARKER and r.key.startswith(TARGET_STATES.prefix))
     damaged = changelog[place]
     changelog[place] = Record(place, damaged.key, damaged.value[:-3] + b"???")
     shutil.rmtree(plant.store)

@@ -155,22 +155,22 @@ def test_the_ledger_adds_up_and_windows_hold_the_valid_alone(events: list[Act], 
 
 def test_a_double_click_is_one_act_and_the_first_stays() -> None:
     audit, _ = audited([Act(1_000), Act(1_200), Act(29_000), Act(60_000, actor=2)])
-    assert audit.watches[key_of(VIEW, "v")].ledger.valid == 2
-    assert audit.watches[key_of(VIEW, "v")].ledger.invalid == {"double_click": 2}
-    assert audited([Act(1_000), Act(31_000)])[0].watches[key_of(VIEW, "v")].ledger.invalid == {}
+    assert audit.target_states[key_of(VIEW, "v")].ledger.valid == 2
+    assert audit.target_states[key_of(VIEW, "v")].ledger.invalid == {"double_click": 2}
+    assert audited([Act(1_000), Act(31_000)])[0].target_states[key_of(VIEW, "v")].ledger.invalid == {}
 
 
 def test_somebody_who_watches_a_short_clip_again_is_no_double_click() -> None:
     """Whether the time of an event is the beginning of a view or its end."""
     begins = [Act(1_000 + 12_000 * n, spent=12_000) for n in range(4)]
-    assert audited(begins)[0].watches[key_of(VIEW, "v")].ledger.valid == 4
+    assert audited(begins)[0].target_states[key_of(VIEW, "v")].ledger.valid == 4
     tapped = [Act(1_000, spent=0), Act(1_300, spent=12_000), Act(13_500, spent=11_000)]
-    assert audited(tapped)[0].watches[key_of(VIEW, "v")].ledger.invalid == {"double_click": 1}
+    assert audited(tapped)[0].target_states[key_of(VIEW, "v")].ledger.invalid == {"double_click": 1}
 
 
 def test_a_like_taken_back_and_given_again_is_no_double_click() -> None:
     events = [Act(1_000, metric=1), Act(2_000, metric=1, undo=True), Act(3_000, metric=1), Act(3_500, metric=1)]
-    assert audited(events)[0].watches[key_of(1, "v")].ledger.invalid == {"undone": 1, "double_click": 1}
+    assert audited(events)[0].target_states[key_of(1, "v")].ledger.invalid == {"undone": 1, "double_click": 1}
 
 
 @pytest.mark.parametrize("step", [MINUTE_MS, 86_400_000])
@@ -179,7 +179,7 @@ def test_times_that_are_known_to_the_minute_or_the_day_accuse_nobody(step: int) 
     audit, outcome = Audit(AuditSettings()), Outcome()
     audit.observe(block_of(events), 1, outcome)
     audit.advance(START_MS + 5 * 86_400_000, outcome)
-    assert audit.watches[key_of(VIEW, "v")].ledger.invalid == {}
+    assert audit.target_states[key_of(VIEW, "v")].ledger.invalid == {}
 
 
 def test_a_tick_too_large_to_be_compared_is_counted_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ def test_a_tick_too_large_to_be_compared_is_counted_and_bounded(monkeypatch: pyt
         audit.observe(block_of([Act(n * 100 + k, actor=2 * k) for k in range(20)]), 1, outcome)
         assert audit.intake.memory_bytes() < 50_000
     audit.advance(END_MS, outcome)
-    ledger = audit.watches[key_of(VIEW, "v")].ledger
+    ledger = audit.target_states[key_of(VIEW, "v")].ledger
     assert ledger.raw == 1200
     assert ledger.valid >= 20
 
