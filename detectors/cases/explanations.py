@@ -1,9 +1,9 @@
-"""Surges that are accounted for: by the platform's own crowd, or by a promotion that was announced.
+"""Explained surges: their crowd is the platform's own, or a promotion was announced.
 
-They are told as flags of the verdict *explained*, so that an analyst who sees the surge need not ask, and they move
-nothing. Only a strong surge within five minutes opens one; while it goes on the same flag is revised, and it closes
-when two windows have passed without. A window that has a verdict is never explained: who *and* how convict in spite
-of any promotion. Nothing is learned differently because of it.
+They are published as flags with the verdict *explained*, so that an analyst who sees the surge finds its cause. They
+move no events. Only a strong surge within five minutes opens one. While it goes on, the same flag is revised. It closes
+after two windows without a surge. A window with a verdict is never explained: evidence about people *and* behaviour
+convicts in spite of any promotion. Explanations do not change what is learned.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from detectors.windows.scales import MINUTES
 STRONG_SCORE = 6.0
 STRONG_FACTOR = 3.0
 STRONG_EXCESS = 50
-"""A surge is told of from one window in a million on, three times the expectation and 50 events beyond it: smaller ones
-are everyday, and an explanation of each would bury the flags. It goes on while it is a surge at all."""
+"""A surge is strong if it is as rare as one window in a million, three times the expectation and 50 events beyond it.
+Smaller ones are common, and explaining each would bury the flags. It goes on while there is any surge."""
 
 EXPLAINED_PEOPLE_MIN = 30
-"""Different people under whom "the platform's own crowd" says little."""
+"""Least number of different people for "the platform's own crowd"."""
 
 HISTORY_WINDOWS = 12
-"""Windows that the target must have had: of a new one nobody knows what is much."""
+"""Windows that the target must have had: the usual count of a new one is not known."""
 
 REVISE_GROWTH = 2.0
 """An explained flag is revised when its events have doubled."""
@@ -50,7 +50,7 @@ OWN_CROWD, PROMOTION = "own_crowd", "promotion"
 CODES = (OWN_CROWD, PROMOTION)
 
 JUDGE = "judge"
-"""In place of a detector in the reasons of an explained surge."""
+"""Stands in for a detector in the reasons of an explained surge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ class Promotion:
     until_ms: int
     metric: int | None = None
     factor: float | None = None
-    """how many times the usual it was announced to bring"""
+    """announced multiple of the usual count"""
 
     def covers(self, key: Key, start_ms: int, end_ms: int) -> bool:
-        """Whether a window of a state key lies in it, in part at least."""
+        """Whether a window of a key overlaps the promotion."""
         return (
             self.target == target_of(key)
             and self.metric in (None, metric_of(key))
@@ -86,7 +86,7 @@ class Explanations:
         promotions: tuple[Promotion, ...],
         flags: Flags,
     ) -> None:
-        """``schedule`` is told when to look at a key's surge again."""
+        """``schedule`` is called with the time at which a key's surge may close."""
         self._schedule = schedule
         self._enabled = enabled
         self._promotions: dict[str, list[Promotion]] = {}
@@ -104,7 +104,7 @@ class Explanations:
         if view.crowd >= odd or window.x.get(f.PEOPLE, 0.0) < EXPLAINED_PEOPLE_MIN:
             return
         if promotion is None and window.x.get(f.NAMED, 1.0) < f.GIVEN_SHARE:
-            return  # most of the crowd is not known: nobody can say that it is the platform's own
+            return  # most of the crowd has no actor, so it cannot be compared with the platform's
         if explained is None:
             if window.watched.case is not None or not self._strong(window, view):
                 return
@@ -123,14 +123,14 @@ class Explanations:
             self._emit_flag(window.key, explained, "updated" if explained.revision else "opened", window.outcome)
 
     def expire(self, key: Key, explained: Explained | None, now: int, outcome: Outcome) -> bool:
-        """Close an explained surge whose time has come; whether it did."""
+        """Close an explained surge if its time has come. Returns whether it closed."""
         if explained is None or explained.close_at > now:
             return False
         self._emit_flag(key, explained, "closed", outcome)
         return True
 
     def end(self, window: WindowView) -> None:
-        """A verdict has come over the same target: what was explained is closed as far as it went."""
+        """Close the explained surge of a target that now has a verdict."""
         explained = window.watched.explained
         if explained is not None:
             self._emit_flag(window.key, explained, "closed", window.outcome)
@@ -148,7 +148,7 @@ class Explanations:
         )
 
     def promotion(self, window: WindowView) -> Promotion | None:
-        """The promotion that was announced for the time of a window, if there is one."""
+        """The promotion announced for the time of a window, if there is one."""
         promotions = self._promotions.get(target_of(window.key), ())
         return next((one for one in promotions if one.covers(window.key, window.start, window.until)), None)
 

@@ -1,4 +1,4 @@
-"""Flags as records: what a case and an explained surge are told by alike."""
+"""Flag records of cases and explained surges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from detectors.state.case import Case, Explained
 
 
 class Flags:
-    """What one partition's flags say of where they come from: its number, and the configuration's version."""
+    """Emits the flags of one partition, with its number and the configuration's version."""
 
     def __init__(self, *, partition: int, config: str) -> None:
         self._partition = partition
@@ -27,7 +27,7 @@ class Flags:
         expected: Interval[int],
         artificial: Interval[int],
     ) -> None:
-        """Add the next revision of a key's incident to what is said. ``status`` is opened, updated or closed."""
+        """Add the next revision of a key's incident to the outcome. ``status`` is opened, updated or closed."""
         incident.revision += 1
         outcome.flags.append(
             Flag(

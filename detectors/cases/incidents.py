@@ -1,4 +1,4 @@
-"""The life of a case: opened, revised, closed; its corrections booked in the ledger and told in flags."""
+"""Opens, revises and closes cases. Moves events in the ledger, and emits corrections and flags."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from detectors.windows.crowd import Crowd
 from detectors.windows.scales import DAY_MS, TICK, Scale
 
 REVISE_GROWTH = 1.25
-"""A flag is revised when its artificial part has grown by a quarter, when its verdict changes, and at its end."""
+"""A flag is revised when its artificial events have grown by a quarter, when its verdict changes, and at its end."""
 
 STEP_DOUBT = 0.1
-"""Doubt about what is taken back from before the opening: its purity is inferred from what came after."""
+"""Relative uncertainty of events moved from before the opening: their purity is inferred from later windows."""
 
 
 class CaseSchedule(Protocol):
-    """What an incident needs of its audit."""
+    """Schedules the closing of cases and notes changed counts. The audit implements it."""
 
     def changed(self, key: Key) -> None:
-        """Part of this key's count has moved."""
+        """Note that part of this key's count has moved."""
         ...
 
     def schedule_case(self, close_at_ms: int, key: Key) -> None:
-        """Look at this key's case again then."""
+        """Check at ``close_at_ms`` whether this key's case can close."""
         ...
 
 
@@ -52,7 +52,7 @@ class Incidents:
         self._flags = flags
 
     def act(self, window: WindowView, view: Opinion) -> None:
-        """Open or continue the case that a judged window belongs to, and quarantine what it says is artificial."""
+        """Open or continue the case of a judged window, and quarantine its artificial events."""
         state, crowd, x = window.watched, window.crowd, window.x
         case = state.case
         opened = case is None
@@ -95,7 +95,7 @@ class Incidents:
             self._emit_flag(window.key, case, "opened" if opened else "updated", window.outcome)
 
     def expire(self, key: Key, state: TargetState, now: int, outcome: Outcome) -> None:
-        """Close a key's case if its time has come: what it holds becomes invalid, or is given back."""
+        """Close a key's case if its time has come: its quarantined events become invalid, or valid again."""
         case = state.case
         if case is None or case.close_at > now:
             return
@@ -111,7 +111,7 @@ class Incidents:
 
     @staticmethod
     def follow(window: WindowView) -> None:
-        """Note the course of an open case: of an open window what has passed of it, since its ticks follow."""
+        """Add a window to the course of an open case. Of an open window only the part that has passed is added."""
         if window.watched.case is not None:
             span = window.until - window.start
             expected = window.x[f.EXPECTED] * span / window.scale.span_ms
@@ -168,9 +168,9 @@ class Incidents:
             open_window.quarantined += moved
 
     def _take_back_day(self, window: WindowView, case: Case, day: Day, *, cased: int) -> None:
-        """Quarantine the artificial part of a day that passed before the days spoke together.
+        """Quarantine the artificial part of a day before the verdict over several days.
 
-        ``told`` of its events the case has told of already.
+        The case already contains ``cased`` of its events.
         """
         artificial = day.artificial if day.wrong else 0.0
         if day.start < case.onset:
@@ -185,7 +185,7 @@ class Incidents:
         case.artificial_high += day.high * width
 
     def _open_window_at(self, state: TargetState, moment: int) -> Crowd | None:
-        """The open window that a past tick's events are in now: the shortest that covers it."""
+        """The shortest open window that contains a past tick."""
         for scale in self._scales[1:]:
             open_window = state.open.get(scale.name)
             if open_window is not None and open_window.start <= moment < open_window.start + scale.span_ms:
