@@ -1,10 +1,10 @@
-"""The audit of one partition: events in, windows, verdicts, corrections and counts out.
+"""The audit of one partition: events in; windows, verdicts, corrections and counts out.
 
-A deterministic function of what is put in: ``observe`` takes events, ``advance`` moves event time and closes
-windows, shortest first, targets in order of their ids. Live worker, offline replay and tests use it alike.
+It is deterministic. ``observe`` takes events. ``advance`` moves event time and closes windows, the shortest scale
+first, targets in the order of their ids. The live worker, the offline replay and the tests all use it.
 
-Millions of windows may close at one moment. ``steps`` is ``advance`` in small steps, so that a worker can do something
-else in between; what it says does not depend on when, or whether, it is stopped there.
+Millions of windows may close at one moment. ``steps`` does the work of ``advance`` in small steps, so that a worker can
+do other work in between. The result does not depend on these pauses.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ __all__ = ("Audit", "AuditSettings")
 
 CASE_ORDER = 8
 COUNTS_ORDER = 9
-"""Order of what is due at the same moment: windows by scale (0 … 3), then cases that end, then counts."""
+"""Order of work that is due at the same moment: windows by scale (0 … 3), then cases that end, then counts."""
 
 
 class Audit:
@@ -93,7 +93,7 @@ class Audit:
         )
         self._at = 0
         self.parts = stored_parts(self.target_states, self.platforms, self.bands.lockstep, self.rulings, self.intake)
-        """what is stored, but what ``dump`` gives"""
+        """all stored state except the result of ``dump``"""
 
     def _make_judge(self, settings: AuditSettings) -> tuple[Incidents, Explanations, Judge]:
         flags = Flags(partition=settings.partition, config=settings.config)
@@ -117,23 +117,23 @@ class Audit:
     # ---------------------------------------------------------------- events
 
     def observe(self, block: EventBlock, position: int, outcome: Outcome) -> None:
-        """Take in a block of events that stood at ``position`` of the log. Late ones are counted at once."""
+        """Take a block of events, read from ``position`` of the log. Late events are counted at once."""
         self.intake.observe(block, position, outcome)
 
     def replay(self, block: EventBlock, position: int) -> None:
-        """Observe a block again after ``load``: events of open windows come back, others are passed over."""
+        """Observe a block again after ``load``: restores the events of open windows and ignores the others."""
         self.intake.replay(block, position)
 
     def count(self, block: EventBlock, position: int, outcome: Outcome, *, replayed: bool = False) -> None:
-        """Count a block that ``observe`` (``replay``) cannot take, without judging it."""
+        """Count a block at which ``observe`` (or ``replay``) fails, without judging its events."""
         self.intake.count(block, position, outcome, replayed=replayed)
 
     def expect_tick(self, start: int) -> None:
-        """See intake.Desk."""
+        """See intake.TickSchedule."""
         heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, NO_KEY))
 
     def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
-        """See history.Desk."""
+        """See history.HistoricCounts."""
         ledger = self.target_states.change(events.key).ledger
         if undo:
             outcome.unmatched_undos += ledger.undo(events.events, events.reason)
@@ -145,7 +145,7 @@ class Audit:
         self.pending_counts.add(events.key, self.now + 1)
 
     def meet_historic(self, metric: int, actors: list[int]) -> None:
-        """See history.Desk."""
+        """See history.HistoricCounts."""
         self.platforms[metric].meet_historic(actors)
 
     def _reject(self, hit: Hit, outcome: Outcome) -> None:
@@ -155,19 +155,19 @@ class Audit:
     # ---------------------------------------------------------------- time
 
     def advance(self, now_ms: int, outcome: Outcome) -> None:
-        """Move event time to ``now_ms`` and close what is due by then, in order."""
+        """Move event time to ``now_ms`` and close everything that is due by then, in order."""
         for _ in self.steps(now_ms, outcome):
             pass
 
     def steps(self, now_ms: int, outcome: Outcome) -> Iterator[None]:
-        """As ``advance``, pausing after every few keys.
+        """As ``advance``, with a pause after every few keys.
 
-        Until it has ended nothing else may be asked of the audit, and neither it nor its watches are at a position.
+        Call no other method before it has ended: until then the audit is between two positions of the log.
         """
         yield from self._steps(now_ms, outcome, judged=True)
 
     def skip_judging(self, now_ms: int, outcome: Outcome) -> Iterator[None]:
-        """As ``steps`` where that fails: what closes is counted, and nothing is judged or learned."""
+        """Replace ``steps`` where that fails: count what closes, but judge and learn nothing."""
         yield from self._steps(now_ms, outcome, judged=False)
 
     def _steps(self, now_ms: int, outcome: Outcome, *, judged: bool) -> Iterator[None]:
@@ -184,7 +184,7 @@ class Audit:
             elif order < len(self.scales):
                 yield from self._close_windows(order, start, outcome)
             elif order == COUNTS_ORDER:
-                # What came before event time had begun (history) is of the moment at which it begins.
+                # Events from before event time began (history) are counted as of the moment at which it begins.
                 yield from self.pending_counts.publish(end or min(now_ms, due[0][0] if due else now_ms), outcome)
             elif order == CASE_ORDER:
                 self._expire(key, end, outcome)
@@ -200,7 +200,7 @@ class Audit:
                 state.explained = None
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
+        except Exception as error:  # noqa: BLE001  # a failure ends this case only
             savepoint.restore()
             outcome.fail("case", key, now, 0, error)
             self._containment.postpone(key, now)
@@ -214,7 +214,7 @@ class Audit:
         self.settle_tick(tick, start, end, outcome)
 
     def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
-        """Enter what of a closed tick is in no window: events that are only counted, invalid ones, undos."""
+        """Enter the events of a closed tick that are in no window: invalid ones, undos, those that are only counted."""
         for (key, _), count in sorted(tick.counted.items()):
             self._containment.count(key, count, outcome)
         for (key, reason), count in sorted(tick.rejected.items()):
@@ -232,7 +232,7 @@ class Audit:
                 yield
             state = self.target_states.change(key)
             crowd = state.open.pop(scale.name, None)
-            if crowd is None:  # it could not be entered into, and was dropped
+            if crowd is None:  # a failure dropped this window
                 continue
             outcome.windows += 1
             platform = self.platforms[metric_of(key)]
@@ -241,17 +241,17 @@ class Audit:
                 self._window_closing.close(window, order, lessons)
             except UNCONTAINED:
                 raise
-            except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
+            except Exception as error:  # noqa: BLE001  # a failure ends this window only
                 platform.changed = True
                 self._containment.record_unjudged((scale.name, error), key, crowd, outcome)
             if order + 1 < len(self.scales):
                 self._lengthen(window, order + 1)
-        if any(lessons.windows):  # otherwise all of them were dropped, and after a restart nobody knows of them
+        if any(lessons.windows):  # if all were dropped, a restarted task knows none of them
             yield from self._early.take(self._at, lessons.events, outcome)
             yield from self._window_closing.learn(lessons, outcome)
 
     def _lengthen(self, window: WindowView, order: int) -> None:
-        """Let a closed window go on in the next longer one."""
+        """Merge a closed window into the next longer one."""
         key, state, crowd, name = window.key, window.watched, window.crowd, self.scales[order].name
         longer = state.open.get(name)
         unjudged = crowd.n - crowd.unjudged + (0 if longer is None else longer.n - longer.unjudged)
@@ -260,7 +260,7 @@ class Audit:
             longer = self._windows.merge(order, window.start, key, state, crowd)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # nobody knows what is in a window that was half merged
+        except Exception as error:  # noqa: BLE001  # the contents of a half-merged window are unknown
             state.open.pop(name, None)
             self._containment.record((name, error), key, window.start, unjudged, window.outcome)
             return
@@ -268,18 +268,18 @@ class Audit:
             self._early.merged(order, key, state, longer)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # the window is looked at when it ends
+        except Exception as error:  # noqa: BLE001  # the window is judged at its end
             window.fail("early", error)
 
     # ---------------------------------------------------------------- counts
 
     def restart_key(self, key: Key) -> None:
-        """This key's stored state was lost: go on from nothing, and say so with every count."""
+        """Start a key from zero because its stored state was lost. All its later counts are marked incomplete."""
         self.target_states.change(key).incomplete = True
         self.pending_counts.add(key, self.now + 1)
 
     def changed(self, key: Key) -> None:
-        """A case moved part of this key's count."""
+        """Note that a case has moved part of this key's count."""
         self.pending_counts.add(key, self._at)
 
     def _schedule_counts(self, moment_ms: int) -> None:
@@ -288,27 +288,27 @@ class Audit:
     # ---------------------------------------------------------------- state
 
     def dump(self) -> dict[str, Any]:
-        """What is in no part and no function of the log's last stretch, as msgspec-encodable builtins."""
+        """State that is in no part and cannot be replayed from the end of the log, as msgspec-encodable builtins."""
         return {"now": self.now, "generations": self.intake.recent_ids.starts, "past": self.intake.past()}
 
     def memory_bytes(self) -> int:
-        """About what is in memory besides the watches: ids, counts to tell, open ticks."""
+        """Estimated bytes in memory, without the target states: ids, pending counts, open ticks."""
         return self.intake.memory_bytes() + self.pending_counts.memory_bytes()
 
     def emits_views_at_start(self) -> bool:
-        """Whether this platform emits a view when it begins, rather than when it ends."""
+        """Whether this platform emits a view when playback begins rather than when it ends."""
         return self.platforms[0].rates.emitted_at_start()
 
     def replayed_from(self, position: int) -> tuple[int, set[int]]:
-        """From where the log must be read again to have what is open at ``position``, and where each of it began."""
+        """Where a replay must begin to restore what is open at ``position``, and where each open part begins."""
         return self.intake.replay_start(position), self.intake.starts()
 
     def begins_at(self, position: int) -> bool:
-        """Whether something that is open began with the record just taken, at ``position``."""
+        """Whether an open tick or a generation of ids began with the latest record, at ``position``."""
         return self.intake.begins_at(position)
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take dumped state, the parts being loaded already; then ``replay`` the log."""
+        """Load dumped state. The parts must be loaded before, and the log replayed after it."""
         self.now = state["now"]
         horizon = self.scales[0].start(self.now) if self.now >= 0 else 0
         self.intake.load(state["generations"], horizon, state.get("past", ()))
@@ -322,5 +322,5 @@ class Audit:
                 self.pending_counts.restore(key, self.now)
 
     def schedule_case(self, close_at_ms: int, key: Key) -> None:
-        """Look at this key's case again at ``close_at_ms``."""
+        """Check at ``close_at_ms`` whether this key's case can close."""
         heapq.heappush(self.due, (close_at_ms, CASE_ORDER, 0, key))

@@ -1,4 +1,4 @@
-"""What an audit stores, as parts (``state.parts``): one adapter for each kind of record."""
+"""The stored parts of an audit (``state.parts``): one adapter for each kind of record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from detectors.state.target_states import TargetStates
 def stored_parts(
     target_states: TargetStates, platforms: list[Platform], lockstep: ActorPairs, rulings: Rulings, intake: Intake
 ) -> tuple[Part, ...]:
-    """The parts of an audit, in the order in which a checkpoint has them."""
+    """The parts of an audit, in the order of a checkpoint."""
     return (
         TargetStatePart(target_states),
         PlatformPart(platforms),
@@ -29,7 +29,7 @@ def stored_parts(
 
 
 class TargetStatePart:
-    """A record for each target and metric, in order of the keys."""
+    """One record for each target and metric, in the order of the keys."""
 
     kind = TARGET_STATES
 
@@ -37,7 +37,7 @@ class TargetStatePart:
         self._target_states = target_states
 
     def take_changed(self) -> Iterator[tuple[str, TargetState]]:
-        """See Part. Keys that do not fit into memory are written by whoever keeps them elsewhere (``KeyedState``)."""
+        """See Part. ``KeyedState`` writes the states that do not fit into memory."""
         target_states = self._target_states
         for key in sorted(target_states.take_changed()):
             yield key, target_states[key]
@@ -48,7 +48,7 @@ class TargetStatePart:
 
 
 class PlatformPart:
-    """A record for each metric: the mixes, known actors, seasons and detectors of its platform."""
+    """One record for each metric: mixes, known actors, seasons and detectors of its platform."""
 
     kind = PLATFORM
 
@@ -67,7 +67,7 @@ class PlatformPart:
 
 
 class LockstepPart:
-    """A head, and the pages of a table of pairs that have changed."""
+    """A head record, and the changed pages of the table of actor pairs."""
 
     kind = LOCKSTEP
 
@@ -102,7 +102,7 @@ class RulingsPart:
 
 
 class DaysPart:
-    """A record for each metric that has a bound on the acts of a day."""
+    """One record for each metric that has a limit of acts per day."""
 
     kind = DAYS
 
@@ -119,5 +119,5 @@ class DaysPart:
     def load(self, suffix: str, state: Any) -> None:
         """See Part."""
         days = self._days.get(int(suffix))
-        if days is not None:  # the rule may be off now
+        if days is not None:  # otherwise the rule is off now
             days.load(state)

@@ -1,4 +1,4 @@
-"""What could not be judged: noted with its key, counted, put off, or let pass."""
+"""Handles windows that could not be judged: their events are counted and recorded as unjudged."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from detectors.windows.crowd import Crowd
 from detectors.windows.scales import MINUTES, Scale
 
 PAUSE_KEYS = 32
-"""Keys that are let pass before a pause."""
+"""Keys skipped between two pauses."""
 
 
 class TickSettlement(Protocol):
-    """What is needed of the audit."""
+    """What is needed to enter a tick without judging it. The audit implements it."""
 
     intake: Intake
 
     def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
-        """Enter what of a closed tick is in no window."""
+        """Enter the events of a closed tick that are in no window."""
         ...
 
     def schedule_case(self, close_at_ms: int, key: Key) -> None:
-        """Look at this key's case again then."""
+        """Check at ``close_at_ms`` whether this key's case can close."""
         ...
 
 
 class Containment:
-    """See the module. ``at`` is the moment of event time at which the audit is."""
+    """See the module. ``at`` is the audit's current event time."""
 
     def __init__(
         self,
@@ -51,13 +51,13 @@ class Containment:
         self.at = 0
 
     def record_unjudged(self, failure: tuple[str, Exception], key: Key, crowd: Crowd, outcome: Outcome) -> None:
-        """Note that a window could not be judged. Each of its events counts once, however many of its windows fail."""
+        """Record that a window could not be judged. Each event is recorded once, however many of its windows fail."""
         events = crowd.n - crowd.unjudged
         crowd.events_judged = crowd.unjudged = crowd.n
         self.record(failure, key, crowd.start, events, outcome)
 
     def record(self, failure: tuple[str, Exception], key: Key, start: int, events: int, outcome: Outcome) -> None:
-        """Note a failure, and that so many events of a key have not been judged."""
+        """Record a failure, and the number of a key's events that were not judged because of it."""
         part, error = failure
         outcome.fail(part, key, start, events, error)
         if events > 0:
@@ -65,7 +65,7 @@ class Containment:
             self._pending_counts.add(key, self.at)
 
     def record_early_failure(self, key: Key, order: int, error: Exception, outcome: Outcome) -> None:
-        """See early.Desk: the windows stay open, and are judged at their end."""
+        """Record that an open window could not be judged. It stays open and is judged at its end."""
         state = self._target_states.change(key)
         window, minutes = state.open[self._scales[order].name], state.open.get(MINUTES)
         self.record_unjudged(("early", error), key, window, outcome)
@@ -74,7 +74,7 @@ class Containment:
             window.events_judged += minutes.n
 
     def count(self, key: Key, events: int, outcome: Outcome) -> None:
-        """Count events that are not judged."""
+        """Count events without judging them."""
         state = self._target_states.change(key)
         state.ledger.accept(events)
         state.unjudged += events
@@ -82,7 +82,7 @@ class Containment:
         self._pending_counts.add(key, self.at)
 
     def skip_judging(self, order: int, start: int, end: int, key: Key, outcome: Outcome) -> Iterator[None]:
-        """Let pass what is due, without judging it; no window goes on in a longer one."""
+        """Close what is due without judging it. No closed window is merged into a longer one."""
         if order == 0:
             tick = self._audit.intake.take_out(start)
             for metric, heap in enumerate(tick.heaps):
@@ -104,7 +104,7 @@ class Containment:
             self.postpone(key, end)
 
     def postpone(self, key: Key, now: int) -> None:
-        """Look again later at what could not be closed: what it holds must not be held for ever."""
+        """Retry later to close a case that could not be closed. Otherwise its events stay in quarantine for ever."""
         state = self._target_states.change(key)
         due = state.case or state.explained
         if due is not None and due.close_at <= now:

@@ -1,4 +1,4 @@
-"""Closed windows put before the judge: is it worth a look, what was expected, what speaks against it."""
+"""Judges one window: expect, measure, collect evidence, decide, act on the verdict, learn."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from detectors.verdict.same_people import same_people
 from detectors.windows.scales import MINUTE_MS, MINUTES, TICK, Scale
 
 TRAIL_MAX = 360
-"""Ticks remembered since the onset of a surge (an hour of ten-second ticks)."""
+"""Ticks stored since the onset of a surge (an hour of ten-second ticks)."""
 
 TICK_FACTOR = 3.0
 TICK_EVENTS_MIN = 20
-"""A tick is worth a look from this many times its expectation on, and from so many events."""
+"""A tick is judged by itself if it has more than this many times its expectation, and at least so many events."""
 
 JUDGINGS_HALF_LIFE_MS = 30 * MINUTE_MS
-"""After half an hour a look counts half as one of many."""
+"""Half-life of the number of recent judgings, which corrects for repeated tests."""
 
 LEARN_CROWD_BELOW = 2.0
-"""Crowd score from which a window in a surge teaches nothing: it may be what we are here to find."""
+"""Crowd score from which nothing is learned from a window in a surge: it may be fraud."""
 
 
 class Judge:
-    """The judge's desk of one audit."""
+    """Judges the windows of one audit."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Judge:
         self._tick_ratio = scales[0].span_ms / scales[1].span_ms
 
     def needs_judging(self, state: TargetState, count: int, platform: Platform) -> bool:
-        """Whether a closed tick must be judged by itself, or can wait for its five minutes."""
+        """Whether a closed tick must be judged by itself. Otherwise it is judged with its five minutes."""
         if state.case is not None:
             return True
         if count < TICK_EVENTS_MIN:
@@ -85,7 +85,7 @@ class Judge:
         return state.cusum > 0.0 or count > TICK_FACTOR * self._tick_ratio * usual
 
     def judge_window(self, window: WindowView) -> None:
-        """Judge a window; at its end, learn from it if nothing speaks against it."""
+        """Judge a window. At its end, learn from it unless it is suspicious."""
         tick = window.scale.name == TICK
         if tick:
             window.ratio = self._tick_ratio
@@ -167,7 +167,7 @@ class Judge:
             _count_judging(window)
         limits = self._rulebook.of(window.key)
         if self._explanations.promotion(window) is not None:
-            x.pop(f.VIEWED_FIRST, None)  # what is odd in one respect is explained
+            x.pop(f.VIEWED_FIRST, None)  # the promotion explains acts without a view
         score = crowd_score(x, evidence, window_evidence.rented, self._models)
         marks, marked = self._marked_share(window, window_evidence.findings, convicted=score >= limits.suspect_score)
         view = opinion(
@@ -187,7 +187,7 @@ class Judge:
                 evidence[name] = platform.detector(name, window.scale).score_one(x), 0.0
             except UNCONTAINED:
                 raise
-            except Exception as error:  # noqa: BLE001  # whoever has no vote spoils no verdict either
+            except Exception as error:  # noqa: BLE001  # a detector in shadow must not spoil a verdict
                 window.fail("shadow", error)
         window.outcome.note(view.verdict, [name for name, (score, _) in evidence.items() if score >= WITNESS_SCORE])
         for name in self._model_names:
@@ -199,7 +199,7 @@ class Judge:
     def _with_past_days(
         self, window: WindowView, surge: float, window_evidence: WindowEvidence, view: Opinion | None
     ) -> Opinion | None:
-        """Add a closed day to those before it; what they say together, if it is more than the day says alone."""
+        """Add a closed day to the past days. Returns their joint opinion if it finds more than the day's own."""
         crowd, state = window.crowd, window.watched
         artificial = artificial_of(window.x, window_evidence.findings, surge)
         day = Day(window.start, crowd.n, 0.0, False, *artificial, crowd.log_from)
@@ -220,7 +220,7 @@ class Judge:
         return over_days
 
     def _with_band(self, window: WindowView, view: Opinion | None) -> Opinion | None:
-        """The opinion of a window; if a band was found in it, the band's own where that says more."""
+        """The opinion of a window, or of the band found in it if that has more artificial events."""
         if f.BAND not in window.x or LOCKSTEP not in self._voting or not window.reference.experienced():
             return view
         surges = window.platform.detectors_of(window.scale)[SURGE]
@@ -236,14 +236,14 @@ class Judge:
 
     @staticmethod
     def _marked_share(window: WindowView, findings: list[Finding], *, convicted: bool) -> tuple[Marks, EstimatedShare]:
-        """What the findings point at in a crowd, and the part of it that has these marks or those of the open case."""
+        """The marks (traits) that convict a crowd, and the share of it with these or with the open case's marks."""
         case, mixes = window.watched.case, window.mixes()
         shares = {g.code: g.share for g in findings if g.p <= CREDIBLE_P and g.code in ESTIMATING_CODES}
         marks = convicting_marks(window.crowd, shares if convicted else {}, mixes)
         wanted = marks if case is None else case.marks.joined(marks)
-        told = max((finding.share for finding in findings if finding.code in wanted.codes), default=0.0)
+        share_found = max((finding.share for finding in findings if finding.code in wanted.codes), default=0.0)
         by_marks = share_with_marks(window.crowd, wanted, mixes, window.reference.usual(f.FRESH) or 0.0)
-        return marks, max(by_marks, share_beyond(told, 0.0, window.crowd.n))
+        return marks, max(by_marks, share_beyond(share_found, 0.0, window.crowd.n))
 
     def _track_onset(self, window: WindowView) -> None:
         state = window.watched
@@ -260,7 +260,7 @@ class Judge:
 
 
 def _count_judging(window: WindowView) -> None:
-    """Note how often a surge without a case was judged: whoever looks often finds something by chance."""
+    """Count the judgings of a surge without a case: repeated tests find something by chance."""
     state = window.watched
     state.judged_lately = 1.0 + state.judged_lately * 0.5 ** (
         max(0, window.until - state.judged_lately_at) / JUDGINGS_HALF_LIFE_MS
@@ -270,11 +270,13 @@ def _count_judging(window: WindowView) -> None:
 
 
 def _record_rulings(window: WindowView, view: Opinion) -> None:
-    """Hold it of a crowd that was bought nearly as a whole, if anything is wrong with its people: of likes by those who
-    did not open what they like nothing else may be known, and accounts are taken over."""
+    """Record a ruling on each sampled actor of a crowd that is at least 90 % artificial.
+
+    For likes and follows, also require evidence about the people themselves: honest accounts may be hijacked.
+    """
     case = window.watched.case
-    told = [*view.findings, *(case.reasons if case is not None else ())]
-    known = is_view(window.key) or any(reason.detector in WHO and reason.p <= CREDIBLE_P for reason in told)
+    reasons = [*view.findings, *(case.reasons if case is not None else ())]
+    known = is_view(window.key) or any(reason.detector in WHO and reason.p <= CREDIBLE_P for reason in reasons)
     if (
         known
         and view.verdict == ARTIFICIAL
@@ -285,7 +287,7 @@ def _record_rulings(window: WindowView, view: Opinion) -> None:
 
 
 def _limit_false_discoveries(window: WindowView, view: Opinion, limits: Thresholds) -> Opinion:
-    """A verdict that would open a case, withheld if too many alarms would be wrong (``platform.false_discoveries``)."""
+    """Withhold a verdict that would open a case if too many alarms would be wrong (``platform.false_discoveries``)."""
     excess = round(window.x[f.COUNT] - window.x[f.EXPECTED])
     if view.surge < limits.surge_score_least or excess < fewest(limits):
         return view

@@ -1,4 +1,4 @@
-"""The windows of a partition that are open, and when they end."""
+"""The open windows of a partition, and when they end."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from detectors.windows.crowd import Crowd
 from detectors.windows.scales import MINUTES, Scale
 
 Due = tuple[int, int, int, Key]
-"""What is to be done at a moment of event time: the moment, its order among those of one moment, the start of a window
-and a key."""
+"""Work that is due: the moment of event time, the order among works of one moment, a window's start and a key."""
 
 
 class OpenWindows:
-    """Opens windows of targets, and lets each wait for its end in ``due``, a heap."""
+    """Opens windows of targets and schedules their ends in ``due``, a heap."""
 
     def __init__(self, target_states: TargetStates, scales: tuple[Scale, ...], due: list[Due]) -> None:
         self._target_states = target_states
@@ -24,7 +23,7 @@ class OpenWindows:
         self._due = due
 
     def minutes(self, key: Key, state: TargetState, start: int, log: tuple[int, int]) -> Crowd:
-        """The open five minutes that a tick's events go into, with where they stood in the log."""
+        """The open five-minute window of a tick's events, its range of log positions extended by ``log``."""
         log_from, log_to = log
         window = state.open.get(MINUTES)
         if window is None:
@@ -43,7 +42,7 @@ class OpenWindows:
         return crowd
 
     def merge(self, order: int, start: int, key: Key, state: TargetState, crowd: Crowd) -> Crowd:
-        """Let a longer window take in a shorter one that has closed; its first becomes the window itself."""
+        """Merge a closed window into the longer one. If there is none yet, the shorter becomes the longer one."""
         window = state.open.get(self._scales[order].name)
         if window is not None:
             window.merge(crowd)
@@ -54,6 +53,6 @@ class OpenWindows:
         return crowd
 
     def wait(self, order: int, start: int, key: Key) -> None:
-        """Let a key wait for the end of its window of this scale."""
+        """Schedule the end of a key's window of this scale."""
         if self._target_states.wait(order, start, key):
             heapq.heappush(self._due, (start + self._scales[order].span_ms, order, start, NO_KEY))

@@ -1,7 +1,7 @@
-"""What a look at a window may change before it has succeeded, kept so that it can be put back.
+"""Restores what the judging of a window has changed, if it fails.
 
-A window is judged wholly or not at all: an exception half way must leave no event moved without its correction, and no
-case without its flag. What a look teaches is not here; it comes last, and fails by itself.
+A window is judged completely or not at all: after an exception no event may be moved without its correction, and no
+case may lack its flag. Learning is not covered: it comes last, and its failures are contained by themselves.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _decode = msgspec.msgpack.Decoder(
 
 
 class Savepoint:
-    """One key's state, and what has been said, as they stood. Some two microseconds; a look takes hundreds."""
+    """A copy of one key's state and of the outcome. It takes some 2 µs; a judging takes hundreds."""
 
     __slots__ = ("_bound", "_emitted", "_incident", "_ledger", "_outcome", "_reward", "_state", "_surge", "_windows")
 
     def __init__(
         self, state: TargetState, outcome: Outcome, crowd: Crowd | None = None, bound: Discoveries | None = None
     ) -> None:
-        """``crowd`` is the window that is looked at, if it is none of the open ones."""
+        """``crowd`` is the window that is judged, if it is not one of the open ones."""
         ledger = state.ledger
         self._state, self._outcome, self._bound = state, outcome, bound
         self._ledger = ledger.valid, ledger.quarantined, dict(ledger.invalid)
@@ -46,7 +46,7 @@ class Savepoint:
         self._reward = 0.0 if bound is None else bound.reward
 
     def restore(self) -> None:
-        """Let everything be as it was."""
+        """Restore the copied state and outcome."""
         state, outcome, ledger = self._state, self._outcome, self._state.ledger
         ledger.valid, ledger.quarantined, ledger.invalid = self._ledger
         state.trail, state.slow, state.case, state.explained = (

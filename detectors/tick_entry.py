@@ -1,6 +1,6 @@
-"""Enters the events of closed ticks: each key's into its ledger and its open five minutes.
+"""Enters the events of closed ticks into the ledgers and the open five-minute windows.
 
-A tick that may be part of a burst is judged before it is merged into the five minutes.
+A tick that may be part of a burst is judged by itself before it is merged into the five minutes.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from detectors.windows.crowd import ROW_BYTES, Crowd
 from detectors.windows.scales import Scale
 
 STEP_KEYS = 32
-"""Keys entered before a pause: some milliseconds, the pause a tenth of a microsecond (measured)."""
+"""Keys entered between two pauses: some milliseconds of work. A pause takes 0.1 µs (measured)."""
 
 
 class ClosedTick(NamedTuple):
-    """A tick that closes: its start in epoch ms, where its events are in the log, and what its step reports."""
+    """A closed tick: start in epoch ms, its first and last position in the log, and the outcome of its step."""
 
     start: int
     log: tuple[int, int]
@@ -58,7 +58,7 @@ class TickEntry:
     rulings: Rulings
 
     def enter_all(self, tick: Tick, start: int, outcome: Outcome) -> Generator[None, None, int]:
-        """Enter all events of a tick that rules have left, pausing after every few keys; returns how many."""
+        """Enter the events of a tick that no rule caught, with a pause after every few keys. Returns their number."""
         total, at = 0, ClosedTick(start, (tick.log_from, tick.log_to), outcome)
         for metric, heap in enumerate(tick.heaps):
             entered = closed = 0
@@ -76,9 +76,10 @@ class TickEntry:
     def enter(
         self, key: Key, rows: bytes, at: ClosedTick, *, folded: Crowd | None = None, owner: int = -1, nobody: int = 0
     ) -> int:
-        """Enter a key's events of a closed tick; returns how many. Duplicates and undos are not among them.
+        """Enter a key's events of a closed tick, without duplicates and undos. Returns their number.
 
-        They are packed ``rows``, a crowd of rows that were ``folded`` before, and ``nobody`` events without an actor.
+        The events are packed ``rows``, a crowd of rows that were ``folded`` before, and ``nobody`` events without an
+        actor.
         """
         start, log, outcome = at
         state = self.target_states.change(key)
@@ -95,7 +96,7 @@ class TickEntry:
             judged_alone = folded is not None or self.judge.needs_judging(state, count, self.platforms[metric_of(key)])
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # its five minutes are judged, at their end
+        except Exception as error:  # noqa: BLE001  # its five minutes are judged at their end
             outcome.fail("tick", key, start, 0, error)
             judged_alone = False
         try:
@@ -109,7 +110,7 @@ class TickEntry:
                 minutes.merge(crowd)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # nobody knows what is in a window that was half entered
+        except Exception as error:  # noqa: BLE001  # the contents of a half-entered window are unknown
             del state.open["minutes"]
             self.containment.record(("tick", error), key, start, unjudged, outcome)
             return count
@@ -130,11 +131,11 @@ class TickEntry:
             self.closing.judge_whole(window)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
+        except Exception as error:  # noqa: BLE001  # a failure ends this tick only
             self.containment.record_unjudged(("tick", error), key, crowd, outcome)
 
     def _consider(self, key: Key, state: TargetState, at: ClosedTick) -> None:
-        """Ask whether the windows that were entered into are worth a look before their end."""
+        """Check whether the windows that got these events should be judged before their end."""
         try:
             self.early.entered(key, state)
         except UNCONTAINED:

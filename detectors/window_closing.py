@@ -1,4 +1,7 @@
-"""Windows put before the judge: with what stands beside them, with who acts together, and what they teach together."""
+"""Closes windows: measures each against its surroundings, judges it, and learns from all that closed together.
+
+Surroundings are the target's other metrics, known actors and bands of actors who act together.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from detectors.windows.scales import HOUR
 
 @dataclass(frozen=True, slots=True)
 class WindowClosing:
-    """See the module. All that is here belongs to one audit."""
+    """See the module. All fields belong to one audit."""
 
     judge: Judge
     bands: Bands
@@ -38,10 +41,10 @@ class WindowClosing:
     """see scales.parts_of"""
 
     def judge_whole(self, window: WindowView) -> None:
-        """Put a window before the judge: judged wholly, or not at all."""
+        """Judge a window. If that fails, restore everything it has changed."""
         state, crowd = window.watched, window.crowd
         if crowd.n < EVENTS_MIN and state.case is None and window.ends and f.BAND not in window.x:
-            self.judge.judge_window(window)  # such a window only teaches
+            self.judge.judge_window(window)  # such a window is only learned from
             return
         savepoint = Savepoint(state, window.outcome, crowd, window.platform.discoveries)
         try:
@@ -51,25 +54,25 @@ class WindowClosing:
             raise
 
     def learn(self, lessons: Lessons, outcome: Outcome) -> Iterator[None]:
-        """Let the windows that have closed together teach what they teach together."""
+        """Learn from the windows that have closed together."""
         try:
             self.bands.lockstep.learn()
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # these windows teach nothing of who comes together
+        except Exception as error:  # noqa: BLE001  # nothing is learned of bands from these windows
             self.bands.lockstep.broken_off()
             outcome.fail("lockstep", NO_KEY, lessons.start, 0, error)
         try:
             yield from lessons.teach(self.platforms)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # these windows teach no more of the platform
+        except Exception as error:  # noqa: BLE001  # no more is learned of the platform from these windows
             for platform in self.platforms:
                 platform.changed = True
             outcome.fail("platform", NO_KEY, lessons.start, 0, error)
 
     def close(self, window: WindowView, order: int, lessons: Lessons) -> None:
-        """Learn who came to a closed window, and put it before the judge."""
+        """Measure the actors of a closed window, add it to ``lessons`` and judge it."""
         key, crowd, platform, scale, start = window.key, window.crowd, window.platform, window.scale, window.start
         views, metric = self.platforms[0], metric_of(key)
         actors: Set[int] = frozenset()
@@ -99,27 +102,30 @@ class WindowClosing:
             self._note_views(window, order, lessons)
 
     def _note_views(self, window: WindowView, order: int, lessons: Lessons) -> None:
-        """Let the windows of likes and follows that close after one of views know of it."""
+        """Record a closed window of views for the windows of likes and follows that close after it."""
         try:
             lessons.viewed.update(self.other_metrics.parting_viewers(window.key, order, window.crowd))
             lessons.views[window.key] = window.crowd.n - window.crowd.quarantined
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # the verdict on the views stands
+        except Exception as error:  # noqa: BLE001  # the verdict on the views is kept
             window.fail("learning", error)
 
     def _follow(self, window: WindowView, people: int) -> None:
-        """Let the rules count for a day who came often."""
+        """Let the daily rule count the actors who came often."""
         try:
             self.rules.follow(window.key, window.crowd, people, window.end)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # the window is judged without
+        except Exception as error:  # noqa: BLE001  # the window is judged without the rule
             self.rules.broken_off(metric_of(window.key))
             window.fail("rules", error)
 
     def _count_viewers(self, window: WindowView, lessons: Lessons) -> None:
-        """Ask who in a closed window of likes or follows had viewed the target, for its look and for what is usual."""
+        """Count the actors of a closed window of likes or follows who had viewed the target.
+
+        The number is a feature of the window and part of the platform's baseline.
+        """
         key, crowd = window.key, window.crowd
         if is_view(key):
             return
@@ -139,7 +145,7 @@ class WindowClosing:
             window.every_view = asked >= f.PEOPLE_MIN and lessons.emits_every_view(self.platforms[0], metric)
 
     def judge_with_bands(self, window: WindowView, actors: Set[int], unmet: Iterable[int] = ()) -> None:
-        """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""
+        """Judge a window. If its actors are given, find the bands among them first, and learn who came together."""
         if len(actors) < 2:
             self.judge_whole(window)
             return
