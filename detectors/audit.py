@@ -144,9 +144,9 @@ class Audit:
             outcome.entered[metric_of(events.key)] += events.events
         self.pending_counts.add(events.key, self.now + 1)
 
-    def meet_historic(self, metric: int, actors: list[int]) -> None:
+    def learn_historic_actors(self, metric: int, actors: list[int]) -> None:
         """See history.HistoricCounts."""
-        self.platforms[metric].meet_historic(actors)
+        self.platforms[metric].learn_historic_actors(actors)
 
     def _reject(self, hit: Hit, outcome: Outcome) -> None:
         self.target_states.change(hit.key).ledger.reject(hit.reason, hit.events)
@@ -227,7 +227,7 @@ class Audit:
     def _close_windows(self, order: int, start: int, outcome: Outcome) -> Iterator[None]:
         scale = self.scales[order]
         lessons = Lessons(scale, start)
-        for number, key in enumerate(self.target_states.waited(order, start)):
+        for number, key in enumerate(self.target_states.take_waiting(order, start)):
             if number % STEP_KEYS == 0:
                 yield
             state = self.target_states.change(key)
@@ -299,7 +299,7 @@ class Audit:
         """Whether this platform emits a view when playback begins rather than when it ends."""
         return self.platforms[0].rates.emitted_at_start()
 
-    def replayed_from(self, position: int) -> tuple[int, set[int]]:
+    def replay_positions(self, position: int) -> tuple[int, set[int]]:
         """Where a replay must begin to restore what is open at ``position``, and where each open part begins."""
         return self.intake.replay_start(position), self.intake.starts()
 

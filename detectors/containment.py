@@ -92,7 +92,7 @@ class Containment:
                         yield
             self._audit.settle_tick(tick, start, end, outcome)
         elif order < len(self._scales):
-            for number, waiting in enumerate(self._target_states.waited(order, start)):
+            for number, waiting in enumerate(self._target_states.take_waiting(order, start)):
                 state = self._target_states.change(waiting)
                 crowd = state.open.pop(self._scales[order].name, None)
                 if crowd is not None and crowd.n > crowd.unjudged:

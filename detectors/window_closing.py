@@ -84,7 +84,7 @@ class WindowClosing:
             self._follow(window, len(actors))
             known = [platform.known] if platform is window.reference else [platform.known, window.reference.known]
             unmet = count_newcomers(crowd, actors, known)
-            lessons.met[metric].extend(actors)
+            lessons.actors[metric].extend(actors)
         window.rates, window.rulings = views.rates, self.rulings
         window.parts, window.teaches = self.parts[order], platform.teaching(scale, key, start)
         if metric and scale.name == HOUR and window.teaches.mix:
@@ -133,16 +133,16 @@ class WindowClosing:
         teaches = clean and window.scale.name in FROM_VIEWS and window.teaches.mix and self.other_metrics.viewed(key)
         if not teaches and crowd.n < EVENTS_MIN:
             return
-        metric, viewers, asked = (
+        metric, viewers, checked = (
             metric_of(key),
             self.other_metrics.viewers(key, crowd),
             self.other_metrics.asked(key, crowd),
         )
         if teaches:
-            lessons.add_viewers(metric, crowd, viewers, asked=asked)
+            lessons.add_viewers(metric, crowd, viewers, checked=checked)
         if crowd.n >= EVENTS_MIN:
             window.viewers = self.other_metrics.may_have_viewed(key, crowd, viewers) + lessons.viewed.get(key, 0.0)
-            window.every_view = asked >= f.PEOPLE_MIN and lessons.emits_every_view(self.platforms[0], metric)
+            window.every_view = checked >= f.PEOPLE_MIN and lessons.emits_every_view(self.platforms[0], metric)
 
     def judge_with_bands(self, window: WindowView, actors: Set[int], unmet: Iterable[int] = ()) -> None:
         """Judge a window. If its actors are given, find the bands among them first, and learn who came together."""

@@ -61,11 +61,11 @@ class Rulings:
     def share(self, actors: Iterable[int], key: Key) -> float:
         """Share of actors with a ruling on another target than this key's. There must be at least one actor."""
         newer, older, here = self._newer, self._older, _place(key)
-        asked = ruled = 0
+        checked = ruled = 0
         for actor in all_without_account(actors):
-            asked += 1
+            checked += 1
             ruled += newer.get(actor, older.get(actor, here)) != here
-        return ruled / asked
+        return ruled / checked
 
     def take_changed(self) -> bool:
         """Whether there was a new ruling since the last call."""

@@ -63,7 +63,7 @@ class Incidents:
         if opened and window.scale.name == TICK:
             for step in state.trail[:-1]:
                 put(case.series, Point(step.start, window.scale.span_ms, step.count, step.expected))
-                self._take_back(window, case, step)
+                self._quarantine_tick(window, case, step)
         slow = state.slow
         if slow is not None and f.DRIP in x and not slow.past_cased:
             slow.past_cased = True
@@ -71,7 +71,7 @@ class Incidents:
             for day in slow.past_days():
                 if opened:
                     put(case.series, Point(day.start, DAY_MS, day.count, day.count - day.artificial))
-                self._take_back_day(window, case, day, cased=day.cased if day.start >= since else 0)
+                self._quarantine_day(window, case, day, cased=day.cased if day.start >= since else 0)
         self.follow(window)
         fresh = max(0, round(view.artificial if view.sure is None else view.sure) - crowd.quarantined)
         moved = self._move(window, case, fresh, window.start, window.end)
@@ -149,7 +149,7 @@ class Incidents:
         case.until = max(case.until, window.until)
         case.log_to = max(case.log_to, window.crowd.log_to)
 
-    def _take_back(self, window: WindowView, case: Case, step: Step) -> None:
+    def _quarantine_tick(self, window: WindowView, case: Case, step: Step) -> None:
         """Quarantine the artificial part of a tick that passed before the case was opened."""
         excess = step.count - step.expected
         case.observed += step.count
@@ -167,7 +167,7 @@ class Incidents:
         if open_window is not None:
             open_window.quarantined += moved
 
-    def _take_back_day(self, window: WindowView, case: Case, day: Day, *, cased: int) -> None:
+    def _quarantine_day(self, window: WindowView, case: Case, day: Day, *, cased: int) -> None:
         """Quarantine the artificial part of a day before the verdict over several days.
 
         The case already contains ``cased`` of its events.

@@ -28,7 +28,7 @@ class HistoricCounts(Protocol):
         """Count events that are in no open tick. Their reason is why they are invalid, or VALID."""
         ...
 
-    def meet_historic(self, metric: int, actors: list[int]) -> None:
+    def learn_historic_actors(self, metric: int, actors: list[int]) -> None:
         """Add the actors of historic events to the known ones."""
         ...
 
@@ -89,7 +89,7 @@ def enter(
     for group in list(waiting):
         _flush(waiting, group, counts, outcome)
     for metric, came in actors.items():
-        counts.meet_historic(metric, came)
+        counts.learn_historic_actors(metric, came)
 
 
 def _flush(

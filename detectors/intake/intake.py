@@ -229,7 +229,7 @@ class Intake:
         tick.note(tick.undos if undo else tick.rejected, key, reason)
         if undo and not reason and block.actor[index] >= 0 and not is_exempt(block, index):
             at = block.ts[index] % self._scale.span_ms
-            tick.heaps[block.metric[index]].take_back(block.target[index], int(block.actor[index]), at)
+            tick.heaps[block.metric[index]].note_undo(block.target[index], int(block.actor[index]), at)
 
     def _tick(self, start: int, position: int) -> Tick:
         tick = self.ticks.get(start)

@@ -96,7 +96,7 @@ class Heap:
         self._names[target]  # adds the target to this heap, even without rows
         self.nobody[target] = self.nobody.get(target, 0) + count
 
-    def take_back(self, target: str, actor: int, at: int) -> None:
+    def note_undo(self, target: str, actor: int, at: int) -> None:
         """Record that an actor undoes an act: its next act on this target is no repetition."""
         if self._moments is not None:
             self._undone.append((target, actor, at))

@@ -39,12 +39,12 @@ class Lessons:
     windows: list[int] = field(default_factory=_zeros)
     crowds: list[int] = field(default_factory=_zeros)
     """windows by metric, and those of them that have a crowd"""
-    met: list[array[int]] = field(default_factory=lambda: [array("q") for _ in METRICS])
+    actors: list[array[int]] = field(default_factory=lambda: [array("q") for _ in METRICS])
     """actors by metric: may be millions, and a list needs five times the memory"""
     acts: list[int] = field(default_factory=_zeros)
     acts_on_viewed: list[int] = field(default_factory=_zeros)
     """likes and follows by metric, each target's up to HOURLY_CAP, and those of them on targets that are also viewed"""
-    asked: list[int] = field(default_factory=_zeros)
+    checked_acts: list[int] = field(default_factory=_zeros)
     viewers: list[float] = field(default_factory=lambda: [0.0] * len(METRICS))
     """likes and follows of viewed targets by metric, each target's up to VIEWERS_CAP, and those by actors who had
     viewed"""
@@ -68,14 +68,14 @@ class Lessons:
         self.acts[metric] += acts
         self.acts_on_viewed[metric] += acts if viewed else 0
 
-    def add_viewers(self, metric: int, crowd: Crowd, viewers: float, *, asked: int) -> None:
+    def add_viewers(self, metric: int, crowd: Crowd, viewers: float, *, checked: int) -> None:
         """Add likes or follows of a viewed target, and those by actors who had viewed it, if all actors were checked.
 
         Events without an actor are left out: whether they follow a view is not known.
         """
-        if asked == len(crowd.actors) and crowd.named:
+        if checked == len(crowd.actors) and crowd.named:
             acts = min(crowd.named, VIEWERS_CAP)
-            self.asked[metric] += acts
+            self.checked_acts[metric] += acts
             self.viewers[metric] += acts * viewers / crowd.named
 
     def emits_every_view(self, platform: Platform, metric: int) -> bool:
@@ -92,7 +92,7 @@ class Lessons:
                 if acts:
                     views.rates.learn_acts_on_viewed(metric, acts, self.acts_on_viewed[metric])
             views.changed = True
-        for metric, acts in enumerate(self.asked):
+        for metric, acts in enumerate(self.checked_acts):
             if acts:
                 views.rates.learn_viewers(self.scale.name, metric, acts, self.viewers[metric])
                 views.changed = True
@@ -100,4 +100,4 @@ class Lessons:
             platform.closed(self.scale, self.windows[metric], self.crowds[metric])
             if self.scale.name == HOUR:
                 platform.learn_hour(self.start, self.capped[metric])
-            yield from platform.meet_in_steps(self.met[metric])
+            yield from platform.learn_actors_in_steps(self.actors[metric])

@@ -149,31 +149,31 @@ class Platform:
 
     def usual(self, name: str) -> float | None:
         """Share of the platform's accounts (people) that have a feature, None while too few were checked."""
-        having, asked = self.shares[name]
-        return having / asked if asked >= MIX_MIN else None
+        having, checked = self.shares[name]
+        return having / checked if checked >= MIX_MIN else None
 
-    def learn_share(self, name: str, having: float, asked: float) -> None:
+    def learn_share(self, name: str, having: float, checked: float) -> None:
         """Learn how many accounts of one window have a feature. The window's weight is capped."""
-        weight = min(1.0, WEIGHT_CAP / asked)
+        weight = min(1.0, WEIGHT_CAP / checked)
         share = self.shares[name]
         share[0] = SHARES_FADING * share[0] + weight * having
-        share[1] = SHARES_FADING * share[1] + weight * asked
+        share[1] = SHARES_FADING * share[1] + weight * checked
 
-    def meet(self, actors: Sequence[int]) -> None:
+    def learn_actors(self, actors: Sequence[int]) -> None:
         """Add the actors of judged windows to the known ones, even if nothing else was learned from the windows."""
         self.known.add_all(actors)
         self.changed = self.changed or bool(actors)
 
-    def meet_historic(self, actors: Sequence[int]) -> None:
+    def learn_historic_actors(self, actors: Sequence[int]) -> None:
         """Add actors of historic events to the known ones, up to ``HISTORIC_FILL``."""
         free = HISTORIC_FILL - self.known.filled
         if free > 0:
-            self.meet(actors[:free])
+            self.learn_actors(actors[:free])
 
-    def meet_in_steps(self, actors: Sequence[int]) -> Iterator[None]:
+    def learn_actors_in_steps(self, actors: Sequence[int]) -> Iterator[None]:
         """As ``meet``, pausing after every few thousand."""
         for at in range(0, len(actors), STEP_ACTORS):
-            self.meet(actors[at : at + STEP_ACTORS])
+            self.learn_actors(actors[at : at + STEP_ACTORS])
             yield
 
     def take_changed(self) -> bool:

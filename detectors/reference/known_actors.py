@@ -60,7 +60,7 @@ class KnownActors:
         return left
 
 
-def never_met(actors: Iterable[int], known: Sequence[KnownActors]) -> list[int]:
+def unknown_to_all(actors: Iterable[int], known: Sequence[KnownActors]) -> list[int]:
     """The actors that are in none of these filters."""
     left = list(actors)
     for filter_ in known:
@@ -70,7 +70,7 @@ def never_met(actors: Iterable[int], known: Sequence[KnownActors]) -> list[int]:
 
 def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]) -> list[int]:
     """Set a crowd's numbers of known and unknown actors, before these are added. Returns the unknown ones."""
-    unmet = never_met(actors, known)
+    unmet = unknown_to_all(actors, known)
     crowd.unmet = len(unmet)
     crowd.met = len(actors) - crowd.unmet
     crowd.asked, crowd.newcomers = count_accounts(actors), count_accounts(unmet)
@@ -86,5 +86,5 @@ def newcomers(crowd: Crowd, known: Sequence[KnownActors]) -> tuple[int, int, int
     if asked:
         return asked, crowd.unmet, crowd.asked, crowd.newcomers
     actors = crowd.actor_hashes()
-    unmet = never_met(actors, known)
+    unmet = unknown_to_all(actors, known)
     return len(actors), len(unmet), count_accounts(actors), count_accounts(unmet)

@@ -44,7 +44,7 @@ class TargetStates(Protocol):
         """
         ...
 
-    def waited(self, order: int, start: int) -> Iterable[Key]:
+    def take_waiting(self, order: int, start: int) -> Iterable[Key]:
         """Remove and return the keys that wait for this window, each once, in order. There must be at least one.
 
         Keys may change, and wait for other windows, while the result is read.
@@ -96,7 +96,7 @@ class MemoryTargetStates:
         waiting.add(key)
         return False
 
-    def waited(self, order: int, start: int) -> Iterable[Key]:
+    def take_waiting(self, order: int, start: int) -> Iterable[Key]:
         """See TargetStates."""
         return sorted(self._waiting.pop((order, start)))
 

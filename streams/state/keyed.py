@@ -205,7 +205,7 @@ class KeyedState:
         """See Watches. Raises StoreError."""
         return self._waiting.add(order, start, key)
 
-    def waited(self, order: int, start: int) -> Iterable[Key]:
+    def take_waiting(self, order: int, start: int) -> Iterable[Key]:
         """See Watches. Raises StoreError."""
         return self._waiting.take(order, start)
 

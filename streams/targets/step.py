@@ -182,7 +182,7 @@ class PartitionAudit:
 
     def dump(self, position: int) -> dict[str, Any]:
         """All that is in no part, at ``position`` of the log, as msgspec-encodable builtins."""
-        replay_from, kept = self.audit.replayed_from(position)
+        replay_from, kept = self.audit.replay_positions(position)
         self._marks = {offset: mark for offset, mark in self._marks.items() if offset in kept}
         return {
             "audit": self.audit.dump(),

@@ -277,7 +277,7 @@ def test_keys_wait_once_and_in_order_and_only_the_first_of_a_window_is_told_so(
             assert kept.watches.wait(*window, key) == (window not in waiting)
             waiting.setdefault(window, set()).add(key)
         for window, keys in waiting.items():
-            assert list(kept.watches.waited(*window)) == sorted(keys)
+            assert list(kept.watches.take_waiting(*window)) == sorted(keys)
             assert kept.watches.wait(*window, "0a"), "what was taken has gone"
 
 
@@ -287,11 +287,11 @@ def test_keys_may_change_and_wait_while_those_of_a_window_are_read(make: Make) -
         for key in KEYS:
             kept.watches.wait(1, 0, key)
         seen = []
-        for key in kept.watches.waited(1, 0):
+        for key in kept.watches.take_waiting(1, 0):
             kept.watches.change(key).ledger.accept(1)
             kept.watches.wait(2, 0, key)
             seen.append(key)
-        assert seen == sorted(KEYS) == list(kept.watches.waited(2, 0))
+        assert seen == sorted(KEYS) == list(kept.watches.take_waiting(2, 0))
         assert set(decoded(kept.checkpoint())) == set(KEYS)
 
 

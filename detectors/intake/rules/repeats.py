@@ -128,11 +128,11 @@ class Repeats:
         maybe[_slots(followed, bits)] = True
         found = []
         for recent in self._recent:
-            theirs = _slots(recent.keys, bits)
-            some = np.nonzero(here[theirs])[0]
+            recent_slots = _slots(recent.keys, bits)
+            some = np.nonzero(here[recent_slots])[0]
             some = some[there[_slots(recent.keys[some], bits, of=1)]]
             if len(some):
-                maybe[theirs[some]] = True
+                maybe[recent_slots[some]] = True
                 found.append(recent.at(some))
         places = np.nonzero(maybe[slots])[0]
         if not len(places):
@@ -142,9 +142,9 @@ class Repeats:
         again[_found(wanted, followed)[0]] = True
         before = []
         for recent in found:
-            mine, theirs = _found(recent.keys, wanted)
-            again[theirs] = True
-            before.append(recent.at(mine))
+            places_recent, places_wanted = _found(recent.keys, wanted)
+            again[places_wanted] = True
+            before.append(recent.at(places_recent))
         return places[again[which]], before
 
     def _sift(

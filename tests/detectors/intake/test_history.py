@@ -100,9 +100,9 @@ def test_a_snapshot_of_any_size_leaves_those_known_who_act_now(acting: int, size
     platform = Platform()
     known = platform.known
     here = [(n * 2_654_435_761 << 22) % (1 << 63) & ~1 for n in range(acting)]
-    platform.meet(here)
+    platform.learn_actors(here)
     for at in range(0, size, batch):
-        platform.meet_historic(
+        platform.learn_historic_actors(
             [n * 6_364_136_223_846_793_005 % (1 << 63) & ~1 for n in range(at, min(at + batch, size))]
         )
     assert known.unmet(here) == []

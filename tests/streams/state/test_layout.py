@@ -128,7 +128,7 @@ def parts_written() -> dict[str, dict[str, Any]]:
 def _teach(audit: Audit) -> None:
     audit.target_states.change(key_of(VIEW, "v"))
     for platform in audit.platforms:
-        platform.meet([1 << 40 | 7, 9])
+        platform.learn_actors([1 << 40 | 7, 9])
         platform.learn_hour(0, 3.0)
         platform.learn_typical(SCALES[0], 3)
         platform.closed(SCALES[0], 2, 1)

@@ -58,7 +58,7 @@ def test_keys_wait_in_order_wherever_they_stand(store: Store, on_disk: bool, mon
         for name in random.Random(start).sample(NAMES, len(NAMES)):
             assert waiting.add(order, start, name) == plain.wait(order, start, name)
     for order, start in [(1, 300_000), (1, 600_000), (3, 0)]:
-        assert list(waiting.take(order, start)) == list(plain.waited(order, start)) == sorted(NAMES)
+        assert list(waiting.take(order, start)) == list(plain.take_waiting(order, start)) == sorted(NAMES)
     assert waiting.add(1, 300_000, key_of(VIEW, "a")), "what was taken has gone"
     assert list(waiting.take(1, 300_000)) == ["0a"]
 
