@@ -47,7 +47,18 @@ class Heap:
     """The events of one metric in an open tick."""
 
     __slots__ = (
-        *("_codes", "_count", "_folded", "_loose", "_loose_codes", "_moments", "_names", "_room", "_rows", "_undone"),
+        *(
+            "_codes",
+            "_count",
+            "_folded",
+            "_loose",
+            "_loose_codes",
+            "_moments",
+            "_names",
+            "_rows_max",
+            "_rows",
+            "_undone",
+        ),
         "nobody",
     )
 

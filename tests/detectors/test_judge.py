@@ -1,4 +1,4 @@
-"""The life of a case, told through the audit: opened, revised, closed, and what became of the count."""
+"""The life of a case in an audit: opened, revised, closed, with its effect on the count."""
 
 from __future__ import annotations
 
@@ -119,13 +119,13 @@ def test_revisions_of_a_flag_count_up_from_one() -> None:
 
 
 def test_a_count_is_told_with_its_parts_and_never_as_of_an_earlier_moment() -> None:
-    said: dict[str, tuple[int, int]] = {}
+    published: dict[str, tuple[int, int]] = {}
     for count in burst()[1].counts:
         assert count.raw == count.valid + count.quarantined + sum(count.invalid.values())
-        before = said.get(count.target, (0, -1))
+        before = published.get(count.target, (0, -1))
         assert count.revision == before[0] + 1
         assert count.as_of > before[1]
-        said[count.target] = count.revision, count.as_of
+        published[count.target] = count.revision, count.as_of
 
 
 def test_an_incident_and_its_slow_remainder_never_share_an_id() -> None:
@@ -138,8 +138,8 @@ def test_an_incident_and_its_slow_remainder_never_share_an_id() -> None:
             bought(4, "v3", begin=hour + 15 * MINUTE_MS, minutes=44, per_minute=12),
         )
     )
-    told = [(flag.flag_id, flag.revision) for flag in outcome.flags]
-    assert len(set(told)) == len(told)
+    revisions = [(flag.flag_id, flag.revision) for flag in outcome.flags]
+    assert len(set(revisions)) == len(revisions)
     ids = [correction.correction_id for correction in outcome.corrections]
     assert len(set(ids)) == len(ids)
 

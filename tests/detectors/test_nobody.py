@@ -35,7 +35,7 @@ TARGET = "v3"
 
 
 def anonymous(events: Iterable[Event], share: float, seed: int = 1) -> list[Event]:
-    """The same events, a random part of them without an actor and what is told of one."""
+    """The same events, a random part of them without an actor and its traits."""
     rng = random.Random(seed)
     left = []
     for event in events:
@@ -46,7 +46,7 @@ def anonymous(events: Iterable[Event], share: float, seed: int = 1) -> list[Even
 
 
 def audited(events: list[Event], *, until: int = START_MS + DAY_MS) -> tuple[Audit, Outcome]:
-    """An audit that has read events in order of time, and what it said of them."""
+    """An audit that has read events in order of time, and its outcome."""
     audit, outcome, packer = Audit(AuditSettings()), Outcome(), Packer(1)
     for position, (end, rows) in enumerate(by_tick(events)):
         for _, block in packer.pack(rows):
@@ -155,7 +155,7 @@ def test_they_count_as_others_do_by_id_and_with_their_undo(events: list[Event], 
             for _, block in packer.pack(rows):
                 audit.observe(block, position, outcome)
         audit.advance(START_MS + DAY_MS, outcome)
-        ledgers.append({key: watched.ledger for key, watched in states_of(audit).items()})
+        ledgers.append({key: state.ledger for key, state in states_of(audit).items()})
         seen = Counter((e.target, e.id, e.undo) for e in events if e.id is not None)
         assert outcome.duplicates == sum(count - 1 for count in seen.values())
     assert ledgers[0] == ledgers[1]

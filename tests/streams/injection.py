@@ -79,7 +79,7 @@ JUDGING = (
     "cases.closing_time",
     "cases.expected",
     "cases.ids",
-    "measurement.early",
+    "measurement.early_windows",
     "scoring.shares",
     "scoring.tails",
     "scoring.river_models",
@@ -161,8 +161,8 @@ APART = frozenset(
 """Modules that only count and keep, or hold names and records; ``flags`` and ``series`` are called by JUDGING."""
 EXEMPT = frozenset(
     {
-        "measurement.window_view.Look.fail",
-        "measurement.window_view.Look.learn",
+        "measurement.window_view.WindowView.fail",
+        "measurement.window_view.WindowView.learn",
         "campaigns.pairs.ActorPairs.take_changed",
         "campaigns.pairs.ActorPairs.load",
     }
@@ -177,7 +177,7 @@ NOT_CALLED = frozenset(
     {
         *(
             "events.watch_buckets.watch_bucket",
-            "measurement.window_view.Look.habits_young",
+            "measurement.window_view.WindowView.habits_young",
         ),  # of single events; where thousands of windows close
         *(
             "verdict.bands.band_opinion",

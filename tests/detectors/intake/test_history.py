@@ -25,7 +25,7 @@ FOLLOW = METRICS.index("follow")
 
 
 class Partition:
-    """An audit, what it said, and the events that it is given in blocks."""
+    """An audit, its outcome, and the events that it gets in blocks."""
 
     def __init__(self, settings: AuditSettings | None = None) -> None:
         self.audit, self.outcome, self._packer = Audit(settings or AuditSettings()), Outcome(), Packer(1)
@@ -175,9 +175,9 @@ def test_any_mixture_is_counted_once_by_id_and_undone_in_the_order_in_which_it_c
         else:
             unmatched += 1
     for target, parts in expected.items():
-        watched = partition.audit.target_states.peek(key_of(VIEW, target))
-        assert watched is not None
-        assert {"valid": watched.ledger.valid, **watched.ledger.invalid} == {"valid": parts["valid"], **+parts}
+        state = partition.audit.target_states.peek(key_of(VIEW, target))
+        assert state is not None
+        assert {"valid": state.ledger.valid, **state.ledger.invalid} == {"valid": parts["valid"], **+parts}
     assert partition.outcome.unmatched_undos == unmatched
     assert partition.outcome.historic == sum(event.history for event in events)
     assert partition.outcome.late == 0

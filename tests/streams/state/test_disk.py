@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from faust.types import TP
 
-from detectors import audit, tick_entry
-from detectors import pending_counts as unsaid
+from detectors import audit, pending_counts, tick_entry
 from detectors.state.parts import PLATFORM, TARGET_STATES
 from detectors.state.target_state import TargetState
 from streams.clock import FakeClock
@@ -205,7 +204,7 @@ def test_what_is_done_in_steps_or_broken_off_between_them_is_what_is_done_at_onc
 ) -> None:
     for module in (audit, tick_entry):
         monkeypatch.setattr(module, "STEP_KEYS", 1)
-    monkeypatch.setattr(unsaid, "STEP_COUNTS", 1)
+    monkeypatch.setattr(pending_counts, "STEP_COUNTS", 1)
     monkeypatch.setattr(spill, "PROMOTED_AT_ONCE", 1)
     monkeypatch.setattr(targets, "COUNTS_KEPT", 3)
     plant = Plant(tmp_path / "steps")

@@ -111,7 +111,7 @@ def test_what_was_saved_goes_on_as_what_was_not(steps: list[tuple[int, set[int]]
 
 
 def looped(clip_ms: int, hours: float, *, rules: RuleSettings | None = None, exempt: bool = False) -> dict[str, int]:
-    """Valid and invalid views of a clip that one actor plays without a pause, in a day's ordinary company."""
+    """Valid and invalid views of a clip that one actor plays without a pause, on a day with ordinary events."""
     audit, outcome = Audit(AuditSettings(rules=rules or RuleSettings())), Outcome()
     at = START_MS + 7 * HOUR_MS
     end = at + round(hours * HOUR_MS)

@@ -108,7 +108,7 @@ def audited(events: list[Act], rules: RuleSettings = RULES, *, size: int = 7) ->
 
 def caught(audit: Audit) -> dict[str, Counter[str]]:
     """Invalid events by key and reason, undone ones left out."""
-    found = {key: Counter(watched.ledger.invalid) for key, watched in states_of(audit).items()}
+    found = {key: Counter(state.ledger.invalid) for key, state in states_of(audit).items()}
     for counts in found.values():
         del counts["undone"]
     return {key: counts for key, counts in found.items() if counts}
@@ -129,10 +129,10 @@ def test_neither_order_nor_blocks_change_anything(events: list[Act], random: obj
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis does not type it
 
     def state(audit: Audit) -> dict[str, object]:
-        for watched in states_of(audit).values():
-            for crowd in watched.open.values():
+        for state in states_of(audit).values():
+            for crowd in state.open.values():
                 crowd.settle()  # rows that wait are in the order in which they came
-        return {key: msgspec.to_builtins(watched) for key, watched in states_of(audit).items()}
+        return {key: msgspec.to_builtins(state) for key, state in states_of(audit).items()}
 
     one, other = audited(events)[0], audited(shuffled, size=size)[0]
     assert state(one) == state(other)
@@ -144,10 +144,10 @@ def test_the_ledger_adds_up_and_windows_hold_the_valid_alone(events: list[Act], 
     rules = RuleSettings(off=frozenset({"double_click", "rate"})) if off else RULES
     audit, outcome = audited(events, rules)
     raw = Counter(f"{act.metric}{act.target}" for act in events if not act.undo)
-    assert {key: watched.ledger.raw for key, watched in states_of(audit).items() if watched.ledger.raw} == dict(raw)
+    assert {key: state.ledger.raw for key, state in states_of(audit).items() if state.ledger.raw} == dict(raw)
     assert sum(hit.events for hit in outcome.hits) == sum(sum(counts.values()) for counts in caught(audit).values())
-    for key, watched in states_of(audit).items():
-        in_windows = sum(crowd.n for crowd in watched.open.values() if crowd is watched.open.get("hour"))
+    for key, state in states_of(audit).items():
+        in_windows = sum(crowd.n for crowd in state.open.values() if crowd is state.open.get("hour"))
         assert in_windows == raw[key] - sum(caught(audit).get(key, Counter()).values())
     if off:
         assert caught(audit) == {}
