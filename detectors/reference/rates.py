@@ -110,7 +110,7 @@ class Rates:
         """Share of the likes or follows that come without views on this platform, None if too few are known.
 
         >>> rates = Rates()
-        >>> rates.learn_beside(1, 100, 100); rates.learn_beside(2, 100, 0)
+        >>> rates.learn_acts_on_viewed(1, 100, 100); rates.learn_acts_on_viewed(2, 100, 0)
         >>> rates.usually_lonely(1), rates.usually_lonely(2)
         (0.1, 1.0)
         """
