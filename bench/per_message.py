@@ -81,7 +81,7 @@ class OneByOne:
         block.rule = self._tagger.tags([event.ip], [event.user_agent])
         audit, outcome = self._audit, Outcome()
         audit.audit.observe(block, self.events, outcome)
-        now = audit.clock.hear(source, SourceTime(offset + 1, watermark, False), ROSTER)
+        now = audit.clock.update_source(source, SourceTime(offset + 1, watermark, False), ROSTER)
         if now > audit.audit.now:
             audit.audit.advance(now, outcome)
         self.events += 1

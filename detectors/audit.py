@@ -1,10 +1,10 @@
-"""The audit of one partition: events in, windows, verdicts, corrections and counts out.
+"""The audit of one partition: events in; windows, verdicts, corrections and counts out.
 
-A deterministic function of what is put in: ``observe`` takes events, ``advance`` moves event time and closes
-windows, shortest first, targets in order of their ids. Live worker, offline replay and tests use it alike.
+It is deterministic. ``observe`` takes events. ``advance`` moves event time and closes windows, the shortest scale
+first, targets in the order of their ids. The live worker, the offline replay and the tests all use it.
 
-Millions of windows may close at one moment. ``steps`` is ``advance`` in small steps, so that a worker can do something
-else in between; what it says does not depend on when, or whether, it is stopped there.
+Millions of windows may close at one moment. ``steps`` does the work of ``advance`` in small steps, so that a worker can
+do other work in between. The result does not depend on these pauses.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from detectors.events.key import NO_KEY, Key, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
-from detectors.judge import Cases
+from detectors.judge import Judge
 from detectors.measurement.early_windows import EarlyContext, EarlyWindows
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
@@ -46,56 +46,56 @@ __all__ = ("Audit", "AuditSettings")
 
 CASE_ORDER = 8
 COUNTS_ORDER = 9
-"""Order of what is due at the same moment: windows by scale (0 … 3), then cases that end, then counts."""
+"""Order of work that is due at the same moment: windows by scale (0 … 3), then cases that end, then counts."""
 
 
 class Audit:
     """Windows, cases and counts of the targets of one partition."""
 
-    def __init__(self, settings: AuditSettings, watches: TargetStates | None = None) -> None:
+    def __init__(self, settings: AuditSettings, target_states: TargetStates | None = None) -> None:
         self.settings = settings
         self.scales = ladder(settings.tick_seconds)
-        self.watches: TargetStates = MemoryTargetStates() if watches is None else watches
+        self.target_states: TargetStates = MemoryTargetStates() if target_states is None else target_states
         self.platforms = [Platform(settings.models) for _ in METRICS]
         self.intake = Intake(self, self.scales[0], settings.dedupe_ids, settings.rules)
-        self.unsaid = PendingCounts(self.watches, settings.counts_seconds, self._schedule_counts)
+        self.pending_counts = PendingCounts(self.target_states, settings.counts_seconds, self._schedule_counts)
         self.due: list[Due] = []
-        self._windows = OpenWindows(self.watches, self.scales, self.due)
+        self._windows = OpenWindows(self.target_states, self.scales, self.due)
         self.now = -1
-        self._incidents, self._explanations, self._cases = self._made_cases(settings)
+        self._incidents, self._explanations, self._judge = self._make_judge(settings)
         self._parts = parts_of(self.scales)
-        self.company = Bands()
+        self.bands = Bands()
         self.rulings = Rulings()
-        self._peers = OtherMetrics(self.watches, self.platforms, self.scales)
+        self._other_metrics = OtherMetrics(self.target_states, self.platforms, self.scales)
         self._window_closing = WindowClosing(
-            *(self._cases, self.company, self.rulings, self._peers, self.platforms),
+            *(self._judge, self.bands, self.rulings, self._other_metrics, self.platforms),
             *(self.intake.rules, self._parts),
         )
-        self._contained = Containment(self, self.watches, self.unsaid, self.scales)
+        self._containment = Containment(self, self.target_states, self.pending_counts, self.scales)
         self._early = EarlyWindows(
             EarlyContext(
-                *(self.watches, self.platforms, self.rulings, self._peers, self.scales, self._parts),
-                *(self._window_closing.judge, self._contained.leave_early),
+                *(self.target_states, self.platforms, self.rulings, self._other_metrics, self.scales, self._parts),
+                *(self._window_closing.judge_with_bands, self._containment.record_early_failure),
             )
         )
         self.ticks = TickEntry(
             scale=self.scales[0],
-            watches=self.watches,
+            target_states=self.target_states,
             windows=self._windows,
-            unsaid=self.unsaid,
-            cases=self._cases,
-            judging=self._window_closing,
-            contained=self._contained,
+            pending_counts=self.pending_counts,
+            judge=self._judge,
+            closing=self._window_closing,
+            containment=self._containment,
             early=self._early,
             platforms=self.platforms,
-            peers=self._peers,
+            other_metrics=self._other_metrics,
             rulings=self.rulings,
         )
         self._at = 0
-        self.parts = stored_parts(self.watches, self.platforms, self.company.lockstep, self.rulings, self.intake)
-        """what is stored, but what ``dump`` gives"""
+        self.parts = stored_parts(self.target_states, self.platforms, self.bands.lockstep, self.rulings, self.intake)
+        """all stored state except the result of ``dump``"""
 
-    def _made_cases(self, settings: AuditSettings) -> tuple[Incidents, Explanations, Cases]:
+    def _make_judge(self, settings: AuditSettings) -> tuple[Incidents, Explanations, Judge]:
         flags = Flags(partition=settings.partition, config=settings.config)
         incidents = Incidents(self, self.scales, flags)
         explanations = Explanations(
@@ -104,7 +104,7 @@ class Audit:
             promotions=settings.promotions,
             flags=flags,
         )
-        cases = Cases(
+        judge = Judge(
             self.scales,
             incidents,
             explanations,
@@ -112,29 +112,29 @@ class Audit:
             models=settings.models,
             rulebook=settings.rulebook,
         )
-        return incidents, explanations, cases
+        return incidents, explanations, judge
 
     # ---------------------------------------------------------------- events
 
     def observe(self, block: EventBlock, position: int, outcome: Outcome) -> None:
-        """Take in a block of events that stood at ``position`` of the log. Late ones are counted at once."""
+        """Take a block of events, read from ``position`` of the log. Late events are counted at once."""
         self.intake.observe(block, position, outcome)
 
     def replay(self, block: EventBlock, position: int) -> None:
-        """Observe a block again after ``load``: events of open windows come back, others are passed over."""
+        """Observe a block again after ``load``: restores the events of open windows and ignores the others."""
         self.intake.replay(block, position)
 
     def count(self, block: EventBlock, position: int, outcome: Outcome, *, replayed: bool = False) -> None:
-        """Count a block that ``observe`` (``replay``) cannot take, without judging it."""
+        """Count a block at which ``observe`` (or ``replay``) fails, without judging its events."""
         self.intake.count(block, position, outcome, replayed=replayed)
 
     def expect_tick(self, start: int) -> None:
-        """See intake.Desk."""
+        """See intake.TickSchedule."""
         heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, NO_KEY))
 
     def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
-        """See history.Desk."""
-        ledger = self.watches.change(events.key).ledger
+        """See history.HistoricCounts."""
+        ledger = self.target_states.change(events.key).ledger
         if undo:
             outcome.unmatched_undos += ledger.undo(events.events, events.reason)
         elif events.reason:
@@ -142,32 +142,32 @@ class Audit:
         else:
             ledger.accept(events.events)
             outcome.entered[metric_of(events.key)] += events.events
-        self.unsaid.add(events.key, self.now + 1)
+        self.pending_counts.add(events.key, self.now + 1)
 
-    def meet_historic(self, metric: int, actors: list[int]) -> None:
-        """See history.Desk."""
-        self.platforms[metric].meet_historic(actors)
+    def learn_historic_actors(self, metric: int, actors: list[int]) -> None:
+        """See history.HistoricCounts."""
+        self.platforms[metric].learn_historic_actors(actors)
 
     def _reject(self, hit: Hit, outcome: Outcome) -> None:
-        self.watches.change(hit.key).ledger.reject(hit.reason, hit.events)
+        self.target_states.change(hit.key).ledger.reject(hit.reason, hit.events)
         outcome.hits.append(hit)
 
     # ---------------------------------------------------------------- time
 
     def advance(self, now_ms: int, outcome: Outcome) -> None:
-        """Move event time to ``now_ms`` and close what is due by then, in order."""
+        """Move event time to ``now_ms`` and close everything that is due by then, in order."""
         for _ in self.steps(now_ms, outcome):
             pass
 
     def steps(self, now_ms: int, outcome: Outcome) -> Iterator[None]:
-        """As ``advance``, pausing after every few keys.
+        """As ``advance``, with a pause after every few keys.
 
-        Until it has ended nothing else may be asked of the audit, and neither it nor its watches are at a position.
+        Call no other method before it has ended: until then the audit is between two positions of the log.
         """
         yield from self._steps(now_ms, outcome, judged=True)
 
     def skip_judging(self, now_ms: int, outcome: Outcome) -> Iterator[None]:
-        """As ``steps`` where that fails: what closes is counted, and nothing is judged or learned."""
+        """Replace ``steps`` where that fails: count what closes, but judge and learn nothing."""
         yield from self._steps(now_ms, outcome, judged=False)
 
     def _steps(self, now_ms: int, outcome: Outcome, *, judged: bool) -> Iterator[None]:
@@ -176,111 +176,111 @@ class Audit:
         due = self.due
         while due and due[0][0] <= now_ms:
             end, order, start, key = heapq.heappop(due)
-            self._at = self._contained.at = end
+            self._at = self._containment.at = end
             if not judged and order != COUNTS_ORDER:
-                yield from self._contained.skip_judging(order, start, end, key, outcome)
+                yield from self._containment.skip_judging(order, start, end, key, outcome)
             elif order == 0:
                 yield from self._close_tick(start, end, outcome)
             elif order < len(self.scales):
                 yield from self._close_windows(order, start, outcome)
             elif order == COUNTS_ORDER:
-                # What came before event time had begun (history) is of the moment at which it begins.
-                yield from self.unsaid.tell(end or min(now_ms, due[0][0] if due else now_ms), outcome)
+                # Events from before event time began (history) are counted as of the moment at which it begins.
+                yield from self.pending_counts.publish(end or min(now_ms, due[0][0] if due else now_ms), outcome)
             elif order == CASE_ORDER:
                 self._expire(key, end, outcome)
         self.now = now_ms
         self.intake.horizon = self.scales[0].start(now_ms)
 
     def _expire(self, key: Key, now: int, outcome: Outcome) -> None:
-        watched = self.watches.change(key)
-        kept = Savepoint(watched, outcome)
+        state = self.target_states.change(key)
+        savepoint = Savepoint(state, outcome)
         try:
-            self._incidents.expire(key, watched, now, outcome)
-            if self._explanations.expire(key, watched.explained, now, outcome):
-                watched.explained = None
+            self._incidents.expire(key, state, now, outcome)
+            if self._explanations.expire(key, state.explained, now, outcome):
+                state.explained = None
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
-            kept.restore()
+        except Exception as error:  # noqa: BLE001  # a failure ends this case only
+            savepoint.restore()
             outcome.fail("case", key, now, 0, error)
-            self._contained.postpone(key, now)
+            self._containment.postpone(key, now)
 
     def _close_tick(self, start: int, end: int, outcome: Outcome) -> Iterator[None]:
         tick = self.intake.close(start)
         for error in tick.failures:
             outcome.fail("rules", NO_KEY, start, 0, error)
-        came = yield from self.ticks.enter_all(tick, start, outcome)
-        yield from self._early.take(end, came, outcome)
+        entered = yield from self.ticks.enter_all(tick, start, outcome)
+        yield from self._early.take(end, entered, outcome)
         self.settle_tick(tick, start, end, outcome)
 
     def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
-        """Enter what of a closed tick is in no window: events that are only counted, invalid ones, undos."""
+        """Enter the events of a closed tick that are in no window: invalid ones, undos, those that are only counted."""
         for (key, _), count in sorted(tick.counted.items()):
-            self._contained.count(key, count, outcome)
+            self._containment.count(key, count, outcome)
         for (key, reason), count in sorted(tick.rejected.items()):
             self._reject(Hit(key, reason, start, end, count), outcome)
-            self.unsaid.add(key, end)
+            self.pending_counts.add(key, end)
         for (key, reason), count in sorted(tick.undos.items()):
-            outcome.unmatched_undos += self.watches.change(key).ledger.undo(count, reason)
-            self.unsaid.add(key, end)
+            outcome.unmatched_undos += self.target_states.change(key).ledger.undo(count, reason)
+            self.pending_counts.add(key, end)
 
     def _close_windows(self, order: int, start: int, outcome: Outcome) -> Iterator[None]:
         scale = self.scales[order]
-        closing = Lessons(scale, start)
-        for number, key in enumerate(self.watches.waited(order, start)):
+        lessons = Lessons(scale, start)
+        for number, key in enumerate(self.target_states.take_waiting(order, start)):
             if number % STEP_KEYS == 0:
                 yield
-            watched = self.watches.change(key)
-            crowd = watched.open.pop(scale.name, None)
-            if crowd is None:  # it could not be entered into, and was dropped
+            state = self.target_states.change(key)
+            crowd = state.open.pop(scale.name, None)
+            if crowd is None:  # a failure dropped this window
                 continue
             outcome.windows += 1
             platform = self.platforms[metric_of(key)]
-            look = WindowView(key, watched, scale, start, crowd, platform, platform, outcome)
+            window = WindowView(key, state, scale, start, crowd, platform, platform, outcome)
             try:
-                self._window_closing.close(look, order, closing)
+                self._window_closing.close(window, order, lessons)
             except UNCONTAINED:
                 raise
-            except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
+            except Exception as error:  # noqa: BLE001  # a failure ends this window only
                 platform.changed = True
-                self._contained.leave((scale.name, error), key, crowd, outcome)
+                self._containment.record_unjudged((scale.name, error), key, crowd, outcome)
             if order + 1 < len(self.scales):
-                self._lengthen(look, order + 1)
-        if any(closing.windows):  # otherwise all of them were dropped, and after a restart nobody knows of them
-            yield from self._early.take(self._at, closing.events, outcome)
-            yield from self._window_closing.learn(closing, outcome)
+                self._lengthen(window, order + 1)
+        if any(lessons.windows):  # if all were dropped, a restarted task knows none of them
+            yield from self._early.take(self._at, lessons.events, outcome)
+            yield from self._window_closing.learn(lessons, outcome)
 
-    def _lengthen(self, look: WindowView, order: int) -> None:
-        """Let a closed window go on in the next longer one."""
-        key, watched, crowd, name = look.key, look.target_state, look.crowd, self.scales[order].name
-        into = watched.open.get(name)
-        left = crowd.n - crowd.unjudged + (0 if into is None else into.n - into.unjudged)
+    def _lengthen(self, window: WindowView, order: int) -> None:
+        """Merge a closed window into the next longer one."""
+        key, state, crowd, name = window.key, window.target_state, window.crowd, self.scales[order].name
+        longer = state.open.get(name)
+        unjudged = crowd.n - crowd.unjudged + (0 if longer is None else longer.n - longer.unjudged)
         try:
             crowd.squares = crowd.n * crowd.n
-            into = self._windows.merge(order, look.start, key, watched, crowd)
+            longer = self._windows.merge(order, window.start, key, state, crowd)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # nobody knows what is in a window that was half merged
-            watched.open.pop(name, None)
-            self._contained.note((name, error), key, look.start, left, look.outcome)
+        except Exception as error:  # noqa: BLE001  # the contents of a half-merged window are unknown
+            state.open.pop(name, None)
+            self._containment.record((name, error), key, window.start, unjudged, window.outcome)
             return
         try:
-            self._early.merged(order, key, watched, into)
+            self._early.merged(order, key, state, longer)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # the window is looked at when it ends
-            look.fail("early", error)
+        except Exception as error:  # noqa: BLE001  # the window is judged at its end
+            window.fail("early", error)
 
     # ---------------------------------------------------------------- counts
 
     def restart_key(self, key: Key) -> None:
-        """This key's stored state was lost: go on from nothing, and say so with every count."""
-        self.watches.change(key).incomplete = True
-        self.unsaid.add(key, self.now + 1)
+        """Start a key from zero because its stored state was lost. All its later counts are marked incomplete."""
+        self.target_states.change(key).incomplete = True
+        self.pending_counts.add(key, self.now + 1)
 
     def changed(self, key: Key) -> None:
-        """A case moved part of this key's count."""
-        self.unsaid.add(key, self._at)
+        """Note that a case has moved part of this key's count."""
+        self.pending_counts.add(key, self._at)
 
     def _schedule_counts(self, moment_ms: int) -> None:
         heapq.heappush(self.due, (moment_ms, COUNTS_ORDER, 0, NO_KEY))
@@ -288,39 +288,39 @@ class Audit:
     # ---------------------------------------------------------------- state
 
     def dump(self) -> dict[str, Any]:
-        """What is in no part and no function of the log's last stretch, as msgspec-encodable builtins."""
+        """State that is in no part and cannot be replayed from the end of the log, as msgspec-encodable builtins."""
         return {"now": self.now, "generations": self.intake.recent_ids.starts, "past": self.intake.past()}
 
     def memory_bytes(self) -> int:
-        """About what is in memory besides the watches: ids, counts to tell, open ticks."""
-        return self.intake.memory_bytes() + self.unsaid.memory_bytes()
+        """Estimated bytes in memory, without the target states: ids, pending counts, open ticks."""
+        return self.intake.memory_bytes() + self.pending_counts.memory_bytes()
 
-    def views_at_once(self) -> bool:
-        """Whether this platform emits a view when it begins, rather than when it ends."""
+    def emits_views_at_start(self) -> bool:
+        """Whether this platform emits a view when playback begins rather than when it ends."""
         return self.platforms[0].rates.emitted_at_start()
 
-    def replayed_from(self, position: int) -> tuple[int, set[int]]:
-        """From where the log must be read again to have what is open at ``position``, and where each of it began."""
+    def replay_positions(self, position: int) -> tuple[int, set[int]]:
+        """Where a replay must begin to restore what is open at ``position``, and where each open part begins."""
         return self.intake.replay_start(position), self.intake.starts()
 
     def begins_at(self, position: int) -> bool:
-        """Whether something that is open began with the record just taken, at ``position``."""
+        """Whether an open tick or a generation of ids began with the latest record, at ``position``."""
         return self.intake.begins_at(position)
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take dumped state, the parts being loaded already; then ``replay`` the log."""
+        """Load dumped state. The parts must be loaded before, and the log replayed after it."""
         self.now = state["now"]
         horizon = self.scales[0].start(self.now) if self.now >= 0 else 0
         self.intake.load(state["generations"], horizon, state.get("past", ()))
         orders = {scale.name: order for order, scale in enumerate(self.scales)}
-        for key, agenda in self.watches.agenda():
+        for key, agenda in self.target_states.agenda():
             for name, start in agenda.starts.items():
                 self._windows.wait(orders[name], start, key)
             if agenda.close_at is not None:
                 self.schedule_case(agenda.close_at, key)
-            if agenda.unsaid:
-                self.unsaid.restore(key, self.now)
+            if agenda.count_pending:
+                self.pending_counts.restore(key, self.now)
 
     def schedule_case(self, close_at_ms: int, key: Key) -> None:
-        """Look at this key's case again at ``close_at_ms``."""
+        """Check at ``close_at_ms`` whether this key's case can close."""
         heapq.heappush(self.due, (close_at_ms, CASE_ORDER, 0, key))

@@ -1,4 +1,4 @@
-"""What an audit stores, as parts (``state.parts``): one adapter for each kind of record."""
+"""The stored parts of an audit (``state.parts``): one adapter for each kind of record."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from detectors.campaigns.pairs import ActorPairs
 from detectors.events.key import Key
 from detectors.intake.intake import Intake
 from detectors.platform.platform import Platform
-from detectors.state.parts import DAYS, LOCKSTEP, PLATFORM, RULINGS, WATCHED, Part
+from detectors.state.parts import DAYS, LOCKSTEP, PLATFORM, RULINGS, TARGET_STATES, Part
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
 
 
 def stored_parts(
-    watches: TargetStates, platforms: list[Platform], lockstep: ActorPairs, rulings: Rulings, intake: Intake
+    target_states: TargetStates, platforms: list[Platform], lockstep: ActorPairs, rulings: Rulings, intake: Intake
 ) -> tuple[Part, ...]:
-    """The parts of an audit, in the order in which a checkpoint has them."""
+    """The parts of an audit, in the order of a checkpoint."""
     return (
-        TargetStatePart(watches),
+        TargetStatePart(target_states),
         PlatformPart(platforms),
         LockstepPart(lockstep),
         RulingsPart(rulings),
@@ -29,26 +29,26 @@ def stored_parts(
 
 
 class TargetStatePart:
-    """A record for each target and metric, in order of the keys."""
+    """One record for each target and metric, in the order of the keys."""
 
-    kind = WATCHED
+    kind = TARGET_STATES
 
-    def __init__(self, watches: TargetStates) -> None:
-        self._watches = watches
+    def __init__(self, target_states: TargetStates) -> None:
+        self._target_states = target_states
 
     def take_changed(self) -> Iterator[tuple[str, TargetState]]:
-        """See Part. Keys that do not fit into memory are written by whoever keeps them elsewhere (``KeyedState``)."""
-        watches = self._watches
-        for key in sorted(watches.take_changed()):
-            yield key, watches[key]
+        """See Part. ``KeyedState`` writes the states that do not fit into memory."""
+        target_states = self._target_states
+        for key in sorted(target_states.take_changed()):
+            yield key, target_states[key]
 
     def load(self, suffix: str, state: TargetState) -> None:
         """See Part."""
-        self._watches[Key(suffix)] = state
+        self._target_states[Key(suffix)] = state
 
 
 class PlatformPart:
-    """A record for each metric: the mixes, known actors, seasons and detectors of its platform."""
+    """One record for each metric: mixes, known actors, seasons and detectors of its platform."""
 
     kind = PLATFORM
 
@@ -67,7 +67,7 @@ class PlatformPart:
 
 
 class LockstepPart:
-    """A head, and the pages of a table of pairs that have changed."""
+    """A head record, and the changed pages of the table of actor pairs."""
 
     kind = LOCKSTEP
 
@@ -102,7 +102,7 @@ class RulingsPart:
 
 
 class DaysPart:
-    """A record for each metric that has a bound on the acts of a day."""
+    """One record for each metric that has a limit of acts per day."""
 
     kind = DAYS
 
@@ -119,5 +119,5 @@ class DaysPart:
     def load(self, suffix: str, state: Any) -> None:
         """See Part."""
         days = self._days.get(int(suffix))
-        if days is not None:  # the rule may be off now
+        if days is not None:  # otherwise the rule is off now
             days.load(state)

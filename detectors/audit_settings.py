@@ -1,4 +1,4 @@
-"""What an audit is given: spans, rules, thresholds, detectors without a vote."""
+"""Settings of an audit: spans, rules, thresholds, detectors in shadow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from detectors.windows.scales import TICK_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """What an audit is told. ``config`` is the version every flag carries."""
+    """Settings of an audit. ``config`` is the version of the configuration, which every flag carries."""
 
     tick_seconds: int = TICK_SECONDS
     counts_seconds: int = 30
@@ -22,11 +22,11 @@ class AuditSettings:
     partition: int = 0
     config: str = "sha256:unset"
     shadow: frozenset[str] = IN_SHADOW
-    """detectors that learn but have no vote"""
+    """detectors that learn but have no part in verdicts"""
     rules: RuleSettings = field(default_factory=RuleSettings)
     models: tuple[ConfiguredModel, ...] = ()
-    """River models of an operator's choice, detectors of their own"""
+    """River models that the operator adds as detectors"""
     rulebook: Rulebook = field(default_factory=Rulebook)
     explained: bool = True
-    """whether strong surges that are accounted for are told"""
+    """whether explained surges are published as flags"""
     promotions: tuple[Promotion, ...] = ()

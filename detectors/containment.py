@@ -1,4 +1,4 @@
-"""What could not be judged: noted with its key, counted, put off, or let pass."""
+"""Handles windows that could not be judged: their events are counted and recorded as unjudged."""
 
 from __future__ import annotations
 
@@ -17,90 +17,96 @@ from detectors.windows.crowd import Crowd
 from detectors.windows.scales import MINUTES, Scale
 
 PAUSE_KEYS = 32
-"""Keys that are let pass before a pause."""
+"""Keys skipped between two pauses."""
 
 
-class Desk(Protocol):
-    """What is needed of the audit."""
+class TickSettlement(Protocol):
+    """What is needed to enter a tick without judging it. The audit implements it."""
 
     intake: Intake
 
     def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
-        """Enter what of a closed tick is in no window."""
+        """Enter the events of a closed tick that are in no window."""
         ...
 
     def schedule_case(self, close_at_ms: int, key: Key) -> None:
-        """Look at this key's case again then."""
+        """Check at ``close_at_ms`` whether this key's case can close."""
         ...
 
 
 class Containment:
-    """See the module. ``at`` is the moment of event time at which the audit is."""
+    """See the module. ``at`` is the audit's current event time."""
 
-    def __init__(self, desk: Desk, watches: TargetStates, unsaid: PendingCounts, scales: tuple[Scale, ...]) -> None:
-        self._desk = desk
-        self._watches = watches
-        self._unsaid = unsaid
+    def __init__(
+        self,
+        audit: TickSettlement,
+        target_states: TargetStates,
+        pending_counts: PendingCounts,
+        scales: tuple[Scale, ...],
+    ) -> None:
+        self._audit = audit
+        self._target_states = target_states
+        self._pending_counts = pending_counts
         self._scales = scales
         self.at = 0
 
-    def leave(self, failure: tuple[str, Exception], key: Key, crowd: Crowd, outcome: Outcome) -> None:
-        """Note that a window could not be judged. Each of its events counts once, however many of its windows fail."""
-        left = crowd.n - crowd.unjudged
-        crowd.looked = crowd.unjudged = crowd.n
-        self.note(failure, key, crowd.start, left, outcome)
+    def record_unjudged(self, failure: tuple[str, Exception], key: Key, crowd: Crowd, outcome: Outcome) -> None:
+        """Record that a window could not be judged. Each event is recorded once, however many of its windows fail."""
+        events = crowd.n - crowd.unjudged
+        crowd.events_judged = crowd.unjudged = crowd.n
+        self.record(failure, key, crowd.start, events, outcome)
 
-    def note(self, failure: tuple[str, Exception], key: Key, start: int, events: int, outcome: Outcome) -> None:
-        """Note a failure, and that so many events of a key have not been judged."""
+    def record(self, failure: tuple[str, Exception], key: Key, start: int, events: int, outcome: Outcome) -> None:
+        """Record a failure, and the number of a key's events that were not judged because of it."""
         part, error = failure
         outcome.fail(part, key, start, events, error)
         if events > 0:
-            self._watches.change(key).unjudged += events
-            self._unsaid.add(key, self.at)
+            self._target_states.change(key).unjudged += events
+            self._pending_counts.add(key, self.at)
 
-    def leave_early(self, key: Key, order: int, error: Exception, outcome: Outcome) -> None:
-        """See early.Desk: the windows stay open, and are judged at their end."""
-        watched = self._watches.change(key)
-        window, minutes = watched.open[self._scales[order].name], watched.open.get(MINUTES)
-        self.leave(("early", error), key, window, outcome)
+    def record_early_failure(self, key: Key, order: int, error: Exception, outcome: Outcome) -> None:
+        """Record that an open window could not be judged. It stays open and is judged at its end."""
+        state = self._target_states.change(key)
+        window, minutes = state.open[self._scales[order].name], state.open.get(MINUTES)
+        self.record_unjudged(("early", error), key, window, outcome)
         if order == HOUR_ORDER and minutes is not None:
-            self.leave(("early", error), key, minutes, outcome)
-            window.looked += minutes.n
+            self.record_unjudged(("early", error), key, minutes, outcome)
+            window.events_judged += minutes.n
 
     def count(self, key: Key, events: int, outcome: Outcome) -> None:
-        """Count events that are not judged."""
-        watched = self._watches.change(key)
-        watched.ledger.accept(events)
-        watched.unjudged += events
+        """Count events without judging them."""
+        state = self._target_states.change(key)
+        state.ledger.accept(events)
+        state.unjudged += events
         outcome.entered[metric_of(key)] += events
-        self._unsaid.add(key, self.at)
+        self._pending_counts.add(key, self.at)
 
     def skip_judging(self, order: int, start: int, end: int, key: Key, outcome: Outcome) -> Iterator[None]:
-        """Let pass what is due, without judging it; no window goes on in a longer one."""
+        """Close what is due without judging it. No closed window is merged into a longer one."""
         if order == 0:
-            tick = self._desk.intake.take_out(start)
+            tick = self._audit.intake.take_out(start)
             for metric, heap in enumerate(tick.heaps):
                 for number, (target, events) in enumerate(heap.counts().items()):
                     self.count(key_of(metric, target), events, outcome)
                     if number % PAUSE_KEYS == 0:
                         yield
-            self._desk.settle_tick(tick, start, end, outcome)
+            self._audit.settle_tick(tick, start, end, outcome)
         elif order < len(self._scales):
-            for number, one in enumerate(self._watches.waited(order, start)):
-                watched = self._watches.change(one)
-                crowd = watched.open.pop(self._scales[order].name, None)
+            for number, waiting in enumerate(self._target_states.take_waiting(order, start)):
+                state = self._target_states.change(waiting)
+                crowd = state.open.pop(self._scales[order].name, None)
                 if crowd is not None and crowd.n > crowd.unjudged:
-                    watched.unjudged += crowd.n - crowd.unjudged
-                    self._unsaid.add(one, end)
+                    state.unjudged += crowd.n - crowd.unjudged
+                    self._pending_counts.add(waiting, end)
                 if number % PAUSE_KEYS == 0:
                     yield
         else:
             self.postpone(key, end)
 
     def postpone(self, key: Key, now: int) -> None:
-        """Look again later at what could not be closed: what it holds must not be held for ever."""
-        watched = self._watches.change(key)
-        due = watched.case or watched.explained
+        """Retry later to close a case that could not be closed. Otherwise its events stay in quarantine for ever."""
+        state = self._target_states.change(key)
+        due = state.case or state.explained
         if due is not None and due.close_at <= now:
             due.close_at = now + QUIET_MS
-            self._desk.schedule_case(due.close_at, key)
+            self._audit.schedule_case(due.close_at, key)

@@ -1,4 +1,4 @@
-"""Exceptions in detection: which of them are contained, and what is kept of one."""
+"""Exceptions in detection: which are contained, and their texts."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ PARTS: tuple[str, ...] = (
     *(TICK, "early", MINUTES, HOUR, DAY),
     *("case", "learning", "shadow", "rules", "lockstep", "platform", "step", "output"),
 )
-"""Where an exception can be contained: a look at a window of a scale, or before its end; the end of a case; what a
-window teaches; a detector without a vote; rules that compare a tick's events; what all windows that closed teach
-together; a whole record of the log; a flag or correction that cannot be encoded. A metric has it as a label."""
+"""Where an exception can be contained; the label of a metric. In this order: judging a window of a scale, or an open
+one; the end of a case; learning from a window; a detector in shadow; rules that compare a tick's events; learning of
+bands; learning of the platform; a whole record of the log; encoding a flag or correction."""
 
-FRAMES_KEPT = 12
-"""Innermost frames of a traceback that are kept."""
+FRAMES_MAX = 12
+"""Innermost frames of a traceback that its text contains."""
 MESSAGE_CHARS = 500
 
 
 class MachineError(Exception):
-    """The disk, or state that stands there, cannot be used: no fault of what was computed, so it is not contained."""
+    """The disk or the state on it cannot be used. The computation is not at fault, so this is never contained."""
 
 
 UNCONTAINED: tuple[type[Exception], ...] = (MachineError, OSError, MemoryError)
-"""Failures of the machine, after which a task starts again: the same log may well be audited then."""
+"""Failures of the machine. The task restarts after one, because the same log may succeed then."""
 
 
 def text_of(error: BaseException) -> str:
-    """An exception with the places that it came through, the innermost last.
+    """Text of an exception: its frames, the innermost last, and its message.
 
-    What it was raised from comes before it. Without lines of source, which would have to be read from files.
+    The text of its cause comes first. There are no source lines, because they would have to be read from files.
     """
     places = []
     trace = error.__traceback__
@@ -38,7 +38,7 @@ def text_of(error: BaseException) -> str:
         trace = trace.tb_next
     try:
         message = f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001  # an exception of somebody else's whose text cannot be made
+    except Exception:  # noqa: BLE001  # a foreign exception whose __str__ fails
         message = type(error).__name__
     before = [] if error.__cause__ is None else [text_of(error.__cause__)]
-    return "\n".join([*before, *places[-FRAMES_KEPT:], message[:MESSAGE_CHARS]])
+    return "\n".join([*before, *places[-FRAMES_MAX:], message[:MESSAGE_CHARS]])

@@ -1,4 +1,4 @@
-"""Closed windows put before the judge: is it worth a look, what was expected, what speaks against it."""
+"""Judges one window: expect, measure, collect evidence, decide, act on the verdict, learn."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ from detectors.verdict.same_people import same_people
 from detectors.windows.scales import MINUTE_MS, MINUTES, TICK, Scale
 
 TRAIL_MAX = 360
-"""Ticks remembered since the onset of a surge (an hour of ten-second ticks)."""
+"""Ticks stored since the onset of a surge (an hour of ten-second ticks)."""
 
 TICK_FACTOR = 3.0
 TICK_EVENTS_MIN = 20
-"""A tick is worth a look from this many times its expectation on, and from so many events."""
+"""A tick is judged by itself if it has more than this many times its expectation, and at least so many events."""
 
-ASKED_HALF_LIFE_MS = 30 * MINUTE_MS
-"""After half an hour a look counts half as one of many."""
+JUDGINGS_HALF_LIFE_MS = 30 * MINUTE_MS
+"""Half-life of the number of recent judgings, which corrects for repeated tests."""
 
 LEARN_CROWD_BELOW = 2.0
-"""Crowd score from which a window in a surge teaches nothing: it may be what we are here to find."""
+"""Crowd score from which nothing is learned from a window in a surge: it may be fraud."""
 
 
-class Cases:
-    """The judge's desk of one audit."""
+class Judge:
+    """Judges the windows of one audit."""
 
     def __init__(
         self,
@@ -62,90 +62,90 @@ class Cases:
         self._scales = scales
         self._incidents = incidents
         self._explanations = explanations
-        silent = shadow | {model.name for model in models if model.shadow}
+        in_shadow = shadow | {model.name for model in models if model.shadow}
         names = (*CROWD_DETECTORS, *(model.name for model in models))
-        self._voting = tuple(name for name in names if name not in silent)
-        self._silent = tuple(name for name in names if name in silent)
+        self._voting = tuple(name for name in names if name not in in_shadow)
+        self._shadow = tuple(name for name in names if name in in_shadow)
         who, how = (
             tuple(model.name for model in models if model.family == family and not model.shadow)
             for family in ("who", "how")
         )
         self._models = who, how
-        self._names_of_models = tuple(model.name for model in models)
+        self._model_names = tuple(model.name for model in models)
         self._tick_ratio = scales[0].span_ms / scales[1].span_ms
 
-    def needs_judging(self, watched: TargetState, count: int, platform: Platform) -> bool:
-        """Whether a closed tick must be judged by itself, or can wait for its five minutes."""
-        if watched.case is not None:
+    def needs_judging(self, state: TargetState, count: int, platform: Platform) -> bool:
+        """Whether a closed tick must be judged by itself. Otherwise it is judged with its five minutes."""
+        if state.case is not None:
             return True
         if count < TICK_EVENTS_MIN:
             return False
-        level = watched.levels.get(MINUTES)
+        level = state.levels.get(MINUTES)
         usual = level.mean if level is not None else platform.typical.get(MINUTES, 0.0)
-        return watched.cusum > 0.0 or count > TICK_FACTOR * self._tick_ratio * usual
+        return state.cusum > 0.0 or count > TICK_FACTOR * self._tick_ratio * usual
 
-    def look(self, look: WindowView) -> None:
-        """Judge a window; at its end, learn from it if nothing speaks against it."""
-        tick = look.scale.name == TICK
+    def judge_window(self, window: WindowView) -> None:
+        """Judge a window. At its end, learn from it unless it is suspicious."""
+        tick = window.scale.name == TICK
         if tick:
-            look.ratio = self._tick_ratio
-        look.crowd.looked = look.crowd.n
-        watched, platform = look.target_state, look.platform
-        small = look.crowd.n < EVENTS_MIN and watched.case is None and f.BAND not in look.x
-        if small and not (tick or look.early):
-            look.learn(measured=False, suspicious=False)  # most windows are so small; there may be millions of them
+            window.ratio = self._tick_ratio
+        window.crowd.events_judged = window.crowd.n
+        state, platform = window.target_state, window.platform
+        small = window.crowd.n < EVENTS_MIN and state.case is None and f.BAND not in window.x
+        if small and not (tick or window.early):
+            window.learn(measured=False, suspicious=False)  # most windows are so small; there may be millions of them
             return
-        look.expect()
+        window.expect()
         surge = crowd = 0.0
         view: Opinion | None = None
-        closed = not (tick or look.early)
-        learned = closed and look.crowd.n >= EVENTS_MIN and (look.teaches.crowd or look.habits_unknown())
-        if look.crowd.n >= (f.FEW_MIN if look.early else EVENTS_MIN):
-            surge = platform.detectors_of(look.scale)[SURGE].score_one(look.x)
-            asked = surge >= SURGE_LEAST or watched.case is not None
-            look.note_surge(surge)
-            judged = look.reference.experienced() and (asked or look.is_closed_day())
+        closed = not (tick or window.early)
+        learned = closed and window.crowd.n >= EVENTS_MIN and (window.teaches.crowd or window.habits_unknown())
+        if window.crowd.n >= (f.FEW_MIN if window.early else EVENTS_MIN):
+            surge = platform.detectors_of(window.scale)[SURGE].score_one(window.x)
+            surging = surge >= SURGE_LEAST or state.case is not None
+            window.note_surge(surge)
+            judged = window.reference.experienced() and (surging or window.is_closed_day())
             if judged or learned:
-                look.measure()
+                window.measure()
             if judged:
-                said = self._evidence(look)
-                view = self._opinion(look, surge, said) if asked else None
+                window_evidence = self._evidence(window)
+                view = self._opinion(window, surge, window_evidence) if surging else None
                 crowd = 0.0 if view is None else view.crowd
-                if look.is_closed_day() and DRIP in self._voting:
-                    view = self._over_days(look, surge, said, view)
-        view = self._with_band(look, view)
+                if window.is_closed_day() and DRIP in self._voting:
+                    view = self._with_past_days(window, surge, window_evidence, view)
+        view = self._with_band(window, view)
         if tick:
-            self._follow_onset(look)
+            self._track_onset(window)
         if view is not None and view.verdict is not None:
-            self._explanations.end(look)
-            self._incidents.act(look, view)
-            _rule(look, view)
+            self._explanations.end(window)
+            self._incidents.act(window, view)
+            _record_rulings(window, view)
         else:
-            self._incidents.follow(look)
+            self._incidents.follow(window)
             if view is not None:
-                self._explanations.consider(look, view, self._rulebook.of(look.key))
-            if tick and watched.trail:
-                watched.trail[-1].quarantined = look.crowd.quarantined
+                self._explanations.consider(window, view, self._rulebook.of(window.key))
+            if tick and state.trail:
+                state.trail[-1].quarantined = window.crowd.quarantined
         if closed:
-            self._teach(look, surge, crowd, measured=learned)
+            self._teach(window, surge, crowd, measured=learned)
 
     @staticmethod
-    def _teach(look: WindowView, surge: float, crowd: float, *, measured: bool) -> None:
-        slow = look.target_state.slow
-        unjudged = surge >= SURGE_SCORE and not look.reference.experienced()
+    def _teach(window: WindowView, surge: float, crowd: float, *, measured: bool) -> None:
+        slow = window.target_state.slow
+        unjudged = surge >= SURGE_SCORE and not window.reference.experienced()
         suspicious = unjudged or (surge >= SURGE_LEAST and crowd >= LEARN_CROWD_BELOW)
         if slow is not None:
-            suspicious = suspicious or slow.holds()
-            if look.is_closed_day():
-                slow.close_day(look.start, look.crowd)
-        look.learn(measured=measured, suspicious=suspicious)
+            suspicious = suspicious or slow.blocks_learning()
+            if window.is_closed_day():
+                slow.close_day(window.start, window.crowd)
+        window.learn(measured=measured, suspicious=suspicious)
 
-    def _evidence(self, look: WindowView) -> WindowEvidence:
-        x, platform = look.x, look.platform
+    def _evidence(self, window: WindowView) -> WindowEvidence:
+        x, platform = window.x, window.platform
         findings = [
             finding
             for name in self._voting
-            for finding in about_several_events(platform.detector(name, look.scale).findings(x), x[f.COUNT])
+            for finding in about_several_events(platform.detector(name, window.scale).findings(x), x[f.COUNT])
         ]
         findings.sort(key=lambda finding: (finding.p, finding.code))
         seen_before_counts = not by_unusual_referrers(x) or by_networks(findings)
@@ -156,128 +156,148 @@ class Cases:
             score, share = evidence.get(finding.detector, (0.0, 0.0))
             evidence[finding.detector] = max(score, score_of(finding.p)), max(share, finding.share)
         if min(evidence.get(ACCOUNTS, (0.0, 0.0))[1], evidence.get(WATCH, (0.0, 0.0))[1]) >= PART_MIN:
-            known = (platform.known, look.reference.known) if seen_before_counts else ()
-            x[f.SAME_SHARE], x[f.SAME] = same_people(look.crowd, look.mixes(), known)
+            known = (platform.known, window.reference.known) if seen_before_counts else ()
+            x[f.SAME_SHARE], x[f.SAME] = same_people(window.crowd, window.mixes(), known)
         rented = next(((score_of(g.p), g.share) for g in findings if g.code == RENTED_NETWORKS_CODE), (0.0, 0.0))
         return WindowEvidence(evidence, rented, findings)
 
-    def _opinion(self, look: WindowView, surge: float, said: WindowEvidence) -> Opinion:
-        x, platform, evidence = look.x, look.platform, dict(said.evidence)
-        if look.target_state.case is None:
-            _count_asked(look)
-        limits = self._rulebook.of(look.key)
-        if self._explanations.promotion(look) is not None:
-            x.pop(f.VIEWED_FIRST, None)  # what is odd in one respect is explained
-        score = crowd_score(x, evidence, said.rented, self._models)
-        marks, marked = self._marked(look, said.findings, convicted=score >= limits.suspect_score)
+    def _opinion(self, window: WindowView, surge: float, window_evidence: WindowEvidence) -> Opinion:
+        x, platform, evidence = window.x, window.platform, dict(window_evidence.evidence)
+        if window.target_state.case is None:
+            _count_judging(window)
+        limits = self._rulebook.of(window.key)
+        if self._explanations.promotion(window) is not None:
+            x.pop(f.VIEWED_FIRST, None)  # the promotion explains acts without a view
+        score = crowd_score(x, evidence, window_evidence.rented, self._models)
+        marks, marked = self._marked_share(window, window_evidence.findings, convicted=score >= limits.suspect_score)
         view = opinion(
             x,
             (surge, score),
-            (platform.detectors_of(look.scale)[SURGE].findings(x), said.findings),
-            case=look.target_state.case,
-            already=look.crowd.quarantined,
+            (platform.detectors_of(window.scale)[SURGE].findings(x), window_evidence.findings),
+            case=window.target_state.case,
+            already=window.crowd.quarantined,
             limits=limits,
             marked=marked,
         )
         view.marks = marks
-        if look.target_state.case is None:
-            view = _bounded(look, view, limits)
-        for name in self._silent:
+        if window.target_state.case is None:
+            view = _limit_false_discoveries(window, view, limits)
+        for name in self._shadow:
             try:
-                evidence[name] = platform.detector(name, look.scale).score_one(x), 0.0
+                evidence[name] = platform.detector(name, window.scale).score_one(x), 0.0
             except UNCONTAINED:
                 raise
-            except Exception as error:  # noqa: BLE001  # whoever has no vote spoils no verdict either
-                look.fail("shadow", error)
-        look.outcome.note(view.verdict, [name for name, (score, _) in evidence.items() if score >= WITNESS_SCORE])
-        for name in self._names_of_models:
-            detector = platform.detector(name, look.scale)
+            except Exception as error:  # noqa: BLE001  # a detector in shadow must not spoil a verdict
+                window.fail("shadow", error)
+        window.outcome.note(view.verdict, [name for name, (score, _) in evidence.items() if score >= WITNESS_SCORE])
+        for name in self._model_names:
+            detector = platform.detector(name, window.scale)
             if isinstance(detector, ModelDetector) and detector.failed():
-                look.outcome.witnesses[name, "failed"] = look.outcome.witnesses.get((name, "failed"), 0) + 1
+                window.outcome.witnesses[name, "failed"] = window.outcome.witnesses.get((name, "failed"), 0) + 1
         return view
 
-    def _over_days(self, look: WindowView, surge: float, said: WindowEvidence, view: Opinion | None) -> Opinion | None:
-        """Add a closed day to those before it; what they say together, if it is more than the day says alone."""
-        crowd, watched = look.crowd, look.target_state
-        artificial = artificial_of(look.x, said.findings, surge)
-        day = Day(look.start, crowd.n, 0.0, False, *artificial, crowd.log_from)
-        past = known_past(look.x, watched.levels.get(look.scale.name), look.views_days)
-        watched.slow = slow = accumulate(watched.slow, day, look.x, said, past=past, models=self._models)
-        over_days = None if slow is None else opinion_of(slow, look.x, said.findings, self._rulebook.of(look.key))
+    def _with_past_days(
+        self, window: WindowView, surge: float, window_evidence: WindowEvidence, view: Opinion | None
+    ) -> Opinion | None:
+        """Add a closed day to the past days. Returns their joint opinion if it finds more than the day's own."""
+        crowd, state = window.crowd, window.target_state
+        artificial = artificial_of(window.x, window_evidence.findings, surge)
+        day = Day(window.start, crowd.n, 0.0, False, *artificial, crowd.log_from)
+        past = known_past(window.x, state.levels.get(window.scale.name), window.views_days)
+        state.slow = slow = accumulate(state.slow, day, window.x, window_evidence, past=past, models=self._models)
+        over_days = (
+            None
+            if slow is None
+            else opinion_of(slow, window.x, window_evidence.findings, self._rulebook.of(window.key))
+        )
         if over_days is None:
             return view
         if view is not None and view.artificial > over_days.artificial:
             if view.verdict == ARTIFICIAL or over_days.verdict != ARTIFICIAL:
                 return view
             over_days.artificial, over_days.low, over_days.high = view.artificial, view.low, view.high
-        over_days.marks, _ = self._marked(look, said.findings, convicted=True)
+        over_days.marks, _ = self._marked_share(window, window_evidence.findings, convicted=True)
         return over_days
 
-    def _with_band(self, look: WindowView, view: Opinion | None) -> Opinion | None:
-        """The opinion of a window; if a band was found in it, the band's own where that says more."""
-        if f.BAND not in look.x or LOCKSTEP not in self._voting or not look.reference.experienced():
+    def _with_band(self, window: WindowView, view: Opinion | None) -> Opinion | None:
+        """The opinion of a window, or of the band found in it if that has more artificial events."""
+        if f.BAND not in window.x or LOCKSTEP not in self._voting or not window.reference.experienced():
             return view
-        surges = look.platform.detectors_of(look.scale)[SURGE]
-        surge, limits = surges.score_one(look.x), self._rulebook.of(look.key)
-        band = band_opinion(look.x, surge, case=look.target_state.case, already=look.crowd.quarantined, limits=limits)
+        surges = window.platform.detectors_of(window.scale)[SURGE]
+        surge, limits = surges.score_one(window.x), self._rulebook.of(window.key)
+        band = band_opinion(
+            window.x, surge, case=window.target_state.case, already=window.crowd.quarantined, limits=limits
+        )
         if band is None or (view is not None and view.verdict is not None and view.artificial >= band.artificial):
             return view
-        band.findings = [*surges.findings(look.x), *look.platform.detector(LOCKSTEP, look.scale).findings(look.x)]
+        band.findings = [
+            *surges.findings(window.x),
+            *window.platform.detector(LOCKSTEP, window.scale).findings(window.x),
+        ]
         return band
 
     @staticmethod
-    def _marked(look: WindowView, findings: list[Finding], *, convicted: bool) -> tuple[Marks, EstimatedShare]:
-        """What the findings point at in a crowd, and the part of it that has these marks or those of the open case."""
-        case, mixes = look.target_state.case, look.mixes()
+    def _marked_share(window: WindowView, findings: list[Finding], *, convicted: bool) -> tuple[Marks, EstimatedShare]:
+        """The marks (traits) that convict a crowd, and the share of it with these or with the open case's marks."""
+        case, mixes = window.target_state.case, window.mixes()
         shares = {g.code: g.share for g in findings if g.p <= CREDIBLE_P and g.code in ESTIMATING_CODES}
-        marks = convicting_marks(look.crowd, shares if convicted else {}, mixes)
+        marks = convicting_marks(window.crowd, shares if convicted else {}, mixes)
         wanted = marks if case is None else case.marks.joined(marks)
-        told = max((finding.share for finding in findings if finding.code in wanted.codes), default=0.0)
-        by_marks = share_with_marks(look.crowd, wanted, mixes, look.reference.usual(f.FRESH) or 0.0)
-        return marks, max(by_marks, share_beyond(told, 0.0, look.crowd.n))
+        share_found = max((finding.share for finding in findings if finding.code in wanted.codes), default=0.0)
+        by_marks = share_with_marks(window.crowd, wanted, mixes, window.reference.usual(f.FRESH) or 0.0)
+        return marks, max(by_marks, share_beyond(share_found, 0.0, window.crowd.n))
 
-    def _follow_onset(self, look: WindowView) -> None:
-        watched = look.target_state
-        idle = (look.start - watched.cusum_at) // look.scale.span_ms - 1 if watched.cusum_at >= 0 else 0
-        watched.cusum = cusum(watched.cusum, idle, look.x)
-        watched.cusum_at = look.start
-        if watched.cusum <= 0.0:
-            watched.trail = []
+    def _track_onset(self, window: WindowView) -> None:
+        state = window.target_state
+        idle = (window.start - state.cusum_at) // window.scale.span_ms - 1 if state.cusum_at >= 0 else 0
+        state.cusum = cusum(state.cusum, idle, window.x)
+        state.cusum_at = window.start
+        if state.cusum <= 0.0:
+            state.trail = []
             return
-        crowd = look.crowd
-        watched.trail.append(Step(look.start, crowd.n, look.x["expected"], crowd.quarantined, crowd.log_from))
-        if len(watched.trail) > TRAIL_MAX:
-            del watched.trail[0]
+        crowd = window.crowd
+        state.trail.append(Step(window.start, crowd.n, window.x["expected"], crowd.quarantined, crowd.log_from))
+        if len(state.trail) > TRAIL_MAX:
+            del state.trail[0]
 
 
-def _count_asked(look: WindowView) -> None:
-    """Note how often a surge without a case was judged: whoever looks often finds something by chance."""
-    watched = look.target_state
-    watched.asked = 1.0 + watched.asked * 0.5 ** (max(0, look.until - watched.asked_at) / ASKED_HALF_LIFE_MS)
-    watched.asked_at = max(watched.asked_at, look.until)
-    look.x[f.TIMES_JUDGED] = watched.asked
+def _count_judging(window: WindowView) -> None:
+    """Count the judgings of a surge without a case: repeated tests find something by chance."""
+    state = window.target_state
+    state.judged_lately = 1.0 + state.judged_lately * 0.5 ** (
+        max(0, window.until - state.judged_lately_at) / JUDGINGS_HALF_LIFE_MS
+    )
+    state.judged_lately_at = max(state.judged_lately_at, window.until)
+    window.x[f.TIMES_JUDGED] = state.judged_lately
 
 
-def _rule(look: WindowView, view: Opinion) -> None:
-    """Hold it of a crowd that was bought nearly as a whole, if anything is wrong with its people: of likes by those who
-    did not open what they like nothing else may be known, and accounts are taken over."""
-    case = look.target_state.case
-    told = [*view.findings, *(case.reasons if case is not None else ())]
-    known = is_view(look.key) or any(reason.detector in WHO and reason.p <= CREDIBLE_P for reason in told)
-    if known and view.verdict == ARTIFICIAL and look.rulings is not None and view.artificial >= CERTAIN * look.crowd.n:
-        look.rulings.note(look.crowd.actors, look.key)
+def _record_rulings(window: WindowView, view: Opinion) -> None:
+    """Record a ruling on each sampled actor of a crowd that is at least 90 % artificial.
+
+    For likes and follows, also require evidence about the people themselves: honest accounts may be hijacked.
+    """
+    case = window.target_state.case
+    reasons = [*view.findings, *(case.reasons if case is not None else ())]
+    known = is_view(window.key) or any(reason.detector in WHO and reason.p <= CREDIBLE_P for reason in reasons)
+    if (
+        known
+        and view.verdict == ARTIFICIAL
+        and window.rulings is not None
+        and view.artificial >= CERTAIN * window.crowd.n
+    ):
+        window.rulings.note(window.crowd.actors, window.key)
 
 
-def _bounded(look: WindowView, view: Opinion, limits: Thresholds) -> Opinion:
-    """A verdict that would open a case, withheld if too many alarms would be wrong (``platform.false_discoveries``)."""
-    excess = round(look.x[f.COUNT] - look.x[f.EXPECTED])
+def _limit_false_discoveries(window: WindowView, view: Opinion, limits: Thresholds) -> Opinion:
+    """Withhold a verdict that would open a case if too many alarms would be wrong (``platform.false_discoveries``)."""
+    excess = round(window.x[f.COUNT] - window.x[f.EXPECTED])
     if view.surge < limits.surge_score_least or excess < min_excess_events(limits):
         return view
-    bound, before = look.platform.discoveries, look.platform.discoveries.reward
+    bound, before = window.platform.discoveries, window.platform.discoveries.reward
     withheld = view.verdict is not None and not bound.allows(10.0**-view.crowd, limits.false_discovery_rate)
     if withheld:
-        look.outcome.withheld[metric_of(look.key)] += 1
+        window.outcome.withheld[metric_of(window.key)] += 1
         view = Opinion(None, view.surge, view.crowd, [], 0.0, 0.0, 0.0)
     bound.tested(alarm=view.verdict is not None)
-    look.platform.changed = look.platform.changed or bound.reward != before
+    window.platform.changed = window.platform.changed or bound.reward != before
     return view

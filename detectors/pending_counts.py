@@ -1,4 +1,4 @@
-"""Counts that have changed and are still to be told: all of a partition's at the same moments of event time."""
+"""Pending audited-count records, published every ``counts_seconds`` of event time."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from detectors.records import Count, Outcome
 from detectors.state.target_states import TargetStates
 
 PENDING_COUNT_BYTES = 700
-"""A count that is to be told: its key, and what it becomes all at once (a record, its key, its place in a list)."""
+"""Bytes of a pending count: its key, and later its record, the record's key and an entry in a list."""
 
 STEP_COUNTS = 256
-"""Counts told before a pause."""
+"""Counts published between two pauses."""
 
 
 class PendingCounts:
-    """The keys whose counts are to be told."""
+    """The keys whose counts have changed since they were last published."""
 
-    def __init__(self, watches: TargetStates, every_seconds: int, schedule: Callable[[int], None]) -> None:
-        """``schedule`` is asked to call ``tell`` at a moment, once for all keys until then."""
-        self._watches = watches
+    def __init__(self, target_states: TargetStates, every_seconds: int, schedule: Callable[[int], None]) -> None:
+        """``schedule`` is called with the moment at which ``publish`` is due, once for all keys until then."""
+        self._target_states = target_states
         self._every_ms = every_seconds * 1000
         self._schedule = schedule
         self._keys: set[Key] = set()
 
     def add(self, key: Key, moment_ms: int) -> None:
-        """A key's count changed at ``moment_ms``."""
+        """Note that a key's count changed at ``moment_ms``."""
         if not self._keys:
             self._schedule_after(moment_ms)
         if key not in self._keys:
             self._keys.add(key)
-            self._watches.change(key).unsaid = True
+            self._target_states.change(key).count_pending = True
 
     def restore(self, key: Key, now_ms: int) -> None:
-        """As ``add`` for a key whose state says that its count is to be told."""
+        """As ``add`` for a key whose restored state has a pending count."""
         if not self._keys:
             self._schedule_after(now_ms + 1)
         self._keys.add(key)
@@ -43,14 +43,14 @@ class PendingCounts:
         every = self._every_ms
         self._schedule((max(moment_ms, 0) + every - 1) // every * every)
 
-    def tell(self, as_of: int, outcome: Outcome) -> Iterator[None]:
-        """Tell all of them, in order of their keys, pausing after every few."""
+    def publish(self, as_of: int, outcome: Outcome) -> Iterator[None]:
+        """Publish all pending counts in the order of their keys, with a pause after every few."""
         for number, key in enumerate(sorted(self._keys)):
             if number % STEP_COUNTS == 0:
                 yield
-            watched = self._watches.change(key)
-            watched.unsaid = False
-            ledger = watched.ledger
+            state = self._target_states.change(key)
+            state.count_pending = False
+            ledger = state.ledger
             ledger.revision += 1
             outcome.counts.append(
                 Count(
@@ -62,12 +62,12 @@ class PendingCounts:
                     invalid=dict(sorted(ledger.invalid.items())) if ledger.invalid else {},
                     revision=ledger.revision,
                     as_of=as_of,
-                    incomplete=watched.incomplete,
-                    unjudged=watched.unjudged,
+                    incomplete=state.incomplete,
+                    unjudged=state.unjudged,
                 )
             )
         self._keys.clear()
 
     def memory_bytes(self) -> int:
-        """About what is in memory."""
+        """Estimated bytes in memory."""
         return len(self._keys) * PENDING_COUNT_BYTES

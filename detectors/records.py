@@ -1,4 +1,4 @@
-"""What truecount says: the values of its output topics, as plain records (times in epoch ms)."""
+"""Records of the output topics, and the outcome of one step of the audit. Times are epoch ms."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from detectors.events.event import METRICS
 from detectors.events.key import Key
 from detectors.failures import text_of
 
-UNJUDGED_KEPT = 8
-"""Failures of which an outcome has the text; all are counted."""
+UNJUDGED_MAX = 8
+"""Failures whose text an outcome stores; all are counted."""
 
 
 Number = TypeVar("Number", int, float)
@@ -20,7 +20,7 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(slots=True)
 class Interval(Generic[Number]):
-    """A number of events with its uncertainty: whole numbers where it is published, fractions while it is summed.
+    """A number of events with its uncertainty. It is published in whole numbers and summed in fractions.
 
     >>> Interval(1.5, 1.0, 2.0) + Interval(2.0, 0.25, 4.0)
     Interval(value=3.5, low=1.25, high=6.0)
@@ -33,21 +33,21 @@ class Interval(Generic[Number]):
     high: Number
 
     def __add__(self, other: Interval[Number]) -> Interval[Number]:
-        """The sum, whose ends are the sums of the ends."""
+        """The sum of values and of bounds."""
         return Interval(self.value + other.value, self.low + other.low, self.high + other.high)
 
     def times(self, factor: float) -> Interval[float]:
-        """A part or a multiple of it."""
+        """This interval multiplied by a factor."""
         return Interval(factor * self.value, factor * self.low, factor * self.high)
 
     def rounded(self) -> Interval[int]:
-        """In whole events."""
+        """This interval in whole events."""
         return Interval(round(self.value), round(self.low), round(self.high))
 
 
 @dataclass(slots=True)
 class Reason:
-    """Why: one detector's finding, in numbers and in a sentence."""
+    """One detector's finding, in numbers and in a sentence."""
 
     code: str
     detector: str
@@ -59,7 +59,7 @@ class Reason:
 
 @dataclass(slots=True)
 class Moment:
-    """A span of an incident's course: when, what came, what was expected."""
+    """A span of an incident: its time, the events observed and those expected."""
 
     start: int
     end: int
@@ -69,7 +69,7 @@ class Moment:
 
 @dataclass(slots=True)
 class Flag:
-    """One incident on one target and metric, in one of its revisions (topic flagged-events)."""
+    """One revision of an incident on one target and metric (topic flagged-events)."""
 
     flag_id: str
     revision: int
@@ -91,7 +91,7 @@ class Flag:
 
 @dataclass(slots=True)
 class Correction:
-    """A signed, reversible movement between two parts of a count (topic corrections)."""
+    """A reversible movement of events between two parts of a count (topic corrections)."""
 
     correction_id: str
     target: str
@@ -107,7 +107,7 @@ class Correction:
 class Count(msgspec.Struct, gc=False):
     """The parts of a count as of a moment (topic audited-counts): raw = valid + quarantined + Σ invalid.
 
-    There is one for every target that changed, so it is the one record here that must be cheap to make and to encode.
+    One is published for every target that changed, so it must be cheap to make and to encode.
     """
 
     target: str
@@ -119,13 +119,13 @@ class Count(msgspec.Struct, gc=False):
     revision: int
     as_of: int
     incomplete: bool = False
-    """stored state was damaged: the count holds only what came afterwards"""
+    """stored state was damaged: only later events are counted"""
     unjudged: int = 0
-    """events, all of them counted, of which a window was not judged because detection failed"""
+    """counted events that a window could not judge because detection failed"""
 
 
 class Hit(NamedTuple):
-    """Events of a key between two moments that were invalid when they came."""
+    """Events of a key between two moments that a rule found invalid."""
 
     key: Key
     reason: str
@@ -135,21 +135,21 @@ class Hit(NamedTuple):
 
 
 class Unjudged(NamedTuple):
-    """A failure that was contained."""
+    """A contained failure."""
 
     part: str
     """one of failures.PARTS"""
     key: Key
-    """empty: of the whole partition"""
+    """empty if the failure concerns the whole partition"""
     start: int
     """of the window, in epoch ms"""
     events: int
-    """events that were counted, and by this have not been judged"""
+    """counted events that were not judged because of the failure"""
     error: str
 
 
 class Uncounted(NamedTuple):
-    """What stood at a position of the log and could not even be counted."""
+    """A record of the log that could not even be counted."""
 
     position: int
     value: bytes | None
@@ -159,7 +159,7 @@ class Uncounted(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What a step of the audit has to say, in order, and what it counted on the way."""
+    """Output of one step of the audit: records in their order, and numbers for metrics."""
 
     flags: list[Flag] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
@@ -175,33 +175,33 @@ class Outcome:
     withheld: list[int] = field(default_factory=lambda: [0] * len(METRICS))
     """verdicts withheld by the bound of the false-discovery rate, by metric"""
     put_off: int = 0
-    """open windows worth a look that were not looked at: others stood out more (``measurement.early``)"""
+    """open windows worth judging that were put off: others had grown further (``measurement.early_windows``)"""
     judged: dict[str, int] = field(default_factory=dict)
-    """windows in a surge that were judged, by verdict ("none" without one)"""
+    """judged windows in a surge, by verdict ("none" without one)"""
     witnesses: dict[tuple[str, str], int] = field(default_factory=dict)
-    """(detector, verdict) → such windows in which the detector found one honest window in a hundred, or rarer"""
+    """(detector, verdict) → such windows in which the detector's p-value was at most 0.01"""
     failures: dict[str, int] = field(default_factory=dict)
-    """failures that were contained, by part (failures.PARTS)"""
+    """contained failures, by part (failures.PARTS)"""
     unjudged: list[Unjudged] = field(default_factory=list)
-    """the first of them"""
+    """the first UNJUDGED_MAX of them"""
     uncounted: list[Uncounted] = field(default_factory=list)
 
     def drain(self) -> Outcome:
-        """All that is reported so far, taken out of here: afterwards this is as new."""
+        """Move all that was reported so far into a new outcome. Afterwards this one is empty."""
         drained, empty = replace(self), Outcome()
         for each in fields(self):
             setattr(self, each.name, getattr(empty, each.name))
         return drained
 
     def fail(self, part: str, key: Key, start: int, events: int, error: Exception) -> None:
-        """Note an exception that was contained; see Unjudged."""
+        """Record a contained exception; see Unjudged."""
         self.failures[part] = self.failures.get(part, 0) + 1
-        if len(self.unjudged) < UNJUDGED_KEPT:
+        if len(self.unjudged) < UNJUDGED_MAX:
             self.unjudged.append(Unjudged(part, key, start, events, text_of(error)))
 
     def note(self, verdict: str | None, witnesses: list[str]) -> None:
-        """Count a judged window, and the detectors that spoke against it, with or without a vote."""
-        word = verdict or "none"
-        self.judged[word] = self.judged.get(word, 0) + 1
+        """Count a judged window and the detectors with evidence against it, those in shadow too."""
+        label = verdict or "none"
+        self.judged[label] = self.judged.get(label, 0) + 1
         for name in witnesses:
-            self.witnesses[name, word] = self.witnesses.get((name, word), 0) + 1
+            self.witnesses[name, label] = self.witnesses.get((name, label), 0) + 1

@@ -1,7 +1,7 @@
-"""What a look at a window may change before it has succeeded, kept so that it can be put back.
+"""Restores what the judging of a window has changed, if it fails.
 
-A window is judged wholly or not at all: an exception half way must leave no event moved without its correction, and no
-case without its flag. What a look teaches is not here; it comes last, and fails by itself.
+A window is judged completely or not at all: after an exception no event may be moved without its correction, and no
+case may lack its flag. Learning is not covered: it comes last, and its failures are contained by themselves.
 """
 
 from __future__ import annotations
@@ -23,39 +23,44 @@ _decode = msgspec.msgpack.Decoder(
 
 
 class Savepoint:
-    """One key's state, and what has been said, as they stood. Some two microseconds; a look takes hundreds."""
+    """A copy of one key's state and of the outcome. It takes some 2 µs; a judging takes hundreds."""
 
-    __slots__ = ("_bound", "_incident", "_ledger", "_outcome", "_reward", "_said", "_surge", "_watched", "_windows")
+    __slots__ = ("_bound", "_emitted", "_incident", "_ledger", "_outcome", "_reward", "_state", "_surge", "_windows")
 
     def __init__(
-        self, watched: TargetState, outcome: Outcome, crowd: Crowd | None = None, bound: Discoveries | None = None
+        self, state: TargetState, outcome: Outcome, crowd: Crowd | None = None, bound: Discoveries | None = None
     ) -> None:
-        """``crowd`` is the window that is looked at, if it is none of the open ones."""
-        ledger = watched.ledger
-        self._watched, self._outcome, self._bound = watched, outcome, bound
+        """``crowd`` is the window that is judged, if it is not one of the open ones."""
+        ledger = state.ledger
+        self._state, self._outcome, self._bound = state, outcome, bound
         self._ledger = ledger.valid, ledger.quarantined, dict(ledger.invalid)
-        unusual = watched.trail or watched.slow or watched.case or watched.explained
-        self._incident = _encode((watched.trail, watched.slow, watched.case, watched.explained)) if unusual else None
-        self._surge = watched.cusum, watched.cusum_at, watched.asked, watched.asked_at, watched.surging
-        windows = [*watched.open.values()] if crowd is None else [*watched.open.values(), crowd]
-        self._windows = [(w, w.looked, w.quarantined, w.cased, w.told) for w in windows]
-        self._said = (
+        unusual = state.trail or state.slow or state.case or state.explained
+        self._incident = _encode((state.trail, state.slow, state.case, state.explained)) if unusual else None
+        self._surge = state.cusum, state.cusum_at, state.judged_lately, state.judged_lately_at, state.surging
+        windows = [*state.open.values()] if crowd is None else [*state.open.values(), crowd]
+        self._windows = [(w, w.events_judged, w.quarantined, w.cased, w.expected_cased) for w in windows]
+        self._emitted = (
             *(len(outcome.flags), len(outcome.corrections)),
             *(dict(outcome.judged), dict(outcome.witnesses), list(outcome.withheld)),
         )
         self._reward = 0.0 if bound is None else bound.reward
 
     def restore(self) -> None:
-        """Let everything be as it was."""
-        watched, outcome, ledger = self._watched, self._outcome, self._watched.ledger
+        """Restore the copied state and outcome."""
+        state, outcome, ledger = self._state, self._outcome, self._state.ledger
         ledger.valid, ledger.quarantined, ledger.invalid = self._ledger
-        watched.trail, watched.slow, watched.case, watched.explained = (
+        state.trail, state.slow, state.case, state.explained = (
             ([], None, None, None) if self._incident is None else _decode(self._incident)
         )
-        watched.cusum, watched.cusum_at, watched.asked, watched.asked_at, watched.surging = self._surge
-        for window, looked, quarantined, cased, told in self._windows:
-            window.looked, window.quarantined, window.cased, window.told = looked, quarantined, cased, told
-        flags, corrections, outcome.judged, outcome.witnesses, outcome.withheld = self._said
+        state.cusum, state.cusum_at, state.judged_lately, state.judged_lately_at, state.surging = self._surge
+        for window, events_judged, quarantined, cased, expected_cased in self._windows:
+            window.events_judged, window.quarantined, window.cased, window.expected_cased = (
+                events_judged,
+                quarantined,
+                cased,
+                expected_cased,
+            )
+        flags, corrections, outcome.judged, outcome.witnesses, outcome.withheld = self._emitted
         del outcome.flags[flags:], outcome.corrections[corrections:]
         if self._bound is not None:
             self._bound.reward = self._reward

@@ -1,4 +1,4 @@
-"""From where on a window is a verdict: the judge's numbers, by metric and by class of target."""
+"""Thresholds of the judge, by metric and by class of target."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from detectors.events.key import Key, metric_of, target_of
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What one metric of one target is judged by. Scores are -log10 p: 3 is one honest window in a thousand."""
+    """Thresholds of one metric of one target. Scores are -log10 p: 3 is one honest window in a thousand."""
 
     surge_score: float = 3.0
-    """of the count beyond the target's expectation"""
+    """least score of the surge, the count beyond the target's expectation"""
     surge_score_least: float = 1.0
-    """so little of a surge is enough where the crowd is as much rarer"""
+    """least score of the surge if the crowd's score makes up for it (``joint_score``)"""
     suspect_score: float = 3.0
-    """of the crowd. One in a thousand on *both* counts, by evidence that does not share its data, opens a case"""
+    """least score of the crowd. Surge and crowd, judged on different data, must both be this rare to open a case"""
     artificial_score: float = 4.0
-    """of the crowd, from which it is called artificial"""
+    """score of the crowd from which the verdict is *artificial*"""
     excess_events: int = 10
-    """events beyond expectation under which there is nothing to correct; half as many, at least five, where most of the
-    crowd is ``artificial`` by itself"""
+    """least number of events beyond expectation; half of it, at least five, if most of the crowd is ``artificial`` by
+    itself"""
     artificial_share: float = 0.3
-    """part of the crowd that must be unaccounted for: a difference can be significant and still be small"""
+    """least share of the crowd that is unaccounted for: a significant difference can still be small"""
     false_discovery_rate: float = 0.05
-    """part of the alarms that may be wrong (``platform.false_discoveries``), over all windows that were tested"""
+    """share of the alarms that may be wrong (``platform.false_discoveries``), over all tested windows"""
 
     @property
     def joint_score(self) -> float:
-        """What surge and crowd must have together."""
+        """Least sum of the scores of surge and crowd."""
         return self.surge_score + self.suspect_score
 
 
 @dataclass(frozen=True, slots=True)
 class TargetClass:
-    """Targets that are judged by thresholds of their own: chosen by id, by how an id begins, or by a pattern."""
+    """Targets with thresholds of their own, chosen by id, by the prefix of an id, or by a pattern."""
 
     targets: frozenset[str] = frozenset()
     prefixes: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class TargetClass:
     by_metric: tuple[Thresholds, ...] = (Thresholds(),) * len(METRICS)
 
     def has(self, target: str) -> bool:
-        """Whether a target belongs to it."""
+        """Whether a target belongs to this class."""
         return (
             target in self.targets
             or (bool(self.prefixes) and target.startswith(self.prefixes))
@@ -56,7 +56,7 @@ class TargetClass:
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """The thresholds of an audit. The first class that has a target decides, the metric's where none does."""
+    """The thresholds of an audit: of the first class that has the target, otherwise of the metric."""
 
     by_metric: tuple[Thresholds, ...] = (Thresholds(),) * len(METRICS)
     classes: tuple[TargetClass, ...] = field(default=())
@@ -73,4 +73,4 @@ class Rulebook:
 DEFAULTS = Thresholds()
 SURGE_SCORE = DEFAULTS.surge_score
 SURGE_LEAST = DEFAULTS.surge_score_least
-"""-log10 p. From SURGE_LEAST on a window is judged; no threshold of a configuration goes below it."""
+"""-log10 p. From SURGE_LEAST on a window is judged; no configured threshold is lower."""

@@ -1,6 +1,6 @@
-"""Enters the events of closed ticks: each key's into its ledger and its open five minutes.
+"""Enters the events of closed ticks into the ledgers and the open five-minute windows.
 
-A tick that may be part of a burst is judged before it is merged into the five minutes.
+A tick that may be part of a burst is judged by itself before it is merged into the five minutes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from detectors.containment import Containment
 from detectors.events.key import Key, key_of, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.ticks import Tick
-from detectors.judge import Cases
+from detectors.judge import Judge
 from detectors.measurement.early_windows import EarlyWindows
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
@@ -29,11 +29,11 @@ from detectors.windows.crowd import ROW_BYTES, Crowd
 from detectors.windows.scales import Scale
 
 STEP_KEYS = 32
-"""Keys entered before a pause: some milliseconds, the pause a tenth of a microsecond (measured)."""
+"""Keys entered between two pauses: some milliseconds of work. A pause takes 0.1 µs (measured)."""
 
 
 class ClosedTick(NamedTuple):
-    """A tick that closes: its start in epoch ms, where its events are in the log, and what its step reports."""
+    """A closed tick: start in epoch ms, its first and last position in the log, and the outcome of its step."""
 
     start: int
     log: tuple[int, int]
@@ -46,20 +46,20 @@ class TickEntry:
 
     scale: Scale
     """the tick's"""
-    watches: TargetStates
+    target_states: TargetStates
     windows: OpenWindows
-    unsaid: PendingCounts
-    cases: Cases
-    judging: WindowClosing
-    contained: Containment
+    pending_counts: PendingCounts
+    judge: Judge
+    closing: WindowClosing
+    containment: Containment
     early: EarlyWindows
     platforms: list[Platform]
-    peers: OtherMetrics
+    other_metrics: OtherMetrics
     rulings: Rulings
 
     def enter_all(self, tick: Tick, start: int, outcome: Outcome) -> Generator[None, None, int]:
-        """Enter all events of a tick that rules have left, pausing after every few keys; returns how many."""
-        came, at = 0, ClosedTick(start, (tick.log_from, tick.log_to), outcome)
+        """Enter the events of a tick that no rule caught, with a pause after every few keys. Returns their number."""
+        total, at = 0, ClosedTick(start, (tick.log_from, tick.log_to), outcome)
         for metric, heap in enumerate(tick.heaps):
             entered = closed = 0
             for target, rows, folded in heap.by_target():
@@ -68,75 +68,76 @@ class TickEntry:
                 closed += 1
                 if closed % STEP_KEYS == 0:
                     yield
-            came += entered
+            total += entered
             outcome.entered[metric] += entered
             outcome.windows += closed
-        return came
+        return total
 
     def enter(
         self, key: Key, rows: bytes, at: ClosedTick, *, folded: Crowd | None = None, owner: int = -1, nobody: int = 0
     ) -> int:
-        """Enter a key's events of a closed tick; returns how many. Duplicates and undos are not among them.
+        """Enter a key's events of a closed tick, without duplicates and undos. Returns their number.
 
-        They are packed ``rows``, a crowd of rows that were ``folded`` before, and ``nobody`` events without an actor.
+        The events are packed ``rows``, a crowd of rows that were ``folded`` before, and ``nobody`` events without an
+        actor.
         """
         start, log, outcome = at
-        watched = self.watches.change(key)
+        state = self.target_states.change(key)
         count = len(rows) // ROW_BYTES + nobody
         if folded is not None:
             count += folded.n
-        watched.ledger.valid += count
-        if not watched.unsaid:
-            self.unsaid.add(key, start + self.scale.span_ms)
-        into = self.windows.minutes(key, watched, start, log)
-        into.owner = max(into.owner, owner)
-        left = into.n - into.unjudged + count
+        state.ledger.valid += count
+        if not state.count_pending:
+            self.pending_counts.add(key, start + self.scale.span_ms)
+        minutes = self.windows.minutes(key, state, start, log)
+        minutes.owner = max(minutes.owner, owner)
+        unjudged = minutes.n - minutes.unjudged + count
         try:
-            worth = folded is not None or self.cases.needs_judging(watched, count, self.platforms[metric_of(key)])
+            judged_alone = folded is not None or self.judge.needs_judging(state, count, self.platforms[metric_of(key)])
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # its five minutes are judged, at their end
+        except Exception as error:  # noqa: BLE001  # its five minutes are judged at their end
             outcome.fail("tick", key, start, 0, error)
-            worth = False
+            judged_alone = False
         try:
-            if not worth:
-                into.take(rows, nobody)
+            if not judged_alone:
+                minutes.take(rows, nobody)
             else:
                 crowd = folded if folded is not None else Crowd()
                 crowd.take(rows, nobody)
-                self._judge(key, watched, crowd, at)
-                left -= crowd.unjudged
-                into.merge(crowd)
+                self._judge(key, state, crowd, at)
+                unjudged -= crowd.unjudged
+                minutes.merge(crowd)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # nobody knows what is in a window that was half entered
-            del watched.open["minutes"]
-            self.contained.note(("tick", error), key, start, left, outcome)
+        except Exception as error:  # noqa: BLE001  # the contents of a half-entered window are unknown
+            del state.open["minutes"]
+            self.containment.record(("tick", error), key, start, unjudged, outcome)
             return count
-        self._consider(key, watched, at)
+        self._consider(key, state, at)
         return count
 
-    def _judge(self, key: Key, watched: TargetState, crowd: Crowd, at: ClosedTick) -> None:
+    def _judge(self, key: Key, state: TargetState, crowd: Crowd, at: ClosedTick) -> None:
         """Judge a tick by itself."""
         start, log, outcome = at
         crowd.settle()
         crowd.log_from, crowd.log_to = log
         metric = metric_of(key)
         try:
-            platform, reference = self.platforms[metric], self.peers.reference(metric)
-            look = WindowView(
-                key, watched, self.scale, start, crowd, platform, reference, outcome, rulings=self.rulings
+            platform, reference = self.platforms[metric], self.other_metrics.reference(metric)
+            window = WindowView(
+                key, state, self.scale, start, crowd, platform, reference, outcome, rulings=self.rulings
             )
-            self.judging.look(look)
+            self.closing.judge_whole(window)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, it must not end more than this
-            self.contained.leave(("tick", error), key, crowd, outcome)
+        except Exception as error:  # noqa: BLE001  # a failure ends this tick only
+            self.containment.record_unjudged(("tick", error), key, crowd, outcome)
 
-    def _consider(self, key: Key, watched: TargetState, at: ClosedTick) -> None:
-        """Ask whether the windows that were entered into are worth a look before their end."""
+    def _consider(self, key: Key, state: TargetState, at: ClosedTick) -> None:
+        """Check whether the windows that got these events should be judged before their end."""
         try:
-            self.early.entered(key, watched)
+            self.early.entered(key, state)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the windows are judged when they end

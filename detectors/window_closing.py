@@ -1,4 +1,7 @@
-"""Windows put before the judge: with what stands beside them, with who acts together, and what they teach together."""
+"""Closes windows: measures each against its surroundings, judges it, and learns from all that closed together.
+
+Surroundings are the target's other metrics, known actors and bands of actors who act together.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from detectors.features import names as f
 from detectors.features.interaction import with_accounts
 from detectors.features.names import EVENTS_MIN
 from detectors.intake.rules.act_rules import ActRules
-from detectors.judge import Cases
+from detectors.judge import Judge
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
 from detectors.platform.lessons import FROM_VIEWS, Lessons
@@ -26,124 +29,129 @@ from detectors.windows.scales import HOUR
 
 @dataclass(frozen=True, slots=True)
 class WindowClosing:
-    """See the module. All that is here belongs to one audit."""
+    """See the module. All fields belong to one audit."""
 
-    cases: Cases
-    company: Bands
+    judge: Judge
+    bands: Bands
     rulings: Rulings
-    peers: OtherMetrics
+    other_metrics: OtherMetrics
     platforms: list[Platform]
     rules: ActRules
     parts: tuple[int, ...]
     """see scales.parts_of"""
 
-    def look(self, look: WindowView) -> None:
-        """Put a window before the judge: judged wholly, or not at all."""
-        watched, crowd = look.target_state, look.crowd
-        if crowd.n < EVENTS_MIN and watched.case is None and look.ends and f.BAND not in look.x:
-            self.cases.look(look)  # such a window only teaches
+    def judge_whole(self, window: WindowView) -> None:
+        """Judge a window. If that fails, restore everything it has changed."""
+        state, crowd = window.target_state, window.crowd
+        if crowd.n < EVENTS_MIN and state.case is None and window.ends and f.BAND not in window.x:
+            self.judge.judge_window(window)  # such a window is only learned from
             return
-        kept = Savepoint(watched, look.outcome, crowd, look.platform.discoveries)
+        savepoint = Savepoint(state, window.outcome, crowd, window.platform.discoveries)
         try:
-            self.cases.look(look)
+            self.judge.judge_window(window)
         except Exception:
-            kept.restore()
+            savepoint.restore()
             raise
 
-    def learn(self, closing: Lessons, outcome: Outcome) -> Iterator[None]:
-        """Let the windows that have closed together teach what they teach together."""
+    def learn(self, lessons: Lessons, outcome: Outcome) -> Iterator[None]:
+        """Learn from the windows that have closed together."""
         try:
-            self.company.lockstep.learn()
+            self.bands.lockstep.learn()
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # these windows teach nothing of who comes together
-            self.company.lockstep.broken_off()
-            outcome.fail("lockstep", NO_KEY, closing.start, 0, error)
+        except Exception as error:  # noqa: BLE001  # nothing is learned of bands from these windows
+            self.bands.lockstep.broken_off()
+            outcome.fail("lockstep", NO_KEY, lessons.start, 0, error)
         try:
-            yield from closing.teach(self.platforms)
+            yield from lessons.teach(self.platforms)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # these windows teach no more of the platform
+        except Exception as error:  # noqa: BLE001  # no more is learned of the platform from these windows
             for platform in self.platforms:
                 platform.changed = True
-            outcome.fail("platform", NO_KEY, closing.start, 0, error)
+            outcome.fail("platform", NO_KEY, lessons.start, 0, error)
 
-    def close(self, look: WindowView, order: int, closing: Lessons) -> None:
-        """Learn who came to a closed window, and put it before the judge."""
-        key, crowd, platform, scale, start = look.key, look.crowd, look.platform, look.scale, look.start
+    def close(self, window: WindowView, order: int, lessons: Lessons) -> None:
+        """Measure the actors of a closed window, add it to ``lessons`` and judge it."""
+        key, crowd, platform, scale, start = window.key, window.crowd, window.platform, window.scale, window.start
         views, metric = self.platforms[0], metric_of(key)
         actors: Set[int] = frozenset()
         unmet: list[int] = []
-        closing.note(metric, crowd)
-        look.reference = self.peers.reference(metric)
+        lessons.add_window(metric, crowd)
+        window.reference = self.other_metrics.reference(metric)
         if order == 1:
             actors = crowd.actor_hashes()
-            self._follow(look, len(actors))
-            known = [platform.known] if platform is look.reference else [platform.known, look.reference.known]
+            self._follow(window, len(actors))
+            known = [platform.known] if platform is window.reference else [platform.known, window.reference.known]
             unmet = count_newcomers(crowd, actors, known)
-            closing.met[metric].extend(actors)
-        look.rates, look.rulings = views.rates, self.rulings
-        look.parts, look.teaches = self.parts[order], platform.teaching(scale, key, start)
-        if metric and scale.name == HOUR and look.teaches.mix:
-            closing.note_beside(metric, crowd, viewed=self.peers.viewed(key))
-        self._ask_who_viewed(look, closing)
+            lessons.actors[metric].extend(actors)
+        window.rates, window.rulings = views.rates, self.rulings
+        window.parts, window.teaches = self.parts[order], platform.teaching(scale, key, start)
+        if metric and scale.name == HOUR and window.teaches.mix:
+            lessons.add_acts(metric, crowd, viewed=self.other_metrics.viewed(key))
+        self._count_viewers(window, lessons)
         if crowd.n >= EVENTS_MIN:
-            look.other_counts = self.peers.counts(key, order, start, closing.views)
-            look.views_days = self.peers.days(key)
-            look.windows_since_first_view = self.peers.windows_since_first_view(key, scale, start)
-            if metric == 0 and order > 1 and look.teaches.crowd:
+            window.other_counts = self.other_metrics.counts(key, order, start, lessons.views)
+            window.views_days = self.other_metrics.days(key)
+            window.windows_since_first_view = self.other_metrics.windows_since_first_view(key, scale, start)
+            if metric == 0 and order > 1 and window.teaches.crowd:
                 people = with_accounts(crowd, views.knows_accounts())
-                closing.interactions.append((people, *look.other_counts[1:]))
-        self.judge(look, actors, unmet)
+                lessons.interactions.append((people, *window.other_counts[1:]))
+        self.judge_with_bands(window, actors, unmet)
         if metric == 0 and crowd.n >= EVENTS_MIN:
-            self._note_views(look, order, closing)
+            self._note_views(window, order, lessons)
 
-    def _note_views(self, look: WindowView, order: int, closing: Lessons) -> None:
-        """Let the windows of likes and follows that close after one of views know of it."""
+    def _note_views(self, window: WindowView, order: int, lessons: Lessons) -> None:
+        """Record a closed window of views for the windows of likes and follows that close after it."""
         try:
-            closing.viewed.update(self.peers.viewers_in_closing_window(look.key, order, look.crowd))
-            closing.views[look.key] = look.crowd.n - look.crowd.quarantined
+            lessons.viewed.update(self.other_metrics.viewers_in_closing_window(window.key, order, window.crowd))
+            lessons.views[window.key] = window.crowd.n - window.crowd.quarantined
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # the verdict on the views stands
-            look.fail("learning", error)
+        except Exception as error:  # noqa: BLE001  # the verdict on the views is kept
+            window.fail("learning", error)
 
-    def _follow(self, look: WindowView, people: int) -> None:
-        """Let the rules count for a day who came often."""
+    def _follow(self, window: WindowView, people: int) -> None:
+        """Let the daily rule count the actors who came often."""
         try:
-            self.rules.follow(look.key, look.crowd, people, look.end)
+            self.rules.follow(window.key, window.crowd, people, window.end)
         except UNCONTAINED:
             raise
-        except Exception as error:  # noqa: BLE001  # the window is judged without
-            self.rules.broken_off(metric_of(look.key))
-            look.fail("rules", error)
+        except Exception as error:  # noqa: BLE001  # the window is judged without the rule
+            self.rules.broken_off(metric_of(window.key))
+            window.fail("rules", error)
 
-    def _ask_who_viewed(self, look: WindowView, closing: Lessons) -> None:
-        """Ask who in a closed window of likes or follows had viewed the target, for its look and for what is usual."""
-        key, crowd = look.key, look.crowd
+    def _count_viewers(self, window: WindowView, lessons: Lessons) -> None:
+        """Count the actors of a closed window of likes or follows who had viewed the target.
+
+        The number is a feature of the window and part of the platform's baseline.
+        """
+        key, crowd = window.key, window.crowd
         if is_view(key):
             return
-        unheld = look.target_state.case is None and not crowd.quarantined
-        teaches = unheld and look.scale.name in FROM_VIEWS and look.teaches.mix and self.peers.viewed(key)
+        clean = window.target_state.case is None and not crowd.quarantined
+        teaches = clean and window.scale.name in FROM_VIEWS and window.teaches.mix and self.other_metrics.viewed(key)
         if not teaches and crowd.n < EVENTS_MIN:
             return
-        metric, viewers, asked = (
+        metric, viewers, checked = (
             metric_of(key),
-            self.peers.viewer_events(key, crowd),
-            self.peers.checkable_people(key, crowd),
+            self.other_metrics.viewer_events(key, crowd),
+            self.other_metrics.checkable_people(key, crowd),
         )
         if teaches:
-            closing.note_viewers(metric, crowd, viewers, asked=asked)
+            lessons.add_viewers(metric, crowd, viewers, checked=checked)
         if crowd.n >= EVENTS_MIN:
-            look.viewer_events = self.peers.possible_viewer_events(key, crowd, viewers) + closing.viewed.get(key, 0.0)
-            look.all_views_emitted = asked >= f.PEOPLE_MIN and closing.emits_every_view(self.platforms[0], metric)
+            window.viewer_events = self.other_metrics.possible_viewer_events(key, crowd, viewers) + lessons.viewed.get(
+                key, 0.0
+            )
+            window.all_views_emitted = checked >= f.PEOPLE_MIN and lessons.emits_every_view(self.platforms[0], metric)
 
-    def judge(self, look: WindowView, actors: Set[int], unmet: Iterable[int] = ()) -> None:
-        """Put a window before the judge. If its actors are given, say who of them act together, and learn who came."""
+    def judge_with_bands(self, window: WindowView, actors: Set[int], unmet: Iterable[int] = ()) -> None:
+        """Judge a window. If its actors are given, find the bands among them first, and learn who came together."""
         if len(actors) < 2:
-            self.look(look)
+            self.judge_whole(window)
             return
-        self.company.find_band(look, actors)
-        if not look.early:
-            self.company.note(look, actors, unmet)
-        self.look(look)
+        self.bands.find_band(window, actors)
+        if not window.early:
+            self.bands.note(window, actors, unmet)
+        self.judge_whole(window)

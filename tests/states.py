@@ -10,5 +10,5 @@ from detectors.state.target_states import MemoryTargetStates
 
 def states_of(audit: Audit) -> dict[Key, TargetState]:
     """Key → state."""
-    assert isinstance(audit.watches, MemoryTargetStates)
-    return audit.watches.states
+    assert isinstance(audit.target_states, MemoryTargetStates)
+    return audit.target_states.states

@@ -208,7 +208,7 @@ def test_streams_does_not_reach_inside_an_audit() -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "watches = audit.audit.watches",
+        "watches = audit.audit.target_states",
         "self.audit.intake.starts()",
         "self._audit.platforms[0].rates.usual()",
         "audit.unjudged.ranges(7)",

@@ -1,1 +1,1 @@
-"""What is known of single actors."""
+"""Rulings on single actors."""

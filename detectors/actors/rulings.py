@@ -1,9 +1,9 @@
-"""What is held of actors: whose acts were taken out of a target's count before. Sellers serve one order after another
-with the same accounts, and by the second these are no strangers any more.
+"""Rulings: actors whose acts were removed from a target's count. Sellers use the same accounts for many orders, so
+these actors are evidence against later crowds.
 
-A crowd that was bought nearly as a whole is remembered as a whole: who is honest in it is then one of ten, and no
-evidence by himself. Nothing is held of an actor on the target that he was taken out of, so that an incident is not
-its own witness.
+A crowd that is almost wholly artificial gets a ruling on each of its actors. One in ten of them may be honest, so a
+single actor is no evidence. A ruling does not count on the target it comes from: an incident must not be evidence for
+itself.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ RULED_MAX = 8_192
 """Actors of a generation: 100 kB of state for each of two. The older is dropped when the newer is full."""
 
 CERTAIN = 0.9
-"""Part of a crowd that must be artificial for a ruling on all of it."""
+"""Share of a crowd that must be artificial for a ruling on all its actors."""
 
 SEVERAL_TARGETS = 0xFFFF_FFFF
-"""In place of a target: the actor was taken out of more than one."""
+"""In place of a target: the actor has rulings on more than one."""
 
 
 class Rulings:
-    """Actors → the target that they were taken out of."""
+    """Actor → target whose count the actor was removed from."""
 
     def __init__(self) -> None:
         self._newer: dict[int, int] = {}
@@ -39,7 +39,7 @@ class Rulings:
         return len(self._newer) + len(self._older)
 
     def note(self, actors: Iterable[int], key: Key) -> None:
-        """Hold it of these actors that they were taken out of a key's target.
+        """Record a ruling on these actors: they were removed from the count of a key's target.
 
         >>> from detectors.events.key import key_of
         >>> rulings, a, b, c = Rulings(), key_of(0, "a"), key_of(0, "b"), key_of(0, "c")
@@ -59,16 +59,16 @@ class Rulings:
             self._older, self._newer = newer, {}
 
     def share(self, actors: Iterable[int], key: Key) -> float:
-        """Share of actors (there must be some) that were taken out of another target than this key's."""
+        """Share of actors with a ruling on another target than this key's. There must be at least one actor."""
         newer, older, here = self._newer, self._older, _place(key)
-        asked = held = 0
+        checked = ruled = 0
         for actor in all_without_account(actors):
-            asked += 1
-            held += newer.get(actor, older.get(actor, here)) != here
-        return held / asked
+            checked += 1
+            ruled += newer.get(actor, older.get(actor, here)) != here
+        return ruled / checked
 
     def take_changed(self) -> bool:
-        """Whether there was a ruling since the last call."""
+        """Whether there was a new ruling since the last call."""
         changed, self._changed = self._changed, False
         return changed
 
@@ -77,12 +77,12 @@ class Rulings:
         return [_packed(self._newer), _packed(self._older)]
 
     def load(self, state: list[Any]) -> None:
-        """Take dumped state."""
+        """Load dumped state."""
         self._newer, self._older = (_unpacked(*packed) for packed in state)
 
 
 def _place(key: Key) -> int:
-    """A target's hash; the metric does not matter."""
+    """Hash of a key's target, the same for all metrics."""
     return crc32(target_of(key).encode())
 
 

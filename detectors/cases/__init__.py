@@ -1,1 +1,1 @@
-"""The life of a case: flags, revisions, corrections, explanations."""
+"""Cases: their opening and closing, flags, corrections, and explained surges."""

@@ -1,4 +1,4 @@
-"""How many events were expected while an incident went on: a sum of intervals, kept in the incident's fields."""
+"""Expected events of an incident: a sum of intervals, stored in the incident's fields."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from detectors.state.case import Case, Explained
 
 
 def expected_of(incident: Case | Explained) -> Interval[float]:
-    """What was expected so far."""
+    """The events expected so far."""
     return Interval(incident.expected, incident.low, incident.high)
 
 
 def expect(incident: Case | Explained, more: Interval[float]) -> None:
-    """Add what was expected of one more window, tick or day."""
+    """Add the expectation of one more window, tick or day."""
     total = expected_of(incident) + more
     incident.expected, incident.low, incident.high = total.value, total.low, total.high

@@ -1,9 +1,9 @@
-"""Surges that are accounted for: by the platform's own crowd, or by a promotion that was announced.
+"""Explained surges: their crowd is the platform's own, or a promotion was announced.
 
-They are told as flags of the verdict *explained*, so that an analyst who sees the surge need not ask, and they move
-nothing. Only a strong surge within five minutes opens one; while it goes on the same flag is revised, and it closes
-when two windows have passed without. A window that has a verdict is never explained: who *and* how convict in spite
-of any promotion. Nothing is learned differently because of it.
+They are published as flags with the verdict *explained*, so that an analyst who sees the surge finds its cause. They
+move no events. Only a strong surge within five minutes opens one. While it goes on, the same flag is revised. It closes
+after two windows without a surge. A window with a verdict is never explained: evidence about people *and* behaviour
+convicts in spite of any promotion. Explanations do not change what is learned.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from detectors.windows.scales import MINUTES
 STRONG_SCORE = 6.0
 STRONG_FACTOR = 3.0
 STRONG_EXCESS = 50
-"""A surge is told of from one window in a million on, three times the expectation and 50 events beyond it: smaller ones
-are everyday, and an explanation of each would bury the flags. It goes on while it is a surge at all."""
+"""A surge is strong if it is as rare as one window in a million, three times the expectation and 50 events beyond it.
+Smaller ones are common, and explaining each would bury the flags. It goes on while there is any surge."""
 
 EXPLAINED_PEOPLE_MIN = 30
-"""Different people under whom "the platform's own crowd" says little."""
+"""Least number of different people for "the platform's own crowd"."""
 
 HISTORY_WINDOWS = 12
-"""Windows that the target must have had: of a new one nobody knows what is much."""
+"""Windows that the target must have had: the usual count of a new one is not known."""
 
 REVISE_GROWTH = 2.0
 """An explained flag is revised when its events have doubled."""
@@ -50,7 +50,7 @@ OWN_CROWD, PROMOTION = "own_crowd", "promotion"
 CODES = (OWN_CROWD, PROMOTION)
 
 JUDGE = "judge"
-"""In place of a detector in the reasons of an explained surge."""
+"""Stands in for a detector in the reasons of an explained surge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ class Promotion:
     until_ms: int
     metric: int | None = None
     factor: float | None = None
-    """how many times the usual it was announced to bring"""
+    """announced multiple of the usual count"""
 
     def covers(self, key: Key, start_ms: int, end_ms: int) -> bool:
-        """Whether a window of a state key lies in it, in part at least."""
+        """Whether a window of a key overlaps the promotion."""
         return (
             self.target == target_of(key)
             and self.metric in (None, metric_of(key))
@@ -86,7 +86,7 @@ class Explanations:
         promotions: tuple[Promotion, ...],
         flags: Flags,
     ) -> None:
-        """``schedule`` is told when to look at a key's surge again."""
+        """``schedule`` is called with the time at which a key's surge may close."""
         self._schedule = schedule
         self._enabled = enabled
         self._promotions: dict[str, list[Promotion]] = {}
@@ -94,48 +94,51 @@ class Explanations:
             self._promotions.setdefault(promotion.target, []).append(promotion)
         self._flags = flags
 
-    def consider(self, look: WindowView, view: Opinion, limits: Thresholds) -> None:
+    def consider(self, window: WindowView, view: Opinion, limits: Thresholds) -> None:
         """Open or continue the explanation of a window of minutes that has no verdict."""
-        if not self._enabled or look.scale.name != MINUTES or view.surge < SURGE_SCORE:
+        if not self._enabled or window.scale.name != MINUTES or view.surge < SURGE_SCORE:
             return
-        told = look.target_state.explained
-        promotion = self.promotion(look)
+        explained = window.target_state.explained
+        promotion = self.promotion(window)
         odd = limits.suspect_score if promotion is not None else WITNESS_SCORE
-        if view.crowd >= odd or look.x.get(f.PEOPLE, 0.0) < EXPLAINED_PEOPLE_MIN:
+        if view.crowd >= odd or window.x.get(f.PEOPLE, 0.0) < EXPLAINED_PEOPLE_MIN:
             return
-        if promotion is None and look.x.get(f.NAMED, 1.0) < f.GIVEN_SHARE:
-            return  # most of the crowd is not known: nobody can say that it is the platform's own
-        if told is None:
-            if look.target_state.case is not None or not self._strong(look, view):
+        if promotion is None and window.x.get(f.NAMED, 1.0) < f.GIVEN_SHARE:
+            return  # most of the crowd has no actor, so it cannot be compared with the platform's
+        if explained is None:
+            if window.target_state.case is not None or not self._strong(window, view):
                 return
-            ident = explained_id(target_of(look.key), metric_name_of(look.key), DETECTOR_SET, look.start)
-            told = Explained(ident, look.start, look.until, 0, log_from=look.crowd.log_from)
-            look.target_state.explained = told
-        self._add(told, look, view, promotion)
-        close_at = close_time(told.until, look.scale.span_ms)
-        if close_at > told.close_at:
-            told.close_at = close_at
-            self._schedule(close_at, look.key)
-        if told.revision == 0 or told.observed + told.current[1] > REVISE_GROWTH * told.said:
-            self._say(look.key, told, "updated" if told.revision else "opened", look.outcome)
+            ident = explained_id(target_of(window.key), metric_name_of(window.key), DETECTOR_SET, window.start)
+            explained = Explained(ident, window.start, window.until, 0, log_from=window.crowd.log_from)
+            window.target_state.explained = explained
+        self._add(explained, window, view, promotion)
+        close_at = close_time(explained.until, window.scale.span_ms)
+        if close_at > explained.close_at:
+            explained.close_at = close_at
+            self._schedule(close_at, window.key)
+        if (
+            explained.revision == 0
+            or explained.observed + explained.current[1] > REVISE_GROWTH * explained.flagged_observed
+        ):
+            self._emit_flag(window.key, explained, "updated" if explained.revision else "opened", window.outcome)
 
-    def expire(self, key: Key, told: Explained | None, now: int, outcome: Outcome) -> bool:
-        """Close an explained surge whose time has come; whether it did."""
-        if told is None or told.close_at > now:
+    def expire(self, key: Key, explained: Explained | None, now: int, outcome: Outcome) -> bool:
+        """Close an explained surge if its time has come. Returns whether it closed."""
+        if explained is None or explained.close_at > now:
             return False
-        self._say(key, told, "closed", outcome)
+        self._emit_flag(key, explained, "closed", outcome)
         return True
 
-    def end(self, look: WindowView) -> None:
-        """A verdict has come over the same target: what was explained is closed as far as it went."""
-        told = look.target_state.explained
-        if told is not None:
-            self._say(look.key, told, "closed", look.outcome)
-            look.target_state.explained = None
+    def end(self, window: WindowView) -> None:
+        """Close the explained surge of a target that now has a verdict."""
+        explained = window.target_state.explained
+        if explained is not None:
+            self._emit_flag(window.key, explained, "closed", window.outcome)
+            window.target_state.explained = None
 
-    def _strong(self, look: WindowView, view: Opinion) -> bool:
-        count, expected = look.x[f.COUNT], look.x[f.EXPECTED]
-        level = look.target_state.levels.get(look.scale.name)
+    def _strong(self, window: WindowView, view: Opinion) -> bool:
+        count, expected = window.x[f.COUNT], window.x[f.EXPECTED]
+        level = window.target_state.levels.get(window.scale.name)
         return (
             level is not None
             and level.windows >= HISTORY_WINDOWS
@@ -144,56 +147,56 @@ class Explanations:
             and count - expected >= STRONG_EXCESS
         )
 
-    def promotion(self, look: WindowView) -> Promotion | None:
-        """The promotion that was announced for the time of a window, if there is one."""
-        mine = self._promotions.get(target_of(look.key), ())
-        return next((one for one in mine if one.covers(look.key, look.start, look.until)), None)
+    def promotion(self, window: WindowView) -> Promotion | None:
+        """The promotion announced for the time of a window, if there is one."""
+        promotions = self._promotions.get(target_of(window.key), ())
+        return next((one for one in promotions if one.covers(window.key, window.start, window.until)), None)
 
     @staticmethod
-    def _add(told: Explained, look: WindowView, view: Opinion, promotion: Promotion | None) -> None:
-        x = look.x
-        start, observed, *amounts = told.current
-        if start not in (-1, look.start):
-            told.observed += observed
-            expect(told, Interval(*amounts))
+    def _add(explained: Explained, window: WindowView, view: Opinion, promotion: Promotion | None) -> None:
+        x = window.x
+        start, observed, *amounts = explained.current
+        if start not in (-1, window.start):
+            explained.observed += observed
+            expect(explained, Interval(*amounts))
         expected = x[f.EXPECTED]
         interval = interval_of(expected, x[f.DISPERSION])
-        told.current = (look.start, look.crowd.n, interval.value, interval.low, interval.high)
-        told.until = max(told.until, look.until)
-        told.log_to = max(told.log_to, look.crowd.log_to)
-        put(told.series, Point(look.start, look.scale.span_ms, look.crowd.n, expected))
-        if view.surge >= told.surge:
-            told.surge = view.surge
-            text = f"{look.crowd.n:,} events where {expected:,.0f} are usual"
-            surge = Evidence(SURGE_CODE, SURGE, float(look.crowd.n), expected, 10.0**-view.surge, text)
-            why = _own_crowd(look, view) if promotion is None else _promoted(promotion, look)
-            told.reasons = [surge, why]
+        explained.current = (window.start, window.crowd.n, interval.value, interval.low, interval.high)
+        explained.until = max(explained.until, window.until)
+        explained.log_to = max(explained.log_to, window.crowd.log_to)
+        put(explained.series, Point(window.start, window.scale.span_ms, window.crowd.n, expected))
+        if view.surge >= explained.surge:
+            explained.surge = view.surge
+            text = f"{window.crowd.n:,} events where {expected:,.0f} are usual"
+            surge = Evidence(SURGE_CODE, SURGE, float(window.crowd.n), expected, 10.0**-view.surge, text)
+            why = _own_crowd(window, view) if promotion is None else _promoted(promotion, window)
+            explained.reasons = [surge, why]
 
-    def _say(self, key: Key, told: Explained, status: str, outcome: Outcome) -> None:
-        _, observed, *amounts = told.current
-        told.said = told.observed + observed
-        self._flags.say(
+    def _emit_flag(self, key: Key, explained: Explained, status: str, outcome: Outcome) -> None:
+        _, observed, *amounts = explained.current
+        explained.flagged_observed = explained.observed + observed
+        self._flags.emit(
             key,
-            told,
+            explained,
             status,
             outcome,
             verdict=EXPLAINED,
             score=0,
-            observed=told.said,
-            expected=(expected_of(told) + Interval(*amounts)).rounded(),
+            observed=explained.flagged_observed,
+            expected=(expected_of(explained) + Interval(*amounts)).rounded(),
             artificial=Interval(0, 0, 0),
         )
 
 
-def _own_crowd(look: WindowView, view: Opinion) -> Evidence:
-    people = look.x[f.PEOPLE]
+def _own_crowd(window: WindowView, view: Opinion) -> Evidence:
+    people = window.x[f.PEOPLE]
     p = 10.0**-view.crowd
     text = f"the crowd is the platform's own: {people:,.0f} people, and nothing in who came and how is rare"
     return Evidence(OWN_CROWD, JUDGE, people, 0.0, p, text)
 
 
-def _promoted(promotion: Promotion, look: WindowView) -> Evidence:
-    times = look.x[f.COUNT] / look.x[f.EXPECTED]
+def _promoted(promotion: Promotion, window: WindowView) -> Evidence:
+    times = window.x[f.COUNT] / window.x[f.EXPECTED]
     announced = promotion.factor
     text = (
         f"{promotion.name!r} was announced for it until {_clock(promotion.until_ms)}; {times:,.1f} times the usual came"

@@ -1,4 +1,4 @@
-"""Flags as records: what a case and an explained surge are told by alike."""
+"""Flag records of cases and explained surges."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from detectors.state.case import Case, Explained
 
 
 class Flags:
-    """What one partition's flags say of where they come from: its number, and the configuration's version."""
+    """Emits the flags of one partition, with its number and the configuration's version."""
 
     def __init__(self, *, partition: int, config: str) -> None:
         self._partition = partition
         self._config = config
 
-    def say(
+    def emit(
         self,
         key: Key,
-        told: Case | Explained,
+        incident: Case | Explained,
         status: str,
         outcome: Outcome,
         *,
@@ -27,25 +27,25 @@ class Flags:
         expected: Interval[int],
         artificial: Interval[int],
     ) -> None:
-        """Add the next revision of a key's incident to what is said. ``status`` is opened, updated or closed."""
-        told.revision += 1
+        """Add the next revision of a key's incident to the outcome. ``status`` is opened, updated or closed."""
+        incident.revision += 1
         outcome.flags.append(
             Flag(
-                flag_id=told.flag_id,
-                revision=told.revision,
+                flag_id=incident.flag_id,
+                revision=incident.revision,
                 status=status,
                 target=target_of(key),
                 metric=metric_name_of(key),
                 verdict=verdict,
                 score=score,
-                onset=told.onset,
-                until=told.until,
+                onset=incident.onset,
+                until=incident.until,
                 observed=observed,
                 expected=expected,
                 artificial=artificial,
-                reasons=[Reason(e.code, e.detector, e.value, e.baseline, e.p, e.text) for e in told.reasons],
+                reasons=[Reason(e.code, e.detector, e.value, e.baseline, e.p, e.text) for e in incident.reasons],
                 config=self._config,
-                log={"partition": self._partition, "from": told.log_from, "to": told.log_to},
-                series=[Moment(p.start, p.start + p.span, p.observed, round(p.expected, 1)) for p in told.series],
+                log={"partition": self._partition, "from": incident.log_from, "to": incident.log_to},
+                series=[Moment(p.start, p.start + p.span, p.observed, round(p.expected, 1)) for p in incident.series],
             )
         )

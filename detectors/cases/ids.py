@@ -6,12 +6,12 @@ import hashlib
 
 
 def flag_id(target: str, metric: str, detectors: str, onset_ms: int) -> str:
-    """Deterministic id of an incident: never clock, worker or score."""
+    """Deterministic id of an incident. It never depends on clock, worker or score."""
     return _digest("flag", target, metric, detectors, str(onset_ms))
 
 
 def explained_id(target: str, metric: str, detectors: str, onset_ms: int) -> str:
-    """As ``flag_id``, of a surge that is explained."""
+    """As ``flag_id``, for an explained surge."""
     return _digest("explained", target, metric, detectors, str(onset_ms))
 
 

@@ -1,4 +1,4 @@
-"""The life of a case: opened, revised, closed; its corrections booked in the ledger and told in flags."""
+"""Opens, revises and closes cases. Moves events in the ledger, and emits corrections and flags."""
 
 from __future__ import annotations
 
@@ -25,108 +25,108 @@ from detectors.windows.crowd import Crowd
 from detectors.windows.scales import DAY_MS, TICK, Scale
 
 REVISE_GROWTH = 1.25
-"""A flag is revised when its artificial part has grown by a quarter, when its verdict changes, and at its end."""
+"""A flag is revised when its artificial events have grown by a quarter, when its verdict changes, and at its end."""
 
 STEP_DOUBT = 0.1
-"""Doubt about what is taken back from before the opening: its purity is inferred from what came after."""
+"""Relative uncertainty of events moved from before the opening: their purity is inferred from later windows."""
 
 
-class Desk(Protocol):
-    """What an incident needs of its audit."""
+class CaseSchedule(Protocol):
+    """Schedules the closing of cases and notes changed counts. The audit implements it."""
 
     def changed(self, key: Key) -> None:
-        """Part of this key's count has moved."""
+        """Note that part of this key's count has moved."""
         ...
 
     def schedule_case(self, close_at_ms: int, key: Key) -> None:
-        """Look at this key's case again then."""
+        """Check at ``close_at_ms`` whether this key's case can close."""
         ...
 
 
 class Incidents:
     """The cases of one partition."""
 
-    def __init__(self, desk: Desk, scales: tuple[Scale, ...], flags: Flags) -> None:
-        self._desk = desk
+    def __init__(self, schedule: CaseSchedule, scales: tuple[Scale, ...], flags: Flags) -> None:
+        self._schedule = schedule
         self._scales = scales
         self._flags = flags
 
-    def act(self, look: WindowView, view: Opinion) -> None:
-        """Open or continue the case that a judged window belongs to, and quarantine what it says is artificial."""
-        watched, crowd, x = look.target_state, look.crowd, look.x
-        case = watched.case
+    def act(self, window: WindowView, view: Opinion) -> None:
+        """Open or continue the case of a judged window, and quarantine its artificial events."""
+        state, crowd, x = window.target_state, window.crowd, window.x
+        case = state.case
         opened = case is None
         if case is None:
-            case = self._open(look, view)
+            case = self._open(window, view)
         previous = case.verdict
-        self._weigh(case, look, view)
-        if opened and look.scale.name == TICK:
-            for step in watched.trail[:-1]:
-                put(case.series, Point(step.start, look.scale.span_ms, step.count, step.expected))
-                self._take_back(look, case, step)
-        slow = watched.slow
-        if slow is not None and f.DRIP in x and not slow.told:
-            slow.told = True
-            since = look.start if opened else case.onset
+        self._weigh(case, window, view)
+        if opened and window.scale.name == TICK:
+            for step in state.trail[:-1]:
+                put(case.series, Point(step.start, window.scale.span_ms, step.count, step.expected))
+                self._quarantine_tick(window, case, step)
+        slow = state.slow
+        if slow is not None and f.DRIP in x and not slow.past_cased:
+            slow.past_cased = True
+            since = window.start if opened else case.onset
             for day in slow.past_days():
                 if opened:
                     put(case.series, Point(day.start, DAY_MS, day.count, day.count - day.artificial))
-                self._take_back_day(look, case, day, told=day.cased if day.start >= since else 0)
-        self.follow(look)
+                self._quarantine_day(window, case, day, cased=day.cased if day.start >= since else 0)
+        self.follow(window)
         fresh = max(
             0,
             round(view.artificial if view.certain_artificial is None else view.certain_artificial) - crowd.quarantined,
         )
-        moved = self._move(look, case, fresh, look.start, look.end)
+        moved = self._move(window, case, fresh, window.start, window.end)
         crowd.quarantined += moved
-        if look.scale.name == TICK and watched.trail:
-            watched.trail[-1].quarantined = crowd.quarantined
-        untold = 0.0 if crowd.told else 1.0 - crowd.cased / crowd.n
+        if window.scale.name == TICK and state.trail:
+            state.trail[-1].quarantined = crowd.quarantined
+        uncased = 0.0 if crowd.expected_cased else 1.0 - crowd.cased / crowd.n
         case.observed += crowd.n - crowd.cased
-        expect(case, interval_of(x[f.EXPECTED], x[f.DISPERSION]).times(untold))
-        crowd.cased, crowd.told = crowd.n, True
+        expect(case, interval_of(x[f.EXPECTED], x[f.DISPERSION]).times(uncased))
+        crowd.cased, crowd.expected_cased = crowd.n, True
         if moved:
             width = moved / max(1.0, view.artificial)
             case.artificial_low += view.low * width
             case.artificial_high += view.high * width
-        drips = slow is not None and slow.holds()
-        close_at = close_time(case.until, DAY_MS if drips else look.span_ms)
+        drips = slow is not None and slow.blocks_learning()
+        close_at = close_time(case.until, DAY_MS if drips else window.span_ms)
         if close_at > case.close_at and (opened or moved):
             case.close_at = close_at
-            self._desk.schedule_case(close_at, look.key)
-        if opened or case.verdict != previous or case.artificial > REVISE_GROWTH * case.said:
-            self._say(look.key, case, "opened" if opened else "updated", look.outcome)
+            self._schedule.schedule_case(close_at, window.key)
+        if opened or case.verdict != previous or case.artificial > REVISE_GROWTH * case.flagged_artificial:
+            self._emit_flag(window.key, case, "opened" if opened else "updated", window.outcome)
 
-    def expire(self, key: Key, watched: TargetState, now: int, outcome: Outcome) -> None:
-        """Close a key's case if its time has come: what it holds becomes invalid, or is given back."""
-        case = watched.case
+    def expire(self, key: Key, state: TargetState, now: int, outcome: Outcome) -> None:
+        """Close a key's case if its time has come: its quarantined events become invalid, or valid again."""
+        case = state.case
         if case is None or case.close_at > now:
             return
         if case.artificial:
             to = case.reason if case.verdict == ARTIFICIAL else VALID
-            moved = watched.ledger.move(QUARANTINED, to, case.artificial)
+            moved = state.ledger.move(QUARANTINED, to, case.artificial)
             if moved:
-                self._book(key, case, (QUARANTINED, to, moved), (case.onset, case.until), outcome)
-        self._say(key, case, "closed", outcome)
-        watched.case = None
-        watched.trail = []
-        watched.cusum = 0.0
+                self._emit_correction(key, case, (QUARANTINED, to, moved), (case.onset, case.until), outcome)
+        self._emit_flag(key, case, "closed", outcome)
+        state.case = None
+        state.trail = []
+        state.cusum = 0.0
 
     @staticmethod
-    def follow(look: WindowView) -> None:
-        """Note the course of an open case: of an open window what has passed of it, since its ticks follow."""
-        if look.target_state.case is not None:
-            span = look.until - look.start
-            expected = look.x[f.EXPECTED] * span / look.scale.span_ms
-            put(look.target_state.case.series, Point(look.start, span, look.crowd.n, expected))
+    def follow(window: WindowView) -> None:
+        """Add a window to the course of an open case. Of an open window only the part that has passed is added."""
+        if window.target_state.case is not None:
+            span = window.until - window.start
+            expected = window.x[f.EXPECTED] * span / window.scale.span_ms
+            put(window.target_state.case.series, Point(window.start, span, window.crowd.n, expected))
 
-    def _open(self, look: WindowView, view: Opinion) -> Case:
-        watched, onset, log_from = look.target_state, look.start, look.crowd.log_from
-        if look.scale.name == TICK and watched.trail:
-            onset, log_from = watched.trail[0].start, watched.trail[0].log_from
-        metric = metric_name_of(look.key)
+    def _open(self, window: WindowView, view: Opinion) -> Case:
+        state, onset, log_from = window.target_state, window.start, window.crowd.log_from
+        if window.scale.name == TICK and state.trail:
+            onset, log_from = state.trail[0].start, state.trail[0].log_from
+        metric = metric_name_of(window.key)
         case = Case(
-            flag_id=flag_id(target_of(look.key), metric, DETECTOR_SET, onset),
+            flag_id=flag_id(target_of(window.key), metric, DETECTOR_SET, onset),
             onset=onset,
             until=onset,
             close_at=0,
@@ -134,11 +134,11 @@ class Incidents:
             reason=SURGE_CODE,
             log_from=log_from,
         )
-        watched.case = case
+        state.case = case
         return case
 
-    def _weigh(self, case: Case, look: WindowView, view: Opinion) -> None:
-        excess = look.x[f.COUNT] - look.x[f.EXPECTED]
+    def _weigh(self, case: Case, window: WindowView, view: Opinion) -> None:
+        excess = window.x[f.COUNT] - window.x[f.EXPECTED]
         if view.verdict == ARTIFICIAL:
             case.verdict = ARTIFICIAL
         if excess > 0 and view.own_evidence:
@@ -149,61 +149,61 @@ class Incidents:
             case.reasons = [Evidence(g.code, g.detector, g.value, g.baseline, g.p, g.text) for g in view.findings]
             case.reason = next((g.code for g in view.findings if g.code in ESTIMATING_CODES), SURGE_CODE)
         case.surge, case.crowd = max(case.surge, view.surge), max(case.crowd, view.crowd)
-        case.until = max(case.until, look.until)
-        case.log_to = max(case.log_to, look.crowd.log_to)
+        case.until = max(case.until, window.until)
+        case.log_to = max(case.log_to, window.crowd.log_to)
 
-    def _take_back(self, look: WindowView, case: Case, step: Step) -> None:
+    def _quarantine_tick(self, window: WindowView, case: Case, step: Step) -> None:
         """Quarantine the artificial part of a tick that passed before the case was opened."""
         excess = step.count - step.expected
         case.observed += step.count
         expect(case, interval_of(step.expected, 1.0))
-        window = self._holding(look.target_state, step.start)
-        if window is not None:
-            window.cased += step.count
+        open_window = self._open_window_at(window.target_state, step.start)
+        if open_window is not None:
+            open_window.cased += step.count
         if excess <= 0:
             return
         fresh = max(0, round(case.purity() * excess) - step.quarantined)
-        moved = self._move(look, case, fresh, step.start, step.start + self._scales[0].span_ms)
+        moved = self._move(window, case, fresh, step.start, step.start + self._scales[0].span_ms)
         step.quarantined += moved
         case.artificial_low += (1.0 - STEP_DOUBT) * moved
         case.artificial_high += (1.0 + STEP_DOUBT) * moved
-        if window is not None:
-            window.quarantined += moved
+        if open_window is not None:
+            open_window.quarantined += moved
 
-    def _take_back_day(self, look: WindowView, case: Case, day: Day, *, told: int) -> None:
-        """Quarantine the artificial part of a day that passed before the days spoke together.
+    def _quarantine_day(self, window: WindowView, case: Case, day: Day, *, cased: int) -> None:
+        """Quarantine the artificial part of a day before the verdict over several days.
 
-        ``told`` of its events the case has told of already.
+        The case already contains ``cased`` of its events.
         """
         artificial = day.artificial if day.wrong else 0.0
         if day.start < case.onset:
             case.onset, case.log_from = day.start, day.log_from
-        honest = (1.0 - told / day.count) * (day.count - artificial)
-        case.observed += day.count - told
+        honest = (1.0 - cased / day.count) * (day.count - artificial)
+        case.observed += day.count - cased
         expect(case, Interval(honest, (1.0 - STEP_DOUBT) * honest, (1.0 + STEP_DOUBT) * honest))
-        moved = self._move(look, case, max(0, round(artificial) - day.quarantined), day.start, day.start + DAY_MS)
+        moved = self._move(window, case, max(0, round(artificial) - day.quarantined), day.start, day.start + DAY_MS)
         day.quarantined += moved
         width = moved / max(1.0, artificial)
         case.artificial_low += day.low * width
         case.artificial_high += day.high * width
 
-    def _holding(self, watched: TargetState, moment: int) -> Crowd | None:
-        """The open window that a past tick's events are in now: the shortest that covers it."""
+    def _open_window_at(self, state: TargetState, moment: int) -> Crowd | None:
+        """The shortest open window that contains a past tick."""
         for scale in self._scales[1:]:
-            window = watched.open.get(scale.name)
-            if window is not None and window.start <= moment < window.start + scale.span_ms:
-                return window
+            open_window = state.open.get(scale.name)
+            if open_window is not None and open_window.start <= moment < open_window.start + scale.span_ms:
+                return open_window
         return None
 
-    def _move(self, look: WindowView, case: Case, count: int, start: int, end: int) -> int:
-        moved = look.target_state.ledger.move(VALID, QUARANTINED, count)
+    def _move(self, window: WindowView, case: Case, count: int, start: int, end: int) -> int:
+        moved = window.target_state.ledger.move(VALID, QUARANTINED, count)
         if moved:
             case.artificial += moved
-            self._book(look.key, case, (VALID, QUARANTINED, moved), (start, end), look.outcome)
+            self._emit_correction(window.key, case, (VALID, QUARANTINED, moved), (start, end), window.outcome)
         return moved
 
-    def _book(
-        self, key: Key, case: Case, movement: tuple[str, str, int], window: tuple[int, int], outcome: Outcome
+    def _emit_correction(
+        self, key: Key, case: Case, movement: tuple[str, str, int], span: tuple[int, int], outcome: Outcome
     ) -> None:
         case.corrections += 1
         source, to, count = movement
@@ -217,16 +217,16 @@ class Incidents:
                 count=count,
                 reason=case.reason,
                 flag_id=case.flag_id,
-                window={"start": window[0], "end": window[1]},
+                window={"start": span[0], "end": span[1]},
             )
         )
-        self._desk.changed(key)
+        self._schedule.changed(key)
 
-    def _say(self, key: Key, case: Case, status: str, outcome: Outcome) -> None:
-        case.said = case.artificial
+    def _emit_flag(self, key: Key, case: Case, status: str, outcome: Outcome) -> None:
+        case.flagged_artificial = case.artificial
         low = min(case.artificial, round(case.artificial_low))
         high = max(case.artificial, round(case.artificial_high))
-        self._flags.say(
+        self._flags.emit(
             key,
             case,
             status,

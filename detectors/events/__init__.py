@@ -1,1 +1,1 @@
-"""Events, columns of them, and the buckets of their values."""
+"""Events, their columns, and the buckets of their values."""

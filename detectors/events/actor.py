@@ -1,8 +1,8 @@
-"""The hash of an actor, and the bit of it that says whether the event came with the age of an account.
+"""The hash of an actor, and its account bit: whether the event has an account age.
 
-A platform that says how old accounts are says it of every account, so an actor without an age is a visitor. The lowest
-bit of the 63-bit hash is 1 where the age was given. It is part of the hash in the log and in stored state; where two
-acts are compared by who did them, it does not count: the same actor may come with and without an age.
+A platform that sends account ages sends them for every account, so an actor without an age is a visitor. The lowest bit
+of the 63-bit hash is 1 if the age was given. The log and stored state contain the bit. Comparisons of actors ignore it,
+because the same actor may come with and without an age.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WITHOUT = ~_ACCOUNT
 
 
 def with_account(actors: Actors, given: Any) -> Actors:
-    """Hashes without the bit, with it set where an account's age was ``given`` (one truth value, or a column).
+    """Set the account bit where an account's age was ``given`` (one truth value, or a column).
 
     >>> with_account(8, True), with_account(8, False), with_account(np.array([8, 2]), np.array([True, False])).tolist()
     (9, 8, [9, 2])
@@ -31,7 +31,7 @@ def with_account(actors: Actors, given: Any) -> Actors:
 
 
 def without_account(actors: Actors) -> Actors:
-    """Hashes by which actors are compared, whether the age of an account was given or not.
+    """Clear the account bit, to compare actors.
 
     >>> without_account(9), without_account(8), without_account(np.array([9, 8])).tolist()
     (8, 8, [8, 8])
@@ -40,7 +40,7 @@ def without_account(actors: Actors) -> Actors:
 
 
 def all_without_account(actors: Iterable[int]) -> list[int]:
-    """As ``without_account`` for single numbers, without a call for each.
+    """As ``without_account`` for many numbers, without a call for each.
 
     >>> all_without_account([9, 8])
     [8, 8]
@@ -49,7 +49,7 @@ def all_without_account(actors: Iterable[int]) -> list[int]:
 
 
 def count_accounts(actors: Iterable[int]) -> int:
-    """How many of these actors came with the age of an account.
+    """The number of actors with an account age.
 
     >>> count_accounts([9, 8, 3])
     2

@@ -1,4 +1,4 @@
-"""Columns of events, as detection reads them."""
+"""A block of events as columns: the input of detection."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Column = list[int] | NDArray[np.integer[Any]]
-"""Numbers, one an event: a list where they are few or come from a list, an array where they are computed."""
+"""One number for each event: a list if they are few or were read from a list, an array if they are computed."""
 
 
 class EventBlock(msgspec.Struct, gc=False):
-    """Events of one partition as equally long columns; -1 in an optional column means "not given".
+    """Events of one partition as columns of equal length. -1 in an optional column means "not given".
 
-    ``actor`` and ``ident`` are 63-bit hashes; ``actor`` also says whether an account's age came with the event
-    (``events.actor``), and an ``actor`` of NOBODY is an event without one. ``network`` … ``country`` are bucket
-    numbers, ``network`` within its country (``network_bucket``), and ``account`` says in which days the account was
-    made and whether it is fresh (``account_bucket``). ``owner`` is a hash below OWNER_SPACE.
-    An optional column that nobody filled is None as a whole.
+    ``actor`` and ``ident`` are 63-bit hashes; ``actor`` has the account bit (``events.actor``), and NOBODY means no
+    actor. ``network`` … ``country`` are bucket numbers, ``network`` within its country (``network_bucket``).
+    ``account`` is the cohort of the account and whether it is fresh (``account_bucket``). ``owner`` is a hash below
+    OWNER_SPACE. An optional column is None if no event has a value.
     """
 
     target: list[str]
@@ -36,12 +35,12 @@ class EventBlock(msgspec.Struct, gc=False):
     owner: Column | None = None
     undo: list[bool] | None = None
     spent: Column | None = None
-    """how long was watched, in ms"""
+    """watch time in ms"""
     rule: Column | None = None
-    """what is known of it for the rules, without its history (rules.reasons.TAGS)"""
+    """tag of ingest's rules, which need no past events (rules.reasons.TAGS)"""
     history: list[bool] | None = None
-    """which are historic: counted, never judged"""
+    """whether the event is historic: counted, never judged"""
 
 
 FEW_EVENTS = 12
-"""Events of a block under which arrays do not pay (measured)."""
+"""Number of events under which lists are faster than arrays (measured)."""

@@ -1,4 +1,4 @@
-"""The native event, and the columns in which events travel to the detectors."""
+"""The native event: its fields and their limits."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ METRICS: tuple[str, ...] = ("view", "like", "follow")
 METRIC_INDEX: dict[str, int] = {name: index for index, name in enumerate(METRICS)}
 
 MAX_ID_BYTES = 255
-"""Longest id accepted, in UTF-8 bytes: ids are keys of bounded maps, so their size is bounded too."""
+"""Longest id that is accepted, in UTF-8 bytes: ids are keys of bounded maps."""
 
 NOBODY = -1
-"""The actor of an event without an actor, where actors are hashes."""
+"""In place of an actor's hash: the event has no actor."""
 
 TEXT_CHARS, SESSION_CHARS, COUNTRY_CHARS = 2048, 255, 64
-"""Longest texts that are kept of an event: longer ones are cut, and a longer country is none. A session stands in the
-log, a user agent and a referrer do not."""
+"""Longest texts of an event. Longer ones are cut; a longer country counts as not given. The log contains sessions, but
+no user agents and referrers."""
 
 MAX_TS_MS = 253_402_300_799_999
-"""The last millisecond of year 9999: later times are typing errors (microseconds, usually)."""
+"""The last millisecond of year 9999: later times are mistakes (usually microseconds)."""
 
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_BYTES)]
@@ -36,10 +36,10 @@ class Event(msgspec.Struct, gc=False, omit_defaults=True):
 
     ts: Millis
     actor: Id | None
-    """None: nobody. It must be given: a field that is missing is a mistake of the producer's"""
+    """None: no actor. The field is required: leaving it out is a mistake of the producer"""
     target: Id
     metric: MetricName | None = None
-    """None: the input topic's own"""
+    """None: the metric of the input topic"""
     id: Id | None = None
     owner: Id | None = None
     ip: Text | None = None
@@ -52,9 +52,9 @@ class Event(msgspec.Struct, gc=False, omit_defaults=True):
     actor_created_at: Millis | None = None
     undo: bool = False
     history: bool = False
-    """of a snapshot or a backfill: counted, never judged"""
+    """part of a snapshot or a backfill: counted, never judged"""
 
 
 FIELDS: tuple[str, ...] = Event.__struct_fields__
 REQUIRED: tuple[str, ...] = ("metric", "ts", "actor", "target")
-"""Fields an event cannot do without (the metric may be its topic's, the actor may be None)."""
+"""Required fields (the metric may come from the topic, the actor may be None)."""

@@ -1,10 +1,10 @@
-"""The key of one metric of one target: where its state is kept, and what findings about it are named by.
+"""The key of one metric of one target. State is stored by key.
 
-A key is text, the metric's index as one digit and then the target's id. The text is stored, so it is part of the
-persisted layout, and keys sort by metric, then by target. One digit is enough for ten metrics; today there are three.
+A key is text: the metric's index as one digit, then the target's id. The text is part of the persisted layout. Keys
+sort by metric, then by target. One digit is enough for ten metrics; there are three.
 
 Up to a million keys are in memory, so a key is a plain ``str`` at run time (docs/decisions/0031-keys.md has the
-measurements). ``Key`` is a type of its own for the type checker only: a target cannot be passed in place of a key.
+measurements). ``Key`` is a separate type for the type checker only: a target cannot be passed in place of a key.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from detectors.events.event import METRIC_INDEX, METRICS
 Key = NewType("Key", str)
 
 NO_KEY = Key("")
-"""In place of a key where something concerns the whole partition."""
+"""In place of a key if something concerns the whole partition."""
 
 VIEW = METRIC_INDEX["view"]
-"""The only metric whose acts may honestly be repeated."""
+"""The only metric whose acts an honest actor may repeat."""
 
 _VIEW = str(VIEW)
 _INDEX = {str(index): index for index in range(len(METRICS))}

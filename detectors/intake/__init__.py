@@ -1,1 +1,1 @@
-"""Events into open ticks: known ids, rules, history."""
+"""Intake: puts events into open ticks; known ids, rules, historic events."""

@@ -1,7 +1,7 @@
-"""Historic events, of a snapshot or a backfill: they are counted as soon as they are read, and are never judged.
+"""Historic events, of a snapshot or a backfill: they are counted when they are read, and never judged.
 
-A snapshot has thousands of events at one moment, and a backfill has the days of others' lives: neither is a burst. So a
-historic event is in no window and teaches no level, rate or mix. What it teaches is that its actor is known here.
+A snapshot has thousands of events at one moment, and a backfill has the events of many days: neither is a burst. So a
+historic event is in no window, and no level, rate or mix is learned from it. Only its actor is added to the known ones.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from detectors.records import Hit, Outcome
 from detectors.state.ledger import DUPLICATE_ID
 
 VALID = ""
-"""In place of a rule's reason: no rule has caught the event."""
+"""In place of a reason: no rule has caught the event."""
 
 
-class Desk(Protocol):
-    """What historic events need of their audit."""
+class HistoricCounts(Protocol):
+    """Counts events that are in no open tick. The audit implements it."""
 
     def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
-        """Count events that belong to no open tick; their reason says why they are invalid, VALID that they are not."""
+        """Count events that are in no open tick. Their reason is why they are invalid, or VALID."""
         ...
 
-    def meet_historic(self, metric: int, actors: list[int]) -> None:
-        """These actors did something here before."""
+    def learn_historic_actors(self, metric: int, actors: list[int]) -> None:
+        """Add the actors of historic events to the known ones."""
         ...
 
 
 class Parted(NamedTuple):
-    """A block's historic events by their places, and the others as a block of their own (None if there are none)."""
+    """Places of a block's historic events, and a block of the live ones (None if there are none)."""
 
     historic: list[int]
     live: EventBlock | None
     places: list[int]
-    """of the others in the whole block"""
+    """of the live events in the whole block"""
 
 
 def parted(block: EventBlock, *, as_lists_below: int) -> Parted:
-    """Take a block apart. Fewer live events than ``as_lists_below`` get lists for columns."""
+    """Split a block. Fewer live events than ``as_lists_below`` get lists as columns."""
     historic = np.asarray(block.history, bool)
     left = np.nonzero(~historic)[0].tolist()
     live = _part(block, left, as_lists=len(left) < as_lists_below) if left else None
@@ -63,8 +63,10 @@ def _part(block: EventBlock, places: list[int], *, as_lists: bool) -> EventBlock
     return EventBlock(**columns)
 
 
-def enter(block: EventBlock, places: list[int], hits: Mapping[int, str], desk: Desk, outcome: Outcome) -> None:
-    """Count a block's historic events, which have these ``places``, in the order in which they came."""
+def enter(
+    block: EventBlock, places: list[int], hits: Mapping[int, str], counts: HistoricCounts, outcome: Outcome
+) -> None:
+    """Count the historic events of a block, at ``places``, in their order."""
     waiting: dict[tuple[Key, str], list[int]] = {}
     actors: dict[int, list[int]] = {}
     for place in places:
@@ -75,23 +77,25 @@ def enter(block: EventBlock, places: list[int], hits: Mapping[int, str], desk: D
         if block.undo is not None and block.undo[place]:
             if reason == DUPLICATE_ID:
                 continue
-            _flush(waiting, (key, reason), desk, outcome)  # it can take back only what came before it
-            desk.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=True, outcome=outcome)
+            _flush(waiting, (key, reason), counts, outcome)  # it undoes only earlier events
+            counts.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=True, outcome=outcome)
             continue
-        kept = waiting.setdefault((key, reason), [0, ts, ts])
-        kept[0] += 1
-        kept[1], kept[2] = min(kept[1], ts), max(kept[2], ts)
+        span = waiting.setdefault((key, reason), [0, ts, ts])
+        span[0] += 1
+        span[1], span[2] = min(span[1], ts), max(span[2], ts)
         actor = int(block.actor[place])
         if reason == VALID and actor != NOBODY:
             actors.setdefault(metric, []).append(actor)
-    for those in list(waiting):
-        _flush(waiting, those, desk, outcome)
+    for group in list(waiting):
+        _flush(waiting, group, counts, outcome)
     for metric, came in actors.items():
-        desk.meet_historic(metric, came)
+        counts.learn_historic_actors(metric, came)
 
 
-def _flush(waiting: dict[tuple[Key, str], list[int]], those: tuple[Key, str], desk: Desk, outcome: Outcome) -> None:
-    kept = waiting.pop(those, None)
-    if kept is not None:
-        count, first, last = kept
-        desk.enter_at_once(Hit(*those, first, last + 1, count), undo=False, outcome=outcome)
+def _flush(
+    waiting: dict[tuple[Key, str], list[int]], group: tuple[Key, str], counts: HistoricCounts, outcome: Outcome
+) -> None:
+    span = waiting.pop(group, None)
+    if span is not None:
+        count, first, last = span
+        counts.enter_at_once(Hit(*group, first, last + 1, count), undo=False, outcome=outcome)

@@ -1,4 +1,4 @@
-"""Events as they come: known ids are found, each event joins its open tick, late ones are handed on at once."""
+"""Takes events as they arrive: finds duplicate ids, puts each event into its open tick, counts late ones at once."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ from detectors.state.ledger import DUPLICATE_ID
 from detectors.windows.scales import Scale
 
 ID_BYTES = 90
-"""An id's hash in a set that is two thirds empty after it has grown (measured, CPython 3.11)."""
+"""Bytes of an id's hash in a set that is two thirds empty after it has grown (measured, CPython 3.11)."""
 
 
-class Desk(history.Desk, Protocol):
-    """What the intake needs of its audit."""
+class TickSchedule(history.HistoricCounts, Protocol):
+    """Schedules the closing of ticks, and counts events that are in none. The audit implements it."""
 
     def expect_tick(self, start: int) -> None:
-        """A tick has opened."""
+        """Schedule the closing of a new tick."""
         ...
 
 
 class Intake:
-    """The open ticks of one partition, and the ids that were met recently."""
+    """The open ticks and the recent ids of one partition."""
 
-    def __init__(self, desk: Desk, tick: Scale, dedupe_ids: int, rules: RuleSettings) -> None:
+    def __init__(self, audit: TickSchedule, tick: Scale, dedupe_ids: int, rules: RuleSettings) -> None:
         self.recent_ids = RecentIds(dedupe_ids)
         self.ticks: dict[int, Tick] = {}
         self.horizon = 0
-        """events before it, in epoch ms, are late"""
-        self._desk = desk
+        """epoch ms; events before it are late"""
+        self._audit = audit
         self._scale = tick
         self._replaying = False
         self._rolls: frozenset[int] = frozenset()
@@ -57,7 +57,7 @@ class Intake:
     # ---------------------------------------------------------------- events
 
     def observe(self, block: EventBlock, position: int, outcome: Outcome) -> None:
-        """Take in a block of events that stood at ``position`` of the log. Late ones are counted at once."""
+        """Take a block of events, read from ``position`` of the log. Late events are counted at once."""
         self._settle()
         prepared = prepare(block, self._scale.span_ms)
         if block.ident is not None:
@@ -65,16 +65,16 @@ class Intake:
         self._collect(block, prepared, position, outcome)
 
     def replay(self, block: EventBlock, position: int) -> None:
-        """Observe a block again after ``load``: events of open ticks come back, and what rules look back on.
+        """Observe a block again after ``load``: restores open ticks, and the past acts that rules compare with.
 
-        Others are passed over.
+        Other events are ignored.
         """
         self._replay(block, prepare(block, self._scale.span_ms), position, self._collect)
 
     def count(self, block: EventBlock, position: int, outcome: Outcome, *, replayed: bool = False) -> None:
-        """As ``observe`` (``replay``) where that fails: the block's events are counted, and not judged.
+        """Replace ``observe`` (or ``replay``) where that fails: count the block's events without judging them.
 
-        They join their open ticks as mere numbers, so that undos find them; no rule compares them with others.
+        Open ticks contain them as numbers, so that undos find them. No rule compares them with others.
         """
         prepared = parted(block)
         if replayed:
@@ -108,10 +108,10 @@ class Intake:
             self._collect_many(prepared.live, packed, position, hits, outcome)
 
     def _live_hits(self, block: EventBlock, prepared: Prepared, outcome: Outcome) -> dict[int, str]:
-        """Count a block's historic events; answers which of the others are invalid, each with its reason."""
+        """Count a block's historic events. Returns the invalid live ones: place → reason."""
         hits, places = self._hits(block, outcome), prepared.places
         if prepared.historic and not self._replaying:
-            history.enter(block, prepared.historic, hits, self._desk, outcome)
+            history.enter(block, prepared.historic, hits, self._audit, outcome)
         if places is None:
             return hits
         return {number: hits[place] for number, place in enumerate(places) if place in hits}
@@ -147,7 +147,7 @@ class Intake:
             tick = self._tick(int(starts[0]), position)
             tick.heaps[block.metric[0]].add(block.target, rows, moments)
             if block.owner is not None:
-                tick.own(block.target, np.asarray(block.owner).tolist())
+                tick.set_owners(block.target, np.asarray(block.owner).tolist())
             return
         metrics = np.asarray(block.metric, np.int8)
         for start in np.unique(starts[left]).tolist():
@@ -155,7 +155,7 @@ class Intake:
             tick = self._tick(start, position)
             if block.owner is not None:
                 owners = np.asarray(block.owner)[here].tolist()
-                tick.own([block.target[i] for i in np.nonzero(here)[0].tolist()], owners)
+                tick.set_owners([block.target[i] for i in np.nonzero(here)[0].tolist()], owners)
             for metric in np.unique(metrics[here]).tolist():
                 places = np.nonzero(here & (metrics == metric))[0]
                 tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places], moments[places])
@@ -163,7 +163,7 @@ class Intake:
     def _count_nobody(
         self, block: EventBlock, left: NDArray[np.bool_], starts: NDArray[np.int64], position: int
     ) -> None:
-        """Put what is left of a block's events without an actor into their ticks; none of them is left then."""
+        """Put the remaining events without an actor into their ticks, and clear them in ``left``."""
         places = np.nonzero(left & (np.asarray(block.actor) < 0))[0]
         left[places] = False
         owners = None if block.owner is None else np.asarray(block.owner).tolist()
@@ -171,12 +171,12 @@ class Intake:
             tick, target = self._tick(start, position), block.target[index]
             tick.heaps[block.metric[index]].add_nobody(target)
             if owners is not None:
-                tick.own([target], [owners[index]])
+                tick.set_owners([target], [owners[index]])
 
     def _collect_few(
         self, block: EventBlock, packed: Few | None, position: int, hits: dict[int, str], outcome: Outcome
     ) -> None:
-        """As ``_collect_many``, event by event: arrays cost some 40 µs a block. Without rows it only counts."""
+        """As ``_collect_many``, event by event: arrays cost some 40 µs a block. Without ``packed`` it only counts."""
         span = self._scale.span_ms
         times = block.ts if isinstance(block.ts, list) else block.ts.tolist()
         for index, (target, metric, ts) in enumerate(zip(block.target, block.metric, times, strict=True)):
@@ -196,12 +196,12 @@ class Intake:
             else:
                 tick.heaps[metric].add_one(target, *packed[index])
             if block.owner is not None:
-                tick.own([target], [int(block.owner[index])])
+                tick.set_owners([target], [int(block.owner[index])])
 
     def _hits(self, block: EventBlock, outcome: Outcome) -> dict[int, str]:
-        """Events of the block that are known to be invalid, each with its reason: ids that were met, tags of ingest.
+        """Invalid events of the block, place → reason: by recent ids and by the tags of ingest.
 
-        A rule that fails catches nothing of the block.
+        A rule that fails catches none of the block's events.
         """
         hits: dict[int, str] = {}
         for rule in (self._known_ids, _tagged):
@@ -220,7 +220,7 @@ class Intake:
         return dict.fromkeys(sorted(known), DUPLICATE_ID)
 
     def _note(self, tick: Tick, block: EventBlock, index: int, reason: str, outcome: Outcome) -> None:
-        """Note what is no valid event: a duplicate, an undo, a rule's hit. An undo that came before is nothing."""
+        """Put a duplicate, an undo or a rule's hit into its tick. A duplicate undo has no effect."""
         key = key_of(block.metric[index], block.target[index])
         outcome.duplicates += reason == DUPLICATE_ID
         undo = _is_undo(block, index)
@@ -229,14 +229,14 @@ class Intake:
         tick.note(tick.undos if undo else tick.rejected, key, reason)
         if undo and not reason and block.actor[index] >= 0 and not is_exempt(block, index):
             at = block.ts[index] % self._scale.span_ms
-            tick.heaps[block.metric[index]].take_back(block.target[index], int(block.actor[index]), at)
+            tick.heaps[block.metric[index]].note_undo(block.target[index], int(block.actor[index]), at)
 
     def _tick(self, start: int, position: int) -> Tick:
         tick = self.ticks.get(start)
         if tick is None:
             tick = self.ticks[start] = Tick(position, self.rules.judged)
             if start >= self.horizon:
-                self._desk.expect_tick(start)
+                self._audit.expect_tick(start)
         tick.log_to = position
         return tick
 
@@ -249,19 +249,19 @@ class Intake:
         undo = _is_undo(block, index)
         if undo and reason == DUPLICATE_ID:
             return
-        self._desk.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=undo, outcome=outcome)
+        self._audit.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=undo, outcome=outcome)
 
     # ---------------------------------------------------------------- ticks that close
 
     def close(self, start: int) -> Tick:
-        """The open tick that begins at ``start``, with what rules have caught taken out of its heaps."""
+        """Close the tick that begins at ``start``, and remove what rules catch from its heaps."""
         self._settle()
         return self._close(start)
 
     def take_out(self, start: int) -> Tick:
-        """As ``close``, where that fails: no rule is asked."""
+        """Replace ``close`` where that fails: no rule is applied."""
         self._settle()
-        return self.ticks.pop(start)  # nor does any look back on it, as it will not after a restore
+        return self.ticks.pop(start)  # no rule compares later acts with it, and a restore does not replay it
 
     def _close(self, start: int, *, replayed: bool = False) -> Tick:
         tick = self.ticks.pop(start)
@@ -271,30 +271,30 @@ class Intake:
         return tick
 
     def _is_late(self, start: int, position: int) -> bool:
-        """Whether an event of a closed tick came too late; in a replay the tick may have been open then."""
+        """Whether an event of a closed tick is late. In a replay, the tick may have been open when the event came."""
         return not (self._replaying and self._past.was_open(start, position))
 
     def _settle(self) -> None:
-        """After a replay: close again the ticks that were closed, so that rules know what they knew."""
+        """After a replay, close the ticks that were closed before, so that rules have the same past acts."""
         if self._unsettled:
             self._unsettled = False
             for start in sorted(start for start in self.ticks if start < self.horizon):
                 self._close(start, replayed=True)
 
     def past(self) -> list[tuple[int, int]]:
-        """The closed ticks on which rules look back: when they began, and where in the log their last event stood."""
+        """The closed ticks that rules still compare with: start, and position of the last event in the log."""
         self._prune()
         return self._past.dump()
 
     def _prune(self) -> None:
-        """Forget the closed ticks on which no rule looks back any more."""
+        """Drop the closed ticks that no rule compares with any more."""
         self._settle()
         self._past.forget(self.horizon - HORIZON_MS - self._scale.span_ms)
 
     # ---------------------------------------------------------------- state
 
     def load(self, generations: list[int], horizon: int, past: Sequence[tuple[int, int]]) -> None:
-        """Take dumped state (``recent_ids.starts``, ``past``); what else there was comes with ``replay``."""
+        """Load dumped state (``recent_ids.starts``, ``past``). ``replay`` restores the rest."""
         self.horizon = horizon
         self._past.load(past)
         self.recent_ids.starts = list(generations)
@@ -305,28 +305,28 @@ class Intake:
         return self.rules.days()
 
     def memory_bytes(self) -> int:
-        """About what is in memory: ids, open ticks."""
+        """Estimated bytes in memory: ids, open ticks, past acts."""
         heaps = sum(heap.memory_bytes() for tick in self.ticks.values() for heap in tick.heaps)
         return len(self.recent_ids) * ID_BYTES + heaps + self.rules.memory_bytes()
 
     def replay_start(self, position: int) -> int:
-        """Where the log must be read again from, to have at ``position`` what is open now."""
+        """Position of the log from which a replay restores what is open at ``position``."""
         oldest = self._oldest_open(position)
         ids = self.recent_ids.replay_start(oldest)
         return oldest if ids is None else min(oldest, ids)
 
     def starts(self) -> set[int]:
-        """Positions of the log from which on something is held: a tick, a generation of ids."""
+        """Positions of the log at which an open or past tick, or a generation of ids begins."""
         self._prune()
         ticks = {tick.log_from for tick in self.ticks.values()}
         return ticks.union(self._past.first_positions(), self.recent_ids.starts)
 
     def begins_at(self, position: int) -> bool:
-        """Whether the record just taken, at ``position``, is one of ``starts``: its ticks are open still."""
+        """Whether the latest record, at ``position``, is one of ``starts``. Its ticks are still open."""
         return position in self.recent_ids.starts or any(tick.log_from == position for tick in self.ticks.values())
 
     def _oldest_open(self, position: int) -> int:
-        """From where on the log has events of ticks that are open, or that rules look back on."""
+        """First position of the log with events of open ticks, or of past ticks that rules compare with."""
         self._prune()
         ticks = (tick.log_from for tick in self.ticks.values())
         return min(itertools.chain(ticks, self._past.first_positions()), default=position)

@@ -1,4 +1,4 @@
-"""A block of events computed as far as it can be before anything of the audit changes."""
+"""A block of events, prepared before any state of the audit changes: a bad block fails without effect."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from detectors.intake.ticks import MAX_SPENT_MS, Moments, moments_of, rows_of
 from detectors.windows.crowd import COLUMNS, Packed, pack_row
 
 Few = list[tuple[bytes, int, int]]
-"""By event: its packed row, when in its tick it was (-1: no rule applies), how long was watched."""
+"""By event: packed row, time within its tick in ms (-1: no rule applies), watch time in ms."""
 Many = tuple[NDArray[np.int64], Packed, Moments]
-"""As columns: when the ticks of the events begin, their packed rows, their moments."""
+"""As columns: starts of the events' ticks, packed rows, moments."""
 
 
 class BlockError(Exception):
-    """A block of events that cannot be taken as it is; nothing of it was."""
+    """A block of events that cannot be observed. None of its events was taken."""
 
 
 class Prepared(NamedTuple):
-    """See the module."""
+    """A block of events, split into historic and live ones."""
 
     live: EventBlock | None
     """the block without its historic events; None if there are no others"""
     packed: Few | Many | None
-    """what the heaps take of the live ones; None where they are only counted"""
+    """the live events as the heaps take them; None if they are only counted"""
     historic: list[int]
     """places of the historic events"""
     places: list[int] | None
-    """places of the live ones in the whole block; None if that has no others"""
+    """places of the live events in the whole block; None if all are live"""
 
 
 def parted(block: EventBlock) -> Prepared:
-    """The block with its historic events apart, not packed."""
+    """Split a block into historic and live events, without packing them."""
     if block.history is None:
         return Prepared(block, None, [], None)
     historic, live, places = history.parted(block, as_lists_below=FEW_EVENTS)
@@ -46,7 +46,7 @@ def parted(block: EventBlock) -> Prepared:
 
 
 def prepare(block: EventBlock, tick_ms: int) -> Prepared:
-    """The block with what the heaps of ticks of this span take of it. Raises BlockError."""
+    """Split a block and pack its live events for ticks of this span. Raises BlockError."""
     try:
         prepared = parted(block)
         return prepared if prepared.live is None else prepared._replace(packed=_packed(prepared.live, tick_ms))

@@ -1,13 +1,13 @@
-"""Ids that were met recently."""
+"""Recent ids, for duplicate detection."""
 
 from __future__ import annotations
 
 
 class RecentIds:
-    """Ids met recently: two generations of ``per_generation`` hashes, the older dropped when the newer is full.
+    """Two generations of ``per_generation`` hashes of ids. The older is dropped when the newer is full.
 
     Exact within its memory: at least the last ``per_generation`` ids are known. Generations change only between
-    blocks, at positions that are remembered, so that a replay of the log changes them at the same places.
+    blocks, at recorded positions, so that a replay of the log changes them at the same positions.
     """
 
     __slots__ = ("_newer", "_older", "_size", "starts")
@@ -19,11 +19,11 @@ class RecentIds:
         self.starts: list[int] = []
 
     def __len__(self) -> int:
-        """Ids that are held; one that came in both generations counts twice."""
+        """Number of stored ids; one in both generations counts twice."""
         return len(self._newer) + len(self._older)
 
     def turn(self, position: int, oldest_open: int) -> None:
-        """A block with ids begins at ``position`` of the log; events that are open stand from ``oldest_open`` on."""
+        """Prepare for a block with ids at ``position`` of the log. Open ticks have events from ``oldest_open`` on."""
         if not self.starts:
             self.starts.append(position)
         elif len(self._newer) >= self._size:
@@ -32,14 +32,14 @@ class RecentIds:
             del self.starts[: self._first_needed(oldest_open)]
 
     def roll(self) -> None:
-        """Begin a new generation."""
+        """Start a new generation."""
         self._older, self._newer = self._newer, set()
 
     def add(self, ident: int) -> bool:
-        """Remember an id's hash; False if it was known already.
+        """Add an id's hash. Returns False if it was known already.
 
-        A generation holds all ids that came in it, those too that the older one knows: what is known is then a
-        function of two generations of the log, which a replay can read again, and not of everything before.
+        A generation contains all ids of its time, even those that the older one has. So the known ids depend only on
+        two generations of the log, which a replay can read again.
         """
         newer = self._newer
         if ident in newer:
@@ -48,7 +48,7 @@ class RecentIds:
         return ident not in self._older
 
     def add_all(self, idents: list[int]) -> set[int]:
-        """Remember ids in their order (-1 is none); answers the places of those that were known already."""
+        """Add ids in their order (-1 is none). Returns the places of those that were known already."""
         different = set(idents)
         newer = self._newer
         if (
@@ -63,9 +63,9 @@ class RecentIds:
         return {place for place, ident in enumerate(idents) if ident >= 0 and not add(ident)}
 
     def replay_start(self, oldest_open: int) -> int | None:
-        """Position from which the log must be read again to know what is known now; None if nothing is.
+        """Position of the log from which a replay restores the known ids; None if there are none.
 
-        One generation more than the two that are held, if events still open (from ``oldest_open`` on) met it.
+        It includes a third generation if events of open ticks (from ``oldest_open`` on) were compared with it.
         """
         return self.starts[self._first_needed(oldest_open)] if self.starts else None
 

@@ -1,8 +1,7 @@
-"""The open tick: what has come for every target of a partition and waits for the tick's end.
+"""The open tick: the events of all targets of a partition until the tick closes.
 
-Events are kept as packed rows in the order in which they came, with a number for their target beside them; they are put
-in order of their targets once, when the tick closes. That costs a tenth of a microsecond an event where a list for each
-target costs one.
+Events are stored as packed rows in arrival order, each with a number for its target. They are sorted by target once,
+when the tick closes. That takes 0.1 µs an event; a list for each target takes 1 µs.
 """
 
 from __future__ import annotations
@@ -24,36 +23,47 @@ from detectors.intake.rules.repeats import UNDONE, Acts, Repeats
 from detectors.windows.crowd import COLUMNS, PACKED, ROW_BYTES, Crowd, Packed
 
 FOLD_ROWS = 1024
-"""Rows of one target from which they are folded into a crowd when a heap is large."""
+"""Rows of one target from which a large heap folds them into a crowd."""
 
 HEAP_ROWS = 1 << 17
-"""Rows that one metric of a tick holds (4 MB) before its hot targets' are folded: bounds the memory of a tick."""
+"""Rows of one metric and tick (4 MB) above which those of hot targets are folded: bounds the memory of a tick."""
 JUDGED_ROWS = 1 << 20
-"""The same where rules compare an actor's acts, which they can only before rows are folded: 44 MB."""
+"""The same if rules compare an actor's acts, which they can do only before rows are folded: 44 MB."""
 
 CODE_BYTES = 4
 NAME_BYTES = 170
-"""A target's id, its number and its place in the dict of them (measured, CPython 3.11)."""
+"""Bytes of a target's id, its number and its entry in the dict (measured, CPython 3.11)."""
 
 _WHOLE = np.dtype((np.void, ROW_BYTES))
-"""A row in one piece: numpy copies its fields one by one, which takes twenty times as long."""
+"""A row as one item: numpy copies fields one by one, which takes twenty times as long."""
 
 MOMENT = np.dtype([("at", "<i4"), ("spent", "<i4")])
-"""When in its tick an event was (-1: no rule applies to it) and how long was watched (-1 not given), both in ms."""
+"""Time of an event within its tick (-1: no rule applies to it) and watch time (-1 not given), both in ms."""
 Moments = NDArray[np.void]
 _pack_moment = struct.Struct("<ii").pack
 
 
 class Heap:
-    """One metric's events of an open tick."""
+    """The events of one metric in an open tick."""
 
     __slots__ = (
-        *("_codes", "_count", "_folded", "_loose", "_loose_codes", "_moments", "_names", "_room", "_rows", "_undone"),
+        *(
+            "_codes",
+            "_count",
+            "_folded",
+            "_loose",
+            "_loose_codes",
+            "_moments",
+            "_names",
+            "_rows_max",
+            "_rows",
+            "_undone",
+        ),
         "nobody",
     )
 
     def __init__(self, *, judged: bool = False) -> None:
-        """``judged`` if rules compare its events with each other (``sift``)."""
+        """``judged`` is whether rules compare its events with each other (``sift``)."""
         self._names = _Codes()
         self._codes: list[NDArray[np.int32]] = []
         self._rows: list[Packed] = []
@@ -63,17 +73,17 @@ class Heap:
         self._undone: list[tuple[str, int, int]] = []
         self._folded: dict[str, Crowd] = {}
         self._count = 0
-        self._room = JUDGED_ROWS if judged else HEAP_ROWS
+        self._rows_max = JUDGED_ROWS if judged else HEAP_ROWS
         self.nobody: dict[str, int] = {}
-        """target → events without an actor: no rule compares them, and no crowd asks who they are"""
+        """target → events without an actor: no rule compares them, and they are not in a crowd's sample"""
 
     def memory_bytes(self) -> int:
-        """About what it takes in memory."""
+        """Estimated bytes in memory."""
         row = ROW_BYTES + CODE_BYTES + (0 if self._moments is None else MOMENT.itemsize)
         return self._count * row + len(self._names) * NAME_BYTES
 
     def add(self, targets: list[str], rows: Packed, moments: Moments | None = None) -> None:
-        """Put events on the heap: one target, one packed row and, on a judged one, one moment for each."""
+        """Add events: for each a target, a packed row and, on a judged heap, a moment."""
         whole = rows.view(_WHOLE)
         self._codes.append(np.fromiter(map(self._names.__getitem__, targets), np.int32, len(targets)))
         self._rows.append(whole)
@@ -81,31 +91,31 @@ class Heap:
             assert moments is not None
             self._moments.append(moments)
         self._count += len(targets)
-        if self._count > self._room:
+        if self._count > self._rows_max:
             self._fold()
 
     def add_one(self, target: str, row: bytes, at: int = -1, spent: int = -1) -> None:
-        """Put one event on the heap. Cheaper than ``add`` for a handful."""
+        """Add one event. Faster than ``add`` for a few events."""
         self._loose_codes.append(self._names[target])
         self._loose.append(row if self._moments is None else row + _pack_moment(at, spent))
         self._count += 1
-        if self._count > self._room:
+        if self._count > self._rows_max:
             self._fold()
 
     def add_nobody(self, target: str, count: int = 1) -> None:
-        """Put events without an actor on the heap."""
-        self._names[target]  # it is a target of this heap, whether it has rows or not
+        """Add events without an actor."""
+        self._names[target]  # adds the target to this heap, even without rows
         self.nobody[target] = self.nobody.get(target, 0) + count
 
-    def take_back(self, target: str, actor: int, at: int) -> None:
-        """An actor takes an act back: what it does next to this target is no repetition."""
+    def note_undo(self, target: str, actor: int, at: int) -> None:
+        """Record that an actor undoes an act: its next act on this target is no repetition."""
         if self._moments is not None:
             self._undone.append((target, actor, at))
 
     def sift(self, repeats: Repeats, start: int, end: int, *, replayed: bool = False) -> dict[tuple[str, str], int]:
-        """Take out what rules that compare events catch; answers how many by target and reason.
+        """Remove the events that comparing rules catch. Returns their number by target and reason.
 
-        ``replayed`` if this tick has been sifted before (see Repeats.judge).
+        ``replayed`` is whether this tick was sifted before (see Repeats.judge).
         """
         self._gather()
         if not (self._rows or self._undone):
@@ -143,7 +153,7 @@ class Heap:
         return caught
 
     def by_target(self) -> Iterator[tuple[str, bytes, Crowd | None]]:
-        """Each target with its packed rows and what was folded of it before, in order of ids."""
+        """Each target with its packed rows and its crowd of folded rows, in the order of ids."""
         packed, ends = self._in_order()
         folded = self._folded.get
         for target in sorted(self._names):
@@ -153,7 +163,7 @@ class Heap:
                 yield target, rows, before
 
     def counts(self) -> dict[str, int]:
-        """Each target's events, in order of ids: what can be said of a heap from which no row can be taken."""
+        """The number of events by target, in the order of ids. It works even if the rows cannot be read."""
         totals = dict.fromkeys(sorted(self._names), 0)
         names = list(self._names)
         for codes in (*self._codes, self._loose_codes):
@@ -164,7 +174,7 @@ class Heap:
         return {target: count for target, count in totals.items() if count}
 
     def _in_order(self) -> tuple[bytes, list[int]]:
-        """All rows, target by target, and where each target's begin (and the last one's end)."""
+        """All rows sorted by target, and the offset at which each target's begin (and the last one's end)."""
         self._gather()
         if not self._rows:
             return b"", [0] * (len(self._names) + 1)
@@ -175,7 +185,7 @@ class Heap:
         return packed, [0, *ends.tolist()]
 
     def _gather(self) -> None:
-        """Put what came event by event with what came in blocks."""
+        """Join the events added one by one with those added in blocks."""
         if not self._loose:
             return
         codes = np.array(self._loose_codes, np.int32)
@@ -191,7 +201,7 @@ class Heap:
         self._loose_codes, self._loose = [], []
 
     def _fold(self) -> None:
-        """Fold the rows of hot targets, unjudged; what is left must double before this is done again."""
+        """Fold the rows of hot targets, without the rules. The rest must double before this is done again."""
         self._gather()
         codes, rows = np.concatenate(self._codes), np.concatenate(self._rows)
         names = list(self._names)
@@ -203,7 +213,7 @@ class Heap:
         if self._moments is not None:
             self._moments = [np.concatenate(self._moments)[left]]
         self._count = int(left.sum())
-        self._room = max(self._room, 2 * self._count)
+        self._rows_max = max(self._rows_max, 2 * self._count)
 
 
 _ROW_AND_MOMENT = np.dtype([("row", _WHOLE), ("moment", MOMENT)])
@@ -216,7 +226,7 @@ def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
 
 
 class _Codes(dict[str, int]):
-    """Targets to numbers, in the order in which they come."""
+    """Target → number, in the order of arrival."""
 
     def __missing__(self, target: str) -> int:
         code = self[target] = len(self)
@@ -229,27 +239,27 @@ class Tick:
     __slots__ = ("counted", "failures", "heaps", "log_from", "log_to", "owners", "rejected", "undos")
 
     def __init__(self, position: int, judged: Sequence[bool] = (False,) * len(METRICS)) -> None:
-        """``judged`` says by metric whether rules compare events with each other."""
+        """``judged`` is, by metric, whether rules compare events with each other."""
         self.log_from = self.log_to = position
         self.heaps = [Heap(judged=each) for each in judged]
         self.rejected: dict[tuple[Key, str], int] = {}
         """invalid events by key and reason"""
         self.undos: dict[tuple[Key, str], int] = {}
-        """undos by key and the reason that whoever undoes is invalid for, if any"""
+        """undos by key and the reason for which the undoing actor is invalid, if any"""
         self.counted: dict[tuple[Key, str], int] = {}
-        """valid events by key (and no reason) that are counted, and not judged"""
+        """valid events by key (with an empty reason) that are counted and not judged"""
         self.failures: list[Exception] = []
-        """of rules that compare events: these are counted without them"""
+        """failures of comparing rules: the events are counted without these rules"""
         self.owners: dict[str, int] = {}
-        """target → whose it is, where that is told"""
+        """target → hash of its owner, if given"""
 
-    def own(self, targets: list[str], owners: Iterable[int]) -> None:
-        """Note whose targets these are, -1 not given. If a target is said to be of several, the last holds."""
+    def set_owners(self, targets: list[str], owners: Iterable[int]) -> None:
+        """Set the owners of targets, -1 not given. If a target has several, the last one is used."""
         self.owners.update(zip(targets, owners, strict=True))
 
     @staticmethod
     def note(counts: dict[tuple[Key, str], int], key: Key, reason: str) -> None:
-        """One more of an exceptional kind."""
+        """Count one more event in ``counts``."""
         counts[key, reason] = counts.get((key, reason), 0) + 1
 
 
@@ -264,10 +274,10 @@ def rows_of(block: EventBlock) -> Packed:
 
 
 def moments_of(block: EventBlock, at: NDArray[np.int64]) -> Moments:
-    """The block's moments; ``at`` is when in their ticks the events were."""
+    """The block's moments. ``at`` is the time of the events within their ticks."""
     moments = np.empty(len(block.target), MOMENT)
     moments["at"] = at if block.rule is None else np.where(np.asarray(block.rule) == EXEMPT, -1, at)
-    # A column that came in a narrow width has no room for the bound that it is compared with.
+    # A column of a narrow type cannot represent the bound.
     spent = None if block.spent is None else np.asarray(block.spent, np.int64)
     moments["spent"] = -1 if spent is None else np.minimum(spent, MAX_SPENT_MS)
     return moments
@@ -276,11 +286,11 @@ def moments_of(block: EventBlock, at: NDArray[np.int64]) -> Moments:
 MAX_SPENT_MS = (1 << 31) - 1
 
 UNDO_BIT = 1
-"""An undo may carry the id of what it undoes; it is a duplicate only of another undo."""
+"""An undo may have the id of the event that it undoes. It is a duplicate of other undos only."""
 
 
 def acts_of(block: EventBlock) -> list[int] | None:
-    """What makes an event the same as another: its id, and whether it undoes; -1 is no id."""
+    """The identities of events for duplicate detection: id, and whether it is an undo; -1 is no id."""
     if block.ident is None:
         return None
     idents = np.asarray(block.ident, np.int64)

@@ -70,15 +70,15 @@ class EarlyWindows:
         """Consider a key's open five minutes after events were entered, and its open hour together with them."""
         minutes = state.open[MINUTES]
         if minutes.n >= f.FEW_MIN:
-            self._consider(MINUTES_ORDER, key, state, minutes.n, minutes.looked)
+            self._consider(MINUTES_ORDER, key, state, minutes.n, minutes.events_judged)
         hour = state.open.get(HOUR)
         if hour is not None and hour.n + minutes.n >= f.FEW_MIN:
-            self._consider(HOUR_ORDER, key, state, hour.n + minutes.n, hour.looked)
+            self._consider(HOUR_ORDER, key, state, hour.n + minutes.n, hour.events_judged)
 
     def merged(self, order: int, key: Key, state: TargetState, crowd: Crowd) -> None:
         """Consider a longer window after a closed shorter one was merged into it."""
         if crowd.n >= f.FEW_MIN:
-            self._consider(order, key, state, crowd.n, crowd.looked)
+            self._consider(order, key, state, crowd.n, crowd.events_judged)
 
     def _consider(self, order: int, key: Key, state: TargetState, count: int, judged_count: int) -> None:
         """Add a window of ``count`` events if it has grown enough since it was judged with ``judged_count`` events."""

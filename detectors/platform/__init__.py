@@ -1,1 +1,1 @@
-"""What a partition knows of its platform, and how it learns."""
+"""The platform's baseline in one partition, and how it is learned."""

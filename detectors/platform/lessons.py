@@ -1,4 +1,4 @@
-"""What the windows of one scale that close at one moment tell of the platform, gathered while they do."""
+"""What is learned of the platform from all windows of one scale that close together."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from detectors.windows.crowd import Crowd
 from detectors.windows.scales import DAY, HOUR, MINUTES, Scale
 
 VIEWERS_CAP = 4
-"""Likes (follows) of one target in a window of which it counts whether their people had viewed: nobody who buys likes
-makes likes without views usual."""
+"""Likes (follows) of one target in a window that count for the share by actors who had viewed: bought likes without
+views must not set the baseline."""
 FROM_VIEWS = frozenset({MINUTES, HOUR})
-"""Scales by which it is measured: a platform that tells of a view when it has ended has few by the minutes' end."""
+"""Scales of that share. A platform that emits views when playback ends has few of them within minutes."""
 
 LIKE = METRICS.index("like")
-"""Place of the metric: likes are given where a target is played, follows in search results and lists of people, too."""
+"""Index of likes. They are given where a target is played; follows also in search results and lists of people."""
 
 
 def _zeros() -> list[int]:
@@ -29,7 +29,7 @@ def _zeros() -> list[int]:
 
 @dataclass(slots=True)
 class Lessons:
-    """All windows of a scale that begin at ``start``."""
+    """Totals over all windows of a scale that begin at ``start``."""
 
     scale: Scale
     start: int
@@ -39,61 +39,60 @@ class Lessons:
     windows: list[int] = field(default_factory=_zeros)
     crowds: list[int] = field(default_factory=_zeros)
     """windows by metric, and those of them that have a crowd"""
-    met: list[array[int]] = field(default_factory=lambda: [array("q") for _ in METRICS])
-    """who came, by metric; millions of people, of whom a list takes five times as much"""
+    actors: list[array[int]] = field(default_factory=lambda: [array("q") for _ in METRICS])
+    """actors by metric: may be millions, and a list needs five times the memory"""
     acts: list[int] = field(default_factory=_zeros)
-    beside: list[int] = field(default_factory=_zeros)
-    """likes and follows of the windows that were asked, each target's up to HOURLY_CAP, and those of them on targets
-    that are viewed as well"""
-    asked: list[int] = field(default_factory=_zeros)
+    acts_on_viewed: list[int] = field(default_factory=_zeros)
+    """likes and follows by metric, each target's up to HOURLY_CAP, and those of them on targets that are also viewed"""
+    checked_acts: list[int] = field(default_factory=_zeros)
     viewers: list[float] = field(default_factory=lambda: [0.0] * len(METRICS))
-    """likes and follows of targets that are viewed, each target's up to VIEWERS_CAP, and those by people who had
+    """likes and follows of viewed targets by metric, each target's up to VIEWERS_CAP, and those by actors who had
     viewed"""
     interactions: list[tuple[float, int, int]] = field(default_factory=list)
-    """people who viewed, likes and follows, by window"""
+    """by window, the people who viewed, likes and follows"""
     views: dict[Key, int] = field(default_factory=dict)
-    """key → views of its window, those in quarantine left out, where there is a crowd"""
+    """key → views of its window without those in quarantine, if the window has a crowd"""
     viewed: dict[Key, float] = field(default_factory=dict)
-    """key of likes or follows → events of its window by people who are in one of views that has closed"""
+    """key of likes or follows → events of its window by actors of the target's window of views that has closed"""
 
-    def note(self, metric: int, crowd: Crowd) -> None:
-        """Count a window."""
+    def add_window(self, metric: int, crowd: Crowd) -> None:
+        """Add a window."""
         self.events += crowd.n
         self.capped[metric] += min(crowd.n, HOURLY_CAP)
         self.windows[metric] += 1
         self.crowds[metric] += crowd.n >= EVENTS_MIN
 
-    def note_beside(self, metric: int, crowd: Crowd, *, viewed: bool) -> None:
-        """Count likes or follows, and whether their target is viewed as well."""
+    def add_acts(self, metric: int, crowd: Crowd, *, viewed: bool) -> None:
+        """Add likes or follows, and whether their target is also viewed."""
         acts = min(crowd.n, HOURLY_CAP)
         self.acts[metric] += acts
-        self.beside[metric] += acts if viewed else 0
+        self.acts_on_viewed[metric] += acts if viewed else 0
 
-    def note_viewers(self, metric: int, crowd: Crowd, viewers: float, *, asked: int) -> None:
-        """Count likes or follows of a target that is viewed, and those by people who viewed it, if all were asked.
+    def add_viewers(self, metric: int, crowd: Crowd, viewers: float, *, checked: int) -> None:
+        """Add likes or follows of a viewed target, and those by actors who had viewed it, if all actors were checked.
 
-        Those without an actor are not counted: nobody knows whether they viewed.
+        Events without an actor are left out: whether they follow a view is not known.
         """
-        if asked == len(crowd.actors) and crowd.named:
+        if checked == len(crowd.actors) and crowd.named:
             acts = min(crowd.named, VIEWERS_CAP)
-            self.asked[metric] += acts
+            self.checked_acts[metric] += acts
             self.viewers[metric] += acts * viewers / crowd.named
 
     def emits_every_view(self, platform: Platform, metric: int) -> bool:
-        """Whether whoever opened the target of a like in this time was told as a view. Views close before likes."""
-        told = metric == LIKE and self.scale.name in FROM_VIEWS
-        return told and platform.emits_every_view(self.scale, self.start, self.capped[0])
+        """Whether each opening of a target in this time was emitted as a view. Windows of views close before likes."""
+        from_views = metric == LIKE and self.scale.name in FROM_VIEWS
+        return from_views and platform.emits_every_view(self.scale, self.start, self.capped[0])
 
     def teach(self, platforms: list[Platform]) -> Iterator[None]:
-        """Let the platforms learn it, pausing now and then."""
+        """Update the platforms, with pauses."""
         views = platforms[0]
         if self.scale.name in {HOUR, DAY}:
             views.rates.learn(self.scale.name, self.interactions)
             for metric, acts in enumerate(self.acts):
                 if acts:
-                    views.rates.learn_beside(metric, acts, self.beside[metric])
+                    views.rates.learn_acts_on_viewed(metric, acts, self.acts_on_viewed[metric])
             views.changed = True
-        for metric, acts in enumerate(self.asked):
+        for metric, acts in enumerate(self.checked_acts):
             if acts:
                 views.rates.learn_viewers(self.scale.name, metric, acts, self.viewers[metric])
                 views.changed = True
@@ -101,4 +100,4 @@ class Lessons:
             platform.closed(self.scale, self.windows[metric], self.crowds[metric])
             if self.scale.name == HOUR:
                 platform.learn_hour(self.start, self.capped[metric])
-            yield from platform.meet_in_steps(self.met[metric])
+            yield from platform.learn_actors_in_steps(self.actors[metric])

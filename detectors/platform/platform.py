@@ -1,4 +1,4 @@
-"""What one task knows of one metric beyond its single targets: mix, known actors, seasons, detectors."""
+"""The platform's baseline of one metric in one task: mixes, known actors, seasons, detectors."""
 
 from __future__ import annotations
 
@@ -23,70 +23,70 @@ from detectors.windows.crowd import ACCOUNT, COLUMNS, DIMENSIONS, REFERRER, Crow
 from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, TICK, Scale
 
 SHORT = "short"
-"""Rung of ticks and minutes; the other rungs have the names of their scales."""
+"""Rung of ticks and minutes. The other rungs have the names of their scales."""
 RUNGS: dict[str, str] = {TICK: SHORT, MINUTES: SHORT, HOUR: HOUR, DAY: DAY}
-"""Scales that share their detectors' history: within minutes crowds look alike, within a day they return."""
+"""Scale → rung. Scales of one rung share detectors: crowds of ticks and minutes are alike, over a day actors return."""
 
 EVENTS_BEFORE_JUDGING = 1_000.0
-"""Events of a metric that teach a task what its platform's crowd is before it accuses anybody."""
+"""Events of a metric that a task learns from before it judges."""
 
 SHARES_FADING = 0.9995
-"""Kept of what is known of usual accounts at each window: about the last two thousand windows."""
+"""Factor of the old shares at each window: memory of about two thousand windows."""
 
 STEP_ACTORS = 4_096
-"""Actors that are remembered before a pause: some milliseconds (measured)."""
+"""Actors added to the known ones between two pauses: some milliseconds (measured)."""
 
 TEACHERS = 250
-"""Windows of a scale and moment that teach what is usual of crowds, where there are twice as many or more: a sample,
-whatever is in it. Taught by all, mixes and detectors would remember the last minutes, and of these the last keys."""
+"""Size of the random sample of windows that crowds are learned from, if at least twice as many windows of a scale close
+together. Learning from all, mixes and detectors would remember only the last minutes, and of these the last keys."""
 
 HISTORIC_FILL = KNOWN_FILL // 2
-"""Actors in a generation of known ones up to which it takes in those of historic events: a snapshot of millions must
-not make the platform forget those who act now, who would all look new then."""
+"""Actors of historic events are added only while a generation has fewer known actors than this. A snapshot of millions
+must not evict the current actors, who would all seem new then."""
 
 LEFT_AT_ONCE = tuple(length * WATCH_BINS + fraction for length in range(2) for fraction in range(3))
-"""Buckets of views of a tenth at most of what lasts five minutes at most: half a minute."""
+"""Buckets of views of at most a tenth of a video of at most five minutes: up to half a minute."""
 FIVE_MINUTES_AT_MOST = range(2 * WATCH_BINS)
 LEFT_AT_ONCE_MIN = 0.01
-"""Share of these among the views of such lengths, from which on a view is told from its beginning."""
+"""Share of these among the views of such videos from which on views are emitted from the first second."""
 VIEWS_LEFT = 0.5
-"""Part of the usual views under which some are missing."""
+"""Share of the usual views below which some are missing."""
 
 HOURLY_CAP = 50
-"""Events of one target that count for the platform's rhythm of an hour."""
+"""Most events of one target that count for the platform's hourly total."""
 
 
 class Teaching(NamedTuple):
-    """What a closed window teaches the platform."""
+    """What the platform learns from a closed window."""
 
     mix: bool = True
-    """what its people are like"""
+    """the mixes of its people"""
     crowd: bool = True
-    """how far crowds stray from that"""
+    """how far its crowd deviates from them"""
 
 
 EVERYTHING = Teaching()
 
 SHARES = (f.FRESH, f.DORMANT, f.NO_REFERRER)
-"""Features of people whose usual share is known of the whole platform."""
+"""Features of people whose share is learned over the whole platform."""
 
 
 class Platform:
-    """The platform as seen by one task through one metric."""
+    """The platform's baseline of one metric in one task."""
 
     def __init__(self, models: tuple[ConfiguredModel, ...] = ()) -> None:
-        """``models`` are detectors of an operator's choice, beside those of the catalogue."""
+        """``models`` are detectors that the operator adds to those of the catalogue."""
         self.mixes: dict[str, Mix] = platform_mixes()
         self.known = KnownActors()
         self.seasons = Seasons()
         self.typical: dict[str, float] = {}
         self.events = 0.0
         self.shares: dict[str, list[float]] = {name: [0.0, 0.0] for name in SHARES}
-        """feature → accounts (people) that have it, those asked"""
+        """feature → [accounts (people) that have it, all that were checked]"""
         self.rates = Rates()
         self.discoveries = Discoveries()
         self.closings: dict[str, tuple[int, int]] = {}
-        """scale → windows that closed together when the last ones did, and those of them that had a crowd"""
+        """scale → windows that closed together the last time, and those of them that had a crowd"""
         self.changed = False
         self._season_hour = -1
         self._season = 1.0
@@ -96,11 +96,11 @@ class Platform:
         }
 
     def detectors_of(self, scale: Scale) -> dict[str, Detector]:
-        """The detectors that judge windows of this scale."""
+        """The detectors of the windows of a scale."""
         return self.detectors[RUNGS[scale.name]]
 
     def detector(self, name: str, scale: Scale) -> Detector:
-        """A detector for this scale; the next longer one's while this has no experience.
+        """A scale's detector, or that of a longer scale while the scale's own has no experience.
 
         Likes and follows are rare: their minutes seldom have a crowd to learn from, their hours do.
         """
@@ -112,28 +112,28 @@ class Platform:
         return self.detectors[RUNGS[scale.name]][name]
 
     def knows_accounts(self) -> bool:
-        """Whether this platform's events say how old an account is, and so who has none."""
+        """Whether this platform's events have account ages, so that visitors can be recognized."""
         return self.mixes["account"].total >= MIX_MIN
 
     def emits_every_view(self, scale: Scale, start_ms: int, count: float) -> bool:
-        """Of the views' platform, whether it tells of a view as soon as somebody opens a target, and did so in windows
-        of minutes or an hour of this (capped) count.
+        """Whether the platform emits a view as soon as a target is opened, and views are complete in this window.
 
-        Some count a view after thirty seconds only, so that who likes at once and leaves has no view. Where the part of
-        views that short is not known, or views have stopped coming, nothing can be said of who did not view.
+        Call it on the platform of views, for windows of minutes or an hour, with their (capped) ``count``. Some
+        platforms emit a view only after thirty seconds, so an actor who likes at once and leaves has none. If the share
+        of short views is not known, or views are missing, the answer is False: a missing view proves nothing.
         """
-        watched = self.mixes["watch"].counts
-        short, all_of_them = (sum(watched.get(b, 0.0) for b in of) for of in (LEFT_AT_ONCE, FIVE_MINUTES_AT_MOST))
+        watch_counts = self.mixes["watch"].counts
+        short, all_of_them = (sum(watch_counts.get(b, 0.0) for b in of) for of in (LEFT_AT_ONCE, FIVE_MINUTES_AT_MOST))
         from_the_start = all_of_them >= MIX_MIN and short >= LEFT_AT_ONCE_MIN * all_of_them
         usual = self.seasons.expected(start_ms) * scale.span_ms / HOUR_MS
         return from_the_start and count >= VIEWS_LEFT * usual
 
     def experienced(self) -> bool:
-        """Whether enough of the platform has been seen to judge anybody."""
+        """Whether enough events have been learned to judge windows."""
         return self.events >= EVENTS_BEFORE_JUDGING
 
     def season(self, scale: Scale, start_ms: int) -> float:
-        """Expected activity in a window relative to the average. Days have none: their weekday is in the spread."""
+        """Expected activity in a window relative to the average. 1.0 for days: the weekday is part of their spread."""
         if scale.span_ms >= DAY_MS:
             return 1.0
         hour = start_ms // HOUR_MS
@@ -148,32 +148,32 @@ class Platform:
         self._season_hour = -1
 
     def usual(self, name: str) -> float | None:
-        """Share of the platform's accounts (people) that have a feature, None while too few were asked."""
-        having, asked = self.shares[name]
-        return having / asked if asked >= MIX_MIN else None
+        """Share of the platform's accounts (people) that have a feature, None while too few were checked."""
+        having, checked = self.shares[name]
+        return having / checked if checked >= MIX_MIN else None
 
-    def learn_share(self, name: str, having: float, asked: float) -> None:
-        """Learn from one window of one target how many of its accounts have a feature; its weight is capped."""
-        weight = min(1.0, WEIGHT_CAP / asked)
-        kept = self.shares[name]
-        kept[0] = SHARES_FADING * kept[0] + weight * having
-        kept[1] = SHARES_FADING * kept[1] + weight * asked
+    def learn_share(self, name: str, having: float, checked: float) -> None:
+        """Learn how many accounts of one window have a feature. The window's weight is capped."""
+        weight = min(1.0, WEIGHT_CAP / checked)
+        share = self.shares[name]
+        share[0] = SHARES_FADING * share[0] + weight * having
+        share[1] = SHARES_FADING * share[1] + weight * checked
 
-    def meet(self, actors: Sequence[int]) -> None:
-        """Remember the actors of windows that were looked at, whether anything was learned of these or not."""
+    def learn_actors(self, actors: Sequence[int]) -> None:
+        """Add the actors of judged windows to the known ones, even if nothing else was learned from the windows."""
         self.known.add_all(actors)
         self.changed = self.changed or bool(actors)
 
-    def meet_historic(self, actors: Sequence[int]) -> None:
-        """Remember of these actors of historic events as many as there is room for (``HISTORIC_FILL``)."""
-        room = HISTORIC_FILL - self.known.filled
-        if room > 0:
-            self.meet(actors[:room])
+    def learn_historic_actors(self, actors: Sequence[int]) -> None:
+        """Add actors of historic events to the known ones, up to ``HISTORIC_FILL``."""
+        free = HISTORIC_FILL - self.known.filled
+        if free > 0:
+            self.learn_actors(actors[:free])
 
-    def meet_in_steps(self, actors: Sequence[int]) -> Iterator[None]:
+    def learn_actors_in_steps(self, actors: Sequence[int]) -> Iterator[None]:
         """As ``meet``, pausing after every few thousand."""
         for at in range(0, len(actors), STEP_ACTORS):
-            self.meet(actors[at : at + STEP_ACTORS])
+            self.learn_actors(actors[at : at + STEP_ACTORS])
             yield
 
     def take_changed(self) -> bool:
@@ -209,12 +209,12 @@ class Platform:
             self.learn_share(f.FRESH, sum(bucket & 1 for bucket in ages), len(ages))
 
     def learn_typical(self, scale: Scale, count: int) -> None:
-        """Learn what a target that has events at all gets in a window (slow, robust mean)."""
+        """Learn the count of a typical target with events in a window (slow, robust mean)."""
         old = self.typical.get(scale.name, float(count))
         self.typical[scale.name] = old + (min(count, 10.0 * old + 10.0) - old) * 0.002
 
     def teaching(self, scale: Scale, key: Key, start_ms: int) -> Teaching:
-        """What this key's window teaches, by as many as closed together the last time."""
+        """What to learn from this key's window: a sample, if many windows closed together the last time."""
         windows, crowds = self.closings.get(scale.name, (0, 0))
         if windows < 2 * TEACHERS:
             return EVERYTHING
@@ -222,7 +222,7 @@ class Platform:
         return Teaching(lot % (windows // TEACHERS) == 0, lot % max(1, crowds // TEACHERS) == 0)
 
     def closed(self, scale: Scale, windows: int, crowds: int) -> None:
-        """Note how many windows have closed together, and how many of them had a crowd."""
+        """Record how many windows have closed together, and how many of them had a crowd."""
         if (windows, crowds) != self.closings.get(scale.name):
             self.closings[scale.name] = windows, crowds
             self.changed = True
@@ -238,7 +238,7 @@ class Platform:
             "shares": self.shares,
             "closings": self.closings,
             "rates": self.rates.people_and_acts,
-            "beside": self.rates.acts_and_beside,
+            "beside": self.rates.acts_and_on_viewed,
             "viewers": self.rates.acts_and_viewers,
             "discoveries": msgspec.to_builtins(self.discoveries),
             "detectors": {
@@ -248,7 +248,7 @@ class Platform:
         }
 
     def load(self, state: Any) -> None:
-        """Take dumped state; a detector that is new since then starts empty."""
+        """Load dumped state. A detector that is new since then starts empty."""
         for name, dumped in state["mixes"].items():
             self.mixes[name].load(dumped)
         newer, older, self.known.filled = state["known"]
@@ -259,9 +259,9 @@ class Platform:
         self.shares.update(state.get("shares", {}))
         self.closings = {name: (windows, crowds) for name, (windows, crowds) in state.get("closings", {}).items()}
         self.rates.people_and_acts = dict(state.get("rates", {}))
-        self.rates.acts_and_beside = {int(metric): kept for metric, kept in state.get("beside", {}).items()}
+        self.rates.acts_and_on_viewed = {int(metric): acts for metric, acts in state.get("beside", {}).items()}
         self.rates.acts_and_viewers = {
-            scale: {int(metric): kept for metric, kept in by_metric.items()}
+            scale: {int(metric): acts for metric, acts in by_metric.items()}
             for scale, by_metric in state.get("viewers", {}).items()
         }
         self.discoveries = msgspec.convert(state.get("discoveries", []), Discoveries)

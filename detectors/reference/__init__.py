@@ -1,1 +1,1 @@
-"""What is usual on the platform: mixes, known actors, seasons, rates."""
+"""Baselines of the platform: mixes, known actors, seasons, rates."""

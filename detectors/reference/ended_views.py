@@ -1,14 +1,14 @@
-"""Views that are told when they end: what can be known of a crowd that has only just come.
+"""Baseline correction for platforms that emit a view when playback ends.
 
-A player knows how long it was watched when it was left. Where it tells then, a minute after the first of a hit only
-those are known who left within a minute: every hit begins as a crowd that leaves early. Of people who come ever faster
-for an age A, those who stay for w are known with probability (1 - w/A)² (arrivals in proportion to the time passed;
-those who came in the first A - w of it have left). A crowd is compared with the platform's viewers as they would be
-known then, and what is odd of it must be odd beside both, them and all of them.
+On such a platform, a minute after a hit begins only the viewers who left within a minute are known: every hit begins
+as a crowd that leaves early. If arrivals grow in proportion to the time passed, then after an age A a view that lasts w
+has been emitted with probability (1 - w/A)²: those who came in the first A - w have left. So a young crowd is compared
+with the platform's viewers as they would be known at its age. A deviation counts only if it is also one from all
+viewers.
 
-A class that begins a film together is told of in waves, in each of which all have watched as long. Of a crowd that has
-come for less than such views last nothing is said, nor of a part of it: a window holds its beginning, or begins so long
-after it that whoever was there has left.
+A class that starts a film together is emitted in waves, and all views of a wave have the same watch time. So views of a
+length are compared only if the crowd is at least as old as they last, and the window contains the crowd's beginning or
+starts so late that the first viewers have left.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from detectors.events.watch_buckets import LENGTHS_MS, WATCH_BINS, WATCH_FRACTIO
 from detectors.reference.mixes import WatchMix
 
 ENDS_MS = (*LENGTHS_MS, 3_600_000)
-"""How long views of each class of length may last."""
+"""Longest view of each length class."""
 FRACTIONS = (*WATCH_FRACTIONS, 1.0)
-"""Up to which fraction each bin was watched."""
+"""Upper edge of each bin of the watched fraction."""
 
 
 class EndedViews(WatchMix):
-    """The platform's viewers as they would be known of a crowd that has only just come."""
+    """The mix of the platform's viewers, as it would be known of a young crowd."""
 
     whole: WatchMix = msgspec.field(default_factory=lambda: WatchMix(0))
-    """all of them"""
+    """mix of all viewers"""
 
     @classmethod
     def of(cls, whole: WatchMix, age_ms: int, span_ms: int) -> EndedViews:
-        """The viewers of ``whole`` as they would be known of a crowd after ``age_ms``, of its last ``span_ms``."""
+        """The mix of ``whole`` as known of the last ``span_ms`` of a crowd that began ``age_ms`` ago."""
         known = {
             bucket: count * known_after(bucket, age_ms)
             for bucket, count in whole.counts.items()
@@ -50,20 +50,20 @@ class EndedViews(WatchMix):
         return cls(whole.size, known, whole.total, whole)
 
     def over(self, counts: dict[int, int]) -> dict[int, float]:
-        """As ``WatchMix.over``: what is beyond both."""
+        """As ``WatchMix.over``, for buckets beyond both mixes: the smaller surplus."""
         whole, known = self.whole.over(counts), super().over(counts)
         return {bucket: min(beyond, known[bucket]) for bucket, beyond in whole.items() if bucket in known}
 
     def usual_share(self, counts: dict[int, int], buckets: Iterable[int]) -> float:
-        """As ``WatchMix.usual_share``: the greater one."""
+        """As ``WatchMix.usual_share``: the greater of both mixes."""
         buckets = tuple(buckets)
         return max(self.whole.usual_share(counts, buckets), super().usual_share(counts, buckets))
 
 
 def is_known(bucket: int, age_ms: int, span_ms: int) -> bool:
-    """Whether a bucket's viewers are told of by a crowd of such an age, in the last ``span_ms`` of it.
+    """Whether the viewers of a bucket are comparable in the last ``span_ms`` of a crowd of this age.
 
-    >>> [told_of(8, age_ms, 300_000) for age_ms in (200_000, 300_000, 500_000, 600_000)]
+    >>> [is_known(8, age_ms, 300_000) for age_ms in (200_000, 300_000, 500_000, 600_000)]
     [False, True, False, True]
     """
     lasts = ENDS_MS[bucket // WATCH_BINS]
@@ -71,7 +71,7 @@ def is_known(bucket: int, age_ms: int, span_ms: int) -> bool:
 
 
 def known_after(bucket: int, age_ms: int) -> float:
-    """Part of the viewers of a bucket (``watch_bucket``) who have left, of people who come for ``age_ms``.
+    """Share of a bucket's viewers (``watch_bucket``) who have left, in a crowd that began ``age_ms`` ago.
 
     >>> known_after(0, 60_000) > 0.9, known_after(7, 60_000), known_after(7, 600_000) > 0.8
     (True, 0.0, True)

@@ -1,4 +1,4 @@
-"""Actors that were met before, as a filter of hashed bits."""
+"""Known actors, in a Bloom filter."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ KNOWN_BITS = 1 << 18
 KNOWN_HASHES = 3
 _BYTE = KNOWN_BITS // 8 - 1
 KNOWN_FILL = 60_000
-"""Actors in one generation: at 60,000 of 2¹⁸ bits and 3 hashes the filter errs in 12 % of look-ups at most,
+"""Actors in one generation: with 60,000 actors, 2¹⁸ bits and 3 hashes at most 12 % of look-ups are false positives,
 equally for every crowd."""
 
 
 class KnownActors:
-    """Have we met this actor? Two generations of a Bloom filter; the older is dropped when the newer is full."""
+    """Two generations of a Bloom filter of actors. The older is dropped when the newer is full."""
 
     __slots__ = ("filled", "newer", "older")
 
@@ -28,7 +28,7 @@ class KnownActors:
         self.filled = 0
 
     def add_all(self, actors: Sequence[int]) -> None:
-        """Remember the hashes of many at once. A generation may be filled beyond its end by as many as these are."""
+        """Add the hashes of many actors at once. A generation may exceed its limit by their number."""
         hashes = np.asarray(actors, np.int64)
         newer = np.frombuffer(self.newer, np.uint8)
         places = [hashes >> (18 * number) & (KNOWN_BITS - 1) for number in range(KNOWN_HASHES)]
@@ -42,9 +42,9 @@ class KnownActors:
             self.older, self.newer, self.filled = self.newer, bytearray(KNOWN_BITS // 8), 0
 
     def unmet(self, actors: Iterable[int]) -> list[int]:
-        """Those not met in the last one to two generations; a few of them are left out (``KNOWN_FILL``).
+        """The actors that are in neither generation; false positives are missing (``KNOWN_FILL``).
 
-        Without a call for each: they are many.
+        It makes no call for each actor, because they are many.
         """
         left = list(actors)
         for bits in (self.newer, self.older):
@@ -60,17 +60,17 @@ class KnownActors:
         return left
 
 
-def never_met(actors: Iterable[int], known: Sequence[KnownActors]) -> list[int]:
-    """Those whom none of these has met."""
+def unknown_to_all(actors: Iterable[int], known: Sequence[KnownActors]) -> list[int]:
+    """The actors that are in none of these filters."""
     left = list(actors)
-    for those in known:
-        left = those.unmet(left)
+    for filter_ in known:
+        left = filter_.unmet(left)
     return left
 
 
 def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]) -> list[int]:
-    """Note in a crowd how many of its actors have been met before, before they are; answers those who have not."""
-    unmet = never_met(actors, known)
+    """Set a crowd's numbers of known and unknown actors, before these are added. Returns the unknown ones."""
+    unmet = unknown_to_all(actors, known)
     crowd.unmet = len(unmet)
     crowd.met = len(actors) - crowd.unmet
     crowd.asked, crowd.newcomers = count_accounts(actors), count_accounts(unmet)
@@ -78,13 +78,13 @@ def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]
 
 
 def newcomers(crowd: Crowd, known: Sequence[KnownActors]) -> tuple[int, int, int, int]:
-    """How many of a crowd's sampled actors were asked for and not met before, and the same of those with accounts.
+    """A crowd's sampled actors that were checked, the unknown ones among them, and both numbers for accounts.
 
-    What was counted when its minutes closed counts (by now all have been met).
+    Numbers set when its minutes closed are used, because by now all its actors are known.
     """
     asked = crowd.met + crowd.unmet
     if asked:
         return asked, crowd.unmet, crowd.asked, crowd.newcomers
     actors = crowd.actor_hashes()
-    unmet = never_met(actors, known)
+    unmet = unknown_to_all(actors, known)
     return len(actors), len(unmet), count_accounts(actors), count_accounts(unmet)

@@ -1,4 +1,4 @@
-"""The platform's crowd, as one task learns it from its own targets, and the actors it has met before."""
+"""Mixes: the platform's shares of networks, agents, countries, … as one task learns them from its targets."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from detectors.reference.known_actors import KNOWN_HASHES
 from detectors.windows.crowd import HASH_SPACE
 
 WEIGHT_CAP = 20.0
-"""What one window of one target may add to the mix, in events: no hit, and no attack, becomes the
-yardstick it is measured by."""
+"""Most events that one window of one target adds to the mix: neither a hit nor an attack may set its own baseline."""
 
 FORGET_AT = 50_000.0
-"""At this total the histogram is halved: the mix follows the platform over days."""
+"""Total at which the histogram is halved: the mix follows the platform over days."""
 
 SMOOTHING = 0.5
 """Pseudo-events per bucket (Jeffreys)."""
 
 MIX_MIN = 200.0
-"""Events under which a mix is unknown and no crowd deviates from it."""
+"""Events below which a mix is unknown and no crowd deviates from it."""
 
 
 class Mix(msgspec.Struct, array_like=True):
@@ -35,25 +34,25 @@ class Mix(msgspec.Struct, array_like=True):
     total: float = 0.0
 
     def learn(self, counts: dict[int, int]) -> None:
-        """Add one window's histogram, its weight capped."""
+        """Add one window's histogram with a capped weight."""
         n = sum(counts.values())
         weight = _weight(n)
-        mine = self.counts
-        get = mine.get
+        weights = self.counts
+        get = weights.get
         for bucket, count in counts.items():
-            mine[bucket] = get(bucket, 0.0) + count * weight
+            weights[bucket] = get(bucket, 0.0) + count * weight
         self.total += n * weight
         if self.total > FORGET_AT:
-            self.counts = {bucket: count / 2 for bucket, count in mine.items() if count > 0.05}
+            self.counts = {bucket: count / 2 for bucket, count in weights.items() if count > 0.05}
             self.total = math.fsum(self.counts.values())
 
     def learn_each(self, buckets: tuple[int, ...]) -> None:
         """Add the buckets of a window so small that its weight needs no cap; -1 is none."""
-        mine = self.counts
-        get = mine.get
+        weights = self.counts
+        get = weights.get
         for bucket in buckets:
             if bucket >= 0:
-                mine[bucket] = get(bucket, 0.0) + 1.0
+                weights[bucket] = get(bucket, 0.0) + 1.0
                 self.total += 1.0
 
     def dump(self) -> list[Any]:
@@ -61,30 +60,30 @@ class Mix(msgspec.Struct, array_like=True):
         return [self.counts, self.total]
 
     def load(self, state: list[Any]) -> None:
-        """Take dumped state."""
+        """Load dumped state."""
         self.counts, self.total = dict(state[0]), state[1]
 
     def excess(self, counts: dict[int, int]) -> float:
         """Share of a crowd, 0 … 1, that the platform's mix does not account for.
 
-        Σ max(0, n_b - e_b - 2√e_b) / n over the buckets, e_b expected of n events: the total variation
-        distance less what chance alone would give; an event alone in its bucket is no concentration. 0.0 while the mix
-        is unknown.
+        Σ max(0, n_b - e_b - 2√e_b) / n over the buckets, where e_b is expected of n events: the total variation
+        distance minus the part due to chance. A single event in a bucket is no concentration. 0.0 while the mix is
+        unknown.
         """
         return math.fsum(self.surpluses(counts)) / sum(counts.values())
 
     def surpluses(self, counts: dict[int, int]) -> list[float]:
-        """How far each bucket that exceeds its expectation does so, in the counts' unit; their order means nothing."""
+        """The surplus of each bucket that exceeds its expectation, in the counts' unit, in no particular order."""
         return list(self.over(counts).values())
 
     def over(self, counts: dict[int, int]) -> dict[int, float]:
-        """The buckets that exceed their expectation, and how far each does."""
+        """Bucket → surplus, for the buckets that exceed their expectation."""
         if self.total < MIX_MIN:
             return {}
         return _over(counts, self.counts, sum(counts.values()) / (self.total + SMOOTHING * self.size))
 
     def usual_share(self, counts: dict[int, int], buckets: Iterable[int]) -> float:
-        """Share of a crowd, 0 … 1, that would be in these buckets if it were the platform's; 1.0 if unknown."""
+        """Share of an honest crowd, 0 … 1, that is expected in these buckets; 1.0 if unknown."""
         if self.total < MIX_MIN:
             return 1.0
         usual = self.counts
@@ -93,12 +92,12 @@ class Mix(msgspec.Struct, array_like=True):
 
 
 def _weight(n: int) -> float:
-    """What each of a window's ``n`` events counts."""
+    """Weight of each of a window's ``n`` events."""
     return min(1.0, WEIGHT_CAP / n)
 
 
 def beyond_chance(count: float, expected: float) -> float:
-    """How far a count exceeds its expectation and two standard errors of it; below 0 if it does not."""
+    """A count minus its expectation and two standard errors; negative if the count is within them."""
     return count - expected - 2.0 * math.sqrt(expected)
 
 
@@ -118,14 +117,14 @@ assert HASH_SPACE >> (18 * KNOWN_HASHES) > 0, "an actor hash must have bits for 
 
 
 class WatchMix(Mix):
-    """The mix of watch times, each class of length by itself: a target has one length, the platform has all.
+    """The mix of watch times, each length class by itself: a target has one length, the platform has all.
 
-    Whoever watches to the end is the best viewer there is: a crowd in the last bin is no evidence. One in the bin
-    before it is odd as far as it is missing from the last, not when more stay almost to the end than usual.
+    Watching to the end is no evidence of fraud, so a surplus in the last bin is ignored. A surplus in the bin before it
+    counts only as far as the last bin has fewer viewers than expected.
     """
 
     def over(self, counts: dict[int, int]) -> dict[int, float]:
-        """As ``Mix.over``, each class compared with the platform's viewers of that class."""
+        """As ``Mix.over``, each length class compared with the platform's viewers of that class."""
         over: dict[int, float] = {}
         for first in range(0, self.size, WATCH_BINS):
             here = {b: counts[b] for b in range(first, first + WATCH_BINS) if b in counts}
@@ -163,14 +162,14 @@ class WatchMix(Mix):
 NETWORK_FACTOR = 4.0
 """A network may honestly send four times its share: people are at work, on the road, in one carrier's towns."""
 COHORT_FACTOR = 4.0
-"""Days on which many joined, and platforms that grow, may honestly show four times their share."""
+"""A cohort may honestly be at four times its share: on some days many people join, and platforms grow."""
 
 
 class NetworkMix(Mix):
-    """The mix of networks, each country's by itself: a crowd of one country comes by that country's networks."""
+    """The mix of networks, each country by itself: a crowd of one country uses that country's networks."""
 
     countries: dict[int, float] = {}
-    """total of each country: a platform has tens of thousands of networks, too many to add up for every window"""
+    """total of each country: tens of thousands of networks are too many to sum for every window"""
 
     def learn(self, counts: dict[int, int]) -> None:
         """See Mix."""
@@ -195,9 +194,10 @@ class NetworkMix(Mix):
                 totals[country] = totals.get(country, 0.0) + 1.0
 
     def over(self, counts: dict[int, int]) -> dict[int, float]:
-        """As ``Mix.over``, each country compared with the platform's people there; one unknown says nothing.
+        """As ``Mix.over``, each country compared with the platform's people there.
 
-        Nor do networks of people whose country was not given: any audience of one country would look concentrated.
+        Countries with too few people are left out. So are networks without a country: compared with the whole platform,
+        any audience of one country would seem concentrated.
         """
         people: dict[int, int] = {}
         several: dict[int, dict[int, int]] = {}
@@ -236,7 +236,7 @@ class NetworkMix(Mix):
 
 
 def in_countries(networks: Mapping[int, int]) -> dict[int, int]:
-    """The buckets of networks whose country was given (``events.network_bucket``).
+    """The buckets of networks whose country is known (``events.network_bucket``).
 
     >>> in_countries({7: 3, 1031: 2})
     {1031: 2}
@@ -245,7 +245,7 @@ def in_countries(networks: Mapping[int, int]) -> dict[int, int]:
 
 
 def by_country(counts: Mapping[int, float]) -> dict[int, float]:
-    """The networks' weights added up for each country."""
+    """The sum of the networks' weights for each country."""
     totals: dict[int, float] = {}
     for bucket, weight in counts.items():
         country = bucket // NETWORK_BUCKETS
@@ -254,7 +254,7 @@ def by_country(counts: Mapping[int, float]) -> dict[int, float]:
 
 
 class CohortMix(Mix):
-    """The mix of the days in which accounts were made, of account buckets (events.account_bucket)."""
+    """The mix of cohorts (days of account creation), learned from account buckets (events.account_bucket)."""
 
     def learn(self, counts: dict[int, int]) -> None:
         """See Mix."""

@@ -1,8 +1,9 @@
-"""What views bring: likes and follows per person with an account, and whether a target's are missing or alone.
+"""Baseline of interaction: likes and follows per person who views, and how many of them come with views.
 
-Views bring likes and follows only where all are of the same things. On many platforms a follow is of a channel and a
-view of one of its videos: then no follow stands beside views, and none is odd for it. How many of the platform's stand
-beside views is measured, and is what is usual. So is how many of them are by people who had viewed what they like.
+They show whether a target's likes are missing, or come without views. Likes and follows come with views only if all are
+events of the same targets. On many platforms a follow is of a channel and a view of one of its videos: then no follow
+is on a viewed target, and that is normal. So the platform's share on viewed targets is measured, and so is the share by
+people who had viewed the target.
 """
 
 from __future__ import annotations
@@ -10,73 +11,72 @@ from __future__ import annotations
 from detectors.windows.scales import HOUR, MINUTES
 
 PEOPLE_CAP = 50.0
-"""People of one target in one window that count for the platform's rates: no hit and no attack sets them."""
+"""Most people of one target in one window that count for the rates: neither a hit nor an attack may set them."""
 
 RATES_FADING = 0.98
-"""Kept of the rates at each hour: about the last two days."""
+"""Factor of the old rates at each hour: memory of about two days."""
 
 PEOPLE_BEFORE = 500.0
-"""People who must have been seen before their rate is one."""
+"""People that a rate needs before it is used."""
 
 ACTS_BEFORE = 20.0
-"""Likes (follows) that must have been seen before anything is held against one that has no views."""
+"""Likes (follows) that must be known before one without views is evidence."""
 
 AT_ONCE = 0.9
-"""Of the likes (follows) by people who had viewed by the end of their hour, the part that had by that of their five
-minutes, from which on views are told at once. Where they are told at their end, it is as many only of clips that are
-shorter than a look takes."""
+"""Least ratio, of the likes (follows) by people who had viewed by the end of their five minutes to those by the end of
+their hour, at which views are emitted at the start. With views emitted at the end, only clips of some seconds reach
+it."""
 
 SOME_VIEW = 0.2
-"""Share of the likes (follows) by people who view, under which they say nothing of when views are told."""
+"""Least share of the likes (follows) by people who viewed at which they show when views are emitted."""
 
-ACTS_KEPT = 2000.0
-"""Likes (follows) at which half of what is known of them is forgotten."""
+ACTS_MAX = 2000.0
+"""Likes (follows) at which the totals are halved."""
 
 VIEWED_BEFORE = 100.0
-"""Likes of which it must be known whether their people had viewed, before that is what people do."""
+"""Likes that the share by people who had viewed needs before it is used as evidence."""
 
 LONELY_PRIOR = 0.1
-"""Least share of the likes or follows of a crowd that is assumed to come without views, where few crowds were seen."""
+"""Least share of the likes or follows of a crowd that is assumed to come without views."""
 
 
 class Rates:
-    """Likes and follows per person of a window of views, by scale. Lives with the views' platform."""
+    """The rates by scale. They are part of the platform of views."""
 
     def __init__(self) -> None:
         self.people_and_acts: dict[str, list[float]] = {}
-        """scale → people with accounts, likes, follows"""
-        self.acts_and_beside: dict[int, list[float]] = {}
-        """metric → likes or follows, and those of them on targets that are viewed as well"""
+        """scale → [people with accounts, likes, follows]"""
+        self.acts_and_on_viewed: dict[int, list[float]] = {}
+        """metric → [likes or follows, those of them on viewed targets]"""
         self.acts_and_viewers: dict[str, dict[int, list[float]]] = {}
-        """scale → metric → likes or follows of targets that are viewed, and those of them by people who had viewed by
-        their window's end"""
+        """scale → metric → [likes or follows of viewed targets, those by people who had viewed by the end of their
+        window]"""
 
     def learn(self, scale: str, targets: list[tuple[float, int, int]]) -> None:
-        """Learn the (people, likes, follows) of all targets whose windows of a scale have closed together."""
-        kept = self.people_and_acts.setdefault(scale, [0.0, 0.0, 0.0])
+        """Learn (people, likes, follows) of all targets whose windows of a scale have closed together."""
+        totals = self.people_and_acts.setdefault(scale, [0.0, 0.0, 0.0])
         for index in range(3):
-            kept[index] *= RATES_FADING
+            totals[index] *= RATES_FADING
         for people, likes, follows in targets:
             weight = min(1.0, PEOPLE_CAP / people) if people else 0.0
-            kept[0] += weight * people
-            kept[1] += weight * min(likes, people)
-            kept[2] += weight * min(follows, people)
+            totals[0] += weight * people
+            totals[1] += weight * min(likes, people)
+            totals[2] += weight * min(follows, people)
 
-    def learn_beside(self, metric: int, acts: int, beside: int) -> None:
-        """Learn how many of an hour's likes or follows were on targets that are viewed as well."""
-        _learn(self.acts_and_beside.setdefault(metric, [0.0, 0.0]), acts, beside)
+    def learn_acts_on_viewed(self, metric: int, acts: int, on_viewed: int) -> None:
+        """Learn how many of an hour's likes or follows were on viewed targets."""
+        _learn(self.acts_and_on_viewed.setdefault(metric, [0.0, 0.0]), acts, on_viewed)
 
     def learn_viewers(self, scale: str, metric: int, acts: float, viewers: float) -> None:
-        """Learn how many acts of the windows that have closed together were by people who had viewed the same."""
-        kept = self.acts_and_viewers.setdefault(scale, {}).setdefault(metric, [0.0, 0.0])
-        kept[0] += acts
-        kept[1] += viewers
-        if kept[0] >= ACTS_KEPT:
-            kept[0], kept[1] = kept[0] / 2.0, kept[1] / 2.0
+        """Learn how many acts of the windows that have closed together were by people who had viewed the target."""
+        totals = self.acts_and_viewers.setdefault(scale, {}).setdefault(metric, [0.0, 0.0])
+        totals[0] += acts
+        totals[1] += viewers
+        if totals[0] >= ACTS_MAX:
+            totals[0], totals[1] = totals[0] / 2.0, totals[1] / 2.0
 
     def viewed_first(self, scale: str, metric: int, *, least: float = ACTS_BEFORE) -> float | None:
-        """Share of the likes or follows by people who had viewed by the end of their window, None while too few were
-        seen.
+        """Share of the likes or follows by people who had viewed by the end of their window, None if too few are known.
 
         >>> rates = Rates()
         >>> rates.learn_viewers("hour", 1, 400.0, 388.0); rates.learn_viewers("minutes", 1, 10.0, 10.0)
@@ -87,17 +87,17 @@ class Rates:
         return viewers / acts if acts >= least else None
 
     def emitted_at_start(self) -> bool:
-        """Whether a view is known to be told when it begins, or soon after: likes and follows come after it.
+        """Whether views are known to be emitted at the start or soon after, so that likes and follows come after them.
 
-        Many players tell of a view when it has ended. Then whoever likes has not viewed yet, and of a crowd that has
-        just come only those are known who have left again. Who likes in a feed never views, and says nothing of it.
+        Many players emit a view when it ends. Then a like comes before its view, and of a young crowd only those who
+        have left are known. Likes in a feed have no view, and show nothing.
 
         >>> rates = Rates()
         >>> rates.learn_viewers("hour", 1, 400.0, 320.0); rates.learn_viewers("minutes", 1, 400.0, 310.0)
-        >>> rates.told_at_once()
+        >>> rates.emitted_at_start()
         True
         >>> rates.learn_viewers("minutes", 1, 400.0, 150.0)
-        >>> rates.told_at_once()
+        >>> rates.emitted_at_start()
         False
         """
         for metric in self.acts_and_viewers.get(MINUTES, ()):
@@ -107,18 +107,18 @@ class Rates:
         return False
 
     def usually_lonely(self, metric: int) -> float | None:
-        """Share of the likes or follows that come without views on this platform, None while too few were seen.
+        """Share of the likes or follows that come without views on this platform, None if too few are known.
 
         >>> rates = Rates()
-        >>> rates.learn_beside(1, 100, 100); rates.learn_beside(2, 100, 0)
+        >>> rates.learn_acts_on_viewed(1, 100, 100); rates.learn_acts_on_viewed(2, 100, 0)
         >>> rates.usually_lonely(1), rates.usually_lonely(2)
         (0.1, 1.0)
         """
-        acts, beside = self.acts_and_beside.get(metric, (0.0, 0.0))
-        return max(LONELY_PRIOR, 1.0 - beside / acts) if acts >= ACTS_BEFORE else None
+        acts, on_viewed = self.acts_and_on_viewed.get(metric, (0.0, 0.0))
+        return max(LONELY_PRIOR, 1.0 - on_viewed / acts) if acts >= ACTS_BEFORE else None
 
     def per_person(self, scale: str) -> tuple[float, float] | None:
-        """Likes and follows per person; of hours where this scale has none of its own; None where nothing is known."""
+        """Likes and follows per person at this scale, or else per hour; None if neither is known."""
         for name in (scale, HOUR):
             people, likes, follows = self.people_and_acts.get(name, (0.0, 0.0, 0.0))
             if people >= PEOPLE_BEFORE:
@@ -126,6 +126,6 @@ class Rates:
         return None
 
 
-def _learn(kept: list[float], *seen: float) -> None:
+def _learn(totals: list[float], *seen: float) -> None:
     for index, count in enumerate(seen):
-        kept[index] = RATES_FADING * kept[index] + count
+        totals[index] = RATES_FADING * totals[index] + count

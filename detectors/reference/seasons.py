@@ -1,4 +1,4 @@
-"""The platform's rhythm of the week."""
+"""The platform's rhythm over the hours of the week."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from detectors.windows.scales import HOUR_MS
 
 HOURS_OF_WEEK = 168
 SEASON_PRIOR_HOURS = 6.0
-"""Weight of "no rhythm" against what has been seen of an hour of the week."""
+"""Weight of the prior "no rhythm", in observed hours."""
 
 
 class Seasons(msgspec.Struct, array_like=True):
@@ -29,7 +29,7 @@ class Seasons(msgspec.Struct, array_like=True):
             values[index] += (count - values[index]) / min(seen[index], 12)
 
     def expected(self, ts_ms: int) -> float:
-        """Events expected in the hour of ``ts_ms``, 0 while none were seen."""
+        """Events expected in the hour of ``ts_ms``, 0 while none are known."""
         known = [value for value, seen in zip(self.daily, self.daily_seen, strict=True) if seen]
         return self.factor(ts_ms) * sum(known) / len(known) if known else 0.0
 

@@ -1,1 +1,1 @@
-"""The persisted layout: all that is stored of a target."""
+"""The persisted state of a target."""

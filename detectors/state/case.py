@@ -12,11 +12,11 @@ from detectors.state.marks import Marks
 SUSPECT = "suspect"
 ARTIFICIAL = "artificial"
 EXPLAINED = "explained"
-"""A surge that is accounted for: told, and nothing moved (``explained``)."""
+"""An explained surge: a flag is published and no event is moved (``cases.explanations``)."""
 
 
 class Evidence(msgspec.Struct, array_like=True):
-    """A reason as the case keeps it."""
+    """A reason of a case, as it is stored."""
 
     code: str
     detector: str
@@ -27,7 +27,7 @@ class Evidence(msgspec.Struct, array_like=True):
 
 
 class Step(msgspec.Struct, array_like=True):
-    """A tick since the onset of a surge that is not (yet) a case."""
+    """A tick since the onset of a surge that is not a case yet."""
 
     start: int
     count: int
@@ -47,7 +47,7 @@ class Case(msgspec.Struct):
     reason: str
     judged: float = 0.0
     found: float = 0.0
-    """events in excess in the windows that had a verdict of their own, and the artificial among them"""
+    """excess events of the windows with a verdict of their own, and the artificial events among them"""
     surge: float = 0.0
     crowd: float = 0.0
     observed: int = 0
@@ -58,27 +58,27 @@ class Case(msgspec.Struct):
     artificial_low: float = 0.0
     artificial_high: float = 0.0
     revision: int = 0
-    said: int = 0
-    """artificial events when the flag was last revised"""
+    flagged_artificial: int = msgspec.field(default=0, name="said")
+    """artificial events in the last revision of the flag"""
     corrections: int = 0
     log_from: int = -1
     log_to: int = -1
     reasons: list[Evidence] = []
     series: list[Point] = []
     marks: Marks = msgspec.field(default_factory=Marks)
-    """what its crowd was convicted by"""
+    """traits that convicted its crowd"""
 
     def purity(self) -> float:
-        """Artificial events per event in excess, where nothing better is known of a window."""
+        """Artificial events per excess event: the estimate for windows without one of their own."""
         return self.found / self.judged if self.judged else 1.0
 
     def score(self) -> int:
-        """0 … 100, from the joined strength of surge and crowd."""
+        """The flag's score, 0 … 100, from the scores of surge and crowd."""
         return round(100.0 * (1.0 - math.exp(-(min(self.surge, 30.0) + self.crowd) / 4.0)))
 
 
 class Explained(msgspec.Struct):
-    """One explained surge while it goes on."""
+    """One explained surge while it is open."""
 
     flag_id: str
     onset: int
@@ -88,11 +88,12 @@ class Explained(msgspec.Struct):
     expected: float = 0.0
     low: float = 0.0
     high: float = 0.0
-    """of the windows before the one that is open now"""
+    """of the windows before the current one"""
     current: tuple[int, int, float, float, float] = (-1, 0, 0.0, 0.0, 0.0)
-    """start, observed, expected, low and high of that one"""
+    """the current window: start, observed, expected, low and high"""
     revision: int = 0
-    said: int = 0
+    flagged_observed: int = msgspec.field(default=0, name="said")
+    """events in the last revision of the flag"""
     surge: float = 0.0
     log_from: int = -1
     log_to: int = -1

@@ -1,16 +1,16 @@
-"""The course of an incident, in at most 60 points: what came and what was expected, for a chart beside the flag."""
+"""The course of an incident for the flag's chart: observed and expected events, in at most 60 points."""
 
 from __future__ import annotations
 
 import msgspec
 
 POINTS_MAX = 60
-"""Above this, two neighbours become one, and later windows are gathered to the same width. The first point is left as
-it is: a case may begin with a window of minutes and go on in ticks."""
+"""Above this, neighbouring points are merged in pairs, and later windows are merged to the same width. The first point
+is never merged: a case may begin with a window of minutes and continue in ticks."""
 
 
 class Point(msgspec.Struct, array_like=True):
-    """A span of time: where it begins and how long it is, in ms, the events that came and those expected."""
+    """A span of time: start (epoch ms), length (ms), observed and expected events."""
 
     start: int
     span: int
@@ -19,7 +19,7 @@ class Point(msgspec.Struct, array_like=True):
 
 
 def put(series: list[Point], point: Point) -> None:
-    """Add a window. One that is seen again, longer or fuller, replaces itself; one that lies in another is left out.
+    """Add a window. A window with the start of the last one replaces it; one inside the last one is ignored.
 
     >>> course = [Point(0, 10, 3, 1.0)]
     >>> put(course, Point(0, 10, 5, 1.0)); put(course, Point(5, 5, 9, 1.0)); put(course, Point(30, 10, 2, 1.0))

@@ -1,4 +1,4 @@
-"""The count is a ledger: raw = valid + invalid (by reason) + quarantined, always, exactly."""
+"""The ledger of a count: raw = valid + invalid (by reason) + quarantined, always, exactly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNDONE = "undone"
 
 
 class Ledger(msgspec.Struct, omit_defaults=True, gc=False):
-    """The parts of one target's count of one metric. Only ``move`` shifts what has been accepted.
+    """The parts of one target's count of one metric. Only ``move`` and ``undo`` change what has been accepted.
 
     >>> ledger = Ledger()
     >>> ledger.accept(10)
@@ -28,7 +28,7 @@ class Ledger(msgspec.Struct, omit_defaults=True, gc=False):
 
     @property
     def raw(self) -> int:
-        """All accepted events: the sum of the parts, so the equation cannot fail to hold."""
+        """All events: the sum of the parts, so the equation always holds."""
         return self.valid + self.quarantined + sum(self.invalid.values())
 
     def accept(self, count: int) -> None:
@@ -40,7 +40,7 @@ class Ledger(msgspec.Struct, omit_defaults=True, gc=False):
         self.invalid[reason] = self.invalid.get(reason, 0) + count
 
     def move(self, source: str, to: str, count: int) -> int:
-        """Move up to ``count`` events from one part to another; answers how many could be moved.
+        """Move up to ``count`` events from one part to another. Returns how many could be moved.
 
         A part is ``valid``, ``quarantined`` or a reason of invalidity. No part falls below zero.
         """
@@ -59,10 +59,10 @@ class Ledger(msgspec.Struct, omit_defaults=True, gc=False):
         return self.invalid.get(name, 0)
 
     def undo(self, count: int, reason: str = "") -> int:
-        """Take ``count`` events back, valid ones first; answers how many undos found nothing to undo.
+        """Undo ``count`` events, valid ones first. Returns how many undos found no event.
 
-        Undos that a rule catches for ``reason`` take back what was invalid for it, and nothing else: a robot that takes
-        its like back must not take somebody's.
+        Undos that a rule catches for ``reason`` take back only events that are invalid for this reason: a robot that
+        undoes its like must not remove the like of an honest user.
         """
         if reason:
             return count - self.move(reason, UNDONE, count)

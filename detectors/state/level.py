@@ -1,4 +1,4 @@
-"""What a target usually gets: exponentially weighted level and spread per scale, and the platform's week."""
+"""The usual count of a target: exponentially weighted level and spread for each scale."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import msgspec
 from detectors.windows.scales import DAY, HOUR, MINUTES, Scale
 
 MEMORY_WINDOWS: dict[str, int] = {MINUTES: 96, HOUR: 96, DAY: 28}
-"""Windows over which a level forgets: 8 hours, 4 days, 4 weeks. Long enough to know a rhythm,
-short enough to follow a channel that honestly grows."""
+"""Memory of a level in windows: 8 hours, 4 days, 4 weeks. Long enough to learn a rhythm, short enough to follow a
+channel that grows honestly."""
 
 GAP_WINDOWS_MAX = 256
-"""Empty windows after which a silence teaches nothing more: by then every level has forgotten."""
+"""Empty windows after which a longer silence changes no level: by then every level has forgotten the rest."""
 
 CLIP_SPREADS = 4.0
-"""A window teaches at most level + 4 spreads: a burst cannot buy itself a new normal in one window,
-and a lasting change still arrives within the memory."""
+"""A level learns at most mean + 4 spreads from a window: a burst cannot set a new normal in one window, and a lasting
+change is still learned within the memory."""
 
 YOUNG_WINDOWS = 4
-"""Windows of its own after which a target is measured by itself rather than by the platform."""
+"""Windows after which a target's own level replaces the platform's."""
 
 DISPERSION_RANGE = (0.15, 50.0)
-"""Bounds of the negative binomial's size r: 0.15 is burstier than any page measured, 50 almost Poisson."""
+"""Bounds of the negative binomial's size r: 0.15 is burstier than any page measured, 50 is almost Poisson."""
 
 
 class Level(msgspec.Struct, array_like=True, gc=False):
@@ -35,7 +35,7 @@ class Level(msgspec.Struct, array_like=True, gc=False):
     last_start: int = -1
 
     def learn(self, scale: Scale, start_ms: int, count: float, season: float) -> None:
-        """Learn a closed window's count, and the empty windows since the last one, season taken out."""
+        """Learn a closed window's count divided by its season, and the empty windows since the last one."""
         memory = MEMORY_WINDOWS[scale.name]
         if self.last_start >= 0:
             gap = (start_ms - self.last_start) // scale.span_ms - 1
@@ -62,11 +62,11 @@ class Level(msgspec.Struct, array_like=True, gc=False):
     def _silence(self, windows: int, memory: int) -> None:
         """As ``_update(0.0)`` that many times, in one step."""
         young = min(windows, max(0, memory - self.windows))
-        kept = self.windows / (self.windows + young) if young else 1.0
-        kept *= (1.0 - 1.0 / memory) ** min(windows - young, GAP_WINDOWS_MAX)
+        remaining = self.windows / (self.windows + young) if young else 1.0
+        remaining *= (1.0 - 1.0 / memory) ** min(windows - young, GAP_WINDOWS_MAX)
         self.windows += windows
-        self.mean *= kept
-        self.mean_square *= kept
+        self.mean *= remaining
+        self.mean_square *= remaining
 
     def _update(self, x: float, memory: int) -> None:
         self.windows += 1
@@ -76,7 +76,7 @@ class Level(msgspec.Struct, array_like=True, gc=False):
 
 
 def _faded(fading: float, old: float, new: float) -> float:
-    """River's EWMean after ``old`` and ``new``, to the bit, without making one: two for every window that closes.
+    """River's EWMean after ``old`` and ``new``, bit for bit. It makes no object: two are needed for every window.
 
     >>> from river import stats
     >>> ew = stats.EWMean(fading_factor=0.3)

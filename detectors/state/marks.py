@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 MARKS_MAX = 256
-"""Buckets of one kind that a case remembers: a crowd's sample has no more people."""
+"""Most buckets of one kind in a case: a crowd's sample has no more people."""
 
 
 class Marks(msgspec.Struct, array_like=True):
-    """What a case's crowd was convicted by: buckets of networks, of cohorts and of watch times, and reason codes."""
+    """Traits of a convicted crowd: buckets of networks, of cohorts and of watch times, and reason codes."""
 
     networks: list[int] = []
     cohorts: list[int] = []
@@ -17,7 +17,7 @@ class Marks(msgspec.Struct, array_like=True):
     codes: list[str] = []
 
     def joined(self, other: Marks) -> Marks:
-        """These marks and others, at most MARKS_MAX of a kind."""
+        """The union of both, at most MARKS_MAX of a kind."""
         return Marks(
             _first(self.networks, other.networks),
             _first(self.cohorts, other.cohorts),

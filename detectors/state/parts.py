@@ -1,4 +1,4 @@
-"""The parts of what a task stores: which records each part has, what of them has changed, how one is loaded.
+"""The stored parts of a task: which records each part has, which have changed, how a record is loaded.
 
 The keys and the values of records are persisted. A prefix that is in use never changes its meaning.
 """
@@ -12,63 +12,63 @@ from detectors.state.target_state import Outlook, TargetState
 
 
 class RecordKind(NamedTuple):
-    """The records of one part: how their keys begin, and what is in them. Both are persisted."""
+    """The records of one part: the prefix of their keys and the type of their values. Both are persisted."""
 
     prefix: bytes
     """A record belongs to the kind with the longest prefix of its key."""
     type: Any = Any
-    """The struct that a value is decoded as; ``Any`` for builtins."""
+    """The struct of the value; ``Any`` for builtins."""
     outlook: Any = None
-    """Of a keyed kind: the few fields of the struct that a restore reads of every record."""
+    """For a keyed kind: a struct of the few fields that a restore reads from every record."""
     keyed: bool = False
-    """Whether there is a record for each key that is audited.
+    """Whether there is one record for each audited key.
 
-    There may be millions, so they stay on the disk and are read one by one. Records of other kinds are few, and all in
-    memory. The prefix of a keyed kind begins the keys of no other kind.
+    There may be millions, so they stay on disk and are read one by one. Records of other kinds are few and all in
+    memory. No key of another kind begins with the prefix of a keyed kind.
     """
 
 
 class Part(Protocol):
-    """A part of what a task stores. A checkpoint writes what has changed of each part; a restore loads it.
+    """A stored part of a task. A checkpoint writes its changed records; a restore loads them.
 
-    A task has its parts in a list. Checkpoints write the parts in the order of the list, and restores load them in
-    that order: a part may rely on those before it. Two parts of a task never have the same kind.
+    A task has a list of parts. Checkpoints and restores use the order of the list: a part may rely on those before it.
+    Two parts of a task never have the same kind.
     """
 
     @property
     def kind(self) -> RecordKind:
-        """The records of this part."""
+        """The kind of this part's records."""
         ...
 
     def take_changed(self) -> Iterable[tuple[str, Any]]:
-        """The records that have changed since the last call, or since the load: the rest of the key, and the value.
+        """The records that have changed since the last call or the load: (rest of the key, value).
 
-        The value is what ``kind.type`` says, ready for msgspec. It must not change before it is encoded, which is done
-        before anything else is asked of the task. The order of the records is a function of the log alone.
+        The value has the type ``kind.type`` and can be encoded by msgspec. It must not change before it is encoded; the
+        caller encodes it before it calls anything else of the task. The order of the records depends on the log only.
         """
         ...
 
     def load(self, suffix: str, state: Any) -> None:
-        """Take the newest record of a key, decoded. Each record is loaded once, in any order within the part.
+        """Load the newest, decoded record of a key. Each record is loaded once, in any order within the part.
 
-        A record of something that the configuration has switched off is passed over. Keyed records are not loaded
-        where a store has them.
+        Records of features that the configuration has switched off are ignored. Keyed records are not loaded if a store
+        has them.
         """
         ...
 
 
-WATCHED = RecordKind(b"w/", TargetState, Outlook, keyed=True)
+TARGET_STATES = RecordKind(b"w/", TargetState, Outlook, keyed=True)
 """One target and metric; the suffix is its key."""
 PLATFORM = RecordKind(b"platform/")
-"""What is known of the platform, by metric."""
+"""The platform as one metric sees it; the suffix is the metric's index."""
 LOCKSTEP = RecordKind(b"platform/lockstep/")
-"""Who comes together: a head, and a table in pages."""
+"""Actors who come together: a head record, and a table in pages."""
 RULINGS = RecordKind(b"platform/rulings")
-"""Actors whose events were taken out of a count; the suffix is empty."""
+"""Actors whose events were removed from a count; the suffix is empty."""
 DAYS = RecordKind(b"platform/days/")
-"""Pairs of an actor and a target that are counted for a day, by metric."""
+"""Pairs of actor and target that are counted over a day, by metric."""
 
-AUDIT_KINDS = (WATCHED, PLATFORM, LOCKSTEP, RULINGS, DAYS)
+AUDIT_KINDS = (TARGET_STATES, PLATFORM, LOCKSTEP, RULINGS, DAYS)
 """The kinds of records of an audit, in the order of its parts.
 
 When partitions are split, keyed records go to the partition of their target. All others are copied to each.

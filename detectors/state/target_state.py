@@ -1,4 +1,4 @@
-"""What is kept of one target and metric, and where it is kept."""
+"""Persisted: the state of one target and metric."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ from detectors.windows.crowd import Crowd
 
 
 class Agenda(NamedTuple):
-    """What is still to come for a key."""
+    """What is scheduled for a key."""
 
     starts: dict[str, int]
-    """scale → where the open window begins, in epoch ms"""
+    """scale → start of the open window, in epoch ms"""
     close_at: int | None
-    """when the case, or the explained surge, may close; None if there is neither"""
-    unsaid: bool
+    """when the case or the explained surge may close; None if there is neither"""
+    count_pending: bool
     """whether a count is still to be published"""
 
 
 class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
-    """State of one target and metric. Encoded with msgspec; STATE_VERSION names the layout.
+    """State of one target and metric. It is encoded with msgspec; STATE_VERSION is the version of the layout.
 
-    Neither it nor what it holds can be part of a cycle, so the garbage collector need not walk a million of them.
+    Neither it nor its fields can be part of a cycle, so the garbage collector need not visit a million of them.
     """
 
     ledger: Ledger = msgspec.field(default_factory=Ledger)
     levels: dict[str, Level] = {}
     habits: dict[str, dict[str, list[float]]] = {}
-    """rung → feature → [EW mean, windows learned]: a crowd of an hour repeats more than one of minutes"""
+    """rung → feature → [EW mean, windows learned]: actors repeat more often in an hour than in minutes"""
     open: dict[str, Crowd] = {}
-    """scale → the window that is open there"""
+    """scale → open window"""
     cusum: float = 0.0
     cusum_at: int = -1
     trail: list[Step] = []
-    asked: float = 0.0
-    """how often its crowd was judged lately while it had no case, the last time at ``asked_at``"""
-    asked_at: int = -1
+    judged_lately: float = msgspec.field(default=0.0, name="asked")
+    """judgings of its crowd without a case, decayed, as of ``judged_lately_at``"""
+    judged_lately_at: int = msgspec.field(default=-1, name="asked_at")
     surging: tuple[int, int] = (-1, -1)
-    """from when to when it has surged the last time, as far as it was looked at"""
+    """start and end of the last surge, as far as it was judged"""
     slow: Slow | None = None
-    """what is wrong with its days, if anything is"""
+    """evidence over its past days, if there is any"""
     case: Case | None = None
     explained: Explained | None = None
-    """a surge that is accounted for; never beside a case"""
-    unsaid: bool = False
-    """changed since the count was last published"""
+    """an explained surge; never together with a case"""
+    count_pending: bool = msgspec.field(default=False, name="unsaid")
+    """whether the count has changed since it was last published"""
     incomplete: bool = False
-    """stored state of this key was damaged: its count holds only what came afterwards"""
+    """stored state of this key was damaged: only later events are counted"""
     unjudged: int = 0
-    """events of which a window was not judged because detection failed; each once"""
+    """events that a window could not judge because detection failed; each once"""
 
     def agenda(self) -> Agenda:
-        """What is still to come."""
+        """What is scheduled."""
         starts = {name: crowd.start for name, crowd in self.open.items()}
         due = self.case or self.explained
-        return Agenda(starts, None if due is None else due.close_at, self.unsaid)
+        return Agenda(starts, None if due is None else due.close_at, self.count_pending)
 
 
 STATE_VERSION = 8
@@ -75,15 +75,15 @@ class _Closing(msgspec.Struct):
 
 
 class Outlook(msgspec.Struct):
-    """The fields of ``Watched`` that its agenda needs: a restore decodes no more of a million records."""
+    """The fields of ``TargetState`` that its agenda needs: a restore decodes only these of a million records."""
 
     open: dict[str, _Window] = {}
     case: _Closing | None = None
     explained: _Closing | None = None
-    unsaid: bool = False
+    count_pending: bool = msgspec.field(default=False, name="unsaid")
 
     def agenda(self) -> Agenda:
-        """As that of the whole state."""
+        """As ``TargetState.agenda``."""
         starts = {name: window.start for name, window in self.open.items()}
         due = self.case or self.explained
-        return Agenda(starts, None if due is None else due.close_at, self.unsaid)
+        return Agenda(starts, None if due is None else due.close_at, self.count_pending)

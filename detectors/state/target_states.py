@@ -12,47 +12,47 @@ from detectors.state.target_state import Agenda, TargetState
 class TargetStates(Protocol):
     """The states of all keys of a partition, which keys have changed, and which wait for the end of a window.
 
-    An implementation may keep most states on a disk, so each call but ``take_changed`` may read one or raise
-    MachineError. What it answers never depends on where a state is. An object that ``change`` or ``peek`` gave may be
-    used until ``change`` is called for another key.
+    An implementation may store most states on disk, so every call except ``take_changed`` may read one or raise
+    MachineError. Results never depend on where a state is. An object returned by ``change`` or ``peek`` may be used
+    until ``change`` is called for another key.
     """
 
     def change(self, key: Key) -> TargetState:
-        """The state of a key, to be changed; a new one if there is none. The key counts as changed from now on."""
+        """The state of a key, to be changed; a new one if there is none. Marks the key as changed."""
         ...
 
     def peek(self, key: Key) -> TargetState | None:
-        """The state of a key, to be read only; None if there is none. It makes no key and marks none as changed."""
+        """The state of a key, read only; None if there is none. Adds no key and marks none as changed."""
         ...
 
     def __getitem__(self, key: Key) -> TargetState:
         """As ``peek``. Raises KeyError if there is none."""
         ...
 
-    def __setitem__(self, key: Key, watched: TargetState) -> None:
-        """Load the stored state of a key, before anything has changed. The key does not count as changed."""
+    def __setitem__(self, key: Key, state: TargetState) -> None:
+        """Load the stored state of a key, before anything has changed. Does not mark the key as changed."""
         ...
 
     def agenda(self) -> Iterator[tuple[Key, Agenda]]:
-        """What is still to come for every key, in any order. Asked once after a load, before anything has changed."""
+        """The agenda of every key, in any order. Called once after a load, before anything has changed."""
         ...
 
     def wait(self, order: int, start: int, key: Key) -> bool:
-        """Let a key wait for the end of the window of this scale that begins at ``start``.
+        """Add a key to those that wait for the end of the window of scale ``order`` that begins at ``start``.
 
-        Answers whether it is the first that waits for this window. To wait twice is to wait once.
+        Returns whether it is the first key of this window. Adding a key again has no effect.
         """
         ...
 
-    def waited(self, order: int, start: int) -> Iterable[Key]:
-        """The keys that wait for this window, each once and in order; they wait no longer. There must be some.
+    def take_waiting(self, order: int, start: int) -> Iterable[Key]:
+        """Remove and return the keys that wait for this window, each once, in order. There must be at least one.
 
-        Keys may change, and wait for other windows, while the answer is read.
+        Keys may change, and wait for other windows, while the result is read.
         """
         ...
 
     def take_changed(self) -> set[Key]:
-        """Keys that have changed since the last call, without those whose records are already on the disk."""
+        """Keys that have changed since the last call, without those whose records are already on disk."""
         ...
 
 
@@ -65,30 +65,30 @@ class MemoryTargetStates:
         self._waiting: dict[tuple[int, int], set[Key]] = {}
 
     def change(self, key: Key) -> TargetState:
-        """See Watches."""
-        watched = self.states.get(key)
-        if watched is None:
-            watched = self.states[key] = TargetState()
+        """See TargetStates."""
+        state = self.states.get(key)
+        if state is None:
+            state = self.states[key] = TargetState()
         self._changed.add(key)
-        return watched
+        return state
 
     def peek(self, key: Key) -> TargetState | None:
-        """See Watches."""
+        """See TargetStates."""
         return self.states.get(key)
 
     def __getitem__(self, key: Key) -> TargetState:
         return self.states[key]
 
-    def __setitem__(self, key: Key, watched: TargetState) -> None:
-        self.states[key] = watched
+    def __setitem__(self, key: Key, state: TargetState) -> None:
+        self.states[key] = state
 
     def agenda(self) -> Iterator[tuple[Key, Agenda]]:
-        """See Watches."""
-        for key, watched in self.states.items():
-            yield key, watched.agenda()
+        """See TargetStates."""
+        for key, state in self.states.items():
+            yield key, state.agenda()
 
     def wait(self, order: int, start: int, key: Key) -> bool:
-        """See Watches."""
+        """See TargetStates."""
         waiting = self._waiting.get((order, start))
         if waiting is None:
             self._waiting[order, start] = {key}
@@ -96,11 +96,11 @@ class MemoryTargetStates:
         waiting.add(key)
         return False
 
-    def waited(self, order: int, start: int) -> Iterable[Key]:
-        """See Watches."""
+    def take_waiting(self, order: int, start: int) -> Iterable[Key]:
+        """See TargetStates."""
         return sorted(self._waiting.pop((order, start)))
 
     def take_changed(self) -> set[Key]:
-        """See Watches."""
+        """See TargetStates."""
         changed, self._changed = self._changed, set()
         return changed

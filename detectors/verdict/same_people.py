@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from detectors.reference.known_actors import KnownActors, never_met
+from detectors.reference.known_actors import KnownActors, unknown_to_all
 from detectors.reference.mixes import Mix
 from detectors.scoring.detector import score_of
 from detectors.windows.crowd import ACCOUNT, WATCH, Crowd
@@ -43,7 +43,7 @@ def same_people(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors
         {actor for actor, marks in people.items() if marks[ACCOUNT] >> 1 in cohorts},
     ]
     if known:
-        accounts.append(set(never_met(people, known)))
+        accounts.append(set(unknown_to_all(people, known)))
     best = NONE
     for marked in accounts:
         both = len(marked & odd)

@@ -1,1 +1,1 @@
-"""Windows: the crowd of one, their scales, the clock."""
+"""Windows: their crowds, their scales, and event time."""

@@ -1,4 +1,4 @@
-"""Time of a partition: the least watermark of its sources."""
+"""Event time of a partition: the least watermark of its sources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class SourceTime(msgspec.Struct, array_like=True):
-    """What one input partition has told: the offset after its last event here, its time, idleness."""
+    """State of one input partition: the offset after its last event here, its watermark, whether it is idle."""
 
     next_offset: int
     watermark: int
@@ -16,28 +16,28 @@ class SourceTime(msgspec.Struct, array_like=True):
 
 
 @dataclass(slots=True)
-class Clock:
-    """Event time of one partition: the least watermark of its live sources. Never goes back.
+class EventClock:
+    """Event time of one partition: the least watermark of its live sources. It never goes back.
 
-    Time stands until every source of the roster (topic → number of partitions) has been heard;
-    when all are idle, it is the latest of what they said.
+    Time does not advance before every source of the roster (topic → number of partitions) has reported. When all are
+    idle, it is the greatest watermark.
     """
 
     now: int = -1
     sources: dict[str, SourceTime] = field(default_factory=dict)
     roster: dict[str, int] = field(default_factory=dict)
 
-    def hear(self, source: str, heard: SourceTime, roster: dict[str, int]) -> int:
-        """Note a source's word and answer the partition's time in ms (-1: not yet known)."""
+    def update_source(self, source: str, reported: SourceTime, roster: dict[str, int]) -> int:
+        """Record a source's state. Returns the partition's event time in ms (-1: not known yet)."""
         if roster != self.roster:
-            # Workers learn one after the other that an input has grown; its new partitions are not forgotten again.
+            # Workers see one after the other that an input has grown. New partitions stay in the roster.
             roster = {topic: max(count, self.roster.get(topic, 0)) for topic, count in roster.items()}
             self.roster = roster
         known = self.sources.get(source)
         if known is not None:
-            heard.watermark = max(heard.watermark, known.watermark)
-            heard.next_offset = max(heard.next_offset, known.next_offset)
-        self.sources[source] = heard
+            reported.watermark = max(reported.watermark, known.watermark)
+            reported.next_offset = max(reported.next_offset, known.next_offset)
+        self.sources[source] = reported
         names = [f"{topic}/{p}" for topic, count in roster.items() for p in range(count)]
         members = [self.sources[name] for name in names if name in self.sources]
         if not members or len(members) < len(names):

@@ -1,7 +1,7 @@
-"""Event time and what a window of one target accumulates.
+"""The crowd of a window: what one window of one target accumulates.
 
-Everything a window holds commutes: counts, hashed histograms, and for the actors a bottom-k sample by
-hash. The order in which input partitions interleave therefore cannot change a closed window.
+All of it commutes: counts, hashed histograms, and a bottom-k sample of the actors by hash. So the order in which input
+partitions interleave cannot change a closed window.
 """
 
 from __future__ import annotations
@@ -16,84 +16,84 @@ from numpy.typing import NDArray
 
 ACTOR_SAMPLE = 256
 """k of the bottom-k (KMV) sample: distinct counts within 1/sqrt(k-2) = 6 %, shares within 3 points, in
-at most 256 entries. It takes the place of a HyperLogLog because the same sample answers "how often did
-they come" and "had we seen them before"; see docs/decisions/0004-one-sample-of-actors.md."""
+at most 256 entries. It replaces a HyperLogLog because the same sample answers "how often did they
+come" and "had we seen them before"; see docs/decisions/0004-one-sample-of-actors.md."""
 
 HASH_SPACE = 1 << 63
 """Actor hashes are uniform in [0, HASH_SPACE)."""
 
 PENDING_ROWS = 64
-"""Rows that a window above the tick may hold before it folds them."""
+"""Rows above which a window longer than a tick folds them."""
 
 COUNTER_FROM = 24
 ARRAY_FROM = 400
-"""Values from which making a Counter pays, and from which sorting an array does (measured)."""
+"""Numbers of values from which a Counter is faster, and from which a sorted array is (measured)."""
 
 Row = tuple[int, int, int, int, int, int, int]
 """actor, network, agent, referrer, country, account, watch: one event of a window (see EventBlock)."""
 
 DIMENSIONS: tuple[str, ...] = ("network", "agent", "referrer", "country", "account")
-"""What a person is known by; a row has them behind the actor, and the watch time behind them."""
+"""Traits of a person. In a row they come after the actor and before the watch time."""
 
 Marks = tuple[int, int, int, int, int, int]
 """A person's buckets in the order of COLUMNS, -1 where not given."""
 NOTHING_KNOWN: Marks = (-1, -1, -1, -1, -1, -1)
 
 COLUMNS: tuple[str, ...] = (*DIMENSIONS, "watch")
-"""A row's numbers behind the actor."""
+"""A row's numbers after the actor."""
 REFERRER, ACCOUNT, WATCH = (COLUMNS.index(name) for name in ("referrer", "account", "watch"))
-"""Where these stand in a person's marks."""
+"""Their places in a person's marks."""
 
 PACKED = np.dtype([("actor", "<i8"), *((name, "<i4") for name in COLUMNS)])
-"""A row as it is kept: 32 bytes, where a tuple of numbers takes 300. Part of the state's layout."""
+"""A row in memory and in stored state: 32 bytes, where a tuple of numbers takes 300."""
 ROW_BYTES = PACKED.itemsize
 Packed = NDArray[np.void]
 _ROW = struct.Struct("<q" + "i" * len(COLUMNS))
 pack_row = _ROW.pack
-"""A row's numbers as its bytes."""
+"""Packs a row's numbers."""
 
 
 class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
-    """Who did it, in one window of one target: mergeable, bounded, independent of order."""
+    """The actors of one window of one target: mergeable, bounded, independent of order."""
 
     start: int = 0
     """start of the window in epoch ms"""
     n: int = 0
-    """events, duplicates and undos left out"""
+    """events, without duplicates and undos"""
     actors: dict[int, int] = {}
     """events per sampled actor: all actors until ACTOR_SAMPLE, then those with the smallest hashes"""
     people: dict[int, Marks] = {}
-    """what the same actors are known by; of somebody who came in several ways the least tuple, whatever came first"""
+    """marks of the same actors. If an actor's marks differ, the smallest tuple: arrival order does not matter"""
     rows: bytes = b""
-    """packed events not folded into the summaries yet: most windows are small, and are never looked into"""
+    """packed events not folded into the summaries yet: most windows are small and never judged"""
     sampled: bool = False
     watch: dict[int, int] = {}
     """events by bucket of watch time (watch_bucket)"""
     met: int = 0
     unmet: int = 0
-    """sampled actors known and unknown to the platform when their five minutes closed"""
+    """sampled actors who were known and unknown to the platform when their five minutes closed"""
     asked: int = 0
     newcomers: int = 0
-    """the same of the accounts among them, and how many of these were unknown"""
+    """the accounts among these actors, and how many of them were unknown"""
     squares: int = 0
-    """sum of the squared counts of the shorter windows that were merged: tells how evenly they came"""
-    looked: int = 0
-    """events when the window was last looked at before its end"""
+    """sum of the squared counts of the merged shorter windows: a measure of evenness"""
+    events_judged: int = msgspec.field(default=0, name="looked")
+    """events when the open window was last judged"""
     quarantined: int = 0
-    """events of this window already moved to quarantine by a shorter window"""
+    """events of this window that are in quarantine already"""
     cased: int = 0
-    """events of this window already told of by the case that is open"""
-    told: bool = False
-    """whether that case has been told what was expected of this window"""
+    """events of this window that the open case already contains"""
+    expected_cased: bool = msgspec.field(default=False, name="told")
+    """whether that case already contains the expectation of this window"""
     owner: int = -1
-    """whose target it is (a hash), -1 if not given; of five minutes only"""
+    """hash of the target's owner, -1 if not given; only in windows of five minutes"""
     log_from: int = -1
     log_to: int = -1
-    """first and last position of the log at which its events stood, -1 if not known"""
+    """first and last position of its events in the log, -1 if not known"""
     nobody: int = 0
-    """events without an actor among ``n``: they have no rows, and are in nothing but ``n`` and ``squares``"""
+    """events without an actor: they have no rows, and are counted in ``n`` and ``squares`` only"""
     unjudged: int = 0
-    """events that are counted as unjudged already (Watched.unjudged)"""
+    """events already counted in TargetState.unjudged"""
 
     @property
     def named(self) -> int:
@@ -101,9 +101,9 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         return self.n - self.nobody
 
     def take(self, rows: bytes, nobody: int = 0) -> None:
-        """Take packed rows in, and so many events without an actor.
+        """Add packed rows and ``nobody`` events without an actor.
 
-        Rows are folded when there are many, or when somebody asks (``settle``).
+        Rows are folded when there are many, or by ``settle``.
         """
         self.n += len(rows) // ROW_BYTES + nobody
         self.nobody += nobody
@@ -112,12 +112,12 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             self.settle()
 
     def fold_packed(self, rows: bytes) -> None:
-        """Take packed rows in and fold them at once."""
+        """Add packed rows and fold them at once."""
         self.take(rows)
         self.settle()
 
     def columns(self) -> list[tuple[int, ...]]:
-        """The rows that are not folded, as columns: actors, then each of COLUMNS. There must be some."""
+        """The rows that are not folded, as columns: actors, then each of COLUMNS. There must be at least one."""
         return list(zip(*_ROW.iter_unpack(self.rows), strict=True))
 
     def settle(self) -> None:
@@ -137,11 +137,11 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         self.watch.pop(-1, None)
 
     def _sampled(self, rows: list[Row]) -> list[Row]:
-        """The rows of actors who can stand in the sample, which is full."""
+        """The rows of actors who can be in the sample, which is full."""
         last = max(self.actors)
-        kept = [row for row in rows if row[0] <= last]
-        self.sampled = self.sampled or len(kept) < len(rows)
-        return kept
+        rows_in_sample = [row for row in rows if row[0] <= last]
+        self.sampled = self.sampled or len(rows_in_sample) < len(rows)
+        return rows_in_sample
 
     def _meet(self, rows: Iterable[tuple[int, ...]]) -> None:
         actors, people = self.actors, self.people
@@ -157,7 +157,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
                     people[actor] = marks
 
     def _settle_many(self, table: Packed) -> None:
-        """As ``settle``, but only rows of actors that can stand in the sample become numbers of Python's."""
+        """As ``settle``, with arrays: only rows of actors who can be in the sample become Python numbers."""
         watches = table["watch"]
         _add(self.watch, _counted(watches[watches != -1]))
         actors = np.unique(np.append(table["actor"], np.fromiter(self.actors, np.int64, len(self.actors))))
@@ -168,7 +168,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         self._trim()
 
     def merge(self, other: Crowd) -> None:
-        """Take another window in; the other is not to be used afterwards."""
+        """Merge another window into this one. The other must not be used afterwards."""
         self.n += other.n
         self.nobody += other.nobody
         self.quarantined += other.quarantined
@@ -188,15 +188,15 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             self.settle()
         if not other.actors:
             return
-        came, those = other.actors, other.people
-        if len(self.actors) >= ACTOR_SAMPLE:  # whoever is beyond a full sample would be trimmed again
+        other_actors, other_people = other.actors, other.people
+        if len(self.actors) >= ACTOR_SAMPLE:  # actors beyond a full sample would be trimmed again
             last = max(self.actors)
-            came = {actor: count for actor, count in came.items() if actor <= last}
-            self.sampled = self.sampled or len(came) < len(other.actors)
-            those = {actor: those[actor] for actor in came}
-        _add(self.actors, came)
+            other_actors = {actor: count for actor, count in other_actors.items() if actor <= last}
+            self.sampled = self.sampled or len(other_actors) < len(other.actors)
+            other_people = {actor: other_people[actor] for actor in other_actors}
+        _add(self.actors, other_actors)
         people = self.people
-        for actor, marks in those.items():
+        for actor, marks in other_people.items():
             known = people.get(actor)
             if known is None or marks < known:
                 people[actor] = marks
@@ -205,17 +205,17 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         _add(self.watch, other.watch)
 
     def actor_hashes(self) -> set[int]:
-        """The actors that are known of the crowd: all of them, or the sample."""
+        """Hashes of all actors, or of the sampled ones."""
         return {row[0] for row in _ROW.iter_unpack(self.rows)}.union(self.actors)
 
     def returning(self, times: int) -> list[int]:
-        """The actors, of all or of the sample, who came ``times`` times or more."""
+        """The actors (all, or the sampled ones) who came at least ``times`` times."""
         counts = Counter(self.actors)
         counts.update(row[0] for row in _ROW.iter_unpack(self.rows))
         return [actor for actor, count in counts.items() if count >= times]
 
     def histogram(self, name: str) -> dict[int, int]:
-        """The sampled people by bucket of one of DIMENSIONS, those without left out."""
+        """The number of sampled people by bucket of one of DIMENSIONS, without those who have none."""
         self.settle()
         index = DIMENSIONS.index(name)
         counts: dict[int, int] = {}
@@ -233,9 +233,9 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
 
     def _trim(self) -> None:
         if len(self.actors) > ACTOR_SAMPLE:
-            kept = sorted(self.actors)[:ACTOR_SAMPLE]
-            self.actors = {key: self.actors[key] for key in kept}
-            self.people = {key: self.people[key] for key in kept}
+            smallest = sorted(self.actors)[:ACTOR_SAMPLE]
+            self.actors = {key: self.actors[key] for key in smallest}
+            self.people = {key: self.people[key] for key in smallest}
             self.sampled = True
 
 

@@ -8,21 +8,21 @@ from itertools import pairwise
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """One rung of the ladder of windows. ``span_ms`` divides the next rung's."""
+    """A length of windows. ``span_ms`` divides the next longer scale's."""
 
     name: str
     span_ms: int
 
     def start(self, ts_ms: int) -> int:
-        """Start of the window that holds ``ts_ms``."""
+        """Start of the window that contains ``ts_ms``."""
         return ts_ms - ts_ms % self.span_ms
 
 
 TICK, MINUTES, HOUR, DAY = "tick", "minutes", "hour", "day"
-"""Names of the scales: keys of stored state and labels of metrics."""
+"""Names of the scales: keys in stored state and labels of metrics."""
 
 TICK_SECONDS = 10
-"""Span of a tick where the configuration gives none."""
+"""Default span of a tick."""
 
 MINUTE_MS = 60_000
 MINUTES_MS = 5 * MINUTE_MS
@@ -32,7 +32,7 @@ DAY_MS = 24 * HOUR_MS
 
 
 def ladder(tick_seconds: int) -> tuple[Scale, ...]:
-    """The scales: the tick, five minutes, an hour, a day. A burst, a wave, a campaign, a slow drip.
+    """The scales, the shortest first: they find a burst, a wave, a campaign, a slow drip.
 
     >>> [scale.name for scale in ladder(10)]
     ['tick', 'minutes', 'hour', 'day']
@@ -46,7 +46,7 @@ def ladder(tick_seconds: int) -> tuple[Scale, ...]:
 
 
 def parts_of(scales: tuple[Scale, ...]) -> tuple[int, ...]:
-    """By scale, how many windows of the next shorter one it has; 0 for ticks and minutes, which are not taken apart.
+    """By scale, the number of windows of the next shorter scale in one; 0 for ticks and minutes, which are not split.
 
     >>> parts_of(ladder(10))
     (0, 0, 12, 24)

@@ -20,7 +20,7 @@ from kafka.errors import KafkaError as AdminError
 
 from detectors.events.event import METRICS
 from detectors.events.key import Key, metric_of, target_of
-from detectors.state.parts import AUDIT_KINDS, WATCHED
+from detectors.state.parts import AUDIT_KINDS, TARGET_STATES
 from streams.clock import Clock
 from streams.engine.outlet import Outlet, OutletError, Output
 from streams.ingest.work import IngestState
@@ -287,7 +287,7 @@ class _Parent:
         topic = self._new.targets_state
         done = 0
         async for key, value in self._keyed(saved):
-            name = Key(key[len(WATCHED.prefix) :].decode())
+            name = Key(key[len(TARGET_STATES.prefix) :].decode())
             number = partition_of(target_of(name), self._partitions)
             state = by_number[number].translated(decode_target(value))
             row = totals[number][metric_of(name)]
@@ -309,10 +309,10 @@ class _Parent:
 
     async def _keyed(self, saved: dict[bytes, bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
         if self._disk.store is not None:
-            for item in self._disk.store.scan(WATCHED.prefix):
+            for item in self._disk.store.scan(TARGET_STATES.prefix):
                 yield item
         for key, value in saved.items():
-            if kind_of(key, AUDIT_KINDS) is WATCHED:
+            if kind_of(key, AUDIT_KINDS) is TARGET_STATES:
                 yield key, value
 
 

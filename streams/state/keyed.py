@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from detectors.events.key import Key
-from detectors.state.parts import WATCHED
+from detectors.state.parts import TARGET_STATES
 from detectors.state.target_state import Agenda, TargetState
 from streams import metrics
 from streams.state.gauges import TargetGauges
@@ -124,8 +124,8 @@ class KeyedState:
             for key, state in self._newer.items():
                 yield key, state.agenda()
             return
-        for name, value in self.store.scan(WATCHED.prefix):
-            yield Key(name[len(WATCHED.prefix) :].decode()), agenda_of(value)
+        for name, value in self.store.scan(TARGET_STATES.prefix):
+            yield Key(name[len(TARGET_STATES.prefix) :].decode()), agenda_of(value)
 
     def _hot(self, key: Key) -> TargetState | None:
         state = self._newer.get(key)
@@ -205,7 +205,7 @@ class KeyedState:
         """See TargetStates. Raises StoreError."""
         return self._waiting.add(order, start, key)
 
-    def waited(self, order: int, start: int) -> Iterable[Key]:
+    def take_waiting(self, order: int, start: int) -> Iterable[Key]:
         """See TargetStates. Raises StoreError."""
         return self._waiting.take(order, start)
 

@@ -18,7 +18,7 @@ import msgspec
 import xxhash
 
 from detectors.failures import MachineError
-from detectors.state.parts import WATCHED, RecordKind
+from detectors.state.parts import TARGET_STATES, RecordKind
 from detectors.state.target_state import STATE_VERSION, Agenda, TargetState
 from streams.state.upgrades import UPGRADES
 
@@ -158,5 +158,5 @@ def decode_target(value: bytes) -> TargetState:
 
 def agenda_of(value: bytes) -> Agenda:
     """Decode the agenda of a key: what is scheduled for it. Raises StateError."""
-    agenda: Agenda = outlook_of(value, WATCHED).agenda()
+    agenda: Agenda = outlook_of(value, TARGET_STATES).agenda()
     return agenda

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 
 from detectors.events.key import Key
-from detectors.state.parts import WATCHED
+from detectors.state.parts import TARGET_STATES
 from streams.state.store import SCRATCH, Store
 
 WAITING_IN_MEMORY = 2_000
@@ -125,7 +125,7 @@ def _area(number: int) -> bytes:
 
 def changed_key(key: Key) -> bytes:
     """The key of the changelog record of a target's state."""
-    return WATCHED.prefix + key.encode()
+    return TARGET_STATES.prefix + key.encode()
 
 
 def _place(window: tuple[int, int]) -> bytes:

@@ -15,7 +15,7 @@ from detectors.intake.prepared import BlockError
 from detectors.records import Outcome, Uncounted
 from detectors.state.parts import Part
 from detectors.state.target_states import TargetStates
-from detectors.windows.clock import Clock, SourceTime
+from detectors.windows.clock import EventClock, SourceTime
 from streams.engine.task import StepError
 from streams.log.blocks import block_of, countable
 from streams.log.frames import Frame
@@ -49,7 +49,7 @@ class PartitionAudit:
         self, settings: AuditSettings, states: TargetStates | None = None, failed: Failed | None = None
     ) -> None:
         """``failed`` are the failures of earlier audits. The caller owns it, and passes it to the next audit."""
-        self.clock = Clock()
+        self.clock = EventClock()
         self.audit = Audit(settings, states)
         self._effective_tags = EffectiveTags(settings.rules)
         self.events = 0
@@ -92,7 +92,9 @@ class PartitionAudit:
         if not failures.advances_time():
             return
         try:
-            now = self.clock.hear(frame.source, SourceTime(frame.next, frame.watermark, frame.idle), frame.roster)
+            now = self.clock.update_source(
+                frame.source, SourceTime(frame.next, frame.watermark, frame.idle), frame.roster
+            )
             if now > self.audit.now:
                 yield from (self.audit.steps if failures.judges_windows() else self.audit.skip_judging)(now, outcome)
         except UNCONTAINED:
@@ -157,9 +159,9 @@ class PartitionAudit:
         """Event time in epoch ms, -1 before there is any."""
         return self.clock.now
 
-    def views_at_once(self) -> bool:
+    def emits_views_at_start(self) -> bool:
         """Whether this platform emits a view when playback begins, not when it ends."""
-        return self.audit.views_at_once()
+        return self.audit.emits_views_at_start()
 
     def memory_bytes(self) -> int:
         """Estimated bytes in memory, without the states of targets."""
@@ -181,7 +183,7 @@ class PartitionAudit:
 
     def dump(self, position: int) -> dict[str, Any]:
         """The state that is in no part, at ``position`` of the log, as builtins that msgspec encodes."""
-        replay_from, needed = self.audit.replayed_from(position)
+        replay_from, needed = self.audit.replay_positions(position)
         self._seen_before = {offset: seen for offset, seen in self._seen_before.items() if offset in needed}
         return {
             "audit": self.audit.dump(),

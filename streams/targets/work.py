@@ -15,7 +15,7 @@ from detectors.events.key import Key, metric_name_of
 from detectors.failures import UNCONTAINED
 from detectors.records import Flag, Outcome
 from detectors.state.case import EXPLAINED
-from detectors.state.parts import AUDIT_KINDS, WATCHED
+from detectors.state.parts import AUDIT_KINDS, TARGET_STATES
 from streams import metrics
 from streams.clock import Clock
 from streams.deadletters import DeadLetter, Headers, Why
@@ -132,8 +132,8 @@ class Targets:
         metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
         self._outputs.append(letter_output(self._topics.dead_letters, self._partition, letter, []))
         key = letter.key or b""
-        if key.startswith(WATCHED.prefix):
-            self.audit.restart_key(Key(key[len(WATCHED.prefix) :].decode()))
+        if key.startswith(TARGET_STATES.prefix):
+            self.audit.restart_key(Key(key[len(TARGET_STATES.prefix) :].decode()))
 
     def take(self, batch: Batch, records: list[Any]) -> Iterator[None]:
         """See Work. One record may close a window of all targets of the partition."""
@@ -173,7 +173,7 @@ class Targets:
         if self.audit.now_ms >= 0:
             partition = str(self._partition)
             metrics.EVENT_TIME.labels(partition).set(self.audit.now_ms / 1000)
-            metrics.VIEWS_AT_ONCE.labels(partition).set(float(self.audit.views_at_once()))
+            metrics.VIEWS_AT_ONCE.labels(partition).set(float(self.audit.emits_views_at_start()))
 
     def pending(self) -> int:
         """See Work. It is more than allowed if so many keys have changed that a checkpoint is due."""
@@ -190,7 +190,7 @@ class Targets:
         states = self._states
         records = dump_changes(self.audit, position, born=self._disk.born, totals=states.totals(), configs=self.configs)
         states.note_record_sizes(
-            sum(len(value) for key, value in records if key.startswith(WATCHED.prefix)), len(records)
+            sum(len(value) for key, value in records if key.startswith(TARGET_STATES.prefix)), len(records)
         )
         self._cut = list(records)
         headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]

@@ -1,4 +1,4 @@
-"""What every implementation of ``Watches`` must do. A new one adds a line to IMPLEMENTATIONS and meets all of it."""
+"""The contract of every implementation of ``TargetStates``. A new one adds a line to IMPLEMENTATIONS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from detectors.audit_parts import TargetStatePart
 from detectors.events.key import Key
 from detectors.state.case import Case
-from detectors.state.parts import WATCHED
+from detectors.state.parts import TARGET_STATES
 from detectors.state.target_state import Agenda, TargetState
 from detectors.state.target_states import MemoryTargetStates, TargetStates
 from detectors.windows.crowd import Crowd
@@ -38,19 +38,19 @@ class Savepoint:
 
     def __init__(self, make: Callable[[], TargetStates]) -> None:
         self._make = make
-        self.watches = make()
+        self.target_states = make()
         self.saved: dict[bytes, bytes] = {}
 
     def checkpoint(self) -> dict[bytes, bytes]:
         """Write what has changed; answers it."""
-        records = dict(dump_parts([TargetStatePart(self.watches)]))
+        records = dict(dump_parts([TargetStatePart(self.target_states)]))
         self.saved |= records
         return records
 
     def restart(self) -> None:
         """Load the last checkpoint into a new one."""
-        self.watches = self._make()
-        load_parts([TargetStatePart(self.watches)], self.saved)
+        self.target_states = self._make()
+        load_parts([TargetStatePart(self.target_states)], self.saved)
 
 
 class KeptOnDisk(Savepoint):
@@ -65,24 +65,24 @@ class KeptOnDisk(Savepoint):
         if self._store is not None:
             self._store.close()
         self._store = Store(self._path, "here")
-        watches = KeyedState(Budget(1))
-        watches.use_store(self._store)
-        return watches
+        target_states = KeyedState(Budget(1))
+        target_states.use_store(self._store)
+        return target_states
 
     def checkpoint(self) -> dict[bytes, bytes]:
-        watches, store = self.watches, self._store
-        assert isinstance(watches, KeyedState)
+        target_states, store = self.target_states, self._store
+        assert isinstance(target_states, KeyedState)
         assert store is not None
-        records = dump_parts([TargetStatePart(watches)])
-        written = dict([*watches.spilled(), *records])
-        list(watches.store_spilled())
+        records = dump_parts([TargetStatePart(target_states)])
+        written = dict([*target_states.spilled(), *records])
+        list(target_states.store_spilled())
         store.write(records, born="x", next_offset=1)
-        watches.stored()
+        target_states.stored()
         self.saved |= written
         return written
 
     def restart(self) -> None:
-        self.watches = self._opened()
+        self.target_states = self._opened()
 
     def close(self) -> None:
         assert self._store is not None
@@ -90,9 +90,9 @@ class KeptOnDisk(Savepoint):
 
 
 def _diskless() -> KeyedState:
-    watches = KeyedState(Budget(1))
-    watches.use_store(None)
-    return watches
+    target_states = KeyedState(Budget(1))
+    target_states.use_store(None)
+    return target_states
 
 
 @contextmanager
@@ -108,9 +108,9 @@ def without_a_disk() -> Iterator[Savepoint]:
 @contextmanager
 def with_room_for_all() -> Iterator[Savepoint]:
     with tempfile.TemporaryDirectory() as directory:
-        kept = KeptOnDisk(Path(directory) / "store")
-        yield kept
-        kept.close()
+        stored = KeptOnDisk(Path(directory) / "store")
+        yield stored
+        stored.close()
 
 
 @contextmanager
@@ -120,8 +120,8 @@ def mostly_on_disk() -> Iterator[Savepoint]:
         patch.setattr(keyed, "HOT_KEYS_MIN", 4)
         patch.setattr(spill, "WAITING_IN_MEMORY", 2)
         patch.setattr(spill, "PROMOTED_AT_ONCE", 2)
-        with with_room_for_all() as kept:
-            yield kept
+        with with_room_for_all() as stored:
+            yield stored
 
 
 IMPLEMENTATIONS: dict[str, Callable[[], Any]] = {
@@ -135,10 +135,10 @@ few_examples = settings(max_examples=12, deadline=None)
 Make = Callable[[], Any]
 
 
-def state_of(watches: TargetStates) -> dict[str, Any]:
+def state_of(target_states: TargetStates) -> dict[str, Any]:
     """What can be read of every key, as builtins."""
-    found = {key: watches.peek(Key(key)) for key in KEYS}
-    return {key: msgspec.to_builtins(watched) for key, watched in found.items() if watched is not None}
+    found = {key: target_states.peek(Key(key)) for key in KEYS}
+    return {key: msgspec.to_builtins(state) for key, state in found.items() if state is not None}
 
 
 def decoded(records: dict[bytes, bytes]) -> dict[Key, TargetState]:
@@ -150,43 +150,43 @@ def decoded(records: dict[bytes, bytes]) -> dict[Key, TargetState]:
 
 @every_implementation
 def test_a_key_that_nobody_has_changed_has_no_state(make: Make) -> None:
-    with make() as kept:
-        assert kept.watches.peek("0a") is None
+    with make() as stored:
+        assert stored.target_states.peek("0a") is None
         with pytest.raises(KeyError):
-            kept.watches["0a"]
-        assert kept.watches.take_changed() == set()
-        assert list(kept.watches.agenda()) == []
+            stored.target_states["0a"]
+        assert stored.target_states.take_changed() == set()
+        assert list(stored.target_states.agenda()) == []
 
 
 @every_implementation
 @few_examples
 @given(changes=some_keys)
 def test_what_is_changed_is_read_back_however_many_other_keys_are_changed(make: Make, changes: list[str]) -> None:
-    with make() as kept:
+    with make() as stored:
         for key in changes:
-            kept.watches.change(key).ledger.accept(1)
+            stored.target_states.change(key).ledger.accept(1)
         for key in KEYS:
-            watched = kept.watches.peek(key)
-            assert (0 if watched is None else watched.ledger.raw) == changes.count(key)
-            if watched is not None:
-                assert kept.watches[key] == watched
+            state = stored.target_states.peek(key)
+            assert (0 if state is None else state.ledger.raw) == changes.count(key)
+            if state is not None:
+                assert stored.target_states[key] == state
 
 
 @every_implementation
 @few_examples
-@given(changes=some_keys, looks=some_keys)
+@given(changes=some_keys, peeks=some_keys)
 def test_to_read_a_key_makes_no_state_and_marks_nothing_as_changed(
-    make: Make, changes: list[str], looks: list[str]
+    make: Make, changes: list[str], peeks: list[str]
 ) -> None:
-    with make() as kept:
+    with make() as stored:
         for key in changes:
-            kept.watches.change(key).ledger.accept(1)
-        kept.checkpoint()
-        before = state_of(kept.watches)
-        for key in looks:
-            kept.watches.peek(key)
-        assert kept.checkpoint() == {}
-        assert state_of(kept.watches) == before
+            stored.target_states.change(key).ledger.accept(1)
+        stored.checkpoint()
+        before = state_of(stored.target_states)
+        for key in peeks:
+            stored.target_states.peek(key)
+        assert stored.checkpoint() == {}
+        assert state_of(stored.target_states) == before
 
 
 @every_implementation
@@ -195,15 +195,15 @@ def test_to_read_a_key_makes_no_state_and_marks_nothing_as_changed(
 def test_a_checkpoint_has_the_keys_that_changed_since_the_last_one_and_their_newest_state(
     make: Make, rounds: list[list[str]]
 ) -> None:
-    with make() as kept:
+    with make() as stored:
         counts: dict[str, int] = {}
         for changes in rounds:
             for key in changes:
-                kept.watches.change(key).ledger.accept(1)
+                stored.target_states.change(key).ledger.accept(1)
                 counts[key] = counts.get(key, 0) + 1
-            records = kept.checkpoint()
-            assert set(records) == {WATCHED.prefix + key.encode() for key in changes}
-            assert {key: watched.ledger.raw for key, watched in decoded(records).items()} == {
+            records = stored.checkpoint()
+            assert set(records) == {TARGET_STATES.prefix + key.encode() for key in changes}
+            assert {key: state.ledger.raw for key, state in decoded(records).items()} == {
                 key: counts[key] for key in changes
             }
 
@@ -216,10 +216,10 @@ def test_records_do_not_depend_on_the_order_in_which_keys_were_changed(
 ) -> None:
     written = []
     for ordered in (sorted(changes), random.Random(seed).sample(sorted(changes), len(changes))):
-        with make() as kept:
+        with make() as stored:
             for key in ordered:
-                kept.watches.change(key).ledger.accept(len(key))
-            written.append(kept.checkpoint())
+                stored.target_states.change(key).ledger.accept(len(key))
+            written.append(stored.checkpoint())
     assert written[0] == written[1]
 
 
@@ -229,35 +229,35 @@ def test_records_do_not_depend_on_the_order_in_which_keys_were_changed(
 def test_a_restored_one_has_the_state_of_its_last_checkpoint_and_goes_on_as_the_original(
     make: Make, before: list[str], lost: list[str], after: list[str]
 ) -> None:
-    with make() as kept, make() as original:
+    with make() as stored, make() as original:
         for key in before:
-            for each in (kept, original):
-                each.watches.change(key).ledger.accept(1)
-        kept.checkpoint()
+            for each in (stored, original):
+                each.target_states.change(key).ledger.accept(1)
+        stored.checkpoint()
         original.checkpoint()
         for key in lost:  # changed after the checkpoint, and so forgotten
-            kept.watches.change(key).ledger.accept(1)
-        kept.restart()
-        assert dict(kept.watches.agenda()).keys() == set(before)
-        assert state_of(kept.watches) == state_of(original.watches)
-        assert kept.checkpoint() == {}, "what was loaded has not changed"
+            stored.target_states.change(key).ledger.accept(1)
+        stored.restart()
+        assert dict(stored.target_states.agenda()).keys() == set(before)
+        assert state_of(stored.target_states) == state_of(original.target_states)
+        assert stored.checkpoint() == {}, "what was loaded has not changed"
         for key in after:
-            for each in (kept, original):
-                each.watches.change(key).ledger.accept(1)
-        assert state_of(kept.watches) == state_of(original.watches)
-        assert kept.checkpoint() == original.checkpoint()
+            for each in (stored, original):
+                each.target_states.change(key).ledger.accept(1)
+        assert state_of(stored.target_states) == state_of(original.target_states)
+        assert stored.checkpoint() == original.checkpoint()
 
 
 @every_implementation
 def test_a_restored_one_knows_what_is_still_to_come_for_each_key(make: Make) -> None:
-    with make() as kept:
-        kept.watches.change("0a").open["hour"] = Crowd(start=3_600_000)
-        kept.watches.change("0b").case = Case("f", 1, 2, 77, "surge", "")
-        kept.watches.change("0zz").unsaid = True
-        kept.watches.change("1a")
-        kept.checkpoint()
-        kept.restart()
-        assert dict(kept.watches.agenda()) == {
+    with make() as stored:
+        stored.target_states.change("0a").open["hour"] = Crowd(start=3_600_000)
+        stored.target_states.change("0b").case = Case("f", 1, 2, 77, "surge", "")
+        stored.target_states.change("0zz").count_pending = True
+        stored.target_states.change("1a")
+        stored.checkpoint()
+        stored.restart()
+        assert dict(stored.target_states.agenda()) == {
             "0a": Agenda({"hour": 3_600_000}, None, False),
             "0b": Agenda({}, 77, False),
             "0zz": Agenda({}, None, True),
@@ -271,35 +271,35 @@ def test_a_restored_one_knows_what_is_still_to_come_for_each_key(make: Make) -> 
 def test_keys_wait_once_and_in_order_and_only_the_first_of_a_window_is_told_so(
     make: Make, waits: list[tuple[tuple[int, int], str]]
 ) -> None:
-    with make() as kept:
+    with make() as stored:
         waiting: dict[tuple[int, int], set[str]] = {}
         for window, key in waits:
-            assert kept.watches.wait(*window, key) == (window not in waiting)
+            assert stored.target_states.wait(*window, key) == (window not in waiting)
             waiting.setdefault(window, set()).add(key)
         for window, keys in waiting.items():
-            assert list(kept.watches.waited(*window)) == sorted(keys)
-            assert kept.watches.wait(*window, "0a"), "what was taken has gone"
+            assert list(stored.target_states.take_waiting(*window)) == sorted(keys)
+            assert stored.target_states.wait(*window, "0a"), "what was taken has gone"
 
 
 @every_implementation
 def test_keys_may_change_and_wait_while_those_of_a_window_are_read(make: Make) -> None:
-    with make() as kept:
+    with make() as stored:
         for key in KEYS:
-            kept.watches.wait(1, 0, key)
+            stored.target_states.wait(1, 0, key)
         seen = []
-        for key in kept.watches.waited(1, 0):
-            kept.watches.change(key).ledger.accept(1)
-            kept.watches.wait(2, 0, key)
+        for key in stored.target_states.take_waiting(1, 0):
+            stored.target_states.change(key).ledger.accept(1)
+            stored.target_states.wait(2, 0, key)
             seen.append(key)
-        assert seen == sorted(KEYS) == list(kept.watches.waited(2, 0))
-        assert set(decoded(kept.checkpoint())) == set(KEYS)
+        assert seen == sorted(KEYS) == list(stored.target_states.take_waiting(2, 0))
+        assert set(decoded(stored.checkpoint())) == set(KEYS)
 
 
 def test_a_key_that_was_changed_and_spilled_is_in_the_records_of_the_disk_and_not_among_the_changed() -> None:
-    with mostly_on_disk() as kept:
-        for key in ("0a", "0b", "1a", "1b", "2a"):
-            kept.watches.change(Key(key)).ledger.accept(1)
-        watches = kept.watches
-        assert isinstance(watches, KeyedState)
-        assert watches.take_changed() == {"1a", "1b", "2a"}
-        assert [key for key, _ in watches.spilled()] == [b"w/0a", b"w/0b"]
+    with mostly_on_disk() as stored:
+        for key in ("0a", "0b", "1a"):
+            stored.target_states.change(Key(key)).ledger.accept(1)
+        target_states = stored.target_states
+        assert isinstance(target_states, KeyedState)
+        assert target_states.take_changed() == {"0b", "1a"}
+        assert [key for key, _ in target_states.spilled()] == [b"w/0a"]

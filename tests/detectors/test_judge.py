@@ -1,4 +1,4 @@
-"""The life of a case, told through the audit: opened, revised, closed, and what became of the count."""
+"""The life of a case in an audit: opened, revised, closed, with its effect on the count."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_it_is_flagged_while_it_runs() -> None:
 def test_an_equally_large_surge_of_the_platforms_own_crowd_is_not_flagged() -> None:
     audit, outcome = burst()
     assert {flag.verdict for flag in flags_of(outcome, "v5")} <= {"explained"}
-    ledger = audit.watches[key_of(VIEW, "v5")].ledger
+    ledger = audit.target_states[key_of(VIEW, "v5")].ledger
     assert ledger.valid + ledger.invalid.get(DOUBLE_CLICK, 0) == ledger.raw > 720
 
 
@@ -87,7 +87,7 @@ def test_it_is_quarantined_back_to_where_it_began() -> None:
 
 def test_when_it_closes_what_it_held_becomes_invalid_for_its_reason() -> None:
     audit, outcome = burst()
-    ledger = audit.watches[key_of(VIEW, "v3")].ledger
+    ledger = audit.target_states[key_of(VIEW, "v3")].ledger
     closed = flags_of(outcome, "v3")[-1]
     assert ledger.quarantined == 0
     assert sum(ledger.invalid.values()) - ledger.invalid[DOUBLE_CLICK] == closed.artificial.value
@@ -104,7 +104,7 @@ def test_corrections_add_up_to_the_count_and_none_is_told_twice() -> None:
             place = (correction.target, part)
             parts[place] = parts.get(place, 0) + sign * correction.count
     for (target, part), moved in parts.items():
-        ledger = audit.watches[key_of(VIEW, target)].ledger
+        ledger = audit.target_states[key_of(VIEW, target)].ledger
         if part == VALID:
             assert ledger.valid == ledger.raw + moved - ledger.invalid.get(DOUBLE_CLICK, 0)
         else:
@@ -119,13 +119,13 @@ def test_revisions_of_a_flag_count_up_from_one() -> None:
 
 
 def test_a_count_is_told_with_its_parts_and_never_as_of_an_earlier_moment() -> None:
-    said: dict[str, tuple[int, int]] = {}
+    published: dict[str, tuple[int, int]] = {}
     for count in burst()[1].counts:
         assert count.raw == count.valid + count.quarantined + sum(count.invalid.values())
-        before = said.get(count.target, (0, -1))
+        before = published.get(count.target, (0, -1))
         assert count.revision == before[0] + 1
         assert count.as_of > before[1]
-        said[count.target] = count.revision, count.as_of
+        published[count.target] = count.revision, count.as_of
 
 
 def test_an_incident_and_its_slow_remainder_never_share_an_id() -> None:
@@ -138,8 +138,8 @@ def test_an_incident_and_its_slow_remainder_never_share_an_id() -> None:
             bought(4, "v3", begin=hour + 15 * MINUTE_MS, minutes=44, per_minute=12),
         )
     )
-    told = [(flag.flag_id, flag.revision) for flag in outcome.flags]
-    assert len(set(told)) == len(told)
+    revisions = [(flag.flag_id, flag.revision) for flag in outcome.flags]
+    assert len(set(revisions)) == len(revisions)
     ids = [correction.correction_id for correction in outcome.corrections]
     assert len(set(ids)) == len(ids)
 
@@ -164,8 +164,8 @@ def test_nothing_is_learned_from_a_case() -> None:
         strange = {bucket for bucket in loud.counts if bucket not in calm.counts}
         assert sum(loud.counts[bucket] for bucket in strange) < 0.005 * loud.total
     own, usual = (
-        noisy.watches[key_of(VIEW, "v3")].levels["minutes"],
-        quiet.watches[key_of(VIEW, "v3")].levels["minutes"],
+        noisy.target_states[key_of(VIEW, "v3")].levels["minutes"],
+        quiet.target_states[key_of(VIEW, "v3")].levels["minutes"],
     )
     assert own.mean < 1.5 * usual.mean
 

@@ -29,12 +29,12 @@ def platform(*, in_a_feed: float, at_the_end: bool, shortest_ms: int, lasts_ms: 
     for _ in range(HOURS * 60 * 60):
         who, target = f"u{rng.randrange(2000)}", f"v{rng.randrange(80)}"
         begin = START_MS + rng.randrange(HOURS * 60 * MINUTE_MS)
-        watched = rng.randrange(shortest_ms, lasts_ms)
-        told = begin + (watched if at_the_end else 0)
-        made.append(Event(told, who, target, "view", watch_ms=watched, duration_ms=lasts_ms))
+        watch_ms = rng.randrange(shortest_ms, lasts_ms)
+        emitted_at = begin + (watch_ms if at_the_end else 0)
+        made.append(Event(emitted_at, who, target, "view", watch_ms=watch_ms, duration_ms=lasts_ms))
         if rng.random() < 0.2:
             liker = f"u{rng.randrange(2000)}" if rng.random() < in_a_feed else who
-            made.append(Event(begin + watched // 2, liker, target, "like"))
+            made.append(Event(begin + watch_ms // 2, liker, target, "like"))
     return made
 
 
@@ -121,5 +121,5 @@ def test_what_precedes_likes_is_remembered() -> None:
 def test_views_are_told_at_once_where_those_who_like_and_view_have_viewed_soon(
     platforms: dict[str, float], *, at_once: bool
 ) -> None:
-    """Clips of a minute are over soon; likes in a feed say nothing."""
+    """Clips of a minute are over soon; likes in a feed prove nothing."""
     assert audited(**platforms)[0].platforms[0].rates.emitted_at_start() == at_once

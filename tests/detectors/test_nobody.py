@@ -35,7 +35,7 @@ TARGET = "v3"
 
 
 def anonymous(events: Iterable[Event], share: float, seed: int = 1) -> list[Event]:
-    """The same events, a random part of them without an actor and what is told of one."""
+    """The same events, a random part of them without an actor and its traits."""
     rng = random.Random(seed)
     left = []
     for event in events:
@@ -46,7 +46,7 @@ def anonymous(events: Iterable[Event], share: float, seed: int = 1) -> list[Even
 
 
 def audited(events: list[Event], *, until: int = START_MS + DAY_MS) -> tuple[Audit, Outcome]:
-    """An audit that has read events in order of time, and what it said of them."""
+    """An audit that has read events in order of time, and its outcome."""
     audit, outcome, packer = Audit(AuditSettings()), Outcome(), Packer(1)
     for position, (end, rows) in enumerate(by_tick(events)):
         for _, block in packer.pack(rows):
@@ -70,8 +70,10 @@ def test_a_viral_hit_of_which_a_part_has_no_actor_is_not_flagged(share: float, e
     rest = anonymous(ordinary(1), share if everywhere else 0.0)
     audit, outcome = audited(in_order(rest, hit))
     assert flagged(outcome) == set()
-    assert audit.watches[key_of(VIEW, TARGET)].ledger.raw == sum(event.target == TARGET for event in [*rest, *hit])
-    assert audit.watches[key_of(VIEW, TARGET)].surging[0] >= SURGE_MS, "it is a surge, whoever came"
+    assert audit.target_states[key_of(VIEW, TARGET)].ledger.raw == sum(
+        event.target == TARGET for event in [*rest, *hit]
+    )
+    assert audit.target_states[key_of(VIEW, TARGET)].surging[0] >= SURGE_MS, "it is a surge, whoever came"
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
@@ -121,7 +123,7 @@ def test_honest_crowds_of_the_lab_are_spared_without_actors(scenario: str, share
 def test_no_rule_compares_events_without_an_actor() -> None:
     events = [Event(ts=START_MS + n * 10, actor=None, target=TARGET) for n in range(2000)]
     audit, outcome = audited(events)
-    assert audit.watches[key_of(VIEW, TARGET)].ledger.valid == 2000
+    assert audit.target_states[key_of(VIEW, TARGET)].ledger.valid == 2000
     assert outcome.hits == []
 
 
@@ -153,7 +155,7 @@ def test_they_count_as_others_do_by_id_and_with_their_undo(events: list[Event], 
             for _, block in packer.pack(rows):
                 audit.observe(block, position, outcome)
         audit.advance(START_MS + DAY_MS, outcome)
-        ledgers.append({key: watched.ledger for key, watched in states_of(audit).items()})
+        ledgers.append({key: state.ledger for key, state in states_of(audit).items()})
         seen = Counter((e.target, e.id, e.undo) for e in events if e.id is not None)
         assert outcome.duplicates == sum(count - 1 for count in seen.values())
     assert ledgers[0] == ledgers[1]
@@ -162,7 +164,7 @@ def test_they_count_as_others_do_by_id_and_with_their_undo(events: list[Event], 
 def test_a_duplicate_without_an_actor_is_a_duplicate() -> None:
     events = [Event(START_MS + n, None, TARGET, id="x") for n in range(3)]
     audit, _ = audited(events)
-    assert audit.watches[key_of(VIEW, TARGET)].ledger.invalid == {DUPLICATE_ID: 2}
+    assert audit.target_states[key_of(VIEW, TARGET)].ledger.invalid == {DUPLICATE_ID: 2}
 
 
 # ---------------------------------------------------------------- crowds and features

@@ -130,11 +130,11 @@ APART = frozenset(
             "events.block",
             "open_windows",
             "intake.ticks",
-            "counts",
-            "state.watched",
+            "pending_counts",
+            "state.target_state",
             "events.key",
             "events.actor",
-            "state.watches",
+            "state.target_states",
             "state.parts",
             "intake.recent_ids",
             "state.ledger",
@@ -177,7 +177,7 @@ NOT_CALLED = frozenset(
     {
         *(
             "events.watch_buckets.watch_bucket",
-            "measurement.window_view.WindowView.habits_unknown",
+            "measurement.window_view.WindowView.habits_young",
         ),  # of single events; where thousands of windows close
         *(
             "verdict.bands.band_opinion",
@@ -188,7 +188,7 @@ NOT_CALLED = frozenset(
             "reference.ended_views.EndedViews.over",
             "reference.ended_views.EndedViews.usual_share",
             "reference.ended_views.known_after",
-            "reference.ended_views.told_of",
+            "reference.ended_views.is_known",
         ),
     }
 )
@@ -314,11 +314,11 @@ class _At:
 
 def _noting(function: Callable[..., Any]) -> Callable[..., Any]:
     names = list(inspect.signature(function).parameters)
-    place, of_look = (names.index("look"), True) if "look" in names else (names.index("key"), False)
+    place, of_window = (names.index("window"), True) if "window" in names else (names.index("key"), False)
 
     @wraps(function)
     def noted(*args: Any, **kwargs: Any) -> Any:
-        before, _At.key = _At.key, args[place].key if of_look else args[place]
+        before, _At.key = _At.key, args[place].key if of_window else args[place]
         try:
             return function(*args, **kwargs)
         finally:

@@ -92,7 +92,7 @@ def assert_moved_as_told(disturbed: Run) -> None:
     ids = undisturbed()  # whatever is judged, rules find the same
     for key, watched in states_of(disturbed.audit.audit).items():
         if is_view(key):
-            before = ids.audit.audit.watches[key].ledger
+            before = ids.audit.audit.target_states[key].ledger
             honest = before.valid - _moved(ids, target_of(key))
             assert watched.ledger.valid - moved[target_of(key)] == honest
 
@@ -200,7 +200,7 @@ def test_without_a_rule_events_are_counted_all_the_same(place: str) -> None:
 def test_windows_that_were_not_judged_are_told(name: str) -> None:
     with Injection(f"{name}:findings", target=VICTIM).inside():
         disturbed = run()
-    watched = disturbed.audit.audit.watches[key_of(VIEW, VICTIM)]
+    watched = disturbed.audit.audit.target_states[key_of(VIEW, VICTIM)]
     assert watched.unjudged > 0
     assert disturbed.outcome.unjudged[0].key == f"0{VICTIM}"
     assert "InjectedError" in disturbed.outcome.unjudged[0].error

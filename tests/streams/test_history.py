@@ -79,7 +79,7 @@ def test_a_backfill_beside_live_traffic_holds_nobody_up_and_makes_nobody_late() 
     assert outcome.late == 0
     assert outcome.historic == 4000
     assert audit.clock.now == START_MS + (40 * 30 - 1) * 1000 - LATENESS_MS
-    assert audit.audit.watches[key_of(VIEW, "v1")].ledger.valid > 4000
+    assert audit.audit.target_states[key_of(VIEW, "v1")].ledger.valid > 4000
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 20)), min_size=1, max_size=30))
@@ -139,5 +139,5 @@ def test_a_batch_read_again_counts_no_historic_event_twice() -> None:
     pipe.send(values[100:], first=100)
     pipe.finish(START_MS)
     audit, outcome = audit_of(pipe.logs[0])
-    assert audit.audit.watches[key_of(VIEW, "v1")].ledger.valid == outcome.historic == 300
+    assert audit.audit.target_states[key_of(VIEW, "v1")].ledger.valid == outcome.historic == 300
     assert audit.skipped == 100

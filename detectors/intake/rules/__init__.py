@@ -1,1 +1,1 @@
-"""Rules on single events: a hit is invalid at once, for a reason that has a name."""
+"""Rules on single events: an event that a rule catches is invalid at once, with a reason code."""

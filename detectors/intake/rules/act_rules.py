@@ -17,7 +17,7 @@ from detectors.windows.crowd import Crowd
 
 
 class ActRules:
-    """See the module. ``by_metric`` has None where no rule compares a metric's acts."""
+    """See the module. ``by_metric`` has None for a metric whose acts no rule compares."""
 
     def __init__(self, rules: RuleSettings) -> None:
         self.by_metric = [repeats_of(rules, metric) for metric in range(len(METRICS))]
@@ -25,9 +25,9 @@ class ActRules:
         """by metric, whether there is such a rule"""
 
     def sift(self, tick: Tick, start: int, end: int, *, replayed: bool = False) -> None:
-        """Take out of a tick that closes what the rules catch. ``replayed`` if this was done before a restore.
+        """Remove the events that the rules catch from a closing tick. ``replayed``: this was done before a restore.
 
-        Where a rule fails, all events of its metric are counted without it.
+        If a rule fails, all events of its metric are counted without it.
         """
         for metric, (heap, repeats) in enumerate(zip(tick.heaps, self.by_metric, strict=True)):
             if repeats is not None:
@@ -35,7 +35,7 @@ class ActRules:
                     caught = heap.sift(repeats, start, end, replayed=replayed)
                 except UNCONTAINED:
                     raise
-                except Exception as error:  # noqa: BLE001  # the heap is as it was: all of it is counted
+                except Exception as error:  # noqa: BLE001  # the heap is unchanged: all of it is counted
                     tick.failures.append(error)
                     self.broken_off(metric)
                     continue
@@ -44,9 +44,9 @@ class ActRules:
                     tick.rejected[key] = tick.rejected.get(key, 0) + count
 
     def follow(self, key: Key, crowd: Crowd, people: int, end: int) -> None:
-        """Count for a day the actors who came often to a key's five minutes, which end at ``end``.
+        """Start the daily count of the actors who acted often in a key's five minutes, which end at ``end``.
 
-        ``people`` is how many different actors came: if each came once, there is nothing to count.
+        ``people`` is the number of different actors: if each acted once, there is nothing to count.
         """
         repeats = self.by_metric[metric_of(key)]
         if crowd.named <= people or repeats is None or repeats.days is None:
@@ -59,17 +59,17 @@ class ActRules:
             days.follow(pairs)
 
     def broken_off(self, metric: int) -> None:
-        """A rule has failed half way: what is counted for a day is stored as it is now."""
+        """Handle a rule that failed half way: the daily counts are stored as they are now."""
         repeats = self.by_metric[metric]
         if repeats is not None and repeats.days is not None:
             repeats.days.broken_off()
 
     def days(self) -> Iterator[tuple[int, Days]]:
-        """What is counted for a day, by metric: it is stored, because a replay of the log's end cannot restore it."""
+        """The daily counts by metric. They are stored, because a replay of the log's end cannot restore them."""
         for metric, repeats in enumerate(self.by_metric):
             if repeats is not None and repeats.days is not None:
                 yield metric, repeats.days
 
     def memory_bytes(self) -> int:
-        """About what is in memory."""
+        """Estimated bytes in memory."""
         return sum(repeats.memory_bytes() for repeats in self.by_metric if repeats is not None)

@@ -1,16 +1,17 @@
-"""How often one actor has acted on one target in the last 24 hours.
+"""Counts the acts of one actor on one target in the last 24 hours.
 
-**rate_day.** Wikimedia takes more than 800 page views of one actor in a day for automated. Here it is of one actor on
-*one target*: a song of three and a half minutes that plays day and night comes 411 times, a clip of a minute 1,440.
+**rate_day.** Wikimedia treats more than 800 page views of one actor in a day as automated. Here the limit is for one
+actor and *one target*: a song of three and a half minutes that plays day and night has 411 plays, a one-minute clip
+1,440.
 
-Nobody could keep every pair of a day. A pair is followed from the moment at which it comes as often as the bound allows
-no pair to come all day: a second time within a minute (``Repeats``), or thrice within five minutes, as everybody who
-exceeds the bound does in some five minutes of the day (``often``). From then on its acts are counted in hours,
-that is in the hour at hand and the 23 before it, which is at most a day. So a count may be too low, by what came before
-the pair was followed and by up to an hour, and is never too high: nobody is caught who has not exceeded the bound.
+There are too many pairs of actor and target to count all. A pair is followed from the moment at which it acts faster
+than the limit allows all day: twice within a minute (``Repeats``), or three times within five minutes, as every pair
+that exceeds the limit does at least once a day (``often``). From then on its acts are counted by hour, in the current
+hour and the 23 before it, which is at most a day. So a count may be too low, by the acts before the pair was followed
+and by up to an hour. It is never too high: a pair within the limit is never caught.
 
-When there is no room left, those leave who are furthest behind the pace of the bound since they came: each act earns
-the part of a day that the bound grants it. What is kept depends on the ticks of a whole day, so it is state.
+When the table is full, the pairs furthest behind the pace of the limit are evicted: each act earns the part of a day
+that the limit grants it. The table depends on the ticks of a whole day, so it is stored.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from detectors.events.actor import without_account
 from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 PAIRS_MAX = 4096
-"""Pairs of one metric and partition that are followed: 262 kB, of which most is zeros where it is stored."""
+"""Most followed pairs of one metric and partition: 262 kB, most of it zeros when stored."""
 
 HOURS = 24
 HOUR_MAX = (1 << 16) - 1
@@ -38,39 +39,39 @@ Counts = NDArray[np.int64]
 
 
 class Days:
-    """The pairs of one metric of a partition that come often, as columns in order of their keys."""
+    """The followed pairs of one metric of a partition, as columns sorted by key."""
 
     def __init__(self, per_day: int) -> None:
-        """``per_day`` is how many acts there may be in 24 hours, 1 or more."""
+        """``per_day`` is the limit of acts in 24 hours, at least 1."""
         self.per_day = per_day
         self._pace_ms = max(1, DAY_MS // per_day)
         self._keys: Keys = np.empty(0, np.uint64)
         self._due: Counts = np.empty(0, np.int64)
-        """until when, in epoch ms, a pair could rest and still be at the pace of the bound since it came"""
+        """epoch ms until which a pair can pause and still be at the pace of the limit since it was followed"""
         self._hours: NDArray[np.uint16] = np.empty((0, HOURS), np.uint16)
-        """acts by hour of the day (UTC), of the last 24"""
+        """acts by hour of the day (UTC) in the last 24 hours"""
         self._now = -1
         self._changed = False
 
     @property
     def keys(self) -> Keys:
-        """The pairs that are followed, in order."""
+        """The keys of the followed pairs, in order."""
         return self._keys
 
     @property
     def often(self) -> int:
-        """So many acts in five minutes has whoever exceeds the bound at least once in 24 hours; never under 2."""
-        windows = DAY_MS // (5 * MINUTE_MS) + 1  # that 24 hours have a part of
+        """Acts within five minutes that every pair above the limit reaches at least once in 24 hours; at least 2."""
+        windows = DAY_MS // (5 * MINUTE_MS) + 1  # windows that overlap 24 hours
         return max(2, -(-(self.per_day + 1) // windows))
 
     def memory_bytes(self) -> int:
-        """About what is in memory."""
+        """Estimated bytes in memory."""
         return PAIR_BYTES * len(self._keys)
 
     def turn(self, now_ms: int) -> None:
-        """Let time go on to ``now_ms``, which never goes back: what follows is of then.
+        """Move the time to ``now_ms``, which never goes back. Later calls refer to this time.
 
-        Hours of yesterday are forgotten, and pairs that have no others; the same whenever in an hour it is called.
+        Drops hours older than a day, and pairs without others. When in an hour it is called does not matter.
         """
         hour, before = now_ms // HOUR_MS, self._now // HOUR_MS
         self._now = now_ms
@@ -79,10 +80,10 @@ class Days:
         self._hours[:, [past % HOURS for past in range(max(before, hour - HOURS) + 1, hour + 1)]] = 0
         left = self._hours.any(axis=1) | (self._due >= (hour - 1) * HOUR_MS)
         if not left.all():
-            self._keep(left)
+            self._select(left)
 
     def follow(self, keys: Keys) -> None:
-        """Begin to count pairs (different ones, in order) that are not followed yet."""
+        """Start to follow pairs (distinct keys, in order) that are not followed yet."""
         fresh = keys[~self._has(keys)][:PAIRS_MAX]
         if not len(fresh):
             return
@@ -90,7 +91,7 @@ class Days:
         if excess > 0:
             left = np.ones(len(self._keys), np.bool_)
             left[np.lexsort((self._keys, self._due))[:excess]] = False
-            self._keep(left)
+            self._select(left)
         places = np.searchsorted(self._keys, fresh)
         self._keys = np.insert(self._keys, places, fresh)
         self._due = np.insert(self._due, places, self._now)
@@ -98,23 +99,23 @@ class Days:
         self._changed = True
 
     def counted(self, keys: Keys) -> Counts:
-        """Acts of each pair in the last 24 hours as far as they were followed, 0 for a pair that is not."""
+        """Counted acts of each pair in the last 24 hours, 0 for a pair that is not followed."""
         totals = np.zeros(len(keys), np.int64)
         known = np.nonzero(self._has(keys))[0]
         totals[known] = self._hours[np.searchsorted(self._keys, keys[known])].sum(axis=1)
         return totals
 
     def count(self, keys: Keys, acts: Counts) -> None:
-        """Add acts of different pairs. Those of a pair that is not followed are let go."""
+        """Add acts of distinct pairs. Acts of pairs that are not followed are ignored."""
         known = np.nonzero(self._has(keys) & (acts > 0))[0]
         if not len(known):
             return
         at, acts = np.searchsorted(self._keys, keys[known]), acts[known]
         hour = self._now // HOUR_MS % HOURS
-        # Who begins with two acts at once earns no more than who begins with one: most of those only clicked twice.
+        # A pair that starts with two acts at once earns no more than one with a single act: most are double clicks.
         earned = np.where(self._hours[at].any(axis=1), acts, 1) * self._pace_ms
         self._hours[at, hour] = np.minimum(self._hours[at, hour] + acts, HOUR_MAX)
-        # At most a day ahead: when it is over, so are all hours that were counted.
+        # At most a day ahead: by then all counted hours have been dropped.
         self._due[at] = np.minimum(self._due[at] + earned, self._now + DAY_MS)
         self._changed = True
 
@@ -124,18 +125,18 @@ class Days:
         places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return np.asarray(self._keys[places] == keys)
 
-    def _keep(self, left: NDArray[np.bool_]) -> None:
+    def _select(self, left: NDArray[np.bool_]) -> None:
         self._keys, self._due, self._hours = self._keys[left], self._due[left], self._hours[left]
         self._changed = True
 
     def broken_off(self) -> None:
-        """Something has failed half way: what is in memory now is the state, whatever of it has changed."""
+        """Handle a failure half way: the state in memory, whatever has changed of it, is stored next."""
         self._changed = True
 
     # ---------------------------------------------------------------- state
 
     def take_changed(self) -> Any:
-        """All that is known as msgspec-encodable builtins, None if nothing has changed since the last call."""
+        """The whole state as msgspec-encodable builtins, None if nothing has changed since the last call."""
         if not self._changed:
             return None
         self._changed = False
@@ -143,7 +144,7 @@ class Days:
         return {"now": self._now, "columns": list(columns)}
 
     def load(self, state: Any) -> None:
-        """Take what ``take_changed`` gave."""
+        """Load the result of ``take_changed``."""
         keys, due, hours = map(decompress, state["columns"])
         self._now = int(state["now"])
         self._keys, self._due = np.frombuffer(keys, np.uint64), np.frombuffer(due, np.int64).copy()
@@ -151,12 +152,12 @@ class Days:
 
 
 def marks_of(targets: Collection[str]) -> Keys:
-    """What tells targets apart in the keys of pairs: their CRC-32, spread over 64 bits."""
+    """The part of targets in the keys of pairs: their CRC-32, spread over 64 bits."""
     return np.fromiter(map(crc32, map(str.encode, targets)), np.uint64, len(targets)) * _ODD
 
 
 def pairs_of(actors: NDArray[np.int64], marks: Keys) -> Keys:
-    """Keys of pairs: of an actor, whether its account is known or not, and the mark of its target."""
+    """Keys of pairs, from actors (without the account bit) and the marks of their targets."""
     pairs: Keys = without_account(actors).view(np.uint64) ^ marks
     return pairs
 

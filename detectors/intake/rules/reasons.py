@@ -1,4 +1,4 @@
-"""The reasons for which a rule makes an event invalid, and how an event carries what ingest has found out."""
+"""Reason codes of the rules, and the tags by which events carry the result of ingest's rules."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ RATE = "rate"
 RATE_DAY = "rate_day"
 
 RULES: tuple[str, ...] = (DUPLICATE_ID, LISTED_NETWORK, LISTED_AGENT, DECLARED_ROBOT, DOUBLE_CLICK, RATE, RATE_DAY)
-"""Every rule by its reason code. Of several that catch an event the first is its reason."""
+"""The reason codes of all rules. If several catch an event, the first one is its reason."""
 
 NOTHING, EXEMPT = 0, 1
-"""Tags of an event: no rule of ingest's has caught it; it is on an allow-list, and no rule applies to it."""
+"""Tags of an event: no rule of ingest has caught it; it is on an allow-list and no rule applies to it."""
 
 TAGS: tuple[str, ...] = ("", "", LISTED_NETWORK, LISTED_AGENT, DECLARED_ROBOT)
-"""What a tag above EXEMPT says: rules that need the address or the user agent, which go no further than ingest.
+"""Tag → reason of the rules that need the address or the user agent, which only ingest has.
 
-Tags stand in the log, so none may ever get another number."""
+Tags are in the log, so their numbers must never change."""

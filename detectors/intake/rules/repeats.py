@@ -1,16 +1,16 @@
-"""One actor's acts on one target, too soon after each other or too many in a minute.
+"""Finds acts of one actor on one target that come too soon after each other, or too often in a minute.
 
-**double_click.** The same act again within some seconds is the same act: a double tap, a reload, a client that sends
-twice. Thirty seconds is what COUNTER's code of practice and the MRC's guidelines for clicks take. What was watched in
-between is another matter: a view of at least two seconds (the MRC's least for a video) that fits between the two makes
-them two viewings, and somebody who plays a short clip again is no double click.
+**double_click.** The same act within some seconds is a repetition: a double tap, a reload, a client that sends twice.
+Thirty seconds is the limit of COUNTER's code of practice and of the MRC's guidelines for clicks. A view with a watch
+time of at least two seconds (the MRC's minimum for a video) that fits between two acts makes them two viewings:
+replaying a short clip is no double click.
 
-**rate.** Nobody does one thing to one target more than thirty times a minute; Wikimedia takes that for automated.
-Who comes twice within a minute is counted for a day (``rate_day`` in ``days``).
+**rate.** More than thirty acts on one target in a minute are automated, as Wikimedia judges. Pairs of actor and target
+with two acts within a minute are counted over a day (``rate_day`` in ``daily_rate``).
 
-An act is compared with those before it *in event time*, whatever came first: a tick is judged when it closes, together
-with what is kept of the last minute. What is kept is a function of the log's last minute and of nothing before it, so
-it is no state: a restore reads that stretch of the log again. What is counted for a day is.
+Acts are compared in *event time*, not in arrival order: a tick is judged when it closes, together with the acts of the
+minute before it. These depend on the last minute of the log only, so they are not stored: a restore replays that part
+of the log. The daily counts are stored.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from detectors.windows.crowd import Packed
 from detectors.windows.scales import MINUTE_MS
 
 HORIZON_MS = MINUTE_MS
-"""What an act can be compared with is not older than this."""
+"""Acts older than this are not compared with."""
 
 VIEWING_MS = 2_000
-"""Watched for so long, it was a viewing: the MRC's two seconds."""
+"""Least watch time of a viewing: the MRC's two seconds."""
 
 UNDONE = -2
-"""Stands for a watch time where the actor took an act back: what comes next is no repetition of what came before."""
+"""In place of a watch time: the actor undid an act, so its next act is no repetition."""
 
-ROOM = 8
-"""Slots of a filter for each act of a tick: so few acts are looked for in vain."""
+FILTER_SLOTS_PER_ACT = 8
+"""With so many slots per act of a tick, false positives of the filter are rare."""
 
 ACT_BYTES = 20
 
@@ -49,7 +49,7 @@ Spans = NDArray[np.int32]
 
 
 class Acts(NamedTuple):
-    """Acts of one metric as columns: who did it to what (hashed together), when (epoch ms), how long was watched."""
+    """Acts of one metric as columns: key of actor and target, time (epoch ms), watch time."""
 
     keys: Keys
     ts: Times
@@ -62,43 +62,43 @@ class Acts(NamedTuple):
 
 
 class Repeats:
-    """What one metric of a partition keeps of the last minute.
+    """The rules of one metric of a partition, with its acts of the last minute.
 
-    ``within_ms`` is how soon the same act is the same, ``per_minute`` how many there may be in a minute; 0 is no limit.
-    ``days`` counts who comes often, if that has a limit.
+    ``within_ms`` is the time within which an act is a repetition, ``per_minute`` the limit in a minute; 0 is no limit.
+    ``days`` counts frequent pairs over a day, if that has a limit.
     """
 
     def __init__(self, within_ms: int, per_minute: int, days: Days | None = None) -> None:
         self._within_ms = within_ms
         self._per_minute = per_minute
         self.days = days
-        self._kept: deque[Acts] = deque()
+        self._recent: deque[Acts] = deque()
         """by tick"""
 
     def memory_bytes(self) -> int:
-        """About what is in memory."""
-        held = 0 if self.days is None else self.days.memory_bytes()
-        return held + ACT_BYTES * sum(len(acts.keys) for acts in self._kept)
+        """Estimated bytes in memory."""
+        days_bytes = 0 if self.days is None else self.days.memory_bytes()
+        return days_bytes + ACT_BYTES * sum(len(acts.keys) for acts in self._recent)
 
     def judge(
         self, acts: Acts, rows: Packed, start: int, end: int, *, replayed: bool = False
     ) -> dict[str, NDArray[np.intp]]:
-        """Places of the tick's acts that are invalid, by reason; keeps what the next ticks need.
+        """Find the tick's invalid acts: reason → places. Stores the acts that the next ticks are compared with.
 
-        Ticks are judged in order. Acts beyond ``rows`` are undos. Of acts at the same moment the rows decide which was
-        first, so that the order in which they came does not. ``replayed`` if a restore judges a tick again, whose acts
-        stand in the state.
+        Ticks are judged in order. Acts beyond ``rows`` are undos. Acts of the same moment are ordered by their rows, so
+        that arrival order does not matter. ``replayed``: a restore judges the tick again, and the daily counts already
+        contain its acts.
         """
-        while self._kept and int(self._kept[0].ts.max()) < start - HORIZON_MS:
-            self._kept.popleft()
+        while self._recent and int(self._recent[0].ts.max()) < start - HORIZON_MS:
+            self._recent.popleft()
         if not len(acts.keys):
             return {}
         try:
             return self._judged(acts, rows, start, None if replayed else self.days)
-        finally:  # what is kept must be the same after a restore, which may not meet what has failed here
+        finally:  # stored acts must be the same after a restore, where the failure may not occur
             late = acts.ts >= end - HORIZON_MS
             if late.any():
-                self._kept.append(acts if late.all() else acts.at(late))
+                self._recent.append(acts if late.all() else acts.at(late))
 
     def _judged(self, acts: Acts, rows: Packed, start: int, days: Days | None) -> dict[str, NDArray[np.intp]]:
         if days is not None:
@@ -111,13 +111,13 @@ class Repeats:
         return self._sift(acts, rows, places, before, days)
 
     def _again(self, keys: Keys, days: Days | None) -> tuple[NDArray[np.intp], list[Acts]]:
-        """Where those of a tick are that come again or are followed, and the acts of the ticks before that they made.
+        """Places of the acts whose pair acts again or is followed, and the earlier acts of these pairs.
 
-        Most come once. Two filters, each of other bits of the keys, leave so few to be put in order and compared that
-        it costs a third of putting all in order (measured).
+        Most pairs act once. Two filters, over different bits of the keys, leave so few acts to be sorted and compared
+        that it takes a third of the time of sorting all (measured).
         """
         followed = _NONE if days is None else days.keys
-        bits = max(12, (ROOM * len(keys)).bit_length())
+        bits = max(12, (FILTER_SLOTS_PER_ACT * len(keys)).bit_length())
         slots = _slots(keys, bits)
         here, there = np.zeros((2, 1 << bits), np.bool_)
         here[slots], there[_slots(keys, bits, of=1)] = True, True
@@ -127,13 +127,13 @@ class Repeats:
         maybe[slots[last[slots] != numbers]] = True
         maybe[_slots(followed, bits)] = True
         found = []
-        for kept in self._kept:
-            theirs = _slots(kept.keys, bits)
-            some = np.nonzero(here[theirs])[0]
-            some = some[there[_slots(kept.keys[some], bits, of=1)]]
+        for recent in self._recent:
+            recent_slots = _slots(recent.keys, bits)
+            some = np.nonzero(here[recent_slots])[0]
+            some = some[there[_slots(recent.keys[some], bits, of=1)]]
             if len(some):
-                maybe[theirs[some]] = True
-                found.append(kept.at(some))
+                maybe[recent_slots[some]] = True
+                found.append(recent.at(some))
         places = np.nonzero(maybe[slots])[0]
         if not len(places):
             return places, []
@@ -141,10 +141,10 @@ class Repeats:
         again = counts > 1
         again[_found(wanted, followed)[0]] = True
         before = []
-        for kept in found:
-            mine, theirs = _found(kept.keys, wanted)
-            again[theirs] = True
-            before.append(kept.at(mine))
+        for recent in found:
+            places_recent, places_wanted = _found(recent.keys, wanted)
+            again[places_wanted] = True
+            before.append(recent.at(places_recent))
         return places[again[which]], before
 
     def _sift(
@@ -154,14 +154,14 @@ class Repeats:
         place = np.concatenate([places, np.full(len(keys) - len(places), len(rows))])
         order = np.lexsort((ts, keys))
         if ((keys[order][1:] == keys[order][:-1]) & (ts[order][1:] == ts[order][:-1])).any():
-            told = rows[np.minimum(place, len(rows) - 1)]
-            order = np.lexsort((*(told[name] for name in rows.dtype.names or ()), spent, ts, keys))
+            tie_rows = rows[np.minimum(place, len(rows) - 1)]
+            order = np.lexsort((*(tie_rows[name] for name in rows.dtype.names or ()), spent, ts, keys))
         keys, ts, spent, place = keys[order], ts[order], spent[order], place[order]
         same = np.append(False, keys[1:] == keys[:-1])
         gap = np.append(0, np.diff(ts))
         earlier = np.append(-1, spent[:-1])
         act = (place < len(rows)) & (spent != UNDONE)
-        # A full minute may be a moment that was rounded: how far two such are apart is not known.
+        # A time at a full minute may be rounded, so the gap between two such acts is not known.
         unknown = same & (gap == 0) & (ts % MINUTE_MS == 0)
         viewed = _fits(spent, gap) | _fits(earlier, gap) | (earlier == UNDONE)
         double = act & same & ~unknown & ~viewed & (gap < self._within_ms)
@@ -182,7 +182,7 @@ class Repeats:
 
 
 def repeats_of(rules: RuleSettings, metric: int) -> Repeats | None:
-    """What a metric is judged by; None if nothing compares its acts."""
+    """The comparing rules of a metric; None if all are off."""
     within_ms = 0 if DOUBLE_CLICK in rules.off else round(rules.double_click_seconds[metric] * 1000)
     per_minute = 0 if RATE in rules.off else rules.per_minute
     per_day = 0 if RATE_DAY in rules.off else rules.per_day
@@ -191,7 +191,7 @@ def repeats_of(rules: RuleSettings, metric: int) -> Repeats | None:
 
 
 def _numbered(counted: NDArray[np.bool_], begins: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """How many were counted before each, since the last place where something begins.
+    """The number of counted acts before each, within its group. ``begins`` marks the first act of each group.
 
     >>> _numbered(np.array([True, False, True, True]), np.array([True, False, False, True])).tolist()
     [0, 1, 1, 0]
@@ -202,19 +202,19 @@ def _numbered(counted: NDArray[np.bool_], begins: NDArray[np.bool_]) -> NDArray[
 
 
 def _fits(spent: Spans, gap: Times) -> NDArray[np.bool_]:
-    """Whether what was watched makes a viewing of its own of what lies between two acts."""
+    """Whether the watch time makes the time between two acts a viewing of its own."""
     fits: NDArray[np.bool_] = (spent >= VIEWING_MS) & (spent <= gap)
     return fits
 
 
 def _slots(keys: Keys, bits: int, *, of: int = 0) -> NDArray[np.int64]:
-    """So many of the highest bits of each key, or of those that follow them."""
+    """The highest ``bits`` bits of each key, or those after them if ``of`` is 1."""
     slots = keys << np.uint64(bits) if of else keys
     return (slots >> np.uint64(64 - bits)).view(np.int64)  # numpy copies an index of another type
 
 
 def _found(keys: Keys, among: Keys) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Places of the keys that are among others, which are different and in order, and their places there.
+    """Places of the keys that are in ``among`` (distinct, in order), and their places there.
 
     >>> [places.tolist() for places in _found(np.array([5, 9, 1], np.uint64), np.array([1, 4, 5], np.uint64))]
     [[0, 2], [2, 0]]

@@ -1,4 +1,4 @@
-"""What the rules are told."""
+"""Settings of the rules."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RuleSettings:
-    """Which rules hold, and for whom they do not."""
+    """Which rules are off, who is exempt, and the limits."""
 
     off: frozenset[str] = frozenset()
-    """reasons that hold for nobody"""
+    """reason codes of the rules that are off"""
     actors: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
-    """names that no rule applies to"""
+    """ids that no rule applies to"""
     double_click_seconds: tuple[float, ...] = (30.0, 0.0, 0.0)
-    """by metric, how soon the same act is the same; 0 never"""
+    """by metric, seconds within which the same act is a repetition; 0 is off"""
     per_minute: int = 30
-    """acts of one actor on one target in a minute; 0 is no limit"""
+    """most acts of one actor on one target in a minute; 0 is no limit"""
     per_day: int = 800
     """the same in 24 hours; 0 is no limit"""

@@ -1,4 +1,4 @@
-"""What is held of actors: on other targets than the one it comes from, within bounds, and through a restart."""
+"""Rulings on actors: they count on other targets only, are bounded, and survive a restart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOTES = st.lists(
 )
 
 
-def told(notes: list[tuple[set[int], Key]]) -> Rulings:
+def ruled(notes: list[tuple[set[int], Key]]) -> Rulings:
     rulings = Rulings()
     for actors, key in notes:
         rulings.note(sorted(actors), key)
@@ -27,12 +27,12 @@ def test_a_record_is_what_was_noted_of_the_actor_on_another_target(
     notes: list[tuple[set[int], Key]], actor: int, key: Key
 ) -> None:
     targets = {target_of(noted) for actors, noted in notes if any(one // 2 == actor // 2 for one in actors)}
-    assert told(notes).share([actor], key) == (1.0 if targets - {target_of(key)} else 0.0)
+    assert ruled(notes).share([actor], key) == (1.0 if targets - {target_of(key)} else 0.0)
 
 
 @given(NOTES)
 def test_it_outlives_a_restart(notes: list[tuple[set[int], Key]]) -> None:
-    rulings, restored = told(notes), Rulings()
+    rulings, restored = ruled(notes), Rulings()
     restored.load(msgspec.msgpack.decode(msgspec.msgpack.encode(rulings.dump())))
     for key in ASKED:
         assert [restored.share([a], key) for a in range(41)] == [rulings.share([a], key) for a in range(41)]
@@ -40,7 +40,7 @@ def test_it_outlives_a_restart(notes: list[tuple[set[int], Key]]) -> None:
 
 
 def test_it_says_whether_there_is_anything_new_to_keep() -> None:
-    rulings = told([({2, 4}, A)])
+    rulings = ruled([({2, 4}, A)])
     assert rulings.take_changed()
     rulings.note([2, 4], A)
     assert not rulings.take_changed()

@@ -1,4 +1,4 @@
-"""A strong surge of the platform's own crowd is told once, moves nothing, and excuses nobody."""
+"""A strong surge of the platform's own crowd gets one flag, moves no events, and excuses no fraud."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def promotion(target: str, **more: object) -> Promotion:
 
 
 @cache
-def told(promotions: tuple[Promotion, ...] = (), enabled: bool = True) -> tuple[Audit, Outcome]:
+def with_hit(promotions: tuple[Promotion, ...] = (), enabled: bool = True) -> tuple[Audit, Outcome]:
     return audited(
         in_order(
             ordinary(1, minutes=HISTORY_MINUTES),
@@ -36,7 +36,7 @@ def told(promotions: tuple[Promotion, ...] = (), enabled: bool = True) -> tuple[
 
 
 def flags_of(target: str, **options: object) -> list[Flag]:
-    return [flag for flag in told(**options)[1].flags if flag.target == target]
+    return [flag for flag in with_hit(**options)[1].flags if flag.target == target]
 
 
 def test_a_hit_is_one_incident_that_opens_and_closes_and_says_why() -> None:
@@ -50,10 +50,10 @@ def test_a_hit_is_one_incident_that_opens_and_closes_and_says_why() -> None:
 
 
 def test_it_moves_nothing_and_no_event_of_it_is_artificial() -> None:
-    audit, outcome = told()
+    audit, outcome = with_hit()
     assert all((flag.artificial.value, flag.score) == (0, 0) for flag in flags_of(HIT))
     assert [correction for correction in outcome.corrections if correction.target == HIT] == []
-    ledger = audit.watches[key_of(VIEW, HIT)].ledger
+    ledger = audit.target_states[key_of(VIEW, HIT)].ledger
     assert ledger.valid + ledger.invalid.get("double_click", 0) == ledger.raw
 
 
@@ -70,7 +70,7 @@ def test_it_does_not_come_again_and_again_and_a_small_surge_not_at_all() -> None
 
 
 def test_the_target_learns_as_if_nothing_had_been_told() -> None:
-    levels = [told(enabled=on)[0].watches[key_of(VIEW, HIT)].levels for on in (True, False)]
+    levels = [with_hit(enabled=on)[0].target_states[key_of(VIEW, HIT)].levels for on in (True, False)]
     assert levels[0] == levels[1]
 
 

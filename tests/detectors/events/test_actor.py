@@ -21,11 +21,11 @@ HASHES = st.lists(st.tuples(st.integers(0, HASH_SPACE - 1), st.booleans()), max_
 @given(HASHES)
 def test_a_column_is_marked_and_compared_as_single_hashes_are(acts: list[tuple[int, bool]]) -> None:
     plain = [without_account(actor) for actor, _ in acts]
-    marked = [with_account(actor, told) for actor, (_, told) in zip(plain, acts, strict=True)]
+    marked = [with_account(actor, given_age) for actor, (_, given_age) in zip(plain, acts, strict=True)]
     column = np.array(plain, np.int64)
-    assert with_account(column, np.array([told for _, told in acts], bool)).tolist() == marked
+    assert with_account(column, np.array([given_age for _, given_age in acts], bool)).tolist() == marked
     assert without_account(np.array(marked, np.int64)).tolist() == all_without_account(marked) == plain
-    assert count_accounts(marked) == sum(told for _, told in acts)
+    assert count_accounts(marked) == sum(given_age for _, given_age in acts)
     assert count_accounts(plain) == 0
 
 

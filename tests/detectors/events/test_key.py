@@ -1,4 +1,4 @@
-"""Keys: their text is stored, so it must not change, and it says which metric of which target it is of."""
+"""Keys: their text is stored, so it must not change. It contains the metric and the target."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ FOLLOW = METRICS.index("follow")
 
 
 class Partition:
-    """An audit, what it said, and the events that it is given in blocks."""
+    """An audit, its outcome, and the events that it gets in blocks."""
 
     def __init__(self, settings: AuditSettings | None = None) -> None:
         self.audit, self.outcome, self._packer = Audit(settings or AuditSettings()), Outcome(), Packer(1)
@@ -60,13 +60,13 @@ def test_a_snapshot_of_fifty_thousand_follows_is_counted_and_flags_nothing(ts: i
     partition.play(ordinary(1, minutes=75))
     for at in range(0, 50_000, 2000):
         partition.take(snapshot(50_000, ts)[at : at + 2000])
-    assert partition.audit.watches[key_of(2, "v3")].ledger.valid == 50_000, "at once"
+    assert partition.audit.target_states[key_of(2, "v3")].ledger.valid == 50_000, "at once"
     partition.audit.advance(LIVE_END_MS + DAY_MS, partition.outcome)
     assert partition.outcome.flags == []
     assert (partition.outcome.historic, partition.outcome.late) == (50_000, 0)
     assert partition.outcome.entered[FOLLOW] == 50_000
     assert [count.raw for count in partition.outcome.counts if count.metric == "follow"] == [50_000]
-    assert not partition.audit.watches[key_of(2, "v3")].levels, "no level is learned of it"
+    assert not partition.audit.target_states[key_of(2, "v3")].levels, "no level is learned of it"
 
 
 def test_a_bought_burst_after_a_snapshot_is_judged_as_without_one() -> None:
@@ -79,7 +79,7 @@ def test_a_bought_burst_after_a_snapshot_is_judged_as_without_one() -> None:
         partition.play(in_order(bought(2, "v3", begin=LIVE_END_MS)))
         partition.audit.advance(LIVE_END_MS + DAY_MS, partition.outcome)
         assert partition.flagged() == {"v3"}
-        ledger = partition.audit.watches[key_of(VIEW, "v3")].ledger
+        ledger = partition.audit.target_states[key_of(VIEW, "v3")].ledger
         taken.append(ledger.raw - ledger.valid)
         assert ledger.raw > size
     assert taken[0] == taken[1]
@@ -100,9 +100,9 @@ def test_a_snapshot_of_any_size_leaves_those_known_who_act_now(acting: int, size
     platform = Platform()
     known = platform.known
     here = [(n * 2_654_435_761 << 22) % (1 << 63) & ~1 for n in range(acting)]
-    platform.meet(here)
+    platform.learn_actors(here)
     for at in range(0, size, batch):
-        platform.meet_historic(
+        platform.learn_historic_actors(
             [n * 6_364_136_223_846_793_005 % (1 << 63) & ~1 for n in range(at, min(at + batch, size))]
         )
     assert known.unmet(here) == []
@@ -115,7 +115,7 @@ def test_rules_that_compare_acts_do_not_apply_to_history() -> None:
     partition.take(rows)
     partition.play([Event(START_MS + 1, "a", "v1", metric="view")])
     partition.audit.advance(START_MS + DAY_MS, partition.outcome)
-    assert partition.audit.watches[key_of(VIEW, "v1")].ledger.invalid == {}
+    assert partition.audit.target_states[key_of(VIEW, "v1")].ledger.invalid == {}
 
 
 def test_what_comes_before_any_live_event_is_told_when_time_begins() -> None:
@@ -175,9 +175,9 @@ def test_any_mixture_is_counted_once_by_id_and_undone_in_the_order_in_which_it_c
         else:
             unmatched += 1
     for target, parts in expected.items():
-        watched = partition.audit.watches.peek(key_of(VIEW, target))
-        assert watched is not None
-        assert {"valid": watched.ledger.valid, **watched.ledger.invalid} == {"valid": parts["valid"], **+parts}
+        state = partition.audit.target_states.peek(key_of(VIEW, target))
+        assert state is not None
+        assert {"valid": state.ledger.valid, **state.ledger.invalid} == {"valid": parts["valid"], **+parts}
     assert partition.outcome.unmatched_undos == unmatched
     assert partition.outcome.historic == sum(event.history for event in events)
     assert partition.outcome.late == 0

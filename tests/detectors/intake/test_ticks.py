@@ -1,4 +1,4 @@
-"""An open tick holds the same whatever the size of the blocks in which its events come."""
+"""An open tick does not depend on the size of the blocks in which its events come."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def _audited(acts: list[Act], sizes: list[int]) -> tuple[Outcome, dict[Key, Targ
         audit.observe(_block(acts[at : at + step]), 7, outcome)
         at += step
     audit.advance(600_000, outcome)
-    for watched in states_of(audit).values():
-        for crowd in watched.open.values():
+    for state in states_of(audit).values():
+        for crowd in state.open.values():
             crowd.settle()
     return outcome, dict(states_of(audit))
 
@@ -89,12 +89,12 @@ def test_hot_targets_are_folded_before_a_heap_grows_without_bound(monkeypatch: p
         block = EventBlock(target=targets, metric=[0] * 21, ts=[0] * 21, actor=actors)
         heap.add(targets, rows_of(block))
         whole.fold_packed(rows_of(block)[:20].tobytes())
-    held = {target: (len(rows) // ROW_BYTES, folded) for target, rows, folded in heap.by_target()}
-    rows, folded = held["hot"]
+    by_target = {target: (len(rows) // ROW_BYTES, folded) for target, rows, folded in heap.by_target()}
+    rows, folded = by_target["hot"]
     assert folded is not None
     assert rows < 1000
     assert rows + folded.n == 6000
-    assert sum(count for target, (count, _) in held.items() if target != "hot") == 300
+    assert sum(count for target, (count, _) in by_target.items() if target != "hot") == 300
     hot = next(rows for target, rows, _ in heap.by_target() if target == "hot")
     folded.fold_packed(hot)
     assert folded == whole

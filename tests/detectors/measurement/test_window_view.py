@@ -62,7 +62,7 @@ def loneliness(beside: int, *, emitted_at_start: bool = True) -> WindowView:
     """A crowd of follows of a target without views; of 100 earlier follows, ``beside`` were of viewed targets."""
     platform = Platform()
     platform.rates.learn("hour", [(50.0, 2, 1)] * 20)
-    platform.rates.learn_beside(2, 100, beside)
+    platform.rates.learn_acts_on_viewed(2, 100, beside)
     platform.rates.learn_viewers("minutes", 2, 100, 100.0 if emitted_at_start else 60.0)
     platform.rates.learn_viewers("hour", 2, 100, 100.0)
     window = WindowView(
@@ -89,7 +89,7 @@ def test_without_earlier_follows_there_is_no_usual_share_without_views() -> None
     platform = Platform()
     platform.rates.learn("hour", [(50.0, 2, 1)] * 20)
     assert platform.rates.usually_lonely(2) is None
-    platform.rates.learn_beside(2, 10, 10)
+    platform.rates.learn_acts_on_viewed(2, 10, 10)
     assert platform.rates.usually_lonely(2) is None
 
 
@@ -101,7 +101,7 @@ def liked(**given: object) -> WindowView:
     """Forty likes without viewers, in a closed hour, of a target that is viewed every hour."""
     hour, platform = SCALES[2], Platform()
     platform.rates.learn("hour", [(50.0, 2, 1)] * 20)
-    platform.rates.learn_beside(1, 100, 100)
+    platform.rates.learn_acts_on_viewed(1, 100, 100)
     for scale in ("minutes", "hour"):
         platform.rates.learn_viewers(scale, 1, 200, 198.0)
     window = WindowView(

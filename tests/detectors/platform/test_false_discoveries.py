@@ -1,4 +1,4 @@
-"""The bound of the false-discovery rate: held on null data, cheap in power, and only ever stricter."""
+"""The bound of the false-discovery rate: it is kept on null data, costs little power, and only withholds."""
 
 from __future__ import annotations
 

@@ -30,14 +30,14 @@ def audited(monkeypatch: pytest.MonkeyPatch) -> tuple[Audit, Outcome, Counter[in
     taught: Counter[int] = Counter()
     teaching = Platform.teaching
 
-    def told(self: Platform, scale: Scale, key: Key, start_ms: int) -> Teaching:
+    def recorded(self: Platform, scale: Scale, key: Key, start_ms: int) -> Teaching:
         chosen = teaching(self, scale, key, start_ms)
         if scale == MINUTES:
             taught[start_ms] += chosen.crowd
         return chosen
 
     monkeypatch.setattr(platforms, "TEACHERS", TEACHERS)
-    monkeypatch.setattr(Platform, "teaching", told)
+    monkeypatch.setattr(Platform, "teaching", recorded)
     audit, outcome, packer = Audit(AuditSettings()), Outcome(), Packer(1)
     events = in_order(
         ordinary(1, minutes=HISTORY_MINUTES + 10, targets=TARGETS),
@@ -57,13 +57,13 @@ def test_a_sample_teaches_and_every_window_is_judged_and_teaches_its_level(monke
     assert first == TARGETS, "how many there will be is not known before"
     assert 0 < sum(others) <= 2 * TEACHERS * len(others)
     assert {(flag.target, flag.verdict) for flag in outcome.flags} == {("v3", "artificial"), ("v5", "explained")}
-    levels = {watched.levels["minutes"].windows for watched in states_of(audit).values()}
+    levels = {state.levels["minutes"].windows for state in states_of(audit).values()}
     assert min(levels) >= HISTORY_MINUTES // 5
 
 
 def test_habits_are_asked_of_every_window_until_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     audit, _, _ = audited(monkeypatch)
-    known = [watched.habits["short"]["repeats"][1] for watched in states_of(audit).values()]
+    known = [state.habits["short"]["repeats"][1] for state in states_of(audit).values()]
     assert min(known) >= HABIT_WINDOWS
     assert sum(known) < len(known) * (HABIT_WINDOWS + 2)
 

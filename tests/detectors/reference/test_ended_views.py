@@ -1,4 +1,4 @@
-"""Views told when they end: of a young crowd only those are known who have left, and that is not held against it."""
+"""Views emitted at their end: of a young crowd only those who have left are known, which is no evidence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from detectors.reference.ended_views import ENDS_MS, EndedViews
 from detectors.reference.mixes import WatchMix
 
 LASTS_MS = 280_000
-"""The length of what is watched, of the class that lasts five minutes at most."""
+"""The length of the video, in the class of at most five minutes."""
 SPAN_MS = 300_000
 
 
@@ -27,7 +27,7 @@ def usual(seed: int = 1) -> WatchMix:
 
 
 def known_of(came: list[tuple[int, int]], age_ms: int) -> dict[int, int]:
-    """The watch times that are told after ``age_ms`` of people who came at a moment for a while."""
+    """The watch times emitted within ``age_ms`` of a crowd that came within a while."""
     counts: dict[int, int] = {}
     for at, stayed in came:
         if at + stayed <= age_ms:

@@ -82,7 +82,7 @@ def audited(events: list[Event], *, reload_at: int = -1) -> tuple[Audit, Outcome
         audit.advance(end, outcome)
         if end == reload_at:
             for key, watched in states_of(audit).items():
-                audit.watches[key] = msgspec.msgpack.decode(
+                audit.target_states[key] = msgspec.msgpack.decode(
                     msgspec.msgpack.encode(watched), type=TargetState, strict=False
                 )
     return audit, outcome
@@ -109,13 +109,13 @@ def test_they_are_taken_back_to_the_first_day() -> None:
     assert last.onset <= FIRST_MS + DRIP_DAY * DAY_MS
     assert last.artificial.low <= last.artificial.value <= last.artificial.high
     assert last.artificial.value == pytest.approx(bought_followers, rel=0.15)
-    ledger = audit.watches[key_of(2, "v3")].ledger
+    ledger = audit.target_states[key_of(2, "v3")].ledger
     assert ledger.raw == bought_followers
     assert sum(ledger.invalid.values()) == last.artificial.value
 
 
 def test_as_many_followers_who_are_the_platforms_own_people_are_spared() -> None:
-    ledger = dripped()[0].watches[key_of(2, "v5")].ledger
+    ledger = dripped()[0].target_states[key_of(2, "v5")].ledger
     assert ledger.valid == ledger.raw > 30
 
 

@@ -11,7 +11,7 @@ import msgspec
 from faust.types import TP
 
 from detectors.events.event import Event
-from detectors.windows.clock import Clock, SourceTime
+from detectors.windows.clock import EventClock, SourceTime
 from streams.clock import FakeClock
 from streams.ingest.router import WAKE_MS
 from streams.ingest.work import Ingest, IngestState
@@ -69,11 +69,11 @@ def test_time_of_a_source_that_nobody_has_read_follows_its_first_events() -> Non
 
 
 def test_nothing_is_late_when_one_of_two_new_sources_is_read_first() -> None:
-    clock = Clock()
+    clock = EventClock()
     first = _read(_opened(0), 0, FIRST_TS + MINUTE_MS)
-    assert clock.hear(f"{TOPIC}/0", first, ROSTER) == -1, "the other has not been heard"
+    assert clock.update_source(f"{TOPIC}/0", first, ROSTER) == -1, "the other has not been heard"
     second = _read(_opened(1), 1, FIRST_TS)
-    assert clock.hear(f"{TOPIC}/1", second, ROSTER) == FIRST_TS
+    assert clock.update_source(f"{TOPIC}/1", second, ROSTER) == FIRST_TS
 
 
 def test_time_of_a_source_that_is_taken_over_goes_no_faster_than_the_wall_clock_at_first() -> None:

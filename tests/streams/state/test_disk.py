@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 from faust.types import TP
 
-from detectors import audit, tick_entry
-from detectors import pending_counts as unsaid
-from detectors.state.parts import PLATFORM, WATCHED
+from detectors import audit, pending_counts, tick_entry
+from detectors.state.parts import PLATFORM, TARGET_STATES
 from detectors.state.target_state import TargetState
 from streams.clock import FakeClock
 from streams.engine.outlet import Output
@@ -153,7 +152,7 @@ class Plant:
         """What the newest record of each key says."""
         log = self.kafka.log(self.topics.targets_state)
         newest = {record.key: record.value for record in log if record is not MARKER}
-        return {key: decode_target(value) for key, value in newest.items() if key.startswith(WATCHED.prefix)}
+        return {key: decode_target(value) for key, value in newest.items() if key.startswith(TARGET_STATES.prefix)}
 
     def stop(self) -> None:
         """The owner goes, in order or not: what was not checkpointed is lost."""
@@ -205,7 +204,7 @@ def test_what_is_done_in_steps_or_broken_off_between_them_is_what_is_done_at_onc
 ) -> None:
     for module in (audit, tick_entry):
         monkeypatch.setattr(module, "STEP_KEYS", 1)
-    monkeypatch.setattr(unsaid, "STEP_COUNTS", 1)
+    monkeypatch.setattr(pending_counts, "STEP_COUNTS", 1)
     monkeypatch.setattr(spill, "PROMOTED_AT_ONCE", 1)
     monkeypatch.setattr(targets, "COUNTS_AT_ONCE", 3)
     plant = Plant(tmp_path / "steps")
@@ -344,7 +343,7 @@ def test_a_damaged_changelog_record_is_put_aside_and_its_count_says_so(tmp_path:
     plant.work(plant.size // 2)
     plant.stop()
     changelog = plant.kafka.log(plant.topics.targets_state)
-    place = max(r.offset for r in changelog if r is not MARKER and r.key.startswith(WATCHED.prefix))
+    place = max(r.offset for r in changelog if r is not MARKER and r.key.startswith(TARGET_STATES.prefix))
     damaged = changelog[place]
     changelog[place] = Record(place, damaged.key, damaged.value[:-3] + b"???")
     shutil.rmtree(plant.store)

@@ -126,9 +126,9 @@ def parts_written() -> dict[str, dict[str, Any]]:
 
 
 def _teach(audit: Audit) -> None:
-    audit.watches.change(key_of(VIEW, "v"))
+    audit.target_states.change(key_of(VIEW, "v"))
     for platform in audit.platforms:
-        platform.meet([1 << 40 | 7, 9])
+        platform.learn_actors([1 << 40 | 7, 9])
         platform.learn_hour(0, 3.0)
         platform.learn_typical(SCALES[0], 3)
         platform.closed(SCALES[0], 2, 1)
@@ -139,9 +139,9 @@ def _teach(audit: Audit) -> None:
             for detector in detectors.values():
                 detector.learn_one({f.COUNT: 9.0, f.EXPECTED: 8.0, f.DISPERSION: 5.0, f.NETWORK: 0.2, f.REPEATS: 0.1})
     audit.rulings.note([2, 1 << 40], key_of(VIEW, "v"))
-    audit.company.lockstep.note(600_000, 3, 1.0, [5, 7])
-    audit.company.lockstep.learn()
-    audit.company.lockstep.note(900_000, 4, 1.0, [5, 7])
+    audit.bands.lockstep.note(600_000, 3, 1.0, [5, 7])
+    audit.bands.lockstep.learn()
+    audit.bands.lockstep.note(900_000, 4, 1.0, [5, 7])
     for _, days in audit.intake.days():
         days.turn(1)
         days.follow(np.array([3, 1 << 63], np.uint64))

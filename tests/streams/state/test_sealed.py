@@ -292,7 +292,7 @@ def test_a_platform_of_version_4_learns_what_its_countries_weigh() -> None:
 
 
 @given(
-    watched=st.builds(TargetState, unsaid=st.booleans(), cusum=st.floats(0, 50)),
+    watched=st.builds(TargetState, count_pending=st.booleans(), cusum=st.floats(0, 50)),
     flip=st.integers(0),
     bit=st.integers(0, 7),
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from detectors.events.key import VIEW, Key, key_of
-from detectors.state.parts import WATCHED
+from detectors.state.parts import TARGET_STATES
 from detectors.state.target_states import MemoryTargetStates
 from streams.state import keyed, spill
 from streams.state.keyed import Budget, KeyedState
@@ -58,7 +58,7 @@ def test_keys_wait_in_order_wherever_they_stand(store: Store, on_disk: bool, mon
         for name in random.Random(start).sample(NAMES, len(NAMES)):
             assert waiting.add(order, start, name) == plain.wait(order, start, name)
     for order, start in [(1, 300_000), (1, 600_000), (3, 0)]:
-        assert list(waiting.take(order, start)) == list(plain.waited(order, start)) == sorted(NAMES)
+        assert list(waiting.take(order, start)) == list(plain.take_waiting(order, start)) == sorted(NAMES)
     assert waiting.add(1, 300_000, key_of(VIEW, "a")), "what was taken has gone"
     assert list(waiting.take(1, 300_000)) == ["0a"]
 
@@ -81,7 +81,7 @@ def test_a_task_holds_a_bounded_number_of_keys_however_many_change_at_once(
         if number == 1500:
             cut = [(changed_key(name), encode_target(watches[name])) for name in watches.take_changed()]
             sent = {
-                key.removeprefix(WATCHED.prefix).decode(): decode_target(value)
+                key.removeprefix(TARGET_STATES.prefix).decode(): decode_target(value)
                 for key, value in [*watches.spilled(), *cut]
             }
             assert {name: watched.ledger.raw for name, watched in sent.items()} == truth

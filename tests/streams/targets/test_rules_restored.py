@@ -102,7 +102,7 @@ def test_what_is_counted_for_a_day_is_the_same_after_any_restore(monkeypatch: py
         for offset in range(restored.replay_from, stop):
             audit.replay(log[offset], offset)
         at = stop
-    assert whole.audit.watches[key_of(VIEW, "v")].ledger.invalid["rate_day"] > 1_500
+    assert whole.audit.target_states[key_of(VIEW, "v")].ledger.invalid["rate_day"] > 1_500
     # Under a configuration without the rule the state is let be.
     off = PartitionAudit(AuditSettings(rules=RuleSettings(per_day=0)))
     assert load(off, saved) is not None

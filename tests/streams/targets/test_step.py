@@ -228,7 +228,7 @@ def test_a_late_event_is_counted_and_no_closed_window_learns_from_it() -> None:
     pipe.finish(END_MS)
     audit, outcome = audit_of(pipe.logs[0])
     assert outcome.late == 5
-    assert audit.audit.watches[key_of(VIEW, "v1")].ledger.valid == 35
+    assert audit.audit.target_states[key_of(VIEW, "v1")].ledger.valid == 35
     assert outcome.entered == [35, 0, 0]
 
 
@@ -240,8 +240,8 @@ def test_an_undo_takes_one_back_and_one_without_its_event_takes_nothing() -> Non
     pipe.play([*undone, *given_, *never])
     pipe.finish(END_MS)
     audit, outcome = audit_of(pipe.logs[0])
-    assert audit.audit.watches[key_of(VIEW, "v1")].ledger.invalid == {"undone": 1}
-    assert audit.audit.watches[key_of(VIEW, "v1")].ledger.raw == 3
+    assert audit.audit.target_states[key_of(VIEW, "v1")].ledger.invalid == {"undone": 1}
+    assert audit.audit.target_states[key_of(VIEW, "v1")].ledger.raw == 3
     assert outcome.unmatched_undos == 1
 
 

@@ -111,7 +111,7 @@ def test_what_was_saved_goes_on_as_what_was_not(steps: list[tuple[int, set[int]]
 
 
 def looped(clip_ms: int, hours: float, *, rules: RuleSettings | None = None, exempt: bool = False) -> dict[str, int]:
-    """Valid and invalid views of a clip that one actor plays without a pause, in a day's ordinary company."""
+    """Valid and invalid views of a clip that one actor plays without a pause, on a day with ordinary events."""
     audit, outcome = Audit(AuditSettings(rules=rules or RuleSettings())), Outcome()
     at = START_MS + 7 * HOUR_MS
     end = at + round(hours * HOUR_MS)
@@ -124,7 +124,7 @@ def looped(clip_ms: int, hours: float, *, rules: RuleSettings | None = None, exe
         audit.advance(at - TICK_MS, outcome)
         at, other = at + clip_ms, other + 4
     audit.advance(end + HOUR_MS, outcome)
-    ledger = audit.watches[key_of(VIEW, "v")].ledger
+    ledger = audit.target_states[key_of(VIEW, "v")].ledger
     assert sum(hit.events for hit in outcome.hits) == sum(ledger.invalid.values())
     return {"raw": ledger.raw, **ledger.invalid}
 
@@ -160,7 +160,7 @@ def test_times_that_are_known_to_the_day_alone_accuse_nobody() -> None:
         EventBlock(target=["v"] * count, metric=[0] * count, ts=[START_MS] * count, actor=[0] * count), 1, outcome
     )
     audit.advance(START_MS + 5 * DAY_MS, outcome)
-    assert audit.watches[key_of(VIEW, "v")].ledger.invalid == {}
+    assert audit.target_states[key_of(VIEW, "v")].ledger.invalid == {}
 
 
 def test_memory_is_bounded_and_a_machine_stays_while_double_clickers_pass(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ def audited(events: list[Act], rules: RuleSettings = RULES, *, size: int = 7) ->
 
 def caught(audit: Audit) -> dict[str, Counter[str]]:
     """Invalid events by key and reason, undone ones left out."""
-    found = {key: Counter(watched.ledger.invalid) for key, watched in states_of(audit).items()}
+    found = {key: Counter(state.ledger.invalid) for key, state in states_of(audit).items()}
     for counts in found.values():
         del counts["undone"]
     return {key: counts for key, counts in found.items() if counts}
@@ -129,10 +129,10 @@ def test_neither_order_nor_blocks_change_anything(events: list[Act], random: obj
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis does not type it
 
     def state(audit: Audit) -> dict[str, object]:
-        for watched in states_of(audit).values():
-            for crowd in watched.open.values():
+        for state in states_of(audit).values():
+            for crowd in state.open.values():
                 crowd.settle()  # rows that wait are in the order in which they came
-        return {key: msgspec.to_builtins(watched) for key, watched in states_of(audit).items()}
+        return {key: msgspec.to_builtins(state) for key, state in states_of(audit).items()}
 
     one, other = audited(events)[0], audited(shuffled, size=size)[0]
     assert state(one) == state(other)
@@ -144,10 +144,10 @@ def test_the_ledger_adds_up_and_windows_hold_the_valid_alone(events: list[Act], 
     rules = RuleSettings(off=frozenset({"double_click", "rate"})) if off else RULES
     audit, outcome = audited(events, rules)
     raw = Counter(f"{act.metric}{act.target}" for act in events if not act.undo)
-    assert {key: watched.ledger.raw for key, watched in states_of(audit).items() if watched.ledger.raw} == dict(raw)
+    assert {key: state.ledger.raw for key, state in states_of(audit).items() if state.ledger.raw} == dict(raw)
     assert sum(hit.events for hit in outcome.hits) == sum(sum(counts.values()) for counts in caught(audit).values())
-    for key, watched in states_of(audit).items():
-        in_windows = sum(crowd.n for crowd in watched.open.values() if crowd is watched.open.get("hour"))
+    for key, state in states_of(audit).items():
+        in_windows = sum(crowd.n for crowd in state.open.values() if crowd is state.open.get("hour"))
         assert in_windows == raw[key] - sum(caught(audit).get(key, Counter()).values())
     if off:
         assert caught(audit) == {}
@@ -155,22 +155,22 @@ def test_the_ledger_adds_up_and_windows_hold_the_valid_alone(events: list[Act], 
 
 def test_a_double_click_is_one_act_and_the_first_stays() -> None:
     audit, _ = audited([Act(1_000), Act(1_200), Act(29_000), Act(60_000, actor=2)])
-    assert audit.watches[key_of(VIEW, "v")].ledger.valid == 2
-    assert audit.watches[key_of(VIEW, "v")].ledger.invalid == {"double_click": 2}
-    assert audited([Act(1_000), Act(31_000)])[0].watches[key_of(VIEW, "v")].ledger.invalid == {}
+    assert audit.target_states[key_of(VIEW, "v")].ledger.valid == 2
+    assert audit.target_states[key_of(VIEW, "v")].ledger.invalid == {"double_click": 2}
+    assert audited([Act(1_000), Act(31_000)])[0].target_states[key_of(VIEW, "v")].ledger.invalid == {}
 
 
 def test_somebody_who_watches_a_short_clip_again_is_no_double_click() -> None:
     """Whether the time of an event is the beginning of a view or its end."""
     begins = [Act(1_000 + 12_000 * n, spent=12_000) for n in range(4)]
-    assert audited(begins)[0].watches[key_of(VIEW, "v")].ledger.valid == 4
+    assert audited(begins)[0].target_states[key_of(VIEW, "v")].ledger.valid == 4
     tapped = [Act(1_000, spent=0), Act(1_300, spent=12_000), Act(13_500, spent=11_000)]
-    assert audited(tapped)[0].watches[key_of(VIEW, "v")].ledger.invalid == {"double_click": 1}
+    assert audited(tapped)[0].target_states[key_of(VIEW, "v")].ledger.invalid == {"double_click": 1}
 
 
 def test_a_like_taken_back_and_given_again_is_no_double_click() -> None:
     events = [Act(1_000, metric=1), Act(2_000, metric=1, undo=True), Act(3_000, metric=1), Act(3_500, metric=1)]
-    assert audited(events)[0].watches[key_of(1, "v")].ledger.invalid == {"undone": 1, "double_click": 1}
+    assert audited(events)[0].target_states[key_of(1, "v")].ledger.invalid == {"undone": 1, "double_click": 1}
 
 
 @pytest.mark.parametrize("step", [MINUTE_MS, 86_400_000])
@@ -179,7 +179,7 @@ def test_times_that_are_known_to_the_minute_or_the_day_accuse_nobody(step: int) 
     audit, outcome = Audit(AuditSettings()), Outcome()
     audit.observe(block_of(events), 1, outcome)
     audit.advance(START_MS + 5 * 86_400_000, outcome)
-    assert audit.watches[key_of(VIEW, "v")].ledger.invalid == {}
+    assert audit.target_states[key_of(VIEW, "v")].ledger.invalid == {}
 
 
 def test_a_tick_too_large_to_be_compared_is_counted_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ def test_a_tick_too_large_to_be_compared_is_counted_and_bounded(monkeypatch: pyt
         audit.observe(block_of([Act(n * 100 + k, actor=2 * k) for k in range(20)]), 1, outcome)
         assert audit.intake.memory_bytes() < 50_000
     audit.advance(END_MS, outcome)
-    ledger = audit.watches[key_of(VIEW, "v")].ledger
+    ledger = audit.target_states[key_of(VIEW, "v")].ledger
     assert ledger.raw == 1200
     assert ledger.valid >= 20
 

@@ -123,7 +123,7 @@ def test_hits_are_invalid_by_their_reason_and_in_no_window() -> None:
     pipe.play([_view(n, user_agent=ROBOT if n % 4 == 0 else BROWSER) for n in range(40)], batch=20)
     pipe.finish(END_MS)
     audit, outcome = audit_of(pipe.logs[0])
-    watched = audit.audit.watches[key_of(VIEW, "v1")]
+    watched = audit.audit.target_states[key_of(VIEW, "v1")]
     assert (watched.ledger.raw, watched.ledger.valid, watched.ledger.invalid) == (40, 30, {"declared_robot": 10})
     assert sum(hit.events for hit in outcome.hits) == 10
     assert watched.open["hour"].n == 30
@@ -136,8 +136,8 @@ def test_late_hits_are_invalid_as_well() -> None:
     pipe.finish(END_MS)
     audit, outcome = audit_of(pipe.logs[0])
     assert outcome.late == 2
-    assert audit.audit.watches[key_of(VIEW, "v1")].ledger.invalid == {"undone": 1}
-    assert audit.audit.watches[key_of(VIEW, "v1")].ledger.valid == 200
+    assert audit.audit.target_states[key_of(VIEW, "v1")].ledger.invalid == {"undone": 1}
+    assert audit.audit.target_states[key_of(VIEW, "v1")].ledger.valid == 200
 
 
 def test_a_robot_that_takes_its_like_back_takes_nobody_elses() -> None:
@@ -146,7 +146,7 @@ def test_a_robot_that_takes_its_like_back_takes_nobody_elses() -> None:
     pipe.play([_view(0), *robots])
     pipe.finish(END_MS)
     audit, outcome = audit_of(pipe.logs[0])
-    ledger = audit.audit.watches[key_of(VIEW, "v1")].ledger
+    ledger = audit.audit.target_states[key_of(VIEW, "v1")].ledger
     assert (ledger.raw, ledger.valid, ledger.invalid) == (2, 1, {"undone": 1})
     assert outcome.unmatched_undos == 1
 
@@ -160,7 +160,7 @@ def test_a_log_is_audited_as_the_rules_stand_now() -> None:
         audit = PartitionAudit(audit_settings(Settings(rules=_rules(**rules)), 0))
         for offset, value in enumerate(pipe.logs[0]):
             audit.apply(value, offset, Outcome())
-        ledger = audit.audit.watches[key_of(VIEW, "v1")].ledger
+        ledger = audit.audit.target_states[key_of(VIEW, "v1")].ledger
         return ledger.valid, ledger.invalid
 
     assert parts() == (0, {"declared_robot": 8, "duplicate_id": 2})
