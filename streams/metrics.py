@@ -12,6 +12,7 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from detectors.cases.life import STATUSES
 from detectors.catalog.registry import CROWD_DETECTORS
 from detectors.events.event import METRICS
 from detectors.failures import PARTS
@@ -239,7 +240,7 @@ def start(version: str, config: str, *, roles: Iterable[str]) -> None:
         for part in ("valid", "invalid", "quarantined"):
             COUNTED.labels(metric, part)
         for verdict in ("suspect", "artificial", "explained"):
-            for status in ("opened", "updated", "closed"):
+            for status in STATUSES:
                 FLAGS.labels(metric, verdict, status)
 
 

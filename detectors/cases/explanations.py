@@ -17,6 +17,7 @@ from detectors.cases.closing_time import close_time
 from detectors.cases.expected import expect, expected_of
 from detectors.cases.flags import Flags
 from detectors.cases.ids import explained_id
+from detectors.cases.life import CLOSED, OPENED, UPDATED
 from detectors.catalog.registry import DETECTOR_SET, SURGE
 from detectors.catalog.surge import SURGE_CODE
 from detectors.events.key import Key, metric_name_of, metric_of, target_of
@@ -120,20 +121,20 @@ class Explanations:
             explained.revision == 0
             or explained.observed + explained.current[1] > REVISE_GROWTH * explained.flagged_observed
         ):
-            self._emit_flag(window.key, explained, "updated" if explained.revision else "opened", window.outcome)
+            self._emit_flag(window.key, explained, UPDATED if explained.revision else OPENED, window.outcome)
 
     def expire(self, key: Key, explained: Explained | None, now: int, outcome: Outcome) -> bool:
         """Close an explained surge if its time has come. Returns whether it closed."""
         if explained is None or explained.close_at > now:
             return False
-        self._emit_flag(key, explained, "closed", outcome)
+        self._emit_flag(key, explained, CLOSED, outcome)
         return True
 
     def end(self, window: WindowView) -> None:
         """Close the explained surge of a target that now has a verdict."""
         explained = window.target_state.explained
         if explained is not None:
-            self._emit_flag(window.key, explained, "closed", window.outcome)
+            self._emit_flag(window.key, explained, CLOSED, window.outcome)
             window.target_state.explained = None
 
     def _strong(self, window: WindowView, view: Opinion) -> bool:

@@ -8,6 +8,7 @@ from detectors.cases.closing_time import close_time
 from detectors.cases.expected import expect, expected_of
 from detectors.cases.flags import Flags
 from detectors.cases.ids import correction_id, flag_id
+from detectors.cases.life import CLOSED, ENDINGS, OPENED, UPDATED
 from detectors.catalog.registry import DETECTOR_SET, ESTIMATING_CODES
 from detectors.catalog.surge import SURGE_CODE
 from detectors.events.key import Key, metric_name_of, target_of
@@ -95,7 +96,7 @@ class Incidents:
             case.close_at = close_at
             self._schedule.schedule_case(close_at, window.key)
         if opened or case.verdict != previous or case.artificial > REVISE_GROWTH * case.flagged_artificial:
-            self._emit_flag(window.key, case, "opened" if opened else "updated", window.outcome)
+            self._emit_flag(window.key, case, OPENED if opened else UPDATED, window.outcome)
 
     def expire(self, key: Key, state: TargetState, now: int, outcome: Outcome) -> None:
         """Close a key's case if its time has come: its quarantined events become invalid, or valid again."""
@@ -103,11 +104,11 @@ class Incidents:
         if case is None or case.close_at > now:
             return
         if case.artificial:
-            to = case.reason if case.verdict == ARTIFICIAL else VALID
+            to = ENDINGS[case.verdict].becomes or case.reason
             moved = state.ledger.move(QUARANTINED, to, case.artificial)
             if moved:
                 self._emit_correction(key, case, (QUARANTINED, to, moved), (case.onset, case.until), outcome)
-        self._emit_flag(key, case, "closed", outcome)
+        self._emit_flag(key, case, CLOSED, outcome)
         state.case = None
         state.trail = []
         state.cusum = 0.0

@@ -87,11 +87,11 @@ class Report:
     flag_precision: float | None = None
     flags_on_scenario: int = 0
     """wrong flags on targets with events of the scenario"""
-    flags_elsewhere: int = 0
+    flags_on_background: int = 0
     """wrong flags on targets with background events only"""
     removed_honest: int = 0
     removed_honest_per_million: float = 0.0
-    removed_honest_elsewhere: int = 0
+    removed_honest_background: int = 0
     double_clicks: int = 0
     """removed double clicks of honest actors, which are no wrong removals"""
     detect_seconds: float | None = None
@@ -170,7 +170,7 @@ def measure(report: Report, truth: Truth, removals: list[Removal], alarms: list[
         if not is_good and alarm.key.target in truth.touched:
             report.flags_on_scenario += 1
         elif not is_good:
-            report.flags_elsewhere += 1
+            report.flags_on_background += 1
     report.flag_precision = good / len(alarms) if alarms else None
     _times(report, truth, alarms, by_rules)
     report.average_precision, report.auc, report.curve = _ranking(truth, alarms, total)
@@ -204,7 +204,7 @@ def _account(
         right[removal.flag] += claimed
         count[removal.flag] += claimed + wrong
         if removal.key.target not in truth.touched:
-            report.removed_honest_elsewhere += wrong
+            report.removed_honest_background += wrong
     return right, count, by_rules
 
 

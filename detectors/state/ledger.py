@@ -28,7 +28,7 @@ class Ledger(msgspec.Struct, omit_defaults=True, gc=False):
 
     @property
     def raw(self) -> int:
-        """All events: the sum of the parts, so the equation always holds."""
+        """All events: the sum of the parts, so the equation is always true."""
         return self.valid + self.quarantined + sum(self.invalid.values())
 
     def accept(self, count: int) -> None:

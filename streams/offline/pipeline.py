@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from detectors.cases.life import OPENED
 from detectors.records import Outcome
 from detectors.state.case import EXPLAINED
 from detectors.state.target_states import MemoryTargetStates
@@ -217,9 +218,9 @@ class Offline:
             summary.failures[part] = summary.failures.get(part, 0) + failures
         for flag in outcome.flags:
             self._sink("flagged-events", flag_value(flag))
-            if flag.status == "opened" and flag.verdict == EXPLAINED:
+            if flag.status == OPENED and flag.verdict == EXPLAINED:
                 summary.explained += 1
-            elif flag.status == "opened":
+            elif flag.status == OPENED:
                 summary.flags += 1
                 self._flagged.add((flag.target, flag.metric))
         for correction in outcome.corrections:

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from faust.types import TP
 
+from detectors.cases.life import OPENED
 from detectors.events.event import METRICS
 from detectors.events.key import Key, metric_name_of
 from detectors.failures import UNCONTAINED
@@ -244,7 +245,7 @@ class Targets:
         for flag in outcome.flags:
             self._add_output(topics.flagged_events, flag.target, flag_value, flag, cloud_headers(flag, self._source))
             metrics.FLAGS.labels(flag.metric, flag.verdict, flag.status).inc()
-            if flag.status == "opened" and flag.verdict != EXPLAINED:
+            if flag.status == OPENED and flag.verdict != EXPLAINED:
                 metrics.FLAG_REASONS.labels(flag.metric, _leading(flag)).inc()
         for correction in outcome.corrections:
             self._add_output(topics.corrections, correction.target, correction_value, correction)

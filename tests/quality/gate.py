@@ -39,7 +39,7 @@ elsewhere may cost a scenario before somebody has to record it on purpose. A wro
 
 def figures_of(report: Report) -> Figures:
     """What is recorded of a report."""
-    wrong = report.flags_on_scenario + report.flags_elsewhere
+    wrong = report.flags_on_scenario + report.flags_on_background
     values = {b.name: wrong if b.name == "wrong_flags" else getattr(report, b.name) for b in BOUNDS}
     return {name: value if value is None else round(value, 4) for name, value in values.items()}
 
