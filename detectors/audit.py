@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from detectors.actors.rulings import Rulings
-from detectors.audit_parts import stored_parts
 from detectors.audit_settings import AuditSettings
 from detectors.campaigns.bands import Bands
 from detectors.cases.explanations import Explanations
@@ -38,6 +37,7 @@ from detectors.platform.platform import Platform
 from detectors.records import Hit, Outcome
 from detectors.rollback import Savepoint
 from detectors.state.target_states import MemoryTargetStates, TargetStates
+from detectors.stored_parts import stored_parts
 from detectors.tick_entry import STEP_KEYS, TickEntry
 from detectors.window_closing import WindowClosing
 from detectors.windows.scales import ladder, parts_of

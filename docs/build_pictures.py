@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from detectors.cases.life import ENDINGS, STATUSES
+from detectors.cases.statuses import ENDINGS, STATUSES
 from streams.offline.backtest import kind_of, scenario_ids
 from streams.roles import ROLES, Role
 

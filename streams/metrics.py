@@ -12,7 +12,7 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from detectors.cases.life import STATUSES
+from detectors.cases.statuses import STATUSES
 from detectors.catalog.registry import CROWD_DETECTORS
 from detectors.events.event import METRICS
 from detectors.failures import PARTS

@@ -22,13 +22,12 @@ from streams.engine.task import Work
 from streams.kafka.consumer import consumer_app
 from streams.kafka.group_offsets import GroupOffsets
 from streams.kafka.partition_reader import StateReader
-from streams.kafka.topics import BrokerError
-from streams.maintenance.startup import partitions_read
+from streams.maintenance.wait_for_broker import wait_for_broker
 from streams.roles import ROLES, Shared, changelogs, reader_of
 from streams.service import memory
-from streams.service.deadline import start_deadline
 from streams.service.health import Health
 from streams.service.probes import Web
+from streams.service.stop_deadline import start_deadline
 from streams.service.version import installed_version
 from streams.settings.live import changed_settings
 from streams.settings.settings import Settings
@@ -37,7 +36,6 @@ from streams.state.keyed import Budget
 log = structlog.get_logger()
 
 HEARTBEAT_SECONDS = 0.5
-RETRY_SECONDS = 2.0
 CRASH_CHECK_SECONDS = 0.5
 
 
@@ -138,25 +136,17 @@ class Worker:
     # ------------------------------------------------------------ starting
 
     async def _wait_for_broker(self) -> bool:
-        """Wait for the broker and the topics; /readyz shows what is missing. Returns False if the worker is to stop."""
-        logged = ""
-        while not self._stopping.is_set():
-            try:
-                counts = await asyncio.to_thread(partitions_read, self.settings)
-            except BrokerError as error:
-                problem = str(error)
-            else:
-                self._shared.partitions.update(counts)
-                self._shared.roster.update({each.topic: counts[each.topic] for each in self.settings.inputs})
-                self.health.waiting_for = ""
-                return True
+        """Wait for the broker and the topics. Returns False if the worker is to stop."""
+
+        def waiting_for(problem: str) -> None:
             self.health.waiting_for = problem
-            if problem != logged:
-                log.warning("waiting", reason=problem)
-                logged = problem
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), RETRY_SECONDS)
-        return False
+
+        counts = await wait_for_broker(lambda: self.settings, stopping=self._stopping, waiting_for=waiting_for)
+        if counts is None:
+            return False
+        self._shared.partitions.update(counts)
+        self._shared.roster.update({each.topic: counts[each.topic] for each in self.settings.inputs})
+        return True
 
     # ------------------------------------------------------------ working
 

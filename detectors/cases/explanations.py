@@ -17,7 +17,7 @@ from detectors.cases.closing_time import close_time
 from detectors.cases.expected import expect, expected_of
 from detectors.cases.flags import Flags
 from detectors.cases.ids import explained_id
-from detectors.cases.life import CLOSED, OPENED, UPDATED
+from detectors.cases.statuses import CLOSED, OPENED, UPDATED
 from detectors.catalog.registry import DETECTOR_SET, SURGE
 from detectors.catalog.surge import SURGE_CODE
 from detectors.events.key import Key, metric_name_of, metric_of, target_of

@@ -8,7 +8,7 @@ from detectors.cases.closing_time import close_time
 from detectors.cases.expected import expect, expected_of
 from detectors.cases.flags import Flags
 from detectors.cases.ids import correction_id, flag_id
-from detectors.cases.life import CLOSED, ENDINGS, OPENED, UPDATED
+from detectors.cases.statuses import CLOSED, ENDINGS, OPENED, UPDATED
 from detectors.catalog.registry import DETECTOR_SET, ESTIMATING_CODES
 from detectors.catalog.surge import SURGE_CODE
 from detectors.events.key import Key, metric_name_of, target_of

@@ -26,7 +26,8 @@ from streams.kafka.topics import BrokerError, Topics, create
 from streams.offline.simulation import Story, demo_story
 from streams.roles import plan
 from streams.settings.broker import Broker
-from streams.settings.settings import Settings, Time, Web
+from streams.settings.event_time import Time
+from streams.settings.settings import Settings, Web
 
 RATE = 4500
 """Events sent per second: kafka-python and a worker process this easily on two cores."""

@@ -18,8 +18,9 @@ from streams.ingest.mapping.records import Good, Records
 from streams.ingest.rules.tagging import Tagger
 from streams.log.columns import EventColumns, event_columns, joined
 from streams.log.frames import FRAME_VERSION, Frame, encode
+from streams.settings.event_time import Time
 from streams.settings.rules import Rules
-from streams.settings.settings import Input, Time
+from streams.settings.settings import Input
 
 MARK_EVERY_MS = 500
 """A partition without events of a source gets the source's watermark at least this often (wall time)."""

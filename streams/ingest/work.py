@@ -12,7 +12,7 @@ from faust.types import TP
 from streams import metrics
 from streams.clock import Clock
 from streams.deadletters import Headers
-from streams.engine.letters import letter_output
+from streams.engine.dead_letters import letter_output
 from streams.engine.outlet import Delivered, Output
 from streams.ingest.mapping.records import Records
 from streams.ingest.router import Routed, Router

@@ -26,8 +26,9 @@ from streams.offline.recorded.decoding import RowDecoder, events_of
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.losses import Losses
 from streams.offline.recorded.row import Row
+from streams.settings.event_time import Time
 from streams.settings.section import SettingsError
-from streams.settings.settings import ReplayMap, Time, load
+from streams.settings.settings import ReplayMap, load
 from streams.targets.step import audit_settings
 
 METHODS = (METHOD, *BASELINES)

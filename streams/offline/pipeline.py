@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from detectors.cases.life import OPENED
+from detectors.cases.statuses import OPENED
 from detectors.records import Outcome
 from detectors.state.case import EXPLAINED
 from detectors.state.target_states import MemoryTargetStates

@@ -11,10 +11,9 @@ from typing import Any, Literal, TypeVar
 import orjson
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from detectors.windows.scales import TICK_SECONDS
-from streams.grammar.times import PLAUSIBLE_FROM_MS
 from streams.settings.broker import Broker
 from streams.settings.detection import Detection
+from streams.settings.event_time import Time
 from streams.settings.inputs import Input, ReplayMap
 from streams.settings.rules import Rules
 from streams.settings.section import Section, SettingsError
@@ -25,25 +24,6 @@ __all__ = ["Input", "ReplayMap"]  # re-exported: they are part of the settings
 
 ENV_PREFIX = "TRUECOUNT_"
 ENV_NESTING = "__"
-
-
-class Time(Section):
-    """Event time. The tick is the smallest window; lateness is how long a window waits for late events."""
-
-    tick_seconds: int = Field(default=TICK_SECONDS, ge=1, le=300)
-    lateness_seconds: float = Field(default=10.0, ge=0, le=86_400)
-    future_skew_seconds: float = Field(default=60.0, ge=0, le=86_400)
-    idle_seconds: float = Field(default=10.0, gt=0, le=3600)
-    counts_seconds: int = Field(default=30, ge=1, le=3600)
-    earliest: int = Field(default=PLAUSIBLE_FROM_MS, ge=0)
-    """earliest event time accepted, in epoch ms; earlier events are dead letters. 1990 catches a wrong unit"""
-
-    @field_validator("tick_seconds")
-    @classmethod
-    def _divides(cls, value: int) -> int:
-        if 300 % value:
-            raise ValueError("must divide five minutes (300 s), the next longer window")
-        return value
 
 
 class Web(Section):

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from faust.types import TP
 
-from detectors.cases.life import OPENED
+from detectors.cases.statuses import OPENED
 from detectors.events.event import METRICS
 from detectors.events.key import Key, metric_name_of
 from detectors.failures import UNCONTAINED
@@ -20,7 +20,7 @@ from detectors.state.parts import AUDIT_KINDS, TARGET_STATES
 from streams import metrics
 from streams.clock import Clock
 from streams.deadletters import DeadLetter, Headers, Why
-from streams.engine.letters import letter_output
+from streams.engine.dead_letters import letter_output
 from streams.engine.outlet import Delivered, Output
 from streams.engine.task import PENDING_MAX, StepError
 from streams.kafka.partition_reader import StateReader

@@ -15,7 +15,7 @@ from faust.types import TP
 
 from streams import metrics
 from streams.clock import FakeClock
-from streams.engine.memory import MemoryOutlet, MemoryRecord, MemoryTopics
+from streams.engine.memory_topics import MemoryOutlet, MemoryRecord, MemoryTopics
 from streams.engine.outlet import Delivered, Output
 from streams.engine.task import Work
 from streams.ingest.work import Ingest

@@ -13,7 +13,7 @@ from aiokafka.structs import TopicPartition
 
 from bench.testbed.brokers import BrokerAddress
 from streams.clock import FakeClock, SystemClock
-from streams.engine.memory import MemoryOutlet, MemoryTopics
+from streams.engine.memory_topics import MemoryOutlet, MemoryTopics
 from streams.engine.outlet import Outlet, OutletError, Output, PlainOutlet, TransactionalOutlet
 from streams.kafka.clients import aiokafka_options
 from streams.kafka.topics import Topics, create

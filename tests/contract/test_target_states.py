@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors.audit_parts import TargetStatePart
 from detectors.events.key import Key
 from detectors.state.case import Case
 from detectors.state.parts import TARGET_STATES
 from detectors.state.target_state import Agenda, TargetState
 from detectors.state.target_states import MemoryTargetStates, TargetStates
+from detectors.stored_parts import TargetStatePart
 from detectors.windows.crowd import Crowd
 from streams.state import keyed, spill
 from streams.state.keyed import Budget, KeyedState

@@ -13,7 +13,8 @@ from detectors.records import Outcome
 from streams.deadletters import DeadLetter
 from streams.ingest.mapping.records import Good, Records
 from streams.ingest.router import Routed, Router
-from streams.settings.settings import Input, Time
+from streams.settings.event_time import Time
+from streams.settings.settings import Input
 from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit
 

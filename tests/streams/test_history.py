@@ -14,7 +14,8 @@ from streams.ingest.router import WAKE_MS, Router
 from streams.log.frames import Frame
 from streams.log.versions import decode
 from streams.offline.pipeline import Offline
-from streams.settings.settings import Input, Settings, Time
+from streams.settings.event_time import Time
+from streams.settings.settings import Input, Settings
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, in_order, ordinary
 from tests.streams.pipeline import FAR_FUTURE_MS, Pipeline, audit_of
 

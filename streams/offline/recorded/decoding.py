@@ -18,8 +18,8 @@ from streams.ingest.mapping.records import Decoded, Good, Records
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.order import MEMORY_BYTES, Order, Timed, sorted_rows
 from streams.offline.recorded.row import Row
+from streams.settings.event_time import Time
 from streams.settings.inputs import Input
-from streams.settings.settings import Time
 
 BATCH_ROWS = 1000
 

@@ -21,7 +21,8 @@ from streams.log.columns import EventColumns, event_columns
 from streams.log.frames import FRAME_VERSION, Frame, numbers, offsets
 from streams.log.hashing import partition_of
 from streams.log.versions import decode
-from streams.settings.settings import Input, Time
+from streams.settings.event_time import Time
+from streams.settings.settings import Input
 
 NOW = 1_700_000_000_000
 ROSTER = {"views": 1}

@@ -17,7 +17,8 @@ from streams.ingest.router import WAKE_MS
 from streams.ingest.work import Ingest, IngestState
 from streams.kafka.transport import Batch
 from streams.log.versions import decode
-from streams.settings.settings import Input, Settings, Time
+from streams.settings.event_time import Time
+from streams.settings.settings import Input, Settings
 
 TOPIC = "views"
 ROSTER = {TOPIC: 2}

@@ -18,8 +18,9 @@ from streams.offline.recorded.decoding import in_order, rows_by_time
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.order import Order, Timed, sorted_rows
 from streams.offline.recorded.row import Row
+from streams.settings.event_time import Time
 from streams.settings.section import SettingsError
-from streams.settings.settings import Settings, Time
+from streams.settings.settings import Settings
 
 CLOCK_MS = 1_800_000_000_000
 BEGIN_MS = 1_767_634_490_000

@@ -1,0 +1,63 @@
+"""What a worker does without a broker, or without a topic: it waits, and /readyz and the log say for what.
+
+It waits for the broker, for all topics, and for transactions if they are set. The wait is the same when a worker starts
+and after its consumer has crashed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import structlog
+
+from streams.kafka.topics import BrokerError, missing, partition_counts
+from streams.maintenance.doctor import NO_TRANSACTIONS, supports_transactions
+from streams.roles import ROLES, needed
+from streams.settings.section import SettingsError
+from streams.settings.settings import Settings
+
+log = structlog.get_logger()
+
+RETRY_SECONDS = 2.0
+
+
+async def wait_for_broker(
+    settings: Callable[[], Settings], *, stopping: asyncio.Event, waiting_for: Callable[[str], None]
+) -> dict[str, int] | None:
+    """Wait until all is there. Returns the number of partitions of each topic read, None if the worker is to stop.
+
+    ``settings`` are asked for at each try, since they may be reloaded. ``waiting_for`` gets what is missing, and the
+    empty text when nothing is. Raises SettingsError if waiting cannot help.
+    """
+    logged = ""
+    while not stopping.is_set():
+        try:
+            counts = await asyncio.to_thread(partitions_read, settings())
+        except BrokerError as error:
+            problem = str(error)
+        else:
+            waiting_for("")
+            return counts
+        waiting_for(problem)
+        if problem != logged:
+            log.warning("waiting", reason=problem)
+            logged = problem
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), RETRY_SECONDS)
+    return None
+
+
+def partitions_read(settings: Settings) -> dict[str, int]:
+    """The number of partitions of each topic that a role reads.
+
+    Raises BrokerError if topics are missing, which may still be created. Raises SettingsError if waiting cannot help.
+    """
+    lacking = missing(settings, needed(settings))
+    if lacking:
+        raise BrokerError(f"missing topics: {', '.join(lacking)}; create them with `truecount topics create`")
+    counts = partition_counts(settings, {topic for role in ROLES.values() for topic in role.reads(settings)})
+    if settings.processing == "exactly_once" and not supports_transactions(settings):
+        raise SettingsError(f"{settings.broker.servers}: {NO_TRANSACTIONS}")
+    return counts
