@@ -119,7 +119,7 @@ APART = frozenset(
     {
         *(
             "audit_settings",
-            "audit_parts",
+            "stored_parts",
             "containment",
             "audit",
             "tick_entry",
