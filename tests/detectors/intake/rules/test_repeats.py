@@ -158,6 +158,18 @@ def test_a_double_click_is_one_act_and_the_first_stays() -> None:
     assert audited([Act(1_000), Act(31_000)])[0].watches["0v"].ledger.invalid == {}
 
 
+@pytest.mark.parametrize(("views", "too_many"), [(5, {}), (6, {"rate": 1}), (8, {"rate": 3})])
+def test_as_many_acts_as_a_minute_may_have_are_valid_and_the_next_is_not(views: int, too_many: dict[str, int]) -> None:
+    """Each is a viewing of its own, so none is a double click."""
+    audit, _ = audited([Act(1_000 + 4_000 * n, spent=3_000) for n in range(views)])
+    assert audit.watches["0v"].ledger.invalid == too_many
+
+
+def test_acts_are_counted_by_the_minute_of_the_clock() -> None:
+    events = [Act(at + 4_000 * n, spent=3_000) for at in (41_000, MINUTE_MS + 1_000) for n in range(5)]
+    assert audited(events)[0].watches["0v"].ledger.invalid == {}
+
+
 def test_somebody_who_watches_a_short_clip_again_is_no_double_click() -> None:
     """Whether the time of an event is the beginning of a view or its end."""
     begins = [Act(1_000 + 12_000 * n, spent=12_000) for n in range(4)]
