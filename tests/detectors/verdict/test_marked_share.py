@@ -88,7 +88,18 @@ def test_people_without_marks_are_nobody() -> None:
 def test_a_code_that_spoke_of_a_part_only_convicts_nobody_later() -> None:
     rng = random.Random(4)
     assert marks_of(crowd_of([bought(rng)]), {"few_actors": 0.4}, mixes(rng)).codes == []
-    assert marks_of(crowd_of([bought(rng)]), {"few_actors": 0.6}, mixes(rng)).codes == ["few_actors"]
+    for share in (0.5, 0.6):
+        assert marks_of(crowd_of([bought(rng)]), {"few_actors": share}, mixes(rng)).codes == ["few_actors"]
+
+
+def test_new_accounts_convict_later_windows_whatever_part_of_the_crowd_they_were() -> None:
+    """What part is usual is known of them, and taken off: nothing honest is counted with them."""
+    rng = random.Random(4)
+    usual = mixes(rng)
+    convicted = marks_of(crowd_of([bought(rng)]), codes(FRESH, share=0.4), usual)
+    assert convicted.codes == [TEXTS[FRESH][0]]
+    later = crowd_of([bought(rng) for _ in range(60)] + [honest(rng) for _ in range(60)])
+    assert part(later, convicted, usual, NEW_SHARE).share == pytest.approx(0.5, abs=0.1)
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 10_000))
