@@ -19,10 +19,14 @@ from detectors.events.event import Event
 from detectors.features import names as f
 from detectors.lab.traffic.blocks import Packer
 from detectors.records import Outcome
+from detectors.state.case import ARTIFICIAL, SUSPECT
 from detectors.state.days import DAYS_MAX, HABITUAL, QUIET_DAYS, UNKNOWN, WATCHED, Day, Slow
 from detectors.state.watched import Watched
-from detectors.verdict.days import SUM_MAX, gather, is_wrong
+from detectors.thresholds import DEFAULTS
+from detectors.verdict.crowd import PART_MIN
+from detectors.verdict.days import EXPECTED_MIN, SUM_MAX, gather, is_wrong, opinion_of
 from detectors.verdict.evidence import Said
+from detectors.verdict.opinion import Opinion
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary
 
 DAYS = 8
@@ -216,3 +220,62 @@ def test_what_is_kept_is_bounded(said: list[tuple[float, float]]) -> None:
             assert len(slow.days) <= DAYS_MAX
             assert all(0.0 < total <= SUM_MAX for total, _, _ in slow.sums.values())
             assert len(msgspec.msgpack.encode(slow)) < 2200
+
+
+# ---------------------------------------------------------------- what the days say together
+
+
+def two_days(
+    *, artificial: float, count: int = 50, joint: float = 9.0, wrong: tuple[bool, bool] = (True, True)
+) -> Slow:
+    """Two days, of which so many events are artificial in each."""
+    return Slow(
+        days=[Day(n * DAY_MS, count, 9.0, wrong[n], artificial, artificial, artificial, 0) for n in range(2)],
+        past=HABITUAL,
+        joint=joint,
+    )
+
+
+def said_of(slow: Slow) -> Opinion | None:
+    return opinion_of(slow, {f.COUNT: 50.0, f.EXPECTED: 40.0}, [], DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("a_day", "verdict"), [(DEFAULTS.excess_events / 2 - 0.01, None), (DEFAULTS.excess_events / 2, ARTIFICIAL)]
+)
+def test_days_convict_from_the_least_excess_of_a_verdict_on_all_of_them_together(
+    a_day: float, verdict: str | None
+) -> None:
+    said = said_of(two_days(artificial=a_day, count=20))
+    assert (said and said.verdict) == verdict
+
+
+def test_only_wrong_days_count_towards_it() -> None:
+    assert said_of(two_days(artificial=9.0, count=20, wrong=(False, True))) is None
+    assert said_of(two_days(artificial=10.0, count=20, wrong=(False, True))) is not None
+
+
+def test_a_day_speaks_if_enough_of_it_is_artificial() -> None:
+    assert said_of(two_days(artificial=PART_MIN * 100 - 0.01, count=100)) is None
+    assert said_of(two_days(artificial=PART_MIN * 100, count=100)) is not None
+
+
+def test_a_day_that_is_not_wrong_itself_opens_nothing() -> None:
+    assert said_of(two_days(artificial=20.0, wrong=(True, False))) is None
+
+
+@pytest.mark.parametrize(("joint", "verdict"), [(5.99, None), (6.0, SUSPECT), (6.99, SUSPECT), (7.0, ARTIFICIAL)])
+def test_days_ten_times_rarer_than_a_suspects_are_artificial(joint: float, verdict: str | None) -> None:
+    said = said_of(two_days(artificial=20.0, joint=joint))
+    assert (said and said.verdict) == verdict
+
+
+def test_what_was_expected_of_such_a_day_is_what_is_not_artificial() -> None:
+    x = {f.COUNT: 50.0, f.EXPECTED: 40.0}
+    said = opinion_of(two_days(artificial=20.0), x, [], DEFAULTS)
+    assert said is not None
+    assert (x[f.EXPECTED], x[f.DRIP], x[f.DAYS]) == (30.0, 9.0, 2.0)
+    assert (said.artificial, said.low, said.high) == (20.0, 20.0, 20.0)
+    all_of_it = {f.COUNT: 50.0, f.EXPECTED: 40.0}
+    opinion_of(two_days(artificial=50.0), all_of_it, [], DEFAULTS)
+    assert all_of_it[f.EXPECTED] == EXPECTED_MIN
