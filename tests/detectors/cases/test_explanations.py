@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import pytest
 
 from detectors.audit import Audit, AuditSettings
-from detectors.cases.explanations import Promotion
+from detectors.cases.explanations import Explanations, Promotion
 from detectors.records import Flag, Outcome
+from detectors.state.level import Level
+from detectors.state.watched import Watched
+from detectors.thresholds import DEFAULTS
+from detectors.verdict.opinion import Opinion
+from detectors.windows.scales import MINUTES_MS
 from tests.crowds import MINUTE_MS, START_MS, bought, in_order, ordinary, viral
+from tests.detectors.judged_windows import START_MS as WINDOW_MS
+from tests.detectors.judged_windows import flags, window
 from tests.detectors.test_judge import audited
 
 HISTORY_MINUTES = 130
@@ -104,3 +113,87 @@ def test_the_verdict_that_comes_closes_what_was_explained() -> None:
     assert verdicts[0] == ("explained", "opened")
     assert ("explained", "closed") in verdicts
     assert verdicts.index(("explained", "closed")) < verdicts.index(("artificial", "opened"))
+
+
+# ---------------------------------------------------------------- one window
+
+
+@dataclass
+class Target:
+    """A target with a day of history, whose surges may be explained."""
+
+    watched: Watched = field(default_factory=lambda: Watched(levels={"minutes": Level(mean=40.0, windows=288)}))
+    promotions: tuple[Promotion, ...] = ()
+    closings: list[int] = field(default_factory=list)
+
+    def consider(self, number: int = 0, *, surge: float = 20.0, crowd: float = 0.5, **of_window: Any) -> list[Flag]:
+        """The flags of its ``number``-th window."""
+        explanations = Explanations(
+            lambda at, _: self.closings.append(at), enabled=True, promotions=self.promotions, flags=flags()
+        )
+        look = window(self.watched, number=number, **{"count": 200, "expected": 40.0, **of_window})
+        explanations.consider(look, Opinion(None, surge, crowd, [], 0.0, 0.0, 0.0), DEFAULTS)
+        return look.outcome.flags
+
+
+@pytest.mark.parametrize(("count", "explained"), [(119, False), (120, True)])
+def test_a_surge_is_explained_from_three_times_the_expectation_on(count: int, explained: bool) -> None:
+    assert bool(Target().consider(count=count, expected=40.0)) == explained
+
+
+@pytest.mark.parametrize(("count", "explained"), [(59, False), (60, True)])
+def test_and_from_fifty_events_beyond_it_on(count: int, explained: bool) -> None:
+    assert bool(Target().consider(count=count, expected=10.0)) == explained
+
+
+@pytest.mark.parametrize(("surge", "explained"), [(5.99, False), (6.0, True)])
+def test_and_where_one_window_in_a_million_is_so_large(surge: float, explained: bool) -> None:
+    assert bool(Target().consider(surge=surge)) == explained
+
+
+@pytest.mark.parametrize(("windows", "explained"), [(11, False), (12, True)])
+def test_of_a_target_with_an_hour_of_history(windows: int, explained: bool) -> None:
+    target = Target(Watched(levels={"minutes": Level(mean=40.0, windows=windows)}))
+    assert bool(target.consider()) == explained
+    assert Target(Watched()).consider() == []
+
+
+@pytest.mark.parametrize(("people", "explained"), [(29, False), (30, True)])
+def test_by_a_crowd_of_thirty_people(people: int, explained: bool) -> None:
+    assert bool(Target().consider(people=people)) == explained
+
+
+@pytest.mark.parametrize(("crowd", "without", "promoted"), [(1.99, 1, 1), (2.0, 0, 1), (2.99, 0, 1), (3.0, 0, 0)])
+def test_whose_crowd_is_not_odd_and_less_so_without_a_promotion(crowd: float, without: int, promoted: int) -> None:
+    announced = Promotion("sale", "v", WINDOW_MS, WINDOW_MS + 1)
+    assert len(Target().consider(crowd=crowd)) == without
+    assert len(Target(promotions=(announced,)).consider(crowd=crowd)) == promoted
+
+
+def test_it_goes_on_while_it_surges_at_all_and_is_told_again_when_it_has_doubled() -> None:
+    target = Target()
+    assert [flag.status for flag in target.consider(0, count=200)] == ["opened"]
+    assert target.consider(1, count=60, surge=3.0) == []
+    assert target.consider(2, count=140, surge=3.0) == []
+    assert target.consider(3, count=60, surge=2.99) == []
+    again = target.consider(4, count=1, surge=3.0)
+    assert [(flag.status, flag.observed) for flag in again] == [("updated", 401)]
+    assert again[0].expected.value == 160
+
+
+def test_it_closes_when_two_windows_have_passed_without() -> None:
+    target = Target()
+    target.consider(0)
+    target.consider(1)
+    assert target.closings == [
+        window_end + 2 * MINUTES_MS for window_end in (WINDOW_MS + MINUTES_MS, WINDOW_MS + 2 * MINUTES_MS)
+    ]
+
+
+def test_a_promotion_covers_the_windows_that_begin_before_its_end_and_end_after_its_beginning() -> None:
+    announced = Promotion("sale", "v", 100, 200, metric=0)
+    assert [announced.covers("0v", start, start + 10) for start in (89, 90, 91, 199, 200)] == [
+        *(False, False, True, True, False)
+    ]
+    assert not announced.covers("1v", 100, 110)
+    assert not announced.covers("0w", 100, 110)
