@@ -1,6 +1,6 @@
 """Which lines each test runs and how long it takes: a plugin of pytest, under which the suite is run once.
 
-Without MEASURED in the environment it does nothing. Each process that runs tests writes a file into the folder that is
+Without MEASURED in the environment it does nothing. For each file of tests a file is written into the folder that is
 named there. Tests that read a clock are left out: a busy machine fails them, whatever has been changed.
 """
 
@@ -73,14 +73,26 @@ class Measuring:
     def pytest_sessionfinish(self) -> None:
         self._coverage.stop()
         data = self._coverage.get_data()
-        number = {test: place for place, test in enumerate(self._seconds)}
-        lines: dict[str, dict[int, list[int]]] = {}
-        for name in data.measured_files():
-            path = Path(name).relative_to(Path.cwd()).as_posix()
-            by_line = data.contexts_by_lineno(name)
-            lines[path] = {line: [number[t] for t in tests if t in number] for line, tests in by_line.items()}
-        measured = {"seconds": self._seconds, "failed": sorted(self._failed), "lines": lines}
-        (self._folder / f"{os.getpid()}.json").write_text(json.dumps(measured))
+        by_file: dict[str, list[str]] = {}
+        for test in self._seconds:
+            by_file.setdefault(test.split("::")[0], []).append(test)
+        lines = {
+            Path(name).relative_to(Path.cwd()).as_posix(): data.contexts_by_lineno(name)
+            for name in data.measured_files()
+        }
+        for path, tests in by_file.items():
+            number = {test: place for place, test in enumerate(tests)}
+            ran = {
+                code: {line: [number[test] for test in by if test in number] for line, by in by_line.items()}
+                for code, by_line in lines.items()
+            }
+            measured = {
+                "seconds": {test: self._seconds[test] for test in tests},
+                "failed": sorted(self._failed.intersection(tests)),
+                "lines": {code: {line: by for line, by in by_line.items() if by} for code, by_line in ran.items()},
+            }
+            into = self._folder / f"{path.replace('/', '.')}-{os.getpid()}.json"
+            into.write_text(json.dumps(measured))
 
 
 def _forget() -> None:

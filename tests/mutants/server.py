@@ -57,7 +57,7 @@ class Selected:
 
 def preload() -> None:
     """Import what the tree imports of others."""
-    names = set()
+    names: set[str] = set()
     for path in (path for folder in ("detectors", "streams", "tests") for path in Path(folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if isinstance(node, ast.Import):
