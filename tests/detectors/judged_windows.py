@@ -11,13 +11,13 @@ from detectors.state.case import ARTIFICIAL
 from detectors.state.watched import Watched
 from detectors.verdict.opinion import Opinion
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import MINUTES_MS, ladder
+from detectors.windows.scales import DAY_MS, Scale, ladder
 
 KEY = "0v"
 SCALES = ladder(10)
 TICK, MINUTES, HOUR, DAY = SCALES
-START_MS = 1_000_000 * MINUTES_MS
-"""Start of a window of every scale up to five minutes."""
+START_MS = 10_000 * DAY_MS
+"""Start of a window of every scale."""
 
 
 def flags() -> Flags:
@@ -35,12 +35,13 @@ def window(
     crowd: Crowd | None = None,
     early_at: int = -1,
     key: str = KEY,
+    scale: Scale = MINUTES,
 ) -> Look:
-    """The ``number``-th window of five minutes since START_MS."""
-    platform, start = Platform(), START_MS + number * MINUTES_MS
+    """The ``number``-th window of a scale since START_MS."""
+    platform, start = Platform(), START_MS + number * scale.span_ms
     seen = Crowd(start=start, n=count) if crowd is None else crowd
     seen.n = count
-    look = Look(key, watched, MINUTES, start, seen, platform, platform, Outcome(), early_at=early_at)
+    look = Look(key, watched, scale, start, seen, platform, platform, Outcome(), early_at=early_at)
     look.x = {f.COUNT: float(count), f.EXPECTED: expected, f.DISPERSION: 50.0, f.PEOPLE: float(people)}
     return look
 

@@ -22,6 +22,10 @@ from tests.mutants.sites import PACKAGES
 
 MEASURED = "MUTANTS_MEASURED"
 CLOCKS = ("perf_counter", "process_time", "monotonic")
+EXAMPLES = 50
+"""Of each property: half of what ``make test`` draws, which takes half as long."""
+LEFT_OUT = ("integration", "slow")
+"""Marks of tests that are not asked: each takes more time than there is for a change."""
 NO_TEST = "import"
 """Context of lines that run while no test does."""
 
@@ -29,7 +33,9 @@ NO_TEST = "import"
 def same_examples() -> None:
     """Have hypothesis draw the same examples for every change, keep none, and not look for the smallest that fails."""
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-    hypothesis.settings.register_profile("mutants", database=None, deadline=None, derandomize=True, phases=phases)
+    hypothesis.settings.register_profile(
+        "mutants", max_examples=EXAMPLES, database=None, deadline=None, derandomize=True, phases=phases
+    )
     hypothesis.settings.load_profile("mutants")
 
 
@@ -50,7 +56,7 @@ class Measuring:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if not (item.get_closest_marker("integration") or _reads_a_clock(item))]
+        items[:] = [item for item in items if not (any(map(item.get_closest_marker, LEFT_OUT)) or _reads_a_clock(item))]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 
 from detectors.cases.closing_time import close_time
 from detectors.cases.incidents import Incidents
+from detectors.features.names import DRIP
+from detectors.measurement.expectation import spread
+from detectors.measurement.window_view import Look
 from detectors.records import Flag, Outcome
-from detectors.state.case import ARTIFICIAL, SUSPECT
+from detectors.scoring.detector import Finding
+from detectors.state.case import ARTIFICIAL, SUSPECT, Step
+from detectors.state.days import Day, Slow
 from detectors.state.ledger import Ledger
 from detectors.state.watched import Watched
-from detectors.windows.scales import MINUTES_MS
-from tests.detectors.judged_windows import KEY, SCALES, START_MS, flags, verdict, window
+from detectors.verdict.opinion import Opinion
+from detectors.windows.crowd import Crowd
+from detectors.windows.scales import DAY_MS, MINUTES_MS
+from tests.detectors.judged_windows import DAY, KEY, SCALES, START_MS, TICK, flags, verdict, window
 
 
 class Diary:
@@ -39,11 +49,14 @@ class Target:
         self.watched = Watched(ledger=Ledger(valid=10_000))
         self.outcome = Outcome()
 
-    def judge(self, artificial: float, *, number: int, count: int = 500, kind: str = ARTIFICIAL) -> None:
+    def judge(
+        self, artificial: float, *, number: int = 0, kind: str = ARTIFICIAL, view: Opinion | None = None, **more: Any
+    ) -> Look:
         """Its ``number``-th window, with so many artificial events."""
-        look = window(self.watched, count=count, expected=10.0, number=number)
+        look = window(self.watched, number=number, **{"count": 500, "expected": 10.0, **more})
         look.outcome = self.outcome
-        self.incidents.act(look, verdict(artificial, verdict=kind))
+        self.incidents.act(look, view or verdict(artificial, verdict=kind))
+        return look
 
     def expire(self, now_ms: int) -> None:
         """Its case, if it may close."""
@@ -111,7 +124,7 @@ def test_growth_is_counted_from_the_last_revision() -> None:
     assert [flag.artificial.value for flag in target.flags] == [100, 140]
 
 
-def test_a_suspect_that_becomes_artificial_is_told_again_and_does_not_turn_back() -> None:
+def test_a_suspect_that_becomes_artificial_is_flagged_again_and_does_not_turn_back() -> None:
     target = Target()
     target.judge(100, number=0, kind=SUSPECT)
     target.judge(1, number=1, kind=ARTIFICIAL)
@@ -150,3 +163,181 @@ def test_after_a_case_the_target_starts_anew() -> None:
     assert (target.watched.cusum, target.watched.trail) == (0.0, [])
     target.judge(100, number=9)
     assert len({flag.flag_id for flag in target.flags}) == 2
+
+
+# ---------------------------------------------------------------- its figures
+
+
+def test_a_flag_adds_up_its_windows_and_each_windows_events_are_counted_once() -> None:
+    target = Target()
+    seen = Crowd(start=START_MS)
+    target.judge(100, count=200, crowd=seen, early_at=START_MS + 60_000)
+    target.judge(300, count=500, crowd=seen)
+    target.judge(100, number=1, count=110)
+    target.expire(closes_after(1))
+    last, half = target.flags[-1], spread(10.0, 50.0)
+    assert (last.observed, last.artificial.value) == (610, 400)
+    expected = last.expected
+    assert (expected.value, expected.low, expected.high) == (20, round(20 - 2 * half), round(20 + 2 * half))
+    assert seen.quarantined == 300
+
+
+def test_what_is_uncertain_of_a_share_is_not_taken_out() -> None:
+    target = Target()
+    view = Opinion(ARTIFICIAL, 20.0, 6.0, [], 100.0, 80.0, 120.0, own=True, sure=50.0)
+    target.judge(0, view=view)
+    assert target.watched.ledger.quarantined == 50
+    (flag,) = target.flags
+    assert (flag.artificial.low, flag.artificial.value, flag.artificial.high) == (40, 50, 60)
+
+
+def test_an_interval_holds_the_value_whatever_the_windows_say() -> None:
+    target = Target()
+    target.judge(0, view=Opinion(ARTIFICIAL, 20.0, 6.0, [], 100.0, 120.0, 90.0, own=True))
+    (flag,) = target.flags
+    assert (flag.artificial.low, flag.artificial.value, flag.artificial.high) == (100, 100, 100)
+
+
+def test_a_correction_names_the_window_and_the_flag_that_it_is_of() -> None:
+    target = Target()
+    target.judge(100)
+    target.expire(closes_after(0))
+    out, final = target.outcome.corrections
+    assert (out.from_, out.to, out.count, out.target, out.metric) == ("valid", "quarantined", 100, "v", "view")
+    assert out.window == {"start": START_MS, "end": START_MS + MINUTES_MS}
+    assert (final.from_, final.to, final.count) == ("quarantined", "surge", 100)
+    assert out.flag_id == final.flag_id == target.flags[0].flag_id
+    assert out.correction_id != final.correction_id
+
+
+def test_the_surest_crowd_gives_the_reasons_and_the_strongest_surge_and_crowd_the_score() -> None:
+    target = Target()
+    for number, (surge, crowd, code) in enumerate(
+        [(5.0, 4.0, "few_networks"), (9.0, 3.0, "odd_watch_time"), (2.0, 4.0, "fresh_accounts")]
+    ):
+        found = [Finding(code, "accounts", 0.9, 0.1, 1e-4, 0.9, "a sentence")]
+        target.judge(0, number=number, view=Opinion(ARTIFICIAL, surge, crowd, found, 200.0, 200.0, 200.0, own=True))
+    case = target.watched.case
+    assert case is not None
+    assert (case.surge, case.crowd, case.reason) == (9.0, 4.0, "fresh_accounts")
+    assert [reason.code for reason in target.flags[-1].reasons] == ["fresh_accounts"]
+    assert target.flags[-1].score == round(100 * (1 - math.exp(-(9.0 + 4.0) / 4)))
+
+
+def test_a_case_remembers_from_where_to_where_in_the_log_its_events_are() -> None:
+    target = Target()
+    target.judge(100, crowd=Crowd(start=START_MS, log_from=7, log_to=9))
+    target.judge(100, number=1, crowd=Crowd(start=START_MS + MINUTES_MS, log_from=9, log_to=12))
+    assert target.flags[-1].log == {"partition": 0, "from": 7, "to": 12}
+    assert (target.flags[-1].onset, target.flags[-1].until) == (START_MS, START_MS + 2 * MINUTES_MS)
+
+
+# ---------------------------------------------------------------- what came before it
+
+
+def bursting(*, artificial: float = 20.0, quarantined: int = 0) -> Target:
+    """A target whose surge is judged in its third tick: half of what exceeds the expectation is artificial."""
+    target = Target()
+    target.watched.trail = [
+        Step(START_MS, 30, 10.0, quarantined, 5),
+        Step(START_MS + 10_000, 9, 10.0, 0, 6),
+        Step(START_MS + 20_000, 50, 10.0, 0, 7),
+    ]
+    target.watched.open["minutes"] = Crowd(start=START_MS, n=89)
+    target.judge(artificial, number=2, scale=TICK, count=50)
+    return target
+
+
+def test_the_ticks_of_a_surge_before_its_case_are_taken_back_at_the_same_purity() -> None:
+    target = bursting()
+    assert [(c.window["start"], c.count) for c in target.outcome.corrections] == [
+        (START_MS, 10),
+        (START_MS + 20_000, 20),
+    ]
+    assert target.outcome.corrections[0].window["end"] == START_MS + 10_000
+    assert [step.quarantined for step in target.watched.trail] == [10, 0, 20]
+    (flag,) = target.flags
+    assert (flag.onset, flag.log["from"]) == (START_MS, 5)
+    assert (flag.observed, flag.artificial.value) == (89, 30)
+    assert (flag.artificial.low, flag.artificial.high) == (9 + 20, 11 + 20)
+
+
+def test_a_longer_window_that_is_open_holds_what_was_taken_back() -> None:
+    minutes = bursting().watched.open["minutes"]
+    assert (minutes.quarantined, minutes.cased) == (10, 39)
+
+
+def test_what_a_tick_had_in_quarantine_is_not_taken_twice() -> None:
+    assert [c.count for c in bursting(quarantined=4).outcome.corrections] == [6, 20]
+    assert [c.count for c in bursting(quarantined=12).outcome.corrections] == [20]
+
+
+def test_what_was_expected_of_those_ticks_is_part_of_the_flag() -> None:
+    (flag,) = bursting().flags
+    before, now = spread(10.0, 1.0), spread(10.0, 50.0)
+    assert flag.expected.value == 30
+    assert flag.expected.low == round(2 * max(0.0, 10 - before) + 10 - now)
+    assert flag.expected.high == round(2 * (10 + before) + 10 + now)
+    assert [(p.start, p.observed) for p in flag.series] == [
+        (START_MS, 30),
+        (START_MS + 10_000, 9),
+        (START_MS + 20_000, 50),
+    ]
+
+
+def test_a_case_that_begins_in_a_longer_window_takes_no_ticks_back() -> None:
+    target = Target()
+    target.watched.trail = [Step(START_MS - 10_000, 30, 10.0, 0, 5), Step(START_MS, 50, 10.0, 0, 7)]
+    target.judge(20)
+    assert [c.count for c in target.outcome.corrections] == [20]
+    assert target.flags[0].onset == START_MS
+
+
+# ---------------------------------------------------------------- days
+
+
+def dripping(*, told: bool = False) -> Target:
+    """A target on whose third day the days convict together: of the first two of 50 events, 20 were artificial."""
+    target = Target()
+    days = [
+        Day(START_MS - n * DAY_MS, 50, 9.0, n != 3, 20.0, 15.0, 25.0, 100 - n, quarantined=5 * (n == 1))
+        for n in (3, 2, 1, 0)
+    ]
+    target.watched.slow = Slow(days=days, joint=9.0, told=told)
+    look = window(target.watched, count=50, expected=30.0, scale=DAY)
+    look.outcome = target.outcome
+    look.x[DRIP] = 9.0
+    target.incidents.act(look, verdict(20))
+    return target
+
+
+def test_a_drip_is_taken_back_to_its_first_wrong_day_less_what_is_out_already() -> None:
+    target = dripping()
+    assert [(c.window["start"], c.count) for c in target.outcome.corrections] == [
+        (START_MS - 2 * DAY_MS, 20),
+        (START_MS - DAY_MS, 15),
+        (START_MS, 20),
+    ]
+    (flag,) = target.flags
+    assert (flag.onset, flag.log["from"]) == (START_MS - 2 * DAY_MS, 98)
+    assert (flag.observed, flag.artificial.value, flag.expected.value) == (150, 55, 90)
+    assert flag.artificial.low == round(15 + 15 * 15 / 20 + 20)
+    assert flag.artificial.high == round(25 + 25 * 15 / 20 + 20)
+    half = spread(30.0, 50.0)
+    assert (flag.expected.low, flag.expected.high) == (round(54 + 30 - half), round(66 + 30 + half))
+    assert [(p.start, p.observed, p.expected) for p in flag.series][:2] == [
+        (START_MS - 2 * DAY_MS, 50, 30.0),
+        (START_MS - DAY_MS, 50, 30.0),
+    ]
+
+
+def test_it_is_taken_back_once() -> None:
+    target = dripping(told=True)
+    assert [c.count for c in target.outcome.corrections] == [20]
+
+
+def test_while_a_drip_is_not_decided_its_case_stays_open_for_two_days() -> None:
+    target = dripping()
+    assert target.diary.closings == [close_time(START_MS + DAY_MS, DAY_MS)]
+    target.judge(300, number=300)
+    assert target.diary.closings[-1] == close_time(START_MS + 301 * MINUTES_MS, DAY_MS)
