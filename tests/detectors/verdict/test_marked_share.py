@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.features.names import FRESH, NETWORK, WATCH
+from detectors.features.names import COHORT, FRESH, NETWORK, SPREAD, WATCH
 from detectors.measurement.other_metrics import Peers
 from detectors.platform.platform import Platform
 from detectors.reference.mixes import Mix, platform_mixes
@@ -137,3 +138,79 @@ def test_views_in_quarantine_are_no_answer_to_likes() -> None:
     peers = Peers(watches, [Platform()], scales)
     assert peers.viewers("1v", crowd_of(rows)) == pytest.approx(10)
     assert peers.counts("1v", 2, 0, {})[0] == 10
+
+
+@pytest.mark.parametrize(
+    ("marked", "usual", "size", "share", "doubt"),
+    [
+        (0.6, 0.2, 100, 0.5, math.sqrt(61 / 102 * 41 / 102 / 100) / 0.8),
+        (0.6, 0.0, 100, 0.6, math.sqrt(61 / 102 * 41 / 102 / 100)),
+        (1.0, 0.0, 3, 1.0, math.sqrt(4 / 5 * 1 / 5 / 3)),
+        (0.95, 0.899, 100, 0.051 / 0.101, math.sqrt(96 / 102 * 6 / 102 / 100) / 0.101),
+        (0.95, 0.9, 100, 0.0, 0.0),
+        (1.0, 0.0, 0, 0.0, 0.0),
+        (1.0, 0.0, 1, 1.0, math.sqrt(2 / 3 * 1 / 3)),
+    ],
+)
+def test_a_share_is_what_is_beyond_the_usual_with_the_error_of_two_more_observations(
+    marked: float, usual: float, size: int, share: float, doubt: float
+) -> None:
+    assert share_of(marked, usual, size) == pytest.approx((share, doubt))
+
+
+def test_events_without_an_actor_are_none_of_the_marked_ones() -> None:
+    rng = random.Random(8)
+    usual = mixes(rng)
+    crowd = crowd_of([bought(rng) for _ in range(100)])
+    marks = Marks(codes=[TEXTS[FRESH][0]])
+    named = part(crowd, marks, usual, NEW_SHARE)
+    crowd.n, crowd.nobody = 200, 100
+    half = part(crowd, marks, usual, NEW_SHARE)
+    assert half == pytest.approx((named.share / 2, named.doubt / 2))
+    assert named == pytest.approx(share_of(1.0, NEW_SHARE, 100))
+
+
+def test_people_count_as_often_as_they_came() -> None:
+    new, old = (0, -1, -1, -1, -1, 7, -1), (2, -1, -1, -1, -1, 6, -1)
+    marks = Marks(codes=[TEXTS[FRESH][0]])
+    crowd = crowd_of([new] * 6 + [old] * 2)
+    assert part(crowd, marks, platform_mixes(), 0.0) == pytest.approx(share_of(0.75, 0.0, 2))
+
+
+def test_accounts_that_are_not_given_are_not_new() -> None:
+    marks = Marks(codes=[TEXTS[FRESH][0]])
+    assert part(crowd_of([(0, -1, -1, -1, -1, -1, -1)]), marks, platform_mixes(), 0.0).share == 0.0
+    assert part(crowd_of([(0, -1, -1, -1, -1, 1, -1)]), marks, platform_mixes(), 0.0).share == 1.0
+
+
+def test_a_person_is_marked_by_network_cohort_or_newness() -> None:
+    usual, rng = mixes(random.Random(9)), random.Random(9)
+    row = (rng.getrandbits(62), 1950, 1, 1, 1, 5 << 1, 0)
+    for marks in (Marks(networks=[1950]), Marks(cohorts=[5])):
+        assert part(crowd_of([row]), marks, usual, 0.0).share > 0.9
+    for marks in (Marks(networks=[1951]), Marks(cohorts=[6]), Marks(codes=[TEXTS[FRESH][0]])):
+        assert part(crowd_of([row]), marks, usual, 0.0).share == 0.0
+
+
+def test_either_the_people_or_the_watch_times_say_how_many_whichever_says_more() -> None:
+    rng = random.Random(10)
+    usual = mixes(rng)
+    crowd = crowd_of([bought(rng) for _ in range(50)] + [honest(rng) for _ in range(50)])
+    by_people, by_watch = Marks(codes=[TEXTS[FRESH][0]]), Marks(watches=[0])
+    both = Marks(watches=[0], codes=[TEXTS[FRESH][0]])
+    one, other = (part(crowd, marks, usual, NEW_SHARE) for marks in (by_people, by_watch))
+    assert part(crowd, both, usual, NEW_SHARE) == max(one, other)
+    assert other.share == pytest.approx(0.5, abs=0.12)
+
+
+def test_what_a_code_points_at_is_noted_and_nothing_else() -> None:
+    rng = random.Random(11)
+    usual = mixes(rng)
+    crowd = crowd_of([bought(rng) for _ in range(100)])
+    of_networks = marks_of(crowd, {TEXTS[SPREAD][0]: 0.9}, usual)
+    assert of_networks.networks == marks_of(crowd, codes(NETWORK), usual).networks == list(range(1900, 1908))
+    assert (of_networks.cohorts, of_networks.watches) == ([], [])
+    assert marks_of(crowd, codes(WATCH), usual).watches == [0]
+    assert marks_of(crowd, codes(FRESH), usual) == Marks(codes=[TEXTS[FRESH][0]])
+    same_days = crowd_of([(*bought(rng)[:5], 4 << 1, 0) for _ in range(60)])
+    assert marks_of(same_days, codes(COHORT), usual).cohorts == [4]
