@@ -105,7 +105,7 @@ def people(*counts: tuple[int, int, int]) -> Crowd:
 
 
 NEW, OLD = 7, 6
-LEFT, STAYED = 0, 5
+LEFT, STAYED = 0, 7
 
 
 def test_new_people_who_leave_are_counted_and_tested_among_those_of_whom_both_is_given() -> None:
