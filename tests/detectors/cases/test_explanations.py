@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -10,15 +11,18 @@ import pytest
 
 from detectors.audit import Audit, AuditSettings
 from detectors.cases.explanations import Explanations, Promotion
+from detectors.features import names as f
+from detectors.measurement.expectation import spread
 from detectors.records import Flag, Outcome
+from detectors.state.case import ARTIFICIAL, Case
 from detectors.state.level import Level
 from detectors.state.watched import Watched
 from detectors.thresholds import DEFAULTS
 from detectors.verdict.opinion import Opinion
 from detectors.windows.scales import MINUTES_MS
 from tests.crowds import MINUTE_MS, START_MS, bought, in_order, ordinary, viral
+from tests.detectors.judged_windows import HOUR, KEY, flags, window
 from tests.detectors.judged_windows import START_MS as WINDOW_MS
-from tests.detectors.judged_windows import flags, window
 from tests.detectors.test_judge import audited
 
 HISTORY_MINUTES = 130
@@ -126,12 +130,16 @@ class Target:
     promotions: tuple[Promotion, ...] = ()
     closings: list[int] = field(default_factory=list)
 
-    def consider(self, number: int = 0, *, surge: float = 20.0, crowd: float = 0.5, **of_window: Any) -> list[Flag]:
+    def consider(
+        self, number: int = 0, *, surge: float = 20.0, crowd: float = 0.5, named: float | None = None, **of_window: Any
+    ) -> list[Flag]:
         """The flags of its ``number``-th window."""
         explanations = Explanations(
             lambda at, _: self.closings.append(at), enabled=True, promotions=self.promotions, flags=flags()
         )
         look = window(self.watched, number=number, **{"count": 200, "expected": 40.0, **of_window})
+        if named is not None:
+            look.x[f.NAMED] = named
         explanations.consider(look, Opinion(None, surge, crowd, [], 0.0, 0.0, 0.0), DEFAULTS)
         return look.outcome.flags
 
@@ -197,3 +205,105 @@ def test_a_promotion_covers_the_windows_that_begin_before_its_end_and_end_after_
     ]
     assert not announced.covers("1v", 100, 110)
     assert not announced.covers("0w", 100, 110)
+
+
+def explained(*counts: int, early: bool = False) -> tuple[Watched, list[Flag]]:
+    """A target whose windows of five minutes had so many events each, and all its flags; the last is closed."""
+    target, flags_of_all = Target(), []
+    for number, count in enumerate(counts):
+        if early:
+            flags_of_all += target.consider(number, count=count - 1, early_at=WINDOW_MS + number * MINUTES_MS + 60_000)
+        flags_of_all += target.consider(number, count=count)
+    return target.watched, flags_of_all
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_window_that_was_looked_at_before_its_end_is_counted_once(*, early: bool) -> None:
+    watched, _ = explained(200, 300, 400, early=early)
+    outcome = Outcome()
+    assert expired(watched, outcome)
+    (closed,) = outcome.flags
+    half = spread(40.0, 50.0)
+    assert closed.observed == 900
+    assert (closed.expected.value, closed.expected.low, closed.expected.high) == (
+        120,
+        round(3 * (40 - half)),
+        round(3 * (40 + half)),
+    )
+    assert (closed.onset, closed.until) == (WINDOW_MS, WINDOW_MS + 3 * MINUTES_MS)
+    assert [point.observed for point in closed.series] == [200, 300, 400]
+
+
+def expired(watched: Watched, outcome: Outcome, *, before_ms: int = 0) -> bool:
+    """Whether a target's explained surge closes when its time has come, or so much before."""
+    explanations = Explanations(lambda _, __: None, enabled=True, promotions=(), flags=flags())
+    told = watched.explained
+    return explanations.expire(KEY, told, (told.close_at if told else 0) - before_ms, outcome)
+
+
+def test_it_closes_at_its_time_and_not_before() -> None:
+    watched, _ = explained(200)
+    outcome = Outcome()
+    assert not expired(watched, outcome, before_ms=1)
+    assert outcome.flags == []
+    assert expired(watched, outcome)
+    assert [flag.status for flag in outcome.flags] == ["closed"]
+    assert not expired(Watched(), outcome)
+
+
+def test_the_strongest_window_gives_the_reasons() -> None:
+    target = Target()
+    target.consider(0, count=200, surge=9.0)
+    target.consider(1, count=900, surge=8.0)
+    told = target.watched.explained
+    assert told is not None
+    assert (told.surge, told.reasons[0].text) == (9.0, "200 events where 40 are usual")
+    target.consider(2, count=300, surge=9.0)
+    assert told.reasons[0].text == "300 events where 40 are usual"
+    assert told.reasons[0].p == 10.0**-9.0
+
+
+def test_what_nobody_can_say_is_not_explained() -> None:
+    assert len(Target().consider(named=0.5)) == 1
+    assert Target().consider(named=0.49) == []
+    announced = (Promotion("sale", "v", WINDOW_MS, WINDOW_MS + 1),)
+    assert len(Target(promotions=announced).consider(named=0.49)) == 1
+
+
+def test_only_five_minutes_of_a_target_without_a_case_are_explained() -> None:
+    assert Target().consider(scale=HOUR) == []
+    open_case = Target()
+    open_case.watched.case = Case("id", 0, 0, 0, ARTIFICIAL, "surge")
+    assert open_case.consider() == []
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (None, "5.0 times the usual came"),
+        (5.0, "within the 5 times announced"),
+        (4.9, "more than the 4.9 times announced"),
+    ],
+)
+def test_a_promotion_is_compared_with_what_was_announced(factor: float | None, words: str) -> None:
+    announced = (Promotion("sale", "v", WINDOW_MS, WINDOW_MS + 60_999, factor=factor),)
+    (flag,) = Target(promotions=announced).consider()
+    assert flag.reasons[1].text.endswith(words)
+    assert f"until {datetime.fromtimestamp(WINDOW_MS / 1000 + 60, UTC):%Y-%m-%d %H:%M} UTC" in flag.reasons[1].text
+    assert (flag.reasons[1].value, flag.reasons[1].baseline) == (5.0, factor or 0.0)
+
+
+def test_of_an_own_crowd_its_people_are_the_evidence() -> None:
+    (flag,) = Target().consider(people=150, crowd=1.0)
+    assert (flag.reasons[1].value, flag.reasons[1].p) == (150.0, 0.1)
+
+
+def test_a_verdict_closes_it_as_far_as_it_went() -> None:
+    watched, _ = explained(200)
+    explanations = Explanations(lambda _, __: None, enabled=True, promotions=(), flags=flags())
+    look = window(watched, count=900, expected=40.0, number=1)
+    explanations.end(look)
+    assert [(flag.status, flag.observed) for flag in look.outcome.flags] == [("closed", 200)]
+    assert watched.explained is None
+    explanations.end(look)
+    assert len(look.outcome.flags) == 1

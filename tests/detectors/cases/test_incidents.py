@@ -62,8 +62,13 @@ class Target:
         """Its case, if it may close."""
         self.incidents.expire(KEY, self.watched, now_ms, self.outcome)
 
+    def is_open(self) -> bool:
+        """Whether it has an open case."""
+        return self.watched.case is not None
+
     @property
     def flags(self) -> list[Flag]:
+        """All revisions of its flags."""
         return self.outcome.flags
 
 
@@ -136,9 +141,9 @@ def test_a_case_closes_at_its_time_and_not_before() -> None:
     target = Target()
     target.judge(100, number=0)
     target.expire(closes_after(0) - 1)
-    assert target.watched.case is not None
+    assert target.is_open()
     target.expire(closes_after(0))
-    assert target.watched.case is None
+    assert not target.is_open()
     assert [flag.status for flag in target.flags] == ["opened", "closed"]
 
 
