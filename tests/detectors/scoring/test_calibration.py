@@ -113,8 +113,8 @@ def test_beyond_it_the_upper_tenth_goes_on_exponentially_by_its_mean_excess() ->
 
 def test_the_tail_begins_where_no_more_than_a_tenth_lies_beyond() -> None:
     one_in_ten, more = _taught([0.0] * 27 + [0.99] * 3), _taught([0.0] * 26 + [0.99] * 4)
-    assert (one_in_ten.cut, one_in_ten.share) == (0, pytest.approx(4 / 31))
-    assert (more.cut, more.share) == (63, pytest.approx(1 / 31))
+    assert (one_in_ten.cut, one_in_ten.share) == pytest.approx((0, 4 / 31))
+    assert (more.cut, more.share) == pytest.approx((63, 1 / 31))
 
 
 def test_scores_beyond_the_range_are_at_its_ends() -> None:

@@ -368,7 +368,7 @@ def test_what_a_detector_says_adds_up_from_day_to_day_and_its_share_is_the_mean(
     assert slow is not None
     total, share, spoke = slow.sums["accounts"]
     assert total == pytest.approx(log_e_value(3.0) + log_e_value(2.0))
-    assert (share, spoke) == (pytest.approx(0.4), 2)
+    assert (share, spoke) == pytest.approx((0.4, 2))
 
 
 def test_a_detector_that_falls_silent_loses_what_it_had_and_begins_again() -> None:

@@ -104,7 +104,7 @@ def test_the_least_is_that_of_the_weakest_evidence_that_would_convict_by_itself(
 
 def test_no_more_is_artificial_than_came_beyond_the_expectation_and_the_most_is_all() -> None:
     view = judged(1.0, count=40, expected=30)
-    assert (view.artificial, view.high, view.low) == (10, pytest.approx(10 + 1.96 * math.sqrt(10 * 0.75 + 30)), 0)
+    assert (view.artificial, view.low, view.high) == pytest.approx((10, 0, 10 + 1.96 * math.sqrt(10 * 0.75 + 30)))
     assert view.sure == 10
     assert judged(1.0, count=600, expected=1).high == 600
 

@@ -266,10 +266,11 @@ def test_a_source_that_had_no_time_when_it_woke_has_none_for_five_seconds() -> N
 def test_a_source_is_idle_from_the_end_of_its_time_on_and_not_before() -> None:
     router = _router(1)
     _route(router, [_value(NOW)], now=NOW)
-    router.mark(next_offset=1, now_ms=NOW + IDLE_MS - 1, at_end=True, roster=ROSTER)
-    assert not router.idle
-    router.mark(next_offset=1, now_ms=NOW + IDLE_MS - 1 + MARK_EVERY_MS, at_end=True, roster=ROSTER)
-    assert router.idle
+    idle = []
+    for since in (IDLE_MS - 1, IDLE_MS - 1 + MARK_EVERY_MS):
+        router.mark(next_offset=1, now_ms=NOW + since, at_end=True, roster=ROSTER)
+        idle.append(router.idle)
+    assert idle == [False, True]
     exactly = _router(1)
     exactly.mark(next_offset=0, now_ms=NOW, at_end=True, roster=ROSTER)
     exactly.mark(next_offset=0, now_ms=NOW + IDLE_MS, at_end=True, roster=ROSTER)

@@ -16,9 +16,10 @@ def path(tmp_path: Path) -> Path:
 
 def test_it_says_of_which_changelog_it_is_a_copy_and_up_to_where(path: Path) -> None:
     store = Store(path, "here")
-    assert store.stamp is None
+    stamps = [store.stamp]
     store.write([(b"w/a", b"1")], born="x", next_offset=7)
-    assert store.stamp == Stamp("here", "x", 7)
+    stamps.append(store.stamp)
+    assert stamps == [None, Stamp("here", "x", 7)]
     store.close()
     again = Store(path, "here")
     assert again.stamp == Stamp("here", "x", 7)

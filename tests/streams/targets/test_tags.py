@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from detectors.events.block import EventBlock
@@ -25,7 +27,7 @@ def block(rule: list[int] | None) -> EventBlock:
     return made
 
 
-def ruled(rule: list[int] | None, **settings: frozenset[str]) -> list[int] | None:
+def ruled(rule: list[int] | None, **settings: Any) -> list[int] | None:
     """The tags of the three events under a configuration."""
     after = Standing(RuleSettings(**settings)).ruled(block(rule))
     assert after is not None

@@ -53,7 +53,7 @@ def test_the_last_ranges_are_kept_and_all_that_a_restore_reads_again() -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that the log of failures sees."""
     now = [1000.0]
-    monkeypatch.setattr(unjudged.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("streams.targets.unjudged.time.monotonic", lambda: now[0])
     return now
 
 
