@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from tests.mutants.measured import Chosen, Measured
 from tests.mutants.measuring import MEASURED
-from tests.mutants.server import SURVIVED
+from tests.mutants.server import FAULT, SURVIVED
 from tests.mutants.sites import Site
 
 CORES = 2
@@ -36,10 +36,10 @@ KEPT = Path("build/mutants")
 
 STAGES = (4, 12)
 """Files of tests that are collected at first, and next, before all others."""
-BUDGET_SECONDS = 60.0
-"""Tests that are run on one change take so long together, by what they took without it."""
-STAGE_SECONDS, SLOWER = 60.0, 8.0
-"""A run that takes a minute, and eight times what its tests took, is one that does not end."""
+BUDGET_SECONDS = 45.0
+"""Tests that are run on one change take so long of the processor together, by what they took without it."""
+STAGE_SECONDS, SLOWER = 30.0, 5.0
+"""A run that takes half a minute of the processor, and five times what its tests took, is one that does not end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,8 @@ class Campaign:
         for number in range(1, CORES):
             shutil.copytree(first, self._folder / f"tree{number}")
         self._servers = [_Server(self._folder / f"tree{number}") for number in range(CORES)]
+        for server in self._servers:
+            self._check(server)
         return self
 
     def __exit__(
@@ -107,6 +109,13 @@ class Campaign:
             thread.join()
         return verdicts
 
+    def _check(self, server: _Server) -> None:
+        """Without a change all tests must pass, or every change would seem to be noticed."""
+        path, tests = self.measured.sample()
+        answer = server.ask(_job(path, (self._root / path).read_text(), tests, STAGE_SECONDS + 10 * BUDGET_SECONDS))
+        if answer["verdict"] != SURVIVED:
+            raise SystemExit(f"tests fail without any change: {answer['by']}")
+
     def _try(self, server: _Server, site: Site) -> Verdict:
         source = (self._root / site.path).read_bytes()
         changed = site.applied(source).decode()
@@ -124,13 +133,9 @@ class Campaign:
                 break
             tests = [test for part in stage for test in part.tests]
             seconds = sum(part.seconds for part in stage)
-            job = {
-                "path": site.path,
-                "source": changed,
-                "tests": tests,
-                "limit_seconds": STAGE_SECONDS + SLOWER * seconds,
-            }
-            answer = server.ask(job)
+            answer = server.ask(_job(site.path, changed, tests, STAGE_SECONDS + SLOWER * seconds))
+            if answer["verdict"] == FAULT:
+                raise SystemExit(f"the tests of {site.path}:{site.line} could not be run: {answer['by']}")
             if answer["verdict"] != SURVIVED:
                 return Verdict(site, answer["verdict"], diff, answer["by"])
         left = sum(len(part.tests) for part in chosen) - sum(len(part.tests) for part in asked)
@@ -198,6 +203,10 @@ def _affordable(chosen: list[Chosen]) -> list[Chosen]:
         if seconds <= BUDGET_SECONDS:
             asked.append(part)
     return asked
+
+
+def _job(path: str, source: str, tests: list[str], limit_seconds: float) -> dict[str, Any]:
+    return {"path": path, "source": source, "tests": tests, "limit_seconds": round(limit_seconds)}
 
 
 def _environment(tree: Path) -> dict[str, str]:

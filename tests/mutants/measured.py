@@ -18,7 +18,7 @@ LINES_BACK = 12
 
 @dataclass(slots=True)
 class Chosen:
-    """Tests of one file that run a line, and about how long they take together."""
+    """Tests of one file that run a line, and about how long of the processor they take together."""
 
     path: str
     tests: list[str] = field(default_factory=list)
@@ -63,6 +63,12 @@ class Measured:
         folder, _, name = site.path.rpartition("/")
         near = (f"tests/{folder}/test_{name}", site.path)
         return sorted(by_file.values(), key=lambda chosen: (chosen.path not in near, chosen.seconds))
+
+    def sample(self) -> tuple[str, list[str]]:
+        """A file of code and the tests of several files, quick ones, that run it."""
+        path = max(self._lines, key=lambda code: len(self._of_module(code)))
+        quick = sorted(self._of_module(path), key=lambda place: self.seconds[self._tests[place]])
+        return path, [self._tests[place] for place in quick if self._tests[place] not in self.failed][:200]
 
     def _read(self, part: dict[str, dict[str, dict[str, list[int]]]]) -> None:
         first = len(self._tests)

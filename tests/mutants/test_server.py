@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.server import KILLED, SURVIVED, TIMEOUT
+from tests.mutants.server import FAULT, KILLED, SURVIVED, TIMEOUT
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCE = "def fits(number): return number < 3\n"
@@ -34,8 +34,10 @@ BOTH = ["test_subject.py::test_one_fits", "test_subject.py::test_three_does_not_
         (SOURCE.replace("<", "<="), BOTH[:1], SURVIVED, ""),
         ("while True: pass\n", BOTH, TIMEOUT, ""),
         ("import os; os.abort()\n", BOTH, KILLED, "the process died"),
+        ("fits = nobody\n", BOTH, KILLED, "test_subject.py"),
+        (SOURCE, ["test_subject.py::test_that_is_not_there"], FAULT, "pytest ended with 5, after 0 tests"),
     ],
-    ids=["no change", "noticed", "not asked", "without end", "a crash"],
+    ids=["no change", "noticed", "not asked", "without end", "a crash", "not imported", "no test"],
 )
 def test_a_change_is_noticed_by_the_first_of_the_chosen_tests_that_fails(
     source: str, tests: list[str], verdict: str, by: str, tmp_path: Path
