@@ -54,7 +54,8 @@ OPERATORS: dict[type[ast.operator], ast.operator] = {
 }
 NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
-UNNOTICED_FUNCTIONS = ("__repr__", "__str__", "held_bytes")
+UNNOTICED_FUNCTIONS = ("__repr__", "__str__", "held_bytes", "_options")
+"""What is shown, how much memory is held about, and how a library is tuned."""
 UNNOTICED_ARGUMENTS = ("strict",)
 """Of ``zip``: that columns are equally long is asserted, as by an ``assert``."""
 LOGS = ("log", "_log", "logger", "_logger")
@@ -72,7 +73,7 @@ class Site:
     what: str
     """kind of change, in a word or two"""
     name: str | None = None
-    """constant of a module that it changes: it takes effect where the name is used, not on its own line"""
+    """constant that it changes, or function whose default: it takes effect where the name is used, not on its line"""
     body: bool = True
     """whether it is in a function, and not run at import alone"""
 
@@ -120,9 +121,11 @@ class _Finder(ast.NodeVisitor):
         if node.name in UNNOTICED_FUNCTIONS:
             return
         self._depth += 1
+        before, self._name = self._name, node.name
         for default in (*node.args.defaults, *node.args.kw_defaults):
             if default is not None:
                 self.visit(default)
+        self._name = before
         for statement in node.body:
             self.visit(statement)
         self._depth -= 1
@@ -257,7 +260,8 @@ class _Finder(ast.NodeVisitor):
             if isinstance(node, ast.expr) and not isinstance(node, ast.Constant) and what != "bound":
                 text = f"({text})"
         if self._source[start:end] != text.encode():
-            site = Site(self._path, node.lineno, start, end, text, what, self._name, bool(self._depth))
+            body = bool(self._depth) and self._name is None
+            site = Site(self._path, node.lineno, start, end, text, what, self._name, body)
             self.found.append(site)
 
 

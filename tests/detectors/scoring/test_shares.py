@@ -126,6 +126,14 @@ def test_with_history_a_window_is_no_rarer_than_the_number_of_its_people_allows(
     assert having(100, 0.25, 0.1) < many.p < 1e-3
 
 
+def test_of_likes_that_are_missing_the_number_that_came_bounds_the_p_value() -> None:
+    detector = Engagement()
+    for _ in range(3000):
+        detector.learn_one({**CROWD, f.SILENT: 0.1, f.INTERACTIONS: 12.0})
+    (finding,) = detector.findings({**CROWD, f.SILENT: 0.75, f.INTERACTIONS: 12.0})
+    assert finding.p == pytest.approx(missing(12.0, 3))
+
+
 def test_features_of_one_detector_are_joined_by_simes_rule() -> None:
     x = {**CROWD, f.FRESH: 0.8, f.DORMANT: 0.7, f.COHORT: 0.1}
     one, other = sorted(finding.p for finding in accounts().findings(x))

@@ -116,6 +116,16 @@ def test_new_people_who_leave_are_counted_and_tested_among_those_of_whom_both_is
     assert found.score == pytest.approx(-math.log10(2 * fisher(30, 32, 36, 80)))
 
 
+def test_people_whose_accounts_were_made_together_are_known_by_it_if_they_leave() -> None:
+    """Nobody is new: of 80 people 30 were made in the same days, and leave; the others are of all ages."""
+    rows = [(2 * n, -1, -1, -1, -1, 11 << 1, LEFT) for n in range(30)]
+    rows += [(100 + 2 * n, -1, -1, -1, -1, (n % 30) << 1, STAYED) for n in range(50)]
+    found = overlap(crowd_of(rows), mixes(random.Random(7)), ())
+    assert found.share == 30 / 80
+    made = 30 + sum(n % 30 == 11 for n in range(50))
+    assert found.score == pytest.approx(-math.log10(2 * fisher(30, made, 30, 80)))
+
+
 def test_a_third_mark_is_tried_where_it_is_known_who_has_been_met() -> None:
     crowd = people((30, NEW, LEFT), (2, NEW, STAYED), (6, OLD, LEFT), (42, OLD, STAYED))
     found = overlap(crowd, mixes(random.Random(7)), knowing(crowd))

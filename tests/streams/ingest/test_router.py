@@ -312,6 +312,13 @@ def test_the_last_event_of_a_source_of_history_is_known_and_moves_no_time() -> N
     assert (router.last_ts(), router.only_history, routed.behind_ms) == (NOW - 300, False, 0)
 
 
+def test_what_was_left_out_and_passed_over_is_counted_over_all_stretches() -> None:
+    values = [_value(NOW, ip="no address"), b'{"ts":1}', _value(NOW, country="c" * 2000)] * 500 + [_value(NOW)]
+    routed = _route(_router(1), values)
+    assert (routed.events, len(routed.dead)) == (1001, 500)
+    assert routed.unread == {("ip", "bad_address"): 500, ("country", "too_long"): 500}
+
+
 def test_the_end_of_a_recorded_stream_takes_no_time_back() -> None:
     router = _router(1)
     _route(router, [_value(NOW)])

@@ -71,12 +71,16 @@ def test_a_checkpoint_is_due_when_more_keys_have_changed_than_one_should_take(
 ) -> None:
     monkeypatch.setattr(keyed, "CHANGED_MAX", 600)
     state = KeyedState(Budget(1))
+    for number in range(601):
+        state.change(f"0{number}")
+    assert not state.crowded(), "without a disk there is nowhere else"
+    state.stand_on(Store(tmp_path / "store", "here"))
+    assert state.crowded()
+    state.take_changed()
     for number in range(600):
         state.change(f"0{number}")
     assert not state.crowded()
     state.change("0more")
-    assert not state.crowded(), "without a disk there is nowhere else"
-    state.stand_on(Store(tmp_path / "store", "here"))
     assert state.crowded()
     state.take_changed()
     assert not state.crowded()

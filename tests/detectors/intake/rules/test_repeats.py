@@ -165,6 +165,14 @@ def test_as_many_acts_as_a_minute_may_have_are_valid_and_the_next_is_not(views: 
     assert audit.watches["0v"].ledger.invalid == too_many
 
 
+def test_taking_an_act_back_is_not_one_act_too_many() -> None:
+    events = [Act(1_000 + 4_000 * n, spent=3_000) for n in range(6)]
+    events[4:4] = [Act(events[-1].at + 1_000, undo=True), Act(events[-1].at + 2_000, undo=True)]
+    audit, outcome = audited(events)
+    assert audit.watches["0v"].ledger.invalid == {"rate": 1, "undone": 2}
+    assert outcome.failures == {}
+
+
 def test_acts_are_counted_by_the_minute_of_the_clock() -> None:
     events = [Act(at + 4_000 * n, spent=3_000) for at in (41_000, MINUTE_MS + 1_000) for n in range(5)]
     assert audited(events)[0].watches["0v"].ledger.invalid == {}
