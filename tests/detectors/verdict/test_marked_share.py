@@ -17,7 +17,7 @@ from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import MARKS_MAX, Marks
 from detectors.state.watches import Watches
 from detectors.verdict.marked_share import marks_of, part, share_of
-from detectors.windows.crowd import Crowd, Row
+from detectors.windows.crowd import Crowd, Row, pack_row
 from detectors.windows.scales import ladder
 
 NEW_SHARE = 0.1
@@ -201,6 +201,19 @@ def test_either_the_people_or_the_watch_times_say_how_many_whichever_says_more()
     one, other = (part(crowd, marks, usual, NEW_SHARE) for marks in (by_people, by_watch))
     assert part(crowd, both, usual, NEW_SHARE) == max(one, other)
     assert other.share == pytest.approx(0.5, abs=0.12)
+
+
+def test_rows_that_a_window_has_not_looked_into_yet_count_as_well() -> None:
+    rng = random.Random(12)
+    usual, rows = mixes(rng), [bought(rng) for _ in range(40)]
+    waiting = Crowd()
+    waiting.take(b"".join(pack_row(*row) for row in rows))
+    assert marks_of(waiting, codes(WATCH), usual).watches == [0]
+    waiting = Crowd()
+    waiting.take(b"".join(pack_row(*row) for row in rows))
+    assert part(waiting, Marks(watches=[0]), usual, NEW_SHARE) == part(
+        crowd_of(rows), Marks(watches=[0]), usual, NEW_SHARE
+    )
 
 
 def test_what_a_code_points_at_is_noted_and_nothing_else() -> None:

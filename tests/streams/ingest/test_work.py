@@ -79,6 +79,13 @@ def test_time_of_a_source_that_is_taken_over_goes_no_faster_than_the_wall_clock_
     assert FIRST_TS <= heard.watermark < FIRST_TS + WAKE_MS, "others may count as idle until they are heard"
 
 
+def test_five_seconds_after_it_was_taken_over_its_time_is_that_of_its_events() -> None:
+    before = IngestState(1, 0, max_ts=FIRST_TS, watermark=FIRST_TS, reliable=FIRST_TS + MINUTE_MS)
+    ingest = _opened(0, before)
+    ingest.heartbeat(time.time() + WAKE_MS / 1000 + 1, at_end=False)
+    assert decode(ingest.cut(0)[0].value).watermark == FIRST_TS + MINUTE_MS
+
+
 def test_a_source_that_is_taken_over_amid_its_history_still_counts_as_idle() -> None:
     before = IngestState(1, 0, max_ts=-1, watermark=-1, only_history=True)
     ingest = _opened(0, before)

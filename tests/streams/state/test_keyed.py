@@ -99,6 +99,17 @@ def test_a_key_that_is_new_where_the_log_is_read_from_its_middle_is_incomplete()
     state.forget()
 
 
+def test_the_keys_in_memory_are_shown_while_the_task_is_here() -> None:
+    before = shown("truecount_hot_keys")
+    state = KeyedState(Budget(1))
+    for number in range(3):
+        state.change(f"0{number}")
+    state.settle()
+    assert shown("truecount_hot_keys") == before + 3
+    state.forget()
+    assert shown("truecount_hot_keys") == before
+
+
 # ---------------------------------------------------------------- gauges
 
 
