@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 import pytest
 
 from detectors.audit import Audit, AuditSettings
-from detectors.cases.explanations import Promotion
+from detectors.cases.explanations import Explanations, Promotion
 from detectors.events.key import VIEW, key_of
+from detectors.features import names as f
+from detectors.measurement.expectation import spread
 from detectors.records import Flag, Outcome
+from detectors.state.case import ARTIFICIAL, Case
+from detectors.state.level import Level
+from detectors.state.target_state import TargetState
+from detectors.thresholds import DEFAULTS
+from detectors.verdict.opinion import Opinion
+from detectors.windows.scales import MINUTES_MS
 from tests.crowds import MINUTE_MS, START_MS, bought, in_order, ordinary, viral
+from tests.detectors.judged_windows import HOUR, KEY, flags, window
+from tests.detectors.judged_windows import START_MS as WINDOW_MS
 from tests.detectors.test_judge import audited
 
 HISTORY_MINUTES = 130
@@ -105,3 +118,195 @@ def test_the_verdict_that_comes_closes_what_was_explained() -> None:
     assert verdicts[0] == ("explained", "opened")
     assert ("explained", "closed") in verdicts
     assert verdicts.index(("explained", "closed")) < verdicts.index(("artificial", "opened"))
+
+
+# ---------------------------------------------------------------- one window
+
+
+@dataclass
+class Target:
+    """A target with a day of history, whose surges may be explained."""
+
+    state: TargetState = field(default_factory=lambda: TargetState(levels={"minutes": Level(mean=40.0, windows=288)}))
+    promotions: tuple[Promotion, ...] = ()
+    closings: list[int] = field(default_factory=list)
+
+    def consider(
+        self, number: int = 0, *, surge: float = 20.0, crowd: float = 0.5, named: float | None = None, **of_window: Any
+    ) -> list[Flag]:
+        """The flags of its ``number``-th window."""
+        explanations = Explanations(
+            lambda at, _: self.closings.append(at), enabled=True, promotions=self.promotions, flags=flags()
+        )
+        look = window(self.state, number=number, **{"count": 200, "expected": 40.0, **of_window})
+        if named is not None:
+            look.x[f.NAMED] = named
+        explanations.consider(look, Opinion(None, surge, crowd, [], 0.0, 0.0, 0.0), DEFAULTS)
+        return look.outcome.flags
+
+
+@pytest.mark.parametrize(("count", "explained"), [(119, False), (120, True)])
+def test_a_surge_is_explained_from_three_times_the_expectation_on(count: int, explained: bool) -> None:
+    assert bool(Target().consider(count=count, expected=40.0)) == explained
+
+
+@pytest.mark.parametrize(("count", "explained"), [(59, False), (60, True)])
+def test_and_from_fifty_events_beyond_it_on(count: int, explained: bool) -> None:
+    assert bool(Target().consider(count=count, expected=10.0)) == explained
+
+
+@pytest.mark.parametrize(("surge", "explained"), [(5.99, False), (6.0, True)])
+def test_and_where_one_window_in_a_million_is_so_large(surge: float, explained: bool) -> None:
+    assert bool(Target().consider(surge=surge)) == explained
+
+
+@pytest.mark.parametrize(("windows", "explained"), [(11, False), (12, True)])
+def test_of_a_target_with_an_hour_of_history(windows: int, explained: bool) -> None:
+    target = Target(TargetState(levels={"minutes": Level(mean=40.0, windows=windows)}))
+    assert bool(target.consider()) == explained
+    assert Target(TargetState()).consider() == []
+
+
+@pytest.mark.parametrize(("people", "explained"), [(29, False), (30, True)])
+def test_by_a_crowd_of_thirty_people(people: int, explained: bool) -> None:
+    assert bool(Target().consider(people=people)) == explained
+
+
+@pytest.mark.parametrize(("crowd", "without", "promoted"), [(1.99, 1, 1), (2.0, 0, 1), (2.99, 0, 1), (3.0, 0, 0)])
+def test_whose_crowd_is_not_odd_and_less_so_without_a_promotion(crowd: float, without: int, promoted: int) -> None:
+    announced = Promotion("sale", "v", WINDOW_MS, WINDOW_MS + 1)
+    assert len(Target().consider(crowd=crowd)) == without
+    assert len(Target(promotions=(announced,)).consider(crowd=crowd)) == promoted
+
+
+def test_it_goes_on_while_it_surges_at_all_and_is_told_again_when_it_has_doubled() -> None:
+    target = Target()
+    assert [flag.status for flag in target.consider(0, count=200)] == ["opened"]
+    assert target.consider(1, count=60, surge=3.0) == []
+    assert target.consider(2, count=140, surge=3.0) == []
+    assert target.consider(3, count=60, surge=2.99) == []
+    again = target.consider(4, count=1, surge=3.0)
+    assert [(flag.status, flag.observed) for flag in again] == [("updated", 401)]
+    assert again[0].expected.value == 160
+
+
+def test_it_closes_when_two_windows_have_passed_without() -> None:
+    target = Target()
+    target.consider(0)
+    target.consider(1)
+    assert target.closings == [
+        window_end + 2 * MINUTES_MS for window_end in (WINDOW_MS + MINUTES_MS, WINDOW_MS + 2 * MINUTES_MS)
+    ]
+
+
+def test_a_promotion_covers_the_windows_that_begin_before_its_end_and_end_after_its_beginning() -> None:
+    announced = Promotion("sale", "v", 100, 200, metric=0)
+    assert [announced.covers(key_of(VIEW, "v"), start, start + 10) for start in (89, 90, 91, 199, 200)] == [
+        *(False, False, True, True, False)
+    ]
+    assert not announced.covers(key_of(1, "v"), 100, 110)
+    assert not announced.covers(key_of(VIEW, "w"), 100, 110)
+
+
+def explained(*counts: int, early: bool = False) -> tuple[TargetState, list[Flag]]:
+    """A target whose windows of five minutes had so many events each, and all its flags; the last is closed."""
+    target, flags_of_all = Target(), []
+    for number, count in enumerate(counts):
+        if early:
+            flags_of_all += target.consider(
+                number, count=count - 1, early_at_ms=WINDOW_MS + number * MINUTES_MS + 60_000
+            )
+        flags_of_all += target.consider(number, count=count)
+    return target.state, flags_of_all
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_window_that_was_looked_at_before_its_end_is_counted_once(*, early: bool) -> None:
+    state, _ = explained(200, 300, 400, early=early)
+    outcome = Outcome()
+    assert expired(state, outcome)
+    (closed,) = outcome.flags
+    half = spread(40.0, 50.0)
+    assert closed.observed == 900
+    assert (closed.expected.value, closed.expected.low, closed.expected.high) == (
+        120,
+        round(3 * (40 - half)),
+        round(3 * (40 + half)),
+    )
+    assert (closed.onset, closed.until) == (WINDOW_MS, WINDOW_MS + 3 * MINUTES_MS)
+    assert [point.observed for point in closed.series] == [200, 300, 400]
+
+
+def expired(state: TargetState, outcome: Outcome, *, before_ms: int = 0) -> bool:
+    """Whether a target's explained surge closes when its time has come, or so much before."""
+    explanations = Explanations(lambda _, __: None, enabled=True, promotions=(), flags=flags())
+    told = state.explained
+    return explanations.expire(KEY, told, (told.close_at if told else 0) - before_ms, outcome)
+
+
+def test_it_closes_at_its_time_and_not_before() -> None:
+    state, _ = explained(200)
+    outcome = Outcome()
+    assert not expired(state, outcome, before_ms=1)
+    assert outcome.flags == []
+    assert expired(state, outcome)
+    assert [flag.status for flag in outcome.flags] == ["closed"]
+    assert not expired(TargetState(), outcome)
+
+
+def test_the_strongest_window_gives_the_reasons() -> None:
+    target = Target()
+    target.consider(0, count=200, surge=9.0)
+    target.consider(1, count=900, surge=8.0)
+    told = target.state.explained
+    assert told is not None
+    assert (told.surge, told.reasons[0].text) == (9.0, "200 events where 40 are usual")
+    target.consider(2, count=300, surge=9.0)
+    assert told.reasons[0].text == "300 events where 40 are usual"
+    assert told.reasons[0].p == 10.0**-9.0
+
+
+def test_what_nobody_can_say_is_not_explained() -> None:
+    assert len(Target().consider(named=0.5)) == 1
+    assert Target().consider(named=0.49) == []
+    announced = (Promotion("sale", "v", WINDOW_MS, WINDOW_MS + 1),)
+    assert len(Target(promotions=announced).consider(named=0.49)) == 1
+
+
+def test_only_five_minutes_of_a_target_without_a_case_are_explained() -> None:
+    assert Target().consider(scale=HOUR) == []
+    open_case = Target()
+    open_case.state.case = Case("id", 0, 0, 0, ARTIFICIAL, "surge")
+    assert open_case.consider() == []
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (None, "5.0 times the usual came"),
+        (5.0, "within the 5 times announced"),
+        (4.9, "more than the 4.9 times announced"),
+    ],
+)
+def test_a_promotion_is_compared_with_what_was_announced(factor: float | None, words: str) -> None:
+    announced = (Promotion("sale", "v", WINDOW_MS, WINDOW_MS + 60_999, factor=factor),)
+    (flag,) = Target(promotions=announced).consider()
+    assert flag.reasons[1].text.endswith(words)
+    assert f"until {datetime.fromtimestamp(WINDOW_MS / 1000 + 60, UTC):%Y-%m-%d %H:%M} UTC" in flag.reasons[1].text
+    assert (flag.reasons[1].value, flag.reasons[1].baseline) == (5.0, factor or 0.0)
+
+
+def test_of_an_own_crowd_its_people_are_the_evidence() -> None:
+    (flag,) = Target().consider(people=150, crowd=1.0)
+    assert (flag.reasons[1].value, flag.reasons[1].p) == (150.0, 0.1)
+
+
+def test_a_verdict_closes_it_as_far_as_it_went() -> None:
+    state, _ = explained(200)
+    explanations = Explanations(lambda _, __: None, enabled=True, promotions=(), flags=flags())
+    look = window(state, count=900, expected=40.0, number=1)
+    explanations.end(look)
+    assert [(flag.status, flag.observed) for flag in look.outcome.flags] == [("closed", 200)]
+    assert state.explained is None
+    explanations.end(look)
+    assert len(look.outcome.flags) == 1

@@ -60,3 +60,28 @@ def test_memory_is_bounded() -> None:
         _take(ids, [position * 10 + n for n in range(10)])
     assert len(ids._newer) + len(ids._older) <= 2 * (100 + 10)
     assert len(ids.starts) <= 3
+
+
+@given(st.lists(st.lists(st.integers(-1, 9), max_size=6), min_size=1, max_size=20), st.integers(1, 8))
+def test_ids_of_a_block_are_remembered_as_one_after_another(log: list[list[int]], size: int) -> None:
+    together, one_by_one = RecentIds(size), RecentIds(size)
+    for position, block in enumerate(log):
+        for ids in (together, one_by_one):
+            ids.turn(position, position)
+        known = {place for place, ident in enumerate(block) if ident >= 0 and not one_by_one.add(ident)}
+        assert together.add_all(block) == known
+        assert len(together) == len(one_by_one)
+
+
+def test_a_generation_ends_when_it_is_full() -> None:
+    ids = RecentIds(3)
+    for position, block in enumerate([[1, 2], [3], [4], [5, 6, 7], [8]]):
+        ids.turn(position, position)
+        ids.add_all(block)
+    assert ids.starts == [2, 4]
+    assert len(ids) == 5
+    assert [ids.add(ident) for ident in (3, 4, 8, 9)] == [True, False, False, True]
+
+
+def test_without_ids_nothing_is_read_again() -> None:
+    assert RecentIds(3).replay_start(5) is None

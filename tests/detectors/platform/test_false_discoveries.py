@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -10,7 +11,7 @@ from detectors.audit import Audit, AuditSettings
 from detectors.lab.backtest import LATENESS_MS, START_MS, platform_for
 from detectors.lab.scenarios.registry import QUIET
 from detectors.lab.traffic.blocks import Packer
-from detectors.platform.false_discoveries import DELTA, MEMORY_TESTS, Discoveries
+from detectors.platform.false_discoveries import DELTA, MEMORY_TESTS, Discoveries, G
 from detectors.records import Outcome
 from detectors.thresholds import Rulebook, Thresholds
 
@@ -60,6 +61,19 @@ def test_alarms_make_the_next_ones_easier_for_a_while_and_never_beyond_the_rate(
     assert not bound.allows(RATE * 1.01, RATE)
     for _ in range(400):
         bound.tested(alarm=False)
+    assert bound == Discoveries()
+
+
+def test_a_reward_that_is_still_worth_something_is_remembered_and_a_smaller_one_forgotten() -> None:
+    """So that what is stored of a quiet metric is the same everywhere, however long it has been quiet."""
+    bound, fading = Discoveries(), DELTA * G
+    bound.tested(alarm=True)
+    tests = math.floor(math.log(1e-9 / bound.reward) / math.log(fading))
+    for _ in range(tests):
+        bound.tested(alarm=False)
+    assert bound.reward == pytest.approx(DELTA * (1.0 - G) * fading**tests)
+    assert 1e-9 <= bound.reward < 1e-9 / fading
+    bound.tested(alarm=False)
     assert bound == Discoveries()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.scoring.calibration import HISTORY_MAX, HISTORY_MIN, Calibrator, Tail
+from detectors.scoring.calibration import HISTORY_MAX, HISTORY_MIN, Calibrator, Mean, Tail
 
 scores = st.floats(0, 1)
 
@@ -87,3 +88,82 @@ def test_a_size_without_history_borrows_from_the_next_smaller_one() -> None:
     assert own is not None
     assert borrowed == own < 0.05
     assert calibrator.p(4, 0.9) is None
+
+
+def test_from_thirty_windows_on_there_is_a_history() -> None:
+    assert _taught([0.1] * 29).p(1.0) == 1.0
+    assert _taught([0.1] * 30).p(1.0) < 0.1
+
+
+def test_within_what_was_seen_it_is_the_share_that_went_as_far_and_one_more() -> None:
+    tail = _taught([n / 100 for n in range(100)])
+    for score, beyond in ((0.0, 100), (0.25, 75), (0.5, 50)):  # these begin a bin
+        assert tail.p(score) == pytest.approx((beyond + 1) / 101)
+
+
+def test_beyond_it_the_upper_tenth_goes_on_exponentially_by_its_mean_excess() -> None:
+    """Nine tenths of the windows are in the first of 64 bins, one tenth in the bin from 32/64 to 33/64."""
+    tail = _taught([0.0] * 27 + [0.501] * 3)
+    share, edge = 4 / 31, 1 / 64
+    excess = (3 * (32.5 / 64 - edge) + 0.06 * 8) / (3 + 8)
+    assert (tail.share, tail.excess) == pytest.approx((share, excess))
+    assert tail.p(0.9) == pytest.approx(share * math.exp(-(0.9 - edge) / excess))
+    assert tail.p(edge) == pytest.approx(4 / 31)
+
+
+def test_the_tail_begins_where_no_more_than_a_tenth_lies_beyond() -> None:
+    one_in_ten, more = _taught([0.0] * 27 + [0.99] * 3), _taught([0.0] * 26 + [0.99] * 4)
+    assert (one_in_ten.cut, one_in_ten.share) == pytest.approx((0, 4 / 31))
+    assert (more.cut, more.share) == pytest.approx((63, 1 / 31))
+
+
+def test_scores_beyond_the_range_are_at_its_ends() -> None:
+    tail = _taught([-1.0, 2.0, 1.0, 0.0])
+    assert (tail.bins[0], tail.bins[-1], sum(tail.bins)) == (2.0, 2.0, 4.0)
+
+
+def test_the_tail_is_fitted_again_when_history_has_grown_by_a_tenth() -> None:
+    tail = _taught([0.1] * 30)
+    fitted = []
+    for _ in range(40):
+        tail.learn(0.1)
+        fitted.append(tail.fitted)
+    assert fitted[:4] == [30, 30, 30, 34]
+    assert sorted(set(fitted)) == [30, 34, 38, 42, 47, 52, 58, 64]
+
+
+def test_at_twenty_thousand_windows_all_counts_are_halved() -> None:
+    tail = _taught([0.1] * 19_999)
+    assert tail.total == 19_999
+    tail.learn(0.1)
+    assert (tail.total, sum(tail.bins), tail.fitted) == (10_000, 10_000, 10_000)
+
+
+@pytest.mark.parametrize(("size", "known"), [(15, False), (16, True), (31, True), (10**6, True)])
+def test_sizes_are_powers_of_two_and_a_smaller_crowd_borrows_nothing(size: int, *, known: bool) -> None:
+    calibrator = Calibrator()
+    for _ in range(HISTORY_MIN):
+        calibrator.learn(20, 0.1)
+    assert (calibrator.p(size, 0.5) is not None) == known
+    assert calibrator.history() == HISTORY_MIN
+
+
+def test_the_history_is_that_of_the_best_known_size() -> None:
+    calibrator = Calibrator()
+    assert calibrator.history() == 0.0
+    for size in (5, 5, 5, 100):
+        calibrator.learn(size, 0.1)
+    assert calibrator.history() == 3.0
+    assert calibrator.p(100, 0.9) is None
+
+
+def test_a_mean_is_of_all_values_and_then_of_the_last_five_thousand() -> None:
+    mean = Mean()
+    for value in (1.0, 2.0, 6.0):
+        mean.learn(value)
+    assert (mean.value, mean.seen) == (3.0, 3)
+    mean = Mean(value=1.0, seen=4_999)
+    mean.learn(2.0)
+    mean.learn(2.0)
+    assert mean.seen == 5_000
+    assert mean.value == pytest.approx(1.0 + 1 / 5_000 + (1 - 1 / 5_000) / 5_000)

@@ -155,3 +155,100 @@ def test_a_model_that_raises_has_nothing_to_say_and_is_told_of() -> None:
     assert detector.score_one(ODD) == 0.0
     assert detector.findings(ODD) == []
     assert detector.failed()
+
+
+class Fresh:
+    """A model that learns nothing and finds odd who is new."""
+
+    def score_one(self, x: dict[str, float]) -> float:
+        return x[f.FRESH]
+
+    def learn_one(self, x: dict[str, float]) -> None:
+        pass
+
+
+def fresh(*, windows: int = 20) -> ModelDetector:
+    """A detector of it that has learned windows with 10 and 30 % of new accounts in turn."""
+    detector = ConfiguredModel("mine", Fresh, family="who", windows=windows).detector()
+    for number in range(400):
+        detector.learn_one({f.PEOPLE: 50.0, f.FRESH: 0.1 + 0.2 * (number % 2), f.COHORT: 0.5})
+    return detector
+
+
+def test_a_model_is_ready_when_it_has_been_taught_and_has_history_from_then_on() -> None:
+    detector = ConfiguredModel("mine", Fresh, family="who", windows=20).detector()
+    for number in range(50):
+        assert not detector.experienced()
+        detector.learn_one({f.PEOPLE: 50.0, f.FRESH: 0.1})
+        assert (detector.dump()[1][0] != []) == (number >= 19)
+    assert detector.experienced()
+
+
+def test_a_finding_says_by_how_much_of_the_crowd_the_oddest_feature_exceeds_what_is_usual() -> None:
+    (finding,) = fresh().findings({f.PEOPLE: 50.0, f.FRESH: 0.9, f.COHORT: 0.6})
+    assert finding.value == pytest.approx(0.9)
+    assert finding.baseline == pytest.approx(0.2, abs=0.01)
+    assert finding.share == pytest.approx((0.9 - 0.2) / 0.8, abs=0.01)
+    assert finding.text.endswith("mine gives 0.90, 0.20 is usual")
+    (half,) = fresh().findings({f.COUNT: 100.0, f.NAMED: 0.5, f.PEOPLE: 50.0, f.FRESH: 0.9, f.COHORT: 0.5})
+    assert half.share == pytest.approx((0.9 - 0.2) / 0.8 / 2, abs=0.01)
+
+
+def test_what_models_find_in_one_window_in_ten_is_no_finding() -> None:
+    assert fresh().findings({f.PEOPLE: 50.0, f.FRESH: 0.3}) == []
+    assert fresh().findings({f.PEOPLE: 50.0}) == []
+
+
+def test_an_absent_feature_is_taken_for_what_is_usual() -> None:
+    assert fresh().score_one({f.PEOPLE: 50.0, f.COHORT: 0.5}) < 1.0
+
+
+def test_a_score_is_compared_with_windows_of_its_size() -> None:
+    """Where few came, windows have differed more."""
+    detector, rng = ConfiguredModel("mine", Fresh, windows=20).detector(), random.Random(6)
+    for _ in range(600):
+        detector.learn_one({f.PEOPLE: 10.0, f.FRESH: rng.random(), f.COHORT: 0.0})
+        detector.learn_one({f.COUNT: 2000.0, f.FRESH: 0.5 + 0.01 * rng.random(), f.COHORT: 0.0})
+    assert detector.score_one({f.PEOPLE: 10.0, f.FRESH: 0.9}) < 1.5
+    assert detector.score_one({f.COUNT: 2000.0, f.FRESH: 0.9}) > 1.5
+
+
+def test_features_are_shown_from_nothing_to_all_less_the_habit() -> None:
+    seen: list[float] = []
+
+    class Noting(Fresh):
+        def learn_one(self, x: dict[str, float]) -> None:
+            seen.append(x[f.FRESH])
+
+    detector = ConfiguredModel("mine", Noting, family="who", windows=4).detector()
+    for value, own in ((0.9, 0.25), (0.1, 0.3), (1.7, 0.0), (0.406, 0.0)):
+        detector.learn_one({f.PEOPLE: 50.0, f.FRESH: value, habit(f.FRESH): own})
+    assert seen == pytest.approx([0.65, 0.0, 1.0, 0.41])
+
+
+@pytest.mark.parametrize("answer", [float("nan"), float("inf")])
+def test_a_score_that_is_no_number_is_none(answer: float) -> None:
+    class Endless(Fresh):
+        def score_one(self, x: dict[str, float]) -> float:
+            return answer
+
+    detector = ConfiguredModel("mine", Endless, windows=20).detector()
+    taught(detector, 80)
+    assert detector.score_one(ODD) == 0.0
+    assert not detector.failed()
+
+
+def test_a_model_that_cannot_be_taught_keeps_what_it_was_and_is_told_of() -> None:
+    lessons: list[int] = []
+
+    class Once(Fresh):
+        def learn_one(self, x: dict[str, float]) -> None:
+            lessons.append(1)
+            if len(lessons) > 20:
+                raise ValueError("enough")
+
+    detector = ConfiguredModel("mine", Once, windows=20).detector()
+    taught(detector, 39)
+    assert not detector.failed()
+    taught(detector, 1)
+    assert detector.failed()

@@ -10,9 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import betabinom, poisson  # type: ignore[import-untyped]  # without types
 
+from detectors.catalog.accounts import Accounts
 from detectors.catalog.engagement import Engagement
 from detectors.features import names as f
-from detectors.scoring.tails import CORRELATION, beta_binomial_tail, binomial_tail, poisson_lower_tail
+from detectors.scoring.calibration import HISTORY_MIN
+from detectors.scoring.detector import score_of
+from detectors.scoring.sentences import habit, usual
+from detectors.scoring.tails import (
+    CORRELATION,
+    beta_binomial_tail,
+    binomial_tail,
+    chernoff_bound,
+    poisson_lower_tail,
+)
 
 SIZES = st.integers(5, 7)
 SHARES = st.floats(0.01, 0.9)
@@ -61,3 +71,95 @@ def test_history_does_not_make_four_missing_likes_rarer_than_chance_does() -> No
     x = {f.PEOPLE: 80.0, f.SILENT: 1.0}
     assert detector.score_one({**x, f.INTERACTIONS: 4.0}) < 2.0
     assert detector.score_one({**x, f.INTERACTIONS: 40.0}) > 3.0
+
+
+# ---------------------------------------------------------------- shares as findings
+
+CROWD = {f.COUNT: 100.0, f.PEOPLE: 100.0}
+
+
+def accounts(*values: float) -> Accounts:
+    """A detector of accounts that has learned windows in which so many were new."""
+    detector = Accounts()
+    for value in values:
+        detector.learn_one({**CROWD, f.FRESH: value})
+    return detector
+
+
+def baseline_of(detector: Accounts, **of: float) -> float:
+    (finding,) = detector.findings({**CROWD, f.FRESH: 0.95, **of})
+    return finding.baseline
+
+
+def test_what_is_usual_is_the_targets_own_habit_then_the_platforms_mean_then_what_is_given() -> None:
+    young, old = accounts(*[0.3] * (HISTORY_MIN - 1)), accounts(*[0.3] * HISTORY_MIN)
+    given = {usual(f.FRESH): 0.2}
+    assert baseline_of(accounts()) == 0.1
+    assert baseline_of(young, **given) == 0.2
+    assert baseline_of(old, **given) == pytest.approx(0.3)
+    assert baseline_of(old, **given, **{habit(f.FRESH): 0.05}) == 0.05
+
+
+def test_a_finding_speaks_of_what_exceeds_the_usual_part_of_those_who_have_an_actor() -> None:
+    (finding,) = accounts().findings({**CROWD, f.FRESH: 0.91})
+    assert finding.share == pytest.approx((0.91 - 0.1) / 0.9)
+    (finding,) = accounts().findings({**CROWD, f.FRESH: 0.91, f.NAMED: 0.5, f.COUNT: 200.0})
+    assert finding.share == pytest.approx((0.91 - 0.1) / 0.9 * 0.5)
+    assert finding.text == "91% of the accounts are under 30 days old; 10% is usual"
+
+
+def test_what_is_usual_is_no_finding_nor_what_one_honest_window_in_ten_has() -> None:
+    assert accounts().findings({**CROWD, f.FRESH: 0.1}) == []
+    for value in (0.3, 0.35, 0.4, 0.45, 0.5):
+        rare = chernoff_bound(100, value, 0.1) < 0.1
+        assert bool(accounts().findings({**CROWD, f.FRESH: value})) == rare
+    assert chernoff_bound(100, 0.3, 0.1) >= 0.1 > chernoff_bound(100, 0.5, 0.1)
+
+
+def test_without_history_chance_decides_and_few_people_are_counted_exactly() -> None:
+    (finding,) = accounts().findings({**CROWD, f.FRESH: 0.8})
+    assert finding.p == chernoff_bound(100, 0.8, 0.1)
+    for people, p in ((7, beta_binomial_tail(7, 1.0, 0.1)), (8, chernoff_bound(8, 1.0, 0.1))):
+        (finding,) = accounts().findings({f.COUNT: float(people), f.PEOPLE: float(people), f.FRESH: 1.0})
+        assert finding.p == pytest.approx(p)
+
+
+def test_with_history_a_window_is_no_rarer_than_the_number_of_its_people_allows() -> None:
+    detector, ten = Accounts(), {f.COUNT: 10.0, f.PEOPLE: 10.0}
+    for _ in range(3000):
+        detector.learn_one({**ten, f.FRESH: 0.1})
+    (few_people,) = detector.findings({**ten, f.FRESH: 0.25})
+    assert few_people.p == pytest.approx(binomial_tail(10, 0.25, 0.1))
+    (many,) = detector.findings({**CROWD, f.FRESH: 0.25})
+    assert binomial_tail(100, 0.25, 0.1) < many.p < 1e-3
+
+
+def test_of_likes_that_are_missing_the_number_that_came_bounds_the_p_value() -> None:
+    detector = Engagement()
+    for _ in range(3000):
+        detector.learn_one({**CROWD, f.SILENT: 0.1, f.INTERACTIONS: 12.0})
+    (finding,) = detector.findings({**CROWD, f.SILENT: 0.75, f.INTERACTIONS: 12.0})
+    assert finding.p == pytest.approx(poisson_lower_tail(12.0, 3))
+
+
+def test_features_of_one_detector_are_joined_by_simes_rule() -> None:
+    x = {**CROWD, f.FRESH: 0.8, f.DORMANT: 0.7, f.COHORT: 0.1}
+    one, other = sorted(finding.p for finding in accounts().findings(x))
+    assert accounts().score_one(x) == pytest.approx(score_of(min(3 * one, 3 * other / 2)))
+    assert accounts().score_one({**CROWD, f.FRESH: 0.8}) == pytest.approx(score_of(chernoff_bound(100, 0.8, 0.1)))
+
+
+def test_it_is_experienced_when_one_of_its_features_has_a_history() -> None:
+    assert not accounts(*[0.1] * (HISTORY_MIN - 1)).experienced()
+    assert accounts(*[0.1] * HISTORY_MIN).experienced()
+
+
+def test_a_window_teaches_how_far_it_strayed_from_the_targets_habit() -> None:
+    """Targets whose crowds are always so do not make it usual for others to stray."""
+    used, others = Accounts(), Accounts()
+    for _ in range(200):
+        used.learn_one({**CROWD, f.FRESH: 0.6, habit(f.FRESH): 0.6})
+        others.learn_one({**CROWD, f.FRESH: 0.6, habit(f.FRESH): 0.1})
+    strayed = {**CROWD, f.FRESH: 0.6, habit(f.FRESH): 0.1}
+    assert used.score_one(strayed) > 3.0
+    assert others.score_one(strayed) < 1.0

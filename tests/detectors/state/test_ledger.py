@@ -42,3 +42,21 @@ def test_a_move_takes_what_there_is_and_its_reverse_restores_the_parts(accepted:
     assert moved == min(accepted, wanted)
     assert ledger.move("few_networks", VALID, moved) == moved
     assert ledger == Ledger(valid=accepted)
+
+
+@given(valid=counts, quarantined=counts, undone=st.integers(0, 120))
+def test_undos_take_back_what_is_valid_then_what_is_held_and_then_find_nothing(
+    valid: int, quarantined: int, undone: int
+) -> None:
+    ledger = Ledger(valid=valid, quarantined=quarantined, invalid={"few_networks": 9})
+    left = ledger.undo(undone)
+    taken = min(valid, undone), min(quarantined, max(0, undone - valid))
+    assert left == undone - sum(taken)
+    assert (ledger.valid, ledger.quarantined) == (valid - taken[0], quarantined - taken[1])
+    assert ledger.invalid == {"few_networks": 9, **({UNDONE: sum(taken)} if sum(taken) else {})}
+
+
+def test_undos_of_what_a_rule_caught_take_back_that_and_nothing_else() -> None:
+    ledger = Ledger(valid=5, quarantined=5, invalid={"declared_robot": 2, "few_networks": 9})
+    assert ledger.undo(3, "declared_robot") == 1
+    assert (ledger.valid, ledger.quarantined, ledger.invalid) == (5, 5, {"few_networks": 9, UNDONE: 2})

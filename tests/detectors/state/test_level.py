@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.reference.seasons import Seasons
-from detectors.state.level import CLIP_SPREADS, DISPERSION_RANGE, MEMORY_WINDOWS, Level
+from detectors.state.level import CLIP_SPREADS, DISPERSION_RANGE, GAP_WINDOWS_MAX, MEMORY_WINDOWS, Level
 from detectors.windows.scales import HOUR_MS, MINUTE_MS, Scale
 
 MINUTES = Scale("minutes", 5 * MINUTE_MS)
@@ -92,3 +92,53 @@ def test_a_day_of_rhythm_is_known_after_a_few_days() -> None:
     for hour in range(24 * 7):
         seasons.learn(hour * HOUR_MS, 300 if hour % 24 == 20 else 100)
     assert seasons.factor(20 * HOUR_MS) > 2 * seasons.factor(4 * HOUR_MS)
+
+
+def test_the_first_windows_count_alike() -> None:
+    level = _level([1, 2, 3])
+    assert (level.mean, level.mean_square, level.windows) == pytest.approx((2.0, 14 / 3, 3))
+
+
+@pytest.mark.parametrize(("windows", "learned"), [(3, 1000.0), (4, 10 + CLIP_SPREADS * math.sqrt(10))])
+def test_from_four_windows_on_a_window_teaches_four_spreads_at_most(windows: int, learned: float) -> None:
+    level = _level([10] * windows)
+    level.learn(MINUTES, windows * MINUTES.span_ms, 1000, 1.0)
+    assert level.mean == pytest.approx(10 + (learned - 10) / (windows + 1))
+
+
+@pytest.mark.parametrize(("scale", "memory"), [(MINUTES, 96), (Scale("hour", HOUR_MS), 96), (DAY, 28)])
+def test_old_windows_fade_over_the_memory_of_their_scale(scale: Scale, memory: int) -> None:
+    for windows, weight in ((memory - 1, memory), (memory, memory), (3 * memory, memory)):
+        level = _level([10] * windows, scale)
+        level.learn(scale, windows * scale.span_ms, 11, 1.0)
+        assert level.mean == pytest.approx(10 + 1 / weight)
+
+
+def test_the_spread_is_no_less_than_that_of_chance_and_of_one_event() -> None:
+    quiet, busy = _level([0] * 50), _level([16] * 50)
+    quiet.learn(MINUTES, 50 * MINUTES.span_ms, 1000, 1.0)
+    busy.learn(MINUTES, 50 * MINUTES.span_ms, 1000, 1.0)
+    assert quiet.mean == pytest.approx(CLIP_SPREADS * 1.0 / 51)
+    assert busy.mean == pytest.approx(16 + CLIP_SPREADS * 4.0 / 51)
+
+
+def test_dispersion_is_that_of_a_negative_binomial_of_the_same_mean_and_variance() -> None:
+    level = Level(mean=10.0, mean_square=150.0, windows=4)
+    assert level.dispersion() == pytest.approx(100 / (50 - 10))
+    assert Level(mean=10.0, mean_square=150.0, windows=3).dispersion() == 0.15
+    assert Level(mean=0.0, mean_square=0.0, windows=9).dispersion() == 0.15
+    assert Level(mean=10.0, mean_square=110.0, windows=4).dispersion() == 50.0
+    assert Level(mean=10.0, mean_square=110.5, windows=4).dispersion() == 50.0
+    assert Level(mean=1.0, mean_square=90.0, windows=4).dispersion() == 0.15
+
+
+def test_windows_that_follow_each_other_have_no_silence_between_and_a_long_one_is_bounded() -> None:
+    level = _level([10] * 200)
+    level.learn(MINUTES, 202 * MINUTES.span_ms, 10, 1.0)
+    kept = 1 - 1 / 96
+    assert level.windows == 203
+    assert level.mean == pytest.approx(10 * kept**3 + 10 / 96)
+    longest, longer = _level([10] * 200), _level([10] * 200)
+    longest.learn(MINUTES, (200 + GAP_WINDOWS_MAX) * MINUTES.span_ms, 0, 1.0)
+    longer.learn(MINUTES, (900 + GAP_WINDOWS_MAX) * MINUTES.span_ms, 0, 1.0)
+    assert longest.mean == longer.mean == pytest.approx(10 * kept**257)

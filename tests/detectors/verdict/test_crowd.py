@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,8 @@ from detectors.cases.ids import correction_id, flag_id
 from detectors.features import names as f
 from detectors.scoring.detector import Finding
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case
-from detectors.verdict.crowd import crowd_score
+from detectors.verdict.crowd import crowd_score, joined
+from detectors.verdict.crowd_rules import ALONE_MAX
 from detectors.verdict.marked_share import EstimatedShare
 from detectors.verdict.opinion import NO_SHARE, Opinion, about_several_events, opinion
 
@@ -244,3 +247,117 @@ def test_likes_of_what_nobody_opened_convict_alone_where_nobody_likes_what_he_di
 def test_fans_of_whom_a_few_are_new_are_fans(new: float, *, convicted: bool) -> None:
     fans = {"repetition": (7.0, 0.7), "accounts": (3.0, new)}
     assert (crowd_score(VIEWS, fans, NO_RENTED) > 3.0) == convicted
+
+
+LIKES = {f.ONCE: 1.0, f.PEOPLE: 500.0}
+WHOLE = {"accounts": (4.0, 1.0), "watch": (4.0, 1.0)}
+TOGETHER = joined(4.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("x", "evidence", "rented", "score"),
+    [
+        (VIEWS, WHOLE, NO_RENTED, TOGETHER),
+        (VIEWS, {**WHOLE, "accounts": (2.0, 1.0)}, NO_RENTED, joined(2.0, 4.0)),
+        (VIEWS, {**WHOLE, "accounts": (1.99, 1.0)}, NO_RENTED, ALONE_MAX),
+        (VIEWS, {**WHOLE, "watch": (1.99, 1.0)}, NO_RENTED, ALONE_MAX),
+        ({**VIEWS, f.TIMES_JUDGED: 4.0}, {**WHOLE, "accounts": (2.0, 1.0)}, NO_RENTED, joined(2.0, 4.0)),
+        ({**VIEWS, f.TIMES_JUDGED: 40.0}, {**WHOLE, "accounts": (3.0, 1.0)}, NO_RENTED, joined(3.0, 4.0)),
+        ({**VIEWS, f.TIMES_JUDGED: 40.0}, {**WHOLE, "accounts": (2.99, 1.0)}, NO_RENTED, ALONE_MAX),
+        (VIEWS, {"accounts": (2.4, 1.0)}, NO_RENTED, 2.4),
+        (VIEWS, {"accounts": (9.0, 0.149)}, NO_RENTED, 0.0),
+        (VIEWS, {"accounts": (9.0, 0.15)}, NO_RENTED, ALONE_MAX),
+    ],
+    ids=[
+        "both",
+        "one as weak as a witness may be",
+        "one weaker",
+        "the other weaker",
+        "looked at four times",
+        "looked at forty times",
+        "and weaker",
+        "one alone",
+        "of too few",
+        "of enough",
+    ],
+)
+def test_two_witnesses_convict_and_one_alone_is_watched(
+    x: dict[str, float], evidence: dict[str, tuple[float, float]], rented: tuple[float, float], score: float
+) -> None:
+    assert crowd_score(x, evidence, rented) == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("x", "evidence", "rented", "convicts"),
+    [
+        (LIKES, {"accounts": (4.0, 0.15), "engagement": (4.0, 0.15)}, NO_RENTED, True),
+        (LIKES, {"accounts": (4.0, 0.149), "engagement": (4.0, 0.15)}, NO_RENTED, False),
+        (LIKES, {"accounts": (4.0, 0.15), "cadence": (4.0, 0.15)}, NO_RENTED, True),
+        (LIKES, {"accounts": (4.0, 0.5), "repetition": (4.0, 0.5)}, NO_RENTED, True),
+        (VIEWS, {"accounts": (4.0, 0.49), "repetition": (4.0, 0.5)}, NO_RENTED, False),
+        (VIEWS, {"accounts": (4.0, 0.5), "repetition": (4.0, 0.49)}, NO_RENTED, False),
+        (VIEWS, {"accounts": (4.0, 0.5), "engagement": (4.0, 0.5)}, NO_RENTED, True),
+        (VIEWS, {"accounts": (4.0, 0.49), "engagement": (4.0, 0.5)}, NO_RENTED, False),
+        (VIEWS, {"origin": (4.0, 0.5), "watch": (4.0, 0.5)}, NO_RENTED, True),
+        (VIEWS, {"origin": (4.0, 0.49), "watch": (4.0, 0.5)}, NO_RENTED, False),
+        (VIEWS, {"origin": (4.0, 0.5), "watch": (4.0, 0.49)}, NO_RENTED, False),
+        (VIEWS, {"watch": (4.0, 0.15)}, (4.0, 0.15), True),
+        (VIEWS, {"watch": (4.0, 0.15)}, (4.0, 0.149), False),
+        (VIEWS, {"engagement": (4.0, 0.15)}, (4.0, 0.15), True),
+        (VIEWS, {"cadence": (4.0, 0.15)}, (4.0, 0.15), True),
+        (VIEWS, {"accounts": (4.0, 0.15)}, (4.0, 0.3), True),
+        (VIEWS, {"accounts": (4.0, 0.15)}, (4.0, 0.29), False),
+        (VIEWS, {"record": (4.0, 0.25), "cadence": (4.0, 0.15)}, NO_RENTED, True),
+        (VIEWS, {"record": (4.0, 0.249), "cadence": (4.0, 0.15)}, NO_RENTED, False),
+        (VIEWS, {"record": (4.0, 0.25), "repetition": (4.0, 0.5)}, NO_RENTED, True),
+        (VIEWS, {"repetition": (4.0, 0.6), "watch": (4.0, 0.56)}, NO_RENTED, True),
+        (VIEWS, {"repetition": (4.0, 0.6), "watch": (4.0, 0.54)}, NO_RENTED, False),
+        (VIEWS, {"repetition": (4.0, 0.7), "watch": (4.0, 0.49)}, NO_RENTED, False),
+        (VIEWS, {"origin": (4.0, 0.5), "accounts": (4.0, 0.9), "engagement": (4.0, 0.15)}, NO_RENTED, False),
+        (VIEWS, {"origin": (1.9, 0.5), "accounts": (4.0, 0.9), "engagement": (4.0, 0.15)}, NO_RENTED, True),
+        (VIEWS, {"origin": (4.0, 0.5), "accounts": (4.0, 0.9), "engagement": (4.0, 0.15)}, (1.0, 0.3), True),
+    ],
+)
+def test_each_pair_of_evidence_must_speak_of_its_part_of_the_crowd(
+    x: dict[str, float], evidence: dict[str, tuple[float, float]], rented: tuple[float, float], *, convicts: bool
+) -> None:
+    assert (crowd_score(x, evidence, rented) > ALONE_MAX) == convicts
+
+
+@pytest.mark.parametrize(
+    ("x", "evidence", "score"),
+    [
+        ({**LIKES, f.VIEWED_FIRST: 0.95}, {"engagement": (6.0, 0.8)}, 6.0),
+        ({**LIKES, f.VIEWED_FIRST: 0.949}, {"engagement": (6.0, 0.8)}, ALONE_MAX),
+        ({**LIKES, f.VIEWED_FIRST: 0.95}, {"engagement": (6.0, 0.79)}, ALONE_MAX),
+        (LIKES, {"repetition": (6.0, 0.15)}, 6.0),
+        (VIEWS, {"repetition": (6.0, 0.9)}, ALONE_MAX),
+    ],
+)
+def test_what_can_honestly_not_be_done_convicts_alone(
+    x: dict[str, float], evidence: dict[str, tuple[float, float]], score: float
+) -> None:
+    assert crowd_score(x, evidence, NO_RENTED) == score
+
+
+@pytest.mark.parametrize(
+    ("least", "people", "convicts"), [(0.17, 10_000.0, True), (0.15, 10_000.0, False), (0.17, 300.0, False)]
+)
+def test_of_many_people_it_is_certain_that_some_are_both(least: float, people: float, *, convicts: bool) -> None:
+    """So many are new and so many leave that ``least`` of the crowd are both at least."""
+    new = leaving = (1.0 + least) / 2.0
+    evidence = {"accounts": (4.0, new), "watch": (4.0, leaving)}
+    assert (crowd_score({f.ONCE: 0.0, f.PEOPLE: people}, evidence, NO_RENTED) > ALONE_MAX) == convicts
+
+
+@pytest.mark.parametrize(("same", "share", "convicts"), [(2.0, 0.15, True), (1.99, 0.15, False), (2.0, 0.149, False)])
+def test_or_they_are_seen_to_be_the_same(same: float, share: float, *, convicts: bool) -> None:
+    evidence = {"accounts": (4.0, 0.4), "watch": (4.0, 0.4)}
+    x = {**VIEWS, f.SAME: same, f.SAME_SHARE: share}
+    assert (crowd_score(x, evidence, NO_RENTED) > ALONE_MAX) == convicts
+
+
+def test_independent_evidence_is_joined_by_fishers_method() -> None:
+    for first, second in ((2.0, 3.0), (0.5, 0.5), (0.0, 4.0)):
+        product = 10.0 ** -(first + second)
+        assert joined(first, second) == pytest.approx(-math.log10(product * (1.0 - math.log(product))))

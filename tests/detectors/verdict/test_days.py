@@ -19,11 +19,19 @@ from detectors.events.event import Event
 from detectors.events.key import key_of
 from detectors.features import names as f
 from detectors.lab.traffic.blocks import Packer
+from detectors.measurement.expectation import EXPECTED_MIN, spread
 from detectors.records import Outcome
+from detectors.scoring.detector import Finding
+from detectors.scoring.sentences import habit
+from detectors.state.case import ARTIFICIAL, SUSPECT
 from detectors.state.days import DAYS_MAX, HABITUAL, QUIET_DAYS, UNKNOWN, WATCHED, Day, Slow
+from detectors.state.level import Level
 from detectors.state.target_state import TargetState
-from detectors.verdict.days import SUM_MAX, accumulate, is_wrong
-from detectors.verdict.evidence import WindowEvidence
+from detectors.thresholds import DEFAULTS
+from detectors.verdict.days import SUM_MAX, accumulate, artificial_of, is_wrong, known_past, opinion_of
+from detectors.verdict.evidence import PART_MIN, WindowEvidence
+from detectors.verdict.opinion import Opinion
+from detectors.windows.crowd import Crowd
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.states import states_of
 
@@ -220,3 +228,205 @@ def test_what_is_kept_is_bounded(said: list[tuple[float, float]]) -> None:
             assert len(slow.days) <= DAYS_MAX
             assert all(0.0 < total <= SUM_MAX for total, _, _ in slow.sums.values())
             assert len(msgspec.msgpack.encode(slow)) < 2200
+
+
+# ---------------------------------------------------------------- what the days say together
+
+
+def two_days(
+    *, artificial: float, count: int = 50, joint: float = 9.0, wrong: tuple[bool, bool] = (True, True)
+) -> Slow:
+    """Two days, of which so many events are artificial in each."""
+    return Slow(
+        days=[Day(n * DAY_MS, count, 9.0, wrong[n], artificial, artificial, artificial, 0) for n in range(2)],
+        past=HABITUAL,
+        joint=joint,
+    )
+
+
+def said_of(slow: Slow) -> Opinion | None:
+    return opinion_of(slow, {f.COUNT: 50.0, f.EXPECTED: 40.0}, [], DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("a_day", "verdict"), [(DEFAULTS.excess_events / 2 - 0.01, None), (DEFAULTS.excess_events / 2, ARTIFICIAL)]
+)
+def test_days_convict_from_the_least_excess_of_a_verdict_on_all_of_them_together(
+    a_day: float, verdict: str | None
+) -> None:
+    said = said_of(two_days(artificial=a_day, count=20))
+    assert (said and said.verdict) == verdict
+
+
+def test_only_wrong_days_count_towards_it() -> None:
+    assert said_of(two_days(artificial=9.0, count=20, wrong=(False, True))) is None
+    assert said_of(two_days(artificial=10.0, count=20, wrong=(False, True))) is not None
+
+
+def test_a_day_speaks_if_enough_of_it_is_artificial() -> None:
+    assert said_of(two_days(artificial=PART_MIN * 100 - 0.01, count=100)) is None
+    assert said_of(two_days(artificial=PART_MIN * 100, count=100)) is not None
+
+
+def test_a_day_that_is_not_wrong_itself_opens_nothing() -> None:
+    assert said_of(two_days(artificial=20.0, wrong=(True, False))) is None
+
+
+@pytest.mark.parametrize(("joint", "verdict"), [(5.99, None), (6.0, SUSPECT), (6.99, SUSPECT), (7.0, ARTIFICIAL)])
+def test_days_ten_times_rarer_than_a_suspects_are_artificial(joint: float, verdict: str | None) -> None:
+    said = said_of(two_days(artificial=20.0, joint=joint))
+    assert (said and said.verdict) == verdict
+
+
+def test_what_was_expected_of_such_a_day_is_what_is_not_artificial() -> None:
+    x = {f.COUNT: 50.0, f.EXPECTED: 40.0}
+    said = opinion_of(two_days(artificial=20.0), x, [], DEFAULTS)
+    assert said is not None
+    assert (x[f.EXPECTED], x[f.DRIP], x[f.DAYS]) == (30.0, 9.0, 2.0)
+    assert (said.artificial, said.low, said.high) == (20.0, 20.0, 20.0)
+    all_of_it = {f.COUNT: 50.0, f.EXPECTED: 40.0}
+    opinion_of(two_days(artificial=50.0), all_of_it, [], DEFAULTS)
+    assert all_of_it[f.EXPECTED] == EXPECTED_MIN
+
+
+# ---------------------------------------------------------------- one day
+
+
+@pytest.mark.parametrize(
+    ("evidence", "rented", "wrong"),
+    [
+        ({"accounts": (1.0, 0.15), "watch": (1.0, 0.15)}, QUIET, True),
+        ({"accounts": (0.99, 0.15), "watch": (1.0, 0.15)}, QUIET, False),
+        ({"accounts": (1.0, 0.149), "watch": (1.0, 0.15)}, QUIET, False),
+        ({"accounts": (1.0, 0.15), "watch": (0.99, 0.15)}, QUIET, False),
+        ({"watch": (1.0, 0.15)}, (1.0, 0.15), True),
+        ({"watch": (1.0, 0.15)}, (0.99, 0.15), False),
+        ({"watch": (1.0, 0.15)}, (1.0, 0.149), False),
+        ({"repetition": (1.0, 0.3), "watch": (1.0, 0.3)}, QUIET, True),
+        ({"repetition": (0.99, 0.3), "watch": (1.0, 0.3)}, QUIET, False),
+        ({"repetition": (1.0, 0.3), "watch": (1.0, 0.299)}, QUIET, False),
+    ],
+)
+def test_a_day_is_wrong_if_somebody_wrong_came_and_did_something_wrong(
+    evidence: dict[str, tuple[float, float]], rented: tuple[float, float], *, wrong: bool
+) -> None:
+    assert is_wrong(evidence, rented) == wrong
+
+
+def finding(share: float, p: float = 0.01) -> Finding:
+    return Finding("fresh_accounts", "accounts", share, 0.0, p, share, "new accounts")
+
+
+DAY_OF_100 = {f.COUNT: 100.0, f.EXPECTED: 20.0, f.DISPERSION: 50.0}
+BEYOND = 80.0 - spread(20.0, 50.0)
+"""Of such a day: what exceeds the upper end of what is expected."""
+
+
+@pytest.mark.parametrize(
+    ("findings", "surge", "artificial"),
+    [
+        ([finding(0.2)], 0.99, 20.0),
+        ([finding(0.2)], 1.0, 20.0),
+        ([finding(0.4)], 1.0, (40.0 + BEYOND) / 2.0),
+        ([finding(0.9)], 1.0, 90.0),
+        ([finding(0.4), finding(0.8, p=0.011)], 0.0, 40.0),
+        ([], 5.0, 0.0),
+    ],
+    ids=["no surge", "too little is marked", "half of what is not marked", "all of it", "not credible", "nothing"],
+)
+def test_of_a_day_that_is_artificial_which_is_marked_and_half_of_what_else_is_too_much(
+    findings: list[Finding], surge: float, artificial: float
+) -> None:
+    assert artificial_of(DAY_OF_100, findings, surge)[0] == pytest.approx(artificial)
+
+
+def test_the_least_is_what_is_marked_and_the_most_what_is_too_much() -> None:
+    artificial, low, high = artificial_of(DAY_OF_100, [finding(0.4)], 1.0)
+    noise = 1.96 * math.sqrt(artificial * (1.0 - artificial / 100.0))
+    assert (low, high) == pytest.approx((40.0 - noise, BEYOND + noise))
+    assert artificial_of(DAY_OF_100, [finding(1.0)], 1.0)[1:] == pytest.approx((100.0 - 1.96, 100.0))
+    assert artificial_of(DAY_OF_100, [], 0.0)[1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("x", "own_days", "views_days", "past"),
+    [
+        ({f.FRESH: 0.5, habit(f.FRESH): 0.1}, 0, 0, HABITUAL),
+        ({f.FRESH: 0.5}, 2, 3, UNKNOWN),
+        ({f.FRESH: 0.5}, 3, 0, WATCHED),
+        ({f.FRESH: 0.5}, 0, 4, WATCHED),
+    ],
+)
+def test_a_past_of_three_days_is_one(x: dict[str, float], own_days: int, views_days: int, past: int) -> None:
+    assert known_past(x, Level(windows=own_days), views_days) == past
+
+
+def test_a_target_without_a_level_has_no_past_of_its_own() -> None:
+    assert known_past({}, None, 3) == UNKNOWN
+
+
+def test_what_a_detector_says_adds_up_from_day_to_day_and_its_share_is_the_mean() -> None:
+    slow = days({"accounts": (3.0, 0.2), "watch": (2.0, 0.5)}, 1, HABITUAL)
+    slow = days({"accounts": (2.0, 0.6), "watch": (2.0, 0.5)}, 1, HABITUAL, slow)
+    assert slow is not None
+    total, share, spoke = slow.sums["accounts"]
+    assert total == pytest.approx(log_e_value(3.0) + log_e_value(2.0))
+    assert (share, spoke) == pytest.approx((0.4, 2))
+
+
+def test_a_detector_that_falls_silent_loses_what_it_had_and_begins_again() -> None:
+    slow = days({"accounts": (2.0, 0.5), "watch": (6.0, 0.5)}, 1, HABITUAL)
+    before = log_e_value(2.0)
+    silent = days({"watch": (6.0, 0.5)}, 1, HABITUAL, slow)
+    assert silent is not None
+    assert silent.sums["accounts"][0] == pytest.approx(before + log_e_value(0.0))
+    assert silent.sums["accounts"][1:] == (0.5, 1)
+    gone = days({"watch": (6.0, 0.5)}, 3, HABITUAL, silent)
+    assert gone is not None
+    assert "accounts" not in gone.sums
+
+
+def test_where_nothing_is_known_of_the_past_the_second_rarest_wrong_day_speaks() -> None:
+    slow: Slow | None = None
+    for number, score in enumerate([9.0, 4.0, 6.0]):
+        evidence = {"accounts": (score, 0.9), "watch": (score, 0.9)}
+        slow = accumulate(slow, day(number), {f.ONCE: 0.0}, WindowEvidence(evidence, QUIET, []), past=WATCHED)
+    assert slow is not None
+    assert slow.joint == sorted(d.score for d in slow.days)[-2]
+
+
+@pytest.mark.parametrize(("quiet", "kept"), [(QUIET_DAYS, True), (QUIET_DAYS + 1, False)])
+def test_a_week_without_a_wrong_day_is_the_end(quiet: int, *, kept: bool) -> None:
+    strong = {"accounts": (30.0, 0.9), "watch": (30.0, 0.9)}
+    slow = days(strong, 2, HABITUAL)
+    only_who = {"accounts": (30.0, 0.9)}
+    assert (days(only_who, quiet, HABITUAL, slow) is not None) == kept
+
+
+def test_a_drip_that_goes_on_teaches_nothing_until_it_is_decided() -> None:
+    slow = days({"accounts": (30.0, 0.9), "watch": (30.0, 0.9)}, 2, UNKNOWN)
+    assert slow is not None
+    slow.joint = 3.0
+    assert slow.blocks_learning()
+    slow.joint = 2.99
+    assert not slow.blocks_learning()
+    slow.joint = 9.0
+    slow.days[-1].start = slow.days[0].start + DAYS_MAX * DAY_MS - 1
+    assert slow.blocks_learning()
+    slow.days[-1].start += 1
+    assert not slow.blocks_learning()
+
+
+def test_past_days_are_those_from_the_first_wrong_one_to_the_day_before_the_last() -> None:
+    slow = Slow(days=[Day(n, 1, 0.0, n in {1, 3}, 0.0, 0.0, 0.0, 0) for n in range(5)])
+    assert [d.start for d in slow.past_days()] == [1, 2, 3]
+    assert slow.wrong_days() == 2
+    assert Slow(days=[Day(0, 1, 0.0, False, 0.0, 0.0, 0.0, 0)]).past_days() == []
+
+
+def test_what_became_of_a_day_is_noted_of_the_last_one_alone() -> None:
+    slow = Slow(days=[day(0), day(1)])
+    slow.close_day(0, Crowd(quarantined=5, cased=7))
+    assert (slow.days[1].quarantined, slow.days[1].cased) == (0, 0)
+    slow.close_day(DAY_MS, Crowd(quarantined=5, cased=7))
+    assert (slow.days[0].quarantined, slow.days[1].quarantined, slow.days[1].cased) == (0, 5, 7)

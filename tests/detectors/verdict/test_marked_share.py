@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.events.key import VIEW, key_of
-from detectors.features.names import FRESH, NETWORK, WATCH
+from detectors.features.names import COHORT, FRESH, NETWORK, SPREAD, WATCH
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.platform.platform import Platform
 from detectors.reference.mixes import Mix, platform_mixes
@@ -17,7 +18,7 @@ from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import MARKS_MAX, Marks
 from detectors.state.target_states import MemoryTargetStates
 from detectors.verdict.marked_share import convicting_marks, share_beyond, share_with_marks
-from detectors.windows.crowd import Crowd, Row
+from detectors.windows.crowd import Crowd, Row, pack_row
 from detectors.windows.scales import ladder
 from tests.crowds import fold
 
@@ -95,7 +96,18 @@ def test_people_without_marks_do_not_count() -> None:
 def test_a_code_of_a_small_part_is_not_stored_as_a_mark() -> None:
     rng = random.Random(4)
     assert convicting_marks(crowd_of([bought(rng)]), {"few_actors": 0.4}, mixes(rng)).codes == []
-    assert convicting_marks(crowd_of([bought(rng)]), {"few_actors": 0.6}, mixes(rng)).codes == ["few_actors"]
+    for share in (0.5, 0.6):
+        assert convicting_marks(crowd_of([bought(rng)]), {"few_actors": share}, mixes(rng)).codes == ["few_actors"]
+
+
+def test_new_accounts_convict_later_windows_whatever_part_of_the_crowd_they_were() -> None:
+    """What part is usual is known of them, and taken off: nothing honest is counted with them."""
+    rng = random.Random(4)
+    usual = mixes(rng)
+    convicted = convicting_marks(crowd_of([bought(rng)]), codes(FRESH, share=0.4), usual)
+    assert convicted.codes == [TEXTS[FRESH][0]]
+    later = crowd_of([bought(rng) for _ in range(60)] + [honest(rng) for _ in range(60)])
+    assert share_with_marks(later, convicted, usual, NEW_SHARE).share == pytest.approx(0.5, abs=0.1)
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 10_000))
@@ -135,3 +147,92 @@ def test_quarantined_views_do_not_count_for_likes() -> None:
     other_metrics = OtherMetrics(watches, [Platform()], scales)
     assert other_metrics.viewer_events(key_of(1, "v"), crowd_of(rows)) == pytest.approx(10)
     assert other_metrics.counts(key_of(1, "v"), 2, 0, {})[0] == 10
+
+
+@pytest.mark.parametrize(
+    ("marked", "usual", "size", "share", "doubt"),
+    [
+        (0.6, 0.2, 100, 0.5, math.sqrt(61 / 102 * 41 / 102 / 100) / 0.8),
+        (0.6, 0.0, 100, 0.6, math.sqrt(61 / 102 * 41 / 102 / 100)),
+        (1.0, 0.0, 3, 1.0, math.sqrt(4 / 5 * 1 / 5 / 3)),
+        (0.95, 0.899, 100, 0.051 / 0.101, math.sqrt(96 / 102 * 6 / 102 / 100) / 0.101),
+        (0.95, 0.9, 100, 0.0, 0.0),
+        (1.0, 0.0, 0, 0.0, 0.0),
+        (1.0, 0.0, 1, 1.0, math.sqrt(2 / 3 * 1 / 3)),
+    ],
+)
+def test_a_share_is_what_is_beyond_the_usual_with_the_error_of_two_more_observations(
+    marked: float, usual: float, size: int, share: float, doubt: float
+) -> None:
+    assert share_beyond(marked, usual, size) == pytest.approx((share, doubt))
+
+
+def test_events_without_an_actor_are_none_of_the_marked_ones() -> None:
+    rng = random.Random(8)
+    usual = mixes(rng)
+    crowd = crowd_of([bought(rng) for _ in range(100)])
+    marks = Marks(codes=[TEXTS[FRESH][0]])
+    named = share_with_marks(crowd, marks, usual, NEW_SHARE)
+    crowd.n, crowd.nobody = 200, 100
+    half = share_with_marks(crowd, marks, usual, NEW_SHARE)
+    assert half == pytest.approx((named.share / 2, named.standard_error / 2))
+    assert named == pytest.approx(share_beyond(1.0, NEW_SHARE, 100))
+
+
+def test_people_count_as_often_as_they_came() -> None:
+    new, old = (0, -1, -1, -1, -1, 7, -1), (2, -1, -1, -1, -1, 6, -1)
+    marks = Marks(codes=[TEXTS[FRESH][0]])
+    crowd = crowd_of([new] * 6 + [old] * 2)
+    assert share_with_marks(crowd, marks, platform_mixes(), 0.0) == pytest.approx(share_beyond(0.75, 0.0, 2))
+
+
+def test_accounts_that_are_not_given_are_not_new() -> None:
+    marks = Marks(codes=[TEXTS[FRESH][0]])
+    assert share_with_marks(crowd_of([(0, -1, -1, -1, -1, -1, -1)]), marks, platform_mixes(), 0.0).share == 0.0
+    assert share_with_marks(crowd_of([(0, -1, -1, -1, -1, 1, -1)]), marks, platform_mixes(), 0.0).share == 1.0
+
+
+def test_a_person_is_marked_by_network_cohort_or_newness() -> None:
+    usual, rng = mixes(random.Random(9)), random.Random(9)
+    row = (rng.getrandbits(62), 1950, 1, 1, 1, 5 << 1, 0)
+    for marks in (Marks(networks=[1950]), Marks(cohorts=[5])):
+        assert share_with_marks(crowd_of([row]), marks, usual, 0.0).share > 0.9
+    for marks in (Marks(networks=[1951]), Marks(cohorts=[6]), Marks(codes=[TEXTS[FRESH][0]])):
+        assert share_with_marks(crowd_of([row]), marks, usual, 0.0).share == 0.0
+
+
+def test_either_the_people_or_the_watch_times_say_how_many_whichever_says_more() -> None:
+    rng = random.Random(10)
+    usual = mixes(rng)
+    crowd = crowd_of([bought(rng) for _ in range(50)] + [honest(rng) for _ in range(50)])
+    by_people, by_watch = Marks(codes=[TEXTS[FRESH][0]]), Marks(watches=[0])
+    both = Marks(watches=[0], codes=[TEXTS[FRESH][0]])
+    one, other = (share_with_marks(crowd, marks, usual, NEW_SHARE) for marks in (by_people, by_watch))
+    assert share_with_marks(crowd, both, usual, NEW_SHARE) == max(one, other)
+    assert other.share == pytest.approx(0.5, abs=0.12)
+
+
+def test_rows_that_a_window_has_not_looked_into_yet_count_as_well() -> None:
+    rng = random.Random(12)
+    usual, rows = mixes(rng), [bought(rng) for _ in range(40)]
+    waiting = Crowd()
+    waiting.take(b"".join(pack_row(*row) for row in rows))
+    assert convicting_marks(waiting, codes(WATCH), usual).watches == [0]
+    waiting = Crowd()
+    waiting.take(b"".join(pack_row(*row) for row in rows))
+    assert share_with_marks(waiting, Marks(watches=[0]), usual, NEW_SHARE) == share_with_marks(
+        crowd_of(rows), Marks(watches=[0]), usual, NEW_SHARE
+    )
+
+
+def test_what_a_code_points_at_is_noted_and_nothing_else() -> None:
+    rng = random.Random(11)
+    usual = mixes(rng)
+    crowd = crowd_of([bought(rng) for _ in range(100)])
+    of_networks = convicting_marks(crowd, {TEXTS[SPREAD][0]: 0.9}, usual)
+    assert of_networks.networks == convicting_marks(crowd, codes(NETWORK), usual).networks == list(range(1900, 1908))
+    assert (of_networks.cohorts, of_networks.watches) == ([], [])
+    assert convicting_marks(crowd, codes(WATCH), usual).watches == [0]
+    assert convicting_marks(crowd, codes(FRESH), usual) == Marks(codes=[TEXTS[FRESH][0]])
+    same_days = crowd_of([(*bought(rng)[:5], 4 << 1, 0) for _ in range(60)])
+    assert convicting_marks(same_days, codes(COHORT), usual).cohorts == [4]

@@ -66,3 +66,16 @@ def test_several_networks_that_should_send_fewer_are_no_links_and_a_school_is_on
     assert not by_networks([place])
     assert not by_networks([finding("rented_networks", 0.02, 1e-3), finding("few_networks", 0.03, 1e-3)])
     assert not by_networks([finding("rented_networks", 0.2, 0.05)])
+
+
+@pytest.mark.parametrize(("share", "unusual"), [(0.249, False), (0.25, True)])
+def test_a_quarter_beyond_the_platforms_referrers_makes_them_unusual(share: float, *, unusual: bool) -> None:
+    assert by_unusual_referrers({f.ONCE: 0.0, f.UNUSUAL_REFERRERS: share}) == unusual
+
+
+@pytest.mark.parametrize(("share", "p", "apart"), [(0.15, 0.01, True), (0.149, 0.01, False), (0.15, 0.0101, False)])
+def test_networks_set_a_crowd_apart_if_they_are_enough_of_it_and_rare_enough(
+    share: float, p: float, *, apart: bool
+) -> None:
+    assert by_networks([finding("rented_networks", share, p)]) == apart
+    assert not by_networks([finding("fresh_accounts", share, p)])

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from detectors.events.event import FIELDS, Event
 from streams.ingest.mapping.records import Records
-from streams.ingest.router import MARK_EVERY_MS, MAX_FRAME_BYTES, Routed, Router, packed
+from streams.ingest.router import MARK_EVERY_MS, MAX_FRAME_BYTES, WAKE_MS, Routed, Router, packed
 from streams.log.blocks import block_of
 from streams.log.columns import EventColumns, event_columns
 from streams.log.frames import FRAME_VERSION, Frame, numbers, offsets
@@ -72,6 +72,13 @@ def test_a_dead_letter_keeps_where_it_stood_and_its_bytes() -> None:
         ("views", 0, 7, b"key", b"\xff\x00"),
         ("views", 0, 8, None, b""),
     ]
+
+
+def test_a_dead_letter_of_a_recorded_file_has_the_line_of_its_record() -> None:
+    records = Records.of([(0, None, _value(NOW), NOW), (1, None, b"", NOW), (2, None, b"{", NOW)])
+    records.line = [1, 4, 9]
+    letters = _router().route(records, next_offset=3, now_ms=NOW, roster=ROSTER).dead
+    assert [letter.line for letter in letters] == [4, 9]
 
 
 @given(st.integers(1, 400), st.integers(1, 3), st.integers(0, 100))
@@ -244,3 +251,85 @@ def test_records_that_are_no_events_do_not_keep_a_source_from_being_idle() -> No
     assert router.watermark > NOW
     _route(router, [_value(NOW + 12_000, "v1")], first=12, now=NOW + 12_000, broker=NOW + 12_000)
     assert not router.idle
+
+
+def test_for_five_seconds_after_it_woke_a_sources_time_goes_with_the_wall_clock() -> None:
+    router = _router(1)
+    _route(router, [_value(NOW)], broker=NOW + 10**6)
+    before = router.watermark
+    router.wake(NOW)
+    for since, watermark in ((1_000, before + 1_000), (WAKE_MS - 1, before + WAKE_MS - 1), (WAKE_MS, before + 60_000)):
+        _route(router, [_value(NOW + 60_000)], first=since, now=NOW + since, broker=NOW + 10**6)
+        assert router.watermark == watermark
+
+
+def test_a_source_that_had_no_time_when_it_woke_has_none_for_five_seconds() -> None:
+    router = _router(1)
+    router.wake(NOW)
+    _route(router, [_value(NOW)], now=NOW + WAKE_MS - 1)
+    assert router.watermark == -1
+    router.mark(next_offset=1, now_ms=NOW + WAKE_MS + MARK_EVERY_MS, at_end=False, roster=ROSTER)
+    assert router.watermark == NOW - LATENESS_MS
+
+
+def test_a_source_is_idle_from_the_end_of_its_time_on_and_not_before() -> None:
+    router = _router(1)
+    _route(router, [_value(NOW)], now=NOW)
+    idle = []
+    for since in (IDLE_MS - 1, IDLE_MS - 1 + MARK_EVERY_MS):
+        router.mark(next_offset=1, now_ms=NOW + since, at_end=True, roster=ROSTER)
+        idle.append(router.idle)
+    assert idle == [False, True]
+    exactly = _router(1)
+    exactly.mark(next_offset=0, now_ms=NOW, at_end=True, roster=ROSTER)
+    exactly.mark(next_offset=0, now_ms=NOW + IDLE_MS, at_end=True, roster=ROSTER)
+    assert exactly.idle
+    assert exactly.watermark == -1, "who has read nothing knows no time"
+
+
+def test_a_mark_comes_half_a_second_after_the_last_word_and_not_before() -> None:
+    router = _router(2)
+    _route(router, [_value(NOW)])
+    marks = [
+        len(router.mark(next_offset=1, now_ms=NOW + ms, at_end=False, roster=ROSTER).frames)
+        for ms in (MARK_EVERY_MS - 1, MARK_EVERY_MS, 2 * MARK_EVERY_MS - 1, 2 * MARK_EVERY_MS)
+    ]
+    assert marks == [0, 2, 0, 2]
+
+
+def test_a_mark_says_up_to_where_the_source_was_read() -> None:
+    ((_, frame),) = _frames(_router(1).mark(next_offset=7, now_ms=NOW, at_end=False, roster=ROSTER))
+    assert (frame.source, frame.first, frame.next, frame.roster, len(frame.target)) == ("views/0", 7, 7, ROSTER, 0)
+
+
+def test_how_far_events_are_behind_others_is_known_across_batches() -> None:
+    router = _router(1)
+    deltas = [[0, -700, 300, 200], [-100], [900, 900]]
+    behind = [_route(router, [_value(NOW + delta) for delta in batch], first=10 * n) for n, batch in enumerate(deltas)]
+    assert [routed.behind_ms for routed in behind] == [700, 400, 0]
+    assert router.last_ts() == router.max_ts == NOW + 900
+
+
+def test_the_last_event_of_a_source_of_history_is_known_and_moves_no_time() -> None:
+    router = _router(1)
+    assert router.last_ts() == -1
+    old = [msgspec.json.encode(Event(ts=NOW - ago, actor="a", target="v", history=True)) for ago in (500, 200, 400)]
+    _route(router, old)
+    assert (router.last_ts(), router.max_ts, router.only_history) == (NOW - 200, -1, True)
+    mixed = [old[0], _value(NOW - 300)]
+    routed = _route(router, mixed, first=3)
+    assert (router.last_ts(), router.only_history, routed.behind_ms) == (NOW - 300, False, 0)
+
+
+def test_what_was_left_out_and_passed_over_is_counted_over_all_stretches() -> None:
+    values = [_value(NOW, ip="no address"), b'{"ts":1}', _value(NOW, country="c" * 2000)] * 500 + [_value(NOW)]
+    routed = _route(_router(1), values)
+    assert (routed.events, len(routed.dead)) == (1001, 500)
+    assert routed.unread == {("ip", "bad_address"): 500, ("country", "too_long"): 500}
+
+
+def test_the_end_of_a_recorded_stream_takes_no_time_back() -> None:
+    router = _router(1)
+    _route(router, [_value(NOW)])
+    router.finish(next_offset=1, until_ms=NOW - 10**6, roster=ROSTER)
+    assert router.watermark == NOW - LATENESS_MS

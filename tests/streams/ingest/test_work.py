@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 from faust.types import TP
 
 from detectors.events.event import Event
@@ -16,9 +17,11 @@ from streams.clock import FakeClock
 from streams.ingest.router import WAKE_MS
 from streams.ingest.work import Ingest, IngestState
 from streams.kafka.transport import Batch
+from streams.log.frames import offsets as offsets_of
 from streams.log.versions import decode
 from streams.settings.event_time import Time
 from streams.settings.settings import Input, Settings
+from streams.state.sealed import MovedError
 
 TOPIC = "views"
 ROSTER = {TOPIC: 2}
@@ -83,6 +86,15 @@ def test_time_of_a_source_that_is_taken_over_goes_no_faster_than_the_wall_clock_
     assert FIRST_TS <= heard.watermark < FIRST_TS + WAKE_MS, "others may count as idle until they are heard"
 
 
+def test_five_seconds_after_it_was_taken_over_its_time_is_that_of_its_events() -> None:
+    before = IngestState(1, 0, max_ts=FIRST_TS, watermark=FIRST_TS, reliable=FIRST_TS + MINUTE_MS)
+    clock = FakeClock(epoch_ms=NOW_MS)
+    ingest = _opened(0, before, clock)
+    clock.advance(WAKE_MS / 1000 + 1)
+    ingest.heartbeat(clock.epoch_ms(), at_end=False)
+    assert decode(ingest.cut(0)[0].value).watermark == FIRST_TS + MINUTE_MS
+
+
 def test_a_source_that_is_taken_over_amid_its_history_still_counts_as_idle() -> None:
     before = IngestState(1, 0, max_ts=-1, watermark=-1, only_history=True)
     clock = FakeClock(epoch_ms=NOW_MS)
@@ -93,3 +105,78 @@ def test_a_source_that_is_taken_over_amid_its_history_still_counts_as_idle() -> 
     assert decode(output.value).idle
     state = msgspec.msgpack.decode(ingest.cut(0)[-1].value or b"", type=IngestState)
     assert state.only_history
+
+
+def _records(*offsets: int, kind: int = 0) -> list[Any]:
+    """Records at these offsets, whose timestamps are of a kind of Kafka's."""
+    return [
+        SimpleNamespace(
+            offset=offset,
+            key=b"k%d" % offset,
+            value=b"no event" if offset % 2 else msgspec.json.encode(Event(ts=FIRST_TS, actor="a", target="v")),
+            headers=[("trace", b"%d" % offset)],
+            timestamp=FIRST_TS + offset,
+            timestamp_type=kind,
+        )
+        for offset in offsets
+    ]
+
+
+def _taken(ingest: Ingest, records: list[Any]) -> list[Any]:
+    """The outputs of a checkpoint after these records."""
+    list(ingest.take(Batch(TP(TOPIC, 0), records[0].offset, records), records))
+    return ingest.cut(records[-1].offset + 1)
+
+
+@pytest.mark.parametrize("offsets", [(4, 5, 6), (4, 7, 8), (4, 6, 6 + 2)])
+def test_records_keep_their_offsets_whether_there_are_gaps_or_not(offsets: tuple[int, ...]) -> None:
+    outputs = _taken(_opened(0), _records(*offsets))
+    frame = decode(outputs[0].value)
+    assert offsets_of(frame).tolist() == [offset for offset in offsets if offset % 2 == 0]
+    dead = [output for output in outputs if output.topic.endswith("dead-letters")]
+    assert [dict(letter.headers)["offset"] for letter in dead] == [b"%d" % n for n in offsets if n % 2]
+    assert [dict(letter.headers)["trace"] for letter in dead] == [b"%d" % n for n in offsets if n % 2]
+
+
+def test_the_clock_of_a_broker_bounds_time_where_it_stamps_records() -> None:
+    """An event a little ahead of the broker's clock is not taken for the time."""
+    ahead = _records(0, kind=1)
+    ahead[0].timestamp = FIRST_TS - 30_000
+    assert decode(_taken(_opened(0), ahead)[0].value).watermark == FIRST_TS - 30_000
+    unstamped = _records(0)
+    unstamped[0].timestamp = FIRST_TS - 30_000
+    assert decode(_taken(_opened(0), unstamped)[0].value).watermark == FIRST_TS
+
+
+def test_a_checkpoint_has_what_the_next_owner_must_know() -> None:
+    ingest = _opened(0)
+    outputs = _taken(ingest, _records(4))
+    state = msgspec.msgpack.decode(outputs[-1].value or b"", type=IngestState)
+    assert state == IngestState(1, 5, FIRST_TS, FIRST_TS, FIRST_TS)
+    assert outputs[-1].key == b"views/0"
+    assert ingest.pending() == 0
+    ingest.heartbeat(NOW_MS + 1_000, at_end=False)
+    assert ingest.pending() == 1
+    (mark, _) = ingest.cut(5)
+    assert decode(mark.value).next == 5
+
+
+def test_it_goes_on_where_the_last_owner_stopped_and_from_the_beginning_where_there_was_none() -> None:
+    settings = Settings(inputs=(Input(topic=TOPIC, metric="view"),))
+    for saved, position in ((None, 0), (IngestState(1, 9, FIRST_TS, FIRST_TS), 9)):
+        state: Any = SavedState(saved)
+        ingest = Ingest(settings, TP(TOPIC, 0), partitions=1, roster=ROSTER, state=state, clock=FakeClock())
+        assert asyncio.run(ingest.restore()) == position
+
+
+def test_a_source_whose_log_has_moved_is_not_read_here() -> None:
+    with pytest.raises(MovedError, match="elsewhere"):
+        _opened(0, IngestState(1, 0, -1, -1, moved_to="elsewhere"))
+
+
+def test_checkpoints_come_twice_a_second_and_oftener_if_that_is_configured() -> None:
+    for configured, every in ((5.0, 0.5), (0.2, 0.2)):
+        settings = Settings(inputs=(Input(topic=TOPIC, metric="view"),), checkpoint_seconds=configured)
+        state: Any = SavedState()
+        ingest = Ingest(settings, TP(TOPIC, 0), partitions=1, roster=ROSTER, state=state, clock=FakeClock())
+        assert ingest.every_seconds == every

@@ -160,6 +160,26 @@ def test_a_double_click_is_one_act_and_the_first_stays() -> None:
     assert audited([Act(1_000), Act(31_000)])[0].target_states[key_of(VIEW, "v")].ledger.invalid == {}
 
 
+@pytest.mark.parametrize(("views", "too_many"), [(5, {}), (6, {"rate": 1}), (8, {"rate": 3})])
+def test_as_many_acts_as_a_minute_may_have_are_valid_and_the_next_is_not(views: int, too_many: dict[str, int]) -> None:
+    """Each is a viewing of its own, so none is a double click."""
+    audit, _ = audited([Act(1_000 + 4_000 * n, spent=3_000) for n in range(views)])
+    assert audit.target_states[key_of(VIEW, "v")].ledger.invalid == too_many
+
+
+def test_taking_an_act_back_is_not_one_act_too_many() -> None:
+    events = [Act(1_000 + 4_000 * n, spent=3_000) for n in range(6)]
+    events[4:4] = [Act(events[-1].at + 1_000, undo=True), Act(events[-1].at + 2_000, undo=True)]
+    audit, outcome = audited(events)
+    assert audit.target_states[key_of(VIEW, "v")].ledger.invalid == {"rate": 1, "undone": 2}
+    assert outcome.failures == {}
+
+
+def test_acts_are_counted_by_the_minute_of_the_clock() -> None:
+    events = [Act(at + 4_000 * n, spent=3_000) for at in (41_000, MINUTE_MS + 1_000) for n in range(5)]
+    assert audited(events)[0].target_states[key_of(VIEW, "v")].ledger.invalid == {}
+
+
 def test_somebody_who_watches_a_short_clip_again_is_no_double_click() -> None:
     """Whether the time of an event is the beginning of a view or its end."""
     begins = [Act(1_000 + 12_000 * n, spent=12_000) for n in range(4)]
@@ -206,3 +226,7 @@ def test_memory_is_a_minutes_acts() -> None:
     repeats = audit.intake.rules.by_metric[0]
     assert repeats is not None
     assert repeats.memory_bytes() <= 20 * 50 * 80
+
+
+def test_an_actor_has_thirty_acts_a_minute_on_a_target_unless_it_is_configured() -> None:
+    assert RuleSettings().per_minute == 30

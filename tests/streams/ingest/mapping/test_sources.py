@@ -231,6 +231,21 @@ def test_one_record_may_have_several_events_or_none() -> None:
     assert (decoded.skipped, decoded.refused) == ({"no_elements": 2}, [])
 
 
+def test_elements_of_a_record_without_an_id_have_none() -> None:
+    decoded = decode([{"sent": TS, "user": "a1", "items": [{"video": "v1"}]}], ITEMS, each="items")
+    assert column(decoded, "id") == [None]
+    odd = decode([{"sent": TS, "user": "a1", "id": [7], "items": [{"video": "v1"}]}], ITEMS, each="items")
+    assert column(odd, "id") == [None]
+    assert odd.unread == {("id", "wrong_type"): 1}
+
+
+@pytest.mark.parametrize(("size", "events"), [(500, 500), (501, 0)])
+def test_five_hundred_elements_are_the_most_of_one_record(size: int, events: int) -> None:
+    decoded = decode([{"sent": TS, "user": "a1", "id": "e1", "items": [{"video": "v1"}] * size}], ITEMS, each="items")
+    assert len(column(decoded, "id")) == events
+    assert len(decoded.refused) == (events == 0)
+
+
 def test_an_elements_own_id_stays_as_it_is() -> None:
     fields = ITEMS | {"id": {"first": ["id", {"outer": "id"}]}}
     items = [{"video": "v1", "id": "i1"}, {"video": "v2"}]

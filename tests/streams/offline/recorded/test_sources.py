@@ -132,6 +132,7 @@ def test_a_packed_file_that_is_cut_off_is_a_sentence(packing: str, command: Comm
         (as_parquet()[:200] + b"PAR1", "as Parquet"),
         (gzip.compress(b"ts,actor\n", mtime=0) + b"rubbish behind it", "cannot read"),
     ],
+    ids=["bzip2", "xz", "zip", "packed Parquet", "broken Parquet", "rubbish behind gzip"],
 )
 def test_what_is_not_read_is_named(data: bytes, said: str, command: Command) -> None:
     answer = command.replay(data, "x")

@@ -1,0 +1,1 @@
+"""Single changes of the code, and whether the tests notice them: ``python -m tests.mutants`` (see CONTRIBUTING)."""

@@ -1,0 +1,168 @@
+"""How many keys a task keeps in memory, and what the gauges show of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from detectors.events.event import METRIC_INDEX
+from detectors.events.key import VIEW, key_of
+from detectors.state.case import ARTIFICIAL, Case
+from detectors.state.target_state import TargetState
+from streams.metrics import REGISTRY
+from streams.state import keyed
+from streams.state.gauges import contribution_of
+from streams.state.keyed import Budget, KeyedState
+from streams.state.store import Store
+
+RECORD_BYTES = 400
+LIKE = METRIC_INDEX["like"]
+KEY_BYTES = 1_500 + 9 * RECORD_BYTES
+"""Of a key in memory, before any record was seen."""
+
+
+def shown(name: str, **labels: str) -> float:
+    """A gauge as it is exposed."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+@pytest.fixture
+def states() -> Iterator[KeyedState]:
+    """Keys of which the gauges show nothing afterwards."""
+    made = KeyedState(Budget(1))
+    yield made
+    made.forget()
+
+
+# ---------------------------------------------------------------- memory
+
+
+def test_seven_eighths_of_the_budget_are_for_keys_and_tasks_share_it() -> None:
+    budget = Budget(80_000 * KEY_BYTES)
+    first = KeyedState(budget)
+    assert first.hot_keys_max() == 70_000
+    second = KeyedState(budget)
+    assert first.hot_keys_max() == second.hot_keys_max() == 35_000
+    second.forget()
+    assert first.hot_keys_max() == 70_000
+
+
+def test_what_a_task_holds_besides_is_taken_from_its_share() -> None:
+    state = KeyedState(Budget(8_000 * KEY_BYTES))
+    state.other_bytes = 2_000 * KEY_BYTES
+    assert state.hot_keys_max() == 5_000
+
+
+def test_however_small_the_budget_a_thousand_keys_stay_in_memory() -> None:
+    assert KeyedState(Budget(1)).hot_keys_max() == 1_000
+
+
+def test_the_size_of_keys_is_learned_from_about_the_last_thousand_records() -> None:
+    state = KeyedState(Budget(8_000 * KEY_BYTES))
+    state.note_record_sizes(0, 0)
+    assert state.hot_keys_max() == 7_000
+    state.note_record_sizes(100 * 1_400, 100)
+    assert state.hot_keys_max() == int(7_000 * KEY_BYTES / (1_500 + 9 * 500))
+    state.note_record_sizes(5_000 * 900, 5_000)
+    assert state.hot_keys_max() == int(7_000 * KEY_BYTES / (1_500 + 9 * 900))
+
+
+def test_a_checkpoint_is_due_when_more_keys_have_changed_than_one_should_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyed, "CHANGED_MAX", 600)
+    state = KeyedState(Budget(1))
+    for number in range(601):
+        state.change(key_of(VIEW, str(number)))
+    assert not state.checkpoint_due(), "without a disk there is nowhere else"
+    state.use_store(Store(tmp_path / "store", "here"))
+    assert state.checkpoint_due()
+    state.take_changed()
+    for number in range(600):
+        state.change(key_of(VIEW, str(number)))
+    assert not state.checkpoint_due()
+    state.change(key_of(VIEW, "more"))
+    assert state.checkpoint_due()
+    state.take_changed()
+    assert not state.checkpoint_due()
+    state.forget()
+
+
+def test_a_key_that_is_new_where_the_log_is_read_from_its_middle_is_incomplete() -> None:
+    state = KeyedState(Budget(1))
+    assert not state.change(key_of(VIEW, "a")).incomplete
+    state.partial = True
+    assert state.change(key_of(VIEW, "b")).incomplete
+    assert not state.change(key_of(VIEW, "a")).incomplete
+    with pytest.raises(KeyError):
+        state[key_of(VIEW, "c")]
+    assert state.peek(key_of(VIEW, "c")) is None
+    state.forget()
+
+
+def test_the_keys_in_memory_are_shown_while_the_task_is_here() -> None:
+    before = shown("truecount_hot_keys")
+    state = KeyedState(Budget(1))
+    for number in range(3):
+        state.change(key_of(VIEW, str(number)))
+    state.settle()
+    assert shown("truecount_hot_keys") == before + 3
+    state.forget()
+    assert shown("truecount_hot_keys") == before
+
+
+# ---------------------------------------------------------------- gauges
+
+
+def test_what_a_key_adds_is_its_counts_itself_and_its_open_case() -> None:
+    state = TargetState()
+    state.ledger.accept(5)
+    state.ledger.reject("rate", 2)
+    state.ledger.reject("undone", 1)
+    state.ledger.move("valid", "quarantined", 1)
+    assert contribution_of(None) == (0, 0, 0, 0, 0)
+    assert contribution_of(state) == (4, 3, 1, 1, 0)
+    state.case = Case("id", 0, 0, 0, ARTIFICIAL, "surge")
+    assert contribution_of(state) == (4, 3, 1, 1, 1)
+
+
+def test_the_totals_are_those_of_all_keys_by_metric_however_often_they_change(states: KeyedState) -> None:
+    states.change(key_of(VIEW, "a")).ledger.accept(5)
+    states.change(key_of(VIEW, "a")).ledger.accept(1)
+    states.change(key_of(LIKE, "a")).ledger.accept(7)
+    assert states.totals() == [[6, 0, 0, 1, 0], [7, 0, 0, 1, 0], [0, 0, 0, 0, 0]]
+    states.change(key_of(VIEW, "a")).ledger.move("valid", "quarantined", 4)
+    states[key_of(VIEW, "a")].case = Case("id", 0, 0, 0, ARTIFICIAL, "surge")
+    states.change(key_of(VIEW, "b")).ledger.reject("rate", 2)
+    assert states.totals()[0] == [2, 2, 4, 2, 1]
+    states.change(key_of(VIEW, "a")).case = None
+    assert states.totals()[0] == [2, 2, 4, 2, 0]
+
+
+def test_the_gauges_move_by_what_has_changed_and_back_when_the_keys_are_another_workers() -> None:
+    names = ("truecount_targets", "truecount_open_cases")
+    before = [shown(name) for name in names]
+    parts = [
+        shown("truecount_counted_events", metric="like", part=part) for part in ("valid", "invalid", "quarantined")
+    ]
+    states = KeyedState(Budget(1))
+    states.restored([[0] * 5, [10, 3, 2, 4, 1], [0] * 5])
+    states.change(key_of(LIKE, "a")).ledger.accept(5)
+    states.settle()
+    now = [shown("truecount_counted_events", metric="like", part=part) for part in ("valid", "invalid", "quarantined")]
+    assert [n - b for n, b in zip(now, parts, strict=True)] == [15, 3, 2]
+    assert [shown(name) - b for name, b in zip(names, before, strict=True)] == [5, 1]
+    states.forget()
+    now = [shown("truecount_counted_events", metric="like", part=part) for part in ("valid", "invalid", "quarantined")]
+    assert now == parts
+    assert [shown(name) for name in names] == before
+
+
+def test_totals_that_are_stored_do_not_change_with_the_states(states: KeyedState) -> None:
+    states.change(key_of(VIEW, "a")).ledger.accept(1)
+    totals = states.totals()
+    states.change(key_of(VIEW, "a")).ledger.accept(1)
+    states.settle()
+    assert totals[0][0] == 1
