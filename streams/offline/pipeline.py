@@ -114,7 +114,7 @@ class Offline:
         )
         self._roster = {self._config.topic: 1}
         self._failed: list[Failed] = [{} for _ in range(settings.partitions)]
-        self._watches = [MemoryTargetStates() for _ in range(settings.partitions)]
+        self._target_states = [MemoryTargetStates() for _ in range(settings.partitions)]
         self._audits = [self._audit(partition) for partition in range(settings.partitions)]
         self._frames = [_Frames() for _ in range(settings.partitions)]
         self._offsets = [0] * settings.partitions
@@ -190,8 +190,8 @@ class Offline:
                 self._refuse(DeadLetter("by-target", partition, position, None, value, Why.UNCOUNTABLE, message))
 
     def _audit(self, partition: int) -> PartitionAudit:
-        watches = self._watches[partition] = MemoryTargetStates()
-        return PartitionAudit(audit_settings(self._settings, partition), watches, self._failed[partition])
+        target_states = self._target_states[partition] = MemoryTargetStates()
+        return PartitionAudit(audit_settings(self._settings, partition), target_states, self._failed[partition])
 
     def _applied(self, partition: int, frame: bytes) -> Outcome:
         """Outcome of a frame. If it fails, the partition's log is audited again, as after the restart of a worker."""
@@ -231,8 +231,8 @@ class Offline:
 
     def _close(self) -> None:
         summary = self.summary
-        for watches in self._watches:
-            for state in watches.states.values():
+        for target_states in self._target_states:
+            for state in target_states.states.values():
                 ledger = state.ledger
                 summary.targets += 1
                 summary.raw += ledger.raw

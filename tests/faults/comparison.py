@@ -8,7 +8,7 @@ from typing import Any
 from streams.log.frames import offsets
 from streams.log.versions import FrameError, decode
 from tests.faults.traffic import BAD, CLOSING_TARGET
-from tests.faults.truth import Record, Tally, TargetMetric, WindowEvidence
+from tests.faults.truth import Published, Record, Tally, TargetMetric
 
 SHOWN = 5
 
@@ -35,7 +35,7 @@ def log_problems(log: Iterable[Any], taken: dict[int, int], sources: dict[tuple[
     return problems
 
 
-def differences(tally: Tally, expected: WindowEvidence, said: WindowEvidence, *, exact: bool) -> list[str]:
+def differences(tally: Tally, expected: Published, said: Published, *, exact: bool) -> list[str]:
     """Sentences on what differs between what came out, the independent count and the undisturbed run."""
     problems: list[str] = []
     if expected.late:

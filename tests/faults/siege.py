@@ -21,7 +21,7 @@ from bench.testbed.workers import Installation, Worker, install
 from streams.log.hashing import partition_of
 from tests.faults.comparison import SHOWN, differences, log_problems
 from tests.faults.traffic import CLOSING_TARGET, Traffic, closing
-from tests.faults.truth import Record, Tally, WindowEvidence, undisturbed
+from tests.faults.truth import Published, Record, Tally, undisturbed
 
 WORKERS = 3
 PARTITIONS = 3
@@ -247,7 +247,7 @@ class Siege:
         sources = {metric: self.input_partitions[topic] for metric, topic in self.installation.inputs.items()}
         waiting = {(name, metric): sources[metric] for name in self._closers() for metric in sources}
         deadline = time.monotonic() + seconds
-        said = WindowEvidence()
+        said = Published()
         consumer = await self._reader(topic)
         try:
             while waiting and time.monotonic() < deadline:
@@ -314,8 +314,8 @@ class Siege:
         problems += differences(tally, expected, said, exact=self.exact)
         problems += await self._log(sources)
 
-    async def _said(self) -> WindowEvidence:
-        said, topics = WindowEvidence(), self.installation.topics
+    async def _said(self) -> Published:
+        said, topics = Published(), self.installation.topics
         for record in await self._records(topics.flagged_events):
             said.flag(record.value)
         for record in await self._records(topics.corrections):

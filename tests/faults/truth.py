@@ -96,7 +96,7 @@ class Tally:
 
 
 @dataclass
-class WindowEvidence:
+class Published:
     """Flags, corrections and latest counts, by their ids; what came twice under an id."""
 
     flags: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
@@ -133,7 +133,7 @@ Record = tuple[int, int, bytes]
 """Offset, the time at which it was sent in ms, value."""
 
 
-def undisturbed(settings: Settings, sources: dict[tuple[str, int], list[Record]]) -> WindowEvidence:
+def undisturbed(settings: Settings, sources: dict[tuple[str, int], list[Record]]) -> Published:
     """The input through routers and audits without Kafka, state or faults: topic and partition → its records."""
     roster: dict[str, int] = {}
     for topic, _ in sources:
@@ -147,7 +147,7 @@ def undisturbed(settings: Settings, sources: dict[tuple[str, int], list[Record]]
     }
     audits = [PartitionAudit(audit_settings(settings, partition)) for partition in range(settings.partitions)]
     offsets = [0] * settings.partitions
-    said = WindowEvidence()
+    said = Published()
 
     def take(routed: Routed) -> None:
         said.dead_letters += len(routed.dead)

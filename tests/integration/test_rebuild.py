@@ -25,7 +25,7 @@ from streams.settings.settings import load
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 
 Unique = Callable[[str], str]
-WindowEvidence = dict[str, list[list[bytes]]]
+Published = dict[str, list[list[bytes]]]
 
 BURST_MS = START_MS + HISTORY_MINUTES * MINUTE_MS
 OUTPUTS = ("flagged_events", "corrections", "audited_counts")
@@ -39,9 +39,9 @@ def crowd(ids: bool = True) -> list[bytes]:
     return [msgspec.json.encode(event) for event in events]
 
 
-def said(truecount: Installation, topics: Topics) -> WindowEvidence:
+def said(truecount: Installation, topics: Topics) -> Published:
     """What stands in the output topics: topic → partition → values in order."""
-    everything: WindowEvidence = {}
+    everything: Published = {}
     for name in OUTPUTS:
         places: list[list[bytes]] = [[] for _ in range(truecount.settings.partitions)]
         for record in truecount.records(getattr(topics, name)):
@@ -50,7 +50,7 @@ def said(truecount: Installation, topics: Topics) -> WindowEvidence:
     return everything
 
 
-def flags(values: WindowEvidence) -> list[dict[str, Any]]:
+def flags(values: Published) -> list[dict[str, Any]]:
     """All flag revisions."""
     return [json.loads(value) for place in values["flagged_events"] for value in place]
 
@@ -80,7 +80,7 @@ def lag(worker: Worker) -> float:
 
 
 @pytest.fixture(scope="module")
-def audited(kafka: BrokerAddress, tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, WindowEvidence]:
+def audited(kafka: BrokerAddress, tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, Published]:
     """An installation that has audited a crowd, by a worker that ingests and two that judge, and what it said."""
     directory = tmp_path_factory.mktemp("audited")
     truecount = install(
@@ -98,7 +98,7 @@ def audited(kafka: BrokerAddress, tmp_path_factory: pytest.TempPathFactory) -> t
     return truecount, live
 
 
-Audited = tuple[Installation, WindowEvidence]
+Audited = tuple[Installation, Published]
 
 
 @pytest.mark.slow
