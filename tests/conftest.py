@@ -1,7 +1,8 @@
 """Brokers as fixtures, and skips in plain sight.
 
-``tansu`` and ``kafka`` give the address of a broker that runs for the whole session; ``broker`` runs a test
-once on each. They are shared: a test makes topics and groups of its own (``unique``), and never kills them.
+``tansu`` and ``kafka`` give the address of a broker that runs for a whole session, in each of its processes. With
+``broker`` a test runs once on each. They are shared: a test makes topics and groups of its own (``unique``), and
+never kills them.
 ``kafka_server`` is one for a single test, to kill, freeze and start again.
 """
 
@@ -84,8 +85,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("integration")
         if used & KAFKA_FIXTURES:
             item.add_marker("kafka")
-        # A file's tests stay together, so that what they share is made once. Each process has brokers of its own.
-        item.add_marker(pytest.mark.xdist_group(_file_of(item)))
     if hasattr(config, "workerinput"):  # one of several processes
         _put_long_files_first(items)
 
