@@ -297,9 +297,9 @@ def test_keys_may_change_and_wait_while_those_of_a_window_are_read(make: Make) -
 
 def test_a_key_that_was_changed_and_spilled_is_in_the_records_of_the_disk_and_not_among_the_changed() -> None:
     with mostly_on_disk() as stored:
-        for key in ("0a", "0b", "1a"):
+        for key in ("0a", "0b", "1a", "1b", "2a"):
             stored.target_states.change(Key(key)).ledger.accept(1)
         target_states = stored.target_states
         assert isinstance(target_states, KeyedState)
-        assert target_states.take_changed() == {"0b", "1a"}
-        assert [key for key, _ in target_states.spilled()] == [b"w/0a"]
+        assert target_states.take_changed() == {"1a", "1b", "2a"}
+        assert [key for key, _ in target_states.spilled()] == [b"w/0a", b"w/0b"]

@@ -79,6 +79,8 @@ JUDGING = (
     "cases.closing_time",
     "cases.expected",
     "cases.ids",
+    "cases.statuses",
+    "scoring.normal",
     "measurement.early_windows",
     "scoring.shares",
     "scoring.tails",

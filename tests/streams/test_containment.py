@@ -238,7 +238,7 @@ def test_what_cannot_even_be_counted_goes_to_the_dead_letters() -> None:
 @pytest.mark.parametrize("error", [StoreError("the disk is full"), OSError(28, "no space"), MemoryError()])
 def test_failures_of_the_machine_are_not_contained(error: Exception) -> None:
     with (
-        Injection("measurement.window_view.Look.measure", target=None, error=error).inside(),
+        Injection("measurement.window_view.WindowView.measure", target=None, error=error).inside(),
         pytest.raises(type(error)),
     ):
         run()

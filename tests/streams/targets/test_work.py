@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from detectors.events.event import METRICS
-from detectors.events.key import VIEW, key_of
+from detectors.events.key import VIEW, key_of, metric_name_of
 from detectors.records import Outcome
 from streams.metrics import REGISTRY
 from streams.targets.step import PartitionAudit, audit_settings
@@ -131,7 +131,7 @@ def test_what_an_audit_counts_on_the_way_is_shown(kind: str) -> None:
     assert [seen.of("withheld_verdicts_total", metric=metric) for metric in METRICS] == outcome.withheld
     hits: Counter[tuple[str, str]] = Counter()
     for hit in outcome.hits:
-        hits[METRICS[int(hit.key[0])], hit.reason] += hit.events
+        hits[metric_name_of(hit.key), hit.reason] += hit.events
     assert {
         (metric, reason): seen.of("rejected_events_total", metric=metric, reason=reason) for metric, reason in hits
     } == hits
