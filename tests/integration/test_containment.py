@@ -28,15 +28,15 @@ INJECTION = """
 from detectors.catalog.accounts import Accounts
 from detectors.events.key import target_of
 from detectors.intake.intake import Intake
-from detectors.window_closing import Judging
+from detectors.window_closing import WindowClosing
 
 judging = []
-look, findings, collect = Judging.look, Accounts.findings, Intake._collect
+judge, findings, collect = WindowClosing.judge_whole, Accounts.findings, Intake._collect
 
 
-def looking(self, look_at):
-    judging[:] = [target_of(look_at.key)]
-    return look(self, look_at)
+def judged(self, window):
+    judging[:] = [target_of(window.key)]
+    return judge(self, window)
 
 
 def found(self, x):
@@ -51,7 +51,7 @@ def collected(self, block, *rest):
     return collect(self, block, *rest)
 
 
-Judging.look, Accounts.findings, Intake._collect = looking, found, collected
+WindowClosing.judge_whole, Accounts.findings, Intake._collect = judged, found, collected
 """
 
 

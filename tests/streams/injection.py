@@ -179,7 +179,7 @@ NOT_CALLED = frozenset(
     {
         *(
             "events.watch_buckets.watch_bucket",
-            "measurement.window_view.WindowView.habits_young",
+            "measurement.window_view.WindowView.habits_unknown",
         ),  # of single events; where thousands of windows close
         *(
             "verdict.bands.band_opinion",

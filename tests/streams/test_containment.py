@@ -220,6 +220,7 @@ def test_nothing_that_detects_is_left_out() -> None:
     assert catalog == {kind().__class__.__module__.removeprefix("detectors.") for kind in REGISTRY.values()}
     assert modules - rules - catalog == {*FEATURES, *JUDGING, *LEARNING, *APART}
     assert set(RULE_PLACES) == set(RULES)
+    assert set(PLACES) >= NOT_CALLED, "a place was renamed or is gone"
 
 
 def test_what_cannot_even_be_counted_goes_to_the_dead_letters() -> None:
