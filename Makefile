@@ -30,7 +30,7 @@ demo: setup ## see it find a bought burst and spare a viral hit (no Java, no Doc
 
 # By file, so that what the tests of a file share is made once. (Groups of any other kind do nothing: pytest-xdist 3.8
 # cannot mark a test of pytest 9.) In the order of tests/conftest.py: xdist would begin with files of most tests.
-PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test: setup ## test every behaviour; the Kafka half needs Java 17+ and Maven
 	$(PYTEST) -m 'not slow' $(ARGS)

@@ -37,7 +37,9 @@ KEPT = Path("build/mutants")
 STAGES = (4, 12)
 """Files of tests that are collected at first, and next, before all others."""
 BUDGET_SECONDS = 45.0
-"""Tests that are run on one change take so long of the processor together, by what they took without it."""
+"""Processor time of the tests that are run on one change at first, by what they took without it."""
+SECOND_BUDGET_SECONDS = 240.0
+"""The same for what survives the first round, while there is time: ``make test`` runs all of these tests, too."""
 STAGE_SECONDS, SLOWER = 30.0, 5.0
 """A run that takes half a minute of the processor, and five times what its tests took, is one that does not end."""
 
@@ -51,6 +53,8 @@ class Verdict:
     diff: str
     note: str
     """the test that noticed, or what was not asked"""
+    left_out: int = 0
+    """tests that run the line and were not asked"""
 
 
 class Campaign:
@@ -86,8 +90,18 @@ class Campaign:
 
     def run(self, sample: list[Site], end: float) -> list[Verdict]:
         """Try changes until ``end`` of the monotonic clock; those that were tried, as they come."""
+        first = self._round(sample, end, 0.0, BUDGET_SECONDS)
+        again = [verdict.site for verdict in first if verdict.kind == SURVIVED and verdict.left_out]
+        if not again or time.monotonic() >= end:
+            return first
+        print(f"second round: {len(again)} survivors, with tests that take longer", flush=True)
+        second = {verdict.site: verdict for verdict in self._round(again, end, BUDGET_SECONDS, SECOND_BUDGET_SECONDS)}
+        return [second.get(verdict.site, verdict) for verdict in first]
+
+    def _round(self, sites: list[Site], end: float, from_seconds: float, to_seconds: float) -> list[Verdict]:
+        """Try each change on the tests that come between these seconds of the processor."""
         todo: queue.SimpleQueue[Site] = queue.SimpleQueue()
-        for site in sample:
+        for site in sites:
             todo.put(site)
         verdicts: list[Verdict] = []
 
@@ -97,7 +111,7 @@ class Campaign:
                     site = todo.get_nowait()
                 except queue.Empty:
                     return
-                verdict = self._try(server, site)
+                verdict = self._try(server, site, from_seconds, to_seconds)
                 verdicts.append(verdict)
                 line = f"{len(verdicts):4} {verdict.kind:8} {site.path}:{site.line} ({site.what})  {verdict.note}"
                 print(line.rstrip(), flush=True)
@@ -116,7 +130,7 @@ class Campaign:
         if answer["verdict"] != SURVIVED:
             raise SystemExit(f"tests fail without any change: {answer['by']}")
 
-    def _try(self, server: _Server, site: Site) -> Verdict:
+    def _try(self, server: _Server, site: Site, from_seconds: float, to_seconds: float) -> Verdict:
         source = (self._root / site.path).read_bytes()
         changed = site.applied(source).decode()
         diff = "".join(
@@ -124,9 +138,10 @@ class Campaign:
             for line in list(difflib.unified_diff(source.decode().splitlines(True), changed.splitlines(True), n=0))[2:]
         )
         chosen = self.measured.choose(site)
-        asked = _affordable(chosen)
-        if not asked:
+        if not chosen:
             return Verdict(site, SURVIVED, diff, "no test runs this line")
+        before = _affordable(chosen, from_seconds) if from_seconds else []
+        asked = [part for part in _affordable(chosen, to_seconds) if part not in before]
         for first, last in zip((0, *STAGES), (*STAGES, None), strict=True):
             stage = asked[first:last]
             if not stage:
@@ -138,8 +153,9 @@ class Campaign:
                 raise SystemExit(f"the tests of {site.path}:{site.line} could not be run: {answer['by']}")
             if answer["verdict"] != SURVIVED:
                 return Verdict(site, answer["verdict"], diff, answer["by"])
-        left = sum(len(part.tests) for part in chosen) - sum(len(part.tests) for part in asked)
-        return Verdict(site, SURVIVED, diff, f"{left} slow tests that run this line were left out" if left else "")
+        left = sum(len(part.tests) for part in chosen if part not in before and part not in asked)
+        note = f"{left} slow tests that run this line were left out" if left else ""
+        return Verdict(site, SURVIVED, diff, note, left)
 
     def _parts(self, tree: Path) -> list[Path]:
         """What each file of tests runs: measured in a copy, and kept until it or the code changes."""
@@ -195,12 +211,12 @@ def _measure(tree: Path, paths: list[str], into: Path) -> None:
     print(f"measured in {time.monotonic() - began:.0f} s", flush=True)
 
 
-def _affordable(chosen: list[Chosen]) -> list[Chosen]:
-    """The first files of tests, as far as the time for one change goes; the likeliest one in any case."""
+def _affordable(chosen: list[Chosen], budget_seconds: float) -> list[Chosen]:
+    """The first files of tests that fit into a budget of processor time; the likeliest one in any case."""
     asked, seconds = chosen[:1], sum(part.seconds for part in chosen[:1])
     for part in chosen[1:]:
-        seconds += part.seconds
-        if seconds <= BUDGET_SECONDS:
+        if seconds + part.seconds <= budget_seconds:
+            seconds += part.seconds
             asked.append(part)
     return asked
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.codecs.framing import FramingError, document_of
+from streams.codecs.framing import FramingError, document_of, schema_and_payload
 
 JSON = b'{"ts":1}'
 CONFLUENT = bytes([0, 0, 0, 1, 2])
@@ -58,3 +58,7 @@ def test_a_document_is_found_in_what_is_around_it(value: bytes, document: bytes)
 def test_what_cannot_be_read_is_named(value: bytes, message: str) -> None:
     with pytest.raises(FramingError, match=message):
         document_of(value)
+
+
+def test_a_schema_id_has_all_of_its_four_bytes() -> None:
+    assert schema_and_payload(bytes([0, 1, 2, 3, 4]) + JSON) == (0x01020304, JSON)

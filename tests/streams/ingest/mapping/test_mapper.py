@@ -150,3 +150,42 @@ def test_an_undo_may_be_a_word(word: Any, undo: bool) -> None:
     event = _map(_with("removed", word))
     assert isinstance(event, Event)
     assert event.undo is undo
+
+
+def _kept(documents: list[dict[str, Any]], **filters: Any) -> list[str]:
+    """The targets of the documents that a map's filters leave."""
+    config = Input.model_validate(
+        {"topic": "plays", "metric": "view", "map": {name: MAP[name] for name in ("ts", "actor", "target")}} | filters
+    )
+    values = [msgspec.json.encode(document) for document in documents]
+    decoded = EventDecoder(config, 0).decode(Records.values(values, 0), np.full(len(values), LATEST))
+    return [event.target for _, _, event in events_of(decoded.good)]
+
+
+def _played(target: str, **more: Any) -> dict[str, Any]:
+    return {**_with("media.id", target), **more}
+
+
+def test_a_record_is_kept_only_if_it_meets_both_of_two_conditions() -> None:
+    documents = [
+        _played("both", code=200, method="GET"),
+        _played("first", code=200, method="PUT"),
+        _played("second", code=404, method="GET"),
+        _played("none", code=404, method="PUT"),
+    ]
+    keep = [{"path": "code", "at_least": 200, "at_most": 299}, {"path": "method", "is": "GET"}]
+    assert _kept(documents, keep=keep) == ["both"]
+    assert _kept(documents, keep=keep[:1], skip=keep[1:]) == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "kept"),
+    [
+        ({"at_least": 10}, ["ten", "eleven"]),
+        ({"at_most": 10}, ["nine", "ten"]),
+        ({"at_least": 10, "at_most": 10}, ["ten"]),
+    ],
+)
+def test_a_number_is_compared_with_one_bound_or_with_both(bounds: dict[str, int], kept: list[str]) -> None:
+    documents = [_played(name, seconds=seconds) for name, seconds in (("nine", 9), ("ten", 10), ("eleven", 11))]
+    assert _kept(documents, keep=[{"path": "seconds", **bounds}]) == kept
