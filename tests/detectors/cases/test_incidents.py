@@ -165,6 +165,7 @@ def test_after_a_case_the_target_starts_anew() -> None:
     target = Target()
     target.judge(100, number=0)
     target.state.cusum = 9.0
+    target.state.trail = [Step(START_MS, 30, 10.0, 0, 0)]
     target.expire(closes_after(0))
     assert (target.state.cusum, target.state.trail) == (0.0, [])
     target.judge(100, number=9)
