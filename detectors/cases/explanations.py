@@ -44,7 +44,7 @@ EXPLAINED_PEOPLE_MIN = 30
 HISTORY_WINDOWS = 12
 """Windows that the target must have had: the usual count of a new one is not known."""
 
-REVISE_GROWTH = 2.0
+EXPLAINED_REVISE_GROWTH = 2.0
 """An explained flag is revised when its events have doubled."""
 
 OWN_CROWD, PROMOTION = "own_crowd", "promotion"
@@ -119,7 +119,7 @@ class Explanations:
             self._schedule(close_at, window.key)
         if (
             explained.revision == 0
-            or explained.observed + explained.current[1] > REVISE_GROWTH * explained.flagged_observed
+            or explained.observed + explained.current[1] > EXPLAINED_REVISE_GROWTH * explained.flagged_observed
         ):
             self._emit_flag(window.key, explained, UPDATED if explained.revision else OPENED, window.outcome)
 

@@ -35,9 +35,9 @@ Row = tuple[int, int, int, int, int, int, int]
 DIMENSIONS: tuple[str, ...] = ("network", "agent", "referrer", "country", "account")
 """Traits of a person. In a row they come after the actor and before the watch time."""
 
-Marks = tuple[int, int, int, int, int, int]
+ActorTraits = tuple[int, int, int, int, int, int]
 """A person's buckets in the order of COLUMNS, -1 where not given."""
-NOTHING_KNOWN: Marks = (-1, -1, -1, -1, -1, -1)
+NOTHING_KNOWN: ActorTraits = (-1, -1, -1, -1, -1, -1)
 
 COLUMNS: tuple[str, ...] = (*DIMENSIONS, "watch")
 """A row's numbers after the actor."""
@@ -62,7 +62,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     """events, without duplicates and undos"""
     actors: dict[int, int] = {}
     """events per sampled actor: all actors until ACTOR_SAMPLE, then those with the smallest hashes"""
-    people: dict[int, Marks] = {}
+    people: dict[int, ActorTraits] = {}
     """marks of the same actors. If an actor's marks differ, the smallest tuple: arrival order does not matter"""
     rows: bytes = b""
     """packed events not folded into the summaries yet: most windows are small and never judged"""

@@ -13,11 +13,10 @@ from kafka import errors as kafka_python
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from detectors.windows.scales import HOUR_MS
 from streams.failures import Failure
 from streams.kafka.clients import kafka_python_options
 from streams.settings.settings import Settings
-
-HOUR_MS = 3_600_000
 
 
 class BrokerError(Failure):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from detectors.windows.scales import DAY_MS
 from streams.maps.acts import Acts, acts_of, watch_fields
 from streams.maps.choice import NAMED, Choice, Chooser, hops
 from streams.maps.doubts import fall_back, guess_metric, id_of_the_act, note_placeholders, printable
 from streams.maps.envelope import Envelope, enveloped
 from streams.maps.fields import Field, KeyPath, flatten, lists_of
 from streams.maps.sample import Draft, Sample
-
-DAY_MS = 86_400_000
 
 
 def draft(sample: Sample) -> Draft:
