@@ -221,6 +221,15 @@ class Worker:
             lines = answer.read().decode().splitlines()
         return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in lines if line and line[0] != "#")}
 
+    def counted(self, metric: str, part: str) -> float:
+        """Counted events in a part of the count, over all partitions of this worker."""
+        labels = f',metric="{metric}",part="{part}"}}'
+        return sum(
+            value
+            for name, value in self.metrics().items()
+            if name.startswith("truecount_counted_events{") and name.endswith(labels)
+        )
+
     def wait_ready(self) -> None:
         """Wait until /readyz returns 200."""
         self.wait_for(lambda: self.probe("/readyz")[0] == 200, "become ready", READY_SECONDS)
