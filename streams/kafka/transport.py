@@ -17,9 +17,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import faust.transport.drivers.aiokafka as driver
+import structlog
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+
+log = structlog.get_logger()
 
 MAX_CHUNK_RECORDS = 4000
 """Most records of a message: enough to spread Faust's cost, and few enough not to block the loop for long."""
@@ -123,6 +126,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             self._read[tp] = since, reached
         self.resume_at.update(dict.fromkeys(chunks))
         return chunks
+
+    def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
+        """Log it. Faust's thread would print plain text."""
+        log.error("the consumer's thread crashed", problem=msg.format(*fmt), exc_info=True)
 
     def forget(self) -> None:
         """Remove all positions, when another assignment begins."""
@@ -253,6 +260,12 @@ class BatchConsumer(driver.Consumer):
         """Remove the positions of an earlier assignment."""
         self._thread.forget()
         await super().on_partitions_assigned(assigned, generation_id)
+
+    async def verify_all_partitions_active(self) -> None:
+        """Do nothing. Faust would report a bug of its own every few seconds: it checks its commits, and makes none.
+
+        A task commits its offsets in its transactions. The watchdog checks that it does (``streams/service/health.py``).
+        """
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Do nothing. Faust would note every batch as a gap, because none is acknowledged, and use ever more memory."""
