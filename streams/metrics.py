@@ -263,6 +263,12 @@ LAST_PROGRESS = Gauge(
     registry=REGISTRY,
 )
 READY = Gauge("truecount_ready", "1 if /readyz answers 200.", registry=REGISTRY)
+BROKER_REACHABLE = Gauge(
+    "truecount_broker_reachable",
+    "1 while the brokers that this worker needs answer it: the leaders of its partitions, and the coordinator of the"
+    " group.",
+    registry=REGISTRY,
+)
 RELOADS = Counter(
     "truecount_configuration_reloads_total",
     "Reloads of the configuration (SIGHUP), by outcome: applied, unchanged, refused.",

@@ -19,9 +19,11 @@ from streams.clock import SystemClock
 from streams.engine.engine import Engine
 from streams.engine.outlet import Outlet, PlainOutlet, TransactionalOutlet
 from streams.engine.task import Work
+from streams.kafka.connection import connection_problem
 from streams.kafka.consumer import consumer_app
 from streams.kafka.group_offsets import GroupOffsets
 from streams.kafka.partition_reader import StateReader
+from streams.kafka.reachability import Reachability
 from streams.maintenance.wait_for_broker import wait_for_broker
 from streams.roles import ROLES, Shared, changelogs, reader_of
 from streams.service import memory
@@ -60,6 +62,11 @@ class Worker:
             live=self.health.live,
             ready=self.health.ready,
         )
+        self._reachability = Reachability(
+            clock=clock,
+            brokers=self._consumer,
+            problem_with=lambda server: connection_problem(self.settings.broker.model_copy(update={"servers": server})),
+        )
         self.engine = Engine(membership=self._consumer, make=self._make, clock=clock)
         self._shared = Shared(
             StateReader(settings, clock=clock),
@@ -67,6 +74,7 @@ class Worker:
             partitions={},
             roster={},
             clock=clock,
+            answers=self._reachability.answers,
         )
         self._tasks = {name: ROLES[name].tasks(settings, self._shared) for name in self.roles}
         self._plain: PlainOutlet | None = None
@@ -150,10 +158,14 @@ class Worker:
     async def _wait_for_broker(self) -> bool:
         """Wait for the broker and the topics. Returns False if the worker is to stop."""
 
-        def waiting_for(problem: str) -> None:
+        def waiting_for(problem: str, *, connected: bool) -> None:
             self.health.waiting_for = problem
+            if not connected:
+                self._reachability.waits()
 
-        counts = await wait_for_broker(lambda: self.settings, stopping=self._stopping, waiting_for=waiting_for)
+        counts = await wait_for_broker(
+            lambda: self.settings, stopping=self._stopping, waiting_for=waiting_for, clock=self._clock
+        )
         if counts is None:
             return False
         self._shared.partitions.update(counts)
@@ -175,6 +187,7 @@ class Worker:
                 settings, self._group_offsets.note, changelogs=changelogs(settings), clock=self._clock
             )
         self.engine.closing = False
+        self._reachability.start()
         beats = asyncio.create_task(self._beat())
         try:
             await app.start()
@@ -191,6 +204,7 @@ class Worker:
             beats.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await beats
+            self._reachability.stop()
             await self._end(app)
 
     async def _end(self, app: Any) -> None:
@@ -226,6 +240,7 @@ class Worker:
         while True:
             await self._clock.sleep(HEARTBEAT_SECONDS)
             try:
+                self._reachability.beat()
                 self.engine.heartbeat()
                 self._follow_inputs()
                 self._group_offsets.start_commit(self._app)
@@ -238,6 +253,7 @@ class Worker:
                 unsaved_since=engine.activity.unsaved_since(),
                 assigned=engine.assigned,
                 tasks=len(engine.tasks),
+                unreachable=self._reachability.unreachable,
             )
             metrics.READY.set(1 if self.health.ready()[0] else 0)
 

@@ -90,6 +90,9 @@ class Router:
         """highest watermark that the events read so far allow; the watermark is lower while the source wakes"""
         self._woken_at: int | None = None
         self._woken_watermark = -1
+        self.held = False
+        """whether the watermark waits, because an outage has put records out of order (see ingest/outage_wait.py).
+        Meanwhile the source is not idle, so that all others wait for it"""
 
     def wake(self, now_ms: int) -> None:
         """Begin to wake: the source was idle until now, or another worker read it. See WAKE_MS."""
@@ -97,7 +100,10 @@ class Router:
         self._woken_at, self._woken_watermark = now_ms, self.watermark
 
     def _follow(self, now_ms: int) -> None:
-        """Raise the watermark to what the events read so far allow; slowly while the source wakes."""
+        """Raise the watermark to what the events read so far allow; slowly while the source wakes, or not if held."""
+        if self.held:
+            self.idle = False
+            return
         allowed = self.reliable
         if self._woken_at is not None:
             since = now_ms - self._woken_at
@@ -217,11 +223,14 @@ class Router:
         cuts = np.cumsum(np.bincount(places, minlength=self._partitions))
         return columns.take(np.argsort(places, kind="stable")), [0, *cuts.tolist()]
 
-    def mark(self, *, next_offset: int, now_ms: int, at_end: bool, roster: dict[str, int]) -> Routed:
+    def mark(
+        self, *, next_offset: int, now_ms: int, at_end: bool, roster: dict[str, int], unheard_ms: int = 0
+    ) -> Routed:
         """Publish the watermark while no records are read.
 
         A source is idle after ``idle_seconds`` at the end of its partition. No partition waits for an idle source. Its
-        watermark goes on with the wall clock from where it was, but never ahead of it.
+        watermark goes on with the wall clock from where it was, but never ahead of it, and not while the broker has not
+        answered for ``unheard_ms``.
         """
         routed = Routed()
         if self._read_at < 0:
@@ -231,10 +240,10 @@ class Router:
         if now_ms - self._marked_at < MARK_EVERY_MS:
             return routed
         self._follow(now_ms)
-        if at_end and now_ms - self._read_at >= self._idle_ms:
+        if at_end and not self.held and now_ms - self._read_at >= self._idle_ms:
             self.idle = True
             if self.max_ts >= 0:
-                reached = min(self.max_ts + now_ms - self._read_at, now_ms)
+                reached = min(self.max_ts + now_ms - self._read_at, now_ms) - unheard_ms
                 self.watermark = max(self.watermark, reached - self._lateness_ms)
         self._marked_at = now_ms
         for place in range(self._partitions):

@@ -12,7 +12,14 @@ LIMIT = 60.0
 
 def working(clock: FakeClock, **changes: Any) -> dict[str, Any]:
     """What the loop notes of a worker that has nothing to do."""
-    noted = {"behind": False, "progress": clock.monotonic(), "unsaved_since": None, "assigned": 2, "tasks": 2}
+    noted = {
+        "behind": False,
+        "progress": clock.monotonic(),
+        "unsaved_since": None,
+        "assigned": 2,
+        "tasks": 2,
+        "unreachable": None,
+    }
     return noted | changes
 
 

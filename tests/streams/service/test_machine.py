@@ -17,7 +17,7 @@ def test_the_space_is_that_of_the_disk_of_a_directory_that_need_not_exist(tmp_pa
     assert 0 < free < size
 
 
-def test_memory_has_a_limit_that_the_machine_gives(tmp_path: Path) -> None:
+def test_memory_has_a_limit_that_the_machine_gives() -> None:
     assert 0 < machine.memory_limit_bytes() < 1 << 50
 
 
