@@ -253,7 +253,7 @@ DISK_FREE = Gauge(
 DISK_SIZE = Gauge("truecount_state_disk_size_bytes", "Size of the disk with the state directory.", registry=REGISTRY)
 MEMORY_LIMIT = Gauge(
     "truecount_memory_limit_bytes",
-    "Memory that the worker may use: the least of its control group's limit, its data limit (ulimit -d) and the"
+    "Memory that the worker may use: the least of its control group's limit, its resident limit (ulimit -m) and the"
     " machine's memory.",
     registry=REGISTRY,
 )

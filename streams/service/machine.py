@@ -42,11 +42,14 @@ def disk_size_bytes(directory: Path) -> float:
 
 
 def memory_limit_bytes() -> int:
-    """The least of the control group's limit, the data limit (ulimit -d) and the machine's memory."""
+    """The least of the control group's limit, the resident limit (ulimit -m) and the machine's memory.
+
+    Linux does not enforce the resident limit: it is for an operator who knows a limit that cannot be seen from inside.
+    """
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    data, _ = resource.getrlimit(resource.RLIMIT_DATA)
-    if data != resource.RLIM_INFINITY:
-        limits.append(data)
+    resident, _ = resource.getrlimit(resource.RLIMIT_RSS)
+    if resident != resource.RLIM_INFINITY:
+        limits.append(resident)
     for path in CONTROL_GROUP_LIMITS:
         try:
             limits.append(int(path.read_text()))

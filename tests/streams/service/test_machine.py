@@ -21,12 +21,12 @@ def test_memory_has_a_limit_that_the_machine_gives() -> None:
     assert 0 < machine.memory_limit_bytes() < 1 << 50
 
 
-def test_a_data_limit_below_it_is_the_limit() -> None:
+def test_a_resident_limit_below_it_is_the_limit() -> None:
     code = "from streams.service.machine import memory_limit_bytes; print(memory_limit_bytes())"
     limit = 300 << 20
 
     def lower() -> None:
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_RSS, (limit, limit))
 
     done = subprocess.run([sys.executable, "-c", code], preexec_fn=lower, capture_output=True, text=True, check=True)
     assert int(done.stdout) == limit
