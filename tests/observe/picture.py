@@ -138,7 +138,7 @@ class _Canvas:
     def save(self, path: Path) -> None:
         size = (self._image.width // SCALE, self._image.height // SCALE)
         small = self._image.resize(size, Image.Resampling.LANCZOS)
-        small.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+        small.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _draw_stat(canvas: _Canvas, box: _Box, panel: dict[str, Any], lines: list[Line]) -> None:
