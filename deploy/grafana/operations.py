@@ -266,12 +266,9 @@ ERRORS_AND_PROCESS = (
     ),
     Panel(
         "Memory",
-        "Resident memory of each worker, and the least that one may use.",
+        "Resident memory of each worker. *Memory used*, at the top, compares it with the limit.",
         "bytes",
-        (
-            (f"sum by (instance) ({process('process_resident_memory_bytes')})", "{{instance}}"),
-            (f"min({chosen('truecount_memory_limit_bytes')})", "limit"),
-        ),
+        ((f"sum by (instance) ({process('process_resident_memory_bytes')})", "{{instance}}"),),
         core=True,
     ),
     Panel(

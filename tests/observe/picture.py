@@ -121,6 +121,17 @@ class _Canvas:
             text = text[:-2].rstrip(" .…") + "…"
         return text
 
+    def wrapped(self, text: str, size: int, width: float, *, rows: int) -> list[str]:
+        """The text in lines of a width; the last line is cut."""
+        lines = [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if len(lines) == rows or self.width_of(longer, size) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        return [*lines[:-1], self.fitting(lines[-1], size, width)]
+
     def box(self, box: _Box, color: str) -> None:
         corner = ((box.x + box.w) * SCALE, (box.y + box.h) * SCALE)
         self._draw.rounded_rectangle((box.x * SCALE, box.y * SCALE, *corner), 4 * SCALE, fill=color)
@@ -133,7 +144,7 @@ class _Canvas:
         self._draw.line(scaled, fill=color, width=max(1, round(width * SCALE)), joint="curve")
 
     def area(self, points: Sequence[tuple[float, float]], color: str) -> None:
-        self._draw.polygon([(x * SCALE, y * SCALE) for x, y in points], fill=f"{color}66")
+        self._draw.polygon([(x * SCALE, y * SCALE) for x, y in points], fill=f"{color}99")
 
     def save(self, path: Path) -> None:
         size = (self._image.width // SCALE, self._image.height // SCALE)
@@ -176,8 +187,9 @@ def _draw_chart(
     canvas.text(box.x + 10, box.y + 8, panel["title"], 15, INK)
     axis = AXIS.get(unit, unit) + (", stacked" if stacked else "")
     canvas.text(box.x + box.w - 10, box.y + 10, axis, 12, QUIET, anchor="ra")
-    canvas.text(box.x + 10, box.y + 29, canvas.fitting(panel["description"], 11, box.w - 20), 11, QUIET)
-    plot = _Box(box.x + 92, box.y + 54, box.w - 108, box.h - 54 - 74)
+    for row, text in enumerate(canvas.wrapped(panel["description"], 11, box.w - 20, rows=2)):
+        canvas.text(box.x + 10, box.y + 28 + 14 * row, text, 11, QUIET)
+    plot = _Box(box.x + 92, box.y + 66, box.w - 108, box.h - 66 - 66)
     lines = sorted(lines, key=lambda line: -max((v for _, v in line.points if math.isfinite(v)), default=0.0))
     if panel["fieldConfig"]["overrides"]:
         order = [each["matcher"]["options"] for each in panel["fieldConfig"]["overrides"]]
@@ -189,8 +201,14 @@ def _draw_chart(
             canvas.line([(x, plot.y + step), (x, plot.y + min(step + 4, plot.h))], NAMED[mark.color], 1)
     colors = _colors(panel, lines)
     drawn = _stack(lines) if stacked else lines
-    for line, color in reversed(list(zip(drawn, colors, strict=True))):
-        _draw_line(canvas, plot, line, color=color, span=span, top=top, filled=stacked)
+    scale = _Scale(plot, span, top)
+    for index, (line, color) in enumerate(zip(drawn, colors, strict=True)):
+        if stacked:
+            below = scale.places(drawn[index - 1]) if index else [[(plot.x, plot.y + plot.h)]]
+            _draw_band(canvas, scale.places(line), below, color)
+        else:
+            for piece in scale.places(line):
+                canvas.line(piece, color)
     _draw_legend(canvas, box, plot, unit, list(zip(lines, colors, strict=True)))
 
 
@@ -228,25 +246,44 @@ def _round_up(value: float) -> float:
     return next(power * step for step in (1, 2, 4, 6, 8, 10) if power * step >= value * 0.999)
 
 
-def _draw_line(canvas: _Canvas, plot: _Box, line: Line, *, color: str, span: Span, top: float, filled: bool) -> None:
-    pieces: list[list[tuple[float, float]]] = [[]]
-    for at, value in line.points:
-        if not math.isfinite(value):
-            pieces.append([])
-            continue
-        x = plot.x + plot.w * (at - span.start) / (span.end - span.start)
-        pieces[-1].append((x, plot.y + plot.h * (1 - min(value / top, 1.0))))
-    for piece in pieces:
-        if not piece:
-            continue
-        if filled:
-            canvas.area([*piece, (piece[-1][0], plot.y + plot.h), (piece[0][0], plot.y + plot.h)], color)
-        canvas.line(piece, color)
+Pieces = list[list[tuple[float, float]]]
+"""Places on the picture, in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Where values are in a plot whose upper edge is ``top``."""
+
+    plot: _Box
+    span: Span
+    top: float
+
+    def places(self, line: Line) -> Pieces:
+        """The places of a line's points. Values that are no numbers divide it into pieces."""
+        plot, span = self.plot, self.span
+        pieces: Pieces = [[]]
+        for at, value in line.points:
+            if not math.isfinite(value):
+                pieces.append([])
+                continue
+            x = plot.x + plot.w * (at - span.start) / (span.end - span.start)
+            pieces[-1].append((x, plot.y + plot.h * (1 - min(value / self.top, 1.0))))
+        return [piece for piece in pieces if piece]
+
+
+def _draw_band(canvas: _Canvas, upper: Pieces, lower: Pieces, color: str) -> None:
+    """Draw a line of a stack, with the area down to the line below it."""
+    points, floor = [at for piece in upper for at in piece], [at for piece in lower for at in piece]
+    if len(points) != len(floor):  # the lowest line stands on the axis
+        floor = [(x, floor[0][1]) for x, _ in points]
+    if max((below - y for (_, y), (_, below) in zip(points, floor, strict=True)), default=0.0) > 0:
+        canvas.area([*points, *reversed(floor)], color)
+        canvas.line(points, color)
 
 
 def _draw_legend(canvas: _Canvas, box: _Box, plot: _Box, unit: str, lines: list[tuple[Line, str]]) -> None:
     """The legends with their last values; if there are too many, those with the highest values."""
-    x, y = box.x + 12, plot.y + plot.h + 26
+    x, y = box.x + 12, plot.y + plot.h + 24
     if not lines:
         canvas.text(plot.x + plot.w / 2, plot.y + plot.h / 2, "no data", 18, QUIET, anchor="mm")
     for index, (line, color) in enumerate(lines):

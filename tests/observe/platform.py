@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import random
 import signal
-import string
-import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,15 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.testbed.brokers import KafkaServer, kafka_jars
-from bench.testbed.workers import CLI, ROOT, Installation, Worker, clean_environment, install
+from bench.testbed.workers import ROOT, Installation, Worker, install
+from streams.kafka.sender import Sender
+from streams.offline.simulation import Simulation
 from tests.deploy.prometheus_server import PrometheusServer
 
-SECONDS = 170
-"""Duration of the traffic. The attack begins in its middle."""
-RATE, TARGETS, SEED = 600, 300, 1
-RESTART_AT, RELOAD_AT, ODD_AT = 145, 60, 20
-"""Seconds after the begin at which the worker is killed, a configuration is applied, and odd records are sent."""
-SETTLE_SECONDS = 15
+HISTORY_SECONDS = 540
+"""Traffic of before, which is sent at once: without it there is nothing to compare an attack with. The simulation
+attacks ten minutes after its begin, so a minute after this."""
+SECONDS = 150
+RATE, TARGETS, SEED = 250, 200, 1
+ODD_AT, RELOAD_AT, RESTART_AT = 20, 40, 115
+"""Seconds after the begin at which odd records are sent, a configuration is applied, and the worker is killed."""
+SETTLE_SECONDS = 10
 
 
 @dataclass(slots=True)
@@ -42,7 +44,13 @@ def observed(directory: Path) -> Iterator[Observed]:
     server.start()
     try:
         installation = install(
-            server.address, directory, _unique, partitions=2, tick_seconds=5, lateness_seconds=3, idle_seconds=2
+            server.address,
+            directory,
+            lambda _: "truecount",
+            partitions=2,
+            tick_seconds=5,
+            lateness_seconds=3,
+            idle_seconds=2,
         )
         worker = installation.start()
         files = ROOT / "deploy" / "prometheus"
@@ -63,29 +71,39 @@ def observed(directory: Path) -> Iterator[Observed]:
 def play(platform: Observed, say: Callable[[str], None]) -> None:
     """Send the traffic to its end; meanwhile send odd records, change the configuration, and kill the worker."""
     platform.began = time.time()
-    command = [*CLI, "simulate", "--config", str(platform.installation.config)]
-    command += [f"--seconds={SECONDS}", f"--rate={RATE}", f"--targets={TARGETS}", f"--seed={SEED}"]
-    environment = {**clean_environment(), "PYTHONPATH": str(ROOT)}
-    log = platform.installation.directory / "simulate.log"
-    with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file, env=environment) as simulation:
-        try:
-            _wait_until(platform.began + ODD_AT)
-            _send_odd_records(platform.installation)
-            say("sent records that are no events, copies of events, and events that come late")
-            _wait_until(platform.began + RELOAD_AT)
-            _change_configuration(platform)
-            say("applied another configuration")
-            _wait_until(platform.began + RESTART_AT)
-            _restart(platform)
-            say("killed the worker, and started it again")
-            simulation.wait(timeout=2 * SECONDS)
-        finally:
-            simulation.kill()
+    failed: list[BaseException] = []
+    traffic = threading.Thread(target=_simulate, args=(platform, failed), daemon=True)
+    traffic.start()
+    _wait_until(platform.began + ODD_AT)
+    _send_odd_records(platform.installation)
+    say("sent records that are no events, copies of events, and events that come late")
+    _wait_until(platform.began + RELOAD_AT)
+    _change_configuration(platform)
+    say("applied another configuration")
+    _wait_until(platform.began + RESTART_AT)
+    _restart(platform)
+    say("killed the worker, and started it again")
+    traffic.join()
+    if failed:
+        raise failed[0]
     _wait_until(time.time() + SETTLE_SECONDS)
 
 
-def _unique(prefix: str) -> str:
-    return prefix + "".join(random.choices(string.ascii_lowercase, k=8))
+def _simulate(platform: Observed, failed: list[BaseException]) -> None:
+    """Send the simulation. Its clock begins in the past, so that its first part is due at once."""
+    now = platform.began
+    starts = iter([now - HISTORY_SECONDS])
+    simulation = Simulation(seed=SEED, targets=TARGETS, rate=RATE, attack=True)
+    try:
+        with Sender(platform.installation.settings) as sender:
+            clock = lambda: next(starts, time.time())  # noqa: E731  # the first call asks for the begin
+            for batch in simulation.live(clock, time.sleep, HISTORY_SECONDS + SECONDS):
+                if time.time() > now + SECONDS:
+                    break
+                for event in batch:
+                    sender.send_event(event)
+    except BaseException as error:  # noqa: BLE001  # the main thread raises it
+        failed.append(error)
 
 
 def _wait_until(moment: float) -> None:

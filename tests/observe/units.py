@@ -30,7 +30,7 @@ def shown(value: float, unit: str) -> str:
     ('3 MiB', '12.3 k events/s', '3', '0.02 /s')
     """
     if not math.isfinite(value):
-        return "–"
+        return "none"
     if unit == "s":
         return _seconds(value)
     if unit == "percentunit":

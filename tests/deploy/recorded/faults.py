@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tests.deploy.recorded.scrapes import Recording
 
 MINUTE_MS = 60_000
 DISK_MEGABYTES = 64
+BACKLOG_SCRAPES = 60
 
 
 def unique(prefix: str) -> str:
@@ -94,9 +96,9 @@ def small_disk(directory: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
 
-def one_worker(broker: BrokerAddress, directory: Path) -> Iterable[Fault]:
+def one_worker(server: KafkaServer, directory: Path) -> Iterable[Fault]:
     """Faults that a worker survives, one after the other."""
-    live = Live(broker, directory)
+    live = Live(server.address, directory)
     with small_disk(directory / "state"):
         try:
             worker = live.start()
@@ -184,9 +186,9 @@ def _configuration(live: Live, pid: int) -> Iterable[Fault]:
     yield Fault("a configuration with a misspelt key", recording, ("TruecountReloadRefused",))
 
 
-def damaged_state(broker: BrokerAddress, directory: Path) -> Iterable[Fault]:
+def damaged_state(server: KafkaServer, directory: Path) -> Iterable[Fault]:
     """Records of the state are overwritten while no worker runs; then the meta record, without which no task opens."""
-    live = Live(broker, directory)
+    live = Live(server.address, directory)
     installation = live.installation
     topic = installation.topics.targets_state
     try:
@@ -221,9 +223,9 @@ def _go_on(live: Live, recording: Recording) -> None:
     recording.address = f"http://127.0.0.1:{worker.port}/metrics"
 
 
-def restarts(broker: BrokerAddress, directory: Path) -> Iterable[Fault]:
+def restarts(server: KafkaServer, directory: Path) -> Iterable[Fault]:
     """A worker that is killed again and again, and then stays away."""
-    live = Live(broker, directory)
+    live = Live(server.address, directory)
     try:
         live.start()
         recording = live.recording()
@@ -241,36 +243,37 @@ def restarts(broker: BrokerAddress, directory: Path) -> Iterable[Fault]:
         live.stop()
 
 
-def backlog(broker: BrokerAddress, directory: Path) -> Iterable[Fault]:
+def backlog(server: KafkaServer, directory: Path) -> Iterable[Fault]:
     """A worker that was away for an hour, and reads what has waited."""
-    live = Live(broker, directory)
+    live = Live(server.address, directory)
     try:
         worker = live.start()
-        recording = live.recording()
+        recording = Recording(f"http://127.0.0.1:{worker.port}/metrics")
+        recording.take(3)  # without events: those that wait are older, and would be late after newer ones
+        recording.fault()
         worker.stop()
         for minutes in range(60, 10, -1):
             live.installation.send(
-                live.views, events(4_000, ago_ms=minutes * MINUTE_MS, span_ms=MINUTE_MS, targets=2_000), codec="lz4"
+                live.views, events(8_000, ago_ms=minutes * MINUTE_MS, span_ms=MINUTE_MS, targets=2_000), codec="lz4"
             )
         worker = live.worker = live.installation.start()
         recording.address = f"http://127.0.0.1:{worker.port}/metrics"
         worker.wait_for(lambda: worker.probe("/readyz")[0] == 200, "become ready", 60)
-        lag = _lag_of(live.views)
-        while len(recording.scrapes) < 30:
+        lag = f'truecount_lag_records{{partition="0",role="ingest",topic="{live.views}"}}'
+        recording.take(1)
+        while recording.scrapes[-1].get(lag, 1.0) > 0:
             recording.take(1)
-            if lag(recording.scrapes[-1]) == 0:
-                break
-        while lag(recording.scrapes[-1]) == 0:
-            recording.scrapes.pop()
-        alerts = ("TruecountSourceBehind", "TruecountOutputLate", "TruecountProcessorBusy")
-        yield Fault("a backlog of an hour", recording, alerts)
+        recording.scrapes.pop()
+        waited = replace(recording, scrapes=list(recording.scrapes))
+        yield Fault("an input that waited for an hour", waited, ("TruecountSourceBehind",))
+
+        reached, until = 'truecount_event_time_seconds{partition="0"}', time.time() - 12 * 60
+        while recording.scrapes[-1].get(reached, 0.0) < until and len(recording.scrapes) < BACKLOG_SCRAPES:
+            recording.take(1)
+        alerts = ("TruecountOutputLate", "TruecountProcessorBusy")
+        yield Fault("a worker that audits the events of an hour", recording, alerts)
     finally:
         live.stop()
-
-
-def _lag_of(topic: str) -> Callable[[dict[str, float]], float]:
-    name = f'truecount_lag_records{{partition="0",role="ingest",topic="{topic}"}}'
-    return lambda scrape: scrape.get(name, 1.0)
 
 
 def outage(server: KafkaServer, directory: Path) -> Iterable[Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,25 +48,31 @@ def _held(alert: dict[str, Any]) -> int:
     return 60 * int(alert.get("for", "0m").removesuffix("m"))
 
 
-def text(faults: list[Fault]) -> str:
-    """The content of the file."""
+def write(faults: list[Fault]) -> None:
+    """Write the file anew; faults that are in it, and were not recorded now, stay."""
+    tests: dict[str, str] = {}
+    if FILE.exists():
+        _, *parts = re.split(r"^(?=  - name: )", FILE.read_text(), flags=re.MULTILINE)
+        tests = {part.partition("\n")[0].removeprefix("  - name: "): part.rstrip("\n") + "\n" for part in parts}
     known = rules()
+    tests |= {fault.name: _test(fault, known) for fault in faults}
+    FILE.write_text(HEAD.format(seconds=SECONDS) + "\n".join(tests.values()))
+
+
+def _test(fault: Fault, known: list[dict[str, Any]]) -> str:
     alerts = {rule["alert"]: rule for rule in known if "alert" in rule}
-    parts = [HEAD.format(seconds=SECONDS)]
-    for fault in faults:
-        recording = fault.recording
-        names = set().union(*(names_of(alerts[alert]["expr"], known) for alert in fault.alerts))
-        parts.append(f"  - name: {fault.name}\n    interval: {SECONDS}s\n    input_series:\n")
-        for name, values in recording.series(names).items():
-            parts.append(f"      - {{series: '{name}', values: \"{values}\"}}\n")
-        parts.append("    promql_expr_test:\n")
-        silent = max(0, recording.healthy - 1) * SECONDS
-        end = (len(recording.scrapes) - 1) * SECONDS
-        for alert in fault.alerts:
-            # Whether it fires: its text has values that the next recording changes.
-            expr = f'count(ALERTS{{alertname="{alert}", alertstate="firing"}}) > bool 0'
-            parts.append(f"      - {{expr: '{expr}', eval_time: {silent}s}}\n")
-            parts.append(f"      - expr: '{expr}'\n        eval_time: {end + _held(alerts[alert]) + MARGIN_SECONDS}s\n")
-            parts.append("        exp_samples: [{labels: '{}', value: 1}]\n")
-        parts.append("\n")
-    return "".join(parts).rstrip("\n") + "\n"
+    recording = fault.recording
+    names = set().union(*(names_of(alerts[alert]["expr"], known) for alert in fault.alerts))
+    parts = [f"  - name: {fault.name}\n    interval: {SECONDS}s\n    input_series:\n"]
+    for name, values in recording.series(names).items():
+        parts.append(f"      - {{series: '{name}', values: \"{values}\"}}\n")
+    parts.append("    promql_expr_test:\n")
+    silent = max(0, recording.healthy - 1) * SECONDS
+    end = (len(recording.scrapes) - 1) * SECONDS
+    for alert in fault.alerts:
+        # Whether it fires: its text has values that the next recording changes.
+        expr = f'count(ALERTS{{alertname="{alert}", alertstate="firing"}}) > bool 0'
+        parts.append(f"      - {{expr: '{expr}', eval_time: {silent}s}}\n")
+        parts.append(f"      - expr: '{expr}'\n        eval_time: {end + _held(alerts[alert]) + MARGIN_SECONDS}s\n")
+        parts.append("        exp_samples: [{labels: '{}', value: 1}]\n")
+    return "".join(parts)
