@@ -112,7 +112,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             continue
         name, _, anchor = link.partition("#")
         target = (page.parent / name) if name else page
-        headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if target.is_file() else []
+        headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if target.suffix == ".md" else []
         if not target.exists() or (anchor and anchor not in map(_anchor, headings)):
             broken.append(link)
     assert broken == []

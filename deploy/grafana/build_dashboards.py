@@ -43,6 +43,9 @@ DASHBOARDS = (
     Dashboard("audit", "truecount: Audit", "What truecount finds in the counts.", audit.PANELS),
 )
 
+PROVISIONED = "truecount-prometheus"
+"""The data source that provisioning/ makes."""
+
 ANNOTATION_STEP = "1m"
 ANNOTATIONS = (
     (
@@ -73,7 +76,7 @@ DATASOURCE_VARIABLE = {
     "label": "Data source",
     "type": "datasource",
     "query": "prometheus",
-    "current": {"text": "Prometheus", "value": "truecount-prometheus"},
+    "current": {"text": "Prometheus", "value": PROVISIONED},
     "hide": 0,
 }
 

@@ -74,7 +74,7 @@ def test_deployments_and_opened_flags_are_marked_by_numbers_and_never_by_ids(nam
 
 def test_the_provisioned_data_source_is_the_one_selected() -> None:
     (source,) = read(GRAFANA / "provisioning" / "datasources" / "prometheus.yml")["datasources"]
-    assert source["uid"] == build_dashboards.DATASOURCE_VARIABLE["current"]["value"]  # type: ignore[index]
+    assert source["uid"] == build_dashboards.PROVISIONED
 
 
 @each_panel

@@ -14,15 +14,16 @@ from pathlib import Path
 from bench.testbed.brokers import KafkaServer, kafka_jars
 from bench.testbed.workers import ROOT, Installation, Worker, install
 from streams.kafka.sender import Sender
-from streams.offline.simulation import Simulation
+from tests.crowds import HISTORY_MINUTES, MINUTE_MS, bought, in_order, ordinary, viral
 from tests.deploy.prometheus_server import PrometheusServer
 
-HISTORY_SECONDS = 540
-"""Traffic of before, which is sent at once: without it there is nothing to compare an attack with. The simulation
-attacks ten minutes after its begin, so a minute after this."""
-SECONDS = 150
-RATE, TARGETS, SEED = 250, 200, 1
-ODD_AT, RELOAD_AT, RESTART_AT = 20, 40, 115
+SECONDS = 180
+"""Duration of the live traffic. That of the HISTORY_MINUTES before is sent at once."""
+TARGETS = 100
+BOUGHT_AT, VIRAL_AT = 45, 30
+"""Seconds after the begin at which views of one target are bought, and another one becomes popular."""
+CROWD_MINUTES, CROWD_PER_MINUTE = 1.5, 240
+ODD_AT, RELOAD_AT, RESTART_AT = 20, 40, 150
 """Seconds after the begin at which odd records are sent, a configuration is applied, and the worker is killed."""
 SETTLE_SECONDS = 10
 
@@ -47,7 +48,7 @@ def observed(directory: Path) -> Iterator[Observed]:
             server.address,
             directory,
             lambda _: "truecount",
-            partitions=2,
+            partitions=1,
             tick_seconds=5,
             lateness_seconds=3,
             idle_seconds=2,
@@ -90,18 +91,21 @@ def play(platform: Observed, say: Callable[[str], None]) -> None:
 
 
 def _simulate(platform: Observed, failed: list[BaseException]) -> None:
-    """Send the simulation. Its clock begins in the past, so that its first part is due at once."""
-    now = platform.began
-    starts = iter([now - HISTORY_SECONDS])
-    simulation = Simulation(seed=SEED, targets=TARGETS, rate=RATE, attack=True)
+    """Send honest views, a bought crowd and a popular target, each event when its time comes."""
+    begin_ms = int(platform.began * 1000)
+    start_ms = begin_ms - HISTORY_MINUTES * MINUTE_MS
+    events = in_order(
+        ordinary(1, minutes=HISTORY_MINUTES + SECONDS // 60, targets=TARGETS, start=start_ms),
+        bought(2, "v3", begin=begin_ms + BOUGHT_AT * 1000, minutes=CROWD_MINUTES, per_minute=CROWD_PER_MINUTE),
+        viral(3, "v7", begin=begin_ms + VIRAL_AT * 1000, minutes=CROWD_MINUTES, per_minute=CROWD_PER_MINUTE),
+    )
     try:
         with Sender(platform.installation.settings) as sender:
-            clock = lambda: next(starts, time.time())  # noqa: E731  # the first call asks for the begin
-            for batch in simulation.live(clock, time.sleep, HISTORY_SECONDS + SECONDS):
-                if time.time() > now + SECONDS:
-                    break
-                for event in batch:
-                    sender.send_event(event)
+            for event in events:
+                ahead = event.ts / 1000 - time.time()
+                if ahead > 0:
+                    time.sleep(ahead)
+                sender.send_event(event)
     except BaseException as error:  # noqa: BLE001  # the main thread raises it
         failed.append(error)
 

@@ -41,7 +41,7 @@ def main(names: list[str]) -> None:
                     found.append(fault)
         finally:
             server.stop()
-    promtool_file.write(found)
+    promtool_file.write(found, keep=bool(names))
 
 
 if __name__ == "__main__":

@@ -48,10 +48,10 @@ def _held(alert: dict[str, Any]) -> int:
     return 60 * int(alert.get("for", "0m").removesuffix("m"))
 
 
-def write(faults: list[Fault]) -> None:
-    """Write the file anew; faults that are in it, and were not recorded now, stay."""
+def write(faults: list[Fault], *, keep: bool) -> None:
+    """Write the file anew. ``keep``: faults that are in it, and were not recorded now, stay."""
     tests: dict[str, str] = {}
-    if FILE.exists():
+    if keep and FILE.exists():
         _, *parts = re.split(r"^(?=  - name: )", FILE.read_text(), flags=re.MULTILINE)
         tests = {part.partition("\n")[0].removeprefix("  - name: "): part.rstrip("\n") + "\n" for part in parts}
     known = rules()
