@@ -18,6 +18,12 @@ UNIT_WIDTH, UNIT_HEIGHT, GAP = 66, 40, 6
 """Pixels of one step of Grafana's grid of 24 columns, and between two panels."""
 HEAD_HEIGHT = 64
 LEGEND_MAX = 12
+MISSING_SECONDS = 5
+"""A line has a gap where points are missing for so long."""
+
+BASES = {"s": (60, 3600, 86_400), "bytes": (1 << 10, 1 << 20, 1 << 30)}
+"""Unit → the sizes of the larger units in which values are shown."""
+
 SHADES = 11
 """Steps from a color to white, for edges and areas."""
 
@@ -242,7 +248,7 @@ def _stack(lines: list[Line]) -> list[Line]:
 def _draw_axes(canvas: _Canvas, plot: _Box, unit: str, lines: list[Line], span: Span) -> float:
     """Draw the grid; returns the value at the top."""
     highest = max((v for line in lines for _, v in line.points if math.isfinite(v)), default=0.0)
-    top = _round_up(highest) if highest > 0 else 1.0
+    top = _round_up(highest, unit) if highest > 0 else 1.0
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = plot.y + plot.h * (1 - share)
         canvas.line([(plot.x, y), (plot.x + plot.w, y)], GRID, 0.8)
@@ -254,10 +260,16 @@ def _draw_axes(canvas: _Canvas, plot: _Box, unit: str, lines: list[Line], span: 
     return top
 
 
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 4, 6, 8, 10 times a power of ten."""
+def _round_up(value: float, unit: str) -> float:
+    """The next of 1, 2, 4, 6, 8, 10 times a power of ten, in minutes, hours, MiB or GiB where these are shown.
+
+    >>> _round_up(3, "short"), _round_up(130, "s"), _round_up(200 << 20, "bytes") / (1 << 20)
+    (4.0, 240.0, 200.0)
+    """
+    base = max((size for size in BASES.get(unit, ()) if size <= value), default=1)
+    value /= base
     power = 10.0 ** math.floor(math.log10(value))
-    return next(power * step for step in (1, 2, 4, 6, 8, 10) if power * step >= value * 0.999)
+    return base * next(power * step for step in (1, 2, 4, 6, 8, 10) if power * step >= value * 0.999)
 
 
 Pieces = list[list[tuple[float, float]]]
@@ -276,9 +288,12 @@ class _Scale:
         """The places of a line's points. Values that are no numbers divide it into pieces."""
         plot, span = self.plot, self.span
         pieces: Pieces = [[]]
+        before = span.end
         for at, value in line.points:
-            if not math.isfinite(value):
+            if not math.isfinite(value) or at - before > MISSING_SECONDS:
                 pieces.append([])
+            before = at
+            if not math.isfinite(value):
                 continue
             x = plot.x + plot.w * (at - span.start) / (span.end - span.start)
             pieces[-1].append((x, plot.y + plot.h * (1 - min(value / self.top, 1.0))))
