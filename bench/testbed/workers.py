@@ -45,6 +45,7 @@ session_timeout_seconds = 6
 tick_seconds = {tick_seconds}
 lateness_seconds = {lateness_seconds}
 idle_seconds = {idle_seconds}
+recovery_seconds = {recovery_seconds}
 counts_seconds = {counts_seconds}
 
 [state]
@@ -266,6 +267,7 @@ def install(
     counts_seconds: int = 1,
     idle_seconds: int = 1,
     lateness_seconds: int = 1,
+    recovery_seconds: int = 2,
     dedupe_ids: int = 100_000,
     processing: str | None = None,
     metrics: Iterable[str] = ("view", "like", "follow"),
@@ -288,6 +290,7 @@ def install(
             counts_seconds=counts_seconds,
             idle_seconds=idle_seconds,
             lateness_seconds=lateness_seconds,
+            recovery_seconds=recovery_seconds,
             directory=directory,
             dedupe_ids=dedupe_ids,
             inputs="\n".join(sections),

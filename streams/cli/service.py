@@ -39,7 +39,7 @@ def worker(
 
     from streams.roles import ROLES
     from streams.service import memory
-    from streams.service.logs import configure
+    from streams.service.logs import as_json, configure
     from streams.settings.section import SettingsError
     from streams.worker import Worker
 
@@ -61,8 +61,29 @@ def worker(
 
     try:
         asyncio.run(run())
+    except Exception as error:
+        if not as_json():
+            raise
+        raise typer.Exit(_log_end(error)) from None  # a sentence in plain text would be no line of this log
     finally:
         memory.freeze_heap()
+
+
+def _log_end(error: Exception) -> int:
+    """Log why the worker ended. Returns the exit code."""
+    import sys
+
+    import structlog
+
+    from streams.cli import INTERNAL_ERROR
+    from streams.cli.crash import report
+    from streams.failures import Failure
+
+    expected = isinstance(error, Failure)
+    code = error.exit_code if expected else INTERNAL_ERROR
+    reason = str(error) if expected else report(error, sys.argv[1:])
+    structlog.get_logger().error("the worker ended", reason=reason, code=code)
+    return code
 
 
 def broker(

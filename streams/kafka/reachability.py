@@ -49,6 +49,8 @@ class Answers:
     """since when a needed node has not answered, even if that is only a moment; None if all answer"""
     ended_at: float | None = None
     """when they answered again after the last outage; None if there was none"""
+    lasted_seconds: float = 0.0
+    """how long the last outage was"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,7 @@ class Reachability:
         now, since = self.clock.monotonic(), self.answers.silent_since
         self.answers.silent_since = None
         if since is not None and now - since >= SILENT_SECONDS:
-            self.answers.ended_at = now
+            self.answers.ended_at, self.answers.lasted_seconds = now, now - since
         self.unreachable = None
         self._check_at, self._answered_checks = 0.0, 0
         if self._check is not None and self._check.done():
