@@ -143,7 +143,7 @@ class Router:
         due = now_ms - self._marked_at >= MARK_EVERY_MS
         if due:
             self._marked_at = now_ms
-        head = self._frame(first, next_offset, roster)
+        head = self._frame(first, next_offset, roster, now_ms)
         for place, (begin, end) in enumerate(pairwise(cuts)):
             if columns is not None and begin < end:
                 values = packed(columns, range(begin, end), head, before)
@@ -247,7 +247,7 @@ class Router:
                 self.watermark = max(self.watermark, reached - self._lateness_ms)
         self._marked_at = now_ms
         for place in range(self._partitions):
-            routed.frames.append((place, encode(self._frame(next_offset, next_offset, roster))))
+            routed.frames.append((place, encode(self._frame(next_offset, next_offset, roster, now_ms))))
         return routed
 
     def last_ts(self) -> int:
@@ -258,12 +258,12 @@ class Router:
         """End a recorded stream: raise the watermark to ``until_ms`` and mark the source as idle."""
         self.idle = True
         self.watermark = max(self.watermark, until_ms)
-        frame = encode(self._frame(next_offset, next_offset, roster))
+        frame = encode(self._frame(next_offset, next_offset, roster, 0))
         return Routed(frames=[(place, frame) for place in range(self._partitions)])
 
-    def _frame(self, first: int, next_offset: int, roster: dict[str, int]) -> Frame:
+    def _frame(self, first: int, next_offset: int, roster: dict[str, int], now_ms: int) -> Frame:
         idle = self.idle or self.only_history
-        return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, idle, roster)
+        return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, idle, roster, written_ms=now_ms)
 
 
 def packed(columns: EventColumns, rows: range, head: Frame, before: int) -> list[bytes]:

@@ -21,8 +21,8 @@ NOISE = {
     "a thread": "t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()",
     "a finalizer": "type('T', (), {'__del__': lambda self: 1 / 0})()",
     "a task whose exception nobody reads": "\nasync def f(): raise OSError('gone')\n"
-    "async def m():\n asyncio.create_task(f())\n await asyncio.sleep(0)\n await asyncio.sleep(0)\n import gc; gc.collect()\n"
-    "asyncio.run(m())",
+    "async def m():\n asyncio.create_task(f())\n await asyncio.sleep(0)\n await asyncio.sleep(0)\n"
+    "asyncio.run(m())\nimport gc; gc.collect()",
     "a coroutine that nobody awaits": "\nasync def f(): pass\nf()\nimport gc; gc.collect()",
 }
 
