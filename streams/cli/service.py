@@ -79,9 +79,10 @@ def _log_end(error: Exception) -> int:
     from streams.cli.crash import report
     from streams.failures import Failure
 
-    expected = isinstance(error, Failure)
-    code = error.exit_code if expected else INTERNAL_ERROR
-    reason = str(error) if expected else report(error, sys.argv[1:])
+    if isinstance(error, Failure):
+        code, reason = error.exit_code, str(error)
+    else:
+        code, reason = INTERNAL_ERROR, report(error, sys.argv[1:])
     structlog.get_logger().error("the worker ended", reason=reason, code=code)
     return code
 

@@ -68,6 +68,11 @@ class Watched:
             if self.watch._check is not None:
                 await asyncio.wait({self.watch._check})
 
+    def curable(self) -> bool:
+        """Whether a restart may end the outage that there is."""
+        assert self.watch.unreachable is not None
+        return self.watch.unreachable.curable
+
     def reason(self) -> str | None:
         """What the probes would say."""
         return None if self.watch.unreachable is None else self.watch.unreachable.reason
@@ -102,8 +107,7 @@ def test_an_outage_is_noticed_named_and_logged_once_a_minute() -> None:
         assert seen.reason() == "kafka-1:9092: TCP connection refused"
         assert metrics.REGISTRY.get_sample_value("truecount_broker_reachable") == 0
         await seen.go(142)
-        assert seen.watch.unreachable is not None
-        assert not seen.watch.unreachable.curable
+        assert not seen.curable()
         seen.brokers.gone = set()
         await seen.go(2)
         assert seen.reason() is None
@@ -166,10 +170,9 @@ def test_a_broker_that_answers_others_is_a_fault_of_this_worker() -> None:
         seen = Watched(1)
         seen.brokers.frozen = {1}
         await seen.go(8)
-        assert seen.watch.unreachable is not None
-        assert not seen.watch.unreachable.curable
+        assert not seen.curable()
         await seen.go(10)
-        assert seen.watch.unreachable.curable
+        assert seen.curable()
         assert seen.reason() == "kafka-1:9092 answers new connections, but not the connection of this worker"
 
     run(course())
