@@ -9,6 +9,7 @@ from detectors.events.block import FEW_EVENTS, EventBlock
 from detectors.events.key import NO_KEY, VIEW, key_of
 from detectors.intake import intake
 from detectors.records import Outcome, Unjudged
+from detectors.state.ledger import DUPLICATE_ID
 from tests.crowds import START_MS
 
 MANY = 3 * FEW_EVENTS
@@ -56,3 +57,64 @@ def test_a_rule_that_fails_costs_no_event_and_is_told_of_once_for_the_block(monk
     assert outcome.failures == {"rules": 1}
     assert outcome.unjudged == [Unjudged("rules", NO_KEY, -1, 0, outcome.unjudged[0].error)]
     assert [audit.target_states[key_of(VIEW, f"v{n}")].ledger.valid for n in range(MANY)] == [1] * MANY
+
+
+def acts(*idents: int, undo: tuple[bool, ...] = (), history: bool = False, at_ms: tuple[int, ...] = ()) -> EventBlock:
+    """Events of one target, each of another actor, with these ids."""
+    count = len(idents)
+    block = EventBlock(
+        target=["v"] * count, metric=[VIEW] * count, ts=list(at_ms or [START_MS] * count), actor=[2 * n for n in idents]
+    )
+    block.ident = list(idents)
+    block.undo = list(undo) or None
+    block.history = [True] * count if history else None
+    return block
+
+
+def test_late_events_are_counted_once_by_id_and_at_their_own_time() -> None:
+    audit, outcome = Audit(AuditSettings(dedupe_ids=100)), Outcome()
+    audit.advance(START_MS + 600_000, outcome)
+    audit.observe(acts(2, 4), 1, outcome)
+    audit.observe(acts(2, at_ms=(START_MS + 70,)), 2, outcome)
+    key = key_of(VIEW, "v")
+    assert (outcome.late, outcome.duplicates) == (3, 1)
+    assert outcome.hits == [(key, DUPLICATE_ID, START_MS + 70, START_MS + 71, 1)]
+    audit.observe(acts(2, undo=(True,)), 3, outcome)
+    audit.observe(acts(2, undo=(True,)), 4, outcome)
+    assert (outcome.late, outcome.duplicates, outcome.unmatched_undos) == (5, 2, 0)
+    ledger = audit.target_states[key].ledger
+    assert (ledger.raw, ledger.valid, ledger.invalid) == (3, 1, {DUPLICATE_ID: 1, "undone": 1})
+
+
+def test_historic_duplicates_are_one_hit_from_the_first_to_the_last() -> None:
+    audit, outcome = Audit(AuditSettings(dedupe_ids=100)), Outcome()
+    audit.observe(acts(2, 4, 6, history=True, at_ms=(50, 10, 90)), 1, outcome)
+    audit.observe(acts(2, 4, 6, history=True, at_ms=(50, 10, 90)), 2, outcome)
+    key = key_of(VIEW, "v")
+    assert outcome.hits == [(key, DUPLICATE_ID, 10, 91, 3)]
+    assert (outcome.historic, outcome.duplicates, outcome.late) == (6, 3, 0)
+    assert (audit.target_states[key].ledger.raw, audit.target_states[key].ledger.valid) == (6, 3)
+
+
+@pytest.mark.parametrize("others", [0, MANY])
+def test_an_undo_and_its_duplicate_in_an_open_tick_undo_one_event(others: int) -> None:
+    audit, outcome = Audit(AuditSettings(dedupe_ids=100)), Outcome()
+    idents = [*range(1000, 1000 + 2 * others, 2), 2, 4, 2, 2, 4]
+    undo = (*[False] * others, False, False, True, True, False)
+    audit.observe(acts(*idents, undo=undo), 1, outcome)
+    audit.advance(START_MS + 600_000, outcome)
+    ledger = audit.target_states[key_of(VIEW, "v")].ledger
+    assert (ledger.raw, ledger.valid) == (3 + others, 1 + others)
+    assert ledger.invalid == {DUPLICATE_ID: 1, "undone": 1}
+    assert (outcome.duplicates, outcome.unmatched_undos, outcome.late) == (2, 0, 0)
+
+
+def test_a_tick_knows_the_first_and_the_last_position_of_its_events() -> None:
+    audit, outcome = Audit(AuditSettings()), Outcome()
+    for position in (7, 9, 12):
+        audit.observe(views(3), position, outcome)
+    (tick,) = audit.intake.ticks.values()
+    assert (tick.log_from, tick.log_to) == (7, 12)
+    assert [audit.intake.begins_at(position) for position in (7, 9)] == [True, False]
+    assert audit.intake.replay_start(20) == 7
+    assert Audit(AuditSettings()).intake.replay_start(20) == 20
