@@ -7,8 +7,8 @@ import pytest
 from detectors.audit import Audit, AuditSettings
 from detectors.events.block import FEW_EVENTS, EventBlock
 from detectors.events.key import NO_KEY, VIEW, key_of
-from detectors.intake import intake
-from detectors.records import Outcome, Unjudged
+from detectors.intake import history, intake
+from detectors.records import Hit, Outcome, Unjudged
 from detectors.state.ledger import DUPLICATE_ID
 from tests.crowds import START_MS
 
@@ -118,3 +118,36 @@ def test_a_tick_knows_the_first_and_the_last_position_of_its_events() -> None:
     assert [audit.intake.begins_at(position) for position in (7, 9)] == [True, False]
     assert audit.intake.replay_start(20) == 7
     assert Audit(AuditSettings()).intake.replay_start(20) == 20
+
+
+class Noted:
+    """In place of the audit: what historic events come to."""
+
+    def __init__(self) -> None:
+        self.entered: list[tuple[Hit, bool]] = []
+        self.learned: list[tuple[int, list[int]]] = []
+
+    def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
+        self.entered.append((events, undo))
+
+    def learn_historic_actors(self, metric: int, actors: list[int]) -> None:
+        self.learned.append((metric, actors))
+
+
+def test_of_historic_events_the_actors_of_valid_ones_become_known() -> None:
+    block = acts(2, 4, 6, 8, 10, undo=(False, False, False, False, True))
+    block.actor = [2, -1, 6, 8, 10]
+    counts, outcome = Noted(), Outcome()
+    history.enter(block, [0, 1, 2, 3, 4], {2: DUPLICATE_ID}, counts, outcome)
+    assert counts.learned == [(VIEW, [2, 8])]
+    assert [(hit.reason, hit.events, undo) for hit, undo in counts.entered] == [
+        ("", 3, False),
+        ("", 1, True),
+        (DUPLICATE_ID, 1, False),
+    ]
+
+
+def test_an_undo_in_history_comes_after_the_events_before_it_and_before_those_after_it() -> None:
+    counts = Noted()
+    history.enter(acts(2, 4, 6, undo=(False, True, False)), [0, 1, 2], {}, counts, Outcome())
+    assert [undo for _, undo in counts.entered] == [False, True, False]
