@@ -146,3 +146,9 @@ def test_of_a_day_no_more_is_moved_than_is_not_out_already(quarantined: int, mov
     before.quarantined = quarantined
     assert Target(before, day(0)).judge(verdict(20), scale=DAY, drips=True).artificial == 20 + moved
     assert before.quarantined == quarantined + moved
+
+
+def test_a_case_of_the_first_record_of_a_log_begins_and_ends_there() -> None:
+    target = Target()
+    target.judge(verdict(20), crowd=Crowd(start=START_MS, log_from=0, log_to=0))
+    assert target.outcome.flags[0].log == {"partition": 0, "from": 0, "to": 0}
