@@ -88,23 +88,24 @@ class Router:
         self._read_at = -1
         self.reliable = -1
         """highest watermark that the events read so far allow; the watermark is lower while the source wakes"""
-        self._woken_at: int | None = None
-        self._woken_watermark = -1
+        self._woken: tuple[int, int] | None = None
+        """wall clock and watermark when the source began to wake; None if it is awake"""
 
     def wake(self, now_ms: int) -> None:
         """Begin to wake: the source was idle until now, or another worker read it. See WAKE_MS."""
         self.idle = False
-        self._woken_at, self._woken_watermark = now_ms, self.watermark
+        self._woken = now_ms, self.watermark
 
     def _follow(self, now_ms: int) -> None:
         """Raise the watermark to what the events read so far allow; slowly while the source wakes."""
         allowed = self.reliable
-        if self._woken_at is not None:
-            since = now_ms - self._woken_at
+        if self._woken is not None:
+            woken_at, before = self._woken
+            since = now_ms - woken_at
             if since >= WAKE_MS:
-                self._woken_at = None
+                self._woken = None
             else:
-                allowed = min(allowed, self._woken_watermark + since if self._woken_watermark >= 0 else -1)
+                allowed = min(allowed, before + since if before >= 0 else -1)
         self.watermark = max(self.watermark, allowed)
 
     def route(self, records: Records, *, next_offset: int, now_ms: int, roster: dict[str, int]) -> Routed:

@@ -156,7 +156,7 @@ class Targets:
         metrics.REDELIVERED.inc(audit.skipped - skipped)
         metrics.BROKEN_FRAMES.inc(audit.broken - broken)
         metrics.UNJUDGED_STEPS.inc(audit.counted_only - counted)
-        self._add_outputs(outcome, records[-1].offset)
+        self._add_outputs(outcome, record.offset)  # of the last record
 
     def _log_step(self, position: int, error: StepError) -> None:
         metrics.FAILED_STEPS.inc()

@@ -139,6 +139,7 @@ def test_targets_are_on_the_disk_and_all_else_is_in_memory(place: Disk) -> None:
     log.add(key("0c"), target(3))
     log.add(key("0c"), None)
     log.add_meta(7)
+    before = diskless()
     for tail in (7, 1):
         state, saved = place.restore()
         assert saved.keys() == {PLATFORM, b"platform/days/0", META_KEY}
@@ -147,6 +148,7 @@ def test_targets_are_on_the_disk_and_all_else_is_in_memory(place: Disk) -> None:
         assert state.store is not None
         assert state.store.stamp == Stamp(f"{place.settings.app}/{TOPIC}/3", "b", 7)
         place.close()
+        assert diskless() == before
 
 
 def test_a_changelog_without_records_is_a_new_one_and_its_store_is_a_copy_of_nothing(place: Disk) -> None:
@@ -200,6 +202,17 @@ def test_a_restore_that_broke_off_goes_on_from_the_last_piece_it_had_written(
     assert place.stored() == {key("0a"): target(1)} | {key(f"0{number}"): target(number) for number in range(10)}
     assert saved[PLATFORM] == platform(1)
     assert log.longest == 4
+
+
+def test_a_restore_of_many_records_lets_other_tasks_run_in_between(place: Disk) -> None:
+    record = target(1)
+    for number in range(5_000):
+        place.changelog.add(key(f"0{number}"), record)
+    place.changelog.add_meta()
+    state, _ = place.restore()
+    assert state.tail == 5_001
+    assert place.changelog.longest <= 2_500
+    assert len(place.stored()) == 5_000
 
 
 # ---------------------------------------------------------------- checkpoints without a transaction
