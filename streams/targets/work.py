@@ -78,7 +78,9 @@ class Targets:
         self._source = f"/{settings.app}/by-target/{tp.partition}"
         self._reader = state
         self._outputs: list[Output] = []
-        self._cut: list[tuple[bytes, bytes | None]] = []
+        self._cut: list[tuple[bytes, bytes | None]]
+        self._cut_at: int
+        """set by ``cut``: the changed records and the position of the last checkpoint"""
         self._flagged = False
         self._states = KeyedState(budget)
         self._states.partial = partial
@@ -89,7 +91,6 @@ class Targets:
         self._disk = StateOnDisk(settings, self._topics.targets_state, tp.partition, AUDIT_KINDS)
         self._failed: Failed = {} if failed is None else failed
         self._failures = FailureLog(tp.partition, clock)
-        self._cut_at = 0
         self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._states, self._failed)
         self.audit.unjudged = Positions(unjudged)
 

@@ -204,14 +204,23 @@ def test_a_restore_that_broke_off_goes_on_from_the_last_piece_it_had_written(
     assert log.longest == 4
 
 
-def test_a_restore_of_many_records_lets_other_tasks_run_in_between(place: Disk) -> None:
-    record = target(1)
+def test_a_restore_of_many_records_lets_other_tasks_run_in_between_and_does_not_wait(
+    place: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep, record, pauses = asyncio.sleep, target(1), set[float]()
+
+    async def noted(seconds: float) -> None:
+        pauses.add(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
     for number in range(5_000):
         place.changelog.add(key(f"0{number}"), record)
     place.changelog.add_meta()
     state, _ = place.restore()
     assert state.tail == 5_001
     assert place.changelog.longest <= 2_500
+    assert pauses == {0}
     assert len(place.stored()) == 5_000
 
 
@@ -241,6 +250,20 @@ def test_of_a_checkpoint_that_broke_off_nothing_is_restored_neither_now_nor_late
     assert place.stored() == {key("0a"): target(1), key("0b"): target(3)}
     assert PLATFORM not in saved
     assert state.tail == 5
+
+
+def test_a_changelog_that_has_only_a_checkpoint_that_broke_off_is_read_from_its_beginning_again(place: Disk) -> None:
+    place.changelog.add(key("0a"), target(1), position=b"10")
+    state, saved = place.restore()
+    assert (saved, place.stored(), state.tail) == ({}, {}, 1)
+    assert state.store is not None
+    assert state.store.stamp is not None
+    assert state.store.stamp.next_offset == 0
+    place.close()
+    place.changelog.add(key("0b"), target(2), position=b"11")
+    place.changelog.add_meta(11, marked=True)
+    state, _ = place.restore()
+    assert (place.stored(), state.tail) == ({key("0b"): target(2)}, 3)
 
 
 def test_a_piece_that_ends_amid_a_checkpoint_is_read_again_from_the_checkpoints_first_record(
@@ -338,18 +361,22 @@ def test_a_disk_that_can_be_opened_and_not_written_is_left_and_what_was_on_it_is
     place.close()
     place.changelog.add(key("0b"), target(2))
     place.changelog.add_meta()
+    left: list[Store] = []
     with monkeypatch.context() as full:
 
         def refuse(self: Store, *_: Any, **__: Any) -> None:
+            left.append(self)
             raise self._failure(OSError("No space left on device"))
 
         full.setattr(Store, "write", refuse)
         before = diskless()
         state, saved = place.restore()
     assert state.store is None
-    assert saved.keys() == {key("0a"), key("0b"), META_KEY}
+    assert (saved.keys(), state.tail) == ({key("0a"), key("0b"), META_KEY}, 4)
     assert diskless() == before + 1
     assert not place.path.exists()
+    with pytest.raises(StoreError):
+        left[0].get(b"its files are closed")
     place.close()
     assert diskless() == before
     state, saved = place.restore()

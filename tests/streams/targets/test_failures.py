@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -372,7 +373,30 @@ class Turns:
             await asyncio.sleep(0)
 
 
-def test_a_restore_that_reads_much_of_the_log_again_lets_other_tasks_run(tmp_path: Path, made: list[Task]) -> None:
+@pytest.mark.parametrize("partial", [True, False])
+def test_without_state_the_log_is_read_from_where_it_is_told_and_counts_say_whether_something_is_before_it(
+    partial: bool, tmp_path: Path, made: list[Task]
+) -> None:
+    log = frames([*views(8), Event(ts=START_MS + DAY_MS, actor="a", target="v0")])
+    task = Task(tmp_path, log, start=2, partial=partial)
+    made.append(task)
+    work = task.open()
+    assert (task.position, work.configs) == (2, [(2, task.settings.version())])
+    list(task.taking(task.size))
+    counts = [json.loads(one.value or b"") for one in task.cut() if one.topic == task.topics.audited_counts]
+    assert [(count["raw"], count["incomplete"]) for count in counts] == [(4, partial)]
+
+
+def test_a_restore_that_reads_much_of_the_log_again_lets_other_tasks_run_and_does_not_wait(
+    tmp_path: Path, made: list[Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep, pauses = asyncio.sleep, set[float]()
+
+    async def noted(seconds: float) -> None:
+        pauses.add(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
     task = Task(tmp_path, frames(views(800), batch=1))
     made.append(task)
     list(task.taking(task.size))
@@ -392,6 +416,7 @@ def test_a_restore_that_reads_much_of_the_log_again_lets_other_tasks_run(tmp_pat
     assert asyncio.run(restored()) == task.size
     assert turns.read > 500
     assert turns.longest <= 60
+    assert pauses == {0}
     again.close()
 
 
