@@ -86,8 +86,8 @@ class Targets:
         self._states.partial = partial
         self._start = start
         self._config = settings.version()
-        self.configs: list[tuple[int, str]] = []
-        """position → the configuration from there on; see Meta"""
+        self.configs: list[tuple[int, str]]
+        """position → the configuration from there on; see Meta. Set by ``restore``"""
         self._disk = StateOnDisk(settings, self._topics.targets_state, tp.partition, AUDIT_KINDS)
         self._failed: Failed = {} if failed is None else failed
         self._failures = FailureLog(tp.partition, clock)
