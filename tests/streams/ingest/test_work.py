@@ -18,6 +18,7 @@ from streams.ingest.router import WAKE_MS
 from streams.ingest.work import Ingest, IngestState
 from streams.kafka.transport import Batch
 from streams.log.frames import offsets as offsets_of
+from streams.log.frames import times
 from streams.log.versions import decode
 from streams.metrics import REGISTRY
 from streams.settings.event_time import Time
@@ -242,3 +243,44 @@ def test_only_the_records_that_a_broker_stamped_are_bounded_by_its_clock() -> No
     mixed = [*_records(0, kind=1), *_records(2)]
     mixed[0].timestamp = FIRST_TS - 7_000
     assert decode(_taken(_opened(0), mixed)[0].value).watermark == FIRST_TS
+
+
+def test_state_of_a_version_that_did_not_know_of_slow_time_and_history_is_read() -> None:
+    class Older(SavedState):
+        async def read(self, _topic: str, _partition: int) -> AsyncIterator[tuple[bytes, bytes]]:
+            yield f"{TOPIC}/0".encode(), msgspec.msgpack.encode([1, 9, -1, -1])
+            yield f"{TOPIC}/1".encode(), msgspec.msgpack.encode([1, 70, 5, 5])
+
+    state: Any = Older()
+    settings = Settings(inputs=(Input(topic=TOPIC, metric="view"),))
+    clock = FakeClock(epoch_ms=NOW_MS)
+    ingest = Ingest(settings, TP(TOPIC, 0), partitions=1, roster=ROSTER, state=state, clock=clock)
+    assert asyncio.run(ingest.restore()) == 9
+    for heartbeat in range(2):
+        clock.advance(2 * WAKE_MS / 1000)
+        ingest.heartbeat(clock.epoch_ms(), at_end=False)
+        *marks, own = ingest.cut(9)
+        assert [decode(mark.value).watermark for mark in marks] == [-1], heartbeat
+        assert msgspec.msgpack.decode(own.value or b"", type=IngestState) == IngestState(1, 9, -1, -1, -1)
+
+
+@pytest.mark.parametrize(
+    ("target", "ts", "expected"),
+    [
+        ({"header": "trace"}, {"path": "ts", "time": "ms"}, (["4", "6"], [FIRST_TS] * 2)),
+        ({"path": "target"}, {"timestamp": True}, (["v"] * 2, [FIRST_TS + 4, FIRST_TS + 6])),
+    ],
+    ids=["headers", "timestamps"],
+)
+def test_headers_and_timestamps_of_records_are_there_for_a_map_that_reads_them(
+    target: dict[str, Any], ts: dict[str, Any], expected: tuple[list[str], list[int]]
+) -> None:
+    config = Input.model_validate(
+        {"topic": TOPIC, "metric": "view", "map": {"actor": "actor", "ts": ts, "target": target}}
+    )
+    settings, state = Settings(inputs=(config,)), SavedState()
+    reader: Any = state
+    ingest = Ingest(settings, TP(TOPIC, 0), partitions=1, roster=ROSTER, state=reader, clock=FakeClock(epoch_ms=NOW_MS))
+    asyncio.run(ingest.restore())
+    frame = decode(_taken(ingest, _records(4, 6))[0].value)
+    assert (frame.target, times(frame).tolist()) == expected
