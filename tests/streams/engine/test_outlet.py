@@ -100,7 +100,7 @@ def test_records_of_a_partition_keep_their_order_over_batches_and_it_is_known_wh
     count: int, producer: Producer
 ) -> None:
     mixed = [one for pair in zip(outputs("a", count), outputs("a", count, partition=1), strict=True) for one in pair]
-    delivered = asyncio.run(deliver(producer, [*mixed, *outputs("b", 2)], now_ms=NOW_MS))  # type: ignore[arg-type]  # it stands for aiokafka's
+    delivered = asyncio.run(deliver(producer, [*mixed, *outputs("b", 2)], now_ms=NOW_MS))
     assert delivered == {("a", 0): 10 + count, ("a", 1): 10 + count, ("b", 0): 12}
     for partition in (0, 1):
         sent = [records for topic, place, records in producer.sent if (topic, place) == ("a", partition)]
@@ -111,7 +111,7 @@ def test_records_of_a_partition_keep_their_order_over_batches_and_it_is_known_wh
 
 def test_headers_and_keys_go_along(producer: Producer) -> None:
     one, other = Output("a", 0, b"k", None, [("h", b"1")]), Output("a", 0, None, b"v")
-    asyncio.run(deliver(producer, [one, other], now_ms=NOW_MS))  # type: ignore[arg-type]  # as above
+    asyncio.run(deliver(producer, [one, other], now_ms=NOW_MS))
     assert producer.sent[0][2] == [
         {"key": b"k", "value": None, "timestamp": NOW_MS, "headers": [("h", b"1")]},
         {"key": None, "value": b"v", "timestamp": NOW_MS, "headers": []},
@@ -121,7 +121,7 @@ def test_headers_and_keys_go_along(producer: Producer) -> None:
 def test_a_batch_that_fails_raises_when_all_others_have_ended(producer: Producer) -> None:
     producer.failing["a"] = KafkaConnectionError()
     with pytest.raises(KafkaError):
-        asyncio.run(deliver(producer, [*outputs("a", 2), *outputs("b", 9)], now_ms=NOW_MS))  # type: ignore[arg-type]  # as above
+        asyncio.run(deliver(producer, [*outputs("a", 2), *outputs("b", 9)], now_ms=NOW_MS))
     assert producer.answered == len(producer.sent) == 4
 
 

@@ -10,8 +10,10 @@ import pytest
 from detectors.events.event import Event
 from streams.ingest.mapping.records import Records
 from streams.ingest.router import MARK_EVERY_MS, WAKE_MS, Routed, Router
+from streams.ingest.rules.tagging import Tagger
 from streams.log.versions import decode
 from streams.settings.event_time import Time
+from streams.settings.rules import Rules
 from streams.settings.settings import Input
 
 NOW = 1_700_000_000_000
@@ -45,6 +47,14 @@ def test_the_first_millisecond_of_1970_is_a_time_where_it_is_accepted() -> None:
     assert (source.last_ts(), source.only_history) == (0, False)
     mark(source, NOW + IDLE_MS)
     assert (source.idle, source.watermark) == (True, IDLE_MS)
+
+
+def test_history_does_not_slow_the_time_of_a_source_that_has_one() -> None:
+    source = router(earliest=0)
+    route(source, 0)
+    route(source, 5, history=True)
+    route(source, 60_000)
+    assert source.watermark == 60_000
 
 
 def test_a_source_of_history_is_live_from_its_first_live_event_on_whatever_its_time() -> None:
@@ -92,7 +102,7 @@ def test_a_source_is_idle_by_the_time_since_it_last_had_something_to_read() -> N
     route(source, NOW)
     mark(source, NOW + 9_000, at_end=False)
     mark(source, NOW + 9_000 + IDLE_MS - 1)
-    assert not source.idle
+    assert [source.idle] == [False]
     mark(source, NOW + 9_000 + IDLE_MS + MARK_EVERY_MS)
     assert source.idle
     assert source.watermark == NOW + IDLE_MS + MARK_EVERY_MS
@@ -107,7 +117,7 @@ def test_a_source_without_events_has_no_time_and_is_idle_all_the_same(sent: list
     else:
         mark(source, NOW)
     mark(source, NOW + IDLE_MS - 1)
-    assert not source.idle
+    assert [source.idle] == [False]
     mark(source, NOW + IDLE_MS + MARK_EVERY_MS)
     assert source.idle
     assert (source.watermark, source.max_ts, source.last_ts(), source.reliable) == (-1, -1, -1, -1)
@@ -119,3 +129,48 @@ def test_time_moves_with_the_latest_event_and_not_with_the_last_one() -> None:
     assert (source.max_ts, source.watermark) == (NOW + 90, NOW + 90)
     assert route(source, NOW + 20).behind_ms == 70
     assert (source.max_ts, source.watermark) == (NOW + 90, NOW + 90)
+
+
+def test_a_partition_without_events_gets_the_time_half_a_second_after_the_last_mark() -> None:
+    settings = Time(lateness_seconds=0.0)
+    source = Router(config=Input(topic="views", metric="view"), partition=0, time=settings, partitions=6)
+    frames = [len(route(source, NOW, now=NOW + since).frames) for since in (0, MARK_EVERY_MS - 1, MARK_EVERY_MS)]
+    assert frames == [6, 1, 6]
+
+
+def test_each_batch_with_events_begins_the_time_to_idleness_anew() -> None:
+    source = router()
+    route(source, NOW)
+    route(source, NOW, now=NOW + 9_000)
+    mark(source, NOW + 9_000 + IDLE_MS - 1)
+    assert not source.idle
+
+
+def test_the_first_batch_goes_to_all_partitions_whatever_the_clock_says_and_whatever_is_in_it() -> None:
+    settings = Time(lateness_seconds=0.0)
+    for value in (b"no event", msgspec.json.encode(Event(ts=NOW, actor="a", target="v"))):
+        source = Router(config=Input(topic="views", metric="view"), partition=0, time=settings, partitions=6)
+        records = Records.of([(0, None, value, NOW)])
+        routed = source.route(records, next_offset=1, now_ms=0, roster=ROSTER)
+        assert sorted(place for place, _ in routed.frames) == list(range(6))
+
+
+def test_a_clock_that_is_set_back_does_not_slow_a_source_that_is_awake() -> None:
+    source = router()
+    route(source, NOW)
+    source.wake(NOW)
+    route(source, NOW + 60_000, now=NOW + WAKE_MS)
+    route(source, NOW + 90_000, now=NOW + WAKE_MS - 3_000)
+    assert source.watermark == NOW + 90_000
+
+
+def test_a_router_tags_events_by_the_rules_that_it_was_given() -> None:
+    settings = Time(lateness_seconds=0.0)
+    config = Input(topic="views", metric="view")
+    value = msgspec.json.encode(Event(ts=NOW, actor="a", target="v", ip="203.0.113.7"))
+    tagged = []
+    for tagger in (None, Tagger(Rules.model_validate({"networks": ["203.0.113.0/24"]}))):
+        source = Router(config=config, partition=0, time=settings, partitions=1, tagger=tagger)
+        routed = source.route(Records.of([(0, None, value, NOW)]), next_offset=1, now_ms=NOW, roster=ROSTER)
+        tagged.append(bool(decode(routed.frames[0][1]).rule))
+    assert tagged == [False, True]

@@ -241,7 +241,7 @@ def test_only_the_records_that_a_broker_stamped_are_bounded_by_its_clock() -> No
     mixed[1].timestamp = FIRST_TS - 7_000
     assert decode(_taken(_opened(0), mixed)[0].value).watermark == FIRST_TS - 7_000
     mixed = [*_records(0, kind=1), *_records(2)]
-    mixed[0].timestamp = FIRST_TS - 7_000
+    mixed[0].timestamp = mixed[1].timestamp = FIRST_TS - 7_000
     assert decode(_taken(_opened(0), mixed)[0].value).watermark == FIRST_TS
 
 

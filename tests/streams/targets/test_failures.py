@@ -414,7 +414,7 @@ def test_a_restore_that_reads_much_of_the_log_again_lets_other_tasks_run_and_doe
 
     assert asyncio.run(restored()) == task.size
     assert turns.read > 500
-    assert turns.longest <= 60
+    assert 30 <= turns.longest <= 60
     assert pauses == {0}
     again.close()
 
@@ -444,12 +444,11 @@ def test_the_state_has_the_first_configuration_and_the_last_twenty_changes(tmp_p
         rules = task.settings.rules.model_copy(update={"rate": rate})
         task.settings = task.settings.model_copy(update={"rules": rules})
         versions.append(task.settings.version())
-        task.open()
-        list(task.taking(task.position + 2))
-        task.cut()
-        task.stop()
-        task.open()  # the same configuration again is no change
-        task.stop()
+        for _ in range(2):  # the same configuration again is no change
+            task.open()
+            list(task.taking(task.position + 1))
+            task.cut()
+            task.stop()
     state = [r.value for r in task.kafka.log(task.topics.targets_state) if r is not MARKER and r.key == META_KEY]
     expected = [(2 * number, version) for number, version in enumerate(versions)]
     assert len(set(versions)) == 24
