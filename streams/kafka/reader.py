@@ -9,7 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from streams.kafka.clients import kafka_python_options
-from streams.kafka.topics import BrokerError, describe
+from streams.kafka.errors import BrokerError, describe
 from streams.settings.settings import Settings
 
 POLL_MS = 300

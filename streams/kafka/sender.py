@@ -13,7 +13,8 @@ from kafka.errors import KafkaError
 from detectors.events.event import Event
 from streams.deadletters import DeadLetter
 from streams.kafka.clients import kafka_python_options
-from streams.kafka.topics import BrokerError, Topics, describe
+from streams.kafka.errors import BrokerError, describe
+from streams.kafka.topics import Topics
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
 

@@ -7,22 +7,15 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
-from aiokafka import errors as aiokafka
 from kafka import KafkaAdminClient
-from kafka import errors as kafka_python
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from detectors.windows.scales import HOUR_MS
-from streams.failures import Failure
 from streams.kafka.clients import kafka_python_options
+from streams.kafka.connection import connection_problem
+from streams.kafka.errors import BrokerError, describe
 from streams.settings.settings import Settings
-
-
-class BrokerError(Failure):
-    """The broker could not be reached, or a request failed. The message is a sentence."""
-
-    exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +95,10 @@ class Topics:
 
 
 def admin(settings: Settings, *, timeout_seconds: float = 10.0) -> KafkaAdminClient:
-    """An admin client. Raises BrokerError with a sentence."""
+    """An admin client. Raises BrokerError, with the cause if the broker cannot be reached."""
+    problem = connection_problem(settings.broker)  # first: the client would try in vain for BOOTSTRAP_TIMEOUT_MS
+    if problem is not None:
+        raise BrokerError(problem)
     try:
         return KafkaAdminClient(
             request_timeout_ms=int(timeout_seconds * 1000),
@@ -110,48 +106,6 @@ def admin(settings: Settings, *, timeout_seconds: float = 10.0) -> KafkaAdminCli
         )
     except (KafkaError, OSError, ValueError) as error:
         raise BrokerError(describe(error, settings)) from error
-
-
-CREDENTIALS_REFUSED = (
-    kafka_python.SaslAuthenticationFailedError,
-    kafka_python.UnsupportedSaslMechanismError,
-    kafka_python.IllegalSaslStateError,
-    aiokafka.AuthenticationFailedError,
-    aiokafka.AuthenticationMethodNotSupported,
-    aiokafka.SaslAuthenticationFailed,
-    aiokafka.UnsupportedSaslMechanismError,
-    aiokafka.IllegalSaslStateError,
-)
-NOT_ALLOWED = (
-    kafka_python.AuthorizationError,
-    aiokafka.TopicAuthorizationFailedError,
-    aiokafka.GroupAuthorizationFailedError,
-    aiokafka.ClusterAuthorizationFailedError,
-    aiokafka.TransactionalIdAuthorizationFailed,
-    aiokafka.DelegationTokenAuthorizationFailed,
-)
-NO_ANSWER = (
-    kafka_python.KafkaConnectionError,
-    kafka_python.KafkaTimeoutError,
-    kafka_python.NodeNotReadyError,
-    aiokafka.NoBrokersAvailable,
-    aiokafka.KafkaConnectionError,
-    aiokafka.KafkaTimeoutError,
-    aiokafka.NodeNotReadyError,
-    TimeoutError,
-)
-
-
-def describe(error: BaseException, settings: Settings) -> str:
-    """A sentence for an error of a Kafka client."""
-    where = settings.broker.servers
-    if isinstance(error, CREDENTIALS_REFUSED):
-        return f"{where} refused the credentials ({error}); check broker.username, password and sasl_mechanism"
-    if isinstance(error, NOT_ALLOWED):
-        return f"{where} does not allow this ({error}); check the ACLs of {settings.broker.username or 'this client'}"
-    if isinstance(error, NO_ANSWER):
-        return f"no broker answers at {where}; check broker.servers and that Kafka is running"
-    return f"the broker at {where} answered {type(error).__name__}: {error}"
 
 
 def partition_counts(settings: Settings, names: Iterable[str]) -> dict[str, int]:

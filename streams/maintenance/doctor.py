@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from kafka.errors import KafkaError
 
 from streams.ingest.mapping.decoder import EventDecoder
+from streams.kafka.errors import BrokerError, describe
 from streams.kafka.reader import Reader
-from streams.kafka.topics import BrokerError, Topics, admin, describe, missing, partition_counts
+from streams.kafka.topics import Topics, admin, missing, partition_counts
 from streams.maintenance.unjudged import unjudged_of
 from streams.maps.sampling import topic_sample
 from streams.maps.trial import Trial

@@ -10,28 +10,27 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-import structlog
-
-from streams.kafka.topics import BrokerError, missing, partition_counts
+from streams.clock import Clock
+from streams.kafka.errors import BrokerError
+from streams.kafka.topics import missing, partition_counts
 from streams.maintenance.doctor import NO_TRANSACTIONS, supports_transactions
 from streams.roles import ROLES, needed
+from streams.service.wait_log import WaitLog
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
-
-log = structlog.get_logger()
 
 RETRY_SECONDS = 2.0
 
 
 async def wait_for_broker(
-    settings: Callable[[], Settings], *, stopping: asyncio.Event, waiting_for: Callable[[str], None]
+    settings: Callable[[], Settings], *, stopping: asyncio.Event, waiting_for: Callable[[str], None], clock: Clock
 ) -> dict[str, int] | None:
     """Wait until all is there. Returns the number of partitions of each topic read, None if the worker is to stop.
 
     ``settings`` are asked for at each try, since they may be reloaded. ``waiting_for`` gets what is missing, and the
     empty text when nothing is. Raises SettingsError if waiting cannot help.
     """
-    logged = ""
+    waits = WaitLog(clock, waiting="waiting", ended="the wait is over")
     while not stopping.is_set():
         try:
             counts = await asyncio.to_thread(partitions_read, settings())
@@ -39,11 +38,10 @@ async def wait_for_broker(
             problem = str(error)
         else:
             waiting_for("")
+            waits.end()
             return counts
         waiting_for(problem)
-        if problem != logged:
-            log.warning("waiting", reason=problem)
-            logged = problem
+        waits.wait(problem)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), RETRY_SECONDS)
     return None
