@@ -138,15 +138,17 @@ def test_targets_are_on_the_disk_and_all_else_is_in_memory(place: Disk) -> None:
         log.add(name, value)
     log.add(key("0c"), target(3))
     log.add(key("0c"), None)
+    log.add(b"platform/days/1", platform(3))
+    log.add(b"platform/days/1", None)
     log.add_meta(7)
     before = diskless()
-    for tail in (7, 1):
+    for tail in (9, 1):
         state, saved = place.restore()
         assert saved.keys() == {PLATFORM, b"platform/days/0", META_KEY}
         assert place.stored() == {key("0a"): target(1), key("0b"): target(2)}
         assert (state.tail, state.born, state.totals, state.configs) == (tail, "b", [[7]], [(7, "c")])
         assert state.store is not None
-        assert state.store.stamp == Stamp(f"{place.settings.app}/{TOPIC}/3", "b", 7)
+        assert state.store.stamp == Stamp(f"{place.settings.app}/{TOPIC}/3", "b", 9)
         place.close()
         assert diskless() == before
 

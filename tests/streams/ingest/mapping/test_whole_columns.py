@@ -34,6 +34,7 @@ COLUMNS: dict[str, tuple[Callable[[], ConvertColumn], ValueColumn, ValueColumn]]
     "milliseconds": (lambda: values.times("ms"), [0, MAX_TS_MS], [0, MAX_TS_MS]),
     "milliseconds as text": (lambda: values.times("ms"), ["17.5", "3"], [18, 3]),
     "microseconds": (lambda: values.times("us"), [999, MAX_TS_MS * 1000], [0, MAX_TS_MS]),
+    "parts of microseconds": (lambda: values.times("us"), [2_600.5, 400.0], [3, 0]),
     "nanoseconds as text": (lambda: values.times("ns"), ["1700000000999999", "0"], [1_700_000_000, 0]),
     "eighteen digits": (lambda: values.times("ns"), ["9" * 18], [999_999_999_999]),
     "iso times": (lambda: values.times("iso"), ["2023-11-14T22:13:20Z"] * 2, [1_700_000_000_000] * 2),
@@ -65,6 +66,7 @@ def test_a_column_of_plain_values_is_read_as_a_whole(name: str) -> None:
         ([1, None], [1_000, None]),
         (["1", ""], [1_000, None]),
         (["1", None], [1_000, None]),
+        ([MAX_TS_MS // 1000, None], [MAX_TS_MS // 1000 * 1000, None]),
     ],
 )
 def test_a_column_of_several_kinds_is_read_value_by_value(column: ValueColumn, read: ValueColumn) -> None:
