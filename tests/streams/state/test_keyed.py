@@ -17,7 +17,7 @@ from streams.state.gauges import contribution_of
 from streams.state.keyed import Budget, KeyedState
 from streams.state.sealed import encode_target
 from streams.state.spill import changed_key
-from streams.state.store import Store
+from streams.state.store import SCRATCH, Store
 
 RECORD_BYTES = 400
 LIKE = METRIC_INDEX["like"]
@@ -242,3 +242,34 @@ def test_the_agenda_of_all_keys_is_read_from_the_store_if_there_is_one(tmp_path:
     assert on_disk[key_of(VIEW, "a")] == one
     in_memory.forget()
     on_disk.forget()
+
+
+def test_keys_that_left_memory_count_for_a_checkpoint_and_are_in_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyed, "CHANGED_MAX", 10)
+    state = in_store(tmp_path, monkeypatch, hot=4)
+    names = [key_of(VIEW, f"{number:02}") for number in range(14)]
+    for name in names[:10]:
+        state.change(name)
+    assert not state.checkpoint_due()
+    for name in names[10:]:
+        state.change(name)
+    assert state.checkpoint_due()
+    changed = {changed_key(name) for name in state.take_changed()}
+    spilled = [key for key, _ in state.spilled()]
+    assert sorted([*changed, *spilled]) == [changed_key(name) for name in names]
+    state.forget()
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_keys_that_wait_are_on_the_disk_if_there_is_one(tmp_path: Path, on_disk: bool) -> None:
+    state, store = KeyedState(Budget(1)), Store(tmp_path / "store", "here")
+    state.use_store(store if on_disk else None)
+    names = [key_of(VIEW, f"{number:05}") for number in range(3_000)]
+    for name in names:
+        state.wait(1, 0, name)
+    assert bool(list(store.scan(SCRATCH))) is on_disk
+    assert list(state.take_waiting(1, 0)) == names
+    assert list(state.spilled()) == list(state.store_spilled()) == []
+    state.forget()
