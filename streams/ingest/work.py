@@ -79,7 +79,8 @@ class Ingest:
         self._clock = clock
         self._outages = OutageWait(Answers() if answers is None else answers, settings.time.recovery_seconds, clock)
         self._outputs: list[Output] = []
-        self._position = 0
+        self._position: int
+        """set by ``restore``"""
 
     async def restore(self) -> int:
         """See Work. A source without stored state is read from its beginning. Raises MovedError."""
