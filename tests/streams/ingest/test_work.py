@@ -16,6 +16,7 @@ from detectors.windows.clock import EventClock, SourceTime
 from streams.clock import FakeClock
 from streams.ingest.router import WAKE_MS
 from streams.ingest.work import Ingest, IngestState
+from streams.kafka.reachability import Answers
 from streams.kafka.transport import Batch
 from streams.log.frames import offsets as offsets_of
 from streams.log.frames import times
@@ -46,7 +47,12 @@ class SavedState:
         return 0
 
 
-def _opened(partition: int, saved: IngestState | None = None, clock: FakeClock | None = None) -> Ingest:
+def _opened(
+    partition: int,
+    saved: IngestState | None = None,
+    clock: FakeClock | None = None,
+    answers: Answers | None = None,
+) -> Ingest:
     settings = Settings(inputs=(Input(topic=TOPIC, metric="view"),), time=Time(lateness_seconds=0.0))
     state: Any = SavedState(saved)
     ingest = Ingest(
@@ -56,6 +62,7 @@ def _opened(partition: int, saved: IngestState | None = None, clock: FakeClock |
         roster=ROSTER,
         state=state,
         clock=clock or FakeClock(epoch_ms=NOW_MS),
+        answers=answers,
     )
     asyncio.run(ingest.restore())
     return ingest
@@ -284,3 +291,21 @@ def test_headers_and_timestamps_of_records_are_there_for_a_map_that_reads_them(
     asyncio.run(ingest.restore())
     frame = decode(_taken(ingest, _records(4, 6))[0].value)
     assert (frame.target, times(frame).tolist()) == expected
+
+
+def test_whoever_opens_a_source_after_an_outage_waits_for_what_producers_have_kept() -> None:
+    """The checkpoint of the earlier task failed with the broker, so this one knows nothing of the outage itself."""
+    clock, answers = FakeClock(epoch_ms=NOW_MS), Answers(silent_since=0.0)
+    clock.advance(60)
+    answers.silent_since, answers.ended_at, answers.lasted_seconds = None, clock.monotonic(), 60.0
+    before = IngestState(1, 0, max_ts=FIRST_TS - MINUTE_MS, watermark=FIRST_TS - MINUTE_MS)
+    ingest = _opened(0, before, clock, answers)
+
+    def watermark() -> int:
+        clock.advance(1)
+        ingest.heartbeat(clock.epoch_ms(), at_end=True)
+        return decode(ingest.cut(1)[0].value).watermark
+
+    assert decode(_taken(ingest, _records(0))[0].value).watermark == FIRST_TS - MINUTE_MS
+    assert {watermark() for _ in range(39)} == {FIRST_TS - MINUTE_MS}
+    assert watermark() >= FIRST_TS
