@@ -32,7 +32,7 @@ class OutageWait:
     recovery_seconds: float
     clock: Clock
 
-    def holds(self) -> bool:
+    def waits(self) -> bool:
         """True from the beginning of an outage until all producers have had the time to send what they kept."""
         now, since, ended = self.clock.monotonic(), self.answers.silent_since, self.answers.ended_at
         if since is not None and SILENT_SECONDS <= now - since < LONGEST_WAIT_SECONDS:

@@ -110,7 +110,7 @@ class Ingest:
             columns.headers = [r.headers for r in records]
         if self._router.needs_timestamp:
             columns.timestamp_ms = [r.timestamp for r in records]
-        self._router.held = self._outages.holds()
+        self._router.held = self._outages.waits()
         routed = self._router.route(columns, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
         headers = {r.offset: list(r.headers) for r in records} if routed.dead else {}
         self._add_outputs(routed, headers)
@@ -125,7 +125,7 @@ class Ingest:
 
     def heartbeat(self, now_ms: int, at_end: bool) -> None:
         """See Work."""
-        self._router.held = self._outages.holds()
+        self._router.held = self._outages.waits()
         self._add_outputs(
             self._router.mark(
                 next_offset=self._position,
