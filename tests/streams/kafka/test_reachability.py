@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from streams import metrics
 from streams.clock import FakeClock
-from streams.kafka.reachability import Needed, Reachability
+from streams.kafka.reachability import Answers, Needed, Reachability
 
 BEAT_SECONDS = 0.5
 
@@ -227,3 +227,13 @@ def test_a_worker_that_waited_for_its_broker_had_an_outage() -> None:
         assert seen.watch.answers.lasted_seconds == 30
 
     run(course())
+
+
+def test_an_outage_soon_after_another_continues_it() -> None:
+    answers = Answers()
+    answers.note_outage(100.0, 160.0)
+    assert (answers.ended_at, answers.lasted_seconds) == (160.0, 60.0)
+    answers.note_outage(170.0, 173.0)
+    assert (answers.ended_at, answers.lasted_seconds) == (173.0, 73.0)
+    answers.note_outage(1000.0, 1003.0)
+    assert (answers.ended_at, answers.lasted_seconds) == (1003.0, 3.0)
