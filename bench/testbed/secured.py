@@ -78,16 +78,19 @@ class SecuredKafka(KafkaServer):
             ssl_cafile=self.certificates.authority,
         )
 
+    def broker_lines(self, directory: Path, user: str = WORKER) -> str:
+        """These settings as lines of a configuration, with the password in a file in ``directory``."""
+        password = directory / f"{user}.password"
+        password.write_text(PASSWORDS[user] + "\n")
+        return (
+            f'security_protocol = "SASL_SSL"\nsasl_mechanism = "{MECHANISM}"\nusername = "{user}"\n'
+            f'password_file = "{password}"\nssl_cafile = "{self.certificates.authority}"\n'
+        )
+
     def grant(self, commands: Iterable[Sequence[str]]) -> None:
         """Run ``kafka-acls`` as the admin with each of these lists of arguments. Raises BrokerError."""
         for arguments in commands:
             self._acls(arguments)
-
-    def revoke_all(self) -> None:
-        """Remove every ACL. Raises BrokerError."""
-        for resource in ("--topic", "--group", "--transactional-id"):
-            for pattern in ("literal", "prefixed"):
-                self._acls(["--remove", "--force", resource, "*", "--resource-pattern-type", pattern])
 
     def _acls(self, arguments: Sequence[str]) -> None:
         connection = ["--bootstrap-server", self.address.servers, "--command-config", str(self._client)]

@@ -20,8 +20,10 @@ import orjson
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from bench.testbed.brokers import BrokerAddress, free_port, log_tail
+from streams.kafka.clients import kafka_python_options
 from streams.kafka.topics import Topics, create
 from streams.roles import plan
+from streams.settings.broker import Broker
 from streams.settings.settings import Settings, load
 
 READY_SECONDS = 60
@@ -40,11 +42,13 @@ checkpoint_seconds = 1
 [broker]
 servers = "{servers}"
 session_timeout_seconds = 6
+{broker_lines}
 
 [time]
 tick_seconds = {tick_seconds}
 lateness_seconds = {lateness_seconds}
 idle_seconds = {idle_seconds}
+recovery_seconds = {recovery_seconds}
 counts_seconds = {counts_seconds}
 
 [state]
@@ -70,6 +74,12 @@ class Installation:
     """additional environment variables of its workers"""
     module: str = "streams.cli"
     """the command-line module that its workers run"""
+    client: Broker | None = None
+    """connection of what reads and writes here; that of the workers if it is None"""
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return kafka_python_options(self.client or self.settings.broker)
 
     @property
     def topics(self) -> Topics:
@@ -78,7 +88,8 @@ class Installation:
 
     def make_topics(self) -> None:
         """Create all topics, inputs included."""
-        create(self.settings, plan(self.settings, inputs=True))
+        settings = self.settings.model_copy(update={"broker": self.client or self.settings.broker})
+        create(settings, plan(settings, inputs=True))
 
     @contextlib.contextmanager
     def worker(self, *options: str, name: str = "worker") -> Iterator[Worker]:
@@ -99,7 +110,7 @@ class Installation:
     def send(self, topic: str, values: Iterable[Sent], *, codec: str | None = None) -> None:
         """Send records to the partitions in turn; returns when all are delivered."""
         producer = KafkaProducer(
-            bootstrap_servers=self.broker.servers,
+            **self._options,
             acks="all",
             enable_idempotence=False,
             compression_type=codec,
@@ -167,7 +178,7 @@ class Installation:
     @contextlib.contextmanager
     def _consumer(self) -> Iterator[Any]:
         consumer = KafkaConsumer(
-            bootstrap_servers=self.broker.servers,
+            **self._options,
             enable_auto_commit=False,
             isolation_level="read_committed",
         )
@@ -275,13 +286,20 @@ def install(
     counts_seconds: int = 1,
     idle_seconds: int = 1,
     lateness_seconds: int = 1,
+    recovery_seconds: int = 2,
     dedupe_ids: int = 100_000,
     processing: str | None = None,
     metrics: Iterable[str] = ("view", "like", "follow"),
     input_lines: str = "",
+    broker_lines: str = "",
+    client: Broker | None = None,
     topics: bool = True,
 ) -> Installation:
-    """An installation with unique names. ``input_lines`` is appended to every input section (a map, for instance)."""
+    """An installation with unique names.
+
+    ``input_lines`` is appended to every input section (a map, for instance), ``broker_lines`` to the section of the
+    broker.
+    """
     name = unique("tc")
     inputs = {metric: f"{name}-{metric}s" for metric in metrics}
     sections = [f'[[inputs]]\ntopic = "{topic}"\nmetric = "{m}"\n{input_lines}' for m, topic in inputs.items()]
@@ -297,12 +315,14 @@ def install(
             counts_seconds=counts_seconds,
             idle_seconds=idle_seconds,
             lateness_seconds=lateness_seconds,
+            recovery_seconds=recovery_seconds,
             directory=directory,
             dedupe_ids=dedupe_ids,
             inputs="\n".join(sections),
+            broker_lines=broker_lines,
         )
     )
-    installation = Installation(broker, directory, inputs, config, load(config, {}))
+    installation = Installation(broker, directory, inputs, config, load(config, {}), client=client)
     if topics:
         installation.make_topics()
     return installation

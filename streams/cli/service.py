@@ -1,4 +1,4 @@
-"""Commands: worker, broker, topics create."""
+"""Commands: worker, broker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
+from streams.cli.options import ConfigOption, ServersOption, settings_from
 
 if TYPE_CHECKING:
     from streams.settings.settings import Settings
@@ -16,9 +16,6 @@ def add(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(worker)
     app.command()(broker)
-    topics = typer.Typer(help="Create truecount's topics.", no_args_is_help=True)
-    topics.command("create")(topics_create)
-    app.add_typer(topics, name="topics")
 
 
 def worker(
@@ -39,7 +36,7 @@ def worker(
 
     from streams.roles import ROLES
     from streams.service import memory
-    from streams.service.logs import configure
+    from streams.service.logs import as_json, configure
     from streams.settings.section import SettingsError
     from streams.worker import Worker
 
@@ -61,8 +58,30 @@ def worker(
 
     try:
         asyncio.run(run())
+    except Exception as error:
+        if not as_json():
+            raise
+        raise typer.Exit(_log_end(error)) from None  # a sentence in plain text would be no line of this log
     finally:
         memory.freeze_heap()
+
+
+def _log_end(error: Exception) -> int:
+    """Log why the worker ended. Returns the exit code."""
+    import sys
+
+    import structlog
+
+    from streams.cli import INTERNAL_ERROR
+    from streams.cli.crash import report
+    from streams.failures import Failure
+
+    if isinstance(error, Failure):
+        code, reason = error.exit_code, str(error)
+    else:
+        code, reason = INTERNAL_ERROR, report(error, sys.argv[1:])
+    structlog.get_logger().error("the worker ended", reason=reason, code=code)
+    return code
 
 
 def broker(
@@ -86,28 +105,3 @@ def broker(
             f"broker at {running.address}: in memory only, at-least-once (no transactions); Ctrl-C stops it"
         )
         raise typer.Exit(running.wait())
-
-
-def topics_create(
-    config: ConfigOption = None,
-    servers: ServersOption = None,
-    own_only: Annotated[bool, typer.Option("--own-only", help="Do not create the input topics.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Create the topics that are missing. Example: truecount topics create --servers 127.0.0.1:9092"""
-    import orjson
-    from rich.console import Console
-
-    from streams.kafka.topics import create
-    from streams.roles import plan
-
-    settings = settings_from(config, servers)
-    made, there = create(settings, plan(settings, inputs=not own_only))
-    if as_json:
-        print(orjson.dumps({"created": made, "existing": there}).decode())
-        return
-    console = Console()
-    for name in made:
-        console.print(f"created  {name}", highlight=False)
-    for name in there:
-        console.print(f"exists   {name}", highlight=False)

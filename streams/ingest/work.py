@@ -79,7 +79,8 @@ class Ingest:
         self._clock = clock
         self._outages = OutageWait(Answers() if answers is None else answers, settings.time.recovery_seconds, clock)
         self._outputs: list[Output] = []
-        self._position = 0
+        self._position: int
+        """set by ``restore``"""
 
     async def restore(self) -> int:
         """See Work. A source without stored state is read from its beginning. Raises MovedError."""
@@ -109,7 +110,7 @@ class Ingest:
             columns.headers = [r.headers for r in records]
         if self._router.needs_timestamp:
             columns.timestamp_ms = [r.timestamp for r in records]
-        self._router.held = self._outages.holds()
+        self._router.held = self._outages.waits()
         routed = self._router.route(columns, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
         headers = {r.offset: list(r.headers) for r in records} if routed.dead else {}
         self._add_outputs(routed, headers)
@@ -128,7 +129,7 @@ class Ingest:
         if self._router.max_ts >= 0:
             place = self._router.topic, str(self._router.partition)
             metrics.SOURCE_TIME.labels(*place).set(self._router.max_ts / 1000)
-        self._router.held = self._outages.holds()
+        self._router.held = self._outages.waits()
         self._add_outputs(
             self._router.mark(
                 next_offset=self._position,

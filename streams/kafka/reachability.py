@@ -49,6 +49,17 @@ class Answers:
     """since when a needed node has not answered, even if that is only a moment; None if all answer"""
     ended_at: float | None = None
     """when they answered again after the last outage; None if there was none"""
+    lasted_seconds: float = 0.0
+    """how long the last outage was"""
+
+    def note_outage(self, since: float, until: float) -> None:
+        """Note an outage that has ended. If it began sooner after the last one than that lasted, both are one.
+
+        Producers may still keep what they could not send in the first.
+        """
+        if self.ended_at is not None and since - self.ended_at < self.lasted_seconds:
+            since = self.ended_at - self.lasted_seconds
+        self.ended_at, self.lasted_seconds = until, until - since
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +224,7 @@ class Reachability:
         now, since = self.clock.monotonic(), self.answers.silent_since
         self.answers.silent_since = None
         if since is not None and now - since >= SILENT_SECONDS:
-            self.answers.ended_at = now
+            self.answers.note_outage(since, now)
         self.unreachable = None
         self._check_at, self._answered_checks = 0.0, 0
         if self._check is not None and self._check.done():

@@ -9,7 +9,13 @@ from typing import Literal
 
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 
 from detectors.windows.scales import HOUR_MS
 from streams.kafka.clients import kafka_python_options
@@ -148,6 +154,12 @@ def create(settings: Settings, planned: Iterable[NewTopic]) -> tuple[list[str], 
                 created.append(topic.name)
             except TopicAlreadyExistsError:
                 existing.append(topic.name)
+            except (TopicAuthorizationFailedError, ClusterAuthorizationFailedError):
+                user = settings.broker.username or "this client"
+                raise BrokerError(
+                    f"{user} may not create topic {topic.name}; `truecount topics create --dry-run` prints the topics"
+                    " and the ACLs for an administrator"
+                ) from None
     except (KafkaError, OSError) as error:
         raise BrokerError(describe(error, settings)) from error
     finally:
@@ -172,12 +184,30 @@ def grow(settings: Settings, topics: Iterable[Topic]) -> None:
 
 
 def missing(settings: Settings, names: Iterable[str]) -> list[str]:
-    """The names of the topics that do not exist. Raises BrokerError."""
+    """The names of the topics that do not exist. Raises BrokerError.
+
+    A topic that this user may not describe is not among them: the broker does not say whether it exists.
+    """
     client = admin(settings)
     try:
-        existing = set(client.list_topics())
+        described = {topic["name"]: topic["error_code"] for topic in client.describe_topics(sorted(set(names)))}
     except (KafkaError, OSError) as error:
         raise BrokerError(describe(error, settings)) from error
     finally:
         client.close()
-    return [name for name in names if name not in existing]
+    return [name for name in names if described.get(name) == UnknownTopicOrPartitionError.errno]
+
+
+def absence(settings: Settings, topic: str) -> str:
+    """A sentence about a topic that a client did not find. Raises BrokerError if the broker does not answer."""
+    if not missing(settings, [topic]):
+        user = settings.broker.username or "this client"
+        return f"{user} may not see topic {topic}; `truecount doctor` prints the missing ACL"
+    return f"topic {topic} does not exist; {remedy(settings, topic)}"
+
+
+def remedy(settings: Settings, topic: str) -> str:
+    """What to do about a topic that does not exist. The platform makes its own topics, which are the inputs."""
+    if topic in {each.topic for each in settings.inputs}:
+        return "the platform makes the topics of inputs: check `topic` in the section [[inputs]]"
+    return "make it with `truecount topics create --own-only`"

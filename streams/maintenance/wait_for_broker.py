@@ -1,7 +1,7 @@
 """What a worker does without a broker, or without a topic: it waits, and /readyz and the log say for what.
 
-It waits for the broker, for all topics, and for transactions if they are set. The wait is the same when a worker starts
-and after its consumer has crashed.
+It waits for the broker, for the access that a worker needs, and for all topics. The wait is the same when a worker
+starts and after its consumer has crashed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Protocol
 
 from streams.clock import Clock
 from streams.kafka.errors import BrokerError, NoConnectionError
-from streams.kafka.topics import missing, partition_counts
+from streams.kafka.topics import missing, partition_counts, remedy
+from streams.maintenance.access import worker_access
 from streams.maintenance.doctor import NO_TRANSACTIONS, supports_transactions
+from streams.maintenance.permissions import missing_access
 from streams.roles import ROLES, needed
 from streams.service.wait_log import WaitLog
 from streams.settings.section import SettingsError
@@ -59,12 +61,17 @@ async def wait_for_broker(
 def partitions_read(settings: Settings) -> dict[str, int]:
     """The number of partitions of each topic that a role reads.
 
-    Raises BrokerError if topics are missing, which may still be created. Raises SettingsError if waiting cannot help.
+    Raises BrokerError if access or topics are missing, which may still be granted and created. Raises SettingsError if
+    waiting cannot help.
     """
+    transactions = supports_transactions(settings)
+    if settings.processing == "exactly_once" and not transactions:
+        raise SettingsError(f"{settings.broker.servers}: {NO_TRANSACTIONS}")
+    refused = missing_access(settings, worker_access(settings))
+    if refused:
+        user = settings.broker.username or "this client"
+        raise BrokerError(f"{user} may not {', '.join(map(str, refused))}; `truecount doctor` prints the missing ACLs")
     lacking = missing(settings, needed(settings))
     if lacking:
-        raise BrokerError(f"missing topics: {', '.join(lacking)}; create them with `truecount topics create`")
-    counts = partition_counts(settings, {topic for role in ROLES.values() for topic in role.reads(settings)})
-    if settings.processing == "exactly_once" and not supports_transactions(settings):
-        raise SettingsError(f"{settings.broker.servers}: {NO_TRANSACTIONS}")
-    return counts
+        raise BrokerError("; ".join(f"topic {name} does not exist; {remedy(settings, name)}" for name in lacking))
+    return partition_counts(settings, {topic for role in ROLES.values() for topic in role.reads(settings)})

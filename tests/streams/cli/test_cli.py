@@ -32,6 +32,7 @@ COMMANDS = [
     ["config", "check"],
     ["demo"],
     ["doctor"],
+    ["acls"],
     ["rebuild"],
     ["repartition"],
 ]
