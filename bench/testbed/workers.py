@@ -234,12 +234,8 @@ class Worker:
 
     def counted(self, metric: str, part: str) -> float:
         """Counted events in a part of the count, over all partitions of this worker."""
-        labels = f',metric="{metric}",part="{part}"}}'
-        return sum(
-            value
-            for name, value in self.metrics().items()
-            if name.startswith("truecount_counted_events{") and name.endswith(labels)
-        )
+        series = f'truecount_counted_events{{metric="{metric}",part="{part}",'
+        return sum(value for name, value in self.metrics().items() if name.startswith(series))
 
     def wait_ready(self) -> None:
         """Wait until /readyz returns 200."""

@@ -286,10 +286,13 @@ def busy(server: KafkaServer, directory: Path) -> Iterable[Fault]:
         worker = live.start()
         recording = Recording(f"http://127.0.0.1:{worker.port}/metrics")
         recording.take(3)
-        os.setpriority(os.PRIO_PROCESS, worker.process.pid, HIGH_PRIORITY)
-        for minutes in range(120, 10, -1):
+        worker.stop()  # it would keep up with what is sent from here
+        for minutes in range(90, 10, -1):
             values = events(4_000, ago_ms=minutes * MINUTE_MS, span_ms=MINUTE_MS, targets=4_000)
             live.installation.send(live.views, values, codec="lz4")
+        worker = live.worker = live.installation.start()
+        recording.address = f"http://127.0.0.1:{worker.port}/metrics"
+        os.setpriority(os.PRIO_PROCESS, worker.process.pid, HIGH_PRIORITY)
         rates: list[float] = []
         while len(recording.scrapes) < BUSY_SCRAPES:
             recording.take(1)
