@@ -19,7 +19,6 @@ GROUPS: tuple[Callable[[KafkaServer, Path], Iterable[Fault]], ...] = (
     faults.damaged_state,
     faults.restarts,
     faults.backlog,
-    faults.busy,
     faults.outage,  # it kills the broker, so it is the last one
 )
 

@@ -23,15 +23,12 @@ from bench.testbed.brokers import BrokerAddress, KafkaServer
 from bench.testbed.workers import Installation, Worker, install
 from streams.state.sealed import META_KEY
 from tests.deploy.recorded.promtool_file import Fault
-from tests.deploy.recorded.scrapes import SECONDS, Recording
+from tests.deploy.recorded.scrapes import Recording
 
 MINUTE_MS = 60_000
 DISK_MEGABYTES = 64
 BACKLOG_SCRAPES = 90
 PUBLICATIONS = 3
-BUSY_SCRAPES, BUSY_RATE = 120, 0.85
-HIGH_PRIORITY = -15
-"""On a machine with other work a process does not get a whole processor otherwise."""
 
 
 def unique(prefix: str) -> str:
@@ -275,35 +272,6 @@ def backlog(server: KafkaServer, directory: Path) -> Iterable[Fault]:
         while recording.scrapes[-1].get(published, 0.0) < PUBLICATIONS and len(recording.scrapes) < BACKLOG_SCRAPES:
             recording.take(1)
         yield Fault("a worker that audits the events of an hour", recording, ("TruecountOutputLate",))
-    finally:
-        live.stop()
-
-
-def busy(server: KafkaServer, directory: Path) -> Iterable[Fault]:
-    """A worker that closes the windows of many targets. Raises RuntimeError if it gets no whole processor."""
-    live = Live(server.address, directory)
-    try:
-        worker = live.start()
-        recording = Recording(f"http://127.0.0.1:{worker.port}/metrics")
-        recording.take(3)
-        worker.stop()  # it would keep up with what is sent from here
-        for minutes in range(90, 10, -1):
-            values = events(4_000, ago_ms=minutes * MINUTE_MS, span_ms=MINUTE_MS, targets=4_000)
-            live.installation.send(live.views, values, codec="lz4")
-        worker = live.worker = live.installation.start()
-        recording.address = f"http://127.0.0.1:{worker.port}/metrics"
-        os.setpriority(os.PRIO_PROCESS, worker.process.pid, HIGH_PRIORITY)
-        rates: list[float] = []
-        while len(recording.scrapes) < BUSY_SCRAPES:
-            recording.take(1)
-            used = [scrape.get("process_cpu_seconds_total", 0.0) for scrape in recording.scrapes[-2:]]
-            rates.append((used[1] - used[0]) / SECONDS if used[0] else 0.0)
-            if min(rates[-4:]) > BUSY_RATE and len(rates) > 4:  # four in a row
-                break
-        else:
-            raise RuntimeError(f"the worker used {max(rates):.2f} processors at most: the machine has other work")
-        recording.healthy = len(recording.scrapes) - 4
-        yield Fault("a worker that closes the windows of many targets", recording, ("TruecountProcessorBusy",))
     finally:
         live.stop()
 
