@@ -45,7 +45,7 @@ def events(count: int, *, ago_ms: int = 0, span_ms: int = 1_000, targets: int = 
             {
                 "id": f"{tag}{number}",
                 "ts": end - span_ms + number * span_ms // count,
-                "actor": f"a{number}",
+                "actor": f"{tag}{number}",  # of their own: a repeated view is no event of the count
                 "target": f"t{number % targets}",
             }
         ).encode()
