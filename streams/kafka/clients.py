@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import Any
 
 from faust.auth import SASLCredentials, SSLCredentials
@@ -23,13 +24,34 @@ def ssl_context(broker: Broker) -> ssl.SSLContext | None:
     """TLS context, None for plain connections. Raises SettingsError if a file cannot be read."""
     if not broker.security_protocol.endswith("SSL"):
         return None
+    for key in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+        _check_readable(key, getattr(broker, key))
     try:
         context = ssl.create_default_context(cafile=str(broker.ssl_cafile) if broker.ssl_cafile else None)
-        if broker.ssl_certfile is not None:
-            context.load_cert_chain(broker.ssl_certfile, broker.ssl_keyfile)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"broker: the TLS files cannot be used: {error}") from None
+        raise SettingsError(f"broker.ssl_cafile: {broker.ssl_cafile} has no certificate in PEM ({error})") from None
+    if broker.ssl_certfile is not None:
+        try:
+            # With an empty password, a key that is encrypted is refused. Without one, OpenSSL would ask for it.
+            context.load_cert_chain(broker.ssl_certfile, broker.ssl_keyfile, password="")
+        except (OSError, ssl.SSLError) as error:
+            key_file = broker.ssl_keyfile or broker.ssl_certfile
+            raise SettingsError(
+                f"broker.ssl_certfile: {broker.ssl_certfile} and the key in {key_file} cannot be used ({error}); "
+                "both must be PEM, of one pair, and the key not encrypted"
+            ) from None
     return context
+
+
+def _check_readable(key: str, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise SettingsError(
+            f"broker.{key}: cannot read {path}: {error.strerror}; check the path and its permissions"
+        ) from None
 
 
 def _sasl(broker: Broker) -> dict[str, Any]:
