@@ -36,7 +36,7 @@ def variable_of(loc: Iterable[Any], variables: Mapping[Path, str], problem: str)
     for key, name in variables.items():
         if place[: len(key)] == key:
             return name
-        # A variable below a plain value: the problem is at the value. A rule of a whole section has the type value_error.
+        # A variable below a plain value: the problem is at the value. A rule of a whole section is a value_error.
         if key[: len(place)] == place and problem != "value_error":
             return name
     return None

@@ -23,6 +23,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 __all__ = ["Input", "ReplayMap"]  # re-exported: they are part of the settings
 
+
 class Web(Section):
     """The HTTP server for /metrics, /livez and /readyz. Port 0 takes a free one."""
 
