@@ -142,7 +142,7 @@ def sample(found: Offsets, most: int) -> Offsets:
     return chosen
 
 
-def spans_of(listed: Sequence[int], gap: int = GAP_RECORDS) -> Iterator[tuple[int, int]]:
+def spans_of(listed: Sequence[int], gap: int) -> Iterator[tuple[int, int]]:
     """Spans that contain the offsets, and at most ``gap`` other records between two of them.
 
     >>> list(spans_of([3, 4, 9, 20], gap=5))
@@ -162,14 +162,13 @@ async def _read(
     sets = {partition: frozenset(listed) for partition, listed in wanted.items()}
     async with topic as reader:
         still = await reader.spans()
-        for spans in zip_longest(*(spans_of(listed) for listed in wanted.values())):
-            left = {
-                partition: (max(span[0], still[partition][0]), min(span[1], still[partition][1]))
-                for partition, span in zip(wanted, spans, strict=True)
-                if span is not None and partition in still
-            }
+        for spans in zip_longest(*(spans_of(listed, GAP_RECORDS) for listed in wanted.values())):
+            now = {p: span for p, span in zip(wanted, spans, strict=True) if span is not None and p in still}
+            left = {p: (max(start, still[p][0]), min(end, still[p][1])) for p, (start, end) in now.items()}
             async for partition, records in reader.read(left, progress):
-                take([record for record in records if record.offset in sets[partition]])
+                start, end = now[partition]
+                of_span = [record for record in records if start <= record.offset < end]
+                take([record for record in of_span if record.offset in sets[partition]])
 
 
 def _count(decoder: EventDecoder, records: list[Any], flag: dict[str, Any], who: Contributors) -> None:

@@ -31,7 +31,7 @@ def given(environ: Mapping[str, str]) -> Iterator[tuple[str, Path, Any]]:
 
 
 def variable_of(loc: Iterable[Any], variables: Mapping[Path, str], problem: str) -> str | None:
-    """The variable that set what is wrong at ``loc``; None if it comes from elsewhere."""
+    """The variable that set what is wrong at ``loc``; None if no variable did."""
     place = tuple(str(part).lower() for part in loc)
     for key, name in variables.items():
         if place[: len(key)] == key:
@@ -47,11 +47,12 @@ def hint(model: type[BaseModel], loc: Iterable[Any], variable: str | None) -> st
     if variable is not None and SERVICE_LINK.fullmatch(variable):
         return "Kubernetes sets it for a Service of that name; set enableServiceLinks: false in the pod"
     known = [".".join(key) for key in _keys(model)]
-    shown = ".".join(str(part) for part in loc if not isinstance(part, int))
-    if variable is not None:
-        known = [f"{ENV_PREFIX}{key.replace('.', ENV_NESTING).upper()}" for key in known] + [*NO_SETTINGS]
-        shown = variable
-    nearest = get_close_matches(shown, known, 1)
+    if variable is None:
+        nearest = get_close_matches(".".join(str(part) for part in loc if not isinstance(part, int)), known, 1)
+    else:
+        names = [key.replace(".", ENV_NESTING).upper() for key in known]
+        names += [name.removeprefix(ENV_PREFIX) for name in NO_SETTINGS]
+        nearest = [f"{ENV_PREFIX}{name}" for name in get_close_matches(variable.removeprefix(ENV_PREFIX), names, 1)]
     return f"the nearest is {nearest[0]}" if nearest else "check its spelling or remove it"
 
 

@@ -156,7 +156,7 @@ def _flag_values(values: Iterable[bytes], every_revision: bool) -> Iterator[byte
 
 
 class _Printer:
-    """Prints flags: JSON, blocks of lines, or one line each, which has columns on a terminal and tabs elsewhere."""
+    """Prints flags as JSON, as blocks of lines, or a line each: columns on a terminal, otherwise fields with tabs."""
 
     def __init__(self, wanted: FlagFilter, *, long: bool, as_json: bool) -> None:
         from rich.console import Console

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
-from streams.cli.progress import ReadProgress
+from streams.cli.outputs.progress import ReadProgress
 
 if TYPE_CHECKING:
     from detectors.records import Count

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
-from streams.cli.progress import ReadProgress
+from streams.cli.outputs.progress import ReadProgress
 from streams.evidence.chart import WIDTH, bar_text, bars_of, chart_lines, course, newest, unique
 from streams.evidence.flag_text import flag_lines
 from streams.evidence.text import plain
