@@ -18,7 +18,7 @@ from streams.settings.settings import Settings
 
 FETCH_BYTES = 4 * 1024 * 1024
 CHUNK_RECORDS = 20_000
-POLL_MS = 500
+POLL_MS = 50
 REQUEST_MS = 15_000
 STALL_SECONDS = 30.0
 """A read that gets nothing for this long fails. aiokafka would wait for a lost broker without end."""

@@ -6,8 +6,6 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from faust.auth import SASLCredentials, SSLCredentials
-
 from streams.settings.broker import Broker
 from streams.settings.section import SettingsError
 
@@ -59,7 +57,7 @@ def _sasl(broker: Broker) -> dict[str, Any]:
         return {}
     return {
         "sasl_mechanism": broker.sasl_mechanism,
-        "sasl_plain_username": broker.username,
+        "sasl_plain_username": broker.user(),
         "sasl_plain_password": broker.secret(),
     }
 
@@ -77,16 +75,3 @@ def aiokafka_options(broker: Broker) -> dict[str, Any]:
 def kafka_python_options(broker: Broker) -> dict[str, Any]:
     """Keyword arguments for kafka-python's clients."""
     return {**aiokafka_options(broker), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}
-
-
-def faust_credentials(broker: Broker) -> Any:
-    """Faust's form of the credentials, None for plain connections."""
-    if broker.security_protocol.startswith("SASL"):
-        return SASLCredentials(
-            mechanism=broker.sasl_mechanism,
-            username=broker.username,
-            password=broker.secret(),
-            ssl_context=ssl_context(broker),
-        )
-    context = ssl_context(broker)
-    return None if context is None else SSLCredentials(context=context)

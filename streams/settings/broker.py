@@ -44,23 +44,30 @@ class Broker(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        """Refuse security settings with a part missing: the broker's answer to those names another culprit."""
-        if self.security_protocol.startswith("SASL"):
-            if not self.username:
-                raise ValueError(f"security_protocol {self.security_protocol} needs a user name; set broker.username")
-            if self.password_file is None and not self.password.get_secret_value():
-                raise ValueError(
-                    f"security_protocol {self.security_protocol} needs a password; set broker.password_file or "
-                    "TRUECOUNT_BROKER__PASSWORD"
-                )
+        """Refuse a key without its certificate. A user name may be known only where the worker runs: see ``user``."""
         if self.ssl_keyfile is not None and self.ssl_certfile is None:
             raise ValueError("ssl_keyfile is the key of a certificate; set broker.ssl_certfile too")
         return self
 
+    def user(self) -> str:
+        """The user name of SASL. Raises SettingsError if there is none: the broker's answer names another culprit."""
+        if not self.username:
+            raise SettingsError(
+                f"broker.username: security_protocol {self.security_protocol} needs a user name; set broker.username, "
+                "or security_protocol PLAINTEXT or SSL for a broker without SASL"
+            )
+        return self.username
+
     def secret(self) -> str:
-        """The password; read from ``password_file`` if that is set. Raises SettingsError if it cannot be read."""
+        """The password of SASL, from ``password_file`` if that is set. Raises SettingsError if there is none."""
         if self.password_file is None:
-            return self.password.get_secret_value()
+            password = self.password.get_secret_value()
+            if not password:
+                raise SettingsError(
+                    f"broker.password_file: security_protocol {self.security_protocol} needs a password; set "
+                    "broker.password_file, or TRUECOUNT_BROKER__PASSWORD"
+                )
+            return password
         where = f"broker.password_file: cannot read {self.password_file}"
         try:
             password = self.password_file.read_text(encoding="utf-8").strip()

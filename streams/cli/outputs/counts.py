@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import sys
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -57,27 +58,30 @@ def counts(
         print(f"truecount: {_nothing(settings, target, targets)}", file=sys.stderr)
         return
     if as_json and by is None:
-        for value in list(values.values())[:limit]:
+        for _, value in sorted(values.items())[:limit]:
             sys.stdout.write(value.decode() + "\n")
         return
-    part = by or Part.RAW
     rows = _decoded(values.values())
-    amount = _amounts()[part]
-    shown = sorted(rows, key=lambda row: -amount(row))[: None if as_json else limit or LIMIT]
-    if part is not Part.RAW:
-        shown = [row for row in shown if amount(row) > 0]
-    if as_json:
-        for row in shown[:limit]:
-            sys.stdout.write(values[f"{row.target}|{row.metric}".encode()].decode() + "\n")
-        return
+    shown = _top(rows, by or Part.RAW, len(rows) if as_json and limit is None else limit or LIMIT)
     if not shown:
-        print(f"truecount: no target has {part} events", file=sys.stderr)
-        return
-    _print(rows, shown)
+        print(f"truecount: no target has {by} events", file=sys.stderr)
+    elif as_json:
+        for row in shown:
+            sys.stdout.write(values[f"{row.target}|{row.metric}".encode()].decode() + "\n")
+    else:
+        _print(rows, shown)
+
+
+def _top(rows: list[Count], part: Part, size: int) -> list[Count]:
+    """The first ``size`` counts by one part, the highest first. A count that has nothing removed is not among them."""
+    amount = _amounts()[part]
+    if part in {Part.QUARANTINED, Part.REMOVED}:
+        rows = [row for row in rows if amount(row) > 0]
+    return heapq.nsmallest(size, rows, key=lambda row: (-amount(row), row.target, row.metric))
 
 
 def _newest(settings: Settings, target: str | None) -> tuple[dict[bytes, bytes], int]:
-    """The newest value of each key in the order of keys, of one target if it is given; and the number of all keys."""
+    """The newest value of each key, of one target if it is given; and the number of all keys."""
     import asyncio
 
     from streams.kafka.bulk_reader import newest_values
@@ -95,10 +99,9 @@ def _newest(settings: Settings, target: str | None) -> tuple[dict[bytes, bytes],
             values[key] = max(values[key], newest[key], key=_age)
         newest.update(values)
     if target is None:
-        return dict(sorted(newest.items())), len(newest)
+        return newest, len(newest)
     wanted = target.encode()
-    found = {key: value for key, value in sorted(newest.items()) if key.rpartition(b"|")[0] == wanted}
-    return found, len(newest)
+    return {key: value for key, value in newest.items() if key.rpartition(b"|")[0] == wanted}, len(newest)
 
 
 def _age(value: bytes) -> tuple[int, int]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from streams.kafka.clients import ssl_context
+from streams.kafka.clients import aiokafka_options, ssl_context
 from streams.settings.broker import Broker
 from streams.settings.section import SettingsError
 
@@ -37,12 +38,16 @@ def test_what_is_no_address_is_refused(servers: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
-def test_sasl_needs_a_user_name_and_a_password(protocol: str) -> None:
-    with pytest.raises(ValueError, match="needs a user name"):
-        Broker.model_validate({"security_protocol": protocol, "password": "x"})
-    with pytest.raises(ValueError, match="needs a password"):
-        Broker.model_validate({"security_protocol": protocol, "username": "me"})
-    assert Broker.model_validate({"security_protocol": protocol, "username": "me", "password": "x"}).secret() == "x"
+def test_sasl_needs_a_user_name_and_a_password_where_something_connects(protocol: str) -> None:
+    def options(**given: str) -> dict[str, Any]:
+        return aiokafka_options(Broker.model_validate({"security_protocol": protocol, **given}))
+
+    with pytest.raises(SettingsError, match=rf"^broker\.username: security_protocol {protocol} needs a user name"):
+        options(password="x")  # noqa: S106  # no real one
+    with pytest.raises(SettingsError, match=rf"^broker\.password_file: security_protocol {protocol} needs a password"):
+        options(username="me")
+    given = options(username="me", password="x")  # noqa: S106
+    assert (given["sasl_plain_username"], given["sasl_plain_password"]) == ("me", "x")
 
 
 def test_a_key_without_a_certificate_is_refused() -> None:
