@@ -13,7 +13,8 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import TopicPartition
 
 from streams.kafka.clients import aiokafka_options
-from streams.kafka.topics import BrokerError, describe, partitions_of
+from streams.kafka.errors import BrokerError, describe
+from streams.kafka.topics import absence, partitions_of
 from streams.settings.settings import Settings
 
 FETCH_BYTES = 4 * 1024 * 1024
@@ -45,7 +46,7 @@ class BulkReader:
     async def __aenter__(self) -> BulkReader:
         count = partitions_of(self._settings, self.topic)
         if count is None:
-            raise BrokerError(f"topic {self.topic} does not exist; make it with `truecount topics create`")
+            raise BrokerError(absence(self._settings, self.topic))
         self._partitions = [TopicPartition(self.topic, partition) for partition in range(count)]
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # errors are raised as sentences
         self._consumer = AIOKafkaConsumer(

@@ -52,6 +52,11 @@ def _check_readable(key: str, path: Path | None) -> None:
         ) from None
 
 
+def transactional_id(app: str, task: str) -> str:
+    """The transactional id of a task (``Role.task_id``)."""
+    return f"{app}-{task}"
+
+
 def _sasl(broker: Broker) -> dict[str, Any]:
     if not broker.security_protocol.startswith("SASL"):
         return {}

@@ -39,14 +39,14 @@ def test_what_is_no_address_is_refused(servers: str, said: str) -> None:
 
 @pytest.mark.parametrize("protocol", ["SASL_PLAINTEXT", "SASL_SSL"])
 def test_sasl_needs_a_user_name_and_a_password_where_something_connects(protocol: str) -> None:
-    def options(**given: str) -> dict[str, Any]:
+    def options(given: dict[str, str]) -> dict[str, Any]:
         return aiokafka_options(Broker.model_validate({"security_protocol": protocol, **given}))
 
     with pytest.raises(SettingsError, match=rf"^broker\.username: security_protocol {protocol} needs a user name"):
-        options(password="x")  # noqa: S106  # no real one
+        options({"password": "x"})
     with pytest.raises(SettingsError, match=rf"^broker\.password_file: security_protocol {protocol} needs a password"):
-        options(username="me")
-    given = options(username="me", password="x")  # noqa: S106
+        options({"username": "me"})
+    given = options({"username": "me", "password": "x"})
     assert (given["sasl_plain_username"], given["sasl_plain_password"]) == ("me", "x")
 
 
