@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -12,8 +12,8 @@ from streams.evidence.text import plain
 
 ID_CHARS = 8
 GAP = 2
-TARGET_MIN, TARGET_ENOUGH = 12, 36
-"""Smallest width of the column of targets, and the one beyond which other columns come first (a UUID has 36). Longer
+TARGET_MIN, TARGET_USUAL, TARGET_ENOUGH = 12, 16, 36
+"""Smallest width of the column of targets, the one of targets that are not known yet, and the one beyond which other columns come first (a UUID has 36). Longer
 targets are cut if the terminal has no room for them."""
 REASONS_MIN, REASONS_ENOUGH = 12, 40
 """The same of the column of reasons."""
@@ -54,9 +54,9 @@ def _time(ms: int, layout: str) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime(layout)
 
 
-def reasons_of(flag: dict[str, Any]) -> str:
+def codes_of(flag: dict[str, Any]) -> list[str]:
     """The codes of a flag's reasons, each once."""
-    return ",".join(dict.fromkeys(reason["code"] for reason in flag["reasons"]))
+    return list(dict.fromkeys(reason["code"] for reason in flag["reasons"]))
 
 
 _ALWAYS = (
@@ -67,24 +67,35 @@ _ALWAYS = (
     Column("metric", 6, lambda flag: flag["metric"]),
     Column("removed", 9, lambda flag: f"{flag['artificial']['value']:,}", right=True),
 )
-_STATUS = Column("status", 8, lambda flag: flag["status"])
+_STATUS = Column("status", 7, lambda flag: flag["status"])
 _OBSERVED = Column("observed", 9, lambda flag: f"{flag['observed']:,}", right=True)
 _EXPECTED = Column("expected", 9, lambda flag: f"{flag['expected']['value']:,}", right=True)
+_SAYS_LITTLE = "surge"
+"""Nearly every flag has this reason; on a terminal it comes last."""
 _STYLES = {"artificial": "red", "suspect": "yellow", "explained": "green"}
 
 
 class Layout:
-    """Columns for a terminal of ``width``, and for targets of up to ``target_chars``. A line is never wider."""
+    """Columns for a terminal of ``width``, as wide as these flags need; for flags that are not known yet, as usual.
 
-    def __init__(self, width: int, target_chars: int) -> None:
-        columns = list(_ALWAYS)
+    A line is never wider than the terminal, if that has about 75 columns.
+    """
+
+    def __init__(self, width: int, flags: Sequence[dict[str, Any]] = ()) -> None:
+        def fitted(column: Column) -> Column:
+            texts = [column.of(flag) for flag in flags] or [" " * column.width]
+            return column._replace(width=max(len(column.name), *map(len, texts)))
+
+        columns = [fitted(column) for column in _ALWAYS]
         left = width - sum(column.width + GAP for column in columns)
+        target_chars = max((cell_len(plain(flag["target"])) for flag in flags), default=TARGET_USUAL)
         target = max(TARGET_MIN, min(target_chars, TARGET_ENOUGH, left))
         left -= target
         for column, place, spare in ((_STATUS, 3, 0), (_OBSERVED, -1, 0), (_EXPECTED, -1, REASONS_ENOUGH)):
-            if column.width + GAP + spare <= left:
-                columns.insert(place if place > 0 else len(columns) - 1, column)
-                left -= column.width + GAP
+            more = fitted(column)
+            if more.width + GAP + spare <= left:
+                columns.insert(place if place > 0 else len(columns) - 1, more)
+                left -= more.width + GAP
         self._columns = columns
         self._reasons = left - GAP if left - GAP >= REASONS_MIN else 0
         self._target = target if self._reasons else max(target, min(target_chars, target + left))
@@ -105,14 +116,9 @@ class Layout:
             cells.append(Cell(aligned, _STYLES.get(flag["verdict"], "") if column.name == "verdict" else ""))
             cells.append(Cell(" " * GAP))
         target = cut(plain(flag["target"]), self._target)
-        reasons = cut(reasons_of(flag).replace(",", ", "), self._reasons)
+        reasons = cut(", ".join(sorted(codes_of(flag), key=lambda code: code == _SAYS_LITTLE)), self._reasons)
         cells.append(Cell(_filled(target, self._target) if reasons else target))
         return [*cells, Cell(" " * GAP), Cell(reasons, "dim")] if reasons else cells
-
-
-def layout_of(flags: Iterable[dict[str, Any]], width: int) -> Layout:
-    """A layout for these flags."""
-    return Layout(width, max((cell_len(plain(flag["target"])) for flag in flags), default=TARGET_MIN))
 
 
 def fields_of(flag: dict[str, Any]) -> Sequence[str]:
@@ -123,7 +129,7 @@ def fields_of(flag: dict[str, Any]) -> Sequence[str]:
         "target": plain(flag["target"]),
         "expected": flag["expected"]["value"],
         "removed": flag["artificial"]["value"],
-        "reasons": reasons_of(flag),
+        "reasons": ",".join(codes_of(flag)),
     }
     return [str(values[name]) for name in FIELDS]
 

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from streams.evidence.flag_filter import FlagFilter
     from streams.evidence.flag_row import Layout
 
-FOLLOWED_TARGET_CHARS = 16
-"""Width of the targets of flags that are not known yet."""
-
 FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Wait for new flags and print them.")]
 FromOption = Annotated[
     Path | None,
@@ -172,7 +169,7 @@ class _Printer:
         """Print flags in order of their onset (JSON: in that of the topic), or a sentence if there are none."""
         import orjson
 
-        from streams.evidence.flag_row import layout_of
+        from streams.evidence.flag_row import Layout
 
         read = [(value, orjson.loads(value)) for value in values]
         kept = [(value, flag) for value, flag in read if self._wanted.keeps(flag)]
@@ -181,7 +178,7 @@ class _Printer:
             return
         if not self._as_json:
             kept.sort(key=lambda each: (each[1]["onset"], each[1]["flag_id"], each[1]["revision"]))
-        layout = layout_of((flag for _, flag in kept), self._width)
+        layout = Layout(self._width, [flag for _, flag in kept])
         self._head(layout)
         for value, flag in kept:
             self._print(value, flag, layout)
@@ -192,7 +189,7 @@ class _Printer:
 
         from streams.evidence.flag_row import Layout
 
-        layout = Layout(self._width, FOLLOWED_TARGET_CHARS)
+        layout = Layout(self._width)
         self._head(layout)
         for value in values:
             flag = orjson.loads(value)
