@@ -13,8 +13,8 @@ from streams.evidence.text import plain
 ID_CHARS = 8
 GAP = 2
 TARGET_MIN, TARGET_USUAL, TARGET_ENOUGH = 12, 16, 36
-"""Smallest width of the column of targets, the one of targets that are not known yet, and the one beyond which other columns come first (a UUID has 36). Longer
-targets are cut if the terminal has no room for them."""
+"""Widths of the column of targets: the smallest one, the one for targets that are not known yet, and the one beyond
+which other columns come first (a UUID has 36). Longer targets are cut if the terminal has no room for them."""
 REASONS_MIN, REASONS_ENOUGH = 12, 40
 """The same of the column of reasons."""
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from streams.settings.settings import Settings
 
 LIMIT = 20
+WIDE = 100
+"""Columns of a terminal that has room for everything."""
 
 
 class Part(StrEnum):
@@ -148,7 +150,7 @@ def _print(rows: list[Count], shown: list[Count]) -> None:
 
     heads = ["raw", "valid", "quarantined", "invalid", "removed", "revision"]
     removed = _amounts()[Part.REMOVED]
-    lines = [
+    lines: list[tuple[str | int, ...]] = [
         (
             *(plain(row.target), row.metric),
             *(row.raw, row.valid, row.quarantined, sum(row.invalid.values()), removed(row), row.revision),
@@ -159,16 +161,21 @@ def _print(rows: list[Count], shown: list[Count]) -> None:
         for line in [("target", "metric", *heads), *lines]:
             sys.stdout.write("\t".join(map(str, line)) + "\n")
         return
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    if console.width < WIDE:
+        heads, lines = heads[:-1], [line[:-1] for line in lines]  # without the revision
     more = "" if len(rows) == len(shown) else f", {len(shown):,} shown"
-    table = Table(title=f"{len(rows):,} counts{more}; sum of raw {sum(row.raw for row in rows):,}")
+    title = f"{len(rows):,} counts{more}; sum of raw {sum(row.raw for row in rows):,}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("target", overflow="ellipsis", no_wrap=True)
-    table.add_column("metric")
+    table.add_column("metric", no_wrap=True)
     for head in heads:
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True, min_width=len(head))
     for name, metric, *numbers in lines:
         table.add_row(Text(str(name)), str(metric), *(f"{number:,}" for number in numbers))
-    Console().print(table)
+    console.print(table)
