@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -58,8 +59,11 @@ class Web:
             def log_message(self, *args: object) -> None:
                 """Normal operation logs nothing."""
 
-        self._server = _Server((host, port), Handler)
-        self._server.daemon_threads = True
+        class Server(_Server):
+            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            daemon_threads = True
+
+        self._server = Server((host, port), Handler)
         self.host, self.port = host, int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="web")
 
