@@ -26,6 +26,7 @@ from tests.faults.faults import (
     in_turn,
     kill_broker,
     kills,
+    lost_worker,
     outage,
     read_only_disk,
     rolling_restart,
@@ -67,7 +68,9 @@ PLANS = {
     "outage of 40 s during an attack": Plan(
         outage(after_seconds=40, seconds=40), Traffic(14, 60, 99), rate=0, live_from=96
     ),
-    "worker killed during an attack": Plan(kills(5, shortest=5, longest=20), Traffic(15, 60, 98), rate=0, live_from=96),
+    "worker lost during an attack": Plan(
+        lost_worker(after_seconds=40, seconds=60), Traffic(15, 60, 99), rate=0, live_from=96
+    ),
     "rolling restart": Plan(in_turn(rolling_restart), Traffic(8, 60, 200), rate=600),
     "RocksDB corrupt": Plan(in_turn(corrupt_stores, corrupt_stores), Traffic(9, 60, 200), rate=1000),
     "disk full": Plan(in_turn(disk_full(0)), Traffic(10, 60, 200), rate=1500, small_disk=True),

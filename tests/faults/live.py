@@ -14,6 +14,7 @@ from pathlib import Path
 from kafka import KafkaProducer
 
 from bench.testbed.brokers import KafkaServer
+from streams.settings.broker import Broker
 from tests.faults.siege import PARTITIONS, WORKERS, Siege, Timing
 from tests.faults.traffic import DAY_MS, MINUTE_MS, Traffic
 from tests.faults.truth import Record
@@ -34,6 +35,13 @@ class LiveSiege(Siege):
     def __init__(self, name: str, kafka: KafkaServer, directory: Path, traffic: Traffic, *, live_from: int) -> None:
         super().__init__(name, kafka, directory, traffic, rate=1.0, timing=USUAL)
         self._live_from = live_from
+
+    def _config(self, slot: int) -> Path:
+        """With the default session: the partitions of a worker that was killed are read by nobody for half a minute."""
+        path = super()._config(slot)
+        usual = f"session_timeout_seconds = {Broker().session_timeout_seconds:.0f}"
+        path.write_text(path.read_text().replace("session_timeout_seconds = 6", usual))
+        return path
 
     async def _feed(self) -> None:
         producers = [
