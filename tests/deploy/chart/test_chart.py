@@ -70,7 +70,9 @@ def test_the_schemas_would_refuse_a_misspelled_key() -> None:
 
 @pytest.mark.parametrize("values", FILES, ids=lambda path: path.stem)
 def test_helm_has_nothing_to_say(values: Path) -> None:
-    assert "0 chart(s) failed" in helm("lint", str(CHART), "--strict", "--values", str(values), "--kube-version", "1.37.0")
+    assert "0 chart(s) failed" in helm(
+        "lint", str(CHART), "--strict", "--values", str(values), "--kube-version", "1.37.0"
+    )
 
 
 def test_names_are_unique_and_labelled(objects: list[Object]) -> None:
@@ -98,7 +100,9 @@ def test_a_pod_is_bounded_and_has_no_rights(objects: list[Object]) -> None:
 
 
 def test_what_is_mounted_exists_and_what_exists_is_mounted(objects: list[Object]) -> None:
-    claims = [claim["metadata"]["name"] for claim in one(objects, "StatefulSet")["spec"].get("volumeClaimTemplates", [])]
+    claims = [
+        claim["metadata"]["name"] for claim in one(objects, "StatefulSet")["spec"].get("volumeClaimTemplates", [])
+    ]
     for kind, template in templates(objects):
         volumes = [volume["name"] for volume in template["spec"]["volumes"]] + (claims if kind == "StatefulSet" else [])
         mounts = [mount["name"] for mount in template["spec"]["containers"][0]["volumeMounts"]]
@@ -130,7 +134,9 @@ def test_the_probes_ask_where_the_image_listens(objects: list[Object]) -> None:
 def test_every_selector_selects_the_workers(objects: list[Object]) -> None:
     labels = worker(objects)["metadata"]["labels"].items()
     stateful = one(objects, "StatefulSet")["spec"]
-    spread = [each["labelSelector"]["matchLabels"] for each in stateful["template"]["spec"]["topologySpreadConstraints"]]
+    spread = [
+        each["labelSelector"]["matchLabels"] for each in stateful["template"]["spec"]["topologySpreadConstraints"]
+    ]
     selectors = [stateful["selector"]["matchLabels"], one(objects, "Service")["spec"]["selector"], *spread]
     for kind in ("PodDisruptionBudget", "PodMonitor"):
         selectors += [each["spec"]["selector"]["matchLabels"] for each in of_kind(objects, kind)]
@@ -176,9 +182,14 @@ def test_the_dashboards_are_those_of_the_plain_grafana(full: list[Object]) -> No
 def test_workers_are_scraped_under_the_job_that_rules_and_dashboards_ask_for(full: list[Object]) -> None:
     monitor = one(full, "PodMonitor")
     assert worker(full)["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "truecount"
-    assert 'job="truecount"' in json.dumps([each["spec"] for each in of_kind(full, "PrometheusRule")]).replace('\\"', '"')
+    assert 'job="truecount"' in json.dumps([each["spec"] for each in of_kind(full, "PrometheusRule")]).replace(
+        '\\"', '"'
+    )
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
-    assert (endpoint["port"], endpoint["path"]) == (worker(full)["spec"]["containers"][0]["ports"][0]["name"], "/metrics")
+    assert (endpoint["port"], endpoint["path"]) == (
+        worker(full)["spec"]["containers"][0]["ports"][0]["name"],
+        "/metrics",
+    )
     assert monitor["apiVersion"] == one(full, "PrometheusRule")["apiVersion"] == "monitoring.coreos.com/v1"
 
 

@@ -65,7 +65,10 @@ def test_the_job_makes_the_topics_and_a_worker_becomes_ready(
     objects = render(
         VALUES / "minimal.yaml", "--set-file", f"config={config}", *(word for each in sets for word in ("--set", each))
     )
-    image = {"TRUECOUNT_WEB__PORT": str(free_port()), "TRUECOUNT_STATE__DIRECTORY": f"{tmp_path}/worker/var/lib/truecount"}
+    image = {
+        "TRUECOUNT_WEB__PORT": str(free_port()),
+        "TRUECOUNT_STATE__DIRECTORY": f"{tmp_path}/worker/var/lib/truecount",
+    }
     environment = {**clean_environment(), "PYTHONPATH": str(ROOT), **image}
 
     job = Pod(dict(templates(objects))["Job"], objects, tmp_path / "job", {})
