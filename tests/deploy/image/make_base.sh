@@ -51,7 +51,7 @@ if [ -n "$prefix" ]; then
     ln -sf "$interpreter" "$work/root/usr/local/bin/python"
     ln -sf "$interpreter" "$work/root/usr/local/bin/python3"
     find "$work/root/usr/local" -name __pycache__ -type d -prune -exec rm -rf {} +
-    rm -rf "$work"/root/usr/local/lib/python3*/site-packages/*
+    rm -rf "$work/root/usr/local/lib/"python3*/site-packages/*
     chroot "$work/root" ldconfig
     chroot "$work/root" "/usr/local/bin/$interpreter" -m ensurepip >/dev/null 2>&1
 else
