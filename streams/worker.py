@@ -141,7 +141,9 @@ class Worker:
         def waiting_for(problem: str) -> None:
             self.health.waiting_for = problem
 
-        counts = await wait_for_broker(lambda: self.settings, stopping=self._stopping, waiting_for=waiting_for)
+        counts = await wait_for_broker(
+            lambda: self.settings, stopping=self._stopping, waiting_for=waiting_for, clock=self._clock
+        )
         if counts is None:
             return False
         self._shared.partitions.update(counts)

@@ -3,7 +3,8 @@
 ``tansu`` and ``kafka`` give the address of a broker that runs for a whole session, in each of its processes. With
 ``broker`` a test runs once on each. They are shared: a test makes topics and groups of its own (``unique``), and
 never kills them.
-``kafka_server`` is one for a single test, to kill, freeze and start again.
+``kafka_server`` is one for a single test, to kill, freeze and start again. ``secured`` is a Kafka with TLS, passwords
+and ACLs, for the tests of one file.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import hypothesis
 import pytest
 
 from bench.testbed.brokers import BrokerAddress, BrokerError, KafkaServer, TansuServer, kafka_is_missing, kafka_jars
+from bench.testbed.secured import SecuredKafka
 
 # Taken away: it is no setting, and truecount refuses a TRUECOUNT_… that it does not know.
 NO_SKIP = os.environ.pop("TRUECOUNT_NO_SKIP", "") not in {"", "0"}
@@ -26,7 +29,7 @@ hypothesis.settings.register_profile("shared_machine", deadline=None)
 hypothesis.settings.load_profile("shared_machine")
 """A deadline of milliseconds measures what else the machine does; pytest's own bounds every test."""
 
-KAFKA_FIXTURES = {"kafka", "kafka_server"}
+KAFKA_FIXTURES = {"kafka", "kafka_server", "secured"}
 BROKER_FIXTURES = KAFKA_FIXTURES | {"tansu", "broker"}
 
 
@@ -42,7 +45,7 @@ def tansu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerAddress]:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerAddress]:
     """A real Apache Kafka. Skips in plain sight where Java or Maven are missing."""
-    server = _new_kafka(tmp_path_factory.mktemp("kafka"))
+    server = _new_kafka(tmp_path_factory.mktemp("kafka"), KafkaServer)
     server.start()
     yield server.address
     server.stop()
@@ -51,17 +54,29 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerAddress]:
 @pytest.fixture
 def kafka_server(tmp_path: Path) -> Iterator[KafkaServer]:
     """A running Apache Kafka of the test's own, to kill, freeze and start again."""
-    server = _new_kafka(tmp_path / "kafka")
+    server = _new_kafka(tmp_path / "kafka", KafkaServer)
     server.start()
     yield server
     server.stop()
 
 
-def _new_kafka(directory: Path) -> KafkaServer:
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """A running Kafka with SASL_SSL, SCRAM-SHA-512, a CA of its own and an authorizer. Its worker has no ACL yet."""
+    server = _new_kafka(tmp_path_factory.mktemp("secured"), SecuredKafka)
+    server.start()
+    yield server
+    server.stop()
+
+
+Server = TypeVar("Server", bound=KafkaServer)
+
+
+def _new_kafka(directory: Path, kind: Callable[[Path, Path], Server]) -> Server:
     missing = kafka_is_missing()
     if missing is not None:
         pytest.skip(f"no real Kafka: {missing}")
-    return KafkaServer(directory, kafka_jars())
+    return kind(directory, kafka_jars())
 
 
 @pytest.fixture(params=["tansu", pytest.param("kafka", marks=pytest.mark.kafka)])

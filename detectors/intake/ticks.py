@@ -283,7 +283,7 @@ def moments_of(block: EventBlock, at: NDArray[np.int64]) -> Moments:
     return moments
 
 
-MAX_SPENT_MS = (1 << 31) - 1
+MAX_SPENT_MS = int(np.iinfo(MOMENT["spent"]).max)
 
 UNDO_BIT = 1
 """An undo may have the id of the event that it undoes. It is a duplicate of other undos only."""

@@ -31,11 +31,12 @@ class CommandEntry(NamedTuple):
 COMMANDS = {
     "worker": CommandEntry("service", "Run a worker, which audits the input topics."),
     "broker": CommandEntry("service", "Run the embedded broker until Ctrl-C: in memory only, for tests."),
-    "topics": CommandEntry("service", "Create truecount's topics."),
+    "topics": CommandEntry("topics", "Create truecount's topics."),
+    "acls": CommandEntry("topics", "Print the least ACLs that truecount needs, as commands for an administrator."),
     "replay": CommandEntry("files", "Send a recorded file to the input topics, or audit it offline."),
     "map": CommandEntry("maps", "Suggest and try maps from your fields to an event's fields."),
     "simulate": CommandEntry("files", "Send simulated traffic in real time."),
-    "backtest": CommandEntry("backtest", "Measure detection against labels, and compare it with baselines."),
+    "backtest": CommandEntry("backtest.command", "Measure detection against labels, and compare it with baselines."),
     "explain": CommandEntry("explain", "Show the evidence of a flag."),
     "flags": CommandEntry("audit_topics", "Show the newest revision of each flag."),
     "counts": CommandEntry("audit_topics", "Show the current audited counts."),
@@ -43,7 +44,7 @@ COMMANDS = {
     "repartition": CommandEntry("log", "Split log and state into more partitions; stop all workers first."),
     "config": CommandEntry("tools", "Check a configuration."),
     "doctor": CommandEntry(
-        "tools", "Check the machine, the broker, the topics and the input records; exit 1 if something is wrong."
+        "tools", "Check machine, broker, access, topics and input records; exit 1 if something is wrong."
     ),
     "demo": CommandEntry(
         "tools", "Show on an embedded broker how truecount flags a bought burst and spares a viral hit."

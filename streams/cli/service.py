@@ -1,4 +1,4 @@
-"""Commands: worker, broker, topics create."""
+"""Commands: worker, broker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.options import ConfigOption, JsonOption, ServersOption, settings_from
+from streams.cli.options import ConfigOption, ServersOption, settings_from
 
 if TYPE_CHECKING:
     from streams.settings.settings import Settings
@@ -16,9 +16,6 @@ def add(app: typer.Typer) -> None:
     """Register the commands."""
     app.command()(worker)
     app.command()(broker)
-    topics = typer.Typer(help="Create truecount's topics.", no_args_is_help=True)
-    topics.command("create")(topics_create)
-    app.add_typer(topics, name="topics")
 
 
 def worker(
@@ -86,28 +83,3 @@ def broker(
             f"broker at {running.address}: in memory only, at-least-once (no transactions); Ctrl-C stops it"
         )
         raise typer.Exit(running.wait())
-
-
-def topics_create(
-    config: ConfigOption = None,
-    servers: ServersOption = None,
-    own_only: Annotated[bool, typer.Option("--own-only", help="Do not create the input topics.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Create the topics that are missing. Example: truecount topics create --servers 127.0.0.1:9092"""
-    import orjson
-    from rich.console import Console
-
-    from streams.kafka.topics import create
-    from streams.roles import plan
-
-    settings = settings_from(config, servers)
-    made, there = create(settings, plan(settings, inputs=not own_only))
-    if as_json:
-        print(orjson.dumps({"created": made, "existing": there}).decode())
-        return
-    console = Console()
-    for name in made:
-        console.print(f"created  {name}", highlight=False)
-    for name in there:
-        console.print(f"exists   {name}", highlight=False)

@@ -45,7 +45,7 @@ def config_check(
 
 
 def doctor(config: ConfigOption = None, servers: ServersOption = None, as_json: JsonOption = False) -> None:
-    """Check the machine, the broker, the topics and the input records; exit 1 if something is wrong.
+    """Check machine, broker, access, topics and input records; exit 1 if something is wrong.
 
     Example: truecount doctor
     """
@@ -62,7 +62,8 @@ def doctor(config: ConfigOption = None, servers: ServersOption = None, as_json: 
         for check in checks:
             mark = "[green]ok  [/green]" if check.ok else "[red]BAD [/red]"
             console.print(f"{mark} {check.what}: ", end="")
-            console.print(check.message, markup=False, highlight=False, soft_wrap=True)
+            for line in (check.message, *check.commands):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 

@@ -20,9 +20,10 @@ from detectors.state.case import EXPLAINED
 from streams.demo.view import LiveView, PlainView, View
 from streams.evidence.flag_text import flag_lines
 from streams.kafka.embedded import EmbeddedBroker, free_port
+from streams.kafka.errors import BrokerError
 from streams.kafka.reader import Reader
 from streams.kafka.sender import Sender
-from streams.kafka.topics import BrokerError, Topics, create
+from streams.kafka.topics import Topics, create
 from streams.offline.simulation import Story, demo_story
 from streams.roles import plan
 from streams.settings.broker import Broker

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from streams.clock import Clock
-from streams.kafka.clients import aiokafka_options
+from streams.kafka.clients import aiokafka_options, transactional_id
 from streams.settings.settings import Settings
 
 BATCH_BYTES = 512 * 1024
@@ -73,7 +73,7 @@ class TransactionalOutlet:
     def __init__(self, settings: Settings, task: str, *, clock: Clock) -> None:
         self._clock = clock
         self._group = settings.app
-        self._producer = _producer(settings, transactional_id=f"{settings.app}-{task}")
+        self._producer = _producer(settings, transactional_id=transactional_id(settings.app, task))
 
     async def start(self) -> None:
         """See Outlet."""

@@ -85,26 +85,28 @@ class Router:
         self._idle_ms = round(time.idle_seconds * 1000)
         self._partitions = partitions
         self._marked_at = -MARK_EVERY_MS
-        self._read_at = -1
+        self._read_at: int | None = None
+        """wall clock when there was last something to read"""
         self.reliable = -1
         """highest watermark that the events read so far allow; the watermark is lower while the source wakes"""
-        self._woken_at: int | None = None
-        self._woken_watermark = -1
+        self._woken: tuple[int, int] | None = None
+        """wall clock and watermark when the source began to wake; None if it is awake"""
 
     def wake(self, now_ms: int) -> None:
         """Begin to wake: the source was idle until now, or another worker read it. See WAKE_MS."""
         self.idle = False
-        self._woken_at, self._woken_watermark = now_ms, self.watermark
+        self._woken = now_ms, self.watermark
 
     def _follow(self, now_ms: int) -> None:
         """Raise the watermark to what the events read so far allow; slowly while the source wakes."""
         allowed = self.reliable
-        if self._woken_at is not None:
-            since = now_ms - self._woken_at
+        if self._woken is not None:
+            woken_at, before = self._woken
+            since = now_ms - woken_at
             if since >= WAKE_MS:
-                self._woken_at = None
+                self._woken = None
             else:
-                allowed = min(allowed, self._woken_watermark + since if self._woken_watermark >= 0 else -1)
+                allowed = min(allowed, before + since) if before >= 0 else before
         self.watermark = max(self.watermark, allowed)
 
     def route(self, records: Records, *, next_offset: int, now_ms: int, roster: dict[str, int]) -> Routed:
@@ -113,7 +115,7 @@ class Router:
         ``now_ms`` is the wall clock; it only paces watermarks. Event time is capped by the broker's clock plus skew.
         """
         routed = Routed()
-        if self._read_at < 0:
+        if self._read_at is None:
             self._read_at = now_ms
         first = int(records.offset[0])
         size = len(records.value)
@@ -224,7 +226,7 @@ class Router:
         watermark goes on with the wall clock from where it was, but never ahead of it.
         """
         routed = Routed()
-        if self._read_at < 0:
+        if self._read_at is None:
             self._read_at = now_ms
         if not at_end:
             self._read_at = now_ms

@@ -75,7 +75,8 @@ class Ingest:
         self._state = state
         self._clock = clock
         self._outputs: list[Output] = []
-        self._position = 0
+        self._position: int
+        """set by ``restore``"""
 
     async def restore(self) -> int:
         """See Work. A source without stored state is read from its beginning. Raises MovedError."""

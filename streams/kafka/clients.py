@@ -32,6 +32,11 @@ def ssl_context(broker: Broker) -> ssl.SSLContext | None:
     return context
 
 
+def transactional_id(app: str, task: str) -> str:
+    """The transactional id of a task (``Role.task_id``)."""
+    return f"{app}-{task}"
+
+
 def _sasl(broker: Broker) -> dict[str, Any]:
     if not broker.security_protocol.startswith("SASL"):
         return {}

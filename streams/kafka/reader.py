@@ -9,7 +9,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from streams.kafka.clients import kafka_python_options
-from streams.kafka.topics import BrokerError, describe
+from streams.kafka.errors import BrokerError, describe
+from streams.kafka.topics import absence
 from streams.settings.settings import Settings
 
 POLL_MS = 300
@@ -32,7 +33,7 @@ class Reader:
             )
             found = self._consumer.partitions_for_topic(topic)
             if not found:
-                raise BrokerError(f"topic {topic} does not exist; make it with `truecount topics create`")
+                raise BrokerError(absence(settings, topic))
             self._parts = [TopicPartition(topic, p) for p in sorted(found)]
             self._consumer.assign(self._parts)
             if from_end:

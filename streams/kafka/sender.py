@@ -13,7 +13,8 @@ from kafka.errors import KafkaError
 from detectors.events.event import Event
 from streams.deadletters import DeadLetter
 from streams.kafka.clients import kafka_python_options
-from streams.kafka.topics import BrokerError, Topics, describe
+from streams.kafka.errors import BrokerError, describe
+from streams.kafka.topics import Topics, absence
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
 
@@ -94,7 +95,7 @@ class Sender:
         except (KafkaError, OSError) as error:
             raise BrokerError(describe(error, self._settings)) from error
         if not found:
-            raise BrokerError(f"topic {topic} does not exist; make it with `truecount topics create`")
+            raise BrokerError(absence(self._settings, topic))
         return sorted(found)
 
     def _note_failure(self, error: BaseException) -> None:

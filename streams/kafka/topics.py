@@ -7,22 +7,21 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
-from aiokafka import errors as aiokafka
 from kafka import KafkaAdminClient
-from kafka import errors as kafka_python
 from kafka.admin import NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
 
 from detectors.windows.scales import HOUR_MS
-from streams.failures import Failure
 from streams.kafka.clients import kafka_python_options
+from streams.kafka.connection import connection_problem
+from streams.kafka.errors import BrokerError, describe
 from streams.settings.settings import Settings
-
-
-class BrokerError(Failure):
-    """The broker could not be reached, or a request failed. The message is a sentence."""
-
-    exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,10 @@ class Topics:
 
 
 def admin(settings: Settings, *, timeout_seconds: float = 10.0) -> KafkaAdminClient:
-    """An admin client. Raises BrokerError with a sentence."""
+    """An admin client. Raises BrokerError, with the cause if the broker cannot be reached."""
+    problem = connection_problem(settings.broker)  # first: the client would try in vain for BOOTSTRAP_TIMEOUT_MS
+    if problem is not None:
+        raise BrokerError(problem)
     try:
         return KafkaAdminClient(
             request_timeout_ms=int(timeout_seconds * 1000),
@@ -110,48 +112,6 @@ def admin(settings: Settings, *, timeout_seconds: float = 10.0) -> KafkaAdminCli
         )
     except (KafkaError, OSError, ValueError) as error:
         raise BrokerError(describe(error, settings)) from error
-
-
-CREDENTIALS_REFUSED = (
-    kafka_python.SaslAuthenticationFailedError,
-    kafka_python.UnsupportedSaslMechanismError,
-    kafka_python.IllegalSaslStateError,
-    aiokafka.AuthenticationFailedError,
-    aiokafka.AuthenticationMethodNotSupported,
-    aiokafka.SaslAuthenticationFailed,
-    aiokafka.UnsupportedSaslMechanismError,
-    aiokafka.IllegalSaslStateError,
-)
-NOT_ALLOWED = (
-    kafka_python.AuthorizationError,
-    aiokafka.TopicAuthorizationFailedError,
-    aiokafka.GroupAuthorizationFailedError,
-    aiokafka.ClusterAuthorizationFailedError,
-    aiokafka.TransactionalIdAuthorizationFailed,
-    aiokafka.DelegationTokenAuthorizationFailed,
-)
-NO_ANSWER = (
-    kafka_python.KafkaConnectionError,
-    kafka_python.KafkaTimeoutError,
-    kafka_python.NodeNotReadyError,
-    aiokafka.NoBrokersAvailable,
-    aiokafka.KafkaConnectionError,
-    aiokafka.KafkaTimeoutError,
-    aiokafka.NodeNotReadyError,
-    TimeoutError,
-)
-
-
-def describe(error: BaseException, settings: Settings) -> str:
-    """A sentence for an error of a Kafka client."""
-    where = settings.broker.servers
-    if isinstance(error, CREDENTIALS_REFUSED):
-        return f"{where} refused the credentials ({error}); check broker.username, password and sasl_mechanism"
-    if isinstance(error, NOT_ALLOWED):
-        return f"{where} does not allow this ({error}); check the ACLs of {settings.broker.username or 'this client'}"
-    if isinstance(error, NO_ANSWER):
-        return f"no broker answers at {where}; check broker.servers and that Kafka is running"
-    return f"the broker at {where} answered {type(error).__name__}: {error}"
 
 
 def partition_counts(settings: Settings, names: Iterable[str]) -> dict[str, int]:
@@ -194,6 +154,12 @@ def create(settings: Settings, planned: Iterable[NewTopic]) -> tuple[list[str], 
                 created.append(topic.name)
             except TopicAlreadyExistsError:
                 existing.append(topic.name)
+            except (TopicAuthorizationFailedError, ClusterAuthorizationFailedError):
+                user = settings.broker.username or "this client"
+                raise BrokerError(
+                    f"{user} may not create topic {topic.name}; `truecount topics create --dry-run` prints the topics"
+                    " and the ACLs for an administrator"
+                ) from None
     except (KafkaError, OSError) as error:
         raise BrokerError(describe(error, settings)) from error
     finally:
@@ -218,12 +184,30 @@ def grow(settings: Settings, topics: Iterable[Topic]) -> None:
 
 
 def missing(settings: Settings, names: Iterable[str]) -> list[str]:
-    """The names of the topics that do not exist. Raises BrokerError."""
+    """The names of the topics that do not exist. Raises BrokerError.
+
+    A topic that this user may not describe is not among them: the broker does not say whether it exists.
+    """
     client = admin(settings)
     try:
-        existing = set(client.list_topics())
+        described = {topic["name"]: topic["error_code"] for topic in client.describe_topics(sorted(set(names)))}
     except (KafkaError, OSError) as error:
         raise BrokerError(describe(error, settings)) from error
     finally:
         client.close()
-    return [name for name in names if name not in existing]
+    return [name for name in names if described.get(name) == UnknownTopicOrPartitionError.errno]
+
+
+def absence(settings: Settings, topic: str) -> str:
+    """A sentence about a topic that a client did not find. Raises BrokerError if the broker does not answer."""
+    if not missing(settings, [topic]):
+        user = settings.broker.username or "this client"
+        return f"{user} may not see topic {topic}; `truecount doctor` prints the missing ACL"
+    return f"topic {topic} does not exist; {remedy(settings, topic)}"
+
+
+def remedy(settings: Settings, topic: str) -> str:
+    """What to do about a topic that does not exist. The platform makes its own topics, which are the inputs."""
+    if topic in {each.topic for each in settings.inputs}:
+        return "the platform makes the topics of inputs: check `topic` in the section [[inputs]]"
+    return "make it with `truecount topics create --own-only`"

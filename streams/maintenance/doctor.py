@@ -1,4 +1,4 @@
-"""The checks of ``truecount doctor``: machine, broker, topics, transactions, log and input records."""
+"""The checks of ``truecount doctor``: machine, broker, access, topics, transactions, log and input records."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from kafka.errors import KafkaError
 
 from streams.ingest.mapping.decoder import EventDecoder
+from streams.kafka.errors import BrokerError, describe
 from streams.kafka.reader import Reader
-from streams.kafka.topics import BrokerError, Topics, admin, describe, missing, partition_counts
+from streams.kafka.topics import Topics, admin, missing, partition_counts, remedy
+from streams.maintenance.access import Access, acl_commands, principal_of, worker_access
+from streams.maintenance.permissions import creation_refused, missing_access
 from streams.maintenance.unjudged import unjudged_of
 from streams.maps.sampling import topic_sample
 from streams.maps.trial import Trial
-from streams.roles import ROLES, needed
+from streams.roles import ROLES, needed, plan
 from streams.settings.inputs import Input
 from streams.settings.settings import Settings
 from streams.state.sealed import StateError
@@ -48,28 +51,77 @@ class Check:
     what: str
     ok: bool
     message: str
+    commands: tuple[str, ...] = ()
+    """lines of a shell that mend it"""
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
-        return {"what": self.what, "ok": self.ok, "said": self.message}
+        return {"what": self.what, "ok": self.ok, "said": self.message, "commands": list(self.commands)}
 
 
 def run_checks(settings: Settings) -> list[Check]:
-    """Check the machine, the broker, the topics, the transactions and the input records, in that order."""
+    """Check the machine, the broker, the access, the topics, the transactions and the input records, in that order.
+
+    A check is left out if it needs what an earlier one did not find, so that only the cause is reported.
+    """
     checks = [_python(), _disk(settings)]
     try:
+        refused = missing_access(settings, _asked(settings))
+        checks.append(Check("broker", True, f"{settings.broker.servers} answers"))
+        checks.append(_access(settings, refused))
         lacking = missing(settings, needed(settings))
+        checks += _topics(settings, lacking)
+        checks.append(_transactions(settings))
+        closed = {access.name for access in refused if access.resource == "topic"}
+        if not lacking and not closed:
+            checks += [_partitions(settings), _log_audited(settings)]
+        readable = [each for each in settings.inputs if each.topic not in closed and each.topic not in lacking]
+        checks += [_input_records(settings, config) for config in readable]
     except BrokerError as error:
-        return [*checks, Check("broker", False, str(error))]
-    checks.append(Check("broker", True, f"{settings.broker.servers} answers"))
-    if lacking:
-        message = f"missing: {', '.join(lacking)}; create them with `truecount topics create`"
-        checks.append(Check("topics", False, message))
-    else:
-        checks += [Check("topics", True, "all topics exist"), _partitions(settings), _log_audited(settings)]
-    checks.append(_transactions(settings))
+        checks.append(Check("broker", False, str(error)))
+    return checks
+
+
+def _asked(settings: Settings) -> list[Access]:
+    """The access that a worker needs; transactional ids only from a broker that has them."""
+    transactions = supports_transactions(settings)
+    return [each for each in worker_access(settings) if transactions or each.resource != "transactional-id"]
+
+
+def _access(settings: Settings, refused: list[Access]) -> Check:
+    if not refused:
+        return Check("access", True, "a worker may do all it needs")
+    return access_refused("access", settings, refused)
+
+
+def access_refused(what: str, settings: Settings, refused: list[Access]) -> Check:
+    """The check for access that the broker does not allow, with the commands that grant it."""
+    user = settings.broker.username
+    principal = principal_of(settings, user or "ANONYMOUS")
+    return Check(
+        what,
+        False,
+        f"{principal} may not {', '.join(map(str, refused))}; an administrator can grant it:",
+        tuple(acl_commands(refused, principal, settings.broker.servers)),
+    )
+
+
+def _topics(settings: Settings, lacking: list[str]) -> list[Check]:
     if not lacking:
-        checks += [_input_records(settings, config) for config in settings.inputs]
+        return [Check("topics", True, "all topics exist")]
+    checks = []
+    own = [topic for topic in plan(settings, inputs=False) if topic.name in lacking]
+    if own:
+        names = ", ".join(topic.name for topic in own)
+        message = f"missing: {names}; create them with `truecount topics create --own-only`"
+        checks.append(Check("topics", False, message))
+        refused = creation_refused(settings, own)
+        if refused:
+            checks.append(access_refused("access to create topics", settings, refused))
+    absent = sorted({each.topic for each in settings.inputs}.intersection(lacking))
+    checks += [
+        Check(f"input {name}", False, f"topic {name} does not exist; {remedy(settings, name)}") for name in absent
+    ]
     return checks
 
 

@@ -23,8 +23,9 @@ from streams.engine.outlet import OutletError
 from streams.engine.task import PENDING_MAX, StepError
 from streams.failures import Failure
 from streams.kafka.clients import aiokafka_options
+from streams.kafka.errors import BrokerError, describe
 from streams.kafka.partition_reader import StateReader
-from streams.kafka.topics import BY_TARGET, BrokerError, Topics, create, describe, partitions_of
+from streams.kafka.topics import BY_TARGET, Topics, create, partitions_of
 from streams.kafka.transport import Batch
 from streams.maintenance.task_outlet import end_outlet, make_outlet
 from streams.roles import TARGETS, plan

@@ -24,18 +24,9 @@ from detectors.state.parts import AUDIT_KINDS, TARGET_STATES
 from streams.clock import Clock
 from streams.engine.outlet import Outlet, OutletError, Output
 from streams.ingest.work import IngestState
+from streams.kafka.errors import BrokerError, describe
 from streams.kafka.partition_reader import StateReader
-from streams.kafka.topics import (
-    BY_TARGET,
-    TARGETS_STATE,
-    BrokerError,
-    Topics,
-    admin,
-    create,
-    describe,
-    grow,
-    partitions_of,
-)
+from streams.kafka.topics import BY_TARGET, TARGETS_STATE, Topics, admin, create, grow, partitions_of
 from streams.log.hashing import partition_of
 from streams.log.versions import FrameError, decode
 from streams.maintenance.rebuild import LogError

@@ -1,7 +1,7 @@
 """What a worker does without a broker, or without a topic: it waits, and /readyz and the log say for what.
 
-It waits for the broker, for all topics, and for transactions if they are set. The wait is the same when a worker starts
-and after its consumer has crashed.
+It waits for the broker, for the access that a worker needs, and for all topics. The wait is the same when a worker
+starts and after its consumer has crashed.
 """
 
 from __future__ import annotations
@@ -10,28 +10,29 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-import structlog
-
-from streams.kafka.topics import BrokerError, missing, partition_counts
+from streams.clock import Clock
+from streams.kafka.errors import BrokerError
+from streams.kafka.topics import missing, partition_counts, remedy
+from streams.maintenance.access import worker_access
 from streams.maintenance.doctor import NO_TRANSACTIONS, supports_transactions
+from streams.maintenance.permissions import missing_access
 from streams.roles import ROLES, needed
+from streams.service.wait_log import WaitLog
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
-
-log = structlog.get_logger()
 
 RETRY_SECONDS = 2.0
 
 
 async def wait_for_broker(
-    settings: Callable[[], Settings], *, stopping: asyncio.Event, waiting_for: Callable[[str], None]
+    settings: Callable[[], Settings], *, stopping: asyncio.Event, waiting_for: Callable[[str], None], clock: Clock
 ) -> dict[str, int] | None:
     """Wait until all is there. Returns the number of partitions of each topic read, None if the worker is to stop.
 
     ``settings`` are asked for at each try, since they may be reloaded. ``waiting_for`` gets what is missing, and the
     empty text when nothing is. Raises SettingsError if waiting cannot help.
     """
-    logged = ""
+    waits = WaitLog(clock, waiting="waiting", ended="the wait is over")
     while not stopping.is_set():
         try:
             counts = await asyncio.to_thread(partitions_read, settings())
@@ -39,11 +40,10 @@ async def wait_for_broker(
             problem = str(error)
         else:
             waiting_for("")
+            waits.end()
             return counts
         waiting_for(problem)
-        if problem != logged:
-            log.warning("waiting", reason=problem)
-            logged = problem
+        waits.wait(problem)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), RETRY_SECONDS)
     return None
@@ -52,12 +52,17 @@ async def wait_for_broker(
 def partitions_read(settings: Settings) -> dict[str, int]:
     """The number of partitions of each topic that a role reads.
 
-    Raises BrokerError if topics are missing, which may still be created. Raises SettingsError if waiting cannot help.
+    Raises BrokerError if access or topics are missing, which may still be granted and created. Raises SettingsError if
+    waiting cannot help.
     """
+    transactions = supports_transactions(settings)
+    if settings.processing == "exactly_once" and not transactions:
+        raise SettingsError(f"{settings.broker.servers}: {NO_TRANSACTIONS}")
+    refused = missing_access(settings, worker_access(settings))
+    if refused:
+        user = settings.broker.username or "this client"
+        raise BrokerError(f"{user} may not {', '.join(map(str, refused))}; `truecount doctor` prints the missing ACLs")
     lacking = missing(settings, needed(settings))
     if lacking:
-        raise BrokerError(f"missing topics: {', '.join(lacking)}; create them with `truecount topics create`")
-    counts = partition_counts(settings, {topic for role in ROLES.values() for topic in role.reads(settings)})
-    if settings.processing == "exactly_once" and not supports_transactions(settings):
-        raise SettingsError(f"{settings.broker.servers}: {NO_TRANSACTIONS}")
-    return counts
+        raise BrokerError("; ".join(f"topic {name} does not exist; {remedy(settings, name)}" for name in lacking))
+    return partition_counts(settings, {topic for role in ROLES.values() for topic in role.reads(settings)})

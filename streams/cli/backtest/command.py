@@ -76,7 +76,7 @@ def backtest(
     Example: truecount backtest botnet_burst --seed 7
     """
     from detectors.lab.backtest import NoSuchDetectorError
-    from streams.cli.backtest_table import OPTIONAL_FIELDS, check_names, reports_of
+    from streams.cli.backtest.table import OPTIONAL_FIELDS, check_names, reports_of
     from streams.cli.losses import report_losses
     from streams.offline.backtest import METHODS as KNOWN_METHODS
     from streams.offline.backtest import Plan
@@ -109,8 +109,8 @@ def _show(reports: list[Report], plan: Plan, *, html: Path | None, as_json: bool
     import orjson
     from rich.console import Console
 
-    from streams.cli.backtest_page import page
-    from streams.cli.backtest_table import detector_table, table_of
+    from streams.cli.backtest.page import page
+    from streams.cli.backtest.table import detector_table, table_of
     from streams.offline.backtest import document
     from streams.settings.section import SettingsError
 

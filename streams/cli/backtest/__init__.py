@@ -1,0 +1,1 @@
+"""The command backtest, its tables and its page."""
