@@ -88,6 +88,13 @@ def test_every_worker_is_scraped_where_it_listens_and_none_has_a_fixed_port() ->
     assert all(mount.endswith(":ro") for mount in shared), "workers would write into one volume"
 
 
+def test_grafana_opens_on_a_dashboard_that_exists() -> None:
+    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    folder, _, name = home.rpartition("/")
+    (source,) = [mount.split(":")[0] for mount in SERVICES["grafana"]["volumes"] if mount.split(":")[1] == folder]
+    assert (ROOT / source / name).is_file()
+
+
 def test_prometheus_finds_alertmanager() -> None:
     (manager,) = read(ROOT / "deploy" / "prometheus" / "prometheus.yml")["alerting"]["alertmanagers"]
     (target,) = manager["static_configs"][0]["targets"]

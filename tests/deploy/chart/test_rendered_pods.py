@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from bench.testbed.brokers import BrokerAddress, free_port, log_tail
+from bench.testbed.secured import ADMIN, SecuredKafka
 from bench.testbed.workers import clean_environment
 from streams.settings.settings import load
 from tests.deploy.chart.rendering import POD_NAME, VALUES, Pod, render, templates, worker
@@ -53,53 +54,74 @@ def test_truecount_accepts_the_configuration_of_each_pod(values: Path, tmp_path:
         assert settings.broker.secret() == (sasl.get("password", "secret") if sasl else "")
 
 
-@pytest.mark.timeout(120)
+def plain_kafka(broker: BrokerAddress) -> list[str]:
+    """Values for a Kafka without passwords."""
+    return [f"kafka.servers={broker.servers}"]
+
+
+def secured_kafka(server: SecuredKafka) -> list[str]:
+    """Values for a Kafka with SASL_SSL; the chart makes the secrets."""
+    client = server.broker(ADMIN)
+    return [
+        f"kafka.servers={client.servers}",
+        f"kafka.securityProtocol={client.security_protocol}",
+        f"kafka.sasl.mechanism={client.sasl_mechanism}",
+        f"kafka.sasl.username={client.username}",
+        f"kafka.sasl.password={client.secret()}",
+    ]
+
+
+@pytest.mark.integration
+@pytest.mark.kafka
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("security", ["kafka", "secured"])
 def test_the_job_makes_the_topics_and_a_worker_becomes_ready(
-    kafka: BrokerAddress, tmp_path: Path, unique: Callable[[str], str]
+    request: pytest.FixtureRequest, security: str, tmp_path: Path, unique: Callable[[str], str]
 ) -> None:
+    server = request.getfixturevalue(security)
     name = unique("chart")
-    sets = [f"app={name}", f"prefix={name}.", f"kafka.servers={kafka.servers}", "kafka.replication=1"]
-    sets += ["partitions=2", "topics.inputs=true"]
     config = tmp_path / "given.toml"
     config.write_text(f'[[inputs]]\ntopic = "{name}-views"\nmetric = "view"\n')
-    objects = render(
-        VALUES / "minimal.yaml", "--set-file", f"config={config}", *(word for each in sets for word in ("--set", each))
-    )
-    image = {
-        "TRUECOUNT_WEB__PORT": str(free_port()),
-        "TRUECOUNT_STATE__DIRECTORY": f"{tmp_path}/worker/var/lib/truecount",
-    }
-    environment = {**clean_environment(), "PYTHONPATH": str(ROOT), **image}
+    options = ["--set-file", f"config={config}"]
+    sets = [f"app={name}", f"prefix={name}.", "kafka.replication=1", "partitions=2", "topics.inputs=true"]
+    if security == "secured":
+        sets += secured_kafka(server)
+        options += ["--set-file", f"kafka.tls.ca={server.certificates.authority}"]
+    else:
+        sets += plain_kafka(server)
+    objects = render(VALUES / "minimal.yaml", *options, *(word for each in sets for word in ("--set", each)))
+    port = str(free_port())
+    image = {"TRUECOUNT_WEB__PORT": port, "TRUECOUNT_STATE__DIRECTORY": f"{tmp_path}/worker/var/lib/truecount"}
 
     job = Pod(dict(templates(objects))["Job"], objects, tmp_path / "job", {})
-    job.write_files()
     made = subprocess.run(
-        [sys.executable, "-m", "streams.cli", *job.command()],
-        env={**environment, **job.environment()},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
+        command(job), env=environment(job, image), cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert made.returncode == 0, made.stdout + made.stderr
     assert f"created  {name}-views" in made.stdout
 
     pod = Pod(worker(objects), objects, tmp_path / "worker", {})
-    pod.write_files()
     log = tmp_path / "worker.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", *pod.command()],
-            env={**environment, **pod.environment()},
-            cwd=tmp_path,
-            stdout=output,
-            stderr=output,
+            command(pod), env=environment(pod, image), cwd=tmp_path, stdout=output, stderr=output
         )
     try:
-        port = image["TRUECOUNT_WEB__PORT"]
         for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
             path = pod.container[probe]["httpGet"]["path"]
             assert wait_until_ready(f"http://127.0.0.1:{port}{path}", process), log_tail(log)
     finally:
         process.terminate()
-        assert process.wait(30) == 0, log_tail(log)
+        code = process.wait(30)
+    assert code == 0, log_tail(log)
+
+
+def command(pod: Pod) -> list[str]:
+    """The command of a pod, whose files are written."""
+    pod.write_files()
+    return [sys.executable, "-m", "streams.cli", *pod.command()]
+
+
+def environment(pod: Pod, image: dict[str, str]) -> dict[str, str]:
+    """The environment of a pod's process: the image's variables, and the pod's."""
+    return {**clean_environment(), "PYTHONPATH": str(ROOT), **image, **pod.environment()}
