@@ -67,6 +67,7 @@ def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
         process.wait(60)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_two_workers_share_the_topics_that_the_job_makes_and_count_the_traffic(
     kafka_server: KafkaServer, tmp_path: Path, processes: list[subprocess.Popen[bytes]]

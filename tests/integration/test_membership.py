@@ -13,6 +13,8 @@ from bench.testbed.workers import Installation, Worker, install
 from tests.integration.test_worker import events, per_target, raw_by_target
 
 SESSION_SECONDS = 20
+TASK = re.compile(r"TP\(topic='([^']+)', partition=(\d+)\)")
+"""A task in a line of a worker's log."""
 
 
 def named(truecount: Installation, name: str) -> Path:
@@ -60,6 +62,7 @@ def test_a_named_worker_that_comes_back_moves_nobodys_partitions(
     assert raw_by_target(truecount) == per_target(3000)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_rolling_restart_of_named_workers_moves_nobodys_partitions(
     kafka: BrokerAddress, tmp_path: Path, unique: Callable[[str], str]
@@ -97,6 +100,11 @@ def test_a_rolling_restart_of_named_workers_moves_nobodys_partitions(
 
 
 def assigned(worker: Worker) -> set[tuple[str, str]]:
-    """Topic and partition of each task that a worker has opened."""
-    opened = [line for line in worker.log.read_text().splitlines() if "task opened" in line]
-    return {found for line in opened for found in re.findall(r"TP\(topic='([^']+)', partition=(\d+)\)", line)}
+    """Topic and partition of each task that a worker has opened and not closed."""
+    found: set[tuple[str, str]] = set()
+    for line in worker.log.read_text().splitlines():
+        if "task opened" in line:
+            found.update(TASK.findall(line))
+        elif "task closed" in line:
+            found.difference_update(TASK.findall(line))
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,17 @@ def test_the_dashboards_are_those_of_the_plain_grafana(full: list[Object]) -> No
     shown = {name: json.loads(text) for each in rendered for name, text in each["data"].items()}
     assert files
     assert shown == {file.name: json.loads(file.read_text()) for file in files}
+
+
+def test_a_package_has_rules_and_dashboards_and_no_other_file_beside_them(tmp_path: Path) -> None:
+    helm("package", str(CHART), "--destination", str(tmp_path))
+    (package,) = tmp_path.glob("*.tgz")
+    with tarfile.open(package) as archive:
+        packed = {Path(entry.name).name: entry for entry in archive if "/files/" in entry.name}
+    rules = [file.name for file in (ROOT / "deploy" / "prometheus").glob("*rules.yml")]
+    dashboards = [file.name for file in (ROOT / "deploy" / "grafana" / "dashboards").glob("*.json")]
+    assert sorted(packed) == sorted(rules + dashboards)
+    assert all(entry.isfile() and entry.size > 1000 for entry in packed.values()), "a link leads nowhere in a package"
 
 
 def test_workers_are_scraped_under_the_job_that_rules_and_dashboards_ask_for(full: list[Object]) -> None:
