@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable
@@ -30,6 +31,7 @@ from streams.service.probes import Web
 from streams.service.stop_deadline import start_deadline
 from streams.service.version import installed_version
 from streams.settings.live import changed_settings
+from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
 from streams.state.keyed import Budget
 
@@ -52,13 +54,7 @@ class Worker:
         self.roles = tuple(ROLES if roles is None else roles)
         self._clock = clock = SystemClock()
         self.health = Health(settings.watchdog_seconds, clock)
-        self.web = Web(
-            host=settings.web.host,
-            port=settings.web.port,
-            registry=metrics.REGISTRY,
-            live=self.health.live,
-            ready=self.health.ready,
-        )
+        self.web = _web_server(settings, self.health)
         self.engine = Engine(membership=self._consumer, make=self._make, clock=clock)
         self._shared = Shared(
             StateReader(settings, clock=clock),
@@ -242,3 +238,21 @@ class Worker:
             if count > known:
                 log.info("an input has grown", topic=topic, partitions=count, before=known)
                 roster[topic] = count
+
+
+def _web_server(settings: Settings, health: Health) -> Web:
+    """The server of metrics and probes. Raises SettingsError if it cannot listen at its address."""
+    host, port = settings.web.host, settings.web.port
+    try:
+        return Web(host=host, port=port, registry=metrics.REGISTRY, live=health.live, ready=health.ready)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsError(
+                f"web.port: port {port} of {host} is in use by another process; stop that one, or choose another port "
+                "with web.port or --port (0 takes a free one)"
+            ) from None
+        key = "web.port" if error.errno == errno.EACCES else "web.host"
+        raise SettingsError(
+            f"{key}: the metrics and probes cannot listen at {host}, port {port}: {error.strerror}; web.host must be "
+            "an address of this machine, and web.port one that this user may open"
+        ) from None

@@ -271,7 +271,7 @@ def test_a_worker_waits_for_its_topics_and_goes_on_by_itself(
     truecount = install(broker, tmp_path, unique, metrics=["view"], topics=False)
     worker = truecount.start()
     try:
-        worker.wait_for(lambda: "missing topics" in worker.probe("/readyz")[1], "say what is missing")
+        worker.wait_for(lambda: "does not exist" in worker.probe("/readyz")[1], "say what is missing")
         status, sentence = worker.probe("/readyz")
         assert status == 503
         assert truecount.inputs["view"] in sentence
