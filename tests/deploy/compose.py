@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.testbed.workers import clean_environment
 from tests.deploy.conftest import ROOT
-from tests.deploy.small_yaml import read
+from tests.deploy.yaml_texts import read
 
 COMPOSE: dict[str, Any] = read(ROOT / "docker-compose.yml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]

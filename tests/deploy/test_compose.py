@@ -13,7 +13,7 @@ import pytest
 from streams.settings.settings import load
 from tests.deploy.compose import COMPOSE, DOCKERFILE, IMAGE_ENVIRONMENT, OURS, SERVICES, instruction
 from tests.deploy.conftest import ROOT
-from tests.deploy.small_yaml import read
+from tests.deploy.yaml_texts import read
 
 each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES.keys())
 

@@ -18,7 +18,7 @@ from bench.testbed.brokers import KafkaServer, free_port, log_tail
 from tests.deploy.compose import KAFKA, SERVICES, mounts, start, translated, truecount
 from tests.deploy.conftest import ROOT
 from tests.deploy.processes import PATIENCE_SECONDS, wait_until_ready
-from tests.deploy.small_yaml import read
+from tests.deploy.yaml_texts import read
 
 RULES = sorted((ROOT / "deploy" / "prometheus").glob("*rules.yml"))
 ALERTS = [rule for file in RULES for group in read(file)["groups"] for rule in group["rules"] if "alert" in rule]

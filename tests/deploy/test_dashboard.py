@@ -13,7 +13,7 @@ from deploy.grafana import build_dashboards
 from streams.metrics import REGISTRY
 from tests.deploy.conftest import ROOT
 from tests.deploy.promql import exposed_names, metric_names
-from tests.deploy.small_yaml import read
+from tests.deploy.yaml_texts import read
 
 GRAFANA = ROOT / "deploy" / "grafana"
 FILES: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ from streams.metrics import REGISTRY
 from tests.deploy.conftest import ROOT
 from tests.deploy.promql import PROMETHEUS_OWN, exposed_names, metric_names
 from tests.deploy.recorded import promtool_file
-from tests.deploy.small_yaml import read
+from tests.deploy.yaml_texts import read
 
 FILES = ROOT / "deploy" / "prometheus"
 RULES: list[dict[str, Any]] = [rule for group in read(FILES / "rules.yml")["groups"] for rule in group["rules"]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.deploy.recorded.scrapes import SECONDS, Recording, names_of
-from tests.deploy.small_yaml import read
+from tests.deploy.yaml_texts import read
 
 FILE = Path(__file__).with_name("faults.yml")
 RULES = Path(__file__).parents[3] / "deploy" / "prometheus" / "rules.yml"
