@@ -14,7 +14,7 @@ export TRUECOUNT_NO_SKIP = $(NO_SKIP)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench faults quality mutants lock clean
+.PHONY: help setup demo test test-slow check image bench faults observe quality mutants lock clean
 
 help: ## print this
 	@echo "truecount: a streaming audit of view, like and follow counts"
@@ -45,11 +45,17 @@ check: setup ## format, lint, types, architecture, shipped configurations
 	$(BIN)/lint-imports
 	@for file in $(CONFIGS); do echo "truecount config check $$file"; $(BIN)/truecount config check "$$file" || exit 1; done
 
+image: setup ## build the image without an engine, with buildah as root; `make test-slow` runs it
+	$(BIN)/python -m tests.deploy.image.building
+
 bench: setup ## events per second on a real Kafka, beside two baselines
 	$(BIN)/python -m bench $(ARGS)
 
 faults: setup ## kill and freeze workers and brokers, then compare every count with its input
 	$(BIN)/python -m tests.faults $(ARGS)
+
+observe: setup ## watch an attack: ask a real Prometheus every panel and alert, and draw the dashboards (4 minutes)
+	$(BIN)/python -m tests.observe
 
 quality: setup ## hold every scenario of the lab to its recorded figures (ARGS=--record writes them anew)
 	$(BIN)/python -m tests.quality $(ARGS)
@@ -57,13 +63,14 @@ quality: setup ## hold every scenario of the lab to its recorded figures (ARGS=-
 mutants: setup ## change the code in 200 places, one at a time: does a test notice? (20 minutes; ARGS="--seed 7")
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-# Both locks at the same versions, with a hash for every file and no address; UPGRADE=1 takes the newest of everything.
-LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet \
+# All locks at the same versions, with a hash for every file and no address; UPGRADE=1 takes the newest of everything.
+LOCK = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
-lock: $(BIN)/uv ## write both requirements files anew from pyproject.toml (UPGRADE=1: newest versions)
-	$(LOCK) --extra dev --output-file requirements-dev.lock
-	$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock
+lock: $(BIN)/uv ## write the requirements files anew from pyproject.toml (UPGRADE=1: newest versions)
+	$(LOCK) pyproject.toml --extra dev --output-file requirements-dev.lock
+	$(LOCK) pyproject.toml --constraint requirements-dev.lock --output-file requirements.lock
+	$(LOCK) --group image --constraint requirements-dev.lock --output-file requirements-image.lock
 
 clean: ## remove .venv and what the tools left
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError as AioKafkaError
 from faust.exceptions import FaustError
 from faust.types import TP
 
-from streams import metrics
+from streams import metric_series, metrics
 from streams.clock import SystemClock
 from streams.engine.engine import Engine
 from streams.engine.outlet import Outlet, PlainOutlet, TransactionalOutlet
@@ -29,6 +29,7 @@ from streams.maintenance.wait_for_broker import wait_for_broker
 from streams.roles import ROLES, Shared, changelogs, reader_of
 from streams.service import memory
 from streams.service.health import Health
+from streams.service.machine import disk_free_bytes, disk_size_bytes, memory_limit_bytes
 from streams.service.probes import Web
 from streams.service.stop_deadline import start_deadline
 from streams.service.version import installed_version
@@ -87,7 +88,7 @@ class Worker:
         loop.add_signal_handler(signal.SIGHUP, self._start_reload)
         memory.collect_rarely()
         memory.return_freed()
-        metrics.start(installed_version(), self.settings.version(), roles=ROLES)
+        self._start_metrics()
         self.web.start()
         log.info(
             "serving",
@@ -102,6 +103,16 @@ class Worker:
                 await self._work()
         finally:
             self.web.stop()
+
+    def _start_metrics(self) -> None:
+        settings = self.settings
+        metrics.configured(installed_version(), settings.version())
+        reads = {name: ROLES[name].reads(settings) for name in self.roles}
+        metric_series.create(reads, models=settings.detection.models)
+        directory = settings.state.directory
+        metrics.DISK_FREE.set_function(lambda: disk_free_bytes(directory))
+        metrics.DISK_SIZE.set_function(lambda: disk_size_bytes(directory))
+        metrics.MEMORY_LIMIT.set_function(memory_limit_bytes)
 
     def stop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Drain, checkpoint and leave the group. At the deadline the process ends in any case."""
@@ -136,6 +147,7 @@ class Worker:
                 await self.engine.reopen(topic)
         log.info("the configuration was applied", changed=changed, config=settings.version())
         metrics.RELOADS.labels("applied").inc()
+        metrics.LAST_RELOAD_GOOD.set(1)
 
     # ------------------------------------------------------------ starting
 

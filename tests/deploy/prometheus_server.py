@@ -7,6 +7,7 @@ give it a live one.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import time
@@ -16,7 +17,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-COMPOSE_TARGET = "worker:6067"
+DISCOVERY = re.compile(r"dns_sd_configs:\n(?: {6,}.*\n)+")
+"""How Prometheus finds the workers of docker-compose.yml."""
+
 START_SECONDS = 30.0
 
 
@@ -32,10 +35,13 @@ class PrometheusServer:
     def start(self) -> None:
         """Start it and wait until it is ready. Raises TimeoutError."""
         config = (self._files / "prometheus.yml").read_text()
-        assert COMPOSE_TARGET in config
-        config = config.replace(COMPOSE_TARGET, self._target).replace("_interval: 15s", "_interval: 1s")
+        config, found = DISCOVERY.subn(f'static_configs: [{{targets: ["{self._target}"]}}]\n', config)
+        assert found == 1
+        config = config.replace("evaluation_interval: 15s", "evaluation_interval: 1s")
+        config = config.replace("scrape_interval: 15s", "scrape_interval: 1s")
         (self._directory / "prometheus.yml").write_text(config)
-        (self._directory / "rules.yml").write_text((self._files / "rules.yml").read_text())
+        for rules in self._files.glob("*rules.yml"):
+            (self._directory / rules.name).write_text(rules.read_text())
         with (self._directory / "prometheus.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
@@ -70,7 +76,11 @@ class PrometheusServer:
     def query_range(self, expr: str, seconds: float) -> list[dict[str, Any]]:
         """Series of a query over the last seconds, one point a second."""
         now = time.time()
-        answer = self._get("query_range", query=expr, start=str(now - seconds), end=str(now), step="1")
+        return self.query_between(expr, now - seconds, now)
+
+    def query_between(self, expr: str, start: float, end: float) -> list[dict[str, Any]]:
+        """Series of a query between two moments (unix seconds), one point a second."""
+        answer = self._get("query_range", query=expr, start=str(start), end=str(end), step="1")
         result: list[dict[str, Any]] = answer["result"]
         return result
 

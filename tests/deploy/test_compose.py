@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -12,21 +11,11 @@ from typing import Any
 import pytest
 
 from streams.settings.settings import load
+from tests.deploy.compose import COMPOSE, DOCKERFILE, IMAGE_ENVIRONMENT, OURS, SERVICES, instruction
 from tests.deploy.conftest import ROOT
 from tests.deploy.small_yaml import read
 
-COMPOSE: dict[str, Any] = read(ROOT / "docker-compose.yml")
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if "build" in service}
-DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
-
 each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES.keys())
-
-
-def instruction(name: str) -> list[str]:
-    """The last exec-form instruction of that name in the Dockerfile."""
-    words: list[str] = json.loads(re.findall(rf"^{name} (\[.*\])$", DOCKERFILE, re.MULTILINE)[-1])
-    return words
 
 
 COMMANDS = {name: service["command"] for name, service in OURS.items()} | {"Dockerfile": instruction("CMD")}
@@ -70,25 +59,47 @@ def test_what_is_waited_for_exists_and_can_be_waited_for(service: dict[str, Any]
 @each_service
 def test_what_is_mounted_exists(service: dict[str, Any]) -> None:
     for mount in service.get("volumes", []):
-        source, *_ = mount.split(":")
+        source, colon, _ = mount.partition(":")
+        if not colon:
+            assert f'VOLUME ["{source}"]' in DOCKERFILE
+            continue
         assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_the_environment_is_one_that_truecount_accepts(name: str) -> None:
     """A misspelled TRUECOUNT_ variable would stop the container at its start."""
-    image = dict(re.findall(r"\b(TRUECOUNT_\w+)=(\S+)", DOCKERFILE))
-    assert image.keys() == {"TRUECOUNT_WEB__HOST", "TRUECOUNT_WEB__PORT", "TRUECOUNT_STATE__DIRECTORY"}
-    settings = load(ROOT / "deploy" / "truecount.toml", environ={**image, **OURS[name]["environment"]})
+    assert IMAGE_ENVIRONMENT.keys() == {"TRUECOUNT_WEB__HOST", "TRUECOUNT_WEB__PORT", "TRUECOUNT_STATE__DIRECTORY"}
+    settings = load(ROOT / "deploy" / "truecount.toml", environ={**IMAGE_ENVIRONMENT, **OURS[name]["environment"]})
     assert settings.broker.servers == "kafka:19092"
     assert f"INSIDE://{settings.broker.servers}" in SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
 
 
-def test_the_worker_is_scraped_where_it_listens() -> None:
-    image = dict(re.findall(r"\b(TRUECOUNT_\w+)=(\S+)", DOCKERFILE))
+def test_every_worker_is_scraped_where_it_listens_and_none_has_a_fixed_port() -> None:
+    """So that `--scale worker=2` works: a port or a volume of the host can belong to one container only."""
     scrape = read(ROOT / "deploy" / "prometheus" / "prometheus.yml")["scrape_configs"][0]
-    assert scrape["static_configs"][0]["targets"] == [f"worker:{image['TRUECOUNT_WEB__PORT']}"]
-    assert SERVICES["worker"]["ports"][0].endswith(f":{image['TRUECOUNT_WEB__PORT']}")
+    (discovery,) = scrape["dns_sd_configs"]
+    assert (discovery["names"], discovery["type"]) == (["worker"], "A")
+    assert discovery["port"] == IMAGE_ENVIRONMENT["TRUECOUNT_WEB__PORT"]
+    worker = SERVICES["worker"]
+    assert worker["ports"] == [f"127.0.0.1::{discovery['port']}"]
+    assert "container_name" not in worker
+    shared = [mount for mount in worker["volumes"] if ":" in mount]
+    assert all(mount.endswith(":ro") for mount in shared), "workers would write into one volume"
+
+
+def test_grafana_opens_on_a_dashboard_that_exists() -> None:
+    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    folder, _, name = home.rpartition("/")
+    (source,) = [mount.split(":")[0] for mount in SERVICES["grafana"]["volumes"] if mount.split(":")[1] == folder]
+    assert (ROOT / source / name).is_file()
+
+
+def test_prometheus_finds_alertmanager() -> None:
+    (manager,) = read(ROOT / "deploy" / "prometheus" / "prometheus.yml")["alerting"]["alertmanagers"]
+    (target,) = manager["static_configs"][0]["targets"]
+    name, _, port = target.partition(":")
+    assert SERVICES[name]["ports"] == [f"127.0.0.1:{port}:{port}"]
 
 
 def test_the_image_runs_truecount_as_nobody_special() -> None:

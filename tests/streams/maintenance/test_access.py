@@ -6,7 +6,7 @@ import json
 import shlex
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # PyYAML has no types
+import yaml
 
 from streams.kafka.clients import transactional_id
 from streams.maintenance.access import (
