@@ -120,9 +120,9 @@ class RuleBursts:
         """Add a key's removed events of a tick (start, end, first and last position), and open or continue a burst."""
         start, end, log_from, log_to = tick
         shares, burst = self._shares[metric_of(key)], state.rule_burst
-        removals = _in_span(state, start - start % MINUTES_MS, sum(counts.values()), log_from)
-        events = state.ledger.raw - removals.raw
         experienced = shares.experienced(end)
+        removals = _in_span(state, start - start % MINUTES_MS, sum(counts.values()), log_from, experienced=experienced)
+        events = state.ledger.raw - removals.raw
         joining, goes_on = [], False
         for reason, count in counts.items():
             entry = removals.reasons.setdefault(reason, Removed())
@@ -160,9 +160,6 @@ class RuleBursts:
                 before = Point(run.onset, removals.span - run.onset, run.removed, run.expected)
                 _draw_before(burst.series, before)
             shares.take_back(reason, run.removed + entry.removed)
-            if entry.habit is not None:
-                entry.habit.events = max(0.0, entry.habit.events - run.events)
-                entry.habit.removed = max(0.0, entry.habit.removed - run.removed)
         assert burst is not None
         return burst
 
@@ -194,7 +191,7 @@ class RuleBursts:
         )
 
 
-def _in_span(state: TargetState, span: int, removed: int, log_from: int) -> Removals:
+def _in_span(state: TargetState, span: int, removed: int, log_from: int, *, experienced: bool) -> Removals:
     """The removals of a key in the span of a closed tick, of which ``removed`` events were removed."""
     removals = state.removals
     if removals is not None and removals.span == span:
@@ -207,16 +204,18 @@ def _in_span(state: TargetState, span: int, removed: int, log_from: int) -> Remo
         return removals
     burst, between = state.rule_burst, raw - removals.raw
     for code, entry in list(removals.reasons.items()):
+        run = entry.run
         in_burst = burst is not None and code in burst.codes
-        if not in_burst or (burst is not None and span - burst.onset >= USUAL_AFTER_MS):
-            _learn(entry, span, between)
         goes_on = span - removals.span == MINUTES_MS and entry.removed > 0 and _is_unusual(*_in_this_span(entry))
-        if in_burst or (goes_on and (entry.run is None or span - entry.run.onset < HOUR_MS)):
-            run = entry.run = entry.run or Run(removals.span, removals.log_from)
+        if in_burst or (experienced and goes_on and (run is None or span - run.onset < HOUR_MS)):
+            if burst is not None and in_burst and span - burst.onset >= USUAL_AFTER_MS:
+                _learn(entry, span, between, entry.removed)
+            run = entry.run = run or Run(removals.span, removals.log_from)
             run.events += entry.events
             run.removed += entry.removed
             run.expected += entry.expected
-        else:
+        else:  # only what became no burst is learned
+            _learn(entry, span, between + (run.events if run else 0), entry.removed + (run.removed if run else 0))
             entry.run = None
         entry.removed, entry.events, entry.expected = 0, 0, 0.0
         if entry.run is None and entry.habit is None:
@@ -225,15 +224,15 @@ def _in_span(state: TargetState, span: int, removed: int, log_from: int) -> Remo
     return removals
 
 
-def _learn(entry: Removed, now: int, events: int) -> None:
-    """Learn what a rule usually removes of a target, from ``events`` of it since its last span began."""
+def _learn(entry: Removed, now: int, events: int, removed: int) -> None:
+    """Learn what a rule usually removes of a target: so many ``removed`` of so many events."""
     habit = entry.habit
     if habit is None:
-        if entry.removed < SPAN_MIN:
+        if removed < SPAN_MIN:
             return
         habit = entry.habit = Habit(now)
     kept = 0.5 ** ((now - habit.at) / HABIT_HALF_LIFE_MS)
-    habit.at, habit.events, habit.removed = now, kept * habit.events + events, kept * habit.removed + entry.removed
+    habit.at, habit.events, habit.removed = now, kept * habit.events + events, kept * habit.removed + removed
     if habit.removed < 1.0:
         entry.habit = None
 
