@@ -220,7 +220,12 @@ class Audit:
         entered = yield from self.ticks.enter_all(tick, start, outcome)
         yield from self._early.take(end, entered, outcome)
         self.settle_tick(tick, start, end, outcome)
-        self._rule_bursts.settle(tick, start, end, outcome)
+        try:
+            self._rule_bursts.settle(tick, start, end, outcome)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # a failure costs this tick's part of rule bursts only
+            outcome.fail("rules", NO_KEY, start, 0, error)
 
     def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
         """Enter the events of a closed tick that are in no window: invalid ones, undos, those that are only counted."""

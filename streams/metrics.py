@@ -12,7 +12,7 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from detectors.cases.statuses import STATUSES
+from detectors.cases.statuses import ENDINGS, STATUSES
 from detectors.catalog.registry import CROWD_DETECTORS
 from detectors.events.event import METRICS
 from detectors.failures import PARTS
@@ -239,7 +239,7 @@ def start(version: str, config: str, *, roles: Iterable[str]) -> None:
             REJECTED.labels(metric, reason)
         for part in ("valid", "invalid", "quarantined"):
             COUNTED.labels(metric, part)
-        for verdict in ("suspect", "artificial", "explained"):
+        for verdict in ENDINGS:
             for status in STATUSES:
                 FLAGS.labels(metric, verdict, status)
 

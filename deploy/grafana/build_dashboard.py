@@ -161,14 +161,15 @@ PANELS = (
     ),
     Panel(
         "Flag revisions by verdict",
-        "Revisions of flags per hour, by verdict and status. Explained surges are no alarm.",
+        "Revisions of flags per hour, by verdict and status. Explained surges and rule bursts are no alarm.",
         "short",
         (
             (
-                rate('truecount_flags_total{verdict!="explained"}', "verdict", "status") + " * 3600",
+                rate('truecount_flags_total{verdict!~"explained|rule"}', "verdict", "status") + " * 3600",
                 "{{verdict}} {{status}}",
             ),
             (rate('truecount_flags_total{verdict="explained", status="opened"}') + " * 3600", "surges explained"),
+            (rate('truecount_flags_total{verdict="rule", status="opened"}') + " * 3600", "rule bursts"),
         ),
         stacked=True,
     ),

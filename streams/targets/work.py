@@ -10,12 +10,11 @@ from typing import Any
 import structlog
 from faust.types import TP
 
-from detectors.cases.statuses import OPENED
+from detectors.cases.statuses import ACCUSING, OPENED
 from detectors.events.event import METRICS
 from detectors.events.key import Key, metric_name_of
 from detectors.failures import UNCONTAINED
 from detectors.records import Flag, Outcome
-from detectors.state.case import EXPLAINED
 from detectors.state.parts import AUDIT_KINDS, TARGET_STATES
 from streams import metrics
 from streams.clock import Clock
@@ -245,7 +244,7 @@ class Targets:
         for flag in outcome.flags:
             self._add_output(topics.flagged_events, flag.target, flag_value, flag, cloud_headers(flag, self._source))
             metrics.FLAGS.labels(flag.metric, flag.verdict, flag.status).inc()
-            if flag.status == OPENED and flag.verdict != EXPLAINED:
+            if flag.status == OPENED and flag.verdict in ACCUSING:
                 metrics.FLAG_REASONS.labels(flag.metric, _leading(flag)).inc()
         for correction in outcome.corrections:
             self._add_output(topics.corrections, correction.target, correction_value, correction)

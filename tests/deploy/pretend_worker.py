@@ -27,7 +27,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "field": OPTIONAL,
     "part": ("valid", "invalid", "quarantined"),
     "to": ("valid", "invalid", "quarantined"),
-    "verdict": ("suspect", "artificial", "explained"),
+    "verdict": ("suspect", "artificial", "explained", "rule"),
     "status": ("opened", "updated", "closed", "reversed"),
     "outcome": ("committed", "failed"),
     "detector": ("surge", "accounts"),

@@ -107,6 +107,8 @@ def test_the_log_has_something_to_disturb() -> None:
     assert {(flag.target, flag.verdict) for flag in whole.outcome.flags} >= {
         (VICTIM, "artificial"),
         (OTHER, "artificial"),
+        (VICTIM, "rule"),
+        (OTHER, "rule"),
     }
     assert whole.outcome.failures == {}
     assert_counted(whole)
