@@ -128,9 +128,13 @@ class RuleBursts:
             entry = removals.reasons.setdefault(reason, Removed())
             entry.removed += count
             entry.events = events
-            entry.expected = events * _usual_share(shares, reason, entry)
-            if burst is not None and reason in burst.codes:
+            in_burst = burst is not None and reason in burst.codes
+            if in_burst:
                 shares.take_back(reason, count)
+            else:
+                shares.rank(reason, key, entry.removed)
+            entry.expected = events * _usual_share(shares, key, reason, entry, in_burst=in_burst)
+            if in_burst:
                 goes_on = goes_on or (entry.removed >= SPAN_MIN and _is_unusual(*_in_this_span(entry)))
             elif experienced and _is_burst(entry):
                 joining.append(reason)
@@ -159,7 +163,8 @@ class RuleBursts:
             if run.onset < removals.span:
                 before = Point(run.onset, removals.span - run.onset, run.removed, run.expected)
                 _draw_before(burst.series, before)
-            shares.take_back(reason, run.removed + entry.removed)
+            shares.take_back(reason, entry.removed, run.removed)
+            shares.rank(reason, key, 0)
         assert burst is not None
         return burst
 
@@ -237,14 +242,18 @@ def _learn(entry: Removed, now: int, events: int, removed: int) -> None:
         entry.habit = None
 
 
-def _usual_share(shares: RuleShares, reason: str, entry: Removed) -> float:
+def _usual_share(shares: RuleShares, key: Key, reason: str, entry: Removed, *, in_burst: bool) -> float:
     """Share of a target's events that a rule usually removes.
 
     It is the largest of the platform's past share, that of the other targets now, and the target's own past share.
     """
-    own = entry.removed + (0 if entry.run is None else entry.run.removed)
-    learned = shares.learned(reason, own)
-    usual = max(learned, shares.present(reason, entry.removed, entry.events))
+    if in_burst:  # the shares of the platform are without its removed events
+        learned = shares.learned(reason, 0)
+        present = shares.present(key, reason, 0, entry.events - entry.removed)
+    else:
+        learned = shares.learned(reason, entry.removed + (0 if entry.run is None else entry.run.removed))
+        present = shares.present(key, reason, entry.removed, entry.events)
+    usual = max(learned, present)
     if entry.habit is not None:
         habit = entry.habit
         usual = max(usual, (habit.removed + HABIT_PRIOR * learned) / (habit.events + HABIT_PRIOR))

@@ -45,7 +45,9 @@ class RuleShares(msgspec.Struct, array_like=True):
     in_hour: Tally = msgspec.field(default_factory=Tally)
     """of the current hour, without rule bursts"""
     in_span: Tally = msgspec.field(default_factory=Tally)
-    """of the current five minutes"""
+    """of the current five minutes, without rule bursts"""
+    most: dict[str, list[tuple[int, str]]] = {}
+    """reason → the two targets of which it removed most in these five minutes: removed events and key"""
 
     def note(self, start: int, events: int, removed: dict[str, float]) -> None:
         """Add a closed tick's events, with the removed ones among them."""
@@ -59,29 +61,41 @@ class RuleShares(msgspec.Struct, array_like=True):
             self.past.add(self.in_hour.events, self.in_hour.removed)
             self.hour, self.in_hour = hour, Tally()
         if span != self.span:
-            self.span, self.in_span = span, Tally()
+            self.span, self.in_span, self.most = span, Tally(), {}
         self.in_hour.add(events, removed)
         self.in_span.add(events, removed)
 
-    def take_back(self, reason: str, removed: int) -> None:
-        """Do not learn from so many removed events: they belong to a rule burst."""
-        count = min(float(removed), self.in_hour.removed.get(reason, 0.0))
-        self.in_hour.add(-count, {reason: -count})
+    def rank(self, reason: str, key: str, removed: int) -> None:
+        """Note how many events of a target a rule has removed in these five minutes."""
+        ranked = [entry for entry in self.most.get(reason, ()) if entry[1] != key]
+        self.most[reason] = sorted([*ranked, (removed, key)], reverse=True)[:2]
+
+    def take_back(self, reason: str, in_span: int, before: int = 0) -> None:
+        """Do not learn from so many removed events of these five minutes and before: they belong to a rule burst."""
+        for tally, removed in ((self.in_hour, in_span + before), (self.in_span, in_span)):
+            count = min(float(removed), tally.removed.get(reason, 0.0))
+            tally.add(-count, {reason: -count})
 
     def experienced(self, now: int) -> bool:
         """Whether enough was learned to tell what is usual."""
         return now - self.since >= EXPERIENCE_MS and self.past.events + self.in_hour.events >= EVENTS_MIN
 
     def learned(self, reason: str, own: int) -> float:
-        """Share that a rule usually removes. ``own`` of the removed events of this hour belong to the target judged."""
+        """Share that a rule usually removes. ``own`` of the removed events of this hour are those that are judged."""
         removed = self.in_hour.removed.get(reason, 0.0)
         own_removed = min(float(own), removed)
         events = self.past.events + self.in_hour.events - own_removed
         return (self.past.removed.get(reason, 0.0) + removed - own_removed) / events if events > 0 else 0.0
 
-    def present(self, reason: str, own: int, own_events: int) -> float:
-        """Share that a rule removes of the other targets' events in these five minutes, 0 if they are too few."""
-        others = self.in_span.events - own_events
+    def present(self, key: str, reason: str, own: int, own_events: int) -> float:
+        """Share that a rule removes of the other targets' events in these five minutes, 0 if they are too few.
+
+        Removed events of the one target that has most of them do not count: it may have a burst of its own.
+        """
+        most = next((removed for removed, ranked in self.most.get(reason, ()) if ranked != key), 0)
+        removed = self.in_span.removed.get(reason, 0.0) - own
+        most = min(most, max(0, int(removed)))
+        others = self.in_span.events - own_events - most
         if others < PRESENT_MIN:
             return 0.0
-        return max(0.0, self.in_span.removed.get(reason, 0.0) - own) / others
+        return max(0.0, removed - most) / others

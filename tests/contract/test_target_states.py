@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from detectors.events.key import Key
 from detectors.state.case import Case, Explained
-from detectors.state.removals import RuleBurst
 from detectors.state.parts import TARGET_STATES
+from detectors.state.removals import RuleBurst
 from detectors.state.target_state import Agenda, TargetState
 from detectors.state.target_states import MemoryTargetStates, TargetStates
 from detectors.stored_parts import TargetStatePart

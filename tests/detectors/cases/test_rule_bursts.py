@@ -149,6 +149,12 @@ def test_a_burst_of_robots_and_a_bought_burst_are_a_flag_each_and_do_not_touch()
     assert {flag.verdict for flag in cases[0]} == {"artificial"}
 
 
+def test_two_targets_at_once_are_a_flag_each() -> None:
+    both = [robots(n, f"v{n}", begin=BURST_MS) for n in (2, 3)]
+    flags = [flag for flag in rule_flags(audited(in_order(background(), *both))[1]) if flag.status == CLOSED]
+    assert {flag.target: flag.observed for flag in flags} == {"v2": 1200, "v3": 1200}
+
+
 def test_late_robots_are_counted_and_make_no_burst() -> None:
     late = [msgspec.structs.replace(e, ts=START_MS) for e in robots(2, TARGET, begin=BURST_MS)]
     audit, outcome = audited(background())
