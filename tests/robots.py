@@ -19,15 +19,13 @@ ROBOT = "Googlebot/2.1"
 LATENESS_MS = 10_000
 
 
-def robots(
-    seed: int, target: str, *, begin: int, count: int = 1_200, minutes: float = 20, metric: str | None = None
-) -> list[Event]:
+def robots(seed: int, target: str, *, begin: int, count: int = 1_200, minutes: float = 20) -> list[Event]:
     """Views of declared robots, spread over a time."""
     rng = random.Random(seed)
     span = round(minutes * MINUTE_MS)
     times = sorted(begin + rng.randrange(span) for _ in range(count))
     return [
-        Event(ts=ts, actor=f"robot{seed}-{n}", target=target, user_agent=ROBOT, ip="192.0.2.7", metric=metric)
+        Event(ts=ts, actor=f"robot{seed}-{n}", target=target, user_agent=ROBOT, ip="192.0.2.7")
         for n, ts in enumerate(times)
     ]
 

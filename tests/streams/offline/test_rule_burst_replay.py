@@ -24,7 +24,7 @@ def shown(*arguments: str) -> str:
 def out(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
     """The directory of the replay, and its summary."""
     directory = tmp_path_factory.mktemp("replayed")
-    events = in_order(ordinary(1, minutes=120), robots(2, "v3", begin=START_MS + 80 * MINUTE_MS, metric="view"))
+    events = in_order(ordinary(1, minutes=120), robots(2, "v3", begin=START_MS + 80 * MINUTE_MS))
     file = directory / "views.ndjson"
     file.write_bytes(b"\n".join(msgspec.json.encode(msgspec.structs.replace(event, metric="view")) for event in events))
     said = shown("replay", str(file), "--offline", "--out", str(directory / "out"), "--json")
