@@ -14,7 +14,7 @@ export TRUECOUNT_NO_SKIP = $(NO_SKIP)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench faults quality mutants lock clean
+.PHONY: help setup demo test test-slow check bench faults observe quality mutants lock clean
 
 help: ## print this
 	@echo "truecount: a streaming audit of view, like and follow counts"
@@ -50,6 +50,9 @@ bench: setup ## events per second on a real Kafka, beside two baselines
 
 faults: setup ## kill and freeze workers and brokers, then compare every count with its input
 	$(BIN)/python -m tests.faults $(ARGS)
+
+observe: setup ## watch an attack: ask a real Prometheus every panel and alert, and draw the dashboards (4 minutes)
+	$(BIN)/python -m tests.observe
 
 quality: setup ## hold every scenario of the lab to its recorded figures (ARGS=--record writes them anew)
 	$(BIN)/python -m tests.quality $(ARGS)

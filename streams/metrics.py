@@ -1,5 +1,7 @@
 """All metrics that truecount exposes, with their meaning. docs/metrics.md is generated from this file.
 
+Their series are created with value 0 by ``streams.metric_series``, when a worker starts.
+
 The values of a label are a closed set (metric, reason, role, topic, partition, verdict, status, detector), never ids:
 otherwise anyone who can send events could create series without bound.
 """
@@ -7,20 +9,24 @@ otherwise anyone who can send events could create series without bound.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
-from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
-from detectors.cases.statuses import ENDINGS, STATUSES
-from detectors.catalog.registry import CROWD_DETECTORS
-from detectors.events.event import METRICS
-from detectors.failures import PARTS
-from detectors.intake.rules.reasons import RULES
-from streams.deadletters import SKIPPED, UNREAD, Why
-from streams.grammar.fields import OPTIONAL
+# Otherwise each counter and histogram has a second series, with the time of its creation.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library does not annotate it
 
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+
+LATENCY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 900, 3600)
+"""Seconds. An event is published after its tick and the allowed lateness: some twenty seconds by default."""
 
 RECORDS = Counter("truecount_records_total", "Records read, by role and topic.", ["role", "topic"], registry=REGISTRY)
 EVENTS = Counter("truecount_events_total", "Events audited, by metric.", ["metric"], registry=REGISTRY)
@@ -37,7 +43,11 @@ UNREAD_FIELDS = Counter(
     ["field", "reason"],
     registry=REGISTRY,
 )
-LATE = Counter("truecount_late_events_total", "Events counted after their window had closed.", registry=REGISTRY)
+LATE = Counter(
+    "truecount_late_events_total",
+    "Events counted after their window had closed: detection cannot use them.",
+    registry=REGISTRY,
+)
 HISTORIC = Counter(
     "truecount_historic_events_total",
     "Events of a snapshot or a backfill. They are counted when they are read, and never judged.",
@@ -83,8 +93,9 @@ DELETED = Counter(
 WINDOWS = Counter("truecount_windows_closed_total", "Windows closed, over all scales.", registry=REGISTRY)
 COUNTED = Gauge(
     "truecount_counted_events",
-    "Events this worker has audited, by the part of the count that they are in now: valid, invalid, quarantined.",
-    ["metric", "part"],
+    "Events of a partition of by-target, by the part of the count that they are in now: valid, invalid, quarantined,"
+    " undone. Undone events were taken back by their own actor; an invalid count in audited-counts includes them.",
+    ["partition", "metric", "part"],
     registry=REGISTRY,
 )
 FLAGS = Counter(
@@ -141,6 +152,12 @@ EVENT_TIME = Gauge(
     ["partition"],
     registry=REGISTRY,
 )
+SOURCE_TIME = Gauge(
+    "truecount_source_time_seconds",
+    "Latest event time that was read from a partition of an input (unix seconds). It stays while nothing arrives.",
+    ["topic", "partition"],
+    registry=REGISTRY,
+)
 VIEWS_AT_ONCE = Gauge(
     "truecount_views_told_at_once",
     "1 if likes and follows of a partition arrive after their views; 0 if they arrive before, or if there are none:"
@@ -149,8 +166,15 @@ VIEWS_AT_ONCE = Gauge(
     registry=REGISTRY,
 )
 TASKS = Gauge("truecount_tasks", "Tasks this worker owns.", ["role"], registry=REGISTRY)
-TARGETS = Gauge("truecount_targets", "Targets and metrics whose state this worker owns.", registry=REGISTRY)
-OPEN_CASES = Gauge("truecount_open_cases", "Flags that are open now.", registry=REGISTRY)
+TARGETS = Gauge(
+    "truecount_targets",
+    "Targets and metrics whose state a partition of by-target has.",
+    ["partition"],
+    registry=REGISTRY,
+)
+OPEN_CASES = Gauge(
+    "truecount_open_cases", "Flags of a partition of by-target that are open now.", ["partition"], registry=REGISTRY
+)
 CHECKPOINTS = Counter(
     "truecount_checkpoints_total",
     "Checkpoints, by role and outcome (committed, failed).",
@@ -164,11 +188,45 @@ CHECKPOINT_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     registry=REGISTRY,
 )
+COMMIT_LATENCY = Histogram(
+    "truecount_commit_latency_seconds",
+    "Time from the oldest record of a checkpoint (its timestamp in Kafka) to the commit, which makes it readable.",
+    ["role"],
+    buckets=LATENCY_BUCKETS,
+    registry=REGISTRY,
+)
+OUTPUT_LATENCY = Histogram(
+    "truecount_output_latency_seconds",
+    "Time from the latest event time that an output covers to the commit that makes it readable, by output: flag (each"
+    " revision), count (each publication).",
+    ["output"],
+    buckets=LATENCY_BUCKETS,
+    registry=REGISTRY,
+)
+DETECTION_SECONDS = Histogram(
+    "truecount_detection_seconds",
+    "Time from the onset of an incident (event time) to the commit of its first flag, by metric.",
+    ["metric"],
+    buckets=(1, 2.5, 5, 10, 20, 30, 60, 120, 300, 900, 3600, 21600, 86400, 259200),
+    registry=REGISTRY,
+)
 BATCH_SECONDS = Histogram(
     "truecount_batch_seconds",
     "Duration of a micro-batch in a role, without Kafka.",
     ["role"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+    registry=REGISTRY,
+)
+TASK_FAILURES = Counter(
+    "truecount_task_failures_total",
+    "Tasks that failed or could not be opened. Each starts again from its last checkpoint.",
+    ["role"],
+    registry=REGISTRY,
+)
+FAILURES_IN_A_ROW = Gauge(
+    "truecount_task_failures_in_a_row",
+    "Failures of a task without progress between them: it starts again at the same position.",
+    ["role", "topic", "partition"],
     registry=REGISTRY,
 )
 RESTORED = Counter("truecount_restored_records_total", "State records read by restores.", registry=REGISTRY)
@@ -189,16 +247,37 @@ DISKLESS = Gauge(
     "Tasks whose state directory cannot be used. All of their state is in memory, whatever the budget is.",
     registry=REGISTRY,
 )
+DISK_FREE = Gauge(
+    "truecount_state_disk_free_bytes", "Free space of the disk with the state directory.", registry=REGISTRY
+)
+DISK_SIZE = Gauge("truecount_state_disk_size_bytes", "Size of the disk with the state directory.", registry=REGISTRY)
+MEMORY_LIMIT = Gauge(
+    "truecount_memory_limit_bytes",
+    "Memory that the worker may use: the least of its control group's limit, its resident limit (ulimit -m) and the"
+    " machine's memory.",
+    registry=REGISTRY,
+)
 LAST_PROGRESS = Gauge(
     "truecount_last_progress_timestamp_seconds",
     "When a task last took records or committed (unix seconds).",
     registry=REGISTRY,
 )
 READY = Gauge("truecount_ready", "1 if /readyz answers 200.", registry=REGISTRY)
+BROKER_REACHABLE = Gauge(
+    "truecount_broker_reachable",
+    "1 while the brokers that this worker needs answer it: the leaders of its partitions, and the coordinator of the"
+    " group.",
+    registry=REGISTRY,
+)
 RELOADS = Counter(
     "truecount_configuration_reloads_total",
     "Reloads of the configuration (SIGHUP), by outcome: applied, unchanged, refused.",
     ["outcome"],
+    registry=REGISTRY,
+)
+LAST_RELOAD_GOOD = Gauge(
+    "truecount_configuration_last_reload_successful",
+    "0 if the last reload of the configuration was refused: the worker continues with the old one.",
     registry=REGISTRY,
 )
 INFO = Gauge(
@@ -207,46 +286,6 @@ INFO = Gauge(
     ["version", "config"],
     registry=REGISTRY,
 )
-
-
-def _input_series() -> None:
-    for why in Why:
-        DEAD_LETTERS.labels(str(why))
-    for reason in SKIPPED:
-        SKIPPED_RECORDS.labels(reason)
-    for name, reason in product(OPTIONAL, UNREAD):
-        UNREAD_FIELDS.labels(name, str(reason))
-
-
-def start(version: str, config: str, *, roles: Iterable[str]) -> None:
-    """Set constant metrics, and create all known series as 0: a series that begins at 1 has no increase."""
-    configured(version, config)
-    for outcome in ("applied", "unchanged", "refused"):
-        RELOADS.labels(outcome)
-    _input_series()
-    _show_zeros(UNJUDGED_WINDOWS, PARTS)
-    for role in roles:
-        for outcome in ("committed", "failed"):
-            CHECKPOINTS.labels(role, outcome)
-    for verdict in ("none", "suspect", "artificial"):
-        JUDGED.labels(verdict)
-        for detector in CROWD_DETECTORS:
-            WITNESSES.labels(detector, verdict)
-    for metric in METRICS:
-        EVENTS.labels(metric)
-        WITHHELD.labels(metric)
-        for reason in RULES:
-            REJECTED.labels(metric, reason)
-        for part in ("valid", "invalid", "quarantined"):
-            COUNTED.labels(metric, part)
-        for verdict in ENDINGS:
-            for status in STATUSES:
-                FLAGS.labels(metric, verdict, status)
-
-
-def _show_zeros(counter: Counter, labels: Iterable[str]) -> None:
-    for label in labels:
-        counter.labels(label)
 
 
 def configured(version: str, config: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from faust.types import TP
@@ -13,6 +13,7 @@ from streams.clock import Clock
 from streams.engine.task import Work
 from streams.ingest.tasks import IngestTasks
 from streams.kafka.partition_reader import StateReader
+from streams.kafka.reachability import Answers
 from streams.kafka.topics import (
     AUDITED_COUNTS,
     BY_TARGET,
@@ -39,6 +40,8 @@ class Shared:
     roster: dict[str, int]
     """input topic → its number of partitions"""
     clock: Clock
+    answers: Answers = field(default_factory=Answers)
+    """whether the broker answers this worker"""
 
 
 class TaskFactory(Protocol):
@@ -101,7 +104,12 @@ INGEST = Role(
     changelog=INGEST_STATE,
     outputs=(BY_TARGET, DEAD_LETTERS),
     tasks=lambda settings, shared: IngestTasks(
-        settings, state=shared.state, partitions=shared.partitions, roster=shared.roster, clock=shared.clock
+        settings,
+        state=shared.state,
+        partitions=shared.partitions,
+        roster=shared.roster,
+        clock=shared.clock,
+        answers=shared.answers,
     ),
     reopens=False,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterable
@@ -14,22 +15,26 @@ from aiokafka.errors import KafkaError as AioKafkaError
 from faust.exceptions import FaustError
 from faust.types import TP
 
-from streams import metrics
+from streams import metric_series, metrics
 from streams.clock import SystemClock
 from streams.engine.engine import Engine
 from streams.engine.outlet import Outlet, PlainOutlet, TransactionalOutlet
 from streams.engine.task import Work
+from streams.kafka.connection import connection_problem
 from streams.kafka.consumer import consumer_app
 from streams.kafka.group_offsets import GroupOffsets
 from streams.kafka.partition_reader import StateReader
+from streams.kafka.reachability import Reachability
 from streams.maintenance.wait_for_broker import wait_for_broker
 from streams.roles import ROLES, Shared, changelogs, reader_of
 from streams.service import memory
 from streams.service.health import Health
+from streams.service.machine import disk_free_bytes, disk_size_bytes, memory_limit_bytes
 from streams.service.probes import Web
 from streams.service.stop_deadline import start_deadline
 from streams.service.version import installed_version
 from streams.settings.live import changed_settings
+from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
 from streams.state.keyed import Budget
 
@@ -52,12 +57,11 @@ class Worker:
         self.roles = tuple(ROLES if roles is None else roles)
         self._clock = clock = SystemClock()
         self.health = Health(settings.watchdog_seconds, clock)
-        self.web = Web(
-            host=settings.web.host,
-            port=settings.web.port,
-            registry=metrics.REGISTRY,
-            live=self.health.live,
-            ready=self.health.ready,
+        self.web = _web_server(settings, self.health)
+        self._reachability = Reachability(
+            clock=clock,
+            brokers=self._consumer,
+            problem_with=lambda server: connection_problem(self.settings.broker.model_copy(update={"servers": server})),
         )
         self.engine = Engine(membership=self._consumer, make=self._make, clock=clock)
         self._shared = Shared(
@@ -66,6 +70,7 @@ class Worker:
             partitions={},
             roster={},
             clock=clock,
+            answers=self._reachability.answers,
         )
         self._tasks = {name: ROLES[name].tasks(settings, self._shared) for name in self.roles}
         self._plain: PlainOutlet | None = None
@@ -83,7 +88,7 @@ class Worker:
         loop.add_signal_handler(signal.SIGHUP, self._start_reload)
         memory.collect_rarely()
         memory.return_freed()
-        metrics.start(installed_version(), self.settings.version(), roles=ROLES)
+        self._start_metrics()
         self.web.start()
         log.info(
             "serving",
@@ -98,6 +103,16 @@ class Worker:
                 await self._work()
         finally:
             self.web.stop()
+
+    def _start_metrics(self) -> None:
+        settings = self.settings
+        metrics.configured(installed_version(), settings.version())
+        reads = {name: ROLES[name].reads(settings) for name in self.roles}
+        metric_series.create(reads, models=settings.detection.models)
+        directory = settings.state.directory
+        metrics.DISK_FREE.set_function(lambda: disk_free_bytes(directory))
+        metrics.DISK_SIZE.set_function(lambda: disk_size_bytes(directory))
+        metrics.MEMORY_LIMIT.set_function(memory_limit_bytes)
 
     def stop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Drain, checkpoint and leave the group. At the deadline the process ends in any case."""
@@ -132,14 +147,17 @@ class Worker:
                 await self.engine.reopen(topic)
         log.info("the configuration was applied", changed=changed, config=settings.version())
         metrics.RELOADS.labels("applied").inc()
+        metrics.LAST_RELOAD_GOOD.set(1)
 
     # ------------------------------------------------------------ starting
 
     async def _wait_for_broker(self) -> bool:
         """Wait for the broker and the topics. Returns False if the worker is to stop."""
 
-        def waiting_for(problem: str) -> None:
+        def waiting_for(problem: str, *, connected: bool) -> None:
             self.health.waiting_for = problem
+            if not connected:
+                self._reachability.waits()
 
         counts = await wait_for_broker(
             lambda: self.settings, stopping=self._stopping, waiting_for=waiting_for, clock=self._clock
@@ -165,6 +183,7 @@ class Worker:
                 settings, self._group_offsets.note, changelogs=changelogs(settings), clock=self._clock
             )
         self.engine.closing = False
+        self._reachability.start()
         beats = asyncio.create_task(self._beat())
         try:
             await app.start()
@@ -181,6 +200,7 @@ class Worker:
             beats.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await beats
+            self._reachability.stop()
             await self._end(app)
 
     async def _end(self, app: Any) -> None:
@@ -216,6 +236,7 @@ class Worker:
         while True:
             await self._clock.sleep(HEARTBEAT_SECONDS)
             try:
+                self._reachability.beat()
                 self.engine.heartbeat()
                 self._follow_inputs()
                 self._group_offsets.start_commit(self._app)
@@ -228,6 +249,7 @@ class Worker:
                 unsaved_since=engine.activity.unsaved_since(),
                 assigned=engine.assigned,
                 tasks=len(engine.tasks),
+                unreachable=self._reachability.unreachable,
             )
             metrics.READY.set(1 if self.health.ready()[0] else 0)
 
@@ -242,3 +264,21 @@ class Worker:
             if count > known:
                 log.info("an input has grown", topic=topic, partitions=count, before=known)
                 roster[topic] = count
+
+
+def _web_server(settings: Settings, health: Health) -> Web:
+    """The server of metrics and probes. Raises SettingsError if it cannot listen at its address."""
+    host, port = settings.web.host, settings.web.port
+    try:
+        return Web(host=host, port=port, registry=metrics.REGISTRY, live=health.live, ready=health.ready)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsError(
+                f"web.port: port {port} of {host} is in use by another process; stop that one, or choose another port "
+                "with web.port or --port (0 takes a free one)"
+            ) from None
+        key = "web.port" if error.errno == errno.EACCES else "web.host"
+        raise SettingsError(
+            f"{key}: the metrics and probes cannot listen at {host}, port {port}: {error.strerror}; web.host must be "
+            "an address of this machine, and web.port one that this user may open"
+        ) from None

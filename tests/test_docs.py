@@ -29,6 +29,7 @@ from docs import build_files, build_metrics, build_pictures
 from streams.cli import app
 from streams.codecs.registry import CODECS
 from streams.deadletters import Why
+from streams.evidence.flag_row import FIELDS as FIELDS_OF_LINE
 from streams.ingest.mapping.decoder import EventDecoder
 from streams.ingest.mapping.records import Records
 from streams.roles import own_topics
@@ -112,7 +113,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             continue
         name, _, anchor = link.partition("#")
         target = (page.parent / name) if name else page
-        headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if target.is_file() else []
+        headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if target.suffix == ".md" else []
         if not target.exists() or (anchor and anchor not in map(_anchor, headings)):
             broken.append(link)
     assert broken == []
@@ -285,6 +286,12 @@ def test_the_table_of_reasons_has_every_code() -> None:
 )
 def test_the_record_tables_have_every_field(heading: str, record: type[Any]) -> None:
     assert _first_cells(DOCS / "events.md", heading) == {name.removesuffix("_") for name in record.__annotations__}
+
+
+def test_the_table_of_a_line_has_every_field_of_a_flag_in_its_order() -> None:
+    table = (DOCS / "operations.md").read_text().partition("| field | what |\n|---|---|\n")[2].partition("\n\n")[0]
+    named = re.findall(r"`([a-z_]+)`", "\n".join(line.split("|")[1] for line in table.splitlines()))
+    assert named == list(FIELDS_OF_LINE)
 
 
 def test_the_readme_names_every_topic() -> None:

@@ -48,6 +48,7 @@ session_timeout_seconds = 6
 tick_seconds = {tick_seconds}
 lateness_seconds = {lateness_seconds}
 idle_seconds = {idle_seconds}
+recovery_seconds = {recovery_seconds}
 counts_seconds = {counts_seconds}
 
 [state]
@@ -231,6 +232,11 @@ class Worker:
             lines = answer.read().decode().splitlines()
         return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in lines if line and line[0] != "#")}
 
+    def counted(self, metric: str, part: str) -> float:
+        """Counted events in a part of the count, over all partitions of this worker."""
+        series = f'truecount_counted_events{{metric="{metric}",part="{part}",'
+        return sum(value for name, value in self.metrics().items() if name.startswith(series))
+
     def wait_ready(self) -> None:
         """Wait until /readyz returns 200."""
         self.wait_for(lambda: self.probe("/readyz")[0] == 200, "become ready", READY_SECONDS)
@@ -276,6 +282,7 @@ def install(
     counts_seconds: int = 1,
     idle_seconds: int = 1,
     lateness_seconds: int = 1,
+    recovery_seconds: int = 2,
     dedupe_ids: int = 100_000,
     processing: str | None = None,
     metrics: Iterable[str] = ("view", "like", "follow"),
@@ -304,6 +311,7 @@ def install(
             counts_seconds=counts_seconds,
             idle_seconds=idle_seconds,
             lateness_seconds=lateness_seconds,
+            recovery_seconds=recovery_seconds,
             directory=directory,
             dedupe_ids=dedupe_ids,
             inputs="\n".join(sections),

@@ -7,16 +7,18 @@ from collections.abc import Callable
 from detectors.catalog import outlier
 from detectors.catalog.accounts import Accounts
 from detectors.catalog.cadence import Cadence
-from detectors.catalog.drip import Drip
+from detectors.catalog.drip import DRIP_CODE, Drip
 from detectors.catalog.engagement import Engagement
 from detectors.catalog.lockstep import LOCKSTEP_CODE, Lockstep
 from detectors.catalog.origin import Origin
 from detectors.catalog.outlier import Outlier
 from detectors.catalog.record import Record
 from detectors.catalog.repetition import Repetition
-from detectors.catalog.surge import Surge
+from detectors.catalog.surge import SURGE_CODE, Surge
 from detectors.catalog.watch import Watch
 from detectors.scoring.detector import Detector
+from detectors.scoring.river_models import UNLIKE_CROWD_CODE
+from detectors.scoring.sentences import TEXTS
 from detectors.scoring.shares import codes_of
 
 REGISTRY: dict[str, Callable[[], Detector]] = {
@@ -46,6 +48,15 @@ CONDUCT: tuple[str, ...] = (REPETITION, CADENCE, WATCH)
 ESTIMATING_CODES = codes_of((Accounts, Origin, Record, Repetition, Watch)) | {"no_views", LOCKSTEP_CODE}
 """Reason codes whose share estimates the artificial share. Evenness has no share. Missing likes are left out: many
 honest crowds have none at all."""
+
+REASON_CODES: tuple[str, ...] = (
+    SURGE_CODE,
+    DRIP_CODE,
+    LOCKSTEP_CODE,
+    UNLIKE_CROWD_CODE,
+    *(code for code, _ in TEXTS.values()),
+)
+"""All codes that a reason of a flag can have."""
 
 DETECTOR_SET = "+".join(sorted(REGISTRY))
 """Part of every flag id: different sets of detectors give different flags."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.events.block import FEW_EVENTS, EventBlock
+from detectors.events.block import FEW_EVENTS, Column, EventBlock
 from detectors.failures import UNCONTAINED
 from detectors.intake import history
 from detectors.intake.rules.reasons import EXEMPT
@@ -61,17 +61,27 @@ def _packed(block: EventBlock, tick_ms: int) -> Few | Many:
         return _few(block, tick_ms)
     ts = np.asarray(block.ts, np.int64)
     starts = ts - ts % tick_ms
+    if len(ts) < FEW_EVENTS * (int(starts.max() - starts.min()) // tick_ms + 1):
+        return _few(block, tick_ms)  # a few events for each of many ticks
     return starts, rows_of(block), moments_of(block, ts - starts)
 
 
 def _few(block: EventBlock, tick_ms: int) -> Few:
-    columns = [block.actor, *(getattr(block, name) for name in COLUMNS)]
-    few = []
-    for index, ts in enumerate(block.ts):
-        row = pack_row(*[-1 if column is None else column[index] for column in columns])
-        spent = -1 if block.spent is None else min(int(block.spent[index]), MAX_SPENT_MS)
-        few.append((row, -1 if is_exempt(block, index) else int(ts % tick_ms), spent))
-    return few
+    count = len(block.target)
+    columns = [listed(block.actor, count), *(listed(getattr(block, name), count) for name in COLUMNS)]
+    rows = map(pack_row, *columns)
+    at = [ts % tick_ms for ts in listed(block.ts, count)]
+    if block.rule is not None:
+        at = [-1 if rule == EXEMPT else moment for rule, moment in zip(listed(block.rule, count), at, strict=True)]
+    spent = [min(each, MAX_SPENT_MS) for each in listed(block.spent, count)]
+    return list(zip(rows, at, spent, strict=True))
+
+
+def listed(column: Column | None, count: int) -> list[int]:
+    """A column as a list of ints; -1 for each of ``count`` events if it was not given."""
+    if column is None:
+        return [-1] * count
+    return column if isinstance(column, list) else column.tolist()
 
 
 def is_exempt(block: EventBlock, index: int) -> bool:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
 from detectors.events.key import Key
-from detectors.intake.rules.daily_rate import marks_of, pairs_of
+from detectors.intake.rules.daily_rate import mark_of, marks_of, pair_of, pairs_of
 from detectors.intake.rules.reasons import EXEMPT
-from detectors.intake.rules.repeats import UNDONE, Acts, Repeats
+from detectors.intake.rules.repeats import UNDONE, Acts, FewActs, Repeats
 from detectors.windows.crowd import COLUMNS, PACKED, ROW_BYTES, Crowd, Packed
 
 FOLD_ROWS = 1024
@@ -41,6 +41,11 @@ MOMENT = np.dtype([("at", "<i4"), ("spent", "<i4")])
 """Time of an event within its tick (-1: no rule applies to it) and watch time (-1 not given), both in ms."""
 Moments = NDArray[np.void]
 _pack_moment = struct.Struct("<ii").pack
+_actor_and_moment = struct.Struct(f"<q{ROW_BYTES - 8}xii").unpack
+"""Of a row with its moment."""
+
+FEW_ROWS = 64
+"""Most rows that are handled without arrays: below, a tick takes less time so (measured)."""
 
 
 class Heap:
@@ -117,6 +122,8 @@ class Heap:
 
         ``replayed`` is whether this tick was sifted before (see Repeats.judge).
         """
+        if self._few() and repeats.pass_few(self._few_acts(start), start, end, replayed=replayed):
+            return {}
         self._gather()
         if not (self._rows or self._undone):
             return {}
@@ -152,8 +159,34 @@ class Heap:
         self._count = int(left.sum())
         return caught
 
+    def _few(self) -> bool:
+        """Whether all its events were added one by one and are few, as in most ticks of a quiet topic."""
+        return not (self._rows or self._undone or self._folded) and len(self._loose) <= FEW_ROWS
+
+    def _few_acts(self, start: int) -> FewActs:
+        """The acts that rules compare, of a few events."""
+        marks = [mark_of(target) for target in self._names]
+        acts = []
+        for code, packed in zip(self._loose_codes, self._loose, strict=True):
+            actor, at, spent = _actor_and_moment(packed)
+            if at >= 0:
+                acts.append((pair_of(actor, marks[code]), start + at, spent))
+        return acts
+
+    def _few_by_target(self) -> Iterator[tuple[str, bytes, Crowd | None]]:
+        rows: dict[int, list[bytes]] = {}
+        for code, packed in zip(self._loose_codes, self._loose, strict=True):
+            rows.setdefault(code, []).append(packed[:ROW_BYTES])
+        for target in sorted(self._names):
+            own = rows.get(self._names[target])
+            if own is not None or target in self.nobody:
+                yield target, b"".join(own or ()), None
+
     def by_target(self) -> Iterator[tuple[str, bytes, Crowd | None]]:
         """Each target with its packed rows and its crowd of folded rows, in the order of ids."""
+        if self._few():
+            yield from self._few_by_target()
+            return
         packed, ends = self._in_order()
         folded = self._folded.get
         for target in sorted(self._names):
@@ -285,7 +318,7 @@ def moments_of(block: EventBlock, at: NDArray[np.int64]) -> Moments:
     return moments
 
 
-MAX_SPENT_MS = (1 << 31) - 1
+MAX_SPENT_MS = int(np.iinfo(MOMENT["spent"]).max)
 
 UNDO_BIT = 1
 """An undo may have the id of the event that it undoes. It is a duplicate of other undos only."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 POINTS_MAX = 60
-"""Above this, neighbouring points are merged in pairs, and later windows are merged to the same width. The first point
-is never merged: a case may begin with a window of minutes and continue in ticks."""
+"""Above this, neighbouring points are merged in pairs, and later windows are merged to the same width. From then on
+there are never fewer than half as many points. The first point is never merged: a case may begin with a window of
+minutes and continue in ticks."""
 
 
 class Point(msgspec.Struct, array_like=True):
@@ -44,7 +45,7 @@ def put(series: list[Point], point: Point) -> None:
 
 def _append(series: list[Point], point: Point, width: int) -> None:
     last = series[-1]
-    if len(series) > 1 and last.span + point.span <= width:
+    if len(series) > POINTS_MAX // 2 and last.span + point.span <= width:
         series[-1] = _joined([last, point])
     else:
         series.append(point)

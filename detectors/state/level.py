@@ -62,7 +62,7 @@ class Level(msgspec.Struct, array_like=True, gc=False):
     def _silence(self, windows: int, memory: int) -> None:
         """As ``_update(0.0)`` that many times, in one step."""
         young = min(windows, max(0, memory - self.windows))
-        remaining = self.windows / (self.windows + young) if young else 1.0
+        remaining = self.windows / (self.windows + young)
         remaining *= (1.0 - 1.0 / memory) ** min(windows - young, GAP_WINDOWS_MAX)
         self.windows += windows
         self.mean *= remaining

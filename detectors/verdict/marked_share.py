@@ -59,7 +59,7 @@ def share_with_marks(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_
     """
     crowd.settle()
     share, error = max(_by_people(crowd, marks, mixes, usually_fresh), _by_watch_times(crowd, marks, mixes))
-    named = crowd.named / crowd.n if crowd.n else 1.0
+    named = crowd.named / max(1, crowd.n)
     return EstimatedShare(share * named, error * named)
 
 

@@ -23,7 +23,7 @@ def by_unusual_referrers(x: Features) -> bool:
     >>> by_unusual_referrers({f.ONCE: 0.0}), by_unusual_referrers({f.ONCE: 1.0})
     (True, False)
     """
-    return not x.get(f.ONCE, 0.0) and x.get(f.UNUSUAL_REFERRERS, 1.0) >= UNUSUAL_SHARE
+    return not x.get(f.ONCE) and (f.UNUSUAL_REFERRERS not in x or x[f.UNUSUAL_REFERRERS] >= UNUSUAL_SHARE)
 
 
 def by_networks(findings: list[Finding]) -> bool:

@@ -48,7 +48,7 @@ def same_people(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors
     for marked in accounts:
         both = len(marked & odd)
         p = len(accounts) * fisher(both, len(marked), len(odd), len(people))
-        if p < 1.0 and score_of(p) > best.score:
+        if score_of(p) > best.score:
             best = SamePeople(both / len(people), score_of(p))
     return best
 

@@ -36,7 +36,7 @@ def worker(
 
     from streams.roles import ROLES
     from streams.service import memory
-    from streams.service.logs import configure
+    from streams.service.logs import as_json, configure
     from streams.settings.section import SettingsError
     from streams.worker import Worker
 
@@ -58,8 +58,30 @@ def worker(
 
     try:
         asyncio.run(run())
+    except Exception as error:
+        if not as_json():
+            raise
+        raise typer.Exit(_log_end(error)) from None  # a sentence in plain text would be no line of this log
     finally:
         memory.freeze_heap()
+
+
+def _log_end(error: Exception) -> int:
+    """Log why the worker ended. Returns the exit code."""
+    import sys
+
+    import structlog
+
+    from streams.cli import INTERNAL_ERROR
+    from streams.cli.crash import report
+    from streams.failures import Failure
+
+    if isinstance(error, Failure):
+        code, reason = error.exit_code, str(error)
+    else:
+        code, reason = INTERNAL_ERROR, report(error, sys.argv[1:])
+    structlog.get_logger().error("the worker ended", reason=reason, code=code)
+    return code
 
 
 def broker(

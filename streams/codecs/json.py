@@ -91,7 +91,7 @@ class JsonReader:
         found.places = []
         for begin in range(0, len(values), PIECE):
             piece, of_piece = values[begin : begin + PIECE], places[begin : begin + PIECE]
-            text = joined(piece) if len(values) > PIECE else None
+            text = joined(piece)
             rows = None if text is None else self._lines(text, len(piece))
             if rows is None:
                 rows, of_piece = read_each(piece, of_piece, single, found.refused)

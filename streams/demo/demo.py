@@ -29,6 +29,7 @@ from streams.offline.simulation import Story, demo_story
 from streams.roles import plan
 from streams.settings.broker import Broker
 from streams.settings.event_time import Time
+from streams.settings.section import SettingsError
 from streams.settings.settings import Settings, Web
 
 RATE = 4500
@@ -124,6 +125,8 @@ class Demo:
             except OSError:
                 time.sleep(0.2)
         tail = (directory / "worker.log").read_text(errors="replace")[-2000:]
+        if worker.poll() == SettingsError.exit_code:
+            raise SettingsError(f"the demo's worker ended: {tail.rstrip().splitlines()[-1]}")
         raise BrokerError(f"the demo's worker did not become ready; the end of its log:\n{tail}")
 
     def _play(self, settings: Settings, story: Story, worker: subprocess.Popen[bytes]) -> None:

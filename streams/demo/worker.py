@@ -6,6 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from streams.failures import Failure
 from streams.service.logs import configure
 from streams.settings.settings import Settings
 from streams.worker import Worker
@@ -17,4 +18,8 @@ async def _run(settings: Settings) -> None:
 
 if __name__ == "__main__":
     configure()
-    asyncio.run(_run(Settings.model_validate_json(Path(sys.argv[1]).read_text())))
+    try:
+        asyncio.run(_run(Settings.model_validate_json(Path(sys.argv[1]).read_text())))
+    except Failure as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -49,15 +49,18 @@ class Checkpoints:
         task.heavy = task.work.pending() > PENDING_MAX
         task.dirty = False
         task.cut_at = self.clock.monotonic()
+        oldest_ms, task.oldest_ms = task.oldest_ms, None
         outputs: Iterable[Output] | Exception
         try:
             outputs = task.work.cut(position)
         except Exception as error:  # noqa: BLE001  # handled in _commit, as any other failure of a checkpoint
             outputs = error
-        task.running = asyncio.get_running_loop().create_task(self._commit(task, position, outputs))
+        task.running = asyncio.get_running_loop().create_task(self._commit(task, position, outputs, oldest_ms))
         return task.running
 
-    async def _commit(self, task: Task, position: int, outputs: Iterable[Output] | Exception) -> None:
+    async def _commit(
+        self, task: Task, position: int, outputs: Iterable[Output] | Exception, oldest_ms: int | None
+    ) -> None:
         role = task.work.role
         try:
             if isinstance(outputs, Exception):
@@ -74,7 +77,10 @@ class Checkpoints:
         else:
             task.committed = position
             self.activity.committed(task.tp, cut_at=task.cut_at, more=task.dirty)
-            metrics.LAST_PROGRESS.set(self.clock.epoch_ms() / 1000)
+            now_ms = self.clock.epoch_ms()
+            metrics.LAST_PROGRESS.set(now_ms / 1000)
+            if oldest_ms is not None:
+                metrics.COMMIT_LATENCY.labels(role).observe(max(0, now_ms - oldest_ms) / 1000)
             metrics.CHECKPOINTS.labels(role, "committed").inc()
             metrics.CHECKPOINT_SECONDS.labels(role).observe(self.clock.monotonic() - task.cut_at)
             await self._store(task, delivered)

@@ -23,6 +23,7 @@ from streams.clock import Clock
 from streams.engine.activity import Activity
 from streams.engine.assignment import Assignment, Membership
 from streams.engine.checkpoints import Checkpoints, ended
+from streams.engine.failures_in_a_row import FailuresInARow
 from streams.engine.gaps import may_take
 from streams.engine.outlet import Outlet
 from streams.engine.task import PENDING_MAX, StepError, Task, Work, turns
@@ -55,6 +56,7 @@ class Engine:
     closing: bool = False
     activity: Activity = field(init=False)
     _assignment: Assignment = field(init=False)
+    _failures: FailuresInARow = field(init=False)
     _checkpoints: Checkpoints = field(init=False)
     _locks: dict[TP, asyncio.Lock] = field(default_factory=dict)
     _not_before: dict[TP, float] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.activity = Activity(clock=self.clock)
+        self._failures = FailuresInARow(clock=self.clock)
         self._assignment = Assignment(self.membership)
         self._checkpoints = Checkpoints(
             clock=self.clock, activity=self.activity, assignment=self._assignment, pause=self._pause
@@ -118,6 +121,8 @@ class Engine:
         if not await self._steps(task, task.work.take(batch, records)):
             return False
         task.delivered_at = self.clock.monotonic()
+        if task.oldest_ms is None and records[0].timestamp is not None:
+            task.oldest_ms = records[0].timestamp
         metrics.BATCH_SECONDS.labels(role).observe(task.delivered_at - began)
         metrics.RECORDS.labels(role, batch.tp.topic).inc(len(records))
         task.position = batch.next
@@ -155,6 +160,7 @@ class Engine:
             return
         self.assigned = len(assigned)
         self.activity.retain(assigned)
+        self._failures.retain(assigned)
         for tp in sorted(assigned | self.tasks.keys(), key=str):
             if self.closing:
                 return
@@ -178,6 +184,7 @@ class Engine:
             task = await self._task(tp)
             if task is None:
                 return
+            self._failures.working(tp, task.work.role, task.committed)
             lag = self.lag(task)
             if lag is not None:
                 metrics.LAG.labels(task.work.role, tp.topic, str(tp.partition)).set(lag)
@@ -281,6 +288,7 @@ class Engine:
             raise
         except Exception as error:  # noqa: BLE001  # no broker, or unreadable state: neither may end the agent
             log.warning("a task could not be opened; it will be tried again", tp=str(tp), error=repr(error))
+            self._failures.failed(tp, work.role)
             self._pause(tp)
             work.close()
             await _ignoring_errors(outlet.stop())
@@ -302,6 +310,8 @@ class Engine:
         task = self.tasks.pop(tp, None)
         if task is None:
             return
+        if task.failed:
+            self._failures.failed(tp, task.work.role, task.committed)
         task.failed = True
         if task.running is not None and not await ended(task.running, GIVE_UP_SECONDS):
             task.running.cancel()

@@ -100,6 +100,8 @@ class Task:
     """monotonic seconds of the last checkpoint's start"""
     delivered_at: float
     """monotonic seconds at which the task last took a batch, or sought one"""
+    oldest_ms: int | None = None
+    """timestamp in Kafka of the oldest record that was taken since the last checkpoint was cut, in epoch ms"""
     failed: bool = False
     running: asyncio.Task[None] | None = None
     """the checkpoint that is being committed"""

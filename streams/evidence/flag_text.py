@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from streams.evidence.text import plain
+
 SHOWN_P = 0.1
 """A p-value of at least this is no evidence and is not shown."""
 
@@ -22,9 +24,10 @@ def flag_lines(flag: dict[str, Any]) -> list[str]:
     what = "observed where {} were expected"
     if flag["verdict"] == RULE:
         what, artificial_text = "removed by rules where {} are usual", "they were never valid, so nothing is corrected"
+    target = plain(flag["target"])
     lines = [
         (
-            f"{flag['verdict'].upper()} {flag['status']}: {flag['metric']}s of {flag['target']} since {onset} UTC, "
+            f"{flag['verdict'].upper()} {flag['status']}: {flag['metric']}s of {target} since {onset} UTC, "
             f"score {flag['score']} (flag {flag['flag_id'][:8]}, revision {flag['revision']})"
         ),
         (

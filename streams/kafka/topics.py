@@ -20,7 +20,7 @@ from kafka.errors import (
 from detectors.windows.scales import HOUR_MS
 from streams.kafka.clients import kafka_python_options
 from streams.kafka.connection import connection_problem
-from streams.kafka.errors import BrokerError, describe
+from streams.kafka.errors import BrokerError, NoConnectionError, describe
 from streams.settings.settings import Settings
 
 
@@ -104,7 +104,7 @@ def admin(settings: Settings, *, timeout_seconds: float = 10.0) -> KafkaAdminCli
     """An admin client. Raises BrokerError, with the cause if the broker cannot be reached."""
     problem = connection_problem(settings.broker)  # first: the client would try in vain for BOOTSTRAP_TIMEOUT_MS
     if problem is not None:
-        raise BrokerError(problem)
+        raise NoConnectionError(problem)
     try:
         return KafkaAdminClient(
             request_timeout_ms=int(timeout_seconds * 1000),

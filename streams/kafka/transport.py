@@ -11,15 +11,23 @@ delivered messages and seeks, is wrong as soon as two seeks and a fetch overlap.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import faust.transport.drivers.aiokafka as driver
+import structlog
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+
+from streams.kafka.reachability import Needed
+
+log = structlog.get_logger()
 
 MAX_CHUNK_RECORDS = 4000
 """Most records of a message: enough to spread Faust's cost, and few enough not to block the loop for long."""
@@ -33,6 +41,9 @@ FETCH_WAIT_MS = 100
 There is one request to a broker at a time. While it waits for partitions without new records, no records of other
 partitions can be fetched.
 """
+
+NO_LEADER = -1
+"""aiokafka's node of a partition that no broker leads."""
 
 CALL_SECONDS = 10.0
 """Timeout of a call in the consumer's loop: after this time the loop has ended."""
@@ -123,6 +134,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             self._read[tp] = since, reached
         self.resume_at.update(dict.fromkeys(chunks))
         return chunks
+
+    def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
+        """Log it. Faust's thread would print plain text."""
+        log.error("the consumer's thread crashed", problem=msg.format(*fmt), exc_info=sys.exception())
 
     def forget(self) -> None:
         """Remove all positions, when another assignment begins."""
@@ -244,6 +259,21 @@ class BatchConsumer(driver.Consumer):
             position = max(position, reached)
         return max(0, end - position)
 
+    def needed(self) -> Needed:
+        """See Brokers. All brokers, while the worker has neither a partition nor a coordinator."""
+        consumer = self._thread._ensure_consumer()  # noqa: SLF001  # as above
+        cluster = consumer._client.cluster  # noqa: SLF001  # as above
+        leaders = {tp: cluster.leader_for_partition(TopicPartition(*tp)) for tp in self.assignment()}
+        nodes = {node for node in leaders.values() if node is not None} | {consumer._coordinator.coordinator_id}  # noqa: SLF001  # as above
+        brokers = {each.nodeId: f"{each.host}:{each.port}" for each in list(cluster.brokers())}
+        leaderless = tuple(sorted(f"{tp.topic}/{tp.partition}" for tp, node in leaders.items() if node == NO_LEADER))
+        return Needed({node: brokers[node] for node in brokers.keys() & nodes} or brokers, leaderless)
+
+    def ask(self, node: int) -> Future[Any]:
+        """See Brokers. Asks for the list of brokers, over the connection from which records are fetched."""
+        client = self._thread._ensure_consumer()._client  # noqa: SLF001  # as above
+        return asyncio.run_coroutine_threadsafe(client.send(node, MetadataRequest([])), self._thread.thread_loop)
+
     def partitions_of(self, topic: str) -> int:
         """The number of partitions of a topic, as far as the consumer knows; 0 if it does not know yet."""
         cluster = self._thread._ensure_consumer()._client.cluster  # noqa: SLF001  # as above
@@ -253,6 +283,12 @@ class BatchConsumer(driver.Consumer):
         """Remove the positions of an earlier assignment."""
         self._thread.forget()
         await super().on_partitions_assigned(assigned, generation_id)
+
+    async def verify_all_partitions_active(self) -> None:
+        """Do nothing. Faust would report a bug of its own every few seconds: it checks its commits, and makes none.
+
+        A task commits its offsets in its transactions, and ``streams/service/health.py`` checks that it does.
+        """
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Do nothing. Faust would note every batch as a gap, because none is acknowledged, and use ever more memory."""

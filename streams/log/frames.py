@@ -60,6 +60,8 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     owner: list[str | None] | None = None
     history: bytes = b""
     """1 if the event is historic, else 0"""
+    written_ms: int = 0
+    """wall time at which the frame was made, 0 if not known (frames of 0.2): see EventClock"""
 
 
 NEEDED = ("offset", "metric", "ts", "actor")

@@ -152,6 +152,8 @@ def _disk(settings: Settings) -> Check:
     directory = settings.state.directory
     while not directory.exists() and directory != directory.parent:
         directory = directory.parent
+    if not directory.is_dir():
+        return Check("state directory", False, f"{directory} is a file; state.directory must be a directory")
     free = shutil.disk_usage(directory).free
     ok = free >= DISK_FREE_MIN and os.access(directory, os.W_OK)
     message = (

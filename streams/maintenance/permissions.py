@@ -66,10 +66,13 @@ def _creation_allowed(client: KafkaAdminClient, topic: NewTopic) -> bool:
 
 
 def _topics_refused(client: KafkaAdminClient, wanted: list[Access]) -> list[Access]:
-    """By the operations that the broker says are authorised. Brokers before 2.3 do not, and are believed."""
+    """By the operations that the broker says are authorised. One that does not say, or not readably, is believed."""
     if not wanted:
         return []
-    described = {topic["name"]: topic for topic in client.describe_topics(sorted({each.name for each in wanted}))}
+    try:
+        described = {topic["name"]: topic for topic in client.describe_topics(sorted({each.name for each in wanted}))}
+    except ValueError:  # kafka-python does not know one of the operations
+        return []
     refused = []
     for each in wanted:
         topic = described[each.name]
@@ -86,8 +89,7 @@ def _group_allowed(client: KafkaAdminClient, group: str) -> bool:
     So a member that does not exist is asked to leave, which needs the same operation as to join.
     """
     try:
-        described = client.describe_groups([group]).get(group, {})
-        authorized = described.get("authorized_operations")
+        authorized = _group_operations(client, group)
         if authorized:
             return "READ" in authorized or "ALL" in authorized
         left = client.remove_group_members(group, [MemberToRemove(member_id=f"truecount-{PROBE}")])
@@ -96,6 +98,14 @@ def _group_allowed(client: KafkaAdminClient, group: str) -> bool:
     except KafkaError:
         return True  # unknown group or member, or no coordinator yet: the broker did not refuse
     return GroupAuthorizationFailedError not in left.values()
+
+
+def _group_operations(client: KafkaAdminClient, group: str) -> list[str]:
+    try:
+        described = client.describe_groups([group]).get(group, {})
+    except ValueError:  # kafka-python does not know one of the operations
+        return []
+    return described.get("authorized_operations") or []
 
 
 def _transactions_allowed(settings: Settings) -> bool:

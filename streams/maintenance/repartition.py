@@ -36,7 +36,7 @@ from streams.roles import INGEST, TARGETS, plan
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
 from streams.state.disk import StateOnDisk
-from streams.state.gauges import contribution_of
+from streams.state.gauges import NOTHING, contribution_of
 from streams.state.parts import kind_of
 from streams.state.sealed import (
     META_KEY,
@@ -273,7 +273,7 @@ class _Parent:
 
     async def _copy_state(self, children: list[Child], saved: dict[bytes, bytes], progress: Progress) -> None:
         by_number = {child.partition: child for child in children}
-        totals = {number: [[0] * 5 for _ in METRICS] for number in by_number}
+        totals = {number: [list(NOTHING) for _ in METRICS] for number in by_number}
         outputs: list[Output] = []
         topic = self._new.targets_state
         done = 0

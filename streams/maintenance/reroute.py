@@ -89,7 +89,8 @@ class Child:
         audit["marks"] = marks
         audit["replay_from"] = replay_from
         configs = [(self.new_offset(offset), config) for offset, config in parent.configs]
-        return Meta(parent.version, self.new_offset(parent.position), audit, born, totals, configs)
+        position = self.new_offset(parent.position)
+        return Meta(parent.version, position, audit, born, configs=configs).with_totals(totals)
 
     def _generations(self) -> list[int]:
         """Offsets at which generations of ids begin: the first frame with ids of this child's targets."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Protocol
 
 from streams.clock import Clock
-from streams.kafka.errors import BrokerError
+from streams.kafka.errors import BrokerError, NoConnectionError
 from streams.kafka.topics import missing, partition_counts, remedy
 from streams.maintenance.access import worker_access
 from streams.maintenance.doctor import NO_TRANSACTIONS, supports_transactions
@@ -24,8 +25,16 @@ from streams.settings.settings import Settings
 RETRY_SECONDS = 2.0
 
 
+class WaitingFor(Protocol):
+    """Gets what a worker waits for."""
+
+    def __call__(self, problem: str, *, connected: bool) -> None:
+        """``problem`` is a sentence, empty if nothing is missing. ``connected``: a broker answers."""
+        ...
+
+
 async def wait_for_broker(
-    settings: Callable[[], Settings], *, stopping: asyncio.Event, waiting_for: Callable[[str], None], clock: Clock
+    settings: Callable[[], Settings], *, stopping: asyncio.Event, waiting_for: WaitingFor, clock: Clock
 ) -> dict[str, int] | None:
     """Wait until all is there. Returns the number of partitions of each topic read, None if the worker is to stop.
 
@@ -37,12 +46,12 @@ async def wait_for_broker(
         try:
             counts = await asyncio.to_thread(partitions_read, settings())
         except BrokerError as error:
-            problem = str(error)
+            problem, connected = str(error), not isinstance(error, NoConnectionError)
         else:
-            waiting_for("")
+            waiting_for("", connected=True)
             waits.end()
             return counts
-        waiting_for(problem)
+        waiting_for(problem, connected=connected)
         waits.wait(problem)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), RETRY_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from detectors.events.event import Event
@@ -77,7 +78,10 @@ class Simulation:
         self.bought_target: str | None = None
 
     def live(self, clock: Callable[[], float], sleep: Callable[[float], None], seconds: float) -> Iterator[list[Event]]:
-        """Yield each batch of events when its time comes, for ``seconds`` (0: ten days)."""
+        """Yield each batch of events when its time comes, and end after ``seconds`` by the clock (0: ten days).
+
+        If the events cannot be sent as fast as planned, it ends at that time too, and leaves out the rest.
+        """
         start = int(clock() * 1000)
         end = start + int((seconds or 10 * 86_400) * 1000)
         stream = self._platform.events(start, end)
@@ -88,6 +92,8 @@ class Simulation:
                 ahead = second[-1].ts / 1000 - clock()
                 if ahead > 0:
                     sleep(ahead)
+                if clock() * 1000 > end:
+                    return
                 yield second
 
     def _burst(self, start: int, end: int) -> list[Labelled]:
@@ -102,7 +108,19 @@ class Simulation:
             budget=2000,
         )
         self.bought_target, laid = _only(overt.botnet_burst(scene))
+        return _shortened(laid, middle, end)
+
+
+def _shortened(laid: list[Labelled], begin: int, end: int) -> list[Labelled]:
+    """Move events that last beyond ``end`` closer together, so that all are between ``begin`` and ``end``."""
+    span = laid[-1].event.ts + 1 - begin
+    if begin + span <= end:
         return laid
+
+    def moved(event: Event) -> Event:
+        return msgspec.structs.replace(event, ts=begin + (event.ts - begin) * (end - begin) // span)
+
+    return [labelled._replace(event=moved(labelled.event)) for labelled in laid]
 
 
 def _by_second(chunk: list[Labelled]) -> Iterator[list[Event]]:

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import json
+import socket
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
+import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+log = structlog.get_logger()
+
 Health = Callable[[], tuple[bool, str]]
 """Returns whether the check passes, and a sentence."""
+
+
+class _Server(ThreadingHTTPServer):
+    """Each request has a thread. The log is JSON, so an exception in one must not be printed."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log an exception, unless the client left before it had the answer."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError | TimeoutError):
+            log.error("a request failed", client=str(client_address), exc_info=error)
 
 
 class Web:
@@ -43,8 +59,11 @@ class Web:
             def log_message(self, *args: object) -> None:
                 """Normal operation logs nothing."""
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
-        self._server.daemon_threads = True
+        class Server(_Server):
+            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            daemon_threads = True
+
+        self._server = Server((host, port), Handler)
         self.host, self.port = host, int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="web")
 

@@ -22,11 +22,14 @@ class WaitLog:
         self._since: float | None = None
         self._logged = 0.0
 
-    def wait(self, reason: str) -> None:
-        """Note that it waits. Call it as often as it is known; most calls log nothing."""
+    def wait(self, reason: str, *, since: float | None = None) -> None:
+        """Note that it waits. Call it as often as it is known; most calls log nothing.
+
+        ``since`` is when the wait began (monotonic seconds): by default at the first call.
+        """
         now = self._clock.monotonic()
         if self._since is None:
-            self._since = now
+            self._since = now if since is None else since
         elif reason == self._reason and now - self._logged < REMIND_SECONDS:
             return
         self._reason, self._logged = reason, now

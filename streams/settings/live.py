@@ -29,10 +29,12 @@ def changed_settings(old: Settings, read: Callable[[], Settings]) -> tuple[Setti
     except SettingsError as error:
         log.error("the new configuration was not applied; the worker continues with the old one", error=str(error))
         metrics.RELOADS.labels("refused").inc()
+        metrics.LAST_RELOAD_GOOD.set(0)
         return None
     if not changed:
         log.info("the configuration has not changed")
         metrics.RELOADS.labels("unchanged").inc()
+        metrics.LAST_RELOAD_GOOD.set(1)
         return None
     return new, changed
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from streams.settings.broker import Broker
 from streams.settings.detection import Detection
+from streams.settings.environment import ENV_NESTING, given, hint, variable_of
 from streams.settings.event_time import Time
 from streams.settings.inputs import Input, ReplayMap
 from streams.settings.rules import Rules
@@ -21,9 +22,6 @@ from streams.settings.section import Section, SettingsError
 Model = TypeVar("Model", bound=BaseModel)
 
 __all__ = ["Input", "ReplayMap"]  # re-exported: they are part of the settings
-
-ENV_PREFIX = "TRUECOUNT_"
-ENV_NESTING = "__"
 
 
 class Web(Section):
@@ -100,13 +98,15 @@ def load(path: Path | None = None, environ: dict[str, str] | None = None, **over
     """Read settings from a TOML file and the environment. Raises SettingsError."""
     data = read_toml(path) if path is not None else {}
     env = dict(os.environ) if environ is None else environ
-    for name, text in sorted(env.items()):
-        if name.startswith(ENV_PREFIX) and name != f"{ENV_PREFIX}CONFIG":
-            _set(data, name.removeprefix(ENV_PREFIX).lower().split(ENV_NESTING.lower()), text, name)
+    variables: dict[tuple[str, ...], str] = {}
+    for name, key, value in given(env):
+        _put(data, key, value, f"environment variable {name}: ")
+        variables[key] = name
     for dotted, value in overrides.items():
-        _put(data, dotted.split(ENV_NESTING), value)
-    where = str(path) if path is not None else "the environment"
-    return _validated(Settings, data, where)
+        option = tuple(dotted.split(ENV_NESTING))
+        _put(data, option, value)
+        variables.pop(option, None)
+    return _validated(Settings, data, None if path is None else str(path), variables)
 
 
 def load_map(path: Path, data: dict[str, Any] | None = None) -> ReplayMap:
@@ -127,35 +127,32 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
 
 
-def _validated(model: type[Model], data: dict[str, Any], where: str) -> Model:
+def _validated(
+    model: type[Model], data: dict[str, Any], where: str | None, variables: dict[tuple[str, ...], str] | None = None
+) -> Model:
+    """Make a model of ``data``. ``variables`` has the environment variables that set a key. Raises SettingsError."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = []
+        lines, in_file = [], False
         for problem in error.errors():
-            key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
-            if problem["type"] == "extra_forbidden":
-                lines.append(f"{key}: unknown key; check its spelling or remove it")
-            else:
-                lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
-        raise SettingsError(f"the configuration from {where} is invalid: " + "; ".join(lines)) from None
+            loc, kind = problem["loc"], problem["type"]
+            variable = variable_of(loc, variables or {}, kind)
+            in_file = in_file or variable is None
+            key = ".".join(str(part) for part in loc) or "(whole file)"
+            message = problem["msg"].removeprefix("Value error, ")
+            if kind == "extra_forbidden":
+                message = f"unknown key; {hint(model, loc, variable)}"
+            lines.append(f"{f'environment variable {variable}: ' if variable else ''}{key}: {message}")
+        source = f" from {where}" if where and in_file else ""
+        raise SettingsError(f"the configuration{source} is invalid: {'; '.join(lines)}") from None
 
 
-def _set(data: dict[str, Any], path: list[str], text: str, name: str) -> None:
-    value: Any = text
-    if text[:1] in "[{":
-        try:
-            value = tomllib.loads(f"v = {text}")["v"]
-        except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"environment variable {name} is not a TOML value: {error}") from None
-    _put(data, path, value)
-
-
-def _put(data: dict[str, Any], path: list[str], value: Any) -> None:
+def _put(data: dict[str, Any], path: tuple[str, ...], value: Any, given_by: str = "") -> None:
     for part in path[:-1]:
         data = data.setdefault(part, {})
         if not isinstance(data, dict):
             raise SettingsError(
-                f"{'.'.join(path)}: {part} is set as a value, so it cannot have keys; remove one of the two"
+                f"{given_by}{'.'.join(path)}: {part} is set as a value, so it cannot have keys; remove one of the two"
             )
     data[path[-1]] = value

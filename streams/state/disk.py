@@ -56,9 +56,9 @@ class StateOnDisk:
         self.totals: list[list[int]] = []
         self.configs: list[tuple[int, str]] = []
         """see Meta"""
-        self.damaged: list[DeadLetter] = []
-        self.tail = 0
-        """records of the changelog that the last restore read"""
+        self.damaged: list[DeadLetter]
+        self.tail: int
+        """set by ``restore``: damaged records, and the number of records of the changelog that it read"""
 
     async def restore(self, reader: StateReader) -> dict[bytes, bytes]:
         """Bring the store up to the end of the changelog. Returns what must be in memory: without a store, everything.
@@ -76,7 +76,7 @@ class StateOnDisk:
             meta = meta_of(saved[META_KEY])
             if meta.moved_to:
                 raise MovedError(f"{self._topic}/{self._partition}", meta.moved_to)
-            self.born, self.totals, self.configs = meta.born, meta.totals, meta.configs
+            self.born, self.totals, self.configs = meta.born, meta.all_totals(), meta.configs
         self.born = self.born or uuid.uuid4().hex
         return saved
 

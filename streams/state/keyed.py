@@ -51,7 +51,7 @@ class Budget:
 class KeyedState:
     """The states of the targets of one task (see ``TargetStates``), with their gauges."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, *, partition: int = 0) -> None:
         self.store: Store | None = None
         """set by ``use_store``"""
         self.partial = False
@@ -70,7 +70,7 @@ class KeyedState:
         """in the last checkpoint, and not stored yet"""
         self._spill: Spill | None = None
         self._waiting = WaitingKeys(None)
-        self._gauges = TargetGauges(self._hot)
+        self._gauges = TargetGauges(self._hot, partition)
         self._noted = self._gauges.noted
         self._half = self.hot_keys_max() // 2
         self._hot_exported = 0

@@ -70,6 +70,18 @@ class Meta(msgspec.Struct):
     """prefix of the topics where the state continues; empty if it is here"""
     unjudged: list[tuple[int, int]] = []
     """ranges (first, last) of positions of the log whose events were counted and not judged"""
+    undone: list[int] = []
+    """the last column of the totals. It came later; an older worker would not accept longer rows"""
+
+    def with_totals(self, totals: list[list[int]]) -> Meta:
+        """Set the totals, with all columns, and return this record."""
+        self.totals, self.undone = [row[:-1] for row in totals], [row[-1] for row in totals]
+        return self
+
+    def all_totals(self) -> list[list[int]]:
+        """The totals with all columns."""
+        undone = self.undone or [0] * len(self.totals)
+        return [[*row, last] for row, last in zip(self.totals, undone, strict=True)]
 
 
 def encode_meta(meta: Meta) -> bytes:

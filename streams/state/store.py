@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,9 @@ class Stamp(msgspec.Struct):
     next_offset: int
 
 
-_cache: list[Cache] = []
-
-
+@cache
 def _shared_cache() -> Cache:
-    if not _cache:
-        _cache.append(Cache(BLOCK_CACHE_BYTES))
-    return _cache[0]
+    return Cache(BLOCK_CACHE_BYTES)
 
 
 class Store:

@@ -30,7 +30,8 @@ def dump_changes(
     records = dump_parts(audit.parts())
     dumped = audit.dump(position)  # after the parts: it may close ticks of a replay, which changes the audit
     unjudged = audit.unjudged_from(dumped["replay_from"])
-    meta = Meta(STATE_VERSION, position, dumped, born, totals or [], configs or [], unjudged=unjudged)
+    meta = Meta(STATE_VERSION, position, dumped, born, configs=configs or [], unjudged=unjudged)
+    meta.with_totals(totals or [])
     return [*records, (META_KEY, encode_meta(meta))]
 
 

@@ -93,7 +93,9 @@ class PartitionAudit:
             return
         try:
             now = self.clock.update_source(
-                frame.source, SourceTime(frame.next, frame.watermark, frame.idle), frame.roster
+                frame.source,
+                SourceTime(frame.next, frame.watermark, frame.idle, written_ms=frame.written_ms),
+                frame.roster,
             )
             if now > self.audit.now:
                 yield from (self.audit.steps if failures.judges_windows() else self.audit.skip_judging)(now, outcome)
@@ -196,8 +198,8 @@ class PartitionAudit:
     def load(self, state: dict[str, Any], unjudged: Iterable[tuple[int, int]] = ()) -> int:
         """Load dumped state, after the parts. Returns the position from which the log must be replayed."""
         self.unjudged = Positions(unjudged)
-        self.clock.now, sources, self.clock.roster = state["clock"]
-        self.clock.sources = msgspec.convert(sources, dict[str, SourceTime])
+        now, sources, roster = state["clock"]
+        self.clock.restore(now, msgspec.convert(sources, dict[str, SourceTime]), roster)
         self._replayed = dict(state["replay_sources"])
         self._seen_before = {int(offset): seen for offset, seen in state["marks"].items()}
         self.audit.load(state["audit"])

@@ -10,11 +10,9 @@ from typing import Any
 import structlog
 from faust.types import TP
 
-from detectors.cases.statuses import ACCUSING, OPENED
-from detectors.events.event import METRICS
-from detectors.events.key import Key, metric_name_of
+from detectors.events.key import Key
 from detectors.failures import UNCONTAINED
-from detectors.records import Flag, Outcome
+from detectors.records import Outcome
 from detectors.state.parts import AUDIT_KINDS, TARGET_STATES
 from streams import metrics
 from streams.clock import Clock
@@ -29,6 +27,7 @@ from streams.settings.settings import Settings
 from streams.state.disk import POSITION_HEADER, StateOnDisk
 from streams.state.keyed import Budget, KeyedState
 from streams.targets.changelog import dump_changes, load
+from streams.targets.observations import OutputTimes, count_outcome
 from streams.targets.outputs import cloud_headers, correction_value, count_key, count_value, flag_value
 from streams.targets.step import PartitionAudit, audit_settings
 from streams.targets.unjudged import Failed, FailureCounts, FailureLog, Positions
@@ -77,18 +76,21 @@ class Targets:
         self._source = f"/{settings.app}/by-target/{tp.partition}"
         self._reader = state
         self._outputs: list[Output] = []
-        self._cut: list[tuple[bytes, bytes | None]] = []
+        self._cut: list[tuple[bytes, bytes | None]]
+        self._cut_at: int
+        """set by ``cut``: the changed records and the position of the last checkpoint"""
         self._flagged = False
-        self._states = KeyedState(budget)
+        self._times, self._cut_times = OutputTimes(), OutputTimes()
+        self._states = KeyedState(budget, partition=tp.partition)
         self._states.partial = partial
         self._start = start
         self._config = settings.version()
-        self.configs: list[tuple[int, str]] = []
-        """position → the configuration from there on; see Meta"""
+        self.configs: list[tuple[int, str]]
+        """position → the configuration from there on; see Meta. Set by ``restore``"""
         self._disk = StateOnDisk(settings, self._topics.targets_state, tp.partition, AUDIT_KINDS)
         self._failed: Failed = {} if failed is None else failed
+        self._clock = clock
         self._failures = FailureLog(tp.partition, clock)
-        self._cut_at = 0
         self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._states, self._failed)
         self.audit.unjudged = Positions(unjudged)
 
@@ -100,6 +102,7 @@ class Targets:
         for letter in self._disk.damaged:
             self._report_damaged(letter)
         if restored is None:
+            self._states.restored([])
             self.configs = [(self._start, self._config)]
             return self._start
         self._follow_config(self._disk.configs, restored.position)
@@ -155,7 +158,7 @@ class Targets:
         metrics.REDELIVERED.inc(audit.skipped - skipped)
         metrics.BROKEN_FRAMES.inc(audit.broken - broken)
         metrics.UNJUDGED_STEPS.inc(audit.counted_only - counted)
-        self._add_outputs(outcome, records[-1].offset)
+        self._add_outputs(outcome, record.offset)  # of the last record
 
     def _log_step(self, position: int, error: StepError) -> None:
         metrics.FAILED_STEPS.inc()
@@ -186,6 +189,7 @@ class Targets:
     def cut(self, position: int) -> Iterable[Output]:
         """See Work."""
         outputs, self._outputs, self._flagged = self._outputs, [], False
+        self._cut_times, self._times = self._times, OutputTimes()
         self._cut_at = position
         states = self._states
         records = dump_changes(self.audit, position, born=self._disk.born, totals=states.totals(), configs=self.configs)
@@ -198,6 +202,7 @@ class Targets:
 
     def stored(self, delivered: Delivered) -> Iterator[None]:
         """See Work. It writes to the disk what Kafka has committed."""
+        self._cut_times.observe(self._clock.epoch_ms())
         records, self._cut = self._cut, []
         yield from self._states.store_spilled()  # older than the records, so they are written first
         self._disk.write(records, delivered[self._topics.targets_state, self._partition])
@@ -243,32 +248,13 @@ class Targets:
         self._flagged = self._flagged or bool(outcome.flags)
         for flag in outcome.flags:
             self._add_output(topics.flagged_events, flag.target, flag_value, flag, cloud_headers(flag, self._source))
-            metrics.FLAGS.labels(flag.metric, flag.verdict, flag.status).inc()
-            if flag.status == OPENED and flag.verdict in ACCUSING:
-                metrics.FLAG_REASONS.labels(flag.metric, _leading(flag)).inc()
         for correction in outcome.corrections:
             self._add_output(topics.corrections, correction.target, correction_value, correction)
-            metrics.CORRECTED.labels(correction.metric, correction.to).inc(correction.count)
         for count in outcome.counts:
             outputs.append(Output(topics.audited_counts, partition, count_key(count), count_value(count)))
         self._states.other_bytes = self.audit.memory_bytes() + OUTPUT_BYTES * len(outputs)
-        for hit in outcome.hits:
-            metrics.REJECTED.labels(metric_name_of(hit.key), hit.reason).inc(hit.events)
-        metrics.LATE.inc(outcome.late)
-        metrics.HISTORIC.inc(outcome.historic)
-        metrics.DUPLICATES.inc(outcome.duplicates)
-        metrics.UNMATCHED_UNDOS.inc(outcome.unmatched_undos)
-        metrics.WINDOWS.inc(outcome.windows)
-        for name, windows in zip(METRICS, outcome.withheld, strict=True):
-            metrics.WITHHELD.labels(name).inc(windows)
-        metrics.PUT_OFF.inc(outcome.put_off)
-        for verdict, windows in outcome.judged.items():
-            metrics.JUDGED.labels(verdict).inc(windows)
-        for (detector, verdict), windows in outcome.witnesses.items():
-            metrics.WITNESSES.labels(detector, verdict).inc(windows)
-        for name, events in zip(METRICS, outcome.entered, strict=True):
-            if events:
-                metrics.EVENTS.labels(name).inc(events)
+        self._times.add(outcome)
+        count_outcome(outcome)
 
 
 class _CheckpointOutputs:
@@ -292,9 +278,3 @@ class _CheckpointOutputs:
         yield from self._outputs
         for key, value in chain(self._states.spilled(), self._records):
             yield Output(*self._place, key, value, self._headers)
-
-
-def _leading(flag: Flag) -> str:
-    """The first reason after the surge: it names what is wrong with the crowd."""
-    codes = [reason.code for reason in flag.reasons]
-    return codes[1] if len(codes) > 1 else (codes[0] if codes else "none")

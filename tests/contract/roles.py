@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from aiokafka.structs import TopicPartition
 from faust.types import TP
+from msgspec.structs import replace
 
 from streams import metrics
 from streams.clock import FakeClock
@@ -21,6 +22,8 @@ from streams.engine.task import Work
 from streams.ingest.work import Ingest
 from streams.kafka.topics import Topics
 from streams.kafka.transport import Batch
+from streams.log.frames import encode
+from streams.log.versions import decode
 from streams.settings.settings import Input, Settings, State
 from streams.state.keyed import Budget
 from streams.targets.work import Targets
@@ -212,7 +215,11 @@ class Partition:
 
     def emitted(self, outputs: Sequence[Output]) -> list[Output]:
         """Outputs that are not state."""
-        return [output for output in outputs if output.topic != self.role.state_topic]
+        return [
+            output._replace(value=_timeless(output.topic, output.value))
+            for output in outputs
+            if output.topic != self.role.state_topic
+        ]
 
     def state(self) -> dict[bytes | None, bytes | None]:
         """The newest record of each key of the state."""
@@ -224,7 +231,15 @@ class Partition:
         """All that was committed and is not state, by topic and partition."""
         own = {self.role.state_topic, self.role.tp.topic}
         return {
-            place: [(record.key, record.value, record.headers) for record in self.topics.committed(*place)]
+            place: [
+                (record.key, _timeless(place[0], record.value), record.headers)
+                for record in self.topics.committed(*place)
+            ]
             for place in self.topics.places()
             if place[0] not in own
         }
+
+
+def _timeless(topic: str, value: bytes | None) -> bytes | None:
+    """A frame without the time at which it was written: one that is written again has a later one."""
+    return encode(replace(decode(value), written_ms=0)) if topic == TOPICS.by_target else value

@@ -15,6 +15,7 @@ from detectors.events.event import METRICS
 from streams import metrics
 from streams.deadletters import SKIPPED, UNREAD, Why
 from streams.grammar.fields import OPTIONAL
+from streams.metric_series import COUNT_PARTS, OUTPUTS
 from streams.roles import ROLES
 from streams.service.probes import Web
 
@@ -25,9 +26,10 @@ LABELS: dict[str, tuple[str, ...]] = {
     "metric": METRICS,
     "reason": (*Why, *SKIPPED, *UNREAD),
     "field": OPTIONAL,
-    "part": ("valid", "invalid", "quarantined"),
-    "to": ("valid", "invalid", "quarantined"),
-    "verdict": ("suspect", "artificial", "explained", "rule"),
+    "part": COUNT_PARTS,
+    "to": ("valid", "quarantined", "few_networks"),
+    "output": OUTPUTS,
+    "verdict": ("suspect", "artificial", "explained", "rule", "failed"),
     "status": ("opened", "updated", "closed", "reversed"),
     "outcome": ("committed", "failed"),
     "detector": ("surge", "accounts"),

@@ -70,7 +70,11 @@ class PrometheusServer:
     def query_range(self, expr: str, seconds: float) -> list[dict[str, Any]]:
         """Series of a query over the last seconds, one point a second."""
         now = time.time()
-        answer = self._get("query_range", query=expr, start=str(now - seconds), end=str(now), step="1")
+        return self.query_between(expr, now - seconds, now)
+
+    def query_between(self, expr: str, start: float, end: float) -> list[dict[str, Any]]:
+        """Series of a query between two moments (unix seconds), one point a second."""
+        answer = self._get("query_range", query=expr, start=str(start), end=str(end), step="1")
         result: list[dict[str, Any]] = answer["result"]
         return result
 

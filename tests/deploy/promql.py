@@ -41,5 +41,5 @@ def exposed_names(registry: CollectorRegistry) -> set[str]:
 
 
 def with_window(expr: str, window: str) -> str:
-    """A panel's expression as Grafana would send it."""
-    return expr.replace("$__rate_interval", window)
+    """A panel's expression as Grafana would send it, for all workers."""
+    return expr.replace("$__rate_interval", window).replace("$instance", ".*")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.grafana import build_dashboard
+from deploy.grafana import build_dashboards
 from tests.deploy.prometheus_server import PrometheusServer
 from tests.deploy.promql import with_window
 from tests.deploy.test_dashboard import PANELS
@@ -17,7 +17,7 @@ from tests.deploy.test_prometheus import RECORDED
 
 WINDOW_SECONDS = 5
 PATIENCE_SECONDS = 30.0
-CORE_TITLES = {panel.title for panel in build_dashboard.PANELS if panel.core}
+CORE_TITLES = {panel.title for each in build_dashboards.DASHBOARDS for panel in each.panels if panel.core}
 
 
 def wait_for_data(prometheus: PrometheusServer, expr: str) -> list[dict[str, Any]]:

@@ -11,11 +11,13 @@ import pytest
 from streams.metrics import REGISTRY
 from tests.deploy.conftest import ROOT
 from tests.deploy.promql import PROMETHEUS_OWN, exposed_names, metric_names
+from tests.deploy.recorded import promtool_file
 from tests.deploy.small_yaml import read
 
 FILES = ROOT / "deploy" / "prometheus"
 RULES: list[dict[str, Any]] = [rule for group in read(FILES / "rules.yml")["groups"] for rule in group["rules"]]
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
+RECORDED_ALERTS = set(re.findall(r'alertname="(\w+)"', promtool_file.FILE.read_text()))
 ALERTS = [rule for rule in RULES if "alert" in rule]
 
 
@@ -25,6 +27,7 @@ ALERTS = [rule for rule in RULES if "alert" in rule]
         ["check", "config", "prometheus.yml"],
         ["check", "rules", "rules.yml"],
         ["test", "rules", "rules_test.yml"],
+        ["test", "rules", "../../tests/deploy/recorded/faults.yml"],
     ],
     ids=" ".join,
 )
@@ -56,7 +59,12 @@ def test_an_alert_says_how_bad_it_is_and_where_its_runbook_stands(alert: dict[st
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda rule: rule["alert"])
 def test_an_alert_is_seen_firing_and_seen_silent(alert: dict[str, Any]) -> None:
-    """TruecountNoWorkers' silent case stands in the test of TruecountWorkerDown."""
-    cases = (FILES / "rules_test.yml").read_text()
-    assert re.search(rf"alertname: {alert['alert']}\n\s+exp_alerts:", cases)
-    assert re.search(rf"alertname: {alert['alert']}}}", cases)
+    """Either in rules_test.yml, or recorded. TruecountNoWorkers' silent case stands in that of TruecountWorkerDown."""
+    cases, name = (FILES / "rules_test.yml").read_text(), alert["alert"]
+    written = re.search(rf"alertname: {name}\n\s+exp_alerts:", cases) and re.search(rf"alertname: {name}}}", cases)
+    assert written or name in RECORDED_ALERTS
+
+
+def test_recorded_faults_are_those_of_new_alerts_and_of_some_that_were_there_before() -> None:
+    assert {alert["alert"] for alert in ALERTS} >= RECORDED_ALERTS
+    assert len(RECORDED_ALERTS) >= 15

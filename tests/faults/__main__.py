@@ -26,10 +26,13 @@ from tests.faults.faults import (
     in_turn,
     kill_broker,
     kills,
+    lost_worker,
+    outage,
     read_only_disk,
     rolling_restart,
     silent_broker,
 )
+from tests.faults.live import LiveSiege
 from tests.faults.siege import Disturbance, Report, Siege
 from tests.faults.traffic import Traffic
 
@@ -47,6 +50,14 @@ class Plan:
     rate: float
     small_disk: bool = False
     processing: str = "exactly_once"
+    live_from: int | None = None
+    """the minute of the traffic from which it is sent in real time; None if it goes faster"""
+
+    def siege(self, name: str, kafka: KafkaServer, directory: Path) -> Siege:
+        """The siege of this plan."""
+        if self.live_from is not None:
+            return LiveSiege(name, kafka, directory, self.traffic, live_from=self.live_from)
+        return Siege(name, kafka, directory, self.traffic, rate=self.rate, processing=self.processing)
 
 
 PLANS = {
@@ -54,6 +65,12 @@ PLANS = {
     "worker frozen": Plan(in_turn(freeze, freeze, freeze), Traffic(5, 60, 400), rate=1800),
     "broker killed": Plan(in_turn(kill_broker, kill_broker, kill_broker), Traffic(6, 60, 200), rate=1000),
     "broker silent for 60 s": Plan(in_turn(silent_broker(60)), Traffic(7, 60, 200), rate=600),
+    "outage of 40 s during an attack": Plan(
+        outage(after_seconds=40, seconds=40), Traffic(14, 60, 99), rate=0, live_from=96
+    ),
+    "worker lost during an attack": Plan(
+        lost_worker(after_seconds=40, seconds=60), Traffic(15, 60, 99), rate=0, live_from=96
+    ),
     "rolling restart": Plan(in_turn(rolling_restart), Traffic(8, 60, 200), rate=600),
     "RocksDB corrupt": Plan(in_turn(corrupt_stores, corrupt_stores), Traffic(9, 60, 200), rate=1000),
     "disk full": Plan(in_turn(disk_full(0)), Traffic(10, 60, 200), rate=1500, small_disk=True),
@@ -112,7 +129,7 @@ def main() -> int:
                     print(f"{name}: left out, since only root can make a small disk", flush=True)
                     continue
                 directory = Path(scratch) / f"siege-{number}"
-                siege = Siege(name, kafka, directory, plan.traffic, rate=plan.rate, processing=plan.processing)
+                siege = plan.siege(name, kafka, directory)
                 if plan.small_disk:
                     siege.disks[0] = SmallDisk(siege.state_directory(0))
                 reports.append(asyncio.run(siege.run(plan.disturb, drain_seconds=DRAIN_SECONDS)))

@@ -71,6 +71,34 @@ async def kill_broker(siege: Siege) -> None:
     await asyncio.to_thread(siege.kafka.start)
 
 
+def outage(*, after_seconds: float, seconds: float) -> Disturbance:
+    """SIGKILL to Kafka in the middle of live traffic; it starts again much later."""
+
+    async def disturb(siege: Siege) -> None:
+        await asyncio.sleep(after_seconds)
+        siege.report.faults += 1
+        siege.report.kills += 1
+        siege.kafka.kill()
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(siege.kafka.start)
+
+    return disturb
+
+
+def lost_worker(*, after_seconds: float, seconds: float) -> Disturbance:
+    """SIGKILL to a random worker in live traffic; it starts again when the others have long taken its partitions."""
+
+    async def disturb(siege: Siege) -> None:
+        await asyncio.sleep(after_seconds)
+        slot = siege.rng.randrange(WORKERS)
+        siege.kill(slot)
+        siege.report.faults += 1
+        await asyncio.sleep(seconds)
+        siege.start(slot)
+
+    return disturb
+
+
 def silent_broker(seconds: float) -> Disturbance:
     """Kafka stands still: connections stay open, and nothing answers. A worker that is told to stop meanwhile stops."""
 

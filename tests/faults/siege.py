@@ -25,10 +25,6 @@ from tests.faults.truth import Published, Record, Tally, undisturbed
 
 WORKERS = 3
 PARTITIONS = 3
-LATENESS_SECONDS = 60
-"""Copies and undos come a little out of order."""
-IDLE_SECONDS = 3600
-"""Time waits for every source, whatever is done to it: what is late is counted, but judged by no window."""
 COUNTS_SECONDS = 600
 DEDUPE_IDS = 250_000
 """Copies go to any partition of the input. While workers are killed, sources have been up to 200,000 ids apart."""
@@ -37,6 +33,20 @@ DRAIN_SECONDS = 8
 DELIVERY_MS = 180_000
 """The traffic's producer outlasts every fault of the broker."""
 POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The settings of event time."""
+
+    lateness_seconds: int
+    idle_seconds: int
+    recovery_seconds: int
+
+
+PRETENDED = Timing(lateness_seconds=60, idle_seconds=3600, recovery_seconds=2)
+"""Of traffic that goes faster than the clock. Copies and undos come a little out of order. Time waits for every source,
+whatever is done to it: what is late is counted, but judged by no window."""
 
 Disturbance = Callable[["Siege"], Awaitable[None]]
 
@@ -68,6 +78,7 @@ class Siege:
         *,
         rate: float,
         processing: str = "exactly_once",
+        timing: Timing = PRETENDED,
     ) -> None:
         """``rate``: events a second at most, until the disturbance is over."""
         directory.mkdir(parents=True, exist_ok=True)
@@ -82,8 +93,9 @@ class Siege:
             partitions=PARTITIONS,
             tick_seconds=10,
             counts_seconds=COUNTS_SECONDS,
-            idle_seconds=IDLE_SECONDS,
-            lateness_seconds=LATENESS_SECONDS,
+            idle_seconds=timing.idle_seconds,
+            lateness_seconds=timing.lateness_seconds,
+            recovery_seconds=timing.recovery_seconds,
             dedupe_ids=DEDUPE_IDS,
             processing=processing,
         )
@@ -308,11 +320,15 @@ class Siege:
                 sources[topic, record.partition].append((record.offset, record.timestamp, record.value))
         self.report.events = sum(tally.events.values()) + sum(tally.undos.values())
         said = await self._said()
-        expected = await asyncio.to_thread(undisturbed, self.installation.settings, sources)
+        expected = await asyncio.to_thread(undisturbed, self.installation.settings, self.as_sent(sources))
         self.report.flags, self.report.corrections = len(said.flags), len(said.corrections)
         problems = self.report.problems
         problems += differences(tally, expected, said, exact=self.exact)
         problems += await self._log(sources)
+
+    def as_sent(self, sources: dict[tuple[str, int], list[Record]]) -> dict[tuple[str, int], list[Record]]:
+        """The inputs as they would be without a disturbance."""
+        return sources
 
     async def _said(self) -> Published:
         said, topics = Published(), self.installation.topics

@@ -41,18 +41,24 @@ class Traffic:
     seed: int
     targets: int
     minutes: int
+    start_ms: int = START_MS
 
     @property
     def end_ms(self) -> int:
         """Event time behind all events."""
-        return START_MS + self.minutes * MINUTE_MS
+        return self.start_ms + self.minutes * MINUTE_MS
 
     def by_minute(self) -> Iterator[list[Sent]]:
         """All records, a minute of event time at a time, in order of time within it."""
+        for rows in self.timed():
+            yield [(metric, value) for _, metric, value in rows]
+
+    def timed(self) -> Iterator[list[tuple[int, str, bytes]]]:
+        """As ``by_minute``, with the event time at which each record is sent."""
         rng = random.Random(self.seed)
         number = 0
         for minute in range(self.minutes):
-            start = START_MS + minute * MINUTE_MS
+            start = self.start_ms + minute * MINUTE_MS
             rows: list[tuple[int, str, bytes]] = []
             for target in range(self.targets):
                 for _ in range(1 + int(rng.random() * 5)):
@@ -65,7 +71,7 @@ class Traffic:
                     number += 1
                     rows.append(_bought(rng, number, start, bought, f"v{bought * 7 % self.targets}"))
             rows.sort(key=lambda row: row[0])
-            yield [(metric, value) for _, metric, value in rows]
+            yield rows
 
 
 def _honest(rng: random.Random, number: int, start: int, target: str) -> list[tuple[int, str, bytes]]:

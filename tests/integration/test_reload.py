@@ -58,12 +58,14 @@ def test_a_new_configuration_holds_from_one_position_of_the_log_on(
         edit(truecount, "partitions = 2", "partitons = 1")
         reload(worker, "refused")
         assert "partitons: unknown key" in worker.log.read_text()
+        assert worker.metrics()["truecount_configuration_last_reload_successful"] == 0
         assert configuration(worker) == [before]
 
         edit(truecount, "partitons = 1", "partitions = 1")
         edit(truecount, "counts_seconds = 1", "counts_seconds = 2")
         edit(truecount, "[state]", "[detection.metric.view]\nexcess_events = 11\n\n[state]")
         reload(worker, "applied")
+        assert worker.metrics()["truecount_configuration_last_reload_successful"] == 1
         after = load(truecount.config, {}).version()
         assert configuration(worker) == [after] != [before]
         truecount.send(views, [msgspec.json.encode(event) for event in second])

@@ -77,7 +77,7 @@ def test_counts_duplicates_and_cases_go_on_over_a_repartition(
     configure(truecount, into, 4)
     expected = Counter(event.target for event in [*before, *later, *again])
     with truecount.worker(name="grown") as worker:
-        assert worker.metrics()['truecount_counted_events{metric="view",part="valid"}'] > 0
+        assert worker.counted("view", "valid") > 0
         truecount.send(views, encoded(again))
         truecount.send(views, encoded(later[1000:]))
         truecount.wait_drained(sum(expected.values()))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from streams import metrics, roles, worker
+from streams import metric_series, metrics, roles, worker
 from streams.clock import FakeClock
 from streams.engine.outlet import Output, PlainOutlet
 from streams.kafka.consumer import consumer_app
@@ -88,7 +88,7 @@ def test_the_consumer_has_an_agent_for_each_role() -> None:
 
 
 def test_metrics_show_checkpoints_of_every_role_from_the_start() -> None:
-    metrics.start("0", "none", roles=[*ROLES, "toy"])
+    metric_series.create({role: [] for role in [*ROLES, "toy"]})
     samples = {
         tuple(sorted(sample.labels.items()))
         for sample in next(iter(metrics.CHECKPOINTS.collect())).samples

@@ -98,6 +98,10 @@ class Days:
         self._hours = np.insert(self._hours, places, 0, axis=0)
         self._changed = True
 
+    def follows_any(self, keys: list[int]) -> bool:
+        """Whether one of these pairs is followed."""
+        return len(self._keys) > 0 and bool(self._has(np.array(keys, np.uint64)).any())
+
     def counted(self, keys: Keys) -> Counts:
         """Counted acts of each pair in the last 24 hours, 0 for a pair that is not followed."""
         totals = np.zeros(len(keys), np.int64)
@@ -162,4 +166,23 @@ def pairs_of(actors: NDArray[np.int64], marks: Keys) -> Keys:
     return pairs
 
 
+def mark_of(target: str) -> int:
+    """As ``marks_of`` for one target.
+
+    >>> mark_of("v1") == int(marks_of(["v1"])[0])
+    True
+    """
+    return crc32(target.encode()) * int(_ODD) & _WORD
+
+
+def pair_of(actor: int, mark: int) -> int:
+    """As ``pairs_of`` for one actor.
+
+    >>> pair_of(9, mark_of("v1")) == int(pairs_of(np.array([9]), marks_of(["v1"]))[0])
+    True
+    """
+    return without_account(actor) ^ mark
+
+
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+_WORD = (1 << 64) - 1

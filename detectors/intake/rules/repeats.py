@@ -40,10 +40,12 @@ FILTER_SLOTS_PER_ACT = 8
 """With so many slots per act of a tick, false positives of the filter are rare."""
 
 ACT_BYTES = 20
+FEW_ACTS = 256
+"""Most acts of a tick whose keys are stored as a set too, for the comparison of a few acts with them."""
 
 Keys = NDArray[np.uint64]
-_NONE: Keys = np.empty(0, np.uint64)
-_NOWHERE: NDArray[np.intp] = np.empty(0, np.intp)
+_NONE: Keys = np.array((), np.uint64)
+_NOWHERE: NDArray[np.intp] = np.array((), np.intp)
 Times = NDArray[np.int64]
 Spans = NDArray[np.int32]
 
@@ -61,6 +63,41 @@ class Acts(NamedTuple):
         return Acts(self.keys[places], self.ts[places], self.spent[places])
 
 
+FewActs = list[tuple[int, int, int]]
+"""A few acts: key, time and watch time of each, as in ``Acts``."""
+
+
+class RecentActs:
+    """The acts of a closed tick that later ticks are compared with: as columns, as a list if they were few, or both."""
+
+    __slots__ = ("_acts", "_few", "_keys", "last_ms")
+
+    def __init__(self, acts: Acts | None, few: FewActs | None = None) -> None:
+        """One of the two forms is given, with at least one act."""
+        self._acts, self._few = acts, few
+        self._keys: frozenset[int] | None = None
+        self.last_ms = int(acts.ts.max()) if few is None and acts is not None else max(ts for _, ts, _ in few or ())
+        """the time of the last act"""
+
+    def __len__(self) -> int:
+        return len(self._acts.keys) if self._few is None and self._acts is not None else len(self._few or ())
+
+    @property
+    def acts(self) -> Acts:
+        """The acts as columns."""
+        if self._acts is None:
+            keys, ts, spent = zip(*self._few or (), strict=True)
+            self._acts = Acts(np.array(keys, np.uint64), np.array(ts, np.int64), np.array(spent, np.int32))
+        return self._acts
+
+    def keys_if_few(self) -> frozenset[int] | None:
+        """The keys, None if there are many."""
+        if self._keys is None and len(self) <= FEW_ACTS:
+            keys = (key for key, _, _ in self._few) if self._few is not None else self.acts.keys.tolist()
+            self._keys = frozenset(keys)
+        return self._keys
+
+
 class Repeats:
     """The rules of one metric of a partition, with its acts of the last minute.
 
@@ -72,13 +109,13 @@ class Repeats:
         self._within_ms = within_ms
         self._per_minute = per_minute
         self.days = days
-        self._recent: deque[Acts] = deque()
+        self._recent: deque[RecentActs] = deque()
         """by tick"""
 
     def memory_bytes(self) -> int:
         """Estimated bytes in memory."""
         days_bytes = 0 if self.days is None else self.days.memory_bytes()
-        return days_bytes + ACT_BYTES * sum(len(acts.keys) for acts in self._recent)
+        return days_bytes + ACT_BYTES * sum(map(len, self._recent))
 
     def judge(
         self, acts: Acts, rows: Packed, start: int, end: int, *, replayed: bool = False
@@ -89,8 +126,7 @@ class Repeats:
         that arrival order does not matter. ``replayed``: a restore judges the tick again, and the daily counts already
         contain its acts.
         """
-        while self._recent and int(self._recent[0].ts.max()) < start - HORIZON_MS:
-            self._recent.popleft()
+        self._forget(start)
         if not len(acts.keys):
             return {}
         try:
@@ -98,7 +134,36 @@ class Repeats:
         finally:  # stored acts must be the same after a restore, where the failure may not occur
             late = acts.ts >= end - HORIZON_MS
             if late.any():
-                self._recent.append(acts if late.all() else acts.at(late))
+                self._recent.append(RecentActs(acts if late.all() else acts.at(late)))
+
+    def pass_few(self, acts: FewActs, start: int, end: int, *, replayed: bool = False) -> bool:
+        """As ``judge`` for a few acts without undos, if no rule can catch one. Most nearly empty ticks are such.
+
+        Returns False if a pair acts again: then nothing was stored, and ``judge`` must be called.
+        """
+        self._forget(start)
+        if not acts:
+            return True
+        keys = {key for key, _, _ in acts}
+        if len(keys) < len(acts):
+            return False
+        for recent in self._recent:
+            earlier = recent.keys_if_few()
+            if earlier is None or not keys.isdisjoint(earlier):
+                return False
+        if self.days is not None and not replayed:
+            self.days.turn(start)
+            if self.days.follows_any(list(keys)):
+                return False
+        late = [act for act in acts if act[1] >= end - HORIZON_MS]
+        if late:
+            self._recent.append(RecentActs(None, late))
+        return True
+
+    def _forget(self, start: int) -> None:
+        """Remove acts that no later tick is compared with."""
+        while self._recent and self._recent[0].last_ms < start - HORIZON_MS:
+            self._recent.popleft()
 
     def _judged(self, acts: Acts, rows: Packed, start: int, days: Days | None) -> dict[str, NDArray[np.intp]]:
         if days is not None:
@@ -127,7 +192,7 @@ class Repeats:
         maybe[slots[last[slots] != numbers]] = True
         maybe[_slots(followed, bits)] = True
         found = []
-        for recent in self._recent:
+        for recent in (each.acts for each in self._recent):
             recent_slots = _slots(recent.keys, bits)
             some = np.nonzero(here[recent_slots])[0]
             some = some[there[_slots(recent.keys[some], bits, of=1)]]
@@ -158,8 +223,9 @@ class Repeats:
             order = np.lexsort((*(tie_rows[name] for name in rows.dtype.names or ()), spent, ts, keys))
         keys, ts, spent, place = keys[order], ts[order], spent[order], place[order]
         same = np.append(False, keys[1:] == keys[:-1])
-        gap = np.append(0, np.diff(ts))
-        earlier = np.append(-1, spent[:-1])
+        # The first act of a pair has none before it: these two mean nothing there.
+        gap = np.diff(ts, prepend=ts[:1])
+        earlier = np.concatenate((spent[:1], spent[:-1]))
         act = (place < len(rows)) & (spent != UNDONE)
         # A time at a full minute may be rounded, so the gap between two such acts is not known.
         unknown = same & (gap == 0) & (ts % MINUTE_MS == 0)

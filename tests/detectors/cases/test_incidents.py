@@ -327,6 +327,7 @@ def test_a_drip_is_taken_back_to_its_first_wrong_day_less_what_is_out_already() 
         (START_MS - DAY_MS, 15),
         (START_MS, 20),
     ]
+    assert all(c.window["end"] == c.window["start"] + DAY_MS for c in target.outcome.corrections)
     (flag,) = target.flags
     assert (flag.onset, flag.log["from"]) == (START_MS - 2 * DAY_MS, 98)
     assert (flag.observed, flag.artificial.value, flag.expected.value) == (150, 55, 90)

@@ -98,3 +98,28 @@ def test_hot_targets_are_folded_before_a_heap_grows_without_bound(monkeypatch: p
     hot = next(rows for target, rows, _ in heap.by_target() if target == "hot")
     folded.fold_packed(hot)
     assert folded == whole
+
+
+@pytest.mark.parametrize("in_blocks", [True, False])
+def test_a_heap_that_nothing_can_be_folded_of_is_looked_at_when_it_has_doubled(
+    monkeypatch: pytest.MonkeyPatch, *, in_blocks: bool
+) -> None:
+    """Rows of targets that are not hot stay, and to sort them all for each event would take for ever."""
+    monkeypatch.setattr(ticks, "HEAP_ROWS", 100)
+    looked: list[int] = []
+    fold = Heap._fold  # how often it is called is the behaviour
+
+    def noted(heap: Heap) -> None:
+        looked.append(heap.memory_bytes())
+        fold(heap)
+
+    monkeypatch.setattr(Heap, "_fold", noted)
+    heap = Heap()
+    for number in range(1000):
+        target = f"cold{number}"
+        if in_blocks:
+            heap.add([target], rows_of(EventBlock(target=[target], metric=[0], ts=[0], actor=[number])))
+        else:
+            heap.add_one(target, pack_row(number, *[-1] * 6))
+    assert len(looked) == 4  # at 101, 203, 407 and 815 rows
+    assert sum(heap.counts().values()) == 1000

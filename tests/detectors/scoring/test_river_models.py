@@ -13,6 +13,7 @@ from river.preprocessing import StandardScaler
 
 from detectors.catalog.outlier import HEIGHT, SEED, TREES, DumpableTrees
 from detectors.features import names as f
+from detectors.scoring import river_models
 from detectors.scoring.river_models import (
     FAMILIES,
     THIN,
@@ -252,3 +253,37 @@ def test_a_model_that_cannot_be_taught_keeps_what_it_was_and_is_told_of() -> Non
     assert not detector.failed()
     taught(detector, 1)
     assert detector.failed()
+
+
+def steady(spread: float) -> ModelDetector:
+    """A detector that has learned scores around a tenth, as far from it as ``spread`` in turn."""
+    detector = ConfiguredModel("mine", Fresh, family="who", windows=20).detector()
+    for number in range(THIN_AFTER):
+        detector.learn_one({f.PEOPLE: 50.0, f.FRESH: 0.1 + spread * (1 - 2 * (number % 2)), f.COHORT: 0.0})
+    return detector
+
+
+def test_scores_are_told_apart_up_to_ten_standard_deviations_from_what_is_usual() -> None:
+    detector = steady(0.02)
+    at = [detector.score_one({f.PEOPLE: 50.0, f.FRESH: 0.1 + 0.02 * deviations}) for deviations in (4, 9.5, 11, 20)]
+    assert at[0] < at[1] < at[2] == at[3]
+
+
+def test_scores_that_hardly_differ_are_not_far_apart() -> None:
+    """Where all windows scored the same, a thousandth is one standard deviation."""
+    detector = steady(0.0)
+    at = [detector.score_one({f.PEOPLE: 50.0, f.FRESH: 0.1 + more}) for more in (0.0, 0.005, 0.0095, 0.0101, 0.05)]
+    assert at[0] < 0.1
+    assert at[1] < at[2] < at[3] == at[4]
+
+
+def test_what_is_stored_of_a_model_is_the_same_after_a_way_through_json() -> None:
+    stored = fresh().dump()
+    assert json.loads(json.dumps(stored)) == stored
+
+
+def test_a_p_value_at_the_limit_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = {f.PEOPLE: 50.0, f.FRESH: 0.9, f.COHORT: 0.5}
+    (finding,) = fresh().findings(odd)
+    monkeypatch.setattr(river_models, "FINDING_P", finding.p)
+    assert fresh().findings(odd) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from fractions import Fraction
 
@@ -13,6 +14,7 @@ from scipy.stats import betabinom, poisson  # type: ignore[import-untyped]  # wi
 from detectors.catalog.accounts import Accounts
 from detectors.catalog.engagement import Engagement
 from detectors.features import names as f
+from detectors.scoring import shares
 from detectors.scoring.calibration import HISTORY_MIN
 from detectors.scoring.detector import score_of
 from detectors.scoring.sentences import habit, usual
@@ -163,3 +165,20 @@ def test_a_window_teaches_how_far_it_strayed_from_the_targets_habit() -> None:
     strayed = {**CROWD, f.FRESH: 0.6, habit(f.FRESH): 0.1}
     assert used.score_one(strayed) > 3.0
     assert others.score_one(strayed) < 1.0
+
+
+def test_a_p_value_at_the_limit_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shares, "FINDING_P", chernoff_bound(100, 0.8, 0.1))
+    assert accounts().findings({**CROWD, f.FRESH: 0.8}) == []
+    assert len(accounts().findings({**CROWD, f.FRESH: 0.81})) == 1
+
+
+def test_a_feature_that_has_just_begun_does_not_make_a_detector_inexperienced() -> None:
+    detector = accounts(*[0.1] * HISTORY_MIN)
+    detector.learn_one({**CROWD, f.COHORT: 0.1})
+    assert detector.experienced()
+
+
+def test_what_is_stored_of_a_detector_is_the_same_after_a_way_through_json() -> None:
+    stored = accounts(0.1, 0.2).dump()
+    assert json.loads(json.dumps(stored)) == stored

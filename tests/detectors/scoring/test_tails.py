@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.scoring.tails import binomial_tail, chernoff_bound, poisson_lower_tail
+from detectors.scoring.tails import beta_binomial_tail, binomial_tail, chernoff_bound, poisson_lower_tail
 
 SHARES = st.floats(0.01, 0.99)
 
@@ -49,3 +49,12 @@ def test_a_mark_that_nobody_or_everybody_usually_has_is_taken_for_one_in_a_thous
 def test_what_is_expected_and_came_is_not_missing() -> None:
     assert poisson_lower_tail(3.0, 3) == 1.0
     assert poisson_lower_tail(3.001, 3) == pytest.approx(0.647, abs=1e-3)
+
+
+def test_a_share_that_nobody_or_everybody_has_is_taken_for_one_in_a_thousand_among_few_people_too() -> None:
+    for size in (1, 5):
+        assert beta_binomial_tail(size, 1.0, 0.0) == beta_binomial_tail(size, 1.0, 0.001) > 0.0
+        assert beta_binomial_tail(size, 1.0, 1.0) == beta_binomial_tail(size, 1.0, 0.999) < 1.0
+        assert beta_binomial_tail(size, 1.0, 0.0015) > beta_binomial_tail(size, 1.0, 0.001)
+    assert beta_binomial_tail(1, 1.0, 0.0) == pytest.approx(0.001)
+    assert beta_binomial_tail(1, 1.0, 1.0) == pytest.approx(0.999)

@@ -8,6 +8,7 @@ import pytest
 
 from detectors.state.case import ARTIFICIAL, Case
 from detectors.state.marks import MARKS_MAX, Marks
+from detectors.windows.crowd import ACTOR_SAMPLE
 
 
 def case(**more: float) -> Case:
@@ -38,3 +39,8 @@ def test_of_too_many_marks_the_first_are_kept() -> None:
     many = Marks(networks=list(range(1, MARKS_MAX + 1)), watches=[3], codes=["b"])
     joined = many.joined(Marks(networks=[0], cohorts=[5], codes=["a"]))
     assert joined == Marks(list(range(MARKS_MAX)), [5], [3], ["a", "b"])
+
+
+def test_a_case_remembers_as_many_marks_of_a_kind_as_a_crowds_sample_has_people() -> None:
+    joined = Marks(networks=list(range(400)), cohorts=list(range(ACTOR_SAMPLE))).joined(Marks(networks=[1000]))
+    assert (len(joined.networks), len(joined.cohorts)) == (ACTOR_SAMPLE, ACTOR_SAMPLE)

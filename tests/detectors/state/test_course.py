@@ -39,3 +39,43 @@ def test_a_window_that_grows_replaces_itself_and_one_in_another_is_left_out() ->
     put(series, Point(100, 10, 5, 0.1))
     put(series, Point(0, 300, 90, 1.0))
     assert series == [Point(0, 300, 90, 1.0)]
+
+
+def test_beyond_sixty_points_the_course_is_half_as_fine_and_stays_so() -> None:
+    series = [Point(0, 300, 20, 1.0)]
+    spans = []
+    for tick in range(180):
+        put(series, Point(300 + 10 * tick, 10, 3, 0.1))
+        spans.append([point.span for point in series])
+    assert spans[58] == [300] + [10] * 59
+    assert spans[59] == [300] + [20] * 30
+    assert spans[60] == [300] + [20] * 30 + [10]
+    assert spans[61] == [300] + [20] * 31
+    assert spans[119] == [300] + [40] * 30
+    assert spans[122] == [300] + [40] * 30 + [30]
+    assert spans[123] == [300] + [40] * 31
+    assert spans[124] == [300] + [40] * 31 + [10]
+
+
+def test_silence_is_a_point_in_which_nothing_came_of_what_was_expected() -> None:
+    series = [Point(0, 10, 3, 1.0), Point(10, 10, 4, 1.0)]
+    put(series, Point(50, 10, 5, 1.5))
+    assert series[2:] == [Point(20, 30, 0, 4.5), Point(50, 10, 5, 1.5)]
+
+
+def test_a_silence_does_not_make_what_follows_coarser() -> None:
+    """A long one is one wide point, which is not the width of the windows."""
+    series = [Point(0, 300, 20, 1.0)]
+    for tick in range(30, 50):
+        put(series, Point(300 + 10 * tick, 10, 3, 0.1))
+    assert [point.span for point in series] == [300, 300] + [10] * 20
+
+
+def test_in_a_course_that_was_merged_the_narrowest_point_is_the_width() -> None:
+    series = [Point(0, 300, 20, 1.0)]
+    for tick in range(62):
+        put(series, Point(300 + 10 * tick, 10, 3, 0.1))
+    put(series, Point(320 + 10 * 62 + 280, 10, 3, 0.1))
+    put(series, Point(320 + 10 * 62 + 290, 10, 3, 0.1))
+    put(series, Point(320 + 10 * 62 + 300, 10, 3, 0.1))
+    assert [point.span for point in series] == [300] + [20] * 31 + [300, 20, 10]

@@ -40,3 +40,18 @@ def test_a_day_that_has_closed_notes_what_was_moved_of_it_and_no_other_day_does(
     assert [(day.quarantined, day.cased) for day in slow.days] == [(0, 0), (0, 0)]
     slow.close_day(2 * DAY_MS, Crowd(n=9, quarantined=5, cased=7))
     assert [(day.quarantined, day.cased) for day in slow.days] == [(0, 0), (5, 7)]
+
+
+@pytest.mark.parametrize(("last", "blocks"), [(27, True), (28, False)])
+def test_after_four_weeks_it_is_normal_for_the_target(last: int, *, blocks: bool) -> None:
+    assert Slow(days=[_day(0), _day(last)], joint=9.0).blocks_learning() == blocks
+
+
+@pytest.mark.parametrize(("joint", "blocks"), [(3.0, True), (2.99, False)])
+def test_days_that_together_are_as_rare_as_one_in_a_thousand_block_learning(joint: float, *, blocks: bool) -> None:
+    assert Slow(days=[_day(0), _day(1)], joint=joint).blocks_learning() == blocks
+
+
+def test_all_days_count_from_the_first_to_the_last() -> None:
+    assert not Slow(days=[_day(0), _day(20), _day(28)], joint=9.0).blocks_learning()
+    assert Slow(days=[_day(1), _day(20), _day(28)], joint=9.0).blocks_learning()

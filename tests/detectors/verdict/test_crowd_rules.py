@@ -166,3 +166,18 @@ def test_one_kind_of_evidence_alone_is_watched_from_its_least_share_on(kind: str
 
 def test_neither_rented_networks_nor_an_own_model_are_watched_alone() -> None:
     assert crowd_score(VIEWS, {"forest": (9.0, 1.0), "neighbours": (1.9, 1.0)}, (9.0, 1.0), MODELS) == 0.0
+
+
+def same_people_score(x: dict[str, float], new: float, leaving: float) -> float:
+    return crowd_score({**VIEWS, **x}, {"accounts": (4.0, new), "watch": (4.0, leaving)}, (0.0, 0.0))
+
+
+def test_of_shares_that_all_have_nothing_is_uncertain_but_the_other_share() -> None:
+    for new, leaving in ((1.0, 0.2), (0.2, 1.0)):
+        assert same_people_score({f.PEOPLE: 1000.0}, new, leaving) > CONVICTED
+        assert same_people_score({f.PEOPLE: 100.0}, new, leaving) <= WATCHED
+
+
+def test_shares_of_a_crowd_of_unknown_size_are_as_uncertain_as_those_of_one_person() -> None:
+    assert same_people_score({}, 0.9, 0.9) <= WATCHED
+    assert same_people_score({f.PEOPLE: 2.0}, 0.9, 0.9) > CONVICTED

@@ -150,3 +150,13 @@ def test_half_as_many_are_enough_of_a_rare_crowd_of_which_most_is_wrong(
 def test_under_five_events_no_crowd_is_judged() -> None:
     assert [min_excess_events(Thresholds(excess_events=events)) for events in (4, 10, 12)] == [5, 5, 6]
     assert min_excess_events(DEFAULTS) == 5
+
+
+@pytest.mark.parametrize(("left", "verdict"), [(49, None), (50, ARTIFICIAL)])
+def test_of_a_crowd_of_which_much_is_out_already_a_quarter_more_is_needed(left: int, verdict: str | None) -> None:
+    assert judged(1.0, count=210 + left, expected=10, already=200, p=1e-6).verdict == verdict
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(14, None), (15, ARTIFICIAL)])
+def test_a_crowd_of_which_nothing_is_out_needs_the_least_excess(count: int, verdict: str | None) -> None:
+    assert judged(0.99, count=count, expected=10).verdict == verdict

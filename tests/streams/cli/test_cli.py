@@ -113,6 +113,16 @@ def test_the_doctor_says_what_is_wrong_and_exits_with_1() -> None:
     assert done.stderr == ""
 
 
+def test_the_doctor_names_a_state_directory_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    config = tmp_path / "truecount.toml"
+    config.write_text(f'[broker]\nservers = "127.0.0.1:{free_port()}"\n[state]\ndirectory = "{tmp_path}/file/state"\n')
+    done = truecount("doctor", "--config", str(config), "--json")
+    (found,) = (finding for finding in json.loads(done.stdout) if finding["what"] == "state directory")
+    assert not found["ok"]
+    assert found["said"] == f"{tmp_path}/file is a file; state.directory must be a directory"
+
+
 def test_an_offline_replay_prints_json_alone(recorded: tuple[str, str], tmp_path: Path) -> None:
     file, layout = recorded
     out = tmp_path / "out"

@@ -51,6 +51,11 @@ def test_the_help_of_a_command_imports_nothing_heavy(name: str) -> None:
     assert set(done.stderr.splitlines()[-1].split()) <= {"imported:", "pydantic"}  # Typer reads options with it
 
 
+def test_a_command_that_reads_topics_does_not_import_faust() -> None:
+    program = "import sys, streams.kafka.bulk_reader, streams.kafka.reader; sys.exit('faust' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
+
+
 def test_a_heavy_import_would_be_seen() -> None:
     done = shown("config", "check", "deploy/truecount.toml")
     assert "numpy" in done.stderr.splitlines()[-1]

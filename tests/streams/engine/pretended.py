@@ -116,7 +116,9 @@ class Consumer:
 
 def batch(tp: TP, start: int, count: int) -> Batch:
     """Records whose values are their offsets."""
-    records = [SimpleNamespace(offset=start + n, value=b"%d" % (start + n)) for n in range(count)]
+    records = [
+        SimpleNamespace(offset=start + n, timestamp=1_700_000_000_000, value=b"%d" % (start + n)) for n in range(count)
+    ]
     return Batch(tp, start, records)
 
 

@@ -333,3 +333,43 @@ def test_the_end_of_a_recorded_stream_takes_no_time_back() -> None:
     _route(router, [_value(NOW)])
     router.finish(next_offset=1, until_ms=NOW - 10**6, roster=ROSTER)
     assert router.watermark == NOW - LATENESS_MS
+
+
+def test_a_source_that_is_held_has_the_time_of_before_and_is_waited_for() -> None:
+    router = _router()
+    _route(router, [_value(NOW)])
+    router.mark(next_offset=1, now_ms=NOW + IDLE_MS, at_end=True, roster=ROSTER)
+    assert router.idle
+    before = router.watermark
+    router.held = True
+    held = _frames(router.mark(next_offset=1, now_ms=NOW + 5 * IDLE_MS, at_end=True, roster=ROSTER))
+    held += _frames(
+        _route(router, [_value(NOW + 6 * IDLE_MS)], first=1, now=NOW + 6 * IDLE_MS, broker=NOW + 6 * IDLE_MS)
+    )
+    assert {(frame.idle, frame.watermark) for _, frame in held} == {(False, before)}
+
+
+@given(st.permutations(range(40)))
+def test_events_that_come_in_any_order_while_a_source_is_held_are_not_late(order: list[int]) -> None:
+    """Producers send what they kept one after another, so the latest may come first."""
+    router = _router(1)
+    _route(router, [_value(NOW)])
+    router.held = True
+    for number, second in enumerate(order):
+        now = NOW + 40_000 + number
+        ((_, frame),) = _frames(_route(router, [_value(NOW + second * 1000)], first=1 + number, now=now, broker=now))
+        assert frame.watermark <= NOW - LATENESS_MS
+    router.held = False
+    router.mark(next_offset=41, now_ms=NOW + 41_000, at_end=False, roster=ROSTER)
+    assert router.watermark == NOW + 39_000 - LATENESS_MS
+
+
+def test_an_idle_source_keeps_the_time_until_which_the_broker_answered() -> None:
+    """Nobody knows what it has got since."""
+    router = _router()
+    _route(router, [_value(NOW)])
+    for seconds in range(11, 1000):
+        router.mark(
+            next_offset=1, now_ms=NOW + seconds * 1000, at_end=True, roster=ROSTER, unheard_ms=(seconds - 11) * 1000
+        )
+    assert router.watermark == NOW + 11_000 - LATENESS_MS

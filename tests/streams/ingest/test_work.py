@@ -16,9 +16,12 @@ from detectors.windows.clock import EventClock, SourceTime
 from streams.clock import FakeClock
 from streams.ingest.router import WAKE_MS
 from streams.ingest.work import Ingest, IngestState
+from streams.kafka.reachability import Answers
 from streams.kafka.transport import Batch
 from streams.log.frames import offsets as offsets_of
+from streams.log.frames import times
 from streams.log.versions import decode
+from streams.metrics import REGISTRY
 from streams.settings.event_time import Time
 from streams.settings.settings import Input, Settings
 from streams.state.sealed import MovedError
@@ -44,7 +47,12 @@ class SavedState:
         return 0
 
 
-def _opened(partition: int, saved: IngestState | None = None, clock: FakeClock | None = None) -> Ingest:
+def _opened(
+    partition: int,
+    saved: IngestState | None = None,
+    clock: FakeClock | None = None,
+    answers: Answers | None = None,
+) -> Ingest:
     settings = Settings(inputs=(Input(topic=TOPIC, metric="view"),), time=Time(lateness_seconds=0.0))
     state: Any = SavedState(saved)
     ingest = Ingest(
@@ -54,6 +62,7 @@ def _opened(partition: int, saved: IngestState | None = None, clock: FakeClock |
         roster=ROSTER,
         state=state,
         clock=clock or FakeClock(epoch_ms=NOW_MS),
+        answers=answers,
     )
     asyncio.run(ingest.restore())
     return ingest
@@ -180,3 +189,123 @@ def test_checkpoints_come_twice_a_second_and_oftener_if_that_is_configured() -> 
         state: Any = SavedState()
         ingest = Ingest(settings, TP(TOPIC, 0), partitions=1, roster=ROSTER, state=state, clock=FakeClock())
         assert ingest.every_seconds == every
+
+
+def shown(name: str, **labels: str) -> float:
+    """A counter as it is exposed."""
+    return REGISTRY.get_sample_value(f"truecount_{name}_total", labels) or 0.0
+
+
+def test_the_first_checkpoint_of_a_source_that_has_read_nothing_says_that_it_has_no_time() -> None:
+    (output,) = _opened(0).cut(0)
+    assert msgspec.msgpack.decode(output.value or b"", type=IngestState) == IngestState(1, 0, -1, -1, -1)
+
+
+def test_a_mark_before_any_record_says_from_where_the_source_is_read() -> None:
+    ingest = _opened(0, IngestState(1, 9, FIRST_TS, FIRST_TS, FIRST_TS))
+    ingest.heartbeat(NOW_MS + 1_000, at_end=True)
+    (frame, *_) = (decode(output.value) for output in ingest.cut(9)[:1])
+    assert (frame.first, frame.next, frame.watermark) == (9, 9, FIRST_TS)
+
+
+def test_what_is_refused_left_out_or_skipped_is_shown_once() -> None:
+    counters: list[tuple[str, dict[str, str]]] = [
+        ("dead_letters", {"reason": "not_json"}),
+        ("unread_fields", {"field": "ip", "reason": "bad_address"}),
+        ("skipped_records", {"reason": "tombstone"}),
+    ]
+    values = [
+        *[b"no event"] * 3,
+        *[msgspec.json.encode(Event(ts=FIRST_TS, actor="a", target="v", ip="here"))] * 2,
+        *[None] * 4,
+    ]
+    records = _records(*range(len(values)))
+    for record, value in zip(records, values, strict=True):
+        record.value = value
+    before = [shown(name, **labels) for name, labels in counters]
+    ingest = _opened(0)
+    outputs = _taken(ingest, records)
+    assert [shown(name, **labels) - b for (name, labels), b in zip(counters, before, strict=True)] == [3, 2, 4]
+    assert len(outputs) == 3 + 1 + 1
+    ingest.heartbeat(NOW_MS + 1_000, at_end=False)
+    assert [shown(name, **labels) - b for (name, labels), b in zip(counters, before, strict=True)] == [3, 2, 4]
+
+
+def test_a_dead_letter_goes_to_a_partition_that_its_topic_has() -> None:
+    settings = Settings(inputs=(Input(topic=TOPIC, metric="view"),))
+    for source, place in ((0, 0), (4, 1), (5, 2)):
+        state: Any = SavedState()
+        ingest = Ingest(settings, TP(TOPIC, source), partitions=3, roster={TOPIC: 6}, state=state, clock=FakeClock())
+        asyncio.run(ingest.restore())
+        (letter,) = (output for output in _taken(ingest, _records(1)) if output.topic.endswith("dead-letters"))
+        assert letter.partition == place
+        assert dict(letter.headers or ())["partition"] == b"%d" % source
+
+
+def test_only_the_records_that_a_broker_stamped_are_bounded_by_its_clock() -> None:
+    """The clock of the last record of a batch bounds its time; without a stamp that is this worker's."""
+    mixed = [*_records(0), *_records(2, kind=1)]
+    mixed[1].timestamp = FIRST_TS - 7_000
+    assert decode(_taken(_opened(0), mixed)[0].value).watermark == FIRST_TS - 7_000
+    mixed = [*_records(0, kind=1), *_records(2)]
+    mixed[0].timestamp = mixed[1].timestamp = FIRST_TS - 7_000
+    assert decode(_taken(_opened(0), mixed)[0].value).watermark == FIRST_TS
+
+
+def test_state_of_a_version_that_did_not_know_of_slow_time_and_history_is_read() -> None:
+    class Older(SavedState):
+        async def read(self, _topic: str, _partition: int) -> AsyncIterator[tuple[bytes, bytes]]:
+            yield f"{TOPIC}/0".encode(), msgspec.msgpack.encode([1, 9, -1, -1])
+            yield f"{TOPIC}/1".encode(), msgspec.msgpack.encode([1, 70, 5, 5])
+
+    state: Any = Older()
+    settings = Settings(inputs=(Input(topic=TOPIC, metric="view"),))
+    clock = FakeClock(epoch_ms=NOW_MS)
+    ingest = Ingest(settings, TP(TOPIC, 0), partitions=1, roster=ROSTER, state=state, clock=clock)
+    assert asyncio.run(ingest.restore()) == 9
+    for heartbeat in range(2):
+        clock.advance(2 * WAKE_MS / 1000)
+        ingest.heartbeat(clock.epoch_ms(), at_end=False)
+        *marks, own = ingest.cut(9)
+        assert [decode(mark.value).watermark for mark in marks] == [-1], heartbeat
+        assert msgspec.msgpack.decode(own.value or b"", type=IngestState) == IngestState(1, 9, -1, -1, -1)
+
+
+@pytest.mark.parametrize(
+    ("target", "ts", "expected"),
+    [
+        ({"header": "trace"}, {"path": "ts", "time": "ms"}, (["4", "6"], [FIRST_TS] * 2)),
+        ({"path": "target"}, {"timestamp": True}, (["v"] * 2, [FIRST_TS + 4, FIRST_TS + 6])),
+    ],
+    ids=["headers", "timestamps"],
+)
+def test_headers_and_timestamps_of_records_are_there_for_a_map_that_reads_them(
+    target: dict[str, Any], ts: dict[str, Any], expected: tuple[list[str], list[int]]
+) -> None:
+    config = Input.model_validate(
+        {"topic": TOPIC, "metric": "view", "map": {"actor": "actor", "ts": ts, "target": target}}
+    )
+    settings, state = Settings(inputs=(config,)), SavedState()
+    reader: Any = state
+    ingest = Ingest(settings, TP(TOPIC, 0), partitions=1, roster=ROSTER, state=reader, clock=FakeClock(epoch_ms=NOW_MS))
+    asyncio.run(ingest.restore())
+    frame = decode(_taken(ingest, _records(4, 6))[0].value)
+    assert (frame.target, times(frame).tolist()) == expected
+
+
+def test_whoever_opens_a_source_after_an_outage_waits_for_what_producers_have_kept() -> None:
+    """The checkpoint of the earlier task failed with the broker, so this one knows nothing of the outage itself."""
+    clock, answers = FakeClock(epoch_ms=NOW_MS), Answers(silent_since=0.0)
+    clock.advance(60)
+    answers.silent_since, answers.ended_at, answers.lasted_seconds = None, clock.monotonic(), 60.0
+    before = IngestState(1, 0, max_ts=FIRST_TS - MINUTE_MS, watermark=FIRST_TS - MINUTE_MS)
+    ingest = _opened(0, before, clock, answers)
+
+    def watermark() -> int:
+        clock.advance(1)
+        ingest.heartbeat(clock.epoch_ms(), at_end=True)
+        return decode(ingest.cut(1)[0].value).watermark
+
+    assert decode(_taken(ingest, _records(0))[0].value).watermark == FIRST_TS - MINUTE_MS
+    assert {watermark() for _ in range(39)} == {FIRST_TS - MINUTE_MS}
+    assert watermark() >= FIRST_TS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +16,10 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.kafka.consumer import consumer_app
+from streams.kafka.reachability import Needed
 from streams.kafka.transport import MAX_CHUNK_BYTES, MAX_CHUNK_RECORDS, BatchConsumer, BatchConsumerThread, pieces
+from streams.settings.settings import Settings
 
 PLACE = TopicPartition("views", 0)
 HELD = TP("views", 0)
@@ -187,3 +192,59 @@ def test_what_is_picked_up_and_not_handed_on_is_still_to_be_read() -> None:
         assert consumer.remaining(HELD, 0) == 6
 
     asyncio.run(course())
+
+
+def _consumer(settings: Settings) -> Any:
+    """A consumer as a worker makes it, not started."""
+
+    async def nothing(*_args: Any, **_more: Any) -> None: ...
+
+    app = consumer_app(settings, {"targets": ["truecount.by-target"]}, handle=nothing, revoked=nothing)
+    return app.transport.create_consumer(nothing, on_partitions_revoked=nothing, on_partitions_assigned=nothing)
+
+
+def test_faust_does_not_complain_of_commits_that_tasks_make_themselves(caplog: pytest.LogCaptureFixture) -> None:
+    """Its check runs every few seconds; ten minutes after the start it has never seen a commit."""
+
+    async def checked() -> None:
+        consumer = _consumer(Settings())
+        place = TopicPartition("truecount.by-target", 0)
+        read = SimpleNamespace(timestamp=monotonic() * 1000, highwater=10, position=5)
+        assignment = SimpleNamespace(active=True, state_value=lambda _tp: read)
+        subscriptions = SimpleNamespace(subscription=SimpleNamespace(assignment=assignment))
+        thread = consumer._thread
+        thread._consumer = SimpleNamespace(
+            assignment=lambda: {place}, _fetcher=SimpleNamespace(_subscriptions=subscriptions)
+        )
+        thread.time_started = monotonic() - 600
+        consumer.app.topics.acks_enabled_for = lambda _topic: True
+        consumer.app.monitor.stream_inbound_time[TP(*place)] = monotonic()
+        thread.verify_event_path(monotonic(), TP(*place))
+        assert "Has not committed" in caplog.text, "this is how Faust would complain"
+        caplog.clear()
+        await consumer.verify_all_partitions_active()
+
+    with caplog.at_level(logging.DEBUG):
+        asyncio.run(checked())
+    assert caplog.text == ""
+
+
+def test_the_nodes_that_are_needed_lead_our_partitions_or_coordinate_our_group() -> None:
+    leaders = {"views": 1, "likes": 2, "follows": -1, "unknown": None}
+    brokers = [SimpleNamespace(nodeId=node, host=f"kafka-{node}", port=9092) for node in (1, 2, 3, 4)]
+    cluster = SimpleNamespace(brokers=lambda: brokers, leader_for_partition=lambda tp: leaders[tp.topic])
+
+    async def needed(assigned: set[TP], coordinator: int | None) -> Needed:
+        consumer = _consumer(Settings())
+        consumer._thread._consumer = SimpleNamespace(
+            assignment=lambda: assigned,
+            _client=SimpleNamespace(cluster=cluster),
+            _coordinator=SimpleNamespace(coordinator_id=coordinator),
+        )
+        found: Needed = consumer.needed()
+        return found
+
+    ours = {TP("views", 0), TP("likes", 3), TP("unknown", 0)}
+    assert asyncio.run(needed(ours, 4)) == Needed({1: "kafka-1:9092", 2: "kafka-2:9092", 4: "kafka-4:9092"})
+    assert asyncio.run(needed({TP("follows", 7)}, 4)) == Needed({4: "kafka-4:9092"}, ("follows/7",))
+    assert asyncio.run(needed(set(), None)).nodes.keys() == {1, 2, 3, 4}, "while it joins the group, any may be"

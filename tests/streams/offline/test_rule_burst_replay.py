@@ -37,16 +37,19 @@ def test_the_summary_counts_it_and_not_as_a_flag(out: tuple[Path, dict[str, int]
     assert summary["invalid"]["declared_robot"] == 1200  # type: ignore[index]  # one of its values is a dict
 
 
-def test_the_flags_are_shown_in_words(out: tuple[Path, dict[str, int]]) -> None:
-    text = " ".join(shown("flags", "--from", str(out[0])).split())
+def test_the_flags_have_a_line_for_it(out: tuple[Path, dict[str, int]]) -> None:
+    (line,) = shown("flags", "--from", str(out[0])).splitlines()
+    assert {"rule", "closed", "view", "v3", "1200", "declared_robot"} <= set(line.split())
+
+
+def test_an_explanation_says_in_words_what_was_removed_and_why_nothing_is_corrected(
+    out: tuple[Path, dict[str, int]],
+) -> None:
+    first = json.loads((out[0] / "flagged-events.ndjson").read_text().splitlines()[0])
+    text = " ".join(shown("explain", first["flag_id"][:8], "--from", str(out[0])).split())
     assert "RULE closed: views of v3 since 2023-11-15" in text
     assert "1,200 removed by rules where" in text
     assert "are usual; they were never valid, so nothing is corrected" in text
     assert "1,200 events of declared robots, where" in text
-
-
-def test_the_chart_says_why_nothing_is_taken_out(out: tuple[Path, dict[str, int]]) -> None:
-    first = json.loads((out[0] / "flagged-events.ndjson").read_text().splitlines()[0])
-    text = shown("explain", first["flag_id"][:8], "--from", str(out[0]))
     assert "no correction belongs to them" in text
     assert "how fast they came" in text

@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from streams.clock import FakeClock
-from streams.service.health import Health
+from streams.service.health import Health, Unreachable
 
 LIMIT = 60.0
 
 
 def working(clock: FakeClock, **changes: Any) -> dict[str, Any]:
     """What the loop notes of a worker that has nothing to do."""
-    noted = {"behind": False, "progress": clock.monotonic(), "unsaved_since": None, "assigned": 2, "tasks": 2}
+    noted = {
+        "behind": False,
+        "progress": clock.monotonic(),
+        "unsaved_since": None,
+        "assigned": 2,
+        "tasks": 2,
+        "unreachable": None,
+    }
     return noted | changes
 
 
@@ -90,3 +97,46 @@ def test_a_worker_is_ready_when_all_its_partitions_are() -> None:
     assert some.ready()[0]
     some.note(**working(clock, assigned=0, tasks=0))
     assert some.ready() == (False, "no partition is assigned yet")
+
+
+OUTAGE = "kafka:9092: TCP connection refused"
+
+
+def test_an_outage_of_the_broker_ends_readiness_and_never_life() -> None:
+    clock = FakeClock()
+    cut_off = health(clock)
+    since = clock.monotonic()
+    gone = Unreachable(since, OUTAGE, curable=False)
+    for _ in range(100):
+        clock.advance(10)
+        cut_off.note(**working(clock, behind=True, progress=since, unsaved_since=since, unreachable=gone))
+        assert cut_off.live()[0]
+    assert cut_off.ready() == (False, f"no answer for 1000 s: {OUTAGE}")
+    assert cut_off.live() == (True, f"no answer for 1000 s: {OUTAGE}")
+    clock.advance(LIMIT - 1)
+    cut_off.note(**working(clock, behind=True, progress=since, unsaved_since=since))
+    assert cut_off.live() == (True, "alive")
+    assert cut_off.ready()[0]
+
+
+def test_a_worker_that_does_nothing_after_an_outage_is_no_life() -> None:
+    clock = FakeClock()
+    stuck = health(clock)
+    gone = Unreachable(clock.monotonic(), OUTAGE, curable=False)
+    clock.advance(5 * LIMIT)
+    stuck.note(**working(clock, behind=True, progress=0.0, unreachable=gone))
+    clock.advance(LIMIT + 1)
+    stuck.note(**working(clock, behind=True, progress=0.0))
+    assert stuck.live() == (False, "there is lag, and no progress for 61 s")
+
+
+def test_a_worker_that_alone_does_not_reach_the_broker_is_restarted() -> None:
+    clock = FakeClock()
+    half_open = health(clock)
+    alone = Unreachable(clock.monotonic(), "the broker answers new connections", curable=True)
+    clock.advance(LIMIT + 1)
+    half_open.note(**working(clock, behind=True, progress=0.0, unreachable=alone))
+    clock.advance(LIMIT + 1)
+    half_open.note(**working(clock, behind=True, progress=0.0, unreachable=alone))
+    assert not half_open.live()[0]
+    assert not half_open.ready()[0]

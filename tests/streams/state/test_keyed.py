@@ -15,7 +15,9 @@ from streams.metrics import REGISTRY
 from streams.state import keyed
 from streams.state.gauges import contribution_of
 from streams.state.keyed import Budget, KeyedState
-from streams.state.store import Store
+from streams.state.sealed import encode_target
+from streams.state.spill import changed_key
+from streams.state.store import SCRATCH, Store
 
 RECORD_BYTES = 400
 LIKE = METRIC_INDEX["like"]
@@ -122,42 +124,49 @@ def test_what_a_key_adds_is_its_counts_itself_and_its_open_case() -> None:
     state.ledger.reject("rate", 2)
     state.ledger.reject("undone", 1)
     state.ledger.move("valid", "quarantined", 1)
-    assert contribution_of(None) == (0, 0, 0, 0, 0)
-    assert contribution_of(state) == (4, 3, 1, 1, 0)
+    assert contribution_of(None) == (0, 0, 0, 0, 0, 0)
+    assert contribution_of(state) == (4, 3, 1, 1, 0, 1)
     state.case = Case("id", 0, 0, 0, ARTIFICIAL, "surge")
-    assert contribution_of(state) == (4, 3, 1, 1, 1)
+    assert contribution_of(state) == (4, 3, 1, 1, 1, 1)
 
 
 def test_the_totals_are_those_of_all_keys_by_metric_however_often_they_change(states: KeyedState) -> None:
     states.change(key_of(VIEW, "a")).ledger.accept(5)
     states.change(key_of(VIEW, "a")).ledger.accept(1)
     states.change(key_of(LIKE, "a")).ledger.accept(7)
-    assert states.totals() == [[6, 0, 0, 1, 0], [7, 0, 0, 1, 0], [0, 0, 0, 0, 0]]
+    assert states.totals() == [[6, 0, 0, 1, 0, 0], [7, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0]]
     states.change(key_of(VIEW, "a")).ledger.move("valid", "quarantined", 4)
     states[key_of(VIEW, "a")].case = Case("id", 0, 0, 0, ARTIFICIAL, "surge")
     states.change(key_of(VIEW, "b")).ledger.reject("rate", 2)
-    assert states.totals()[0] == [2, 2, 4, 2, 1]
+    assert states.totals()[0] == [2, 2, 4, 2, 1, 0]
     states.change(key_of(VIEW, "a")).case = None
-    assert states.totals()[0] == [2, 2, 4, 2, 0]
+    assert states.totals()[0] == [2, 2, 4, 2, 0, 0]
 
 
-def test_the_gauges_move_by_what_has_changed_and_back_when_the_keys_are_another_workers() -> None:
-    names = ("truecount_targets", "truecount_open_cases")
-    before = [shown(name) for name in names]
-    parts = [
-        shown("truecount_counted_events", metric="like", part=part) for part in ("valid", "invalid", "quarantined")
-    ]
-    states = KeyedState(Budget(1))
-    states.restored([[0] * 5, [10, 3, 2, 4, 1], [0] * 5])
+def test_the_gauges_begin_with_the_stored_sums_and_disappear_with_the_task() -> None:
+    states = KeyedState(Budget(1), partition=7)
+    states.restored([[0] * 6, [10, 3, 2, 4, 1, 2], [0] * 6])
+    assert parts_shown("like") == {"valid": 10, "invalid": 1, "quarantined": 2, "undone": 2}
     states.change(key_of(LIKE, "a")).ledger.accept(5)
+    states.change(key_of(LIKE, "a")).ledger.undo(1)
     states.settle()
-    now = [shown("truecount_counted_events", metric="like", part=part) for part in ("valid", "invalid", "quarantined")]
-    assert [n - b for n, b in zip(now, parts, strict=True)] == [15, 3, 2]
-    assert [shown(name) - b for name, b in zip(names, before, strict=True)] == [5, 1]
+    assert parts_shown("like") == {"valid": 14, "invalid": 1, "quarantined": 2, "undone": 3}
+    assert set(parts_shown("view").values()) == {0.0}, "a part that is empty is shown as 0"
+    assert [REGISTRY.get_sample_value(name, {"partition": "7"}) for name in GAUGES] == [5, 1]
     states.forget()
-    now = [shown("truecount_counted_events", metric="like", part=part) for part in ("valid", "invalid", "quarantined")]
-    assert now == parts
-    assert [shown(name) for name in names] == before
+    assert set(parts_shown("like").values()) == {None}, "the next owner shows them, so a sum does not count them twice"
+    assert [REGISTRY.get_sample_value(name, {"partition": "7"}) for name in GAUGES] == [None, None]
+
+
+GAUGES = ("truecount_targets", "truecount_open_cases")
+
+
+def parts_shown(metric: str) -> dict[str, float | None]:
+    """The parts of the count of partition 7 as they are exposed."""
+    return {
+        part: REGISTRY.get_sample_value("truecount_counted_events", {"partition": "7", "metric": metric, "part": part})
+        for part in ("valid", "invalid", "quarantined", "undone")
+    }
 
 
 def test_totals_that_are_stored_do_not_change_with_the_states(states: KeyedState) -> None:
@@ -166,3 +175,108 @@ def test_totals_that_are_stored_do_not_change_with_the_states(states: KeyedState
     states.change(key_of(VIEW, "a")).ledger.accept(1)
     states.settle()
     assert totals[0][0] == 1
+
+
+# ---------------------------------------------------------------- which keys are in memory
+
+
+def in_store(directory: Path, monkeypatch: pytest.MonkeyPatch, *, hot: int) -> KeyedState:
+    """Keys with a store, of which so many are in memory."""
+    monkeypatch.setattr(keyed, "HOT_KEYS_MIN", hot)
+    state = KeyedState(Budget(1))
+    state.use_store(Store(directory / "store", "here"))
+    return state
+
+
+def test_keys_that_are_in_use_stay_in_memory_and_the_others_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = shown("truecount_cooled_keys_total")
+    state = in_store(tmp_path, monkeypatch, hot=8)
+    used, left = state.change(key_of(VIEW, "used")), state.change(key_of(VIEW, "left"))
+    for number in range(20):
+        state.change(key_of(VIEW, str(number))).ledger.accept(1)
+        assert state.change(key_of(VIEW, "used")) is used
+        assert state.hot_keys() <= 8
+    assert state.peek(key_of(VIEW, "left")) is not left
+    assert state.peek(key_of(VIEW, "left")) == left
+    assert shown("truecount_cooled_keys_total") - before == 22 - state.hot_keys()
+    state.forget()
+
+
+def test_what_is_stored_is_not_spilled_again_and_what_is_not_stored_yet_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = in_store(tmp_path, monkeypatch, hot=4)
+    monkeypatch.setattr(keyed, "CHANGED_MAX", 0)
+    names = [key_of(VIEW, str(number)) for number in range(4)]
+    assert state.store is not None
+    for name in names[:2]:
+        state.change(name).ledger.accept(1)
+    assert state.take_changed() == set(names[:2])
+    for name in names[2:]:
+        state.change(name)
+    assert list(state.spilled()) == []
+    state.change(key_of(VIEW, "4"))  # the first two go, and their checkpoint is not stored
+    assert [state[name].ledger.raw for name in names[:2]] == [1, 1]
+    state.store.write([(changed_key(name), encode_target(state[name])) for name in names[:2]], born="x", next_offset=1)
+    state.stored()
+    state.take_changed()
+    assert [key for key, _ in state.spilled()] == [changed_key(name) for name in names[:2]]
+    list(state.store_spilled())
+    state.stored()
+    for number in range(5, 9):
+        state.peek(key_of(VIEW, "0"))
+        state.change(key_of(VIEW, str(number)))
+    state.take_changed()
+    assert not {changed_key(name) for name in names[2:]} & {key for key, _ in state.spilled()}
+    state.forget()
+
+
+def test_the_agenda_of_all_keys_is_read_from_the_store_if_there_is_one(tmp_path: Path) -> None:
+    one, other = TargetState(), TargetState()
+    one.ledger.accept(3)
+    in_memory = KeyedState(Budget(1))
+    in_memory[key_of(VIEW, "a")], in_memory[key_of(LIKE, "b")] = one, other
+    store = Store(tmp_path / "store", "here")
+    store.write(
+        [(changed_key(key_of(VIEW, "a")), encode_target(one)), (changed_key(key_of(LIKE, "b")), encode_target(other))],
+        born="x",
+        next_offset=1,
+    )
+    on_disk = KeyedState(Budget(1))
+    on_disk.use_store(store)
+    assert dict(on_disk.agenda()) == dict(in_memory.agenda())
+    assert dict(on_disk.agenda()).keys() == {key_of(VIEW, "a"), key_of(LIKE, "b")}
+    assert on_disk[key_of(VIEW, "a")] == one
+    in_memory.forget()
+    on_disk.forget()
+
+
+def test_keys_that_left_memory_count_for_a_checkpoint_and_are_in_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyed, "CHANGED_MAX", 10)
+    state = in_store(tmp_path, monkeypatch, hot=4)
+    names = [key_of(VIEW, f"{number:02}") for number in range(14)]
+    for name in names[:10]:
+        state.change(name)
+    assert not state.checkpoint_due()
+    for name in names[10:]:
+        state.change(name)
+    assert state.checkpoint_due()
+    changed = {changed_key(name) for name in state.take_changed()}
+    spilled = [key for key, _ in state.spilled()]
+    assert sorted([*changed, *spilled]) == [changed_key(name) for name in names]
+    state.forget()
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_keys_that_wait_are_on_the_disk_if_there_is_one(tmp_path: Path, on_disk: bool) -> None:
+    state, store = KeyedState(Budget(1)), Store(tmp_path / "store", "here")
+    state.use_store(store if on_disk else None)
+    names = [key_of(VIEW, f"{number:05}") for number in range(3_000)]
+    for name in names:
+        state.wait(1, 0, name)
+    assert bool(list(store.scan(SCRATCH))) is on_disk
+    assert list(state.take_waiting(1, 0)) == names
+    assert list(state.spilled()) == list(state.store_spilled()) == []
+    state.forget()

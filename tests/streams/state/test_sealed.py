@@ -21,10 +21,12 @@ from detectors.windows.crowd import Crowd
 from streams.state.sealed import (
     META_KEY,
     SEAL_BYTES,
+    DamagedError,
     StateError,
     agenda_of,
     decode_target,
     encode_target,
+    unseal,
 )
 from streams.state.upgrades import UPGRADES
 from streams.targets.changelog import dump_changes, load
@@ -314,3 +316,27 @@ def test_a_glance_at_a_record_sees_what_is_still_to_come() -> None:
         assert agenda_of(encode_target(watched)) == watched.agenda()
         seen += len(watched.agenda().starts)
     assert seen > 10
+
+
+@pytest.mark.parametrize(("version", "seed"), [(2, 0), (3, 3), (4, 4), (STATE_VERSION, STATE_VERSION)])
+def test_a_record_is_read_by_the_checksum_of_its_version_and_by_no_other(version: int, seed: int) -> None:
+    """Version 2 had a checksum without a seed; from the next on the version is the seed."""
+    payload = msgspec.msgpack.encode({"a": 1})
+    sealed = {seed: bytes((version,)) + xxhash.xxh32_digest(payload, seed) + payload for seed in range(9)}
+    assert unseal(sealed.pop(seed)) == (version, payload)
+    for other in sealed.values():
+        with pytest.raises(DamagedError):
+            unseal(other)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_byte_that_is_no_version_with_a_checksum_is_damage(first: int) -> None:
+    payload = msgspec.msgpack.encode({"a": 1})
+    with pytest.raises(DamagedError):
+        unseal(bytes((first,)) + xxhash.xxh32_digest(payload, 0) + payload)
+
+
+@pytest.mark.parametrize("state", [{}, {"a": 1}, [], [1, 2]])
+def test_what_has_neither_version_nor_checksum_is_of_version_1(state: object) -> None:
+    value = msgspec.msgpack.encode(state)
+    assert unseal(value) == (1, value)

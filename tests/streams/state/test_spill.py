@@ -14,7 +14,7 @@ from streams.state import keyed, spill
 from streams.state.keyed import Budget, KeyedState
 from streams.state.sealed import decode_target, encode_target
 from streams.state.spill import Spill, WaitingKeys, changed_key
-from streams.state.store import SCANNED_AT_ONCE, Store
+from streams.state.store import SCANNED_AT_ONCE, SCRATCH, Store
 
 NAMES = [key_of(VIEW, target) for target in ("a", "b", "é", "zz", "\U0001f600", "￿")]
 """Their order as text is that of their bytes, which is not so in every encoding."""
@@ -122,3 +122,47 @@ def test_a_scan_in_pieces_finds_all_keys_once_and_in_order(store: Store, count: 
         found.append(name)
         store.write_scratch([(b"~1" + name, b"")])  # a window's keys are spilled while they are read
     assert found == names
+
+
+def test_a_window_that_is_taken_leaves_nothing_on_the_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spill, "WAITING_IN_MEMORY", 2)
+    waiting = WaitingKeys(store)
+    for names in (NAMES[:4], NAMES[3:]):
+        assert [waiting.add(1, 0, name) for name in names] == [True, *[False] * (len(names) - 1)]
+        waiting.add(1, 60_000, NAMES[0])
+        assert list(waiting.take(1, 0)) == sorted(names)
+        assert list(waiting.take(1, 60_000)) == NAMES[:1]
+    assert list(store.scan(SCRATCH)) == []
+
+
+def test_of_many_keys_that_wait_few_are_in_memory(store: Store) -> None:
+    waiting = WaitingKeys(store)
+    names = [key_of(VIEW, f"{number:05}") for number in range(3_500)]
+    for name in names:
+        waiting.add(1, 0, name)
+    assert len(list(store.scan(SCRATCH))) >= 1_500, "the others are on the disk"
+    assert list(waiting.take(1, 0)) == names
+
+
+def test_many_spilled_records_become_state_in_steps(store: Store) -> None:
+    notes = Spill(store)
+    records = [(b"w/0%05d" % number, b"1") for number in range(4_500)]
+    notes.put(records)
+    assert len(notes) == 4_500
+    notes.cut()
+    assert len(notes) == 0
+    steps = [len(list(store.scan(b"w/"))) for _ in notes.promote()]
+    assert steps
+    assert steps[0] <= 3_000
+    assert list(store.scan(b"w/")) == records
+    assert list(store.scan(SCRATCH)) == []
+    assert list(notes.promote()) == []
+
+
+def test_nothing_is_looked_up_or_read_where_nothing_was_spilled(store: Store) -> None:
+    notes = Spill(store)
+    store.write_scratch([(SCRATCH + b"0w/0a", b"of nobody"), (SCRATCH + b"1w/0a", b"of nobody")])
+    assert notes.get(b"w/0a") is None
+    assert list(notes.records()) == []
+    assert list(notes.promote()) == []
+    assert store.get(b"w/0a") is None

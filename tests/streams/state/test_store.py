@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from streams.state import store as stores
 from streams.state.store import Stamp, Store, StoreError, discard
 
 
@@ -84,3 +87,74 @@ def test_a_store_can_be_discarded_whether_it_is_there_or_not(path: Path) -> None
     discard(path)
     assert not path.exists()
     discard(path)
+
+
+def logged_bytes(store: Store) -> int:
+    """What the store has written to its log, from which it recovers after a crash."""
+    store._db.flush_wal(False)
+    return sum(file.stat().st_size for file in store.path.glob("*.log"))
+
+
+def test_temporary_records_are_not_logged_and_those_of_the_state_are(path: Path) -> None:
+    store = Store(path, "here")
+    records = [(b"%d" % number, bytes(1_000)) for number in range(200)]
+    empty = logged_bytes(store)
+    store.write_scratch((b"~" + key, value) for key, value in records)
+    store.delete_prefix(b"~1")
+    assert logged_bytes(store) == empty
+    store.promote((b"w/" + key, value) for key, value in records)
+    promoted = logged_bytes(store)
+    assert promoted - empty > 200_000
+    store.write(((b"w/" + key, value) for key, value in records), born="x", next_offset=1)
+    assert logged_bytes(store) - promoted > 200_000
+    store.close()
+
+
+def test_a_store_that_was_cleared_is_a_copy_of_nothing_and_can_be_used(path: Path) -> None:
+    store = Store(path, "here")
+    store.write([(b"w/a", b"1")], born="x", next_offset=7)
+    store.clear()
+    assert (store.stamp, store.get(b"w/a"), store.failed) == (None, None, False)
+    store.write([(b"w/b", b"2")], born="y", next_offset=1)
+    store.close()
+    again = Store(path, "here")
+    assert (again.stamp, list(again.scan(b"w/"))) == (Stamp("here", "y", 1), [(b"w/b", b"2")])
+    again.close()
+
+
+def test_a_store_that_cannot_be_cleared_says_so(path: Path) -> None:
+    store = Store(path, "here")
+    shutil.rmtree(path)
+    with pytest.raises(StoreError, match="No such file"):
+        store.clear()
+
+
+def test_a_disk_that_refuses_the_first_write_is_found_when_the_store_is_opened(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+
+    class Full:
+        """A database whose log cannot be written."""
+
+        def __init__(self, *_: Any) -> None:
+            self.waiting = 0
+
+        def delete_range(self, *_: Any) -> None: ...
+
+        def get(self, _: bytes) -> None: ...
+
+        def put(self, *_: Any) -> None:
+            self.waiting += 1
+
+        def flush_wal(self, _: bool) -> None:
+            if self.waiting:
+                raise OSError("No space left on device")
+
+        def close(self) -> None:
+            closed.append(self)
+
+    monkeypatch.setattr(stores, "Rdict", Full)
+    with pytest.raises(StoreError, match="No space left"):
+        Store(path, "here")
+    assert len(closed) == 1

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from detectors.events.event import Event
 from detectors.events.key import VIEW, key_of, target_of
 from detectors.records import Outcome
 from detectors.state.ledger import DUPLICATE_ID
+from streams.log.versions import decode
+from streams.targets import step
 from streams.targets.step import PartitionAudit
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.states import states_of
@@ -267,3 +270,22 @@ def test_time_never_goes_back_on_the_way() -> None:
         audit.apply(value, offset, Outcome())
         times.append(audit.audit.now)
     assert all(before <= after for before, after in pairwise(times))
+
+
+def test_a_record_whose_events_cannot_be_judged_is_counted_and_known_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = Pipeline()
+    pipe.play([Event(ts=START_MS + n, actor=f"a{n}", target="v1") for n in range(3)])
+    pipe.finish(END_MS)
+    whole, _ = audit_of(pipe.logs[0])
+    assert (whole.counted_only, whole.unjudged.ranges()) == (0, [])
+    bearing = [offset for offset, value in enumerate(pipe.logs[0]) if decode(value).target]
+
+    def unreadable(*_: object) -> None:
+        raise ValueError("columns of different lengths")
+
+    monkeypatch.setattr(step, "block_of", unreadable)
+    audit, outcome = audit_of(pipe.logs[0])
+    assert audit.audit.target_states[key_of(VIEW, "v1")].ledger.raw == 3
+    assert audit.counted_only == len(pipe.logs[0])
+    assert set(bearing) <= {at for first, last in audit.unjudged.ranges() for at in range(first, last + 1)}
+    assert outcome.failures["step"] == len(pipe.logs[0])

@@ -85,3 +85,13 @@ def test_of_failures_without_end_a_bounded_number_is_remembered(monkeypatch: pyt
             failures.contained(Unjudged("window", KEY, 0, 0, error), 1)
     assert [line["failure"] for line in logs] == ["a", "b", "c", "d", "a"]
     assert logs[-1]["as_often_before"] == 0
+
+
+def test_what_is_remembered_of_failures_is_bounded_however_many_there_are() -> None:
+    apart = [(2 * n, 2 * n) for n in range(900)]
+    assert len(Positions(apart).ranges()) <= 600
+    failures = FailureLog(partition=0, clock=FakeClock())
+    with capture_logs() as logs:
+        for number in [*range(1_500), 0, 1_499]:
+            failures.contained(Unjudged("window", KEY, 0, 0, f"error {number}"), 1)
+    assert [line["failure"] for line in logs[1_500:]] == ["error 0"], "the first is forgotten, and the last is not"

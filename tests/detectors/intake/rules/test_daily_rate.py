@@ -176,3 +176,58 @@ def test_memory_is_bounded_and_a_machine_stays_while_double_clickers_pass(monkey
         followed.count(machine, np.array([1]))
     assert followed.memory_bytes() <= 64 * PAIR_BYTES
     assert followed.counted(machine).tolist() == [1200]
+
+
+ONE = np.array([7], np.uint64)
+
+
+def counted_at(followed: Days, at_ms: int) -> int:
+    followed.turn(at_ms)
+    return int(followed.counted(ONE)[0])
+
+
+def test_a_pair_that_does_not_act_is_followed_until_the_end_of_the_next_hour() -> None:
+    for began in (START_MS, START_MS + HOUR_MS - 1):
+        followed = Days(800)
+        followed.turn(began)
+        followed.follow(ONE)
+        followed.turn(START_MS + 2 * HOUR_MS - 1)
+        assert followed.keys.tolist() == [7]
+        followed.turn(START_MS + 2 * HOUR_MS)
+        assert followed.keys.tolist() == []
+
+
+def test_acts_are_counted_in_their_hour_and_the_twenty_three_after_it() -> None:
+    followed = Days(800)
+    for hour, acts in ((20, 5), (21, 3)):
+        followed.turn(START_MS + hour * HOUR_MS)
+        followed.follow(ONE)
+        followed.count(ONE, np.array([acts]))
+    assert counted_at(followed, START_MS + 44 * HOUR_MS - 1) == 8
+    assert counted_at(followed, START_MS + 44 * HOUR_MS) == 3
+    assert counted_at(followed, START_MS + 45 * HOUR_MS - 1) == 3
+    assert counted_at(followed, START_MS + 45 * HOUR_MS) == 0
+
+
+@given(st.integers(600, 5000))
+def test_who_exceeds_the_limit_cannot_avoid_to_act_often_in_one_of_the_five_minutes_of_a_day(per_day: int) -> None:
+    met = 24 * 60 // 5 + 1  # the first and the last of them in part
+    often = Days(per_day).often
+    assert (often - 1) * met <= per_day < often * met
+
+
+def test_two_acts_in_five_minutes_are_the_least_that_are_often() -> None:
+    assert [Days(per_day).often for per_day in (1, 288, 577, 578)] == [2, 2, 2, 3]
+
+
+def test_those_furthest_behind_the_pace_of_the_limit_leave_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that were followed at once the one with more acts stays, and two at the first moment are worth one."""
+    monkeypatch.setattr(days, "PAIRS_MAX", 2)
+    followed = Days(800)
+    followed.turn(START_MS)
+    pairs = np.array([3, 9], np.uint64)
+    followed.follow(pairs)
+    followed.count(pairs, np.array([1, 2]))
+    followed.count(pairs, np.array([2, 0]))
+    followed.follow(np.array([5], np.uint64))
+    assert followed.keys.tolist() == [3, 5]

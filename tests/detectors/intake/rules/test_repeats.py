@@ -230,3 +230,51 @@ def test_memory_is_a_minutes_acts() -> None:
 
 def test_an_actor_has_thirty_acts_a_minute_on_a_target_unless_it_is_configured() -> None:
     assert RuleSettings().per_minute == 30
+
+
+AT_ONCE = [Act(1_000), Act(1_000), Act(1_000), Act(1_001)]
+
+
+def invalid(events: list[Act], rules: RuleSettings, *, size: int = 7) -> dict[str, int]:
+    return audited(events, rules, size=size)[0].target_states[key_of(VIEW, "v")].ledger.invalid
+
+
+def test_of_two_rules_one_can_be_off_and_then_even_acts_of_one_moment_are_valid() -> None:
+    assert invalid(AT_ONCE, RULES) == {"double_click": 3}
+    assert invalid(AT_ONCE, RuleSettings(off=frozenset({"double_click"}), per_minute=3)) == {"rate": 1}
+    assert invalid(AT_ONCE, RuleSettings(off=frozenset({"double_click", "rate"}))) == {}
+    assert invalid([Act(1_000), Act(40_000)], RuleSettings(off=frozenset({"rate"}))) == {}
+    assert invalid(AT_ONCE, RuleSettings(double_click_seconds=(0.0,) * 3, per_minute=0, per_day=0)) == {}
+
+
+def test_a_watch_time_of_many_days_fits_between_no_two_acts() -> None:
+    """It is no number of four bytes, and must not come round to five seconds."""
+    others = [Act(1_000 + n, actor=2 * n, target="w") for n in range(1, 20)]
+    for size in (1, 100):
+        for spent, found in (((1 << 32) + 5_000, {"double_click": 1}), (5_000, {})):
+            assert invalid([Act(1_000), *others, Act(11_000, spent=spent)], RULES, size=size) == found
+
+
+def test_undos_that_are_alone_in_their_tick_are_no_act_and_no_failure() -> None:
+    audit, outcome = audited([Act(1_000, metric=1), *[Act(90_000, metric=1, undo=True)] * 2])
+    assert audit.target_states[key_of(1, "v")].ledger.invalid == {"undone": 1}
+    assert outcome.failures == {}
+
+
+def test_a_rule_that_is_off_has_no_limit_whatever_is_configured() -> None:
+    strict = {"double_click_seconds": (30.0,) * 3, "per_minute": 1, "per_day": 1}
+    for others in ({"double_click", "rate"}, {"double_click", "rate_day"}, {"rate", "rate_day"}):
+        found = invalid(AT_ONCE, RuleSettings(off=frozenset(others), **strict))  # type: ignore[arg-type]  # of many types
+        assert found == dict.fromkeys({"double_click", "rate", "rate_day"} - others, 3)
+    every = frozenset({"double_click", "rate", "rate_day"})
+    assert invalid(AT_ONCE, RuleSettings(off=every, **strict)) == {}  # type: ignore[arg-type]  # as above
+
+
+def test_without_watch_times_a_repetition_is_no_viewing_however_many_come_at_once() -> None:
+    events = [Act(1_000), Act(9_000), *(Act(1_000 + n, actor=2 * n, target="w") for n in range(1, 20))]
+    block = block_of(events)
+    block.spent = None
+    audit, outcome = Audit(AuditSettings(rules=RULES)), Outcome()
+    audit.observe(block, 1, outcome)
+    audit.advance(END_MS, outcome)
+    assert audit.target_states[key_of(VIEW, "v")].ledger.invalid == {"double_click": 1}

@@ -85,6 +85,18 @@ def test_durations_are_from_nothing_on_and_rounded_to_milliseconds() -> None:
     assert read(durations("ms"), -1, MAX_TS_MS + 1) == ["bad_value", "bad_value"]
 
 
+def test_the_longest_duration_is_the_same_in_a_column_with_a_gap() -> None:
+    assert read(durations("ms"), MAX_TS_MS, None) == [MAX_TS_MS, None]
+    assert read(durations("ms"), MAX_TS_MS + 1, None) == ["bad_value", None]
+
+
+@pytest.mark.parametrize("text", ["inf", "nan", "1_000", "0x1"])
+def test_a_text_that_is_a_number_only_to_python_is_no_time_and_no_duration(text: str) -> None:
+    for unit in ("s", "us"):
+        assert read(times(unit), text, "3000") == ["bad_time", 3_000_000 if unit == "s" else 3]
+    assert read(durations("s"), text, "3") == ["bad_value", 3_000]
+
+
 def test_whole_numbers_are_texts_as_long_as_they_are_exact() -> None:
     assert read(texts(), "a", 7, 7.0, None, "") == ["a", "7", "7", None, None]
     assert read(texts(), True, 7.5, [1]) == ["wrong_type"] * 3

@@ -253,4 +253,5 @@ def test_where_nothing_is_found_the_command_says_so(command: Command) -> None:
         0,
         "no flags in 5 events of 1 targets",
     )
-    assert command.run("flags", "--from", str(command.out)).out == "no flags\n"
+    shown = command.run("flags", "--from", str(command.out))
+    assert (shown.out, shown.err) == ("", f"truecount: none yet: {command.out} has no flags\n")

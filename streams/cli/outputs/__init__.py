@@ -1,0 +1,1 @@
+"""Commands that read the output topics: flags, explain, counts."""

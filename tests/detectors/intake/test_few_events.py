@@ -1,0 +1,96 @@
+"""Nearly empty ticks are handled without arrays. How a tick is handled never changes an output."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from detectors.audit import Audit, AuditSettings
+from detectors.events.block import EventBlock
+from detectors.events.event import METRIC_INDEX
+from detectors.intake.rules.reasons import EXEMPT, NOTHING
+from detectors.intake.rules.settings import RuleSettings
+from detectors.records import Outcome
+from tests.crowds import START_MS
+from tests.states import states_of
+
+RULES = RuleSettings(per_minute=3, per_day=5)
+
+
+class Act(NamedTuple):
+    """One event."""
+
+    target: str
+    metric: int
+    at_ms: int
+    actor: int
+    spent: int
+    undo: bool
+    rule: int
+
+
+# Few pairs, so that they act again in the same tick, within a minute, and later on the day.
+ACTS = st.lists(
+    st.builds(
+        Act,
+        target=st.sampled_from(["a", "a", "a", "b"]),
+        metric=st.sampled_from([METRIC_INDEX[name] for name in ("view", "view", "view", "like")]),
+        at_ms=st.integers(0, 200_000) | st.integers(0, 40).map(lambda second: 1000 * second),
+        actor=st.sampled_from([2, 2, 2, 3, 4, 1 << 62, -1]),
+        spent=st.sampled_from([-1, 0, 1_500, 2_500, 1 << 40]),
+        undo=st.sampled_from([False] * 5 + [True]),
+        rule=st.sampled_from([NOTHING] * 5 + [EXEMPT]),
+    ),
+    min_size=2,
+    max_size=60,
+)
+
+
+def block_of(acts: list[Act]) -> EventBlock:
+    """The acts as they come from a frame: columns are arrays."""
+    block = EventBlock(
+        target=[act.target for act in acts],
+        metric=[act.metric for act in acts],
+        ts=np.array([START_MS + act.at_ms for act in acts], np.int64),
+        actor=np.array([act.actor for act in acts], np.int64),
+    )
+    block.spent = np.array([act.spent for act in acts], np.int64)
+    block.rule = np.array([act.rule for act in acts], np.int8)
+    block.undo = [act.undo for act in acts]
+    return block
+
+
+def result(acts: list[Act], size: int, *, few_rows: int, few_events: int) -> tuple[object, ...]:
+    """The outputs and the state after all acts, which come in blocks of ``size``."""
+    audit, outcome = Audit(AuditSettings(rules=RULES)), Outcome()
+    in_order = sorted(acts, key=lambda act: act.at_ms)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("detectors.intake.ticks.FEW_ROWS", few_rows)
+        patch.setattr("detectors.intake.prepared.FEW_EVENTS", few_events)
+        for first in range(0, len(in_order), size):
+            part = in_order[first : first + size]
+            audit.observe(block_of(part), first, outcome)
+            audit.advance(START_MS + part[-1].at_ms - 10_000, outcome)
+        audit.advance(START_MS + 3_600_000, outcome)
+    assert outcome.failures == {}
+    days = [msgspec.to_builtins(days.take_changed()) for _, days in audit.intake.days()]
+    states = {key: msgspec.msgpack.encode(state) for key, state in sorted(states_of(audit).items())}
+    return outcome.hits, outcome.unmatched_undos, outcome.counts, outcome.entered, states, days
+
+
+FOLLOWED = [Act("a", 0, at_ms, 2, -1, undo=False, rule=NOTHING) for at_ms in (0, 1_000, 150_000)]
+"""A pair that is counted over the day, and later acts alone in its tick."""
+
+
+@example(acts=FOLLOWED, size=1)
+@given(acts=ACTS, size=st.sampled_from([1, 5, 30, 60]))
+def test_the_way_in_which_a_tick_is_handled_never_changes_an_output(acts: list[Act], size: int) -> None:
+    with_arrays = result(acts, size, few_rows=-1, few_events=0)
+    assert result(acts, size, few_rows=64, few_events=12) == with_arrays
+    assert result(acts, size, few_rows=3, few_events=0) == with_arrays, "some ticks one way, some the other"
+    assert result(acts, size, few_rows=64, few_events=1_000) == with_arrays
