@@ -13,12 +13,15 @@ import heapq
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from detectors.actors.rulings import Rulings
 from detectors.audit_settings import AuditSettings
 from detectors.campaigns.bands import Bands
 from detectors.cases.explanations import Explanations
 from detectors.cases.flags import Flags
 from detectors.cases.incidents import Incidents
+from detectors.cases.rule_bursts import RuleBursts
 from detectors.containment import Containment
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
@@ -34,6 +37,7 @@ from detectors.open_windows import Due, OpenWindows
 from detectors.pending_counts import PendingCounts
 from detectors.platform.lessons import Lessons
 from detectors.platform.platform import Platform
+from detectors.platform.rule_shares import RuleShares
 from detectors.records import Hit, Outcome
 from detectors.rollback import Savepoint
 from detectors.state.target_states import MemoryTargetStates, TargetStates
@@ -62,7 +66,8 @@ class Audit:
         self.due: list[Due] = []
         self._windows = OpenWindows(self.target_states, self.scales, self.due)
         self.now = -1
-        self._incidents, self._explanations, self._judge = self._make_judge(settings)
+        self._rule_shares = [RuleShares() for _ in METRICS]
+        self._incidents, self._explanations, self._rule_bursts, self._judge = self._make_judge(settings)
         self._parts = parts_of(self.scales)
         self.bands = Bands()
         self.rulings = Rulings()
@@ -95,7 +100,7 @@ class Audit:
         self.parts = stored_parts(self.target_states, self.platforms, self.bands.lockstep, self.rulings, self.intake)
         """all stored state except the result of ``dump``"""
 
-    def _make_judge(self, settings: AuditSettings) -> tuple[Incidents, Explanations, Judge]:
+    def _make_judge(self, settings: AuditSettings) -> tuple[Incidents, Explanations, RuleBursts, Judge]:
         flags = Flags(partition=settings.partition, config=settings.config)
         incidents = Incidents(self, self.scales, flags)
         explanations = Explanations(
@@ -112,7 +117,8 @@ class Audit:
             models=settings.models,
             rulebook=settings.rulebook,
         )
-        return incidents, explanations, judge
+        rule_bursts = RuleBursts(self.target_states, self.schedule_case, flags, self._rule_shares)
+        return incidents, explanations, rule_bursts, judge
 
     # ---------------------------------------------------------------- events
 
@@ -134,7 +140,10 @@ class Audit:
 
     def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
         """See history.HistoricCounts."""
-        ledger = self.target_states.change(events.key).ledger
+        state = self.target_states.change(events.key)
+        ledger = state.ledger
+        if state.removals is not None and not undo:
+            state.removals.raw += events.events  # they do not belong to the current five minutes
         if undo:
             outcome.unmatched_undos += ledger.undo(events.events, events.reason)
         elif events.reason:
@@ -193,17 +202,16 @@ class Audit:
 
     def _expire(self, key: Key, now: int, outcome: Outcome) -> None:
         state = self.target_states.change(key)
-        savepoint = Savepoint(state, outcome)
-        try:
-            self._incidents.expire(key, state, now, outcome)
-            if self._explanations.expire(key, state.explained, now, outcome):
-                state.explained = None
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # a failure ends this case only
-            savepoint.restore()
-            outcome.fail("case", key, now, 0, error)
-            self._containment.postpone(key, now)
+        for expire in (self._incidents.expire, self._explanations.expire, self._rule_bursts.expire):
+            savepoint = Savepoint(state, outcome)
+            try:
+                expire(key, state, now, outcome)
+            except UNCONTAINED:
+                raise
+            except Exception as error:  # noqa: BLE001  # a failure ends this case only
+                savepoint.restore()
+                outcome.fail("case", key, now, 0, error)
+        self._containment.postpone(key, now)
 
     def _close_tick(self, start: int, end: int, outcome: Outcome) -> Iterator[None]:
         tick = self.intake.close(start)
@@ -212,6 +220,12 @@ class Audit:
         entered = yield from self.ticks.enter_all(tick, start, outcome)
         yield from self._early.take(end, entered, outcome)
         self.settle_tick(tick, start, end, outcome)
+        try:
+            self._rule_bursts.settle(tick, start, end, outcome)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # a failure costs this tick's part of rule bursts only
+            outcome.fail("rules", NO_KEY, start, 0, error)
 
     def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
         """Enter the events of a closed tick that are in no window: invalid ones, undos, those that are only counted."""
@@ -289,7 +303,12 @@ class Audit:
 
     def dump(self) -> dict[str, Any]:
         """State that is in no part and cannot be replayed from the end of the log, as msgspec-encodable builtins."""
-        return {"now": self.now, "generations": self.intake.recent_ids.starts, "past": self.intake.past()}
+        return {
+            "now": self.now,
+            "generations": self.intake.recent_ids.starts,
+            "past": self.intake.past(),
+            "rule_shares": msgspec.to_builtins(self._rule_shares),
+        }
 
     def memory_bytes(self) -> int:
         """Estimated bytes in memory, without the target states: ids, pending counts, open ticks."""
@@ -312,15 +331,17 @@ class Audit:
         self.now = state["now"]
         horizon = self.scales[0].start(self.now) if self.now >= 0 else 0
         self.intake.load(state["generations"], horizon, state.get("past", ()))
+        for metric, shares in enumerate(state.get("rule_shares", ())):
+            self._rule_shares[metric] = msgspec.convert(shares, RuleShares)
         orders = {scale.name: order for order, scale in enumerate(self.scales)}
         for key, agenda in self.target_states.agenda():
             for name, start in agenda.starts.items():
                 self._windows.wait(orders[name], start, key)
-            if agenda.close_at is not None:
-                self.schedule_case(agenda.close_at, key)
+            for close_at in agenda.close_at:
+                self.schedule_case(close_at, key)
             if agenda.count_pending:
                 self.pending_counts.restore(key, self.now)
 
     def schedule_case(self, close_at_ms: int, key: Key) -> None:
-        """Check at ``close_at_ms`` whether this key's case can close."""
+        """Check at ``close_at_ms`` whether this key's case, explained surge or rule burst can close."""
         heapq.heappush(self.due, (close_at_ms, CASE_ORDER, 0, key))

@@ -9,8 +9,8 @@ PARTS: tuple[str, ...] = (
     *("case", "learning", "shadow", "rules", "lockstep", "platform", "step", "output"),
 )
 """Where an exception can be contained; the label of a metric. In this order: judging a window of a scale, or an open
-one; the end of a case; learning from a window; a detector in shadow; rules that compare a tick's events; learning of
-bands; learning of the platform; a whole record of the log; encoding a flag or correction."""
+one; the end of a case; learning from a window; a detector in shadow; rules that compare a tick's events, and rule
+bursts; learning of bands; learning of the platform; a whole record of the log; encoding a flag or correction."""
 
 FRAMES_MAX = 12
 """Innermost frames of a traceback that its text contains."""

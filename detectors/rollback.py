@@ -12,12 +12,13 @@ from detectors.platform.false_discoveries import Discoveries
 from detectors.records import Outcome
 from detectors.state.case import Case, Explained, Step
 from detectors.state.days import Slow
+from detectors.state.removals import RuleBurst
 from detectors.state.target_state import TargetState
 from detectors.windows.crowd import Crowd
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(
-    tuple[list[Step], Slow | None, Case | None, Explained | None],
+    tuple[list[Step], Slow | None, Case | None, Explained | None, RuleBurst | None],
     strict=False,
 ).decode
 
@@ -34,8 +35,8 @@ class Savepoint:
         ledger = state.ledger
         self._state, self._outcome, self._bound = state, outcome, bound
         self._ledger = ledger.valid, ledger.quarantined, dict(ledger.invalid)
-        unusual = state.trail or state.slow or state.case or state.explained
-        self._incident = _encode((state.trail, state.slow, state.case, state.explained)) if unusual else None
+        incident = state.trail, state.slow, state.case, state.explained, state.rule_burst
+        self._incident = _encode(incident) if any(incident) else None
         self._surge = state.cusum, state.cusum_at, state.judged_lately, state.judged_lately_at, state.surging
         windows = [*state.open.values()] if crowd is None else [*state.open.values(), crowd]
         self._windows = [(w, w.events_judged, w.quarantined, w.cased, w.expected_cased) for w in windows]
@@ -49,8 +50,8 @@ class Savepoint:
         """Restore the copied state and outcome."""
         state, outcome, ledger = self._state, self._outcome, self._state.ledger
         ledger.valid, ledger.quarantined, ledger.invalid = self._ledger
-        state.trail, state.slow, state.case, state.explained = (
-            ([], None, None, None) if self._incident is None else _decode(self._incident)
+        state.trail, state.slow, state.case, state.explained, state.rule_burst = (
+            ([], None, None, None, None) if self._incident is None else _decode(self._incident)
         )
         state.cusum, state.cusum_at, state.judged_lately, state.judged_lately_at, state.surging = self._surge
         for window, events_judged, quarantined, cased, expected_cased in self._windows:

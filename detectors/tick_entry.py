@@ -69,6 +69,7 @@ class TickEntry:
                 if closed % STEP_KEYS == 0:
                     yield
             total += entered
+            tick.entered[metric] = entered
             outcome.entered[metric] += entered
             outcome.windows += closed
         return total

@@ -8,12 +8,12 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from detectors.cases.statuses import STATUSES
+from detectors.cases.statuses import ENDINGS, STATUSES
 from detectors.catalog.registry import CROWD_DETECTORS, REASON_CODES
 from detectors.events.event import METRICS
 from detectors.failures import PARTS
 from detectors.intake.rules.reasons import RULES
-from detectors.state.case import ARTIFICIAL, EXPLAINED, SUSPECT
+from detectors.state.case import ARTIFICIAL, SUSPECT
 from detectors.state.ledger import QUARANTINED, UNDONE, VALID
 from streams import metrics
 from streams.deadletters import SKIPPED, UNREAD, Why
@@ -63,7 +63,7 @@ def _detection_series(detectors: Iterable[str]) -> None:
     _fill(metrics.EVENTS, METRICS)
     _fill(metrics.WITHHELD, METRICS)
     _fill(metrics.REJECTED, METRICS, RULES)
-    _fill(metrics.FLAGS, METRICS, (*verdicts, EXPLAINED), STATUSES)
+    _fill(metrics.FLAGS, METRICS, ENDINGS, STATUSES)
     _fill(metrics.FLAG_REASONS, METRICS, (*REASON_CODES, *RULES, "none"))
     _fill(metrics.CORRECTED, METRICS, (VALID, QUARANTINED, *REASON_CODES))
     _fill(metrics.DETECTION_SECONDS, METRICS)

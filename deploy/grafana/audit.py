@@ -18,7 +18,7 @@ def share(part: str) -> str:
 
 
 NOT_UNDONE = 'truecount_counted_events{part!="undone"}'
-OPENED = 'truecount_flags_total{status="opened", verdict!="explained"}'
+OPENED = 'truecount_flags_total{status="opened", verdict!~"explained|rule"}'
 LAST_DAY = "[1d]"
 
 PANELS = (
@@ -32,7 +32,7 @@ PANELS = (
     ),
     Panel(
         "Flags opened, 24 h",
-        "Flags opened in the last 24 hours, without explained surges.",
+        "Flags opened in the last 24 hours, without explained surges and rule bursts.",
         "short",
         ((f"sum(increase({OPENED}{LAST_DAY}))", "flags"),),
         kind="stat",
@@ -122,14 +122,15 @@ PANELS = (
     ),
     Panel(
         "Flag revisions by verdict",
-        "Revisions of flags per hour, by verdict and status. Explained surges are no alarm.",
+        "Revisions of flags per hour, by verdict and status. Explained surges and rule bursts are no alarm.",
         "short",
         (
             (
-                per_hour('truecount_flags_total{verdict!="explained"}', "verdict", "status"),
+                per_hour('truecount_flags_total{verdict!~"explained|rule"}', "verdict", "status"),
                 "{{verdict}} {{status}}",
             ),
             (per_hour('truecount_flags_total{verdict="explained", status="opened"}'), "surges explained"),
+            (per_hour('truecount_flags_total{verdict="rule", status="opened"}'), "rule bursts"),
         ),
         stacked=True,
         core=True,

@@ -62,7 +62,7 @@ ANNOTATIONS = (
         "Flags opened",
         "orange",
         (
-            'sum by (metric, verdict) (increase(truecount_flags_total{status="opened", verdict!="explained"}'
+            'sum by (metric, verdict) (increase(truecount_flags_total{status="opened", verdict!~"explained|rule"}'
             f"[{ANNOTATION_STEP}])) > 0"
         ),
         "flags opened",

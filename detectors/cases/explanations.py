@@ -27,6 +27,7 @@ from detectors.measurement.window_view import WindowView
 from detectors.records import Interval, Outcome
 from detectors.state.case import EXPLAINED, Evidence, Explained
 from detectors.state.course import Point, put
+from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_SCORE, Thresholds
 from detectors.verdict.evidence import WITNESS_SCORE
 from detectors.verdict.opinion import Opinion
@@ -123,12 +124,13 @@ class Explanations:
         ):
             self._emit_flag(window.key, explained, UPDATED if explained.revision else OPENED, window.outcome)
 
-    def expire(self, key: Key, explained: Explained | None, now: int, outcome: Outcome) -> bool:
-        """Close an explained surge if its time has come. Returns whether it closed."""
+    def expire(self, key: Key, state: TargetState, now: int, outcome: Outcome) -> None:
+        """Close a key's explained surge if its time has come."""
+        explained = state.explained
         if explained is None or explained.close_at > now:
-            return False
+            return
         self._emit_flag(key, explained, CLOSED, outcome)
-        return True
+        state.explained = None
 
     def end(self, window: WindowView) -> None:
         """Close the explained surge of a target that now has a verdict."""

@@ -1,10 +1,11 @@
-"""Flag records of cases and explained surges."""
+"""Flag records of cases, explained surges and rule bursts."""
 
 from __future__ import annotations
 
 from detectors.events.key import Key, metric_name_of, target_of
 from detectors.records import Flag, Interval, Moment, Outcome, Reason
 from detectors.state.case import Case, Explained
+from detectors.state.removals import RuleBurst
 
 
 class Flags:
@@ -17,7 +18,7 @@ class Flags:
     def emit(
         self,
         key: Key,
-        incident: Case | Explained,
+        incident: Case | Explained | RuleBurst,
         status: str,
         outcome: Outcome,
         *,

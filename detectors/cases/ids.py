@@ -1,4 +1,4 @@
-"""Deterministic ids of flags, explained surges and corrections."""
+"""Deterministic ids of flags, explained surges, rule bursts and corrections."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ def flag_id(target: str, metric: str, detectors: str, onset_ms: int) -> str:
 def explained_id(target: str, metric: str, detectors: str, onset_ms: int) -> str:
     """As ``flag_id``, for an explained surge."""
     return _digest("explained", target, metric, detectors, str(onset_ms))
+
+
+def rule_burst_id(target: str, metric: str, onset_ms: int) -> str:
+    """As ``flag_id``, for a rule burst. It does not depend on the detectors."""
+    return _digest("rule", target, metric, str(onset_ms))
 
 
 def correction_id(flag: str, number: int) -> str:

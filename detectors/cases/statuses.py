@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from detectors.state.case import ARTIFICIAL, EXPLAINED, SUSPECT
 from detectors.state.ledger import VALID
+from detectors.state.removals import RULE
 
 OPENED, UPDATED, CLOSED = "opened", "updated", "closed"
 STATUSES = {
@@ -22,12 +23,16 @@ class Ending(NamedTuple):
     quarantines: bool
     """whether they are taken out of the valid part while the case is open"""
     becomes: str | None
-    """the part of the count that they are in afterwards; None: invalid, under the reason of the case"""
+    """the part of the count that they are in afterwards; None: invalid, under the reason of the case or of the rule"""
 
 
 ENDINGS: dict[str, Ending] = {
     ARTIFICIAL: Ending(quarantines=True, becomes=None),
     SUSPECT: Ending(quarantines=True, becomes=VALID),
     EXPLAINED: Ending(quarantines=False, becomes=VALID),
+    RULE: Ending(quarantines=False, becomes=None),
 }
 """Verdict → what happens to the count."""
+
+ACCUSING = frozenset(verdict for verdict, ending in ENDINGS.items() if ending.quarantines)
+"""Verdicts that say of valid events that they are artificial. Flags of the others are no alarm."""

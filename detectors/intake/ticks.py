@@ -269,7 +269,7 @@ class _Codes(dict[str, int]):
 class Tick:
     """The open tick of all targets of a partition."""
 
-    __slots__ = ("counted", "failures", "heaps", "log_from", "log_to", "owners", "rejected", "undos")
+    __slots__ = ("counted", "entered", "failures", "heaps", "log_from", "log_to", "owners", "rejected", "undos")
 
     def __init__(self, position: int, judged: Sequence[bool] = (False,) * len(METRICS)) -> None:
         """``judged`` is, by metric, whether rules compare events with each other."""
@@ -281,6 +281,8 @@ class Tick:
         """undos by key and the reason for which the undoing actor is invalid, if any"""
         self.counted: dict[tuple[Key, str], int] = {}
         """valid events by key (with an empty reason) that are counted and not judged"""
+        self.entered = [0] * len(METRICS)
+        """by metric, the events that were entered as valid when the tick closed"""
         self.failures: list[Exception] = []
         """failures of comparing rules: the events are counted without these rules"""
         self.owners: dict[str, int] = {}

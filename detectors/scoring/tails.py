@@ -30,6 +30,17 @@ def poisson_lower_tail(expected: float, seen: int) -> float:
     return total
 
 
+def geometric_tail(expected: float, seen: int) -> float:
+    """P(K ≥ ``seen``) of a Poisson variable whose mean differs between targets, exponentially around ``expected``.
+
+    >>> [round(geometric_tail(50.0, seen), 4) for seen in (0, 50, 150, 500)]
+    [1.0, 0.3715, 0.0513, 0.0001]
+    >>> geometric_tail(4.0, 1200) < 1e-100, geometric_tail(0.0, 5)
+    (True, 0.0)
+    """
+    return float((expected / (1.0 + expected)) ** seen)
+
+
 def binomial_tail(people: int, share: float, usual: float) -> float:
     """P(K ≥ ``share`` of ``people``) of a binomial variable with probability ``usual``.
 

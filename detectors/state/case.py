@@ -15,6 +15,10 @@ EXPLAINED = "explained"
 """An explained surge: a flag is published and no event is moved (``cases.explanations``)."""
 
 
+SCORE_MAX = 30.0
+"""Largest score of one kind of evidence that counts for a flag's score: p = 10⁻³⁰."""
+
+
 class Evidence(msgspec.Struct, array_like=True):
     """A reason of a case, as it is stored."""
 
@@ -74,7 +78,12 @@ class Case(msgspec.Struct):
 
     def score(self) -> int:
         """The flag's score, 0 … 100, from the scores of surge and crowd."""
-        return round(100.0 * (1.0 - math.exp(-(min(self.surge, 30.0) + self.crowd) / 4.0)))
+        return score_of_surprise(min(self.surge, SCORE_MAX) + self.crowd)
+
+
+def score_of_surprise(surprise: float) -> int:
+    """A flag's score, 0 … 100, from -log10 of p."""
+    return round(100.0 * (1.0 - math.exp(-surprise / 4.0)))
 
 
 class Explained(msgspec.Struct):

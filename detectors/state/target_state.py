@@ -10,6 +10,7 @@ from detectors.state.case import Case, Explained, Step
 from detectors.state.days import Slow
 from detectors.state.ledger import Ledger
 from detectors.state.level import Level
+from detectors.state.removals import Removals, RuleBurst
 from detectors.windows.crowd import Crowd
 
 
@@ -18,8 +19,8 @@ class Agenda(NamedTuple):
 
     starts: dict[str, int]
     """scale → start of the open window, in epoch ms"""
-    close_at: int | None
-    """when the case or the explained surge may close; None if there is neither"""
+    close_at: tuple[int, ...]
+    """when the case or the explained surge, and the rule burst may close, as far as they are open"""
     count_pending: bool
     """whether a count is still to be published"""
 
@@ -55,12 +56,16 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
     """stored state of this key was damaged: only later events are counted"""
     unjudged: int = 0
     """events that a window could not judge because detection failed; each once"""
+    removals: Removals | None = None
+    """what rules removed lately, if anything"""
+    rule_burst: RuleBurst | None = None
+    """a rule burst; it may be open together with a case or an explained surge"""
 
     def agenda(self) -> Agenda:
         """What is scheduled."""
         starts = {name: crowd.start for name, crowd in self.open.items()}
-        due = self.case or self.explained
-        return Agenda(starts, None if due is None else due.close_at, self.count_pending)
+        due = self.case or self.explained, self.rule_burst
+        return Agenda(starts, tuple(one.close_at for one in due if one is not None), self.count_pending)
 
 
 STATE_VERSION = 8
@@ -81,9 +86,10 @@ class Outlook(msgspec.Struct):
     case: _Closing | None = None
     explained: _Closing | None = None
     count_pending: bool = msgspec.field(default=False, name="unsaid")
+    rule_burst: _Closing | None = None
 
     def agenda(self) -> Agenda:
         """As ``TargetState.agenda``."""
         starts = {name: window.start for name, window in self.open.items()}
-        due = self.case or self.explained
-        return Agenda(starts, None if due is None else due.close_at, self.count_pending)
+        due = self.case or self.explained, self.rule_burst
+        return Agenda(starts, tuple(one.close_at for one in due if one is not None), self.count_pending)

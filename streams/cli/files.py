@@ -68,7 +68,7 @@ def replay(
     else:
         summary, losses = _online(settings, recorded, speed, clock_ms, quiet=as_json)
     print_facts(summary.as_dict(), as_json)
-    if isinstance(summary, Summary) and not (summary.flags or as_json):
+    if isinstance(summary, Summary) and not (summary.flags or summary.rule_bursts or as_json):
         print(f"no flags in {summary.events:,} events of {summary.targets:,} targets")
     report_losses(losses, str(file), allow_bad=allow_bad)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from detectors.cases.statuses import ACCUSING
 from detectors.state.case import EXPLAINED
 from streams.demo.view import LiveView, PlainView, View
 from streams.evidence.flag_text import flag_lines
@@ -182,7 +183,7 @@ class Demo:
             if flag["verdict"] == EXPLAINED:
                 if flag["status"] == "opened":
                     self._result.explained.append(flag["target"])
-            else:
+            elif flag["verdict"] in ACCUSING:
                 self._flagged[flag["flag_id"]] = flag
         self._result.raw = sum(count["raw"] for count in self._counts.values())
 

@@ -68,10 +68,13 @@ def course(flag: dict[str, Any]) -> list[str]:
 def chart_lines(flag: dict[str, Any], bars: list[dict[str, int]]) -> list[str]:
     """The chart of removed events, or a sentence if none were removed."""
     from detectors.state.case import EXPLAINED
+    from detectors.state.removals import RULE
 
     most = max(row["count"] for row in bars)
     if flag["verdict"] == EXPLAINED:
         return ["   nothing is taken out of the count: this surge is accounted for"]
+    if flag["verdict"] == RULE:
+        return ["   rules had removed these events before they were counted as valid, so no correction belongs to them"]
     if most == 0:
         return ["   nothing was taken out of the count for this flag"]
     lines = ["   taken out of the count, by time (UTC)"]

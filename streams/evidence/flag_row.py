@@ -72,7 +72,7 @@ _OBSERVED = Column("observed", 9, lambda flag: f"{flag['observed']:,}", right=Tr
 _EXPECTED = Column("expected", 9, lambda flag: f"{flag['expected']['value']:,}", right=True)
 _SAYS_LITTLE = "surge"
 """Nearly every flag has this reason; on a terminal it comes last."""
-_STYLES = {"artificial": "red", "suspect": "yellow", "explained": "green"}
+_STYLES = {"artificial": "red", "suspect": "yellow", "explained": "green", "rule": "cyan"}
 
 
 class Layout:

@@ -17,6 +17,7 @@ import orjson
 from detectors.cases.statuses import OPENED
 from detectors.records import Outcome
 from detectors.state.case import EXPLAINED
+from detectors.state.removals import RULE
 from detectors.state.target_states import MemoryTargetStates
 from streams.deadletters import DeadLetter, Why
 from streams.engine.task import StepError
@@ -61,6 +62,8 @@ class Summary:
     corrections: int = 0
     explained: int = 0
     """surges with an honest explanation; they are not counted as flags"""
+    rule_bursts: int = 0
+    """flags of rules that removed unusually many events of a target; they are not counted as flags"""
     refused: dict[str, int] = field(default_factory=dict)
     """dead letters by reason"""
     skipped: dict[str, int] = field(default_factory=dict)
@@ -220,6 +223,8 @@ class Offline:
             self._sink("flagged-events", flag_value(flag))
             if flag.status == OPENED and flag.verdict == EXPLAINED:
                 summary.explained += 1
+            elif flag.status == OPENED and flag.verdict == RULE:
+                summary.rule_bursts += 1
             elif flag.status == OPENED:
                 summary.flags += 1
                 self._flagged.add((flag.target, flag.metric))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from detectors.cases.statuses import OPENED
+from detectors.cases.statuses import ACCUSING, OPENED
 from detectors.events.event import METRICS
 from detectors.events.key import metric_name_of
 from detectors.records import Flag, Outcome
-from detectors.state.case import EXPLAINED
 from streams import metrics
 from streams.metric_series import COUNT, FLAG
 
@@ -41,7 +40,7 @@ def count_outcome(outcome: Outcome) -> None:
 
 
 def _opens(flag: Flag) -> bool:
-    return flag.status == OPENED and flag.verdict != EXPLAINED
+    return flag.status == OPENED and flag.verdict in ACCUSING
 
 
 def _leading(flag: Flag) -> str:

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.events.key import Key
-from detectors.state.case import Case
+from detectors.state.case import Case, Explained
 from detectors.state.parts import TARGET_STATES
+from detectors.state.removals import RuleBurst
 from detectors.state.target_state import Agenda, TargetState
 from detectors.state.target_states import MemoryTargetStates, TargetStates
 from detectors.stored_parts import TargetStatePart
@@ -253,15 +254,19 @@ def test_a_restored_one_knows_what_is_still_to_come_for_each_key(make: Make) -> 
     with make() as stored:
         stored.target_states.change("0a").open["hour"] = Crowd(start=3_600_000)
         stored.target_states.change("0b").case = Case("f", 1, 2, 77, "surge", "")
+        both = stored.target_states.change("0c")
+        both.explained = Explained("f", 1, 2, 77)
+        both.rule_burst = RuleBurst("r", 1, 2, 99, ["declared_robot"])
         stored.target_states.change("0zz").count_pending = True
         stored.target_states.change("1a")
         stored.checkpoint()
         stored.restart()
         assert dict(stored.target_states.agenda()) == {
-            "0a": Agenda({"hour": 3_600_000}, None, False),
-            "0b": Agenda({}, 77, False),
-            "0zz": Agenda({}, None, True),
-            "1a": Agenda({}, None, False),
+            "0a": Agenda({"hour": 3_600_000}, (), False),
+            "0b": Agenda({}, (77,), False),
+            "0c": Agenda({}, (77, 99), False),
+            "0zz": Agenda({}, (), True),
+            "1a": Agenda({}, (), False),
         }
 
 

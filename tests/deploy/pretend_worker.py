@@ -29,7 +29,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "part": COUNT_PARTS,
     "to": ("valid", "quarantined", "few_networks"),
     "output": OUTPUTS,
-    "verdict": ("suspect", "artificial", "explained", "failed"),
+    "verdict": ("suspect", "artificial", "explained", "rule", "failed"),
     "status": ("opened", "updated", "closed", "reversed"),
     "outcome": ("committed", "failed"),
     "detector": ("surge", "accounts"),

@@ -18,6 +18,7 @@ import pytest
 
 import detectors
 from detectors.audit import Audit, AuditSettings
+from detectors.cases.rule_bursts import RuleBursts
 from detectors.catalog.registry import IN_SHADOW, REGISTRY, SURGE
 from detectors.events.event import Event
 from detectors.events.key import NO_KEY, VIEW, Key, key_of
@@ -34,6 +35,7 @@ from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit
 from streams.targets.unjudged import Failed, FailureCounts
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
+from tests.robots import robots
 from tests.states import states_of
 from tests.streams.pipeline import Pipeline
 
@@ -67,6 +69,7 @@ JUDGING = (
     "window_closing",
     "cases.incidents",
     "cases.explanations",
+    "cases.rule_bursts",
     "platform.false_discoveries",
     "verdict.days",
     "state.days",
@@ -90,6 +93,7 @@ JUDGING = (
 LEARNING = (
     "platform.platform",
     "platform.lessons",
+    "platform.rule_shares",
     "state.level",
     "reference.seasons",
     "scoring.calibration",
@@ -140,6 +144,7 @@ APART = frozenset(
             "state.parts",
             "intake.recent_ids",
             "state.ledger",
+            "state.removals",
             "windows.crowd",
             "windows.scales",
             "windows.clock",
@@ -303,6 +308,7 @@ ENTRANCES: tuple[tuple[Any, str], ...] = (
     (TickEntry, "enter"),
     *((Audit, name) for name in ("_lengthen", "_expire")),
     (WindowClosing, "close"),
+    (RuleBursts, "_consider"),
     *((EarlyWindows, name) for name in ("_judge_window", "_judge_hour")),
 )
 """Where what is done for one target begins."""
@@ -334,7 +340,7 @@ def _noting(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @cache
 def traffic() -> tuple[Event, ...]:
-    """An hour and a half of honest views and likes, then two bought bursts; some events come twice."""
+    """An hour and a half of honest views and likes, then two bought bursts and robots; some events come twice."""
     begin = START_MS + HISTORY_MINUTES * MINUTE_MS
     views = ordinary(1, minutes=HISTORY_MINUTES + 12, targets=TARGETS, ids=True)
     likes = [msgspec.structs.replace(v, metric="like", id=f"l{v.id}", ts=v.ts + 500) for v in views[::4]]
@@ -342,6 +348,9 @@ def traffic() -> tuple[Event, ...]:
         bought(seed, target, begin=begin + MINUTE_MS, minutes=4, per_minute=70, ids=True)
         for seed, target in ((2, VICTIM), (3, OTHER))
     ]
+    for number, target in enumerate((VICTIM, OTHER)):
+        visits = robots(number, target, begin=begin + (1 + 5 * number) * MINUTE_MS, count=150, minutes=3)
+        bursts.append([msgspec.structs.replace(visit, id=f"r{number}{at}") for at, visit in enumerate(visits)])
     for view in (*views, *(event for burst in bursts for event in burst)):
         view.metric, view.watch_ms, view.duration_ms = "view", 2_000 + view.ts % 50_000, 60_000
     again = [msgspec.structs.replace(view) for view in views[::50]]

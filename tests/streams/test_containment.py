@@ -19,6 +19,7 @@ from detectors.events.event import Event
 from detectors.events.key import VIEW, is_view, key_of, metric_name_of, target_of
 from detectors.intake.rules.reasons import RULES
 from detectors.state.ledger import DUPLICATE_ID
+from detectors.state.removals import RULE
 from streams.deadletters import Why
 from streams.ingest.mapping.decoder import EventDecoder
 from streams.ingest.mapping.records import Records
@@ -107,6 +108,8 @@ def test_the_log_has_something_to_disturb() -> None:
     assert {(flag.target, flag.verdict) for flag in whole.outcome.flags} >= {
         (VICTIM, "artificial"),
         (OTHER, "artificial"),
+        (VICTIM, "rule"),
+        (OTHER, "rule"),
     }
     assert whole.outcome.failures == {}
     assert_counted(whole)
@@ -196,6 +199,20 @@ def test_without_a_rule_events_are_counted_all_the_same(place: str) -> None:
         assert (again.said, again.state()) == (disturbed.said, disturbed.state())
 
 
+@pytest.mark.parametrize("place", places_in(("cases.rule_bursts", "platform.rule_shares")))
+def test_without_rule_bursts_all_else_is_as_with_them(place: str) -> None:
+    whole = undisturbed()
+    with Injection(place, target=None).inside() as injection:
+        disturbed = disturbed_by(injection)
+        assert injection.hits
+    assert disturbed.outcome.failures
+    assert set(disturbed.outcome.failures) <= {"rules", "case"}
+    assert disturbed.outcome.corrections == whole.outcome.corrections
+    assert disturbed.outcome.counts == whole.outcome.counts
+    others = [[flag for flag in run.outcome.flags if flag.verdict != RULE] for run in (disturbed, whole)]
+    assert others[0] == others[1]
+
+
 @pytest.mark.parametrize("name", [name for name in REGISTRY if name not in ("outlier", "lockstep", "drip", "record")])
 def test_windows_that_were_not_judged_are_told(name: str) -> None:
     with Injection(f"{name}:findings", target=VICTIM).inside():
@@ -204,7 +221,8 @@ def test_windows_that_were_not_judged_are_told(name: str) -> None:
     assert watched.unjudged > 0
     assert disturbed.outcome.unjudged[0].key == f"0{VICTIM}"
     assert "InjectedError" in disturbed.outcome.unjudged[0].error
-    assert not [flag for flag in disturbed.outcome.flags if (flag.target, flag.metric) == (VICTIM, "view")]
+    verdicts = {flag.verdict for flag in disturbed.outcome.flags if (flag.target, flag.metric) == (VICTIM, "view")}
+    assert verdicts == {RULE}, "a rule needs no window"
 
 
 def test_nothing_that_detects_is_left_out() -> None:

@@ -36,7 +36,7 @@ MetricOption = Annotated[
     list[str] | None, typer.Option(help="view, like or follow; may be repeated.", show_default=False)
 ]
 VerdictOption = Annotated[
-    list[str] | None, typer.Option(help="suspect, artificial or explained; may be repeated.", show_default=False)
+    list[str] | None, typer.Option(help="suspect, artificial, explained or rule; may be repeated.", show_default=False)
 ]
 StatusOption = Annotated[
     list[str] | None, typer.Option(help="opened, updated or closed; may be repeated.", show_default=False)

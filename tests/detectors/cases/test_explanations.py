@@ -241,7 +241,8 @@ def expired(state: TargetState, outcome: Outcome, *, before_ms: int = 0) -> bool
     """Whether a target's explained surge closes when its time has come, or so much before."""
     explanations = Explanations(lambda _, __: None, enabled=True, promotions=(), flags=flags())
     told = state.explained
-    return explanations.expire(KEY, told, (told.close_at if told else 0) - before_ms, outcome)
+    explanations.expire(KEY, state, (told.close_at if told else 0) - before_ms, outcome)
+    return told is not None and state.explained is None
 
 
 def test_it_closes_at_its_time_and_not_before() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from detectors.cases.statuses import ACCUSING
 from detectors.events.event import METRICS
 from detectors.events.key import VIEW, key_of, metric_name_of
 from detectors.records import Outcome
@@ -84,12 +85,12 @@ def test_flags_and_corrections_are_counted_as_they_go_out(kind: str) -> None:
 
 
 @KINDS
-def test_opened_flags_are_counted_by_their_leading_reason_and_explained_surges_are_not(kind: str) -> None:
+def test_opened_flags_are_counted_by_their_leading_reason_and_only_those_that_accuse(kind: str) -> None:
     seen = shown(kind)
     opened = [
         f
         for f in seen.records(seen.plant.topics.flagged_events)
-        if f["status"] == "opened" and f["verdict"] != "explained"
+        if f["status"] == "opened" and f["verdict"] in ACCUSING
     ]
     leading = Counter(f["reasons"][1]["code"] for f in opened)
     assert leading
