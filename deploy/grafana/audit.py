@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.grafana.panels import EVENTS_PER_SECOND, Panel, carried, per_hour, rate
+from deploy.grafana.panels import EVENTS_PER_SECOND, Panel, carried, in_last_hour, rate
 
 COUNTED = carried("truecount_counted_events", "metric", "part")
 
@@ -99,9 +99,9 @@ PANELS = (
     ),
     Panel(
         "Flags opened by reason",
-        "Flags opened per hour, by metric and leading reason. `truecount flags` lists them.",
+        "Flags opened in the last hour, by metric and leading reason. `truecount flags` lists them.",
         "short",
-        ((per_hour("truecount_flag_reasons_total", "metric", "reason") + " > 0", "{{metric}} {{reason}}"),),
+        ((in_last_hour("truecount_flag_reasons_total", "metric", "reason") + " > 0", "{{metric}} {{reason}}"),),
         stacked=True,
     ),
     Panel(
@@ -122,15 +122,15 @@ PANELS = (
     ),
     Panel(
         "Flag revisions by verdict",
-        "Revisions of flags per hour, by verdict and status. Explained surges and rule bursts are no alarm.",
+        "Revisions of flags in the last hour, by verdict and status. Explained surges and rule bursts are no alarm.",
         "short",
         (
             (
-                per_hour('truecount_flags_total{verdict!~"explained|rule"}', "verdict", "status"),
+                in_last_hour('truecount_flags_total{verdict!~"explained|rule"}', "verdict", "status"),
                 "{{verdict}} {{status}}",
             ),
-            (per_hour('truecount_flags_total{verdict="explained", status="opened"}'), "surges explained"),
-            (per_hour('truecount_flags_total{verdict="rule", status="opened"}'), "rule bursts"),
+            (in_last_hour('truecount_flags_total{verdict="explained", status="opened"}'), "surges explained"),
+            (in_last_hour('truecount_flags_total{verdict="rule", status="opened"}'), "rule bursts"),
         ),
         stacked=True,
         core=True,
@@ -152,29 +152,29 @@ PANELS = (
     ),
     Panel(
         "Detectors with evidence",
-        "Judged windows per hour that are rarer for a detector than one in a hundred honest windows. A detector that "
-        "never has evidence, or has it in most windows, does not fit the platform.",
+        "Judged windows of the last hour that are rarer for a detector than one in a hundred honest windows. A detector "
+        "that never has evidence, or has it in most windows, does not fit the platform.",
         "short",
-        ((per_hour('truecount_detector_witnesses_total{verdict!="failed"}', "detector"), "{{detector}}"),),
+        ((in_last_hour('truecount_detector_witnesses_total{verdict!="failed"}', "detector"), "{{detector}}"),),
         core=True,
     ),
     Panel(
         "Judged windows by verdict",
-        "Windows in a surge that were judged per hour, by verdict; and verdicts that were withheld.",
+        "Windows in a surge that were judged in the last hour, by verdict; and verdicts that were withheld.",
         "short",
         (
-            (per_hour("truecount_judged_windows_total", "verdict"), "{{verdict}}"),
-            (per_hour("truecount_withheld_verdicts_total"), "withheld"),
+            (in_last_hour("truecount_judged_windows_total", "verdict"), "{{verdict}}"),
+            (in_last_hour("truecount_withheld_verdicts_total"), "withheld"),
         ),
         core=True,
     ),
     Panel(
         "Detection failures",
-        "Contained exceptions per hour, by part; and failures of configured models. There should be none.",
+        "Contained exceptions in the last hour, by part; and failures of configured models. There should be none.",
         "short",
         (
-            (per_hour("truecount_unjudged_windows_total", "part"), "{{part}}"),
-            (per_hour('truecount_detector_witnesses_total{verdict="failed"}', "detector"), "model {{detector}}"),
+            (in_last_hour("truecount_unjudged_windows_total", "part"), "{{part}}"),
+            (in_last_hour('truecount_detector_witnesses_total{verdict="failed"}', "detector"), "model {{detector}}"),
         ),
         core=True,
     ),

@@ -50,9 +50,9 @@ def rate(selector: str, *labels: str) -> str:
     return f"sum{_by(labels)}(rate({selector}[$__rate_interval]))"
 
 
-def per_hour(selector: str, *labels: str) -> str:
-    """PromQL of a counter's rate per hour."""
-    return f"{rate(selector, *labels)} * 3600"
+def in_last_hour(selector: str, *labels: str) -> str:
+    """PromQL of a counter's increase in the hour before each moment, for what is rare."""
+    return f"sum{_by(labels)}(increase({selector}[1h]))"
 
 
 def quantile(q: float, metric: str, *labels: str, only: str = "") -> str:
