@@ -152,8 +152,8 @@ PANELS = (
     ),
     Panel(
         "Detectors with evidence",
-        "Judged windows of the last hour that are rarer for a detector than one in a hundred honest windows. A detector "
-        "that never has evidence, or has it in most windows, does not fit the platform.",
+        "Judged windows of the last hour that are rarer for a detector than one in a hundred honest windows. "
+        "A detector that never has evidence, or has it in most windows, does not fit the platform.",
         "short",
         ((in_last_hour('truecount_detector_witnesses_total{verdict!="failed"}', "detector"), "{{detector}}"),),
         core=True,
