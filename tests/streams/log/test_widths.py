@@ -74,6 +74,8 @@ def _audited(frames: list[bytes], events: int) -> tuple[Outcome, dict[Key, Any]]
         for crowd in watched.open.values():
             crowd.settle()
             crowd.log_from = crowd.log_to = 0  # where in the log they stood is not the same
+        if watched.removals is not None:
+            watched.removals.log_from = 0
     assert audit.broken == 0
     return outcome, dict(states_of(audit.audit))
 

@@ -146,7 +146,7 @@ def test_targets_are_on_the_disk_and_all_else_is_in_memory(place: Disk) -> None:
         state, saved = place.restore()
         assert saved.keys() == {PLATFORM, b"platform/days/0", META_KEY}
         assert place.stored() == {key("0a"): target(1), key("0b"): target(2)}
-        assert (state.tail, state.born, state.totals, state.configs) == (tail, "b", [[7]], [(7, "c")])
+        assert (state.tail, state.born, state.totals, state.configs) == (tail, "b", [[7, 0]], [(7, "c")])
         assert state.store is not None
         assert state.store.stamp == Stamp(f"{place.settings.app}/{TOPIC}/3", "b", 9)
         place.close()

@@ -278,10 +278,10 @@ def test_metrics_are_the_same_when_outputs_are_made_in_pieces(
         seen.append(
             (
                 {
-                    key: after[key] - before.get(key, 0.0)
-                    for key in after
-                    if key[0].startswith("truecount_") and key[0].endswith("_total")
-                    if after[key] != before.get(key, 0.0)
+                    (name, labels): value - before.get((name, labels), 0.0)
+                    for (name, labels), value in after.items()
+                    if name.startswith("truecount_") and name.endswith("_total")
+                    if value != before.get((name, labels), 0.0)
                 },
                 [output for output in task.cut() if output.topic != task.topics.targets_state],
             )
