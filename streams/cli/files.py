@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +11,6 @@ import typer
 from streams.cli.options import AllowBadOption, ConfigOption, JsonOption, ServersOption, settings_from
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from streams.offline.pipeline import Summary
     from streams.offline.recorded.file import RecordedFile
     from streams.offline.recorded.losses import Losses
@@ -42,6 +39,12 @@ def replay(
         bool, typer.Option("--offline", help="Audit without a broker, and write the outputs to --out.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Output directory of --offline.", show_default=False)] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes of --offline; by default one a core, and one for a small file.", min=1, show_default=False
+        ),
+    ] = None,
     allow_bad: AllowBadOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,7 +67,7 @@ def replay(
     recorded = RecordedFile(file, None if map_file is None else load_map(map_file))
     summary: Summary | Sent
     if out is not None and offline:
-        summary, losses = _offline(settings, recorded, out, clock_ms, quiet=as_json)
+        summary, losses = _offline(settings, recorded, out, clock_ms, jobs=jobs, quiet=as_json)
     else:
         summary, losses = _online(settings, recorded, speed, clock_ms, quiet=as_json)
     print_facts(summary.as_dict(), as_json)
@@ -110,17 +113,19 @@ def simulate(
 
 
 def _offline(
-    settings: Settings, recorded: RecordedFile, out: Path, clock_ms: int, *, quiet: bool
+    settings: Settings, recorded: RecordedFile, out: Path, clock_ms: int, *, jobs: int | None, quiet: bool
 ) -> tuple[Summary, Losses]:
+    from streams.cli.outputs.progress import ReplayProgress
     from streams.offline.pipeline import Files, audit_file
+    from streams.offline.processes import jobs_for
     from streams.service import memory
 
+    jobs = jobs_for(recorded.size_bytes, settings.partitions, jobs)
     files = Files(out)
     memory.collect_rarely()
     try:
-        with _progress(quiet) as bar:
-            task = bar.add_task("reading", total=recorded.size_bytes)
-            offline = audit_file(settings, recorded, files, clock_ms, _shown(bar, task, recorded, "auditing"))
+        with ReplayProgress(quiet=quiet) as progress:
+            offline = audit_file(settings, recorded, files, clock_ms, progress.reached, jobs=jobs)
     finally:
         files.close()
     return offline.summary, offline.losses
@@ -129,34 +134,13 @@ def _offline(
 def _online(
     settings: Settings, recorded: RecordedFile, speed: float, clock_ms: int, *, quiet: bool
 ) -> tuple[Sent, Losses]:
+    from streams.cli.outputs.progress import ReplayProgress
     from streams.kafka.sender import Sender
     from streams.offline.replay import Replay
 
     with (
         Sender(settings, idempotent=settings.processing == "exactly_once") as sender,
-        _progress(quiet) as bar,
+        ReplayProgress(quiet=quiet) as progress,
     ):
-        task = bar.add_task("reading times", total=recorded.size_bytes)
         replay = Replay(settings, recorded, sender, speed=speed, clock_ms=clock_ms)
-        return replay.run(_shown(bar, task, recorded, "sending")), replay.losses
-
-
-def _shown(bar: Progress, task: TaskID, recorded: RecordedFile, doing: str) -> Callable[[int], None]:
-    """Progress in bytes of the file. A sorted file is read completely before the first record."""
-    return lambda records: bar.update(
-        task, completed=recorded.read_bytes(), description=f"{doing}: {records:,} records"
-    )
-
-
-def _progress(quiet: bool) -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True, quiet=quiet)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )
+        return replay.run(progress.reached), replay.losses

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import struct
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
-from io import SEEK_END
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from detectors.cases.statuses import OPENED
-from detectors.records import Outcome
-from detectors.state.case import EXPLAINED
-from detectors.state.removals import RULE
-from detectors.state.target_states import MemoryTargetStates
 from streams.deadletters import DeadLetter, Why
-from streams.engine.task import StepError
 from streams.ingest.router import Routed, Router
 from streams.ingest.rules.tagging import Tagger
+from streams.offline.partitions import Audited, Auditors, InProcess, Totals
+from streams.offline.processes import Processes
+from streams.offline.reached import Reached, SortedProgress
 from streams.offline.recorded.decoding import batched, records_of, rows_by_time, unreadable
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.losses import Losses
@@ -30,13 +25,12 @@ from streams.offline.recorded.row import Row
 from streams.settings.inputs import Input
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
-from streams.targets.outputs import correction_value, count_value, flag_value
-from streams.targets.step import PartitionAudit, audit_settings
-from streams.targets.unjudged import Failed
 
 BATCH = 2000
-SPOOLED_BYTES = 1 << 20
-_LENGTH = struct.Struct("<I")
+STEPS_MAX = 32
+"""Steps that processes may be behind the reader: enough for all of them to have work while windows of some close."""
+HELD_BYTES_MAX = 64 << 20
+"""Bytes of refused records that wait for the results before them."""
 
 SOURCE = "recorded"
 FILES = ("flagged-events", "audited-counts", "corrections", "dead-letters")
@@ -88,8 +82,21 @@ class NotInOrderError(Exception):
     """An event of a file is later than ``time.lateness_seconds`` allows."""
 
 
+class Step(NamedTuple):
+    """A step of ingest whose audit has not been written: its refused records, each with its number of lines."""
+
+    letters: list[tuple[DeadLetter, int]]
+
+    def size_bytes(self) -> int:
+        """Bytes of the refused records."""
+        return sum(len(letter.value or b"") for letter, _ in self.letters)
+
+
 class Offline:
-    """A router and all partitions in one process; sinks take (file name, line)."""
+    """A router, and the audit of all partitions in one or several processes; sinks take (file name, line).
+
+    Results are the same for any number of processes, byte for byte and in the same order.
+    """
 
     def __init__(
         self,
@@ -98,11 +105,12 @@ class Offline:
         *,
         config: Input | None = None,
         clock_ms: int | None = None,
+        jobs: int = 1,
     ) -> None:
         """``config`` is the input that the records belong to; by default one of native events.
 
         ``clock_ms`` is the broker's clock; by default now. An event more than ``time.future_skew_seconds`` ahead of it
-        is a dead letter.
+        is a dead letter. ``jobs`` is the number of processes beside this one; with 1, this one does everything.
         """
         self._settings = settings
         self._sink = sink
@@ -116,11 +124,10 @@ class Offline:
             tagger=Tagger(settings.rules),
         )
         self._roster = {self._config.topic: 1}
-        self._failed: list[Failed] = [{} for _ in range(settings.partitions)]
-        self._target_states = [MemoryTargetStates() for _ in range(settings.partitions)]
-        self._audits = [self._audit(partition) for partition in range(settings.partitions)]
-        self._frames = [_Frames() for _ in range(settings.partitions)]
-        self._offsets = [0] * settings.partitions
+        jobs = min(jobs, settings.partitions)
+        self._auditors: Auditors = InProcess(settings) if jobs == 1 else Processes(settings, jobs)
+        self._steps: deque[Step] = deque()
+        self._held_bytes = 0
         self._flagged: set[tuple[str, str]] = set()
         self.summary = Summary()
         self.losses = Losses()
@@ -137,35 +144,63 @@ class Offline:
     def replay(self, rows: Iterable[Row], progress: Callable[[int], None] = lambda _: None) -> Summary:
         """Feed rows in their order, then close the last windows. Returns the summary.
 
-        Raises NotInOrderError at a late event unless ``may_be_late``.
+        Raises NotInOrderError at a late event unless ``may_be_late``. With several processes, it raises
+        ProcessEndedError or PartitionError if one of them fails.
         """
         try:
             self._feed(rows, progress)
+            self._close(self._auditors.totals())
         finally:
-            for frames in self._frames:
-                frames.close()
-        self._close()
+            self._auditors.close()
         return self.summary
 
     def _feed(self, rows: Iterable[Row], progress: Callable[[int], None]) -> None:
         offset = 0
         for batch in batched(rows, BATCH):
             documents = [row for row in batch if row.value is not None]
-            for row in batch if len(documents) < len(batch) else ():
-                if row.value is None:
-                    self._refuse(unreadable(self._config.topic, row), row.lines)
+            refused = [(unreadable(self._config.topic, row), row.lines) for row in batch if row.value is None]
+            routed = Routed()
             if documents:
                 records = records_of(documents, offset, self._clock_ms)
                 next_offset = offset + len(documents)
-                self._take(
-                    self._router.route(records, next_offset=next_offset, now_ms=next_offset, roster=self._roster)
-                )
+                routed = self._router.route(records, next_offset=next_offset, now_ms=next_offset, roster=self._roster)
                 offset = next_offset
+            self._take(routed, refused)
             self.summary.records += len(batch)
             progress(self.summary.records)
         margin = (self._settings.time.tick_seconds + self._settings.time.counts_seconds) * 1000
         until = self._router.last_ts() + margin
-        self._take(self._router.finish(next_offset=offset, until_ms=until, roster=self._roster))
+        self._take(self._router.finish(next_offset=offset, until_ms=until, roster=self._roster), [])
+        self._write(0)
+
+    def _take(self, routed: Routed, refused: list[tuple[DeadLetter, int]]) -> None:
+        if routed.behind_ms > self._settings.time.lateness_seconds * 1000 and not self.may_be_late:
+            raise NotInOrderError
+        self.summary.events += routed.events
+        self.losses.skip(routed.skipped)
+        self.losses.leave_unread(routed.unread)
+        # Report the line in the file, not the record's number after sorting.
+        letters = (
+            replace(letter, offset=letter.offset if letter.line is None else letter.line) for letter in routed.dead
+        )
+        step = Step([*refused, *((letter, 1) for letter in letters)])
+        self._steps.append(step)
+        self._held_bytes += step.size_bytes()
+        if self.log is not None:
+            for partition, frame in routed.frames:
+                self.log[partition].append(frame)
+        self._auditors.send(routed.frames)
+        self._write(STEPS_MAX if self._held_bytes < HELD_BYTES_MAX else 0)
+
+    def _write(self, open_max: int) -> None:
+        """Write results in the order of the steps. Waits until at most ``open_max`` steps are not written."""
+        for results in self._auditors.results(open_max):
+            step = self._steps.popleft()
+            self._held_bytes -= step.size_bytes()
+            for letter, lines in step.letters:
+                self._refuse(letter, lines)
+            for audited in results:
+                self._write_audited(audited)
 
     def _refuse(self, letter: DeadLetter, lines: int = 1) -> None:
         self.summary.dead_letters += 1
@@ -173,79 +208,37 @@ class Offline:
         self.losses.refuse(str(letter.reason), line, letter.value or b"", letter.message, lines)
         self._sink("dead-letters", orjson.dumps(letter.as_line()))
 
-    def _take(self, routed: Routed) -> None:
-        if routed.behind_ms > self._settings.time.lateness_seconds * 1000 and not self.may_be_late:
-            raise NotInOrderError
-        self.summary.events += routed.events
-        self.losses.skip(routed.skipped)
-        self.losses.leave_unread(routed.unread)
-        for letter in routed.dead:
-            # Report the line in the file, not the record's number after sorting.
-            self._refuse(replace(letter, offset=letter.offset if letter.line is None else letter.line))
-        for partition, frame in routed.frames:
-            self._frames[partition].append(frame)
-            outcome = self._applied(partition, frame)
-            self._offsets[partition] += 1
-            if self.log is not None:
-                self.log[partition].append(frame)
-            self._write(outcome)
-            for position, value, message in outcome.uncounted:
-                self._refuse(DeadLetter("by-target", partition, position, None, value, Why.UNCOUNTABLE, message))
-
-    def _audit(self, partition: int) -> PartitionAudit:
-        target_states = self._target_states[partition] = MemoryTargetStates()
-        return PartitionAudit(audit_settings(self._settings, partition), target_states, self._failed[partition])
-
-    def _applied(self, partition: int, frame: bytes) -> Outcome:
-        """Outcome of a frame. If it fails, the partition's log is audited again, as after the restart of a worker."""
-        offset, failed = self._offsets[partition], False
-        while True:
-            try:
-                if failed:
-                    audit = self._audits[partition] = self._audit(partition)
-                    for position, before in enumerate(self._frames[partition].first(offset)):
-                        audit.apply(before, position, Outcome())
-                outcome = Outcome()
-                self._audits[partition].apply(frame, offset, outcome)
-            except StepError:
-                failed = True
-            else:
-                return outcome
-
-    def _write(self, outcome: Outcome) -> None:
+    def _write_audited(self, audited: Audited) -> None:
         summary = self.summary
-        summary.late += outcome.late
-        summary.historic += outcome.historic
-        summary.duplicates += outcome.duplicates
-        for part, failures in outcome.failures.items():
+        summary.late += audited.late
+        summary.historic += audited.historic
+        summary.duplicates += audited.duplicates
+        for part, failures in audited.failures.items():
             summary.failures[part] = summary.failures.get(part, 0) + failures
-        for flag in outcome.flags:
-            self._sink("flagged-events", flag_value(flag))
-            if flag.status == OPENED and flag.verdict == EXPLAINED:
-                summary.explained += 1
-            elif flag.status == OPENED and flag.verdict == RULE:
-                summary.rule_bursts += 1
-            elif flag.status == OPENED:
-                summary.flags += 1
-                self._flagged.add((flag.target, flag.metric))
-        for correction in outcome.corrections:
-            summary.corrections += 1
-            self._sink("corrections", correction_value(correction))
-        for count in outcome.counts:
-            self._sink("audited-counts", count_value(count))
+        summary.explained += audited.explained
+        summary.rule_bursts += audited.rule_bursts
+        summary.flags += len(audited.flagged)
+        self._flagged.update(audited.flagged)
+        summary.corrections += len(audited.corrections)
+        for line in audited.flags:
+            self._sink("flagged-events", line)
+        for line in audited.corrections:
+            self._sink("corrections", line)
+        for line in audited.counts:
+            self._sink("audited-counts", line)
+        for position, value, message in audited.uncounted:
+            self._refuse(DeadLetter("by-target", audited.partition, position, None, value, Why.UNCOUNTABLE, message))
 
-    def _close(self) -> None:
+    def _close(self, partitions: list[Totals]) -> None:
         summary = self.summary
-        for target_states in self._target_states:
-            for state in target_states.states.values():
-                ledger = state.ledger
-                summary.targets += 1
-                summary.raw += ledger.raw
-                summary.valid += ledger.valid
-                summary.quarantined += ledger.quarantined
-                summary.unjudged += state.unjudged
-                for reason, count in ledger.invalid.items():
-                    summary.invalid[reason] = summary.invalid.get(reason, 0) + count
+        for totals in partitions:
+            summary.targets += totals.targets
+            summary.raw += totals.raw
+            summary.valid += totals.valid
+            summary.quarantined += totals.quarantined
+            summary.unjudged += totals.unjudged
+            for reason, count in totals.invalid.items():
+                summary.invalid[reason] = summary.invalid.get(reason, 0) + count
         summary.flagged_targets = len(self._flagged)
         losses = self.losses
         losses.records, losses.events, losses.late = summary.records, summary.events, summary.late
@@ -258,47 +251,29 @@ def audit_file(
     recorded: RecordedFile,
     files: Files,
     clock_ms: int,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Callable[[Reached], None] = lambda _: None,
+    *,
+    jobs: int = 1,
 ) -> Offline:
-    """Audit a recorded file. Returns the audit, with its summary. Raises SettingsError.
+    """Audit a recorded file in ``jobs`` processes. Returns the audit, with its summary.
 
     The file is audited in its own order. If an event is late, the file is sorted by time and audited again from the
     beginning. Most files are in order: a check before the audit would cost every replay a second reading.
+    Raises SettingsError, ProcessEndedError, PartitionError.
     """
-    offline = Offline(settings, files.write, config=recorded.input, clock_ms=clock_ms)
+    offline = Offline(settings, files.write, config=recorded.input, clock_ms=clock_ms, jobs=jobs)
     offline.may_be_late = False
     try:
         with closing(recorded.rows()) as rows:
-            offline.replay(rows, progress)
+            offline.replay(rows, lambda _: progress(Reached("auditing", offline.summary.events, recorded.share_read())))
     except NotInOrderError:
         files.empty()
-        offline = Offline(settings, files.write, config=recorded.input, clock_ms=clock_ms)
+        offline = Offline(settings, files.write, config=recorded.input, clock_ms=clock_ms, jobs=jobs)
         offline.summary.sorted = True
-        with rows_by_time(recorded, settings.time, clock_ms) as ordered:
-            offline.replay(ordered, progress)
+        shown = SortedProgress(recorded, "auditing", progress)
+        with rows_by_time(recorded, settings.time, clock_ms, progress=shown.sorting) as ordered:
+            offline.replay(ordered, lambda records: shown.using(records, offline.summary.events))
     return offline
-
-
-class _Frames:
-    """A partition's log so far, to read again when a record fails; on disk from SPOOLED_BYTES on."""
-
-    def __init__(self) -> None:
-        self._file = SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115  # open as long as the replay
-
-    def append(self, frame: bytes) -> None:
-        self._file.write(_LENGTH.pack(len(frame)))
-        self._file.write(frame)
-
-    def first(self, count: int) -> Iterator[bytes]:
-        """The first ``count`` frames."""
-        self._file.seek(0)
-        for _ in range(count):
-            (length,) = _LENGTH.unpack(self._file.read(_LENGTH.size))
-            yield self._file.read(length)
-        self._file.seek(0, SEEK_END)
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class Files:

@@ -13,6 +13,7 @@ import msgspec
 from detectors.events.event import METRICS, Event
 from streams.deadletters import DeadLetter
 from streams.kafka.sender import Sender
+from streams.offline.reached import Reached, SortedProgress
 from streams.offline.recorded.decoding import RowDecoder, events_of, in_order, rows_by_time, unreadable
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.losses import Losses
@@ -66,24 +67,29 @@ class Replay:
         self._sent = Sent()
         self.losses = Losses()
 
-    def run(self, progress: Callable[[int], None] = lambda _: None) -> Sent:
+    def run(self, progress: Callable[[Reached], None] = lambda _: None) -> Sent:
         """Send the whole file; returns when everything is delivered. Raises SettingsError, BrokerError."""
-        sent, losses = self._sent, self.losses
+        sent, losses, recorded = self._sent, self.losses, self._recorded
+
+        def reading(records: int) -> None:
+            progress(Reached("reading times", records, recorded.share_read()))
+
         # Sent events cannot be taken back, so the order is checked first.
-        sent.sorted = not in_order(self._recorded, self._time, self._clock_ms)
+        sent.sorted = not in_order(recorded, self._time, self._clock_ms, progress=reading)
         if sent.sorted:
-            with rows_by_time(self._recorded, self._time, self._clock_ms) as ordered:
-                self._send(ordered, progress)
+            shown = SortedProgress(recorded, "sending", progress)
+            with rows_by_time(recorded, self._time, self._clock_ms, progress=shown.sorting) as ordered:
+                self._send(ordered, lambda: shown.using(sent.records, sent.events))
         else:
-            with closing(self._recorded.rows()) as rows:
-                self._send(rows, progress)
+            with closing(recorded.rows()) as rows:
+                self._send(rows, lambda: progress(Reached("sending", sent.events, recorded.share_read())))
         self._sender.flush()
         losses.records, losses.events = sent.records, sent.events
         sent.refused, sent.skipped, sent.unread = losses.refused, losses.skipped, losses.unread
         sent.most_frequent = losses.as_dict()
         return sent
 
-    def _send(self, rows: Iterable[Row], progress: Callable[[int], None]) -> None:
+    def _send(self, rows: Iterable[Row], progress: Callable[[], None]) -> None:
         topic = self._recorded.name
         self._began = time.monotonic()
         decoder = RowDecoder(self._recorded.input, self._time, self._clock_ms)
@@ -105,7 +111,7 @@ class Replay:
                     self._sent.historic += event.history
                 self._sent.events += len(decoded.good.ts)
             self._sent.records += len(batch)
-            progress(self._sent.records)
+            progress()
 
     def _refuse(self, letter: DeadLetter, lines: int = 1) -> None:
         self._sent.dead_letters += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from operator import attrgetter
@@ -80,15 +80,20 @@ def events_of(good: Good) -> Iterator[tuple[int, Event]]:
         yield place, Event(**dict(zip(names, values, strict=True)), metric=METRICS[metric])
 
 
-def in_order(recorded: RecordedFile, time: Time, clock_ms: int) -> bool:
+def in_order(
+    recorded: RecordedFile, time: Time, clock_ms: int, *, progress: Callable[[int], None] = lambda _: None
+) -> bool:
     """Whether no event of the file is late by more than ``time.lateness_seconds``.
 
-    It reads the file up to the first late event. Raises SettingsError.
+    It reads the file up to the first late event. ``progress`` gets the number of records so far. Raises SettingsError.
     """
+    records = 0
     order = Order(round(time.lateness_seconds * 1000))
     decoder = RowDecoder(_times_only(recorded.input), time, clock_ms)
     with closing(recorded.rows()) as rows:
-        for _, _, decoded in decoder.batches(rows):
+        for batch, _, decoded in decoder.batches(rows):
+            records += len(batch)
+            progress(records)
             if decoded.good is not None and not order.add(_live(decoded.good)):
                 return False
     return True
@@ -96,11 +101,19 @@ def in_order(recorded: RecordedFile, time: Time, clock_ms: int) -> bool:
 
 @contextmanager
 def rows_by_time(
-    recorded: RecordedFile, time: Time, clock_ms: int, memory_bytes: int = MEMORY_BYTES
+    recorded: RecordedFile,
+    time: Time,
+    clock_ms: int,
+    memory_bytes: int = MEMORY_BYTES,
+    *,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Iterator[Row]]:
-    """The file's rows in order of time; see ``sorted_rows``. Raises SettingsError."""
+    """The file's rows in order of time; see ``sorted_rows``. Raises SettingsError.
+
+    ``progress`` gets the number of records that have been read so far, to be sorted.
+    """
     decoder = RowDecoder(_times_only(recorded.input), time, clock_ms)
-    with closing(recorded.rows()) as rows, sorted_rows(_timed(rows, decoder), memory_bytes) as ordered:
+    with closing(recorded.rows()) as rows, sorted_rows(_timed(rows, decoder, progress), memory_bytes) as ordered:
         yield ordered
 
 
@@ -110,13 +123,15 @@ def _live(good: Good) -> NDArray[np.int64]:
     return good.ts if True not in historic else good.ts[~np.fromiter(historic, np.bool_, len(historic))]
 
 
-def _timed(rows: Iterable[Row], decoder: RowDecoder) -> Iterator[Timed]:
+def _timed(rows: Iterable[Row], decoder: RowDecoder, progress: Callable[[int], None]) -> Iterator[Timed]:
     """Each row with the time of its latest event, so that it makes no event of another row late.
 
     A row without an event gets the time of the row before.
     """
-    latest = -1
+    latest, records = -1, 0
     for batch, documents, decoded in decoder.batches(rows):
+        records += len(batch)
+        progress(records)
         times = np.full(len(documents), -1)
         if decoded.good is not None:
             np.maximum.at(times, decoded.good.index, decoded.good.ts)

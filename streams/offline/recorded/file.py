@@ -46,15 +46,18 @@ class RecordedFile:
         self.path = path
         self._source = FileSource(path)
         self._declared: Format | None = None if layout is None else layout.file.format
+        self._parquet: Parquet | None = None
         self.name = path.name
         self.size_bytes = self._source.size_bytes
         self.format: Format = self._recognised()
         self.input = self._input(ReplayMap() if layout is None else layout)
         """the input that reads the file's rows"""
 
-    def read_bytes(self) -> int:
-        """How far the file has been read, in bytes on disk."""
-        return self._source.read_bytes()
+    def share_read(self) -> float:
+        """The share of the file that has been read: of its bytes on disk, of Parquet in rows."""
+        if self._parquet is not None:
+            return self._parquet.share_read
+        return self._source.read_bytes() / max(self.size_bytes, 1)
 
     def rows(self) -> Generator[Row, None, None]:
         """All rows, in the file's order. Raises SettingsError."""
@@ -86,7 +89,7 @@ class RecordedFile:
         path = str(self.path)
         if self.format == "parquet":
             with self._source.opened() as raw:
-                parquet = Parquet(raw, path)
+                self._parquet = parquet = Parquet(raw, path)
                 with closing(parquet.rows()) as rows:
                     yield TableColumns(parquet.columns, parquet.moments()), rows
             return

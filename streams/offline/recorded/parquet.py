@@ -32,6 +32,8 @@ class Parquet:
             self._file = parquet.ParquetFile(raw)
         except (OSError, ValueError) as error:  # base classes of pyarrow's errors
             raise self._damaged(error) from None
+        self.share_read = 0.0
+        """share of the rows that have been read"""
         self.columns: list[str] = list(self._file.schema_arrow.names)
         twice = sorted({column for column in self.columns if self.columns.count(column) > 1})
         if twice:
@@ -55,6 +57,7 @@ class Parquet:
                 for number, values in enumerate(zip(*columns, strict=True), number + 1):  # noqa: B020  # counts on
                     document = _document(dict(zip(self.columns, values, strict=True)))
                     yield Row(document, document, number)
+                self.share_read = number / self._file.metadata.num_rows
         except (OSError, ValueError) as error:
             raise self._damaged(error) from None
 
