@@ -26,7 +26,8 @@ from streams.engine.checkpoints import Checkpoints, ended
 from streams.engine.failures_in_a_row import FailuresInARow
 from streams.engine.gaps import may_take
 from streams.engine.outlet import Outlet
-from streams.engine.task import PENDING_MAX, StepError, Task, Work, turns
+from streams.engine.step_error import StepError
+from streams.engine.task import PENDING_MAX, Task, Work, turns
 from streams.kafka.transport import Batch
 
 log = structlog.get_logger()

@@ -130,7 +130,3 @@ async def turns(steps: Iterable[None], *, clock: Clock) -> AsyncGenerator[float]
     finally:
         if isinstance(steps, Generator):
             steps.close()
-
-
-class StepError(Exception):
-    """A record of the log could not be audited. The task starts again, and handles that record with fewer steps."""

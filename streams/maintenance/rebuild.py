@@ -20,7 +20,8 @@ from faust.types import TP
 
 from streams.clock import Clock
 from streams.engine.outlet import OutletError
-from streams.engine.task import PENDING_MAX, StepError
+from streams.engine.step_error import StepError
+from streams.engine.task import PENDING_MAX
 from streams.failures import Failure
 from streams.kafka.clients import aiokafka_options
 from streams.kafka.errors import BrokerError, describe

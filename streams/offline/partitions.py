@@ -15,7 +15,7 @@ from detectors.records import Outcome
 from detectors.state.case import EXPLAINED
 from detectors.state.removals import RULE
 from detectors.state.target_states import MemoryTargetStates
-from streams.engine.task import StepError
+from streams.engine.step_error import StepError
 from streams.settings.settings import Settings
 from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit, audit_settings

@@ -27,9 +27,9 @@ from streams.offline.audit_process import Answer, audit_partitions
 from streams.offline.partitions import Audited, Frames, Totals
 from streams.settings.settings import Settings
 
-POOL_BYTES = 4 << 20
-"""A smaller file is audited in one process: a process takes half a second to start, as long as 2 MB of native JSON take
-to be audited (measured, see docs/performance.md)."""
+POOL_BYTES = 8 << 20
+"""A smaller file is audited in one process. 8 MiB of native JSON take about two seconds, a process half a second to
+start (measured, see docs/performance.md)."""
 
 READ_BYTES = 1 << 18
 JOIN_SECONDS = 5.0

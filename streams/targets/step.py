@@ -16,7 +16,7 @@ from detectors.records import Outcome, Uncounted
 from detectors.state.parts import Part
 from detectors.state.target_states import TargetStates
 from detectors.windows.clock import EventClock, SourceTime
-from streams.engine.task import StepError
+from streams.engine.step_error import StepError
 from streams.log.blocks import block_of, countable
 from streams.log.frames import Frame
 from streams.log.versions import FrameError, decode

@@ -19,7 +19,8 @@ from streams.clock import Clock
 from streams.deadletters import DeadLetter, Headers, Why
 from streams.engine.dead_letters import letter_output
 from streams.engine.outlet import Delivered, Output
-from streams.engine.task import PENDING_MAX, StepError
+from streams.engine.step_error import StepError
+from streams.engine.task import PENDING_MAX
 from streams.kafka.partition_reader import StateReader
 from streams.kafka.topics import Topics
 from streams.kafka.transport import Batch

@@ -28,7 +28,7 @@ from detectors.records import Outcome
 from detectors.state.target_state import TargetState
 from detectors.tick_entry import TickEntry
 from detectors.window_closing import WindowClosing
-from streams.engine.task import StepError
+from streams.engine.step_error import StepError
 from streams.state.sealed import META_KEY, meta_of
 from streams.targets.changelog import dump_changes, load
 from streams.targets.outputs import correction_value, count_value, flag_value

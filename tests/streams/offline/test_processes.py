@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import multiprocessing
@@ -232,20 +233,19 @@ def test_ctrl_c_and_a_killed_command_end_all_processes(tmp_path: Path, number: i
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"waiting\n"
-    if number == signal.SIGINT:
-        os.killpg(process.pid, number)  # as a terminal does: all processes of the command get it
-        # It ends only when all processes have closed the pipes.
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"waiting\n"
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does: all processes of the command get it
+        else:
+            process.kill()
+        # The pipes end when all processes have ended.
         _, err = process.communicate(timeout=30)
         assert (process.returncode, err) == (code, b"")
-        return
-    try:
-        process.kill()
-        assert process.wait(timeout=30) == code
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_the_command_takes_the_number_of_processes(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from detectors.measurement.window_view import WindowView
 from detectors.records import Correction, Flag, Outcome
 from streams.clock import FakeClock
 from streams.engine.outlet import Output
-from streams.engine.task import PENDING_MAX, StepError
+from streams.engine.step_error import StepError
+from streams.engine.task import PENDING_MAX
 from streams.kafka.transport import Batch
 from streams.state import keyed
 from streams.state.disk import POSITION_HEADER
