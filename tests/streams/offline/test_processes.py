@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bench.testbed.workers import CLI, ROOT, clean_environment
@@ -283,3 +285,22 @@ def test_progress_has_events_a_second_and_the_remaining_time(
         "truecount: auditing: 10 %, 3,800 events, 100 events/s, 5 min 42 s left",
         "truecount: auditing: 100 %, 9,600 events, 200 events/s",
     ]
+
+
+@pytest.mark.parametrize("name", ["recorded.ndjson", "recorded.ndjson.gz", "recorded.parquet"])
+def test_the_share_that_is_read_grows_to_one(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    rows = [
+        {"ts": START_MS + n, "actor": f"a{n % 977}", "target": f"t{n * n}", "metric": "view"} for n in range(40_000)
+    ]
+    if name.endswith("parquet"):
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        text = b"\n".join(msgspec.json.encode(row) for row in rows)
+        path.write_bytes(gzip.compress(text, 1) if name.endswith("gz") else text)
+    recorded = RecordedFile(path)
+    shares = [recorded.share_read() for _ in recorded.rows()]
+    assert shares == sorted(shares)
+    assert shares[0] < 0.5
+    assert any(0.2 < share < 0.9 for share in shares)
+    assert recorded.share_read() == 1
