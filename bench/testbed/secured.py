@@ -36,7 +36,9 @@ class Certificates:
         names.write_text(f"subjectAltName=DNS:{host}\n")
         new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         signed = ["-CA", self.authority, "-CAkey", directory / "ca.key", "-CAcreateserial", "-extfile", names]
-        ca = ["-keyout", directory / "ca.key", "-out", self.authority]
+        # Python 3.13 accepts a CA only if its certificate says that it may sign others.
+        usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+        ca = [*usage, "-keyout", directory / "ca.key", "-out", self.authority]
         for arguments in (
             ["req", "-x509", *new_key, "-days", "2", "-subj", "/CN=test CA", *ca],
             ["req", *new_key, "-subj", f"/CN={host}", "-keyout", key, "-out", request],

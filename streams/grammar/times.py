@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,7 +35,9 @@ def check_layout(layout: str) -> None:
     if re.search(r"(?<!%)(%%)*%Z", layout):
         raise ValueError(f"time = {layout!r}: %Z cannot read the name of a zone; use %z, or leave the zone out (UTC)")
     try:
-        back = datetime.strptime(_PROBE.strftime(layout), layout)  # noqa: DTZ007  # only the date is compared
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # from 3.13 on for a layout without a year
+            back = datetime.strptime(_PROBE.strftime(layout), layout)  # noqa: DTZ007  # only the date is compared
     except (ValueError, re.error) as error:
         raise ValueError(f"time = {layout!r} is no strptime format: {error}") from None
     if back.date() != _PROBE.date():

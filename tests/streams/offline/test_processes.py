@@ -291,7 +291,7 @@ def test_progress_has_events_a_second_and_the_remaining_time(
 def test_the_share_that_is_read_grows_to_one(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     rows = [
-        {"ts": START_MS + n, "actor": f"a{n % 977}", "target": f"t{n * n}", "metric": "view"} for n in range(40_000)
+        {"ts": START_MS + n, "actor": f"a{n % 977}", "target": f"t{n * n}", "metric": "view"} for n in range(120_000)
     ]
     if name.endswith("parquet"):
         pq.write_table(pa.Table.from_pylist(rows), path)
