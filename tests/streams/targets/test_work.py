@@ -56,6 +56,10 @@ class Shown:
         """By how much a metric has moved."""
         return self.moved.get((f"truecount_{name}", tuple(sorted(labels.items()))), 0.0)
 
+    def shown(self, name: str, **labels: str) -> float:
+        """The value of a gauge. What a task of another test left there was replaced."""
+        return self.during[f"truecount_{name}", tuple(sorted(labels.items()))]
+
     def records(self, topic: str) -> list[dict[str, Any]]:
         """The values of an output topic."""
         return [json.loads(record.value) for record in self.plant.kafka.log(topic) if record is not MARKER]
@@ -111,8 +115,8 @@ def test_the_parts_of_all_counts_are_those_of_the_ledgers_while_the_task_is_here
         UNDONE: sum(ledger.invalid.get(UNDONE, 0) for ledger in ledgers),
     }
     for part, events in parts.items():
-        assert seen.of("counted_events", partition="0", metric="view", part=part) == events
-    assert seen.of("targets", partition="0") == len(seen.plant.keyed_state())
+        assert seen.shown("counted_events", partition="0", metric="view", part=part) == events
+    assert seen.shown("targets", partition="0") == len(seen.plant.keyed_state())
     assert TARGETS not in seen.after
 
 
