@@ -9,7 +9,7 @@ import pytest
 
 from detectors.events.event import MAX_TS_MS
 from streams.ingest.mapping import addresses, native, values
-from streams.ingest.mapping.values import ConvertColumn, ValueColumn
+from streams.ingest.mapping.values import ConvertColumn, Unreadable, ValueColumn
 
 
 class SingleValueError(Exception):
@@ -71,3 +71,11 @@ def test_a_column_of_plain_values_is_read_as_a_whole(name: str) -> None:
 )
 def test_a_column_of_several_kinds_is_read_value_by_value(column: ValueColumn, read: ValueColumn) -> None:
     assert values.times("s")(column) == read
+
+
+@pytest.mark.parametrize("digits", [19, 5_000])
+def test_one_number_that_is_too_long_is_refused_alone(digits: int) -> None:
+    """Python converts no more than 4,300 digits, and raises an error of its own for more."""
+    first, second = values.times("s")(["1", "9" * digits])
+    assert first == 1_000
+    assert isinstance(second, Unreadable)
