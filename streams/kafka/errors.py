@@ -50,6 +50,11 @@ NO_ANSWER = (
 )
 
 
+def user_of(settings: Settings) -> str:
+    """Who is refused, in a sentence."""
+    return settings.broker.username or "this client"
+
+
 def describe(error: BaseException, settings: Settings) -> str:
     """A sentence for an error of a Kafka client. After an error of the connection, it connects again to find the cause.
 
@@ -64,6 +69,6 @@ def describe(error: BaseException, settings: Settings) -> str:
             return f"{where} refused the credentials ({error}); check broker.username, password and sasl_mechanism"
         return f"{where} did not answer in time ({type(error).__name__}: {error}), and answers now; try again"
     if isinstance(error, NOT_ALLOWED):
-        user = settings.broker.username or "this client"
+        user = user_of(settings)
         return f"{where} does not allow this to {user} ({error}); `truecount doctor` shows which ACL is missing"
     return f"the broker at {where} answered {type(error).__name__}: {error}"

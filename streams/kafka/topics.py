@@ -20,7 +20,7 @@ from kafka.errors import (
 from detectors.windows.scales import HOUR_MS
 from streams.kafka.clients import kafka_python_options
 from streams.kafka.connection import connection_problem
-from streams.kafka.errors import BrokerError, NoConnectionError, describe
+from streams.kafka.errors import BrokerError, NoConnectionError, describe, user_of
 from streams.settings.settings import Settings
 
 
@@ -155,10 +155,9 @@ def create(settings: Settings, planned: Iterable[NewTopic]) -> tuple[list[str], 
             except TopicAlreadyExistsError:
                 existing.append(topic.name)
             except (TopicAuthorizationFailedError, ClusterAuthorizationFailedError):
-                user = settings.broker.username or "this client"
                 raise BrokerError(
-                    f"{user} may not create topic {topic.name}; `truecount topics create --dry-run` prints the topics"
-                    " and the ACLs for an administrator"
+                    f"{user_of(settings)} may not create topic {topic.name};"
+                    " `truecount topics create --dry-run` prints the topics and the ACLs for an administrator"
                 ) from None
     except (KafkaError, OSError) as error:
         raise BrokerError(describe(error, settings)) from error
@@ -201,8 +200,7 @@ def missing(settings: Settings, names: Iterable[str]) -> list[str]:
 def absence(settings: Settings, topic: str) -> str:
     """A sentence about a topic that a client did not find. Raises BrokerError if the broker does not answer."""
     if not missing(settings, [topic]):
-        user = settings.broker.username or "this client"
-        return f"{user} may not see topic {topic}; `truecount doctor` prints the missing ACL"
+        return f"{user_of(settings)} may not see topic {topic}; `truecount doctor` prints the missing ACL"
     return f"topic {topic} does not exist; {remedy(settings, topic)}"
 
 

@@ -66,12 +66,15 @@ def run_checks(settings: Settings) -> list[Check]:
     """
     checks = [_python(), _disk(settings)]
     try:
-        refused = missing_access(settings, _asked(settings))
+        transactions = supports_transactions(settings)
+        # Transactional ids are asked only of a broker that has them.
+        asked = [each for each in worker_access(settings) if transactions or each.resource != "transactional-id"]
+        refused = missing_access(settings, asked)
         checks.append(Check("broker", True, f"{settings.broker.servers} answers"))
         checks.append(_access(settings, refused))
         lacking = missing(settings, needed(settings))
         checks += _topics(settings, lacking)
-        checks.append(_transactions(settings))
+        checks.append(_transactions(settings, supported=transactions))
         closed = {access.name for access in refused if access.resource == "topic"}
         if not lacking and not closed:
             checks += [_partitions(settings), _log_audited(settings)]
@@ -82,12 +85,6 @@ def run_checks(settings: Settings) -> list[Check]:
     return checks
 
 
-def _asked(settings: Settings) -> list[Access]:
-    """The access that a worker needs; transactional ids only from a broker that has them."""
-    transactions = supports_transactions(settings)
-    return [each for each in worker_access(settings) if transactions or each.resource != "transactional-id"]
-
-
 def _access(settings: Settings, refused: list[Access]) -> Check:
     if not refused:
         return Check("access", True, "a worker may do all it needs")
@@ -96,8 +93,7 @@ def _access(settings: Settings, refused: list[Access]) -> Check:
 
 def access_refused(what: str, settings: Settings, refused: list[Access]) -> Check:
     """The check for access that the broker does not allow, with the commands that grant it."""
-    user = settings.broker.username
-    principal = principal_of(settings, user or "ANONYMOUS")
+    principal = principal_of(settings, settings.broker.username or "ANONYMOUS")
     return Check(
         what,
         False,
@@ -224,9 +220,9 @@ def _log_audited(settings: Settings) -> Check:
     return Check("log", False, message)
 
 
-def _transactions(settings: Settings) -> Check:
+def _transactions(settings: Settings, *, supported: bool) -> Check:
     if settings.processing == "at_least_once":
         return Check("processing", True, "at_least_once: consumers must deduplicate flags and corrections by id")
-    if supports_transactions(settings):
+    if supported:
         return Check("processing", True, "exactly_once: the broker has transactions")
     return Check("processing", False, NO_TRANSACTIONS)

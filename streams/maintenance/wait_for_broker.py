@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from streams.clock import Clock
-from streams.kafka.errors import BrokerError, NoConnectionError
+from streams.kafka.errors import BrokerError, NoConnectionError, user_of
 from streams.kafka.topics import missing, partition_counts, remedy
 from streams.maintenance.access import worker_access
 from streams.maintenance.doctor import NO_TRANSACTIONS, supports_transactions
@@ -69,8 +69,8 @@ def partitions_read(settings: Settings) -> dict[str, int]:
         raise SettingsError(f"{settings.broker.servers}: {NO_TRANSACTIONS}")
     refused = missing_access(settings, worker_access(settings))
     if refused:
-        user = settings.broker.username or "this client"
-        raise BrokerError(f"{user} may not {', '.join(map(str, refused))}; `truecount doctor` prints the missing ACLs")
+        wanted = ", ".join(map(str, refused))
+        raise BrokerError(f"{user_of(settings)} may not {wanted}; `truecount doctor` prints the missing ACLs")
     lacking = missing(settings, needed(settings))
     if lacking:
         raise BrokerError("; ".join(f"topic {name} does not exist; {remedy(settings, name)}" for name in lacking))

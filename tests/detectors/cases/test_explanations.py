@@ -240,9 +240,9 @@ def test_a_window_that_was_looked_at_before_its_end_is_counted_once(*, early: bo
 def expired(state: TargetState, outcome: Outcome, *, before_ms: int = 0) -> bool:
     """Whether a target's explained surge closes when its time has come, or so much before."""
     explanations = Explanations(lambda _, __: None, enabled=True, promotions=(), flags=flags())
-    told = state.explained
-    explanations.expire(KEY, state, (told.close_at if told else 0) - before_ms, outcome)
-    return told is not None and state.explained is None
+    explained = state.explained
+    explanations.expire(KEY, state, (explained.close_at if explained else 0) - before_ms, outcome)
+    return explained is not None and state.explained is None
 
 
 def test_it_closes_at_its_time_and_not_before() -> None:
@@ -259,12 +259,12 @@ def test_the_strongest_window_gives_the_reasons() -> None:
     target = Target()
     target.consider(0, count=200, surge=9.0)
     target.consider(1, count=900, surge=8.0)
-    told = target.state.explained
-    assert told is not None
-    assert (told.surge, told.reasons[0].text) == (9.0, "200 events where 40 are usual")
+    explained = target.state.explained
+    assert explained is not None
+    assert (explained.surge, explained.reasons[0].text) == (9.0, "200 events where 40 are usual")
     target.consider(2, count=300, surge=9.0)
-    assert told.reasons[0].text == "300 events where 40 are usual"
-    assert told.reasons[0].p == 10.0**-9.0
+    assert explained.reasons[0].text == "300 events where 40 are usual"
+    assert explained.reasons[0].p == 10.0**-9.0
 
 
 def test_what_nobody_can_say_is_not_explained() -> None:

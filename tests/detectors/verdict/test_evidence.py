@@ -1,4 +1,4 @@
-"""Which score and which share a kind of evidence has, when several detectors speak of it or none does."""
+"""Score and share of a kind of evidence that several detectors found, or none."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class Reports:
 
 
 def test_an_idle_source_that_nobody_reads_is_waited_for() -> None:
-    """Its worker was killed. Whoever takes it over says first what it has."""
+    """Its worker was killed. The first frame of its next owner says whether it is idle."""
     reports = Reports()
     assert reports.go(20, views_0=500, views_1=None) == 500
     assert reports.go(6, views_0=600) == 600

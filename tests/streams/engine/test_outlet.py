@@ -39,7 +39,7 @@ class FakeBatch:
 
 
 class Producer:
-    """Notes what it is told to do. The broker has ten records of each partition."""
+    """Records the calls that it gets. The broker has ten records of each partition."""
 
     def __init__(self) -> None:
         self.acts: list[str] = []

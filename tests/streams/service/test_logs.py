@@ -1,4 +1,4 @@
-"""Each line that a process writes is one JSON document, whoever writes it."""
+"""Each line that a process logs is one JSON document: its own, and those of libraries."""
 
 from __future__ import annotations
 
