@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from detectors.events.key import Key
 from detectors.state.target_state import Agenda, TargetState
+
+CHANGED_AT_ONCE = 256
+"""Most keys of one ``change_many`` or ``peek_many``: they are all in memory together, whatever the memory budget is."""
 
 
 class TargetStates(Protocol):
@@ -21,8 +24,20 @@ class TargetStates(Protocol):
         """The state of a key, to be changed; a new one if there is none. Marks the key as changed."""
         ...
 
+    def change_many(self, keys: Sequence[Key]) -> list[TargetState]:
+        """As ``change`` for each of at most CHANGED_AT_ONCE distinct keys, read from the disk together.
+
+        All of them may be used until ``change`` or ``change_many`` is called for a key that is not among them. Reading
+        (``peek``) any key leaves them valid.
+        """
+        ...
+
     def peek(self, key: Key) -> TargetState | None:
         """The state of a key, read only; None if there is none. Adds no key and marks none as changed."""
+        ...
+
+    def peek_many(self, keys: Sequence[Key]) -> list[TargetState | None]:
+        """As ``peek`` for each of at most CHANGED_AT_ONCE keys, read from the disk together."""
         ...
 
     def __getitem__(self, key: Key) -> TargetState:
@@ -72,9 +87,17 @@ class MemoryTargetStates:
         self._changed.add(key)
         return state
 
+    def change_many(self, keys: Sequence[Key]) -> list[TargetState]:
+        """See TargetStates."""
+        return [self.change(key) for key in keys]
+
     def peek(self, key: Key) -> TargetState | None:
         """See TargetStates."""
         return self.states.get(key)
+
+    def peek_many(self, keys: Sequence[Key]) -> list[TargetState | None]:
+        """See TargetStates."""
+        return [self.states.get(key) for key in keys]
 
     def __getitem__(self, key: Key) -> TargetState:
         return self.states[key]

@@ -8,7 +8,7 @@ cannot be used) all keys stay in memory, whatever the budget is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from detectors.events.key import Key
@@ -102,12 +102,42 @@ class KeyedState:
         self._changed.add(key)
         return state
 
+    def change_many(self, keys: Sequence[Key]) -> list[TargetState]:
+        """See TargetStates. Raises StoreError or StateError if a cold key cannot be read."""
+        cold = [key for key in keys if key not in self._newer]
+        if cold:
+            if len(self._newer) + len(cold) > self._half:
+                self._start_generation()
+                cold = [key for key in keys if key not in self._newer]
+            self._make_newer(cold)
+        states = [self._newer[key] for key in keys]
+        for key, state in zip(keys, states, strict=True):
+            if key not in self._noted:
+                self._gauges.note(key, state)
+        self._changed.update(keys)
+        return states
+
+    def _make_newer(self, keys: Sequence[Key]) -> None:
+        """Move keys to the newer generation, which has room for them."""
+        read = self._read_cold([key for key in keys if key not in self._older])
+        for key in keys:
+            state = self._older.pop(key, None) or read.get(key)
+            if key not in self._noted:
+                self._gauges.note(key, state)
+            self._newer[key] = state or TargetState(incomplete=self.partial)
+
     def peek(self, key: Key) -> TargetState | None:
         """See TargetStates. Raises StoreError or StateError if a cold key cannot be read."""
         state = self._newer.get(key)
         if state is None:
             state = self._older.get(key)
         return self._load_cold(key) if state is None else state
+
+    def peek_many(self, keys: Sequence[Key]) -> list[TargetState | None]:
+        """See TargetStates. Raises StoreError or StateError if a cold key cannot be read."""
+        states = [self._hot(key) for key in keys]
+        read = self._read_cold([key for key, state in zip(keys, states, strict=True) if state is None])
+        return [state or read.get(key) for key, state in zip(keys, states, strict=True)]
 
     def __getitem__(self, key: Key) -> TargetState:
         state = self.peek(key)
@@ -139,6 +169,14 @@ class KeyedState:
         if value is None:
             value = self.store.get(name)
         return None if value is None else decode_target(value)
+
+    def _read_cold(self, keys: Sequence[Key]) -> dict[Key, TargetState]:
+        """The states of those cold keys that have one."""
+        if self.store is None or not keys:
+            return {}
+        areas = [] if self._spill is None else self._spill.areas()
+        values = self.store.get_many([changed_key(key) for key in keys], (*areas, b""))
+        return {key: decode_target(value) for key, value in zip(keys, values, strict=True) if value is not None}
 
     # ---------------------------------------------------------------- memory
 

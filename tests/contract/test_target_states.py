@@ -175,6 +175,49 @@ def test_what_is_changed_is_read_back_however_many_other_keys_are_changed(make: 
 
 @every_implementation
 @few_examples
+@given(rounds=st.lists(st.tuples(some_keys, st.lists(few_keys, unique=True), st.booleans()), max_size=6))
+def test_keys_changed_together_are_as_changed_one_by_one(
+    make: Make, rounds: list[tuple[list[str], list[str], bool]]
+) -> None:
+    """Each round changes keys one by one, then several together, and may end with a checkpoint."""
+    with make() as together, make() as alone:
+        for before, keys, checkpoint in rounds:
+            for key in before:
+                for each in (together, alone):
+                    each.target_states.change(key).ledger.accept(1)
+            for key, state in zip(keys, together.target_states.change_many(keys), strict=True):
+                for other in KEYS:
+                    together.target_states.peek(other)
+                state.ledger.accept(2)
+                alone.target_states.change(key).ledger.accept(2)
+                assert together.target_states.change(key) is state, "it may be changed meanwhile"
+            assert state_of(together.target_states) == state_of(alone.target_states)
+            if checkpoint:
+                assert together.checkpoint() == alone.checkpoint()
+        assert together.checkpoint() == alone.checkpoint()
+        together.restart()
+        assert state_of(together.target_states) == state_of(alone.target_states)
+
+
+@every_implementation
+@few_examples
+@given(changes=some_keys, more=some_keys)
+def test_keys_read_together_are_as_read_one_by_one(make: Make, changes: list[str], more: list[str]) -> None:
+    with make() as stored:
+        for key in changes:
+            stored.target_states.change(key).ledger.accept(1)
+        stored.checkpoint()
+        for key in more:
+            stored.target_states.change(key).ledger.accept(1)
+        changed = stored.checkpoint()
+        assert stored.target_states.peek_many(KEYS) == [stored.target_states.peek(key) for key in KEYS]
+        assert stored.target_states.peek_many([]) == stored.target_states.change_many([]) == []
+        assert set(changed) == {TARGET_STATES.prefix + key.encode() for key in more}
+        assert stored.checkpoint() == {}, "reading changes nothing"
+
+
+@every_implementation
+@few_examples
 @given(changes=some_keys, peeks=some_keys)
 def test_to_read_a_key_makes_no_state_and_marks_nothing_as_changed(
     make: Make, changes: list[str], peeks: list[str]

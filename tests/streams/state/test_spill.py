@@ -9,7 +9,7 @@ import pytest
 
 from detectors.events.key import VIEW, Key, key_of
 from detectors.state.parts import TARGET_STATES
-from detectors.state.target_states import MemoryTargetStates
+from detectors.state.target_states import CHANGED_AT_ONCE, MemoryTargetStates
 from streams.state import keyed, spill
 from streams.state.keyed import Budget, KeyedState
 from streams.state.sealed import decode_target, encode_target
@@ -93,6 +93,57 @@ def test_a_task_holds_a_bounded_number_of_keys_however_many_change_at_once(
     assert {name: watches[name].ledger.raw for name in truth} == truth
     assert sum(row[0] for row in watches.totals()) == sum(truth.values())
     watches.forget()
+
+
+def test_keys_changed_together_are_as_changed_one_by_one_wherever_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cold keys are read from both areas of the disk and from the state; some are new, and some are hot."""
+    monkeypatch.setattr(keyed, "HOT_KEYS_MIN", 600)
+    together, alone = (_with_store(tmp_path, partition) for partition in range(2))
+    rng = random.Random(5)
+    cuts: list[list[tuple[bytes, bytes]]] = []
+    saved: list[dict[bytes, bytes]] = [{}, {}]
+    for number in range(40):
+        names = [key_of(rng.randrange(2), str(each)) for each in rng.sample(range(1500), CHANGED_AT_ONCE)]
+        for name, state in zip(names, together.change_many(names), strict=True):
+            other = alone.change(name)
+            assert state == other
+            events = rng.randrange(1, 4)
+            state.ledger.accept(events)
+            other.ledger.accept(events)
+        assert together.hot_keys() <= 600
+        if number % 7 == 3:  # a checkpoint that is stored some rounds later
+            cuts = [_cut(states) for states in (together, alone)]
+            for all_records, states, cut in zip(saved, (together, alone), cuts, strict=True):
+                all_records |= dict([*states.spilled(), *cut])
+            assert saved[0] == saved[1]
+        if number % 7 == 5:
+            for states, cut in zip((together, alone), cuts, strict=True):
+                _store(states, cut)
+        if number % 5 == 0:
+            assert together.totals() == alone.totals()
+    assert together.totals() == alone.totals()
+    assert together.totals()[0][3] > 1000, "there are more targets than may be hot"
+    for states in (together, alone):
+        states.forget()
+
+
+def _with_store(directory: Path, partition: int) -> KeyedState:
+    states = KeyedState(Budget(1), partition=partition)
+    states.use_store(Store(directory / str(partition), "here"))
+    return states
+
+
+def _cut(states: KeyedState) -> list[tuple[bytes, bytes]]:
+    return [(changed_key(name), encode_target(states[name])) for name in states.take_changed()]
+
+
+def _store(states: KeyedState, cut: list[tuple[bytes, bytes]]) -> None:
+    list(states.store_spilled())
+    assert states.store is not None
+    states.store.write(cut, born="x", next_offset=1)
+    states.stored()
 
 
 def test_a_look_up_reads_little_however_many_keys_there_are(store: Store) -> None:
