@@ -10,7 +10,7 @@ do other work in between. The result does not depend on these pauses.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from detectors.cases.explanations import Explanations
 from detectors.cases.flags import Flags
 from detectors.cases.incidents import Incidents
 from detectors.cases.rule_bursts import RuleBursts
+from detectors.closing.closing import WindowClosing
 from detectors.containment import Containment
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
@@ -35,15 +36,13 @@ from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
 from detectors.open_windows import Due, OpenWindows
 from detectors.pending_counts import PendingCounts
-from detectors.platform.lessons import Lessons
 from detectors.platform.platform import Platform
 from detectors.platform.rule_shares import RuleShares
 from detectors.records import Hit, Outcome
 from detectors.rollback import Savepoint
 from detectors.state.target_states import MemoryTargetStates, TargetStates
 from detectors.stored_parts import stored_parts
-from detectors.tick_entry import STEP_KEYS, TickEntry
-from detectors.window_closing import WindowClosing
+from detectors.tick_entry import TickEntry
 from detectors.windows.scales import ladder, parts_of
 
 __all__ = ("Audit", "AuditSettings")
@@ -72,16 +71,17 @@ class Audit:
         self.bands = Bands()
         self.rulings = Rulings()
         self._other_metrics = OtherMetrics(self.target_states, self.platforms, self.scales)
-        self._window_closing = WindowClosing(
-            *(self._judge, self.bands, self.rulings, self._other_metrics, self.platforms),
-            *(self.intake.rules, self._parts),
-        )
         self._containment = Containment(self, self.target_states, self.pending_counts, self.scales)
         self._early = EarlyWindows(
             EarlyContext(
                 *(self.target_states, self.platforms, self.rulings, self._other_metrics, self.scales, self._parts),
-                *(self._window_closing.judge_with_bands, self._containment.record_early_failure),
+                *(self._judge_early, self._containment.record_early_failure),
             )
+        )
+        self._window_closing = WindowClosing(
+            *(self.target_states, self.scales, self._parts, self._windows, self._judge, self.bands, self.rulings),
+            *(self._other_metrics, self.platforms, self.intake.rules, self._early),
+            *(self._containment.record_unjudged, self._containment.record),
         )
         self.ticks = TickEntry(
             scale=self.scales[0],
@@ -89,7 +89,6 @@ class Audit:
             windows=self._windows,
             pending_counts=self.pending_counts,
             judge=self._judge,
-            closing=self._window_closing,
             containment=self._containment,
             early=self._early,
             platforms=self.platforms,
@@ -191,7 +190,7 @@ class Audit:
             elif order == 0:
                 yield from self._close_tick(start, end, outcome)
             elif order < len(self.scales):
-                yield from self._close_windows(order, start, outcome)
+                yield from self._window_closing.close(order, start, end, outcome)
             elif order == COUNTS_ORDER:
                 # Events from before event time began (history) are counted as of the moment at which it begins.
                 yield from self.pending_counts.publish(end or min(now_ms, due[0][0] if due else now_ms), outcome)
@@ -227,6 +226,12 @@ class Audit:
         except Exception as error:  # noqa: BLE001  # a failure costs this tick's part of rule bursts only
             outcome.fail("rules", NO_KEY, start, 0, error)
 
+    def _judge_early(self, window: WindowView, actors: Set[int]) -> None:
+        """Judge an open window. If its actors are given, find the band among them first."""
+        if actors:
+            self.bands.find_band(window, actors)
+        self._judge.judge_open(window)
+
     def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
         """Enter the events of a closed tick that are in no window: invalid ones, undos, those that are only counted."""
         for (key, _), count in sorted(tick.counted.items()):
@@ -237,53 +242,6 @@ class Audit:
         for (key, reason), count in sorted(tick.undos.items()):
             outcome.unmatched_undos += self.target_states.change(key).ledger.undo(count, reason)
             self.pending_counts.add(key, end)
-
-    def _close_windows(self, order: int, start: int, outcome: Outcome) -> Iterator[None]:
-        scale = self.scales[order]
-        lessons = Lessons(scale, start)
-        for number, key in enumerate(self.target_states.take_waiting(order, start)):
-            if number % STEP_KEYS == 0:
-                yield
-            state = self.target_states.change(key)
-            crowd = state.open.pop(scale.name, None)
-            if crowd is None:  # a failure dropped this window
-                continue
-            outcome.windows += 1
-            platform = self.platforms[metric_of(key)]
-            window = WindowView(key, state, scale, start, crowd, platform, platform, outcome)
-            try:
-                self._window_closing.close(window, order, lessons)
-            except UNCONTAINED:
-                raise
-            except Exception as error:  # noqa: BLE001  # a failure ends this window only
-                platform.changed = True
-                self._containment.record_unjudged((scale.name, error), key, crowd, outcome)
-            if order + 1 < len(self.scales):
-                self._lengthen(window, order + 1)
-        if any(lessons.windows):  # if all were dropped, a restarted task knows none of them
-            yield from self._early.take(self._at, lessons.events, outcome)
-            yield from self._window_closing.learn(lessons, outcome)
-
-    def _lengthen(self, window: WindowView, order: int) -> None:
-        """Merge a closed window into the next longer one."""
-        key, state, crowd, name = window.key, window.target_state, window.crowd, self.scales[order].name
-        longer = state.open.get(name)
-        unjudged = crowd.n - crowd.unjudged + (0 if longer is None else longer.n - longer.unjudged)
-        try:
-            crowd.squares = crowd.n * crowd.n
-            longer = self._windows.merge(order, window.start, key, state, crowd)
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # the contents of a half-merged window are unknown
-            state.open.pop(name, None)
-            self._containment.record((name, error), key, window.start, unjudged, window.outcome)
-            return
-        try:
-            self._early.merged(order, key, state, longer)
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # the window is judged at its end
-            window.fail("early", error)
 
     # ---------------------------------------------------------------- counts
 

@@ -11,8 +11,10 @@ from detectors.events.key import is_view, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.names import EVENTS_MIN
+from detectors.measurement.measuring import expect, measure_one
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
+from detectors.rollback import Savepoint
 from detectors.scoring.detector import Finding, score_of
 from detectors.scoring.river_models import ConfiguredModel, ModelDetector
 from detectors.scoring.sentences import RENTED_NETWORKS_CODE
@@ -20,7 +22,7 @@ from detectors.state.case import ARTIFICIAL, Step
 from detectors.state.days import Day
 from detectors.state.marks import Marks
 from detectors.state.target_state import TargetState
-from detectors.thresholds import SURGE_LEAST, SURGE_SCORE, Rulebook, Thresholds
+from detectors.thresholds import SURGE_LEAST, Rulebook, Thresholds
 from detectors.verdict.bands import band_opinion
 from detectors.verdict.crowd import crowd_score
 from detectors.verdict.days import accumulate, artificial_of, known_past, opinion_of
@@ -40,9 +42,6 @@ TICK_EVENTS_MIN = 20
 
 JUDGINGS_HALF_LIFE_MS = 30 * MINUTE_MS
 """Half-life of the number of recent judgings, which corrects for repeated tests."""
-
-LEARN_CROWD_BELOW = 2.0
-"""Crowd score from which nothing is learned from a window in a surge: it may be fraud."""
 
 
 class Judge:
@@ -84,61 +83,72 @@ class Judge:
         usual = level.mean if level is not None else platform.typical.get(MINUTES, 0.0)
         return state.cusum > 0.0 or count > TICK_FACTOR * self._tick_ratio * usual
 
-    def judge_window(self, window: WindowView) -> None:
-        """Judge a window. At its end, learn from it unless it is suspicious."""
-        tick = window.scale.name == TICK
+    def judge_open(self, window: WindowView) -> None:
+        """Judge a tick, or a window that is still open. If that fails, restore everything it has changed."""
+        savepoint = Savepoint(window.target_state, window.outcome, window.crowd, window.platform.discoveries)
+        try:
+            self._judge_open(window)
+        except Exception:
+            savepoint.restore()
+            raise
+
+    def _judge_open(self, window: WindowView) -> None:
+        state, tick = window.target_state, window.scale.name == TICK
         if tick:
             window.ratio = self._tick_ratio
         window.crowd.events_judged = window.crowd.n
-        state, platform = window.target_state, window.platform
-        small = window.crowd.n < EVENTS_MIN and state.case is None and f.BAND not in window.x
-        if small and not (tick or window.early):
-            window.learn(measured=False, suspicious=False)  # most windows are so small; there may be millions of them
-            return
-        window.expect()
-        surge = crowd = 0.0
-        view: Opinion | None = None
-        closed = not (tick or window.early)
-        learned = closed and window.crowd.n >= EVENTS_MIN and (window.teaches.crowd or window.habits_unknown())
+        surge, judged = 0.0, False
+        expect(window)
         if window.crowd.n >= (f.FEW_MIN if window.early else EVENTS_MIN):
-            surge = platform.detectors_of(window.scale)[SURGE].score_one(window.x)
-            surging = surge >= SURGE_LEAST or state.case is not None
+            surge = window.platform.detectors_of(window.scale)[SURGE].score_one(window.x)
             window.note_surge(surge)
-            judged = window.reference.experienced() and (surging or window.is_closed_day())
-            if judged or learned:
-                window.measure()
+            surging = surge >= SURGE_LEAST or state.case is not None
+            judged = surging and window.reference.experienced()
             if judged:
-                window_evidence = self._evidence(window)
-                view = self._opinion(window, surge, window_evidence) if surging else None
-                crowd = 0.0 if view is None else view.crowd
-                if window.is_closed_day() and DRIP in self._voting:
-                    view = self._with_past_days(window, surge, window_evidence, view)
+                measure_one(window)
+        self._decide(window, surge, judged=judged)
+        if window.convicted and window.rulings is not None:
+            window.rulings.note(window.crowd.actors, window.key)
+
+    def judge_closed(self, window: WindowView, surge: float, *, judged: bool) -> float:
+        """Judge a closed window that is measured. Returns the score of its crowd (-log10 p).
+
+        ``surge`` is the score of its surge; ``judged`` is whether its crowd is judged. If it fails, everything it has
+        changed is restored.
+        """
+        savepoint = Savepoint(window.target_state, window.outcome, window.crowd, window.platform.discoveries)
+        try:
+            return self._decide(window, surge, judged=judged)
+        except Exception:
+            savepoint.restore()
+            raise
+
+    def _decide(self, window: WindowView, surge: float, *, judged: bool) -> float:
+        """Decide on a measured window, and act on the verdict. Returns the score of its crowd."""
+        state, tick = window.target_state, window.scale.name == TICK
+        view: Opinion | None = None
+        crowd = 0.0
+        if judged:
+            window_evidence = self._evidence(window)
+            if surge >= SURGE_LEAST or state.case is not None:
+                view = self._opinion(window, surge, window_evidence)
+                crowd = view.crowd
+            if window.is_closed_day() and DRIP in self._voting:
+                view = self._with_past_days(window, surge, window_evidence, view)
         view = self._with_band(window, view)
         if tick:
             self._track_onset(window)
         if view is not None and view.verdict is not None:
             self._explanations.end(window)
             self._incidents.act(window, view)
-            _record_rulings(window, view)
+            window.convicted = _convicts(window, view)
         else:
             self._incidents.follow(window)
             if view is not None:
                 self._explanations.consider(window, view, self._rulebook.of(window.key))
             if tick and state.trail:
                 state.trail[-1].quarantined = window.crowd.quarantined
-        if closed:
-            self._teach(window, surge, crowd, measured=learned)
-
-    @staticmethod
-    def _teach(window: WindowView, surge: float, crowd: float, *, measured: bool) -> None:
-        slow = window.target_state.slow
-        unjudged = surge >= SURGE_SCORE and not window.reference.experienced()
-        suspicious = unjudged or (surge >= SURGE_LEAST and crowd >= LEARN_CROWD_BELOW)
-        if slow is not None:
-            suspicious = suspicious or slow.blocks_learning()
-            if window.is_closed_day():
-                slow.close_day(window.start, window.crowd)
-        window.learn(measured=measured, suspicious=suspicious)
+        return crowd
 
     def _evidence(self, window: WindowView) -> WindowEvidence:
         x, platform = window.x, window.platform
@@ -271,21 +281,15 @@ def _count_judging(window: WindowView) -> None:
     window.x[f.TIMES_JUDGED] = state.judged_lately
 
 
-def _record_rulings(window: WindowView, view: Opinion) -> None:
-    """Record a ruling on each sampled actor of a crowd that is at least 90 % artificial.
+def _convicts(window: WindowView, view: Opinion) -> bool:
+    """Whether each sampled actor gets a ruling: the crowd is at least 90 % artificial.
 
     For likes and follows, also require evidence about the people themselves: honest accounts may be hijacked.
     """
     case = window.target_state.case
     reasons = [*view.findings, *(case.reasons if case is not None else ())]
     known = is_view(window.key) or any(reason.detector in WHO and reason.p <= CREDIBLE_P for reason in reasons)
-    if (
-        known
-        and view.verdict == ARTIFICIAL
-        and window.rulings is not None
-        and view.artificial >= CERTAIN * window.crowd.n
-    ):
-        window.rulings.note(window.crowd.actors, window.key)
+    return known and view.verdict == ARTIFICIAL and view.artificial >= CERTAIN * window.crowd.n
 
 
 def _limit_false_discoveries(window: WindowView, view: Opinion, limits: Thresholds) -> Opinion:

@@ -24,7 +24,6 @@ from detectors.platform.platform import Platform
 from detectors.records import Outcome
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
-from detectors.window_closing import WindowClosing
 from detectors.windows.crowd import ROW_BYTES, Crowd
 from detectors.windows.scales import Scale
 
@@ -50,7 +49,6 @@ class TickEntry:
     windows: OpenWindows
     pending_counts: PendingCounts
     judge: Judge
-    closing: WindowClosing
     containment: Containment
     early: EarlyWindows
     platforms: list[Platform]
@@ -129,7 +127,7 @@ class TickEntry:
             window = WindowView(
                 key, state, self.scale, start, crowd, platform, reference, outcome, rulings=self.rulings
             )
-            self.closing.judge_whole(window)
+            self.judge.judge_open(window)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # a failure ends this tick only

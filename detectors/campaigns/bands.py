@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Collection, Sequence
 
 from detectors.campaigns.pairs import BAND_MIN, ActorPairs
-from detectors.campaigns.visits import CROWD_MAX, WEIGHT_MIN, owner_bit, weight_of
-from detectors.events.key import target_of
+from detectors.campaigns.visits import WEIGHT_MIN, owner_bit, weight_of
+from detectors.events.key import Key, target_of
 from detectors.features import names as f
 from detectors.measurement.window_view import WindowView
+from detectors.state.target_state import TargetState
+from detectors.windows.crowd import Crowd
 from detectors.windows.scales import DAY, HOUR
 
 LONGER = (HOUR, DAY)
@@ -24,7 +26,7 @@ class Bands:
     def __init__(self) -> None:
         self.lockstep = ActorPairs()
 
-    def find_band(self, window: WindowView, actors: Set[int]) -> None:
+    def find_band(self, window: WindowView, actors: Collection[int]) -> None:
         """Set the features of the band among a window's actors, if there is one."""
         crowd = window.crowd
         if len(actors) < BAND_MIN or crowd.sampled or not self.lockstep.suspects(actors):
@@ -46,14 +48,14 @@ class Bands:
         window.x[f.BAND_EXPECTED] = band.expected
         window.x[f.BAND_KNOWN] = float(crowd.owner >= 0 and 2 * len(given) >= len(networks))
 
-    def note(self, window: WindowView, actors: Set[int], unmet: Iterable[int]) -> None:
-        """Store the actors of a window of five minutes for ``ActorPairs.learn``. ``unmet`` are new on the platform."""
-        crowd, state = window.crowd, window.target_state
-        if not 2 <= len(actors) <= CROWD_MAX or crowd.sampled:
-            return
-        known = set(actors).difference(unmet)
-        if len(known) < 2:
-            return
+    def note(
+        self, key: Key, state: TargetState, crowd: Crowd, known: Sequence[int], expected: Callable[[], float]
+    ) -> None:
+        """Store the actors of a closed window of five minutes for ``ActorPairs.learn``, of a key whose state is given.
+
+        ``known`` are at least two actors who were seen on the platform before; ``expected`` returns the expected count
+        of the window.
+        """
         day, before = state.levels.get(DAY), 0.0
         for name in LONGER:
             if name in state.open:
@@ -62,6 +64,5 @@ class Bands:
             before = day.mean
         if weight_of(crowd.n, 0.0, before) < WEIGHT_MIN:
             return  # before the expected count is computed, which takes longer
-        window.expect()
-        weight = weight_of(crowd.n, window.x[f.EXPECTED], before)
-        self.lockstep.note(window.start, owner_bit(crowd.owner, target_of(window.key)), weight, known)
+        weight = weight_of(crowd.n, expected(), before)
+        self.lockstep.note(crowd.start, owner_bit(crowd.owner, target_of(key)), weight, known)

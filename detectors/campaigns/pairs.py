@@ -197,6 +197,10 @@ class ActorPairs:
         found = [actor for actor in actors if marked[actor >> 1 & CELLS - 1]]
         return found if len(found) >= BAND_MIN else []
 
+    def are_suspects(self, actors: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each actor may be part of a band, without false negatives."""
+        return np.frombuffer(self._suspects, np.bool_)[cells_of(actors)[0]]
+
     def band(self, actors: Iterable[int], bit: int) -> Band | None:
         """The band among a window's actors, by meetings on other owners' targets than ``bit``'s; None without one."""
         actors = list(actors)

@@ -28,7 +28,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from detectors.features import names as f
+from detectors.features.columns import Column, Columns, columns_of, number_of, only
 from detectors.features.names import Features
 from detectors.scoring.detector import FINDING_SCORE, SCORE_MAX, Finding
 
@@ -50,10 +53,18 @@ class Drip:
     name = "drip"
 
     def score_one(self, x: Features) -> float:
+        """See Detector: ``score_many`` of one window."""
+        return only(self.score_many(columns_of([x])))
+
+    def score_many(self, x: Columns) -> Column:
         """log10 of the e-value of the days so far: a lower limit of -log10 p."""
-        return min(SCORE_MAX, max(0.0, x.get(f.DRIP, 0.0)))
+        scores = x.get(f.DRIP, np.zeros(number_of(x)))
+        return np.minimum(SCORE_MAX, np.maximum(0.0, np.nan_to_num(scores)))
 
     def learn_one(self, x: Features) -> None:
+        """Does nothing; see the class."""
+
+    def learn_many(self, x: Columns) -> None:
         """Does nothing; see the class."""
 
     def findings(self, x: Features) -> list[Finding]:

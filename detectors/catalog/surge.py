@@ -24,8 +24,10 @@ import math
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from detectors.features import names as f
+from detectors.features.columns import Column, Columns, columns_of, number_of, only
 from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Tail
 from detectors.scoring.detector import FINDING_SCORE, SCORE_MAX, Finding
@@ -50,18 +52,27 @@ class Surge:
         self._tail = Tail()
 
     def score_one(self, x: Features) -> float:
-        """-log10 p of the count under the target's own baseline."""
-        bound = _tail_bound(x)
-        if bound <= 0.0:
-            return 0.0
-        score = min(SCORE_MAX, bound / math.log(10.0))
-        if self._tail.total >= HISTORY_MIN:
-            score = min(score, -math.log10(max(self._tail.p(_unit(bound)), 10.0**-SCORE_MAX)))
-        return score
+        """See Detector: ``score_many`` of one window."""
+        return only(self.score_many(columns_of([x])))
+
+    def score_many(self, x: Columns) -> Column:
+        """-log10 p of the counts under the targets' own baselines."""
+        scores = np.zeros(number_of(x))
+        for place, bound in enumerate(_tail_bounds(x)):
+            if bound > 0.0:
+                score = min(SCORE_MAX, bound / math.log(10.0))
+                if self._tail.total >= HISTORY_MIN:
+                    score = min(score, -math.log10(max(self._tail.p(_unit(bound)), 10.0**-SCORE_MAX)))
+                scores[place] = score
+        return scores
 
     def learn_one(self, x: Features) -> None:
-        """Learn the deviation of an unflagged window from its baseline."""
-        self._tail.learn(_unit(_tail_bound(x)))
+        """See Detector: ``learn_many`` of one window."""
+        self.learn_many(columns_of([x]))
+
+    def learn_many(self, x: Columns) -> None:
+        """Learn the deviations of unflagged windows from their baselines, one after the other."""
+        self._tail.learn([_unit(bound) for bound in _tail_bounds(x)])
 
     def findings(self, x: Features) -> list[Finding]:
         """One finding, if the score reaches FINDING_SCORE."""
@@ -94,10 +105,20 @@ def cusum(sum_before: float, idle_windows: int, x: Features) -> float:
     return min(CUSUM_MAX, max(0.0, max(0.0, decayed) + z - CUSUM_REFERENCE))
 
 
-def _tail_bound(x: Features) -> float:
-    count, mean, r = x.get(f.COUNT, 0.0), x.get(f.EXPECTED, 0.0), x.get(f.DISPERSION, 1.0)
-    if mean <= 0.0 or count <= mean:
-        return 0.0
+def _tail_bounds(x: Columns) -> list[float]:
+    """The bound of each window; 0.0 if it is not above its expectation, or none is given."""
+    number = number_of(x)
+    if f.COUNT not in x or f.EXPECTED not in x:
+        return [0.0] * number
+    spread = x.get(f.DISPERSION)
+    spreads = [1.0] * number if spread is None else np.where(np.isnan(spread), 1.0, spread).tolist()
+    counts, means = x[f.COUNT].tolist(), x[f.EXPECTED].tolist()
+    return [
+        _tail_bound(*given) if given[0] > given[1] > 0.0 else 0.0 for given in zip(counts, means, spreads, strict=True)
+    ]
+
+
+def _tail_bound(count: float, mean: float, r: float) -> float:
     return count * math.log(count / mean) - (count + r) * math.log((count + r) / (mean + r))
 
 

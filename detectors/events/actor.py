@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 Actors = TypeVar("Actors", int, NDArray[np.int64])
 """One hash, or a column of them."""
 
-_ACCOUNT = 1
-_WITHOUT = ~_ACCOUNT
+ACCOUNT_BIT = 1
+"""The bit of an actor's hash that is 1 if the account's age was given."""
+_WITHOUT = ~ACCOUNT_BIT
 
 
 def with_account(actors: Actors, given: Any) -> Actors:
@@ -54,4 +55,4 @@ def count_accounts(actors: Iterable[int]) -> int:
     >>> count_accounts([9, 8, 3])
     2
     """
-    return sum(actor & _ACCOUNT for actor in actors)
+    return sum(actor & ACCOUNT_BIT for actor in actors)

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from detectors.features import names as f
-from detectors.windows.crowd import Crowd
+from detectors.features.columns import Column
 
 
-def with_accounts(crowd: Crowd, ages_are_sent: bool) -> float:
-    """People of a crowd who can like: those with an account, or all if the platform sends no account ages."""
-    people = crowd.distinct_actors()
-    if not people:
-        return 0.0
-    return people * sum(crowd.histogram("account").values()) / len(crowd.people) if ages_are_sent else people
+def silent(people: Column, acts: Column, rate: float) -> tuple[Column, Column]:
+    """SILENT and INTERACTIONS of view windows: the share of the expected likes and follows that are missing, and those.
 
+    ``acts`` are their likes and follows, NaN where not known; ``rate`` those expected per person. Both are NaN if fewer
+    than INTERACTIONS_MIN are expected.
 
-def silent(people: float, acts: int, rate: float) -> float | None:
-    """SILENT of a view window: share of the expected likes and follows that are missing.
-
-    ``acts`` are its likes and follows, ``rate`` those expected per person. None if fewer than INTERACTIONS_MIN are
-    expected.
-
-    >>> silent(1000, 5, 0.05), silent(20, 0, 0.05)
-    (0.9, None)
+    >>> silent(np.array([1000.0, 20.0]), np.array([5.0, 0.0]), 0.05)[0].tolist()
+    [0.9, nan]
     """
     expected = people * rate
-    return max(0.0, 1.0 - acts / expected) if expected >= f.INTERACTIONS_MIN else None
+    known = (expected >= f.INTERACTIONS_MIN) & ~np.isnan(acts)
+    missing = np.maximum(0.0, 1.0 - acts / np.where(known, expected, 1.0))
+    return np.where(known, missing, np.nan), np.where(known, expected, np.nan)
 
 
 def lonely(acts: int, views: int, rate: float, viewers: float = 0.0) -> float:

@@ -9,7 +9,7 @@ from detectors.records import Interval
 from detectors.scoring.normal import TWO_SIDED_95
 from detectors.state.level import YOUNG_WINDOWS, Level
 from detectors.state.target_state import TargetState
-from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, MINUTES_MS
+from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, MINUTES_MS, TICK, Scale
 
 
 def spread(expected: float, dispersion: float) -> float:
@@ -28,6 +28,25 @@ EXPECTED_MIN = 0.05
 
 RULE_OF_THREE = 3.0
 """If n windows had no event, the rate per window is at most 3 / n with 95 % confidence (Hanley & Lippman-Hand 1983)."""
+
+
+def expected_count(
+    state: TargetState,
+    scale: Scale,
+    start_ms: int,
+    platform: Platform,
+    *,
+    ratio: float = 1.0,
+    since_first_view: int = 0,
+) -> tuple[float, float]:
+    """Expected events of a target's window, and their dispersion.
+
+    A tick has no level: it is expected ``ratio`` of five minutes. ``since_first_view`` is as in ``WindowView``.
+    """
+    name = MINUTES if scale.name == TICK else scale.name
+    mean, dispersion = usual_count(state, name, platform, windows_since_first_view=since_first_view)
+    return max(EXPECTED_MIN, mean * platform.season(scale, start_ms) * ratio), dispersion
+
 
 SHORTER: dict[str, tuple[str, int]] = {
     HOUR: (MINUTES, HOUR_MS // MINUTES_MS),

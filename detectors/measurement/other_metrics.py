@@ -86,8 +86,8 @@ class OtherMetrics:
 
         A window stores only a sample of its actors. Others cannot be checked.
         """
-        crowd.settle()
-        return min((len(_checkable(crowd.actors, window)) for window in self._views(key)), default=len(crowd.actors))
+        actors = crowd.events_by_actor()
+        return min((len(_checkable(actors, window)) for window in self._views(key)), default=len(actors))
 
     def viewers_in_closing_window(self, key: Key, order: int, crowd: Crowd) -> dict[Key, float]:
         """Upper bound on the events by viewers in a closing view window, by the keys of the target's likes and follows.
@@ -124,10 +124,10 @@ class OtherMetrics:
 
 def _viewer_events(acts: Crowd, windows: Iterable[Crowd]) -> float:
     """Likes or follows of a crowd whose actors are in these view windows."""
-    acts.settle()
-    left = dict(acts.actors)
+    actors = acts.events_by_actor()
+    left = dict(actors)
     found = sum(_take_viewers(left, window) for window in windows)
-    return found * acts.named / max(1, sum(acts.actors.values()))
+    return found * acts.named / max(1, sum(actors.values()))
 
 
 def _checkable(actors: Iterable[int], window: Crowd) -> list[int]:
@@ -144,11 +144,10 @@ def _take_viewers(left: dict[int, int], window: Crowd) -> float:
     If the window is sampled, the share is measured on the checkable actors and extrapolated. The quarantined share of
     the views is subtracted.
     """
-    seen = window.actor_hashes()
     total = sum(left.values())
     checkable = _checkable(left, window)
     checked = sum(left[actor] for actor in checkable)
-    found = sum(left.pop(actor) for actor in checkable if actor in seen)
+    found = sum(left.pop(actor) for actor in window.has_any(checkable))
     return (1.0 - min(1.0, window.quarantined / max(1, window.named))) * found * total / max(1, checked)
 
 

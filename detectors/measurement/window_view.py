@@ -1,47 +1,32 @@
-"""One window under judgement: expected count, features, and learning from it afterwards."""
+"""One window under judgement: what it contains, what surrounds it, and its features."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import cast
 
 from detectors.actors.rulings import Rulings
-from detectors.events.key import Key, is_view, metric_of
-from detectors.failures import UNCONTAINED
+from detectors.events.key import Key, is_view
 from detectors.features import names as f
-from detectors.features.crowd import crowd_features, evenness
-from detectors.features.interaction import lonely, silent, with_accounts
 from detectors.features.names import Features
-from detectors.features.referrers import unusual_referrers
-from detectors.measurement.expectation import EXPECTED_MIN, usual_count
-from detectors.platform.platform import EVERYTHING, RUNGS, Platform, Teaching
+from detectors.platform.platform import RUNGS, Platform
 from detectors.records import Outcome
 from detectors.reference.ended_views import EndedViews
 from detectors.reference.mixes import Mix, WatchMix
-from detectors.reference.rates import VIEWED_BEFORE, Rates
-from detectors.scoring.sentences import habit, usual
-from detectors.state.level import Level
+from detectors.reference.rates import Rates
 from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import DAY_MS, HOUR, HOUR_MS, MINUTES, MINUTES_MS, TICK, TICK_SECONDS, Scale
+from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTES_MS, TICK, TICK_SECONDS, Scale
 
-HABIT_FADING = 0.1
-"""Weight of a window in the target's own habits (about its last ten windows)."""
 HABIT_WINDOWS = 10
 """Number of first windows that are always measured for the target's habits, however many targets there are."""
-HABIT_WINDOWS_MIN = 3
-"""Windows after which a target's own habit replaces the platform's mean."""
 
 FIRST_SEEN_MS = TICK_SECONDS * 1000
 """Assumed age of a surge when it is first judged: one tick of the default length, whatever length is configured."""
 
 OFTEN = 2.0
 """Views per person from which on most views are not a person's last."""
-
-VIEWED_MS = 3 * HOUR_MS
-"""Time since a target's first view after which likes by people who did not view it may count as evidence."""
 
 
 @dataclass(slots=True)
@@ -61,8 +46,6 @@ class WindowView:
     ratio: float = 1.0
     early_at_ms: int = -1
     """event time of a judging before the window's end, -1 if the window is closed"""
-    teaches: Teaching = EVERYTHING
-    """what the platform model may learn from the window"""
     parts: int = 0
     """windows of the next shorter scale in it, 0 if evenness is not measured"""
     views_days: int = 0
@@ -79,6 +62,8 @@ class WindowView:
     rulings: Rulings | None = None
     """recorded rulings on actors, None if they are not used"""
     x: Features = field(default_factory=dict)
+    convicted: bool = False
+    """whether its verdict gives each of its actors a ruling"""
     _mixes: dict[str, Mix] | None = None
 
     @property
@@ -143,134 +128,6 @@ class WindowView:
         habits = self.target_state.habits.get(RUNGS[self.scale.name])
         return habits is None or habits.get(f.REPEATS, (0.0, 0))[1] < HABIT_WINDOWS
 
-    def expect(self) -> None:
-        """Set count, expected count and dispersion. A tick has no level: it is expected its part of five minutes."""
-        name = MINUTES if self.scale.name == TICK else self.scale.name
-        mean, dispersion = usual_count(
-            self.target_state, name, self.platform, windows_since_first_view=self.windows_since_first_view
-        )
-        season = self.platform.season(self.scale, self.start)
-        self.x[f.COUNT] = float(self.crowd.n)
-        if self.crowd.nobody:
-            self.x[f.NAMED] = self.crowd.named / self.crowd.n
-        self.x[f.EXPECTED] = max(EXPECTED_MIN, mean * season * self.ratio)
-        self.x[f.DISPERSION] = dispersion
-
-    def measure(self) -> None:
-        """Set the features of the crowd and the target's habits."""
-        known = (self.platform.known, self.reference.known)
-        self.x.update(crowd_features(self.crowd, self.mixes(), known))
-        self.x[f.ONCE] = float(not is_view(self.key))
-        if is_view(self.key):
-            share = unusual_referrers(self.crowd, self.reference.mixes[f.REFERRER], self.reference.usual(f.NO_REFERRER))
-            if share is not None:
-                self.x[f.UNUSUAL_REFERRERS] = share
-        if self.parts and not self.early:
-            even = evenness(self.crowd, self.parts)
-            if even is not None:
-                self.x[f.EVEN], self.x[f.PARTS] = even, float(self.parts)
-        if self.rulings and f.STRANGERS in self.x:
-            self.x[f.RULED] = self.rulings.share(self.crowd.actors, self.key)
-        self._interaction()
-        for name in (f.FRESH, f.DORMANT):
-            share = self.reference.usual(name)
-            if share is not None:
-                self.x[usual(name)] = share
-        for name, (mean, windows) in self.target_state.habits.get(RUNGS[self.scale.name], {}).items():
-            if windows >= HABIT_WINDOWS_MIN:
-                self.x[habit(name)] = mean
-
-    def _interaction(self) -> None:
-        if self.rates is None or self.other_counts is None:
-            return
-        rates = self.rates.per_person(self.scale.name)
-        if rates is None:
-            return
-        views, likes, follows = self.other_counts
-        if not is_view(self.key):
-            metric = metric_of(self.key)
-            without_views = self._usual_without_views(metric, self.rates)
-            if without_views is not None and self.crowd.named:
-                self.x[f.LONELY] = lonely(self.crowd.named, views, rates[metric - 1], self.viewer_events)
-                self.x[usual(f.LONELY)] = without_views
-            first = self.rates.viewed_first(self.scale.name, metric, least=VIEWED_BEFORE)
-            if (
-                first is not None
-                and self.all_views_emitted
-                and self.windows_since_first_view * self.scale.span_ms >= VIEWED_MS
-            ):
-                self.x[f.VIEWED_FIRST] = first
-        elif self.parts:
-            people = with_accounts(self.crowd, self.reference.knows_accounts())
-            missing = silent(people, likes + follows, sum(rates))
-            if missing is not None:
-                self.x[f.SILENT], self.x[f.INTERACTIONS] = missing, people * sum(rates)
-
-    def _usual_without_views(self, metric: int, rates: Rates) -> float | None:
-        """Usual share of likes or follows without a view so far, None while it cannot be known.
-
-        If views are emitted when playback ends, it is known for a closed day. It is known for a closed hour too if the
-        surge is at least half an hour old, or if there is no surge.
-        """
-        without_views, age_ms = rates.usually_lonely(metric), self.age_ms()
-        if self.is_closed_day() or without_views is None:
-            return without_views
-        closed_hour = self.scale.span_ms >= HOUR_MS and not self.early
-        if not rates.emitted_at_start() and not (closed_hour and (age_ms is None or age_ms >= HOUR_MS // 2)):
-            return None
-        first = rates.viewed_first(HOUR if closed_hour else MINUTES, metric)
-        return None if first is None else max(without_views, 1.0 - first)
-
-    def learn(self, *, measured: bool, suspicious: bool) -> None:
-        """Learn from the window. Quarantined events are excluded; a suspicious window counts at most as expected.
-
-        An exception ends only the learning. The verdict remains valid.
-        """
-        try:
-            self._learn(measured=measured, suspicious=suspicious)
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # any failure is limited to learning from this window
-            self.platform.changed = True
-            self.fail("learning", error)
-
-    def _learn(self, *, measured: bool, suspicious: bool) -> None:
-        state, crowd, platform, scale = self.target_state, self.crowd, self.platform, self.scale
-        level = state.levels.get(scale.name)
-        if level is None:
-            level = state.levels[scale.name] = Level()
-        honest = crowd.n - crowd.quarantined
-        if suspicious:
-            honest = min(honest, math.ceil(self.x[f.EXPECTED]))
-        level.learn(scale, self.start, max(0, honest), platform.season(scale, self.start))
-        if crowd.quarantined or suspicious or state.case is not None:
-            return
-        platform.changed = True
-        platform.learn_typical(scale, crowd.n)
-        if measured:
-            if self.teaches.crowd:
-                for detector in platform.detectors_of(scale).values():
-                    try:
-                        detector.learn_one(self.x)
-                    except UNCONTAINED:
-                        raise
-                    except Exception as error:  # noqa: BLE001  # the other detectors still learn
-                        self.fail("learning", error)
-            self._learn_habits()
-        if scale.name == MINUTES and self.teaches.mix:
-            platform.learn_mixes(crowd)
-
     def fail(self, part: str, error: Exception) -> None:
         """Record a failed part; the window's verdict remains valid. See ``Outcome.fail``."""
         self.outcome.fail(part, self.key, self.start, 0, error)
-
-    def _learn_habits(self) -> None:
-        habits = self.target_state.habits.setdefault(RUNGS[self.scale.name], {})
-        for name in f.CROWD_FEATURES:
-            if name in self.x:
-                own = habits.get(name)
-                if own is None:
-                    habits[name] = [self.x[name], 1]
-                else:
-                    own[1] += 1
-                    own[0] += (self.x[name] - own[0]) * max(HABIT_FADING, 1.0 / own[1])

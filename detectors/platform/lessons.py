@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from detectors.events.event import METRICS
 from detectors.events.key import Key
+from detectors.failures import UNCONTAINED
+from detectors.features.columns import Columns, joined, number_of
 from detectors.features.names import EVENTS_MIN
+from detectors.features.people import People, together
 from detectors.platform.platform import HOURLY_CAP, Platform
+from detectors.scoring.detector import learn_many
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import DAY, HOUR, MINUTES, Scale
 
@@ -25,6 +29,57 @@ LIKE = METRICS.index("like")
 
 def _zeros() -> list[int]:
     return [0] * len(METRICS)
+
+
+TAUGHT_MAX = 20_000
+"""Most windows of a metric whose people or crowds are learned from at once: memory must not depend on how many close
+together for the first time (afterwards a sample is learned from, see ``Platform.teaching``)."""
+
+
+@dataclass(slots=True)
+class CrowdLessons:
+    """What is learned of the unflagged windows of one metric, in the order of their keys."""
+
+    typical: list[int] = field(default_factory=list)
+    """counts"""
+    people: list[People] = field(default_factory=list)
+    named: list[int] = field(default_factory=list)
+    accounts: list[tuple[int, int]] = field(default_factory=list)
+    """see Platform.learn_people"""
+    crowds: list[tuple[int, Columns]] = field(default_factory=list)
+    """features of crowds, as (number of windows, columns)"""
+
+    def add_people(self, people: People, named: list[int], accounts: list[tuple[int, int]]) -> None:
+        """Add the people of windows of five minutes."""
+        if len(self.named) < TAUGHT_MAX:
+            self.people.append(people)
+            self.named += named
+            self.accounts += accounts
+
+    def add_crowds(self, columns: Columns) -> None:
+        """Add the features of windows with a crowd."""
+        if sum(number for number, _ in self.crowds) < TAUGHT_MAX:
+            self.crowds.append((number_of(columns), columns))
+
+    def teach(self, platform: Platform, scale: Scale, fail: Callable[[Exception], None]) -> Iterator[None]:
+        """Update a platform, with pauses. ``fail`` gets the exception of a detector; the others still learn."""
+        if not self.typical:
+            return
+        platform.changed = True
+        platform.learn_typical(scale, self.typical)
+        if self.people:
+            platform.learn_people(together(self.people), self.named, self.accounts)
+            yield
+        if self.crowds:
+            columns = joined(self.crowds)
+            for detector in platform.detectors_of(scale).values():
+                try:
+                    learn_many(detector, columns)
+                except UNCONTAINED:
+                    raise
+                except Exception as error:  # noqa: BLE001  # the other detectors still learn
+                    fail(error)
+                yield
 
 
 @dataclass(slots=True)
@@ -50,6 +105,10 @@ class Lessons:
     viewed"""
     interactions: list[tuple[float, int, int]] = field(default_factory=list)
     """by window, the people who viewed, likes and follows"""
+    by_metric: list[CrowdLessons] = field(default_factory=lambda: [CrowdLessons() for _ in METRICS])
+    """of the windows themselves"""
+    convicted: list[tuple[list[int], Key]] = field(default_factory=list)
+    """actors of crowds that get a ruling, and the key of each"""
     views: dict[Key, int] = field(default_factory=dict)
     """key → views of its window without those in quarantine, if the window has a crowd"""
     viewed: dict[Key, float] = field(default_factory=dict)
@@ -62,29 +121,27 @@ class Lessons:
         self.windows[metric] += 1
         self.crowds[metric] += crowd.n >= EVENTS_MIN
 
-    def add_acts(self, metric: int, crowd: Crowd, *, viewed: bool) -> None:
+    def add_acts(self, metric: int, events: int, *, viewed: bool) -> None:
         """Add likes or follows, and whether their target is also viewed."""
-        acts = min(crowd.n, HOURLY_CAP)
+        acts = min(events, HOURLY_CAP)
         self.acts[metric] += acts
         self.acts_on_viewed[metric] += acts if viewed else 0
 
-    def add_viewers(self, metric: int, crowd: Crowd, viewers: float, *, checked: int) -> None:
-        """Add likes or follows of a viewed target, and those by actors who had viewed it, if all actors were checked.
-
-        Events without an actor are left out: whether they follow a view is not known.
-        """
-        if checked == len(crowd.actors) and crowd.named:
-            acts = min(crowd.named, VIEWERS_CAP)
-            self.checked_acts[metric] += acts
-            self.viewers[metric] += acts * viewers / crowd.named
+    def add_viewers(self, metric: int, events: int, viewers: float) -> None:
+        """Add likes or follows of a viewed target that have an actor, and those by actors who had viewed it."""
+        acts = min(events, VIEWERS_CAP)
+        self.checked_acts[metric] += acts
+        self.viewers[metric] += acts * viewers / events
 
     def emits_every_view(self, platform: Platform, metric: int) -> bool:
         """Whether each opening of a target in this time was emitted as a view. Windows of views close before likes."""
         from_views = metric == LIKE and self.scale.name in FROM_VIEWS
         return from_views and platform.emits_every_view(self.scale, self.start, self.capped[0])
 
-    def teach(self, platforms: list[Platform]) -> Iterator[None]:
-        """Update the platforms, with pauses."""
+    def teach(self, platforms: list[Platform], fail: Callable[[Exception], None]) -> Iterator[None]:
+        """Update the platforms, with pauses. See ``CrowdLessons.teach``."""
+        for lessons, platform in zip(self.by_metric, platforms, strict=True):
+            yield from lessons.teach(platform, self.scale, fail)
         views = platforms[0]
         if self.scale.name in {HOUR, DAY}:
             views.rates.learn(self.scale.name, self.interactions)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
+import numpy as np
 
 from detectors.catalog.registry import REGISTRY
 from detectors.events.key import Key
 from detectors.events.watch_buckets import WATCH_BINS
 from detectors.features import names as f
+from detectors.features.people import People
 from detectors.platform.false_discoveries import Discoveries
 from detectors.reference.known_actors import KNOWN_FILL, KnownActors
-from detectors.reference.mixes import MIX_MIN, WEIGHT_CAP, Mix, platform_mixes
+from detectors.reference.mixes import MIX_MIN, WEIGHT_CAP, Mix, platform_mixes, weights_of
 from detectors.reference.rates import Rates
 from detectors.reference.seasons import Seasons
 from detectors.scoring.detector import Detector
 from detectors.scoring.river_models import ConfiguredModel
-from detectors.windows.crowd import ACCOUNT, COLUMNS, DIMENSIONS, REFERRER, Crowd
+from detectors.windows.crowd import DIMENSIONS
 from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, TICK, Scale
 
 SHORT = "short"
@@ -181,37 +183,49 @@ class Platform:
         changed, self.changed = self.changed, False
         return changed
 
-    def learn_mixes(self, crowd: Crowd) -> None:
-        """Learn the composition of an unflagged window of minutes."""
-        if not crowd.named:
-            return
-        self.events += min(crowd.named, WEIGHT_CAP)
-        if crowd.asked:
-            self.learn_share(f.DORMANT, crowd.newcomers, crowd.asked)
-        if crowd.people or crowd.named > WEIGHT_CAP:
-            for name in DIMENSIONS:
-                counts = crowd.histogram(name)
-                if counts:
-                    self.mixes[name].learn(counts)
-            if crowd.watch:
-                self.mixes["watch"].learn(crowd.watch)
-            ages = [marks[ACCOUNT] for marks in crowd.people.values() if marks[ACCOUNT] >= 0]
-            referrers: Sequence[int] = [marks[REFERRER] for marks in crowd.people.values()]
-        else:
-            columns = crowd.columns()[1:]
-            for name, buckets in zip(COLUMNS, columns, strict=True):
-                if max(buckets) >= 0:  # most platforms send some of the columns only
-                    self.mixes[name].learn_each(buckets)
-            ages = [bucket for bucket in columns[ACCOUNT] if bucket >= 0]
-            referrers = columns[REFERRER]
-        self.learn_share(f.NO_REFERRER, referrers.count(-1), len(referrers))
-        if ages:
-            self.learn_share(f.FRESH, sum(bucket & 1 for bucket in ages), len(ages))
+    def learn_people(self, people: People, named: list[int], accounts: list[tuple[int, int]]) -> None:
+        """Learn the people of unflagged windows of minutes.
 
-    def learn_typical(self, scale: Scale, count: int) -> None:
-        """Learn the count of a typical target with events in a window (slow, robust mean)."""
-        old = self.typical.get(scale.name, float(count))
-        self.typical[scale.name] = old + (min(count, 10.0 * old + 10.0) - old) * 0.002
+        By window, ``named`` is the number of events with an actor, and ``accounts`` that of accounts and of those among
+        them that were not seen before.
+        """
+        self.events += sum(min(number, WEIGHT_CAP) for number in named)
+        weights = weights_of(people.window)
+        for name in DIMENSIONS:
+            buckets = people.column(name)
+            given = buckets >= 0
+            if given.any():
+                window = people.window[given]
+                self.mixes[name].learn(buckets[given], weights if given.all() else weights_of(window))
+        if len(people.watch_bucket):
+            self.mixes["watch"].learn(people.watch_bucket, weights_of(people.watch_window, people.watch_events))
+        sampled = people.number().tolist()
+        without, aged, fresh = (
+            np.bincount(people.window, there, people.windows).tolist()
+            for there in (
+                people.column("referrer") < 0,
+                people.column("account") >= 0,
+                (people.column("account") >= 0) & (people.column("account") & 1 == 1),
+            )
+        )
+        for place, (checked, unknown) in enumerate(accounts):
+            if checked:
+                self.learn_share(f.DORMANT, unknown, checked)
+            if sampled[place]:
+                self.learn_share(f.NO_REFERRER, without[place], sampled[place])
+            if aged[place]:
+                self.learn_share(f.FRESH, fresh[place], aged[place])
+
+    def learn_typical(self, scale: Scale, counts: Iterable[int]) -> None:
+        """Learn the counts of typical targets with events in a window, one after the other (slow, robust mean)."""
+        usual = self.typical.get(scale.name)
+        for count in counts:
+            if usual is None:
+                usual = float(count)
+            most = 10.0 * usual + 10.0
+            usual += ((min(most, count)) - usual) * 0.002
+        if usual is not None:
+            self.typical[scale.name] = usual
 
     def teaching(self, scale: Scale, key: Key, start_ms: int) -> Teaching:
         """What to learn from this key's window: a sample, if many windows closed together the last time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.events.actor import count_accounts
 from detectors.windows.crowd import Crowd
@@ -40,6 +41,18 @@ class KnownActors:
             np.bitwise_or.at(newer, bits >> 3, np.left_shift(1, bits & 7).astype(np.uint8))
         if self.filled >= KNOWN_FILL:
             self.older, self.newer, self.filled = self.newer, bytearray(KNOWN_BITS // 8), 0
+
+    def are_unmet(self, actors: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether each actor is in neither generation; see ``unmet``."""
+        unmet = np.ones(len(actors), np.bool_)
+        places = [actors >> (18 * number) & (KNOWN_BITS - 1) for number in range(KNOWN_HASHES)]
+        for generation in (self.newer, self.older):
+            bits = np.frombuffer(generation, np.uint8)
+            there = np.ones(len(actors), np.bool_)
+            for at in places:
+                there &= bits[at >> 3] >> (at & 7).astype(np.uint8) & 1 == 1
+            unmet &= ~there
+        return unmet
 
     def unmet(self, actors: Iterable[int]) -> list[int]:
         """The actors that are in neither generation; false positives are missing (``KNOWN_FILL``).

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from detectors.events.buckets import COHORT_BUCKETS, MIX_BUCKETS, NETWORK_BUCKETS
 from detectors.events.watch_buckets import WATCH_BINS
@@ -26,6 +28,9 @@ MIX_MIN = 200.0
 """Events below which a mix is unknown and no crowd deviates from it."""
 
 
+Weights = NDArray[np.float64]
+
+
 class Mix(msgspec.Struct, array_like=True):
     """Shares of one dimension's buckets over the platform."""
 
@@ -33,27 +38,18 @@ class Mix(msgspec.Struct, array_like=True):
     counts: dict[int, float] = {}
     total: float = 0.0
 
-    def learn(self, counts: dict[int, int]) -> None:
-        """Add one window's histogram with a capped weight."""
-        n = sum(counts.values())
-        weight = _weight(n)
-        weights = self.counts
-        get = weights.get
-        for bucket, count in counts.items():
-            weights[bucket] = get(bucket, 0.0) + count * weight
-        self.total += n * weight
-        if self.total > FORGET_AT:
-            self.counts = {bucket: count / 2 for bucket, count in weights.items() if count > 0.05}
+    def learn(self, buckets: NDArray[np.integer[Any]], weights: Weights) -> None:
+        """Add people of unflagged windows: the bucket and the weight of each (``weights_of``)."""
+        found, places = np.unique(buckets, return_inverse=True)
+        added = np.bincount(places, weights, len(found))
+        counts = self.counts
+        get = counts.get
+        for bucket, weight in zip(found.tolist(), added.tolist(), strict=True):
+            counts[bucket] = get(bucket, 0.0) + weight
+        self.total += math.fsum(added.tolist())
+        while self.total > FORGET_AT:
+            self.counts = {bucket: count / 2 for bucket, count in self.counts.items() if count > 0.05}
             self.total = math.fsum(self.counts.values())
-
-    def learn_each(self, buckets: tuple[int, ...]) -> None:
-        """Add the buckets of a window so small that its weight needs no cap; -1 is none."""
-        weights = self.counts
-        get = weights.get
-        for bucket in buckets:
-            if bucket >= 0:
-                weights[bucket] = get(bucket, 0.0) + 1.0
-                self.total += 1.0
 
     def dump(self) -> list[Any]:
         """State as builtins."""
@@ -91,9 +87,15 @@ class Mix(msgspec.Struct, array_like=True):
         return weight / (self.total + SMOOTHING * self.size)
 
 
-def _weight(n: int) -> float:
-    """Weight of each of a window's ``n`` events."""
-    return min(1.0, WEIGHT_CAP / n)
+def weights_of(windows: NDArray[np.intp], counts: NDArray[np.int64] | None = None) -> Weights:
+    """The weight of each person, from the window of each; ``counts`` is how often each counts. Windows are capped.
+
+    >>> weights_of(np.array([0, 0, 1])).tolist(), weights_of(np.array([0, 1]), np.array([80, 4])).tolist()
+    ([1.0, 1.0, 1.0], [20.0, 4.0])
+    """
+    totals = np.bincount(windows, counts)
+    weights: Weights = np.minimum(1.0, WEIGHT_CAP / np.maximum(totals, 1.0))[windows]
+    return weights if counts is None else weights * counts
 
 
 def beyond_chance(count: float, expected: float) -> float:
@@ -171,27 +173,17 @@ class NetworkMix(Mix):
     countries: dict[int, float] = {}
     """total of each country: tens of thousands of networks are too many to sum for every window"""
 
-    def learn(self, counts: dict[int, int]) -> None:
+    def learn(self, buckets: NDArray[np.integer[Any]], weights: Weights) -> None:
         """See Mix."""
         before = self.counts
-        super().learn(counts)
+        super().learn(buckets, weights)
         if self.counts is not before:  # halved
             self.countries = by_country(self.counts)
             return
-        weight = _weight(sum(counts.values()))
+        found, places = np.unique(buckets // NETWORK_BUCKETS, return_inverse=True)
         totals = self.countries
-        for bucket, count in counts.items():
-            country = bucket // NETWORK_BUCKETS
-            totals[country] = totals.get(country, 0.0) + count * weight
-
-    def learn_each(self, buckets: tuple[int, ...]) -> None:
-        """See Mix."""
-        super().learn_each(buckets)
-        totals = self.countries
-        for bucket in buckets:
-            if bucket >= 0:
-                country = bucket // NETWORK_BUCKETS
-                totals[country] = totals.get(country, 0.0) + 1.0
+        for country, weight in zip(found.tolist(), np.bincount(places, weights, len(found)).tolist(), strict=True):
+            totals[country] = totals.get(country, 0.0) + weight
 
     def over(self, counts: dict[int, int]) -> dict[int, float]:
         """As ``Mix.over``, each country compared with the platform's people there.
@@ -256,13 +248,9 @@ def by_country(counts: Mapping[int, float]) -> dict[int, float]:
 class CohortMix(Mix):
     """The mix of cohorts (days of account creation), learned from account buckets (events.account_bucket)."""
 
-    def learn(self, counts: dict[int, int]) -> None:
+    def learn(self, buckets: NDArray[np.integer[Any]], weights: Weights) -> None:
         """See Mix."""
-        super().learn(_cohorts(counts))
-
-    def learn_each(self, buckets: tuple[int, ...]) -> None:
-        """See Mix."""
-        super().learn_each(tuple(bucket >> 1 if bucket >= 0 else -1 for bucket in buckets))
+        super().learn(buckets >> 1, weights)
 
     def over(self, counts: dict[int, int]) -> dict[int, float]:
         """As ``Mix.over``, with COHORT_FACTOR."""

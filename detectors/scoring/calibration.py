@@ -9,6 +9,7 @@ tail, and the same score has a larger p-value there.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import msgspec
 
@@ -34,16 +35,23 @@ class Tail(msgspec.Struct, array_like=True):
     excess: float = PRIOR_EXCESS
     fitted: float = 0.0
 
-    def learn(self, score: float) -> None:
-        """Add an unflagged window's score."""
-        self.bins[_bin(score)] += 1.0
-        self.total += 1.0
-        if self.total >= HISTORY_MAX:
-            self.bins = [b / 2 for b in self.bins]
-            self.total /= 2
-            self.fitted = 0.0
-        if self.total >= HISTORY_MIN and self.total > 1.1 * self.fitted:
-            self._fit()
+    def learn(self, scores: Iterable[float]) -> None:
+        """Add the scores of unflagged windows, one after the other."""
+        bins, total, last = self.bins, self.total, BINS - 1
+        fit_above = max(HISTORY_MIN - 0.5, 1.1 * self.fitted)
+        for score in scores:
+            at = int(score * BINS)
+            bins[0 if at < 0 else min(at, last)] += 1.0
+            total += 1.0
+            if total >= HISTORY_MAX:
+                bins = self.bins = [b / 2 for b in bins]
+                total /= 2
+                fit_above = HISTORY_MIN - 0.5
+            if total > fit_above:
+                self.total = total
+                self._fit()
+                fit_above = max(HISTORY_MIN - 0.5, 1.1 * self.fitted)
+        self.total = total
 
     def p(self, score: float) -> float:
         """p-value of a score: probability that an honest window scores this or more. 1.0 without enough history."""
@@ -82,13 +90,21 @@ class Calibrator(msgspec.Struct, array_like=True):
 
     tails: dict[int, Tail] = {}
 
-    def learn(self, size: int, score: float) -> None:
-        """Learn the score of an unflagged window of ``size`` events."""
-        key = size.bit_length()
-        tail = self.tails.get(key)
-        if tail is None:
-            tail = self.tails[key] = Tail()
-        tail.learn(score)
+    def learn(self, sizes: Iterable[int], scores: Iterable[float]) -> None:
+        """Learn the scores of unflagged windows of these numbers of events, one after the other."""
+        by_size: dict[int, list[float]] = {}
+        for size, score in zip(sizes, scores, strict=True):
+            key = size.bit_length()
+            known = by_size.get(key)
+            if known is None:
+                by_size[key] = [score]
+            else:
+                known.append(score)
+        for key, learned in by_size.items():
+            tail = self.tails.get(key)
+            if tail is None:
+                tail = self.tails[key] = Tail()
+            tail.learn(learned)
 
     def p(self, size: int, score: float) -> float | None:
         """p-value of a score in a window of ``size`` events; None without history of this or a smaller size."""
@@ -109,7 +125,18 @@ class Mean(msgspec.Struct, array_like=True):
     value: float = 0.0
     seen: int = 0
 
-    def learn(self, x: float) -> None:
-        """Add a value."""
+    def learn(self, x: float) -> float:
+        """Add a value. Returns the mean."""
         self.seen = min(self.seen + 1, 5000)
         self.value += (x - self.value) / self.seen
+        return self.value
+
+    def learn_all(self, values: Iterable[float]) -> list[float]:
+        """Add values one after the other. Returns the mean after each."""
+        value, seen, means = self.value, self.seen, []
+        for x in values:
+            seen = min(seen + 1, 5000)
+            value += (x - value) / seen
+            means.append(value)
+        self.value, self.seen = value, seen
+        return means

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
+from detectors.features.columns import Column, Columns, number_of, rows_of
 from detectors.features.names import Features
 
 P_MIN = 1e-300
@@ -61,6 +64,10 @@ class Detector(Protocol):
         """Learn an unflagged window."""
         ...
 
+    # Two more methods are optional, as in River's mini-batch interface: ``score_many`` and ``learn_many``. They take
+    # the features of many windows as columns (``features.columns``) and do what the methods above do for one window
+    # after the other. See ``score_many`` and ``learn_many`` below.
+
     def findings(self, x: Features) -> list[Finding]:
         """Evidence for the score, strongest first; empty if there is none."""
         ...
@@ -76,3 +83,22 @@ class Detector(Protocol):
     def load(self, state: Any) -> None:
         """Restore state returned by ``dump``."""
         ...
+
+
+def score_many(detector: Detector, x: Columns) -> Column:
+    """The scores of many windows, by a detector with or without ``score_many``."""
+    many = getattr(detector, "score_many", None)
+    if many is not None:
+        scores: Column = many(x)
+        return scores
+    return np.array([detector.score_one(row) for row in rows_of(x, range(number_of(x)))], np.float64)
+
+
+def learn_many(detector: Detector, x: Columns) -> None:
+    """Teach a detector many unflagged windows, with or without ``learn_many``."""
+    many = getattr(detector, "learn_many", None)
+    if many is not None:
+        many(x)
+        return
+    for row in rows_of(x, range(number_of(x))):
+        detector.learn_one(row)

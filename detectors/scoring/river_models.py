@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
+import numpy as np
 
 from detectors.features import names as f
+from detectors.features.columns import Column, Columns, columns_of, number_of, rows_of
 from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Calibrator, Mean
 from detectors.scoring.detector import FINDING_P, Finding, score_of
@@ -193,10 +195,22 @@ class ModelDetector:
         return score_of(self._p_score_share(x)[0])
 
     def learn_one(self, x: Features) -> None:
-        """Learn an unflagged window; after THIN_AFTER windows, only every eighth."""
-        self._seen += 1
-        if self._seen > THIN_AFTER and self._seen % THIN:
-            return
+        """See Detector: ``learn_many`` of one window."""
+        self.learn_many(columns_of([x]))
+
+    def score_many(self, x: Columns) -> Column:
+        """See Detector. The model scores row by row."""
+        return np.array([self.score_one(row) for row in rows_of(x, range(number_of(x)))], np.float64)
+
+    def learn_many(self, x: Columns) -> None:
+        """Learn unflagged windows; after THIN_AFTER windows, only every eighth."""
+        first = self._seen + 1
+        self._seen += number_of(x)
+        taught = [seen - first for seen in range(first, self._seen + 1) if seen <= THIN_AFTER or seen % THIN == 0]
+        for row in rows_of(x, taught):
+            self._learn(row)
+
+    def _learn(self, x: Features) -> None:
         given = self._given(x)
         if not given:
             return
@@ -208,7 +222,7 @@ class ModelDetector:
             score = model.score_one(full)
             self._scores.learn(score)
             self._squares.learn(score * score)
-            self._calibrator.learn(_size(x), self._unit(score))
+            self._calibrator.learn([_size(x)], [self._unit(score)])
         model.learn_one(full)
 
     def findings(self, x: Features) -> list[Finding]:

@@ -21,8 +21,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from detectors.features import names as f
+from detectors.features.columns import Column, Columns, columns_of, number_of, observations, only, rows_of
 from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Calibrator, Mean
 from detectors.scoring.detector import FINDING_P, Finding, score_of
@@ -47,44 +49,82 @@ class Shares:
         self._usual: dict[str, Mean] = {}
 
     def score_one(self, x: Features) -> float:
-        """-log10 of the combined p-value of the detector's features."""
-        found = {finding.code: finding.p for finding in self.findings(x)}
-        measured = [TEXTS[name][0] for name in self.features if name in x]
-        ranked = sorted(found[code] for code in measured if code in found)
-        p = min([1.0, *(len(measured) * p / (rank + 1) for rank, p in enumerate(ranked))])
-        return score_of(p)
+        """See Detector: ``score_many`` of one window."""
+        return only(self.score_many(columns_of([x])))
+
+    def score_many(self, x: Columns) -> Column:
+        """-log10 of the combined p-value of the detector's features, by window."""
+        above = np.zeros(number_of(x), np.bool_)
+        for name in self.features:
+            if name in x:
+                above |= x[name] > self._baselines(name, x)
+        scores, places = np.zeros(len(above)), np.nonzero(above)[0].tolist()
+        for place, row in zip(places, rows_of(x, places), strict=True):
+            scores[place] = self._score(row)
+        return scores
+
+    def _score(self, x: Features) -> float:
+        """The p-values of the features combined by Simes' rule."""
+        ranked = sorted(p for name in self.features if (p := self._p_of(name, x)) < FINDING_P)
+        measured = sum(name in x for name in self.features)
+        return score_of(min([1.0, *(measured * p / (rank + 1) for rank, p in enumerate(ranked))]))
 
     def learn_one(self, x: Features) -> None:
-        """Learn the deviations of an unflagged window."""
+        """See Detector: ``learn_many`` of one window."""
+        self.learn_many(columns_of([x]))
+
+    def learn_many(self, x: Columns) -> None:
+        """Learn the deviations of unflagged windows, one after the other."""
         for name in self.features:
-            value = x.get(name)
-            if value is None:
+            if name not in x:
+                continue
+            given = np.nonzero(~np.isnan(x[name]))[0]
+            if not len(given):
                 continue
             seen = self._usual.get(name)
             if seen is None:
                 seen = self._usual[name] = Mean()
                 self._calibrators[name] = Calibrator()
-            seen.learn(value)
-            self._calibrators[name].learn(f.observations(name, x), max(0.0, value - x.get(habit(name), seen.value)))
+            values = x[name][given]
+            usual_values = np.array(seen.learn_all(values.tolist()))
+            own = x.get(habit(name))
+            if own is not None:
+                habits = own[given]
+                usual_values = np.where(np.isnan(habits), usual_values, habits)
+            deviations = np.maximum(0.0, values - usual_values)
+            self._calibrators[name].learn(observations(name, x)[given].tolist(), deviations.tolist())
 
     def findings(self, x: Features) -> list[Finding]:
         """Findings of the features with p below FINDING_P, strongest first."""
         found = []
         for name in self.features:
-            value = x.get(name)
-            if value is None:
-                continue
-            baseline = self._baseline(name, x)
-            if value <= baseline:
-                continue
-            p = self._p(name, x, value, baseline)
+            p = self._p_of(name, x)
             if p < FINDING_P:
+                value, baseline = x[name], self._baseline(name, x)
                 code, text = TEXTS[name]
                 sentence = text.format(value=f"{value:.0%}", baseline=f"{baseline:.0%}")
                 share = (value - baseline) / (1.0 - baseline) * f.part_observed(name, x)
                 found.append(Finding(code, self.name, value, baseline, p, share, sentence))
         found.sort(key=lambda finding: (finding.p, finding.code))
         return found
+
+    def _p_of(self, name: str, x: Features) -> float:
+        """p-value of a feature; 1.0 if it is absent or not above its baseline."""
+        value = x.get(name)
+        if value is None:
+            return 1.0
+        baseline = self._baseline(name, x)
+        return 1.0 if value <= baseline else self._p(name, x, value, baseline)
+
+    def _baselines(self, name: str, x: Columns) -> Column:
+        """As ``_baseline`` for each window."""
+        own, seen = x.get(habit(name)), self._usual.get(name)
+        if seen is None or seen.seen < HISTORY_MIN:
+            given = x.get(usual(name), np.full(number_of(x), np.nan))
+            baselines = np.where(np.isnan(given), USUAL_PRIOR, given)
+        else:
+            baselines = np.full(number_of(x), seen.value)
+        return baselines if own is None else np.where(np.isnan(own), baselines, own)
 
     def _baseline(self, name: str, x: Features) -> float:
         own = x.get(habit(name))

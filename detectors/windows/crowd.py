@@ -204,9 +204,34 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             self._trim()
         _add(self.watch, other.watch)
 
+    def sampled_people(self) -> int:
+        """The number of different actors, of all or of the sampled ones."""
+        return len(self.actor_hashes()) if self.rows else len(self.actors)
+
+    def events_by_actor(self) -> dict[int, int]:
+        """Events of each actor, of all or of the sampled ones."""
+        if not self.rows:
+            return self.actors
+        if self.actors or self.sampled:
+            self.settle()
+            return self.actors
+        counts: dict[int, int] = {}
+        _count(counts, np.frombuffer(self.rows, PACKED)["actor"].tolist())
+        return counts
+
     def actor_hashes(self) -> set[int]:
         """Hashes of all actors, or of the sampled ones."""
-        return {row[0] for row in _ROW.iter_unpack(self.rows)}.union(self.actors)
+        if not self.rows:
+            return set(self.actors)
+        return set(np.frombuffer(self.rows, PACKED)["actor"].tolist()).union(self.actors)
+
+    def has_any(self, actors: Iterable[int]) -> set[int]:
+        """Those of the actors who are among all, or among the sampled ones."""
+        known = self.actors
+        found = {actor for actor in actors if actor in known}
+        if self.rows:
+            found.update(set(np.frombuffer(self.rows, PACKED)["actor"].tolist()).intersection(actors))
+        return found
 
     def returning(self, times: int) -> list[int]:
         """The actors (all, or the sampled ones) who came at least ``times`` times."""

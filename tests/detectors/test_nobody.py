@@ -16,6 +16,7 @@ from detectors.events.event import Event
 from detectors.events.key import VIEW, key_of
 from detectors.features import names as f
 from detectors.features.crowd import crowd_features
+from detectors.features.people import people_of
 from detectors.lab.backtest import START_MS as LAB_START_MS
 from detectors.lab.backtest import AuditRun, platform_for
 from detectors.lab.scenarios.registry import SCENARIOS
@@ -213,7 +214,7 @@ def test_a_crowd_without_actors_has_no_features_and_no_marks() -> None:
     crowd.take(b"", 50)
     assert crowd_features(crowd, platform.mixes, [platform.known]) == {}
     assert share_with_marks(crowd, Marks(networks=[1], codes=["fresh_accounts"]), platform.mixes, 0.1) == (0.0, 0.0)
-    platform.learn_mixes(crowd)
+    platform.learn_people(people_of([crowd]), [crowd.named], [(0, 0)])
     assert platform.events == 0.0
 
 

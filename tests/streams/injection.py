@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from detectors.window_closing import WindowClosing
 
 import detectors
 from detectors.audit import Audit, AuditSettings
@@ -27,7 +28,6 @@ from detectors.measurement.early_windows import EarlyWindows
 from detectors.records import Outcome
 from detectors.state.target_state import TargetState
 from detectors.tick_entry import TickEntry
-from detectors.window_closing import WindowClosing
 from streams.engine.step_error import StepError
 from streams.state.sealed import META_KEY, meta_of
 from streams.targets.changelog import dump_changes, load

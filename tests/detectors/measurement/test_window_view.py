@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from detectors.catalog.engagement import Engagement
 from detectors.events.key import VIEW, key_of
 from detectors.features import names as f
 from detectors.measurement.expectation import RULE_OF_THREE
+from detectors.measurement.measuring import expect, measure_one
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
@@ -29,7 +31,7 @@ def expected(windows_since_first_view: int, state: TargetState | None = None) ->
     platform.typical["minutes"] = TYPICAL
     window = WindowView(key_of(2, "v"), state or TargetState(), MINUTES, 0, Crowd(n=20), platform, platform, Outcome())
     window.windows_since_first_view = windows_since_first_view
-    window.expect()
+    expect(window)
     return window.x[f.EXPECTED] / platform.season(MINUTES, 0)
 
 
@@ -70,8 +72,8 @@ def loneliness(beside: int, *, emitted_at_start: bool = True) -> WindowView:
     )
     window.other_counts = 0, 0, 20
     fold(window.crowd, [(2 * n, n, -1, -1, -1, -1, -1) for n in range(20)])
-    window.expect()
-    window.measure()
+    expect(window)
+    measure_one(window)
     return window
 
 
@@ -111,8 +113,8 @@ def liked(**given: object) -> WindowView:
     for name, value in given.items():
         setattr(window, name, value)
     fold(window.crowd, [(2 * n, n, -1, -1, -1, -1, -1) for n in range(40)])
-    window.expect()
-    window.measure()
+    expect(window)
+    measure_one(window)
     return window
 
 
@@ -153,7 +155,7 @@ def test_what_comes_slowly_is_as_old_as_the_first_hour_that_surged() -> None:
 @pytest.mark.parametrize("at_once", [True, False])
 def test_early_leavers_of_a_new_hit_are_no_evidence_if_views_are_emitted_at_their_end(*, at_once: bool) -> None:
     platform = Platform()
-    platform.mixes["watch"].learn_each(tuple([8, 9, 10, 11, 12, 13, 14, 15] * 100))
+    platform.mixes["watch"].learn(np.repeat(np.arange(8, 16), 100), np.ones(800))
     platform.rates.learn_viewers("minutes", 1, 100, 99.0 if at_once else 55.0)
     platform.rates.learn_viewers("hour", 1, 100, 99.0)
     window = WindowView(
@@ -161,6 +163,6 @@ def test_early_leavers_of_a_new_hit_are_no_evidence_if_views_are_emitted_at_thei
     )
     fold(window.crowd, [(2 * n, n, -1, -1, -1, -1, 8 + n % 2) for n in range(40)])
     window.note_surge(5.0)
-    window.expect()
-    window.measure()
+    expect(window)
+    measure_one(window)
     assert window.x[f.WATCH] > 0.5 if at_once else window.x[f.WATCH] == 0.0

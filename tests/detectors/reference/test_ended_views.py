@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 
 from detectors.events.watch_buckets import WATCH_BINS, watch_bucket
@@ -22,7 +23,8 @@ def stays(rng: random.Random) -> int:
 
 def usual(seed: int = 1) -> WatchMix:
     rng, mix = random.Random(seed), WatchMix(4 * WATCH_BINS)
-    mix.learn_each(tuple(watch_bucket(stays(rng), LASTS_MS) for _ in range(5000)))
+    buckets = np.array([watch_bucket(stays(rng), LASTS_MS) for _ in range(5000)])
+    mix.learn(buckets, np.ones(len(buckets)))
     return mix
 
 

@@ -25,6 +25,7 @@ from detectors.reference.mixes import (
 )
 from detectors.windows.crowd import HASH_SPACE, Crowd
 from tests.crowds import fold
+from tests.mixes import learn
 
 histograms = st.dictionaries(st.integers(0, 63), st.integers(1, 500), min_size=1, max_size=30)
 
@@ -32,7 +33,7 @@ histograms = st.dictionaries(st.integers(0, 63), st.integers(1, 500), min_size=1
 @given(histograms)
 def test_no_window_weighs_more_than_its_cap(counts: dict[int, int]) -> None:
     mix = Mix(64)
-    mix.learn(counts)
+    learn(mix, counts)
     assert mix.total <= WEIGHT_CAP + 1e-6
     assert abs(sum(mix.counts.values()) - mix.total) < 1e-6
 
@@ -40,7 +41,7 @@ def test_no_window_weighs_more_than_its_cap(counts: dict[int, int]) -> None:
 @given(histograms)
 def test_an_unknown_mix_finds_no_crowd_strange(counts: dict[int, int]) -> None:
     mix = Mix(64)
-    mix.learn({0: int(MIX_MIN) - 1})
+    learn(mix, {0: int(MIX_MIN) - 1})
     assert mix.excess(counts) == 0.0
 
 
@@ -48,7 +49,7 @@ def test_an_unknown_mix_finds_no_crowd_strange(counts: dict[int, int]) -> None:
 def test_networks_speak_only_of_people_whose_country_was_given(country: int) -> None:
     rng, mixes = random.Random(2), platform_mixes()
     for _ in range(300):
-        mixes["network"].learn(_histogram([network_bucket(rng.randrange(1000), country) for _ in range(20)]))
+        learn(mixes["network"], _histogram([network_bucket(rng.randrange(1000), country) for _ in range(20)]))
     crowd = Crowd()
     rows = [(rng.getrandbits(62), network_bucket(rng.randrange(5), country), 1, 1, country, -1, -1) for _ in range(99)]
     fold(crowd, rows)
@@ -62,7 +63,7 @@ def test_a_crowd_of_the_mix_itself_has_no_excess(shares: list[int], times: int) 
     counts = {bucket: (share + 1) * times for bucket, share in enumerate(shares)}
     mix = Mix(64)
     for _ in range(200):
-        mix.learn(counts)
+        learn(mix, counts)
     assert mix.excess(counts) == 0.0
 
 
@@ -71,7 +72,7 @@ def test_a_random_crowd_of_the_mix_has_little_excess_and_a_foreign_one_nearly_al
     rng = random.Random(seed)
     mix = Mix(256)
     for _ in range(60):
-        mix.learn(_histogram([rng.randrange(100) for _ in range(20)]))
+        learn(mix, _histogram([rng.randrange(100) for _ in range(20)]))
     assert mix.excess(_histogram([rng.randrange(100) for _ in range(300)])) < 0.15
     assert mix.excess(_histogram([200 + rng.randrange(3) for _ in range(300)])) > 0.9
 
@@ -82,7 +83,7 @@ def test_the_order_in_which_a_crowd_came_together_does_not_change_its_excess(
 ) -> None:
     mix = Mix(64)
     for bucket in range(30):
-        mix.learn({bucket: 20, 31: bucket + 1})
+        learn(mix, {bucket: 20, 31: bucket + 1})
     shuffled = list(counts.items())
     rng.shuffle(shuffled)
     assert mix.excess(dict(shuffled)) == mix.excess(counts)
@@ -91,7 +92,7 @@ def test_the_order_in_which_a_crowd_came_together_does_not_change_its_excess(
 def test_the_mix_forgets_and_stays_bounded() -> None:
     mix = Mix(64)
     for number in range(round(3 * FORGET_AT / WEIGHT_CAP)):
-        mix.learn({number % 64: 100})
+        learn(mix, {number % 64: 100})
     assert mix.total <= FORGET_AT
     assert len(mix.counts) <= 64
 
@@ -99,7 +100,7 @@ def test_the_mix_forgets_and_stays_bounded() -> None:
 def test_almost_to_the_end_is_odd_only_as_far_as_the_end_is_missed() -> None:
     mix = WatchMix(4 * WATCH_BINS)
     for _ in range(100):
-        mix.learn({0: 15, 2: 25, 6: 10, 7: 50})
+        learn(mix, {0: 15, 2: 25, 6: 10, 7: 50})
     fans = {6: 50, 7: 50}
     assert mix.over(fans) == {}
     leavers = {6: 90, 7: 10}
@@ -113,10 +114,7 @@ def test_almost_to_the_end_is_odd_only_as_far_as_the_end_is_missed() -> None:
 def test_a_country_weighs_what_its_networks_do(windows: list[dict[int, int]]) -> None:
     mix = NetworkMix(NETWORK_BUCKETS)
     for number, counts in enumerate(windows):
-        if number % 3:
-            mix.learn(counts)
-        else:
-            mix.learn_each(tuple(counts))
+        learn(mix, counts)
         if number == 20:
             mix.total += FORGET_AT  # it is halved with the next
     expected = by_country(mix.counts)

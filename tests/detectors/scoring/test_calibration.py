@@ -18,7 +18,7 @@ scores = st.floats(0, 1)
 def _taught(values: list[float]) -> Tail:
     tail = Tail()
     for value in values:
-        tail.learn(value)
+        tail.learn([value])
     return tail
 
 
@@ -63,7 +63,7 @@ def test_beyond_all_history_it_falls_on_and_on() -> None:
 def test_asking_changes_nothing() -> None:
     tail = Tail()
     for number in range(500):
-        tail.learn((number % 10) / 10)
+        tail.learn([(number % 10) / 10])
         before = msgspec.to_builtins(tail)
         tail.p(0.99)
         assert msgspec.to_builtins(tail) == before
@@ -73,7 +73,7 @@ def test_old_history_fades_so_the_tail_follows_the_platform() -> None:
     tail = _taught([0.0] * (HISTORY_MAX - 1))
     before = tail.p(0.5)
     for _ in range(HISTORY_MAX):
-        tail.learn(0.5)
+        tail.learn([0.5])
     assert before < 0.001
     assert tail.p(0.5) > 0.5
     assert tail.total <= HISTORY_MAX
@@ -82,7 +82,7 @@ def test_old_history_fades_so_the_tail_follows_the_platform() -> None:
 def test_a_size_without_history_borrows_from_the_next_smaller_one() -> None:
     calibrator = Calibrator()
     for number in range(100):
-        calibrator.learn(20, number / 1000)
+        calibrator.learn([20], [number / 1000])
     borrowed, own = calibrator.p(5000, 0.9), calibrator.p(20, 0.9)
     assert borrowed is not None
     assert own is not None
@@ -126,7 +126,7 @@ def test_the_tail_is_fitted_again_when_history_has_grown_by_a_tenth() -> None:
     tail = _taught([0.1] * 30)
     fitted = []
     for _ in range(40):
-        tail.learn(0.1)
+        tail.learn([0.1])
         fitted.append(tail.fitted)
     assert fitted[:4] == [30, 30, 30, 34]
     assert sorted(set(fitted)) == [30, 34, 38, 42, 47, 52, 58, 64]
@@ -135,7 +135,7 @@ def test_the_tail_is_fitted_again_when_history_has_grown_by_a_tenth() -> None:
 def test_at_twenty_thousand_windows_all_counts_are_halved() -> None:
     tail = _taught([0.1] * 19_999)
     assert tail.total == 19_999
-    tail.learn(0.1)
+    tail.learn([0.1])
     assert (tail.total, sum(tail.bins), tail.fitted) == (10_000, 10_000, 10_000)
 
 
@@ -143,7 +143,7 @@ def test_at_twenty_thousand_windows_all_counts_are_halved() -> None:
 def test_sizes_are_powers_of_two_and_a_smaller_crowd_borrows_nothing(size: int, *, known: bool) -> None:
     calibrator = Calibrator()
     for _ in range(HISTORY_MIN):
-        calibrator.learn(20, 0.1)
+        calibrator.learn([20], [0.1])
     assert (calibrator.p(size, 0.5) is not None) == known
     assert calibrator.history() == HISTORY_MIN
 
@@ -152,7 +152,7 @@ def test_the_history_is_that_of_the_best_known_size() -> None:
     calibrator = Calibrator()
     assert calibrator.history() == 0.0
     for size in (5, 5, 5, 100):
-        calibrator.learn(size, 0.1)
+        calibrator.learn([size], [0.1])
     assert calibrator.history() == 3.0
     assert calibrator.p(100, 0.9) is None
 

@@ -21,6 +21,7 @@ from detectors.verdict.marked_share import convicting_marks, share_beyond, share
 from detectors.windows.crowd import Crowd, Row, pack_row
 from detectors.windows.scales import ladder
 from tests.crowds import fold
+from tests.mixes import learn
 
 NEW_SHARE = 0.1
 """Usual share of new accounts on the platform of these tests."""
@@ -44,8 +45,8 @@ def mixes(rng: random.Random) -> dict[str, Mix]:
         crowd = Crowd()
         fold(crowd, (honest(rng) for _ in range(20)))
         for name in ("network", "account"):
-            learned[name].learn(crowd.histogram(name))
-        learned["watch"].learn(crowd.watch)
+            learn(learned[name], crowd.histogram(name))
+        learn(learned["watch"], crowd.watch)
     return learned
 
 

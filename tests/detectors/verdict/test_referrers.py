@@ -11,6 +11,7 @@ from detectors.reference.mixes import Mix
 from detectors.scoring.detector import Finding
 from detectors.verdict.referrers import by_networks, by_unusual_referrers
 from detectors.windows.crowd import Crowd
+from tests.mixes import learn
 
 SEARCH, FEED, FORUM = 3, 4, 77
 
@@ -18,7 +19,7 @@ SEARCH, FEED, FORUM = 3, 4, 77
 def mix() -> Mix:
     usual = Mix(MIX_BUCKETS)
     for _ in range(100):
-        usual.learn({SEARCH: 6, FEED: 6})
+        learn(usual, {SEARCH: 6, FEED: 6})
     return usual
 
 

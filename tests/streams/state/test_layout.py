@@ -35,6 +35,7 @@ from streams.log.frames import FRAME_VERSION, Frame
 from streams.state.sealed import Meta
 from streams.state.store import Stamp
 from streams.targets.step import PartitionAudit
+from tests.mixes import learn
 
 RECORDED = Path(__file__).with_name("layout.json")
 STORED = {
@@ -130,11 +131,11 @@ def _teach(audit: Audit) -> None:
     for platform in audit.platforms:
         platform.learn_actors([1 << 40 | 7, 9])
         platform.learn_hour(0, 3.0)
-        platform.learn_typical(SCALES[0], 3)
+        platform.learn_typical(SCALES[0], [3])
         platform.closed(SCALES[0], 2, 1)
         platform.rates.learn_viewers("hour", 1, 400.0, 320.0)
         for mix in platform.mixes.values():
-            mix.learn({1: 2})
+            learn(mix, {1: 2})
         for detectors in platform.detectors.values():
             for detector in detectors.values():
                 detector.learn_one({f.COUNT: 9.0, f.EXPECTED: 8.0, f.DISPERSION: 5.0, f.NETWORK: 0.2, f.REPEATS: 0.1})

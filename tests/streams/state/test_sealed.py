@@ -32,6 +32,7 @@ from streams.state.upgrades import UPGRADES
 from streams.targets.changelog import dump_changes, load
 from streams.targets.step import PartitionAudit
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, fold, in_order, ordinary, viral
+from tests.mixes import learn
 from tests.states import states_of
 from tests.streams.pipeline import Pipeline, doubled, said
 
@@ -286,7 +287,7 @@ def test_people_of_version_6_are_known_but_for_how_long_they_watched() -> None:
 def test_a_platform_of_version_4_learns_what_its_countries_weigh() -> None:
     platform = Platform()
     for bucket in range(3000):
-        platform.mixes["network"].learn({bucket: 1 + bucket % 50})
+        learn(platform.mixes["network"], {bucket: 1 + bucket % 50})
     state = platform.dump()
     weights = state["mixes"]["network"].pop()
     upgraded = UPGRADES[4](msgspec.msgpack.decode(msgspec.msgpack.encode(state), strict=False))

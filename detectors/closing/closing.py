@@ -1,0 +1,197 @@
+"""Closes windows: all that end together are measured as tables, judged where they stand out, and learned from.
+
+The stages of a table are expect, measure, score, decide, apply, learn. All windows of a closing are scored against what
+was known before it, those of views before those of likes and follows. So neither the size of a table nor the order in
+which tasks run changes a result. What the platform learns, it learns when all have been judged.
+
+If the measuring of a table fails, each of its rows is processed alone, so a failure ends one window only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby, islice
+
+from detectors.actors.rulings import Rulings
+from detectors.campaigns.bands import Bands
+from detectors.closing.learning import learn_small, learn_window, learned, teach
+from detectors.closing.table import Closing, ClosingTable, Row
+from detectors.closing.tabulate import tabulate
+from detectors.events.key import VIEW, Key, metric_of
+from detectors.failures import UNCONTAINED
+from detectors.features.names import EVENTS_MIN
+from detectors.intake.rules.act_rules import ActRules
+from detectors.judge import Judge
+from detectors.measurement.early_windows import EarlyWindows
+from detectors.measurement.other_metrics import OtherMetrics
+from detectors.open_windows import OpenWindows
+from detectors.platform.lessons import Lessons
+from detectors.platform.platform import Platform
+from detectors.records import Outcome
+from detectors.state.target_states import CHANGED_AT_ONCE, TargetStates
+from detectors.windows.crowd import Crowd
+from detectors.windows.scales import Scale
+
+STEP_WINDOWS = 32
+"""Windows judged one by one between two pauses: some milliseconds of work."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowClosing:
+    """See the module. All fields belong to one audit."""
+
+    target_states: TargetStates
+    scales: tuple[Scale, ...]
+    parts: tuple[int, ...]
+    """see scales.parts_of"""
+    open_windows: OpenWindows
+    judge: Judge
+    bands: Bands
+    rulings: Rulings
+    other_metrics: OtherMetrics
+    platforms: list[Platform]
+    rules: ActRules
+    early: EarlyWindows
+    record_unjudged: Callable[[tuple[str, Exception], Key, Crowd, Outcome], None]
+    record: Callable[[tuple[str, Exception], Key, int, int, Outcome], None]
+    """see Containment"""
+
+    def close(self, order: int, start: int, now_ms: int, outcome: Outcome) -> Iterator[None]:
+        """Close the windows of a scale that begin at ``start``, with pauses."""
+        closing = Closing(order, self.scales[order], start, Lessons(self.scales[order], start), outcome)
+        for keys in _tables(self.target_states.take_waiting(order, start)):
+            yield
+            rows: list[Row] = []
+            for key, state in zip(keys, self.target_states.change_many(keys), strict=True):
+                crowd = state.open.pop(closing.scale.name, None)
+                if crowd is not None:  # otherwise a failure dropped this window
+                    rows.append((key, state, crowd))
+            if rows:
+                yield from self._close(rows, closing)
+        if any(closing.lessons.windows):  # if all were dropped, a restarted task knows none of them
+            yield from self.early.take(now_ms, closing.lessons.events, outcome)
+            yield from teach(closing, self.platforms, self.bands, self.rulings)
+
+    def _close(self, rows: list[Row], closing: Closing) -> Iterator[None]:
+        try:
+            table = tabulate(rows, closing, self)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # a failure ends one window only
+            if len(rows) > 1:
+                for row in rows:
+                    yield from self._close([row], closing)
+                return
+            key, _, crowd = rows[0]
+            closing.outcome.windows += 1
+            closing.lessons.add_window(metric_of(key), crowd)
+            self._unjudged(rows[0], closing, error)
+        else:
+            yield from self._decide(table, closing)
+            learned(table, closing)
+        if closing.order + 1 < len(self.scales):
+            for row in rows:
+                self._lengthen(row, closing)
+
+    def _decide(self, table: ClosingTable, closing: Closing) -> Iterator[None]:
+        """Judge the rows that stand out, one by one, and learn from each what its target learns."""
+        closing.outcome.windows += len(table.rows)
+        judged = 0
+        for place, row in enumerate(table.rows):
+            crowd = row[2]
+            closing.lessons.add_window(table.metric, crowd)
+            try:
+                if table.people is not None:
+                    self._note_actors(table, place, closing)
+                crowd.events_judged = crowd.n
+                if place not in table.windows:
+                    learn_small(table, place, closing)
+                    continue
+                score = 0.0
+                if table.stands_out(place):
+                    judged += 1
+                    score = self._judge(table, place)
+                learn_window(table, place, closing, score)
+                if table.metric == VIEW and crowd.n >= EVENTS_MIN:
+                    self._note_views(table, place, closing)
+            except UNCONTAINED:
+                raise
+            except Exception as error:  # noqa: BLE001  # a failure ends this window only
+                self._unjudged(row, closing, error)
+            if judged == STEP_WINDOWS:
+                judged = 0
+                yield
+
+    def _judge(self, table: ClosingTable, place: int) -> float:
+        window = table.windows[place]
+        score = self.judge.judge_closed(window, table.surges.get(place, 0.0), judged=place in table.judged)
+        if window.convicted:
+            table.convicted.append((list(window.crowd.actors), window.key))
+        return score
+
+    def _note_actors(self, table: ClosingTable, place: int, closing: Closing) -> None:
+        """Let the daily rule count the actors who came often, and note who came together."""
+        key, state, crowd = table.rows[place]
+        people, together = table.met[place], table.together.get(place)
+        if crowd.named > people:
+            try:
+                self.rules.follow(key, crowd, people, closing.start + closing.scale.span_ms)
+            except UNCONTAINED:
+                raise
+            except Exception as error:  # noqa: BLE001  # the window is judged without the rule
+                self.rules.broken_off(table.metric)
+                closing.outcome.fail("rules", key, closing.start, 0, error)
+        if together:
+            self.bands.note(key, state, crowd, together, partial(table.expected, place, closing.scale, closing.start))
+
+    def _note_views(self, table: ClosingTable, place: int, closing: Closing) -> None:
+        """Record a closed window of views for the windows of likes and follows that close after it."""
+        key, _, crowd = table.rows[place]
+        lessons, window = closing.lessons, table.windows[place]
+        try:
+            if closing.order > 1 and table.teaching[place].crowd and window.other_counts is not None:
+                people = table.people_who_can_act(place)
+                table.interactions.append((people, *window.other_counts[1:]))
+            lessons.viewed.update(self.other_metrics.viewers_in_closing_window(key, closing.order, crowd))
+            lessons.views[key] = crowd.n - crowd.quarantined
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # the verdict on the views is kept
+            window.fail("learning", error)
+
+    def _unjudged(self, row: Row, closing: Closing, error: Exception) -> None:
+        key, _, crowd = row
+        self.platforms[metric_of(key)].changed = True
+        self.record_unjudged((closing.scale.name, error), key, crowd, closing.outcome)
+
+    def _lengthen(self, row: Row, closing: Closing) -> None:
+        """Merge a closed window into the next longer one."""
+        key, state, crowd = row
+        order, outcome = closing.order + 1, closing.outcome
+        name = self.scales[order].name
+        longer = state.open.get(name)
+        unjudged = crowd.n - crowd.unjudged + (0 if longer is None else longer.n - longer.unjudged)
+        try:
+            crowd.squares = crowd.n * crowd.n
+            longer = self.open_windows.merge(order, closing.start, key, state, crowd)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # the contents of a half-merged window are unknown
+            state.open.pop(name, None)
+            self.record((name, error), key, closing.start, unjudged, outcome)
+            return
+        try:
+            self.early.merged(order, key, state, longer)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # the window is judged at its end
+            outcome.fail("early", key, closing.start, 0, error)
+
+
+def _tables(waiting: Iterable[Key]) -> Iterator[list[Key]]:
+    """The keys of each table: of one metric, in order."""
+    for _, keys in groupby(waiting, metric_of):
+        while table := list(islice(keys, CHANGED_AT_ONCE)):
+            yield table

@@ -1,0 +1,154 @@
+"""What is learned of closed windows.
+
+Each target's levels and habits are learned at once, the platform's baseline when all windows have been judged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from detectors.actors.rulings import Rulings
+from detectors.campaigns.bands import Bands
+from detectors.closing.table import Closing, ClosingTable
+from detectors.events.key import NO_KEY
+from detectors.failures import UNCONTAINED
+from detectors.features import names as f
+from detectors.features.columns import selected
+from detectors.platform.platform import RUNGS, Platform
+from detectors.state.level import Level
+from detectors.state.target_state import TargetState
+from detectors.thresholds import SURGE_LEAST, SURGE_SCORE
+from detectors.windows.crowd import Crowd
+
+HABIT_FADING = 0.1
+"""Weight of a window in the target's own habits (about its last ten windows)."""
+
+LEARN_CROWD_BELOW = 2.0
+"""Crowd score from which nothing is learned from a window in a surge: it may be fraud."""
+
+
+def learn_small(table: ClosingTable, place: int, closing: Closing) -> None:
+    """Learn from a window without a crowd. Most windows are so small; there may be millions of them."""
+    _, state, crowd = table.rows[place]
+    _learn_level(state, closing, crowd.n - crowd.quarantined, table.season)
+    if not crowd.quarantined:
+        _teach_platform(table, place, crowd, closing)
+
+
+def learn_window(table: ClosingTable, place: int, closing: Closing, crowd_score: float) -> None:
+    """Learn from a window with a crowd or a case. A suspicious window counts at most as expected.
+
+    Quarantined events are excluded. An exception ends only the learning; the verdict remains valid.
+    """
+    window = table.windows[place]
+    try:
+        _learn(table, place, closing, crowd_score)
+    except UNCONTAINED:
+        raise
+    except Exception as error:  # noqa: BLE001  # any failure is limited to learning from this window
+        window.platform.changed = True
+        window.fail("learning", error)
+
+
+def _learn(table: ClosingTable, place: int, closing: Closing, crowd_score: float) -> None:
+    window = table.windows[place]
+    state, crowd, surge = window.target_state, window.crowd, table.surges.get(place, 0.0)
+    slow = state.slow
+    suspicious = (surge >= SURGE_SCORE and not window.reference.experienced()) or (
+        surge >= SURGE_LEAST and crowd_score >= LEARN_CROWD_BELOW
+    )
+    if slow is not None:
+        suspicious = suspicious or slow.blocks_learning()
+        if window.is_closed_day():
+            slow.close_day(window.start, crowd)
+    honest = crowd.n - crowd.quarantined
+    if suspicious:
+        honest = min(honest, math.ceil(window.x[f.EXPECTED]))
+    _learn_level(state, closing, honest, table.season)
+    if crowd.quarantined or suspicious or state.case is not None:
+        return
+    _teach_platform(table, place, crowd, closing)
+    measured = table.measured.get(place)
+    if measured is None or not (table.teaching[place].crowd or window.habits_unknown()):
+        return
+    if table.teaching[place].crowd:
+        table.teaching_crowds.append(measured)
+    _learn_habits(state, closing, table.values(), measured)
+
+
+def _learn_level(state: TargetState, closing: Closing, honest: int, season: float) -> None:
+    name = closing.scale.name
+    level = state.levels.get(name)
+    if level is None:
+        level = state.levels[name] = Level()
+    level.learn(closing.scale, closing.start, max(0, honest), season)
+
+
+def _teach_platform(table: ClosingTable, place: int, crowd: Crowd, closing: Closing) -> None:
+    table.typical.append(crowd.n)
+    if closing.order == 1 and crowd.named and table.teaching[place].mix:
+        table.mixing.append(place)
+
+
+def _learn_habits(state: TargetState, closing: Closing, values: dict[str, list[float]], measured: int) -> None:
+    habits = state.habits.setdefault(RUNGS[closing.scale.name], {})
+    for name, column in values.items():
+        value = column[measured]
+        if value == value:  # noqa: PLR0124  # not NaN
+            own = habits.get(name)
+            if own is None:
+                habits[name] = [value, 1]
+            else:
+                own[1] += 1
+                own[0] += (value - own[0]) * max(HABIT_FADING, 1.0 / own[1])
+
+
+def learned(table: ClosingTable, closing: Closing) -> None:
+    """Hand over what the platform learns of a table's windows, when all of them have been judged."""
+    lessons, metric = closing.lessons, table.metric
+    for events, viewed in table.acts:
+        lessons.add_acts(metric, events, viewed=viewed)
+    for events, viewers in table.checked_acts:
+        lessons.add_viewers(metric, events, viewers)
+    lessons.interactions += table.interactions
+    lessons.convicted += table.convicted
+    own = lessons.by_metric[metric]
+    own.typical += table.typical
+    if table.people is not None:
+        lessons.actors[metric].frombytes(table.people.actor.tobytes())
+        if table.mixing:
+            crowds = [table.rows[place][2] for place in table.mixing]
+            accounts = [(crowd.asked, crowd.newcomers) for crowd in crowds]
+            people = table.people.selected(np.array(table.mixing, np.intp))
+            own.add_people(people, [crowd.named for crowd in crowds], accounts)
+    if table.teaching_crowds:
+        own.add_crowds(selected(table.columns, np.array(table.teaching_crowds, np.intp)))
+
+
+def teach(closing: Closing, platforms: list[Platform], bands: Bands, rulings: Rulings) -> Iterator[None]:
+    """Learn from all windows that have closed together, with pauses."""
+    outcome, start = closing.outcome, closing.start
+    for actors, key in closing.lessons.convicted:
+        rulings.note(actors, key)
+    try:
+        bands.lockstep.learn()
+    except UNCONTAINED:
+        raise
+    except Exception as error:  # noqa: BLE001  # nothing is learned of bands from these windows
+        bands.lockstep.broken_off()
+        outcome.fail("lockstep", NO_KEY, start, 0, error)
+
+    def fail(error: Exception) -> None:
+        outcome.fail("learning", NO_KEY, start, 0, error)
+
+    try:
+        yield from closing.lessons.teach(platforms, fail)
+    except UNCONTAINED:
+        raise
+    except Exception as error:  # noqa: BLE001  # no more is learned of the platform from these windows
+        for platform in platforms:
+            platform.changed = True
+        outcome.fail("platform", NO_KEY, start, 0, error)

@@ -1,0 +1,34 @@
+"""Likes and follows of closing windows by people who had viewed the target."""
+
+from __future__ import annotations
+
+from detectors.closing.table import Closing, ClosingTable
+from detectors.features import names as f
+from detectors.features.names import EVENTS_MIN
+from detectors.measurement.other_metrics import OtherMetrics
+from detectors.platform.lessons import FROM_VIEWS
+from detectors.platform.platform import Platform
+from detectors.windows.scales import HOUR
+
+
+def count_viewers(table: ClosingTable, closing: Closing, other: OtherMetrics, views: Platform) -> None:
+    """Count the viewers among the actors of likes or follows.
+
+    Their number is a feature of a window with a crowd, and part of the platform's baseline (``table.acts``).
+    """
+    for place, (key, state, crowd) in enumerate(table.rows):
+        teaches = table.teaching[place].mix
+        viewed = teaches and closing.scale.name in FROM_VIEWS and other.viewed(key)
+        if teaches and closing.scale.name == HOUR:
+            table.acts.append((crowd.n, viewed))
+        teaches = viewed and state.case is None and not crowd.quarantined
+        if not teaches and crowd.n < EVENTS_MIN:
+            continue
+        viewers, checked = other.viewer_events(key, crowd), other.checkable_people(key, crowd)
+        if teaches and crowd.named and checked == crowd.sampled_people():
+            table.checked_acts.append((crowd.named, viewers))
+        if crowd.n >= EVENTS_MIN:
+            window = table.windows[place]
+            possible = other.possible_viewer_events(key, crowd, viewers)
+            window.viewer_events = possible + closing.lessons.viewed.get(key, 0.0)
+            window.all_views_emitted = checked >= f.PEOPLE_MIN and closing.lessons.emits_every_view(views, table.metric)

@@ -1,0 +1,131 @@
+"""The people of many windows as columns: who came how often, with which traits, and how long they watched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.windows.crowd import COLUMNS, PACKED, ROW_BYTES, WATCH, Crowd
+
+Places = NDArray[np.intp]
+"""Positions of windows in the sequence that the columns were made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The sampled people of ``windows`` windows, sorted by window and actor; and their watch times.
+
+    ``traits`` has a row for each person and a column for each of COLUMNS. If the traits of an actor's events differ, it
+    has the smallest tuple, as in ``Crowd``.
+    """
+
+    windows: int
+    window: Places
+    actor: NDArray[np.int64]
+    events: NDArray[np.int64]
+    """events of each person"""
+    traits: NDArray[np.int32]
+    watch_window: Places
+    watch_bucket: NDArray[np.int64]
+    watch_events: NDArray[np.int64]
+    """events by window and bucket of watch time; a pair may have several rows"""
+
+    def column(self, name: str) -> NDArray[np.int32]:
+        """The people's buckets in one of COLUMNS, -1 where not given."""
+        return self.traits[:, COLUMNS.index(name)]
+
+    def number(self) -> NDArray[np.int64]:
+        """The number of sampled people of each window."""
+        return np.bincount(self.window, minlength=self.windows)
+
+    def selected(self, windows: Places) -> People:
+        """The people of some of the windows, which must be in ascending order."""
+        places = np.full(self.windows, -1, np.intp)
+        places[windows] = np.arange(len(windows))
+        window, watched = places[self.window], places[self.watch_window]
+        here, there = window >= 0, watched >= 0
+        return People(
+            *(len(windows), window[here], self.actor[here], self.events[here], self.traits[here]),
+            *(watched[there], self.watch_bucket[there], self.watch_events[there]),
+        )
+
+
+def people_of(crowds: Sequence[Crowd]) -> People:
+    """The people of these crowds. A crowd with folded and pending rows is folded first."""
+    for crowd in crowds:
+        if crowd.rows and (crowd.actors or crowd.sampled):
+            crowd.settle()
+    lengths = [len(crowd.rows) // ROW_BYTES for crowd in crowds]
+    raw = b"".join([crowd.rows for crowd in crowds])
+    window = np.repeat(np.arange(len(crowds)), lengths)
+    actor, traits = np.frombuffer(raw, PACKED)["actor"], np.frombuffer(raw, "<i4").reshape(-1, ROW_BYTES // 4)[:, 2:]
+    watch = traits[:, WATCH]
+    given = watch >= 0
+    parts = [_of_rows(window, actor, traits)]
+    watched = [(window[given], watch[given].astype(np.int64), np.ones(int(given.sum()), np.int64))]
+    for place, crowd in enumerate(crowds):
+        if crowd.actors:
+            parts.append(_of_folded(place, crowd))
+            count = len(crowd.watch)
+            watched.append(
+                (
+                    np.full(count, place, np.intp),
+                    np.fromiter(crowd.watch, np.int64, count),
+                    np.fromiter(crowd.watch.values(), np.int64, count),
+                )
+            )
+    if len(parts) == 1:
+        return People(len(crowds), *parts[0], *watched[0])
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.argsort(columns[0], kind="stable")  # within a window the rows are in order
+    return People(
+        len(crowds), *(column[order] for column in columns), *(np.concatenate(c) for c in zip(*watched, strict=True))
+    )
+
+
+def together(parts: Sequence[People]) -> People:
+    """The people of several groups of windows, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    number, shifted = 0, []
+    for part in parts:
+        shifted.append((part.window + number, part.watch_window + number))
+        number += part.windows
+    names = ("actor", "events", "traits", "watch_bucket", "watch_events")
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    window, watched = (np.concatenate(places) for places in zip(*shifted, strict=True))
+    return People(windows=number, window=window, watch_window=watched, **columns)
+
+
+_Part = tuple[Places, NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
+
+
+def _of_folded(place: int, crowd: Crowd) -> _Part:
+    actors = sorted(crowd.actors)
+    count = len(actors)
+    return (
+        np.full(count, place, np.intp),
+        np.array(actors, np.int64),
+        np.array([crowd.actors[actor] for actor in actors], np.int64),
+        np.array([crowd.people[actor] for actor in actors], np.int32),
+    )
+
+
+def _of_rows(window: Places, actor: NDArray[np.int64], traits: NDArray[np.int32]) -> _Part:
+    """One row for each person, from events of windows in ascending order."""
+    order = np.lexsort((actor, window))
+    window, actor = window[order], actor[order]
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (window[1:] != window[:-1]) | (actor[1:] != actor[:-1])
+    if first.all():
+        return window, actor, np.ones(len(order), np.int64), traits[order]
+    starts = np.nonzero(first)[0]
+    events = np.diff(starts, append=len(order))
+    smallest = traits[order[starts]]
+    for place in np.nonzero(events > 1)[0].tolist():
+        several = order[starts[place] : starts[place] + events[place]]
+        smallest[place] = min(traits[several].tolist())
+    return window[starts], actor[starts], events, smallest

@@ -1,0 +1,180 @@
+"""Measures windows: expected counts, and the features of many windows of one metric and scale as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from detectors.actors.rulings import Rulings
+from detectors.events.key import is_view, metric_of
+from detectors.features import names as f
+from detectors.features.columns import Column, Columns, columns_of, rows_of
+from detectors.features.crowd import crowd_columns, evenness, newcomers_of
+from detectors.features.interaction import lonely, silent
+from detectors.features.names import Features
+from detectors.features.people import People, people_of
+from detectors.features.referrers import unusual_referrers
+from detectors.measurement.expectation import expected_count
+from detectors.measurement.window_view import WindowView
+from detectors.platform.platform import RUNGS
+from detectors.reference.ended_views import EndedViews
+from detectors.reference.rates import VIEWED_BEFORE, Rates
+from detectors.scoring.sentences import habit, usual
+from detectors.windows.scales import HOUR, HOUR_MS, MINUTES
+
+HABIT_WINDOWS_MIN = 3
+"""Windows after which a target's own habit replaces the platform's mean."""
+
+VIEWED_MS = 3 * HOUR_MS
+"""Time since a target's first view after which likes by people who did not view it may count as evidence."""
+
+
+def expect(window: WindowView) -> None:
+    """Set count, expected count and dispersion."""
+    window.x[f.COUNT] = float(window.crowd.n)
+    if window.crowd.nobody:
+        window.x[f.NAMED] = window.crowd.named / window.crowd.n
+    window.x[f.EXPECTED], window.x[f.DISPERSION] = expected_count(
+        *(window.target_state, window.scale, window.start, window.platform),
+        ratio=window.ratio,
+        since_first_view=window.windows_since_first_view,
+    )
+
+
+def measure(windows: Sequence[WindowView], people: People | None = None) -> Columns:
+    """The features of windows of one metric and scale, all closed or all open. Their counts are expected already.
+
+    ``people`` are those of the windows' crowds. The columns have what is learned of a window; ``features_of`` adds what
+    only a verdict needs.
+    """
+    first, crowds = windows[0], [window.crowd for window in windows]
+    people = people_of(crowds) if people is None else people
+    mixes = first.reference.mixes
+    known = newcomers_of(crowds, (first.platform.known, first.reference.known))
+    x = columns_of([window.x for window in windows]) | crowd_columns(crowds, people, mixes, known)
+    if is_view(first.key) and f.WATCH in x:
+        _compare_with_ended_views(windows, people, x[f.WATCH])
+    if first.parts and not first.early:
+        even = evenness(crowds, first.parts)
+        if not np.isnan(even).all():
+            x[f.EVEN], x[f.PARTS] = even, np.where(np.isnan(even), np.nan, float(first.parts))
+    if first.rulings and f.STRANGERS in x:
+        x[f.RULED] = _ruled(first.rulings, windows, x[f.STRANGERS])
+    _interaction(windows, x)
+    _habits(windows, x)
+    return x
+
+
+def features_of(windows: Sequence[WindowView], columns: Columns, places: Sequence[int]) -> list[Features]:
+    """The features of some of the measured windows, with those that only a verdict needs."""
+    rows = rows_of(columns, places)
+    for place, x in zip(places, rows, strict=True):
+        window = windows[place]
+        reference = window.reference
+        x[f.ONCE] = float(not is_view(window.key))
+        if is_view(window.key):
+            share = unusual_referrers(window.crowd, reference.mixes[f.REFERRER], reference.usual(f.NO_REFERRER))
+            if share is not None:
+                x[f.UNUSUAL_REFERRERS] = share
+        else:
+            _viewed_first(window, x)
+        for name in (f.FRESH, f.DORMANT):
+            share = reference.usual(name)
+            if share is not None:
+                x[usual(name)] = share
+    return rows
+
+
+def measure_one(window: WindowView) -> None:
+    """Set all features of one window."""
+    window.x = features_of([window], measure([window]), [0])[0]
+
+
+def _compare_with_ended_views(windows: Sequence[WindowView], people: People, watch: Column) -> None:
+    """Set WATCH anew for windows of which only people who have left may be known (``WindowView.mixes``)."""
+    if windows[0].platform.rates.emitted_at_start():
+        return
+    for place, window in enumerate(windows):
+        if watch[place] == watch[place] and window.age_ms() is not None:  # not NaN
+            mix = window.mixes()[f.WATCH]
+            if isinstance(mix, EndedViews):
+                here = people.watch_window == place
+                counts: dict[int, int] = {}
+                for bucket, events in zip(
+                    people.watch_bucket[here].tolist(), people.watch_events[here].tolist(), strict=True
+                ):
+                    counts[bucket] = counts.get(bucket, 0) + events
+                watch[place] = mix.excess(counts)
+
+
+def _ruled(rulings: Rulings, windows: Sequence[WindowView], strangers: Column) -> Column:
+    shares = np.full(len(windows), np.nan)
+    for place in np.nonzero(~np.isnan(strangers))[0].tolist():
+        shares[place] = rulings.share(windows[place].crowd.actor_hashes(), windows[place].key)
+    return shares
+
+
+def _interaction(windows: Sequence[WindowView], x: Columns) -> None:
+    first = windows[0]
+    rates = None if first.rates is None else first.rates.per_person(first.scale.name)
+    if rates is None:
+        return
+    if is_view(first.key):
+        if first.parts and f.PEOPLE in x:
+            people = x[f.ACCOUNT_HOLDERS] if first.reference.knows_accounts() else x[f.PEOPLE]
+            acts = np.array([np.nan if w.other_counts is None else sum(w.other_counts[1:]) for w in windows])
+            missing, expected = silent(people, acts, sum(rates))
+            if not np.isnan(missing).all():
+                x[f.SILENT], x[f.INTERACTIONS] = missing, expected
+        return
+    metric = metric_of(first.key)
+    found = []
+    for window in windows:
+        own: Features = {}
+        found.append(own)
+        if window.other_counts is not None and window.rates is not None and window.crowd.named:
+            without_views = _usual_without_views(window, metric, window.rates)
+            if without_views is not None:
+                views = window.other_counts[0]
+                own[f.LONELY] = lonely(window.crowd.named, views, rates[metric - 1], window.viewer_events)
+                own[usual(f.LONELY)] = without_views
+    x.update(columns_of(found))
+
+
+def _viewed_first(window: WindowView, x: Features) -> None:
+    rates = window.rates
+    if rates is None or window.other_counts is None or rates.per_person(window.scale.name) is None:
+        return
+    first = rates.viewed_first(window.scale.name, metric_of(window.key), least=VIEWED_BEFORE)
+    seen_ms = window.windows_since_first_view * window.scale.span_ms
+    if first is not None and window.all_views_emitted and seen_ms >= VIEWED_MS:
+        x[f.VIEWED_FIRST] = first
+
+
+def _usual_without_views(window: WindowView, metric: int, rates: Rates) -> float | None:
+    """Usual share of likes or follows without a view so far, None while it cannot be known.
+
+    If views are emitted when playback ends, it is known for a closed day. It is known for a closed hour too if the
+    surge is at least half an hour old, or if there is no surge.
+    """
+    without_views, age_ms = rates.usually_lonely(metric), window.age_ms()
+    if window.is_closed_day() or without_views is None:
+        return without_views
+    closed_hour = window.scale.span_ms >= HOUR_MS and not window.early
+    if not rates.emitted_at_start() and not (closed_hour and (age_ms is None or age_ms >= HOUR_MS // 2)):
+        return None
+    first = rates.viewed_first(HOUR if closed_hour else MINUTES, metric)
+    return None if first is None else max(without_views, 1.0 - first)
+
+
+def _habits(windows: Sequence[WindowView], x: Columns) -> None:
+    """Add each target's own habits, where it has enough windows."""
+    rung = RUNGS[windows[0].scale.name]
+    for place, window in enumerate(windows):
+        for name, (mean, count) in window.target_state.habits.get(rung, {}).items():
+            if count >= HABIT_WINDOWS_MIN:
+                column = x.get(habit(name))
+                if column is None:
+                    column = x[habit(name)] = np.full(len(windows), np.nan)
+                column[place] = mean
