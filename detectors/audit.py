@@ -10,7 +10,7 @@ do other work in between. The result does not depend on these pauses.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 import msgspec
@@ -226,11 +226,11 @@ class Audit:
         except Exception as error:  # noqa: BLE001  # a failure costs this tick's part of rule bursts only
             outcome.fail("rules", NO_KEY, start, 0, error)
 
-    def _judge_early(self, window: WindowView, actors: Set[int]) -> None:
+    def _judge_early(self, window: WindowView, actors: Set[int], surround: Callable[[], None]) -> None:
         """Judge an open window. If its actors are given, find the band among them first."""
         if actors:
             self.bands.find_band(window, actors)
-        self._judge.judge_open(window)
+        self._judge.judge_open(window, surround)
 
     def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
         """Enter the events of a closed tick that are in no window: invalid ones, undos, those that are only counted."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from detectors.actors.rulings import CERTAIN
 from detectors.cases.explanations import Explanations
 from detectors.cases.incidents import Incidents
@@ -83,16 +85,19 @@ class Judge:
         usual = level.mean if level is not None else platform.typical.get(MINUTES, 0.0)
         return state.cusum > 0.0 or count > TICK_FACTOR * self._tick_ratio * usual
 
-    def judge_open(self, window: WindowView) -> None:
-        """Judge a tick, or a window that is still open. If that fails, restore everything it has changed."""
+    def judge_open(self, window: WindowView, surround: Callable[[], None] | None = None) -> None:
+        """Judge a tick, or a window that is still open. If that fails, restore everything it has changed.
+
+        ``surround`` is called before the window is measured: it sets what its features need of other windows.
+        """
         savepoint = Savepoint(window.target_state, window.outcome, window.crowd, window.platform.discoveries)
         try:
-            self._judge_open(window)
+            self._judge_open(window, surround)
         except Exception:
             savepoint.restore()
             raise
 
-    def _judge_open(self, window: WindowView) -> None:
+    def _judge_open(self, window: WindowView, surround: Callable[[], None] | None) -> None:
         state, tick = window.target_state, window.scale.name == TICK
         if tick:
             window.ratio = self._tick_ratio
@@ -105,6 +110,8 @@ class Judge:
             surging = surge >= SURGE_LEAST or state.case is not None
             judged = surging and window.reference.experienced()
             if judged:
+                if surround is not None:
+                    surround()
                 measure_one(window)
         self._decide(window, surge, judged=judged)
         if window.convicted and window.rulings is not None:

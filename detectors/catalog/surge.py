@@ -27,7 +27,7 @@ import msgspec
 import numpy as np
 
 from detectors.features import names as f
-from detectors.features.columns import Column, Columns, columns_of, number_of, only
+from detectors.features.columns import Column, Columns, columns_of, number_of
 from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Tail
 from detectors.scoring.detector import FINDING_SCORE, SCORE_MAX, Finding
@@ -52,19 +52,19 @@ class Surge:
         self._tail = Tail()
 
     def score_one(self, x: Features) -> float:
-        """See Detector: ``score_many`` of one window."""
-        return only(self.score_many(columns_of([x])))
+        """-log10 p of the count under the target's own baseline. Columns of one window would take ten times as long."""
+        count, mean = x.get(f.COUNT, 0.0), x.get(f.EXPECTED, 0.0)
+        return self._score(_tail_bound(count, mean, x.get(f.DISPERSION, 1.0))) if count > mean > 0.0 else 0.0
 
     def score_many(self, x: Columns) -> Column:
-        """-log10 p of the counts under the targets' own baselines."""
-        scores = np.zeros(number_of(x))
-        for place, bound in enumerate(_tail_bounds(x)):
-            if bound > 0.0:
-                score = min(SCORE_MAX, bound / math.log(10.0))
-                if self._tail.total >= HISTORY_MIN:
-                    score = min(score, -math.log10(max(self._tail.p(_unit(bound)), 10.0**-SCORE_MAX)))
-                scores[place] = score
-        return scores
+        """As ``score_one`` for each window."""
+        return np.array([self._score(bound) if bound > 0.0 else 0.0 for bound in _tail_bounds(x)], np.float64)
+
+    def _score(self, bound: float) -> float:
+        score = min(SCORE_MAX, bound / math.log(10.0))
+        if self._tail.total >= HISTORY_MIN:
+            score = min(score, -math.log10(max(self._tail.p(_unit(bound)), 10.0**-SCORE_MAX)))
+        return max(0.0, score)
 
     def learn_one(self, x: Features) -> None:
         """See Detector: ``learn_many`` of one window."""

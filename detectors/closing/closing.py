@@ -76,7 +76,7 @@ class WindowClosing:
 
     def _close(self, rows: list[Row], closing: Closing) -> Iterator[None]:
         try:
-            table = tabulate(rows, closing, self)
+            table = self._tabulate(rows, closing)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # a failure ends one window only
@@ -95,34 +95,39 @@ class WindowClosing:
             for row in rows:
                 self._lengthen(row, closing)
 
+    def _tabulate(self, rows: list[Row], closing: Closing) -> ClosingTable:
+        return tabulate(rows, closing, self)
+
     def _decide(self, table: ClosingTable, closing: Closing) -> Iterator[None]:
         """Judge the rows that stand out, one by one, and learn from each what its target learns."""
         closing.outcome.windows += len(table.rows)
         judged = 0
         for place, row in enumerate(table.rows):
-            crowd = row[2]
-            closing.lessons.add_window(table.metric, crowd)
+            closing.lessons.add_window(table.metric, row[2])
             try:
-                if table.people is not None:
-                    self._note_actors(table, place, closing)
-                crowd.events_judged = crowd.n
-                if place not in table.windows:
-                    learn_small(table, place, closing)
-                    continue
-                score = 0.0
-                if table.stands_out(place):
-                    judged += 1
-                    score = self._judge(table, place)
-                learn_window(table, place, closing, score)
-                if table.metric == VIEW and crowd.n >= EVENTS_MIN:
-                    self._note_views(table, place, closing)
+                self._finish(table, place, closing)
             except UNCONTAINED:
                 raise
             except Exception as error:  # noqa: BLE001  # a failure ends this window only
                 self._unjudged(row, closing, error)
+            judged += place in table.judged
             if judged == STEP_WINDOWS:
                 judged = 0
                 yield
+
+    def _finish(self, table: ClosingTable, place: int, closing: Closing) -> None:
+        """Judge a row if it stands out, and let its target learn."""
+        crowd = table.rows[place][2]
+        if table.people is not None:
+            self._note_actors(table, place, closing)
+        crowd.events_judged = crowd.n
+        if place not in table.windows:
+            learn_small(table, place, closing)
+            return
+        score = self._judge(table, place) if table.stands_out(place) else 0.0
+        learn_window(table, place, closing, score)
+        if table.metric == VIEW and crowd.n >= EVENTS_MIN:
+            self._note_views(table, place, closing)
 
     def _judge(self, table: ClosingTable, place: int) -> float:
         window = table.windows[place]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,13 @@ from detectors.features.columns import Column, Columns, rows_of
 from detectors.features.names import EVEN_EVENTS_MIN, EVEN_PARTS_MIN, FEW_MIN, GIVEN_SHARE, PEOPLE_MIN, Features
 from detectors.features.people import People, people_of
 from detectors.reference.known_actors import KnownActors, newcomers
-from detectors.reference.mixes import Mix
-from detectors.reference.surpluses import Histograms, cohort_surpluses, histograms, sums, surpluses
-from detectors.windows.crowd import Crowd
+from detectors.reference.mixes import Mix, WatchMix
+from detectors.reference.surpluses import Sums, histograms, surpluses_by_dimension, watch_surpluses
+from detectors.windows.crowd import ACCOUNT, DIMENSIONS, Crowd
+
+SHARES_BEYOND = (f.NETWORK, f.AGENT, f.REFERRER, f.COUNTRY, f.COHORT)
+"""The feature of each of DIMENSIONS."""
+NETWORK = DIMENSIONS.index("network")
 
 FRESH_BIT = 1
 """Lowest bit of an account's bucket: whether the account was fresh."""
@@ -49,28 +53,35 @@ def crowd_columns(crowds: Sequence[Crowd], people: People, mixes: Mapping[str, M
         if crowd.sampled:
             distinct[place] = crowd.distinct_actors()
     there = sampled > 0
+    several = np.maximum(sampled, 1)
+    given, over = _by_dimension(people, mixes)
     events = np.bincount(people.window, people.events, len(crowds))
-    with_age = np.bincount(people.window[people.column("account") >= 0], minlength=len(crowds))
     x: Columns = {
         f.PEOPLE: _where(there, distinct),
-        f.ACCOUNT_HOLDERS: _where(there, distinct * with_age / np.maximum(sampled, 1)),
+        f.ACCOUNT_HOLDERS: _where(there, distinct * given[ACCOUNT] / several),
         f.REPEATS: _where(there, 1.0 - sampled / np.maximum(events, 1)),
     }
-    watched = histograms(len(crowds), people.watch_window, people.watch_bucket, people.watch_events)
-    seen = watched.totals()
-    _add(x, f.WATCH, there & (seen > 0) & (seen >= GIVEN_SHARE * named), _excess(mixes["watch"], watched, seen))
+    if len(people.watch_window):
+        watched = histograms(len(crowds), people.watch_window, people.watch_bucket, people.watch_events)
+        seen = watched.totals()
+        excess = watch_surpluses(cast("WatchMix", mixes["watch"]), watched).whole / np.maximum(seen, 1)
+        _add(x, f.WATCH, there & (seen > 0) & (seen >= GIVEN_SHARE * named), excess)
     crowded = there & (distinct >= np.minimum(PEOPLE_MIN, np.maximum(FEW_MIN, named)))
     if not crowded.any():
         return x
     _add(x, f.STRANGERS, crowded, known.unknown / np.maximum(known.checked, 1))
     needed = np.where(distinct >= PEOPLE_MIN, GIVEN_SHARE, 1.0) * sampled
-    _accounts(x, people, mixes["account"], known, (crowded, needed, sampled))
-    _networks(x, people, mixes["network"], crowded, needed)
-    for name in (f.AGENT, f.REFERRER, f.COUNTRY):
-        counts = histograms(len(crowds), people.window, people.column(name))
-        given = counts.totals()
-        if given.any():
-            _add(x, name, crowded & (given > 0) & (given >= needed), _excess(mixes[name], counts, given))
+    enough = crowded & (given > 0) & (given >= needed)
+    shares, without_largest = (sums / np.maximum(given, 1) for sums in (over.whole, over.without_largest))
+    if enough[ACCOUNT].any():
+        ages = people.column("account")
+        fresh = np.bincount(people.window, (ages >= 0) & (ages & FRESH_BIT == 1), people.windows)
+        _add(x, f.FRESH, enough[ACCOUNT], fresh / np.maximum(given[ACCOUNT], 1))
+        accounts = enough[ACCOUNT] & (known.accounts >= np.minimum(PEOPLE_MIN, sampled))
+        _add(x, f.DORMANT, accounts, known.new_accounts / np.maximum(known.accounts, 1))
+    for place, name in enumerate(SHARES_BEYOND):
+        _add(x, name, enough[place], shares[place])
+    _add(x, f.SPREAD, enough[NETWORK], without_largest[NETWORK])
     return x
 
 
@@ -100,41 +111,17 @@ def evenness(crowds: Sequence[Crowd], parts: int) -> Column:
 Mask = NDArray[np.bool_]
 
 
-def _accounts(
-    x: Columns, people: People, mix: Mix, known: Newcomers, crowd: tuple[Mask, NDArray[Any], NDArray[np.int64]]
-) -> None:
-    crowded, needed, sampled = crowd
-    ages = people.column("account")
-    window, bucket = people.window[ages >= 0], ages[ages >= 0]
-    given = np.bincount(window, minlength=people.windows)
-    enough = crowded & (given >= needed)
-    if not enough.any():
-        return
-    divisor = np.maximum(given, 1)
-    _add(x, f.FRESH, enough, np.bincount(window, bucket & FRESH_BIT, people.windows) / divisor)
-    cohorts = histograms(people.windows, window, bucket >> 1)
-    over = cohort_surpluses(mix, cohorts)
-    _add(x, f.COHORT, enough, sums(people.windows, cohorts.window, over)[0] / divisor)
-    accounts = enough & (known.accounts >= np.minimum(PEOPLE_MIN, sampled))
-    _add(x, f.DORMANT, accounts, known.new_accounts / np.maximum(known.accounts, 1))
-
-
-def _networks(x: Columns, people: People, mix: Mix, crowded: Mask, needed: NDArray[Any]) -> None:
-    networks = people.column("network")
-    in_country = networks >= NETWORK_BUCKETS
-    if not in_country.any():
-        return
-    counts = histograms(people.windows, people.window[in_country], networks[in_country])
-    given = counts.totals()
-    enough = crowded & (given > 0) & (given >= needed)
-    whole, without_largest = sums(people.windows, counts.window, surpluses(mix, counts))
-    _add(x, f.NETWORK, enough, whole / np.maximum(given, 1))
-    _add(x, f.SPREAD, enough, without_largest / np.maximum(given, 1))
-
-
-def _excess(mix: Mix, counts: Histograms, totals: NDArray[np.int64]) -> Column:
-    """See Mix.excess."""
-    return sums(counts.windows, counts.window, surpluses(mix, counts))[0] / np.maximum(totals, 1)
+def _by_dimension(people: People, mixes: Mapping[str, Mix]) -> tuple[NDArray[np.int64], Sums]:
+    """By dimension and window, the number of people with a bucket, and the sums of the surpluses."""
+    buckets = people.traits[:, : len(DIMENSIONS)].T.astype(np.int64)
+    buckets[NETWORK][buckets[NETWORK] < NETWORK_BUCKETS] = -1  # its country is not given
+    buckets[ACCOUNT] >>= 1
+    place = (np.arange(len(DIMENSIONS))[:, None] * people.windows + people.window).ravel()
+    counts = histograms(len(DIMENSIONS) * people.windows, place, buckets.ravel())
+    totals = counts.totals()
+    over = surpluses_by_dimension([mixes[name] for name in DIMENSIONS], counts, totals)
+    shape = len(DIMENSIONS), people.windows
+    return totals.reshape(shape), Sums(over.whole.reshape(shape), over.without_largest.reshape(shape))
 
 
 def _where(mask: Mask, values: Column) -> Column:

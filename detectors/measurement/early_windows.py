@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
+from functools import partial
 
 from detectors.actors.rulings import Rulings
 from detectors.events.key import Key, metric_of
@@ -45,7 +46,11 @@ MINUTES_ORDER, HOUR_ORDER = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class EarlyContext:
-    """What early judging uses of its audit. ``judge`` also gets the window's actors, if bands are to be looked up."""
+    """What early judging uses of its audit.
+
+    ``judge`` also gets the window's actors, if bands are to be looked up, and a function that sets what the window's
+    features need of other windows: most windows are not measured after all.
+    """
 
     target_states: TargetStates
     platforms: list[Platform]
@@ -53,7 +58,7 @@ class EarlyContext:
     other_metrics: OtherMetrics
     scales: tuple[Scale, ...]
     parts: tuple[int, ...]
-    judge: Callable[[WindowView, Set[int]], None]
+    judge: Callable[[WindowView, Set[int], Callable[[], None]], None]
     unjudged: Callable[[Key, int, Exception, Outcome], None]
     """called with a key and the position of the scale if judging its window failed"""
 
@@ -114,8 +119,8 @@ class EarlyWindows:
     def _judge_window(self, order: int, key: Key, state: TargetState, at: tuple[int, Outcome]) -> None:
         crowd = state.open[self._context.scales[order].name]
         window = self._view(order, key, state, crowd, at=at)
-        window.other_counts = self._context.other_metrics.counts(key, order, crowd.start, {})
-        self._context.judge(window, crowd.actor_hashes() if order == MINUTES_ORDER else frozenset())
+        actors = crowd.actor_hashes() if order == MINUTES_ORDER else frozenset[int]()
+        self._context.judge(window, actors, partial(self._surround, window, order, crowd.start))
 
     def _judge_hour(self, key: Key, state: TargetState, minutes: Crowd, at: tuple[int, Outcome]) -> None:
         """Judge an open hour together with its open five minutes, for surges too slow for windows of five minutes."""
@@ -123,9 +128,13 @@ class EarlyWindows:
         known = [self._context.platforms[metric].known, self._context.other_metrics.reference(metric).known]
         both = merge_open_windows(hour, minutes, known)
         window = self._view(HOUR_ORDER, key, state, both, at=at)
-        window.other_counts = self._context.other_metrics.counts(key, MINUTES_ORDER, minutes.start, {})
-        self._context.judge(window, frozenset())
+        self._context.judge(window, frozenset(), partial(self._surround, window, MINUTES_ORDER, minutes.start))
         split_result(both, hour, minutes)
+
+    def _surround(self, window: WindowView, order: int, start: int) -> None:
+        other, key, crowd = self._context.other_metrics, window.key, window.crowd
+        window.other_counts = other.counts(key, order, start, {})
+        window.viewer_events = other.possible_viewer_events(key, crowd, other.viewer_events(key, crowd))
 
     def _view(self, order: int, key: Key, state: TargetState, crowd: Crowd, *, at: tuple[int, Outcome]) -> WindowView:
         context, metric = self._context, metric_of(key)
@@ -136,6 +145,5 @@ class EarlyWindows:
         window = WindowView(key, state, scale, crowd.start, crowd, platform, reference, outcome, parts=parts)
         window.rates, window.rulings = context.platforms[0].rates, context.rulings
         window.early_at_ms = now_ms
-        window.viewer_events = other.possible_viewer_events(key, crowd, other.viewer_events(key, crowd))
         window.windows_since_first_view = other.windows_since_first_view(key, scale, crowd.start)
         return window

@@ -28,6 +28,9 @@ MIX_MIN = 200.0
 """Events below which a mix is unknown and no crowd deviates from it."""
 
 
+FEW_PEOPLE = 48
+"""Number of people up to which dicts are faster than arrays (measured)."""
+
 Weights = NDArray[np.float64]
 
 
@@ -40,13 +43,11 @@ class Mix(msgspec.Struct, array_like=True):
 
     def learn(self, buckets: NDArray[np.integer[Any]], weights: Weights) -> None:
         """Add people of unflagged windows: the bucket and the weight of each (``weights_of``)."""
-        found, places = np.unique(buckets, return_inverse=True)
-        added = np.bincount(places, weights, len(found))
-        counts = self.counts
+        counts, added = self.counts, summed(buckets, weights)
         get = counts.get
-        for bucket, weight in zip(found.tolist(), added.tolist(), strict=True):
+        for bucket, weight in added.items():
             counts[bucket] = get(bucket, 0.0) + weight
-        self.total += math.fsum(added.tolist())
+        self.total += math.fsum(added.values())
         while self.total > FORGET_AT:
             self.counts = {bucket: count / 2 for bucket, count in self.counts.items() if count > 0.05}
             self.total = math.fsum(self.counts.values())
@@ -96,6 +97,21 @@ def weights_of(windows: NDArray[np.intp], counts: NDArray[np.int64] | None = Non
     totals = np.bincount(windows, counts)
     weights: Weights = np.minimum(1.0, WEIGHT_CAP / np.maximum(totals, 1.0))[windows]
     return weights if counts is None else weights * counts
+
+
+def summed(buckets: NDArray[np.integer[Any]], weights: Weights) -> dict[int, float]:
+    """The sum of the weights of each bucket, in the order of the buckets, each summed from the first row to the last.
+
+    >>> summed(np.array([7, 3, 7]), np.array([1.0, 0.5, 2.0]))
+    {3: 0.5, 7: 3.0}
+    """
+    if len(buckets) <= FEW_PEOPLE:
+        sums: dict[int, float] = {}
+        for bucket, weight in zip(buckets.tolist(), weights.tolist(), strict=True):
+            sums[bucket] = sums.get(bucket, 0.0) + weight
+        return dict(sorted(sums.items()))
+    found, places = np.unique(buckets, return_inverse=True)
+    return dict(zip(found.tolist(), np.bincount(places, weights, len(found)).tolist(), strict=True))
 
 
 def beyond_chance(count: float, expected: float) -> float:
@@ -180,9 +196,8 @@ class NetworkMix(Mix):
         if self.counts is not before:  # halved
             self.countries = by_country(self.counts)
             return
-        found, places = np.unique(buckets // NETWORK_BUCKETS, return_inverse=True)
         totals = self.countries
-        for country, weight in zip(found.tolist(), np.bincount(places, weights, len(found)).tolist(), strict=True):
+        for country, weight in summed(buckets // NETWORK_BUCKETS, weights).items():
             totals[country] = totals.get(country, 0.0) + weight
 
     def over(self, counts: dict[int, int]) -> dict[int, float]:

@@ -28,15 +28,15 @@ INJECTION = """
 from detectors.catalog.accounts import Accounts
 from detectors.events.key import target_of
 from detectors.intake.intake import Intake
-from detectors.window_closing import WindowClosing
+from detectors.judge import Judge
 
 judging = []
-judge, findings, collect = WindowClosing.judge_whole, Accounts.findings, Intake._collect
+judge, findings, collect = Judge._decide, Accounts.findings, Intake._collect
 
 
-def judged(self, window):
+def decided(self, window, surge, *, judged):
     judging[:] = [target_of(window.key)]
-    return judge(self, window)
+    return judge(self, window, surge, judged=judged)
 
 
 def found(self, x):
@@ -51,7 +51,7 @@ def collected(self, block, *rest):
     return collect(self, block, *rest)
 
 
-WindowClosing.judge_whole, Accounts.findings, Intake._collect = judged, found, collected
+Judge._decide, Accounts.findings, Intake._collect = decided, found, collected
 """
 
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from detectors.window_closing import WindowClosing
 
 import detectors
 from detectors.audit import Audit, AuditSettings
 from detectors.cases.rule_bursts import RuleBursts
 from detectors.catalog.registry import IN_SHADOW, REGISTRY, SURGE
+from detectors.closing.closing import WindowClosing
 from detectors.events.event import Event
 from detectors.events.key import NO_KEY, VIEW, Key, key_of
 from detectors.intake.rules.reasons import RULES
@@ -45,7 +45,10 @@ VICTIM, OTHER = "v3", "v5"
 FEATURES = (
     "features.names",
     "events.watch_buckets",
+    "features.columns",
+    "features.people",
     "features.crowd",
+    "reference.surpluses",
     "reference.rates",
     "features.interaction",
     "features.referrers",
@@ -61,12 +64,16 @@ FEATURES = (
     "measurement.other_metrics",
     "reference.ended_views",
     "measurement.window_view",
+    "measurement.measuring",
     "measurement.expectation",
 )
 """Modules that measure a window."""
 JUDGING = (
     "judge",
-    "window_closing",
+    "closing.closing",
+    "closing.table",
+    "closing.tabulate",
+    "closing.viewers",
     "cases.incidents",
     "cases.explanations",
     "cases.rule_bursts",
@@ -91,6 +98,7 @@ JUDGING = (
 )
 """Modules that decide, and what they keep."""
 LEARNING = (
+    "closing.learning",
     "platform.platform",
     "platform.lessons",
     "platform.rule_shares",
@@ -169,7 +177,6 @@ APART = frozenset(
 EXEMPT = frozenset(
     {
         "measurement.window_view.WindowView.fail",
-        "measurement.window_view.WindowView.learn",
         "campaigns.pairs.ActorPairs.take_changed",
         "campaigns.pairs.ActorPairs.load",
     }
@@ -229,7 +236,7 @@ def _public(owner: Any) -> Iterator[tuple[str, Any]]:
 
 def detector_places() -> list[str]:
     """Every detector's methods."""
-    return [f"{name}:{method}" for name in REGISTRY for method in ("findings", "score_one", "learn_one")]
+    return [f"{name}:{method}" for name in REGISTRY for method in ("findings", "score_one", "score_many", "learn_many")]
 
 
 def owner_of(place: str) -> str:
@@ -241,7 +248,7 @@ def owner_of(place: str) -> str:
 def shadow_for(place: str) -> frozenset[str]:
     """Detectors without a vote: those are asked for a score, the others for findings."""
     name, _, method = place.partition(":")
-    return frozenset({name}) if method == "score_one" and name != SURGE else frozenset()
+    return frozenset({name}) if method in ("score_one", "score_many") and name != SURGE else frozenset()
 
 
 @dataclass
@@ -306,8 +313,8 @@ def _module_of(place: str) -> tuple[ModuleType, list[str]]:
 
 ENTRANCES: tuple[tuple[Any, str], ...] = (
     (TickEntry, "enter"),
-    *((Audit, name) for name in ("_lengthen", "_expire")),
-    (WindowClosing, "close"),
+    (Audit, "_expire"),
+    *((WindowClosing, name) for name in ("_tabulate", "_finish", "_lengthen")),
     (RuleBursts, "_consider"),
     *((EarlyWindows, name) for name in ("_judge_window", "_judge_hour")),
 )
@@ -322,11 +329,23 @@ class _At:
 
 def _noting(function: Callable[..., Any]) -> Callable[..., Any]:
     names = list(inspect.signature(function).parameters)
-    place, of_window = (names.index("window"), True) if "window" in names else (names.index("key"), False)
+
+    def key_of_call(args: tuple[Any, ...]) -> Any:
+        given = dict(zip(names, args, strict=False))
+        if "key" in given:
+            return given["key"]
+        if "rows" in given:  # a table fails with any of its rows
+            keys = [key for key, _, _ in given["rows"]]
+            return next((key for key in keys if key == key_of(VIEW, VICTIM)), keys[0])
+        if "window" in given:
+            return given["window"].key
+        if "table" in given:
+            return given["table"].rows[given["place"]][0]
+        return given["row"][0]
 
     @wraps(function)
     def noted(*args: Any, **kwargs: Any) -> Any:
-        before, _At.key = _At.key, args[place].key if of_window else args[place]
+        before, _At.key = _At.key, key_of_call(args)
         try:
             return function(*args, **kwargs)
         finally:

@@ -176,7 +176,7 @@ def test_events_of_which_no_columns_can_be_made_are_counted() -> None:
         *(
             ("intake.ticks.Heap.by_target", (0, 1)),
             ("intake.intake.Intake.close", (0, 1)),
-            ("audit.Audit._close_windows", (0, 1)),
+            ("closing.closing.WindowClosing.close", (0, 1)),
         ),
     ],
 )
@@ -186,7 +186,7 @@ def test_a_record_that_cannot_be_audited_is_counted(place: str, tries: tuple[int
         assert injection.hits
     assert disturbed.audit.unjudged.total() > 0
     assert set(disturbed.tries) == {tries}
-    assert disturbed.outcome.counts[-1].unjudged > 0 or place == "audit.Audit._close_windows"
+    assert disturbed.outcome.counts[-1].unjudged > 0 or place == "closing.closing.WindowClosing.close"
 
 
 @pytest.mark.parametrize("place", sorted({place for _, place in ALL_RULES}))
@@ -257,7 +257,7 @@ def test_what_cannot_even_be_counted_goes_to_the_dead_letters() -> None:
 @pytest.mark.parametrize("error", [StoreError("the disk is full"), OSError(28, "no space"), MemoryError()])
 def test_failures_of_the_machine_are_not_contained(error: Exception) -> None:
     with (
-        Injection("measurement.window_view.WindowView.measure", target=None, error=error).inside(),
+        Injection("measurement.measuring.measure", target=None, error=error).inside(),
         pytest.raises(type(error)),
     ):
         run()
