@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ Places = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """The sampled people of ``windows`` windows, sorted by window and actor; and their watch times.
+    """The sampled people of ``windows`` windows, sorted by window and actor; and their watch times, sorted by window.
 
     ``traits`` has a row for each person and a column for each of COLUMNS. If the traits of an actor's events differ, it
     has the smallest tuple, as in ``Crowd``.
@@ -79,11 +80,7 @@ def people_of(crowds: Sequence[Crowd]) -> People:
             )
     if len(parts) == 1:
         return People(len(crowds), *parts[0], *watched[0])
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    order = np.argsort(columns[0], kind="stable")  # within a window the rows are in order
-    return People(
-        len(crowds), *(column[order] for column in columns), *(np.concatenate(c) for c in zip(*watched, strict=True))
-    )
+    return People(len(crowds), *_by_window(parts), *_by_window(watched))
 
 
 def together(parts: Sequence[People]) -> People:
@@ -101,6 +98,13 @@ def together(parts: Sequence[People]) -> People:
 
 
 _Part = tuple[Places, NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
+
+
+def _by_window(parts: Sequence[tuple[NDArray[Any], ...]]) -> list[NDArray[Any]]:
+    """The columns of several parts, sorted by the first one. Within a window the rows keep their order."""
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.argsort(columns[0], kind="stable")
+    return [column[order] for column in columns]
 
 
 def _of_folded(place: int, crowd: Crowd) -> _Part:

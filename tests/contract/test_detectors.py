@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from detectors.catalog.registry import REGISTRY
 from detectors.features import names as f
+from detectors.features.columns import columns_of
 from detectors.features.names import Features
-from detectors.scoring.detector import Detector, Finding
+from detectors.scoring.detector import Detector, Finding, learn_many, score_many
 from detectors.scoring.river_models import ModelDetector
 from detectors.scoring.sentences import habit
 
@@ -126,6 +127,62 @@ def test_a_state_that_travelled_scores_and_learns_as_the_original(make: Make, wi
         assert copy.findings(x) == original.findings(x)
         original.learn_one(x)
         copy.learn_one(x)
+
+
+@every_detector
+@given(windows=st.lists(any_features, max_size=12), data=st.data())
+def test_many_windows_are_scored_as_each_by_itself(make: Make, windows: list[Features], data: st.DataObject) -> None:
+    detector = data.draw(st.sampled_from([make(), TAUGHT[make]]))
+    alone = [detector.score_one(x) for x in windows]
+    if any(windows):  # otherwise there are no columns
+        assert score_many(detector, columns_of(windows)).tolist() == alone
+
+
+@every_detector
+@settings(max_examples=25)
+@given(sizes=st.lists(st.integers(1, 400), max_size=6), seed=st.integers(0, 99))
+def test_many_windows_teach_as_one_after_the_other(make: Make, sizes: list[int], seed: int) -> None:
+    rng, alone, together = random.Random(seed), make(), make()
+    for size in sizes:
+        windows = [ordinary_window(rng) for _ in range(size)]
+        for x in windows:
+            alone.learn_one(x)
+        learn_many(together, columns_of(windows))
+    assert json.dumps(together.dump()) == json.dumps(alone.dump())
+
+
+class OneByOne:
+    """A detector with only the first methods."""
+
+    name = "one"
+
+    def __init__(self) -> None:
+        self.learned: list[Features] = []
+
+    def score_one(self, x: Features) -> float:
+        return len(x)
+
+    def learn_one(self, x: Features) -> None:
+        self.learned.append(x)
+
+    def findings(self, x: Features) -> list[Finding]:  # the protocol's
+        return []
+
+    def experienced(self) -> bool:
+        return True
+
+    def dump(self) -> Any:
+        return None
+
+    def load(self, state: Any) -> None:
+        pass
+
+
+def test_a_detector_that_knows_only_one_window_at_a_time_still_works() -> None:
+    detector, windows = OneByOne(), [{f.COUNT: 3.0}, {f.COUNT: 5.0, f.FRESH: 0.5}]
+    assert score_many(detector, columns_of(windows)).tolist() == [1.0, 2.0]
+    learn_many(detector, columns_of(windows))
+    assert detector.learned == windows
 
 
 @every_detector
