@@ -8,13 +8,14 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detectors.events.actor import all_without_account
+from detectors.events.actor import all_without_account, without_account
 from detectors.events.key import Key, target_of
 
 RULED_MAX = 8_192
@@ -34,6 +35,8 @@ class Rulings:
         self._newer: dict[int, int] = {}
         self._older: dict[int, int] = {}
         self._changed = False
+        self._sorted: NDArray[np.int64] | None = None
+        """all actors with a ruling, in order; None if it must be made anew"""
 
     def __len__(self) -> int:
         return len(self._newer) + len(self._older)
@@ -57,6 +60,7 @@ class Rulings:
                 self._changed = True
         if len(newer) >= RULED_MAX:
             self._older, self._newer = newer, {}
+        self._sorted = None
 
     def share(self, actors: Iterable[int], key: Key) -> float:
         """Share of actors with a ruling on another target than this key's. There must be at least one actor."""
@@ -66,6 +70,30 @@ class Rulings:
             checked += 1
             ruled += newer.get(actor, older.get(actor, here)) != here
         return ruled / checked
+
+    def shares(self, place: NDArray[np.intp], actors: NDArray[np.int64], keys: Sequence[Key]) -> NDArray[np.float64]:
+        """As ``share`` for the crowds of many keys. ``place`` is the place of each actor's key; 0.0 without actors.
+
+        >>> from detectors.events.key import key_of
+        >>> rulings, keys = Rulings(), [key_of(0, "a"), key_of(0, "b")]
+        >>> rulings.note([2, 4], keys[0])
+        >>> rulings.shares(np.array([0, 0, 1, 1]), np.array([2, 6, 4, 8]), keys).tolist()
+        [0.0, 0.5]
+        """
+        found = np.zeros(len(keys))
+        people = np.maximum(np.bincount(place, minlength=len(keys)), 1)
+        if self._sorted is None:
+            ruled = np.array([*self._newer, *self._older], np.int64)
+            ruled.sort()
+            self._sorted = ruled
+        if len(self._sorted):
+            bare = without_account(actors)
+            at = np.minimum(np.searchsorted(self._sorted, bare), len(self._sorted) - 1)
+            newer, older = self._newer, self._older
+            for known in np.nonzero(self._sorted[at] == bare)[0].tolist():
+                actor, row = int(bare[known]), int(place[known])
+                found[row] += newer.get(actor, older.get(actor)) != _place(keys[row])
+        return found / people
 
     def take_changed(self) -> bool:
         """Whether there was a new ruling since the last call."""
@@ -79,6 +107,7 @@ class Rulings:
     def load(self, state: list[Any]) -> None:
         """Load dumped state."""
         self._newer, self._older = (_unpacked(*packed) for packed in state)
+        self._sorted = None
 
 
 def _place(key: Key) -> int:

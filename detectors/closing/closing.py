@@ -1,8 +1,9 @@
 """Closes windows: all that end together are measured as tables, judged where they stand out, and learned from.
 
 The stages of a table are expect, measure, score, decide, apply, learn. All windows of a closing are scored against what
-was known before it, those of views before those of likes and follows. So neither the size of a table nor the order in
-which tasks run changes a result. What the platform learns, it learns when all have been judged.
+was learned before it, those of views before those of likes and follows. So neither the size of a table nor the order in
+which tasks run changes a result. What the platform learns, it learns when all have been judged. Only decisions see
+earlier decisions of the same closing, in the order of keys: the bound of false discoveries, and rulings on actors.
 
 If the measuring of a table fails, each of its rows is processed alone, so a failure ends one window only.
 """
@@ -21,6 +22,7 @@ from detectors.closing.table import Closing, ClosingTable, Row
 from detectors.closing.tabulate import tabulate
 from detectors.events.key import VIEW, Key, metric_of
 from detectors.failures import UNCONTAINED
+from detectors.features import names as f
 from detectors.features.names import EVENTS_MIN
 from detectors.intake.rules.act_rules import ActRules
 from detectors.judge import Judge
@@ -72,7 +74,7 @@ class WindowClosing:
                 yield from self._close(rows, closing)
         if any(closing.lessons.windows):  # if all were dropped, a restarted task knows none of them
             yield from self.early.take(now_ms, closing.lessons.events, outcome)
-            yield from teach(closing, self.platforms, self.bands, self.rulings)
+            yield from teach(closing, self.platforms, self.bands)
 
     def _close(self, rows: list[Row], closing: Closing) -> Iterator[None]:
         try:
@@ -131,9 +133,13 @@ class WindowClosing:
 
     def _judge(self, table: ClosingTable, place: int) -> float:
         window = table.windows[place]
+        if (
+            len(self.rulings) and f.STRANGERS in window.x
+        ):  # those of this closing too: they are made in the order of keys
+            window.x[f.RULED] = self.rulings.share(window.crowd.actor_hashes(), window.key)
         score = self.judge.judge_closed(window, table.surges.get(place, 0.0), judged=place in table.judged)
         if window.convicted:
-            table.convicted.append((list(window.crowd.actors), window.key))
+            self.rulings.note(window.crowd.actors, window.key)
         return score
 
     def _note_actors(self, table: ClosingTable, place: int, closing: Closing) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from detectors.actors.rulings import Rulings
 from detectors.campaigns.bands import Bands
 from detectors.closing.table import Closing, ClosingTable
 from detectors.events.key import NO_KEY
@@ -114,7 +113,6 @@ def learned(table: ClosingTable, closing: Closing) -> None:
     for events, viewers in table.checked_acts:
         lessons.add_viewers(metric, events, viewers)
     lessons.interactions += table.interactions
-    lessons.convicted += table.convicted
     own = lessons.by_metric[metric]
     own.typical += table.typical
     if table.people is not None:
@@ -128,11 +126,9 @@ def learned(table: ClosingTable, closing: Closing) -> None:
         own.add_crowds(selected(table.columns, np.array(table.teaching_crowds, np.intp)))
 
 
-def teach(closing: Closing, platforms: list[Platform], bands: Bands, rulings: Rulings) -> Iterator[None]:
+def teach(closing: Closing, platforms: list[Platform], bands: Bands) -> Iterator[None]:
     """Learn from all windows that have closed together, with pauses."""
     outcome, start = closing.outcome, closing.start
-    for actors, key in closing.lessons.convicted:
-        rulings.note(actors, key)
     try:
         bands.lockstep.learn()
     except UNCONTAINED:

@@ -73,8 +73,6 @@ class ClosingTable:
     """places in ``columns`` of the crowds that detectors learn"""
     interactions: list[tuple[float, int, int]] = field(default_factory=list)
     """people who viewed, likes and follows of crowds of views"""
-    convicted: list[tuple[list[int], Key]] = field(default_factory=list)
-    """actors of crowds that get a ruling, and the key of each"""
     _values: dict[str, list[float]] = field(default_factory=dict)
 
     def values(self) -> dict[str, list[float]]:

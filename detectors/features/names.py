@@ -38,7 +38,7 @@ COHORT = "cohort"
 DORMANT = "dormant"
 """Share of the accounts (actors with an account age) not seen on the platform before, 0 … 1."""
 RULED = "ruled"
-"""Share of the people who were removed from another target's count before, 0 … 1; absent while there are no rulings."""
+"""Share of the people who were removed from another target's count before, 0 … 1."""
 NETWORK = "network"
 """Share of the people in networks (IPv4 /24, IPv6 /48) beyond the usual share of these networks in their countries,
 0 … 1. Absent if countries are not given."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from detectors.actors.rulings import Rulings
 from detectors.events.key import is_view, metric_of
 from detectors.features import names as f
 from detectors.features.columns import Column, Columns, columns_of, rows_of
@@ -59,8 +58,9 @@ def measure(windows: Sequence[WindowView], people: People | None = None) -> Colu
         even = evenness(crowds, first.parts)
         if not np.isnan(even).all():
             x[f.EVEN], x[f.PARTS] = even, np.where(np.isnan(even), np.nan, float(first.parts))
-    if first.rulings and f.STRANGERS in x:
-        x[f.RULED] = _ruled(first.rulings, windows, x[f.STRANGERS])
+    if first.rulings is not None and f.STRANGERS in x:
+        ruled = first.rulings.shares(people.window, people.actor, [window.key for window in windows])
+        x[f.RULED] = np.where(np.isnan(x[f.STRANGERS]), np.nan, ruled)
     _interaction(windows, x)
     _habits(windows, x)
     return x
@@ -106,13 +106,6 @@ def _compare_with_ended_views(windows: Sequence[WindowView], people: People, wat
                 ):
                     counts[bucket] = counts.get(bucket, 0) + events
                 watch[place] = mix.excess(counts)
-
-
-def _ruled(rulings: Rulings, windows: Sequence[WindowView], strangers: Column) -> Column:
-    shares = np.full(len(windows), np.nan)
-    for place in np.nonzero(~np.isnan(strangers))[0].tolist():
-        shares[place] = rulings.share(windows[place].crowd.actor_hashes(), windows[place].key)
-    return shares
 
 
 def _interaction(windows: Sequence[WindowView], x: Columns) -> None:

@@ -107,8 +107,6 @@ class Lessons:
     """by window, the people who viewed, likes and follows"""
     by_metric: list[CrowdLessons] = field(default_factory=lambda: [CrowdLessons() for _ in METRICS])
     """of the windows themselves"""
-    convicted: list[tuple[list[int], Key]] = field(default_factory=list)
-    """actors of crowds that get a ruling, and the key of each"""
     views: dict[Key, int] = field(default_factory=dict)
     """key → views of its window without those in quarantine, if the window has a crowd"""
     viewed: dict[Key, float] = field(default_factory=dict)
