@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from detectors.audit import Audit, AuditSettings
 from detectors.catalog.registry import prepare
 from detectors.closing.closing import WindowClosing
-from detectors.events.buckets import NETWORK_BUCKETS
 from detectors.events.block import EventBlock
+from detectors.events.buckets import NETWORK_BUCKETS
 from detectors.records import Outcome
 from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTES_MS
 

@@ -65,7 +65,8 @@ class Judge:
         self._explanations = explanations
         in_shadow = shadow | {model.name for model in models if model.shadow}
         names = (*CROWD_DETECTORS, *(model.name for model in models))
-        self._voting = tuple(name for name in names if name not in in_shadow)
+        self.voting = tuple(name for name in names if name not in in_shadow)
+        """the detectors with a vote"""
         self._shadow = tuple(name for name in names if name in in_shadow)
         who, how = (
             tuple(model.name for model in models if model.family == family and not model.shadow)
@@ -140,7 +141,7 @@ class Judge:
             if surge >= SURGE_LEAST or state.case is not None:
                 view = self._opinion(window, surge, window_evidence)
                 crowd = view.crowd
-            if window.is_closed_day() and DRIP in self._voting:
+            if window.is_closed_day() and DRIP in self.voting:
                 view = self._with_past_days(window, surge, window_evidence, view)
         view = self._with_band(window, view)
         if tick:
@@ -161,7 +162,7 @@ class Judge:
         x, platform = window.x, window.platform
         findings = [
             finding
-            for name in self._voting
+            for name in (self.voting if window.asked is None else window.asked)
             for finding in about_several_events(platform.detector(name, window.scale).findings(x), x[f.COUNT])
         ]
         findings.sort(key=lambda finding: (finding.p, finding.code))
@@ -185,7 +186,7 @@ class Judge:
         limits = self._rulebook.of(window.key)
         if self._explanations.promotion(window) is not None:
             x.pop(f.VIEWED_FIRST, None)  # the promotion explains acts without a view
-        score = crowd_score(x, evidence, window_evidence.rented, self._models)
+        score = crowd_score(x, evidence, window_evidence.rented, self._models) if evidence else 0.0
         marks, marked = self._marked_share(window, window_evidence.findings, convicted=score >= limits.suspect_score)
         view = opinion(
             x,
@@ -199,7 +200,7 @@ class Judge:
         view.marks = marks
         if window.target_state.case is None:
             view = _limit_false_discoveries(window, view, limits)
-        for name in self._shadow:
+        for name in self._shadow if window.shadowed or view.verdict is not None else ():
             try:
                 evidence[name] = platform.detector(name, window.scale).score_one(x), 0.0
             except UNCONTAINED:
@@ -238,7 +239,7 @@ class Judge:
 
     def _with_band(self, window: WindowView, view: Opinion | None) -> Opinion | None:
         """The opinion of a window, or of the band found in it if that has more artificial events."""
-        if f.BAND not in window.x or LOCKSTEP not in self._voting or not window.reference.experienced():
+        if f.BAND not in window.x or LOCKSTEP not in self.voting or not window.reference.experienced():
             return view
         surges = window.platform.detectors_of(window.scale)[SURGE]
         surge, limits = surges.score_one(window.x), self._rulebook.of(window.key)

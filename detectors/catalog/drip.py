@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from detectors.features import names as f
-from detectors.features.columns import Column, Columns, columns_of, number_of, only
+from detectors.features.columns import Column, Columns, number_of
 from detectors.features.names import Features
 from detectors.scoring.detector import FINDING_SCORE, SCORE_MAX, Finding
 
@@ -53,11 +53,11 @@ class Drip:
     name = "drip"
 
     def score_one(self, x: Features) -> float:
-        """See Detector: ``score_many`` of one window."""
-        return only(self.score_many(columns_of([x])))
+        """log10 of the e-value of the days so far: a lower limit of -log10 p."""
+        return min(SCORE_MAX, max(0.0, x.get(f.DRIP, 0.0)))
 
     def score_many(self, x: Columns) -> Column:
-        """log10 of the e-value of the days so far: a lower limit of -log10 p."""
+        """As ``score_one`` for each window."""
         scores = x.get(f.DRIP, np.zeros(number_of(x)))
         return np.minimum(SCORE_MAX, np.maximum(0.0, np.nan_to_num(scores)))
 

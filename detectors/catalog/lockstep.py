@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from detectors.features import names as f
-from detectors.features.columns import Column, Columns, columns_of, number_of, only
+from detectors.features.columns import Column, Columns, number_of
 from detectors.features.names import Features
 from detectors.scoring.detector import FINDING_SCORE, SCORE_MAX, Finding
 
@@ -38,11 +38,11 @@ class Lockstep:
     name = "lockstep"
 
     def score_one(self, x: Features) -> float:
-        """See Detector: ``score_many`` of one window."""
-        return only(self.score_many(columns_of([x])))
+        """-log10 p of the band, 0 without a band."""
+        return min(SCORE_MAX, max(0.0, x.get(f.BAND_SCORE, 0.0)))
 
     def score_many(self, x: Columns) -> Column:
-        """-log10 p of the band, 0 without a band."""
+        """As ``score_one`` for each window."""
         scores = x.get(f.BAND_SCORE, np.zeros(number_of(x)))
         return np.minimum(SCORE_MAX, np.maximum(0.0, np.nan_to_num(scores)))
 

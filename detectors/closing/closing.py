@@ -136,7 +136,9 @@ class WindowClosing:
         if (
             len(self.rulings) and f.STRANGERS in window.x
         ):  # those of this closing too: they are made in the order of keys
-            window.x[f.RULED] = self.rulings.share(window.crowd.actor_hashes(), window.key)
+            ruled = self.rulings.share(window.crowd.actor_hashes(), window.key)
+            if ruled != window.x.get(f.RULED):
+                window.x[f.RULED], window.asked = ruled, None
         score = self.judge.judge_closed(window, table.surges.get(place, 0.0), judged=place in table.judged)
         if window.convicted:
             self.rulings.note(window.crowd.actors, window.key)

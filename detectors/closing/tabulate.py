@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,15 +16,19 @@ from detectors.closing.table import Closing, ClosingTable, Row
 from detectors.closing.viewers import count_viewers
 from detectors.events.actor import ACCOUNT_BIT
 from detectors.events.key import metric_of
-from detectors.features.columns import columns_of
+from detectors.features import names as f
+from detectors.features.columns import columns_of, selected
 from detectors.features.names import EVENTS_MIN
 from detectors.features.people import people_of
+from detectors.judge import Judge
 from detectors.measurement.measuring import expect, features_of, measure
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
 from detectors.reference.known_actors import KnownActors
 from detectors.scoring.detector import score_many
+from detectors.scoring.sentences import usual
+from detectors.scoring.shares import Shares
 from detectors.thresholds import SURGE_LEAST
 
 
@@ -38,6 +43,11 @@ class Surroundings(Protocol):
     @property
     def other_metrics(self) -> OtherMetrics:
         """Reads the other metrics of a target."""
+        ...
+
+    @property
+    def judge(self) -> Judge:
+        """Has the names of the detectors with a vote."""
         ...
 
     @property
@@ -71,6 +81,7 @@ def tabulate(rows: list[Row], closing: Closing, around: Surroundings) -> Closing
         count_viewers(table, closing, around.other_metrics, around.platforms[0])
     _expect(table, around, bands)
     _measure(table)
+    _ask(table, around.judge.voting)
     return table
 
 
@@ -161,3 +172,27 @@ def _measure(table: ClosingTable) -> None:
     rows = features_of(windows, table.columns, [table.measured[place] for place in judged_places])
     for place, x in zip(judged_places, rows, strict=True):
         table.windows[place].x = x
+
+
+def _ask(table: ClosingTable, voting: Sequence[str]) -> None:
+    """Score the judged crowds by all detectors of shares at once: those without a score have no findings."""
+    places = sorted(table.judged)
+    if not places:
+        return
+    rows = np.array([table.measured[place] for place in places], np.intp)
+    columns = selected(table.columns, rows)
+    for name in (f.FRESH, f.DORMANT):
+        share = table.reference.usual(name)
+        if share is not None:
+            columns[usual(name)] = np.full(len(rows), share)
+    scale = table.windows[places[0]].scale
+    asked: list[list[str]] = [[] for _ in places]
+    for name in voting:
+        detector = table.platform.detector(name, scale)
+        scores = score_many(detector, columns).tolist() if isinstance(detector, Shares) else [1.0] * len(places)
+        for names, score in zip(asked, scores, strict=True):
+            if score > 0.0:
+                names.append(name)
+    for place, names in zip(places, asked, strict=True):
+        table.windows[place].asked = tuple(names)
+        table.windows[place].shadowed = table.teaching[place].crowd

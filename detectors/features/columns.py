@@ -70,8 +70,3 @@ def joined(parts: Sequence[tuple[int, Columns]]) -> Columns:
     names = dict.fromkeys(name for _, columns in parts for name in columns)
     absent = {count: np.full(count, np.nan) for count, _ in parts}
     return {name: np.concatenate([columns.get(name, absent[count]) for count, columns in parts]) for name in names}
-
-
-def only(scores: Column) -> float:
-    """The score of the only window, 0.0 if it had no feature."""
-    return float(scores[0]) if len(scores) else 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import cast
 
 from detectors.actors.rulings import Rulings
 from detectors.events.key import Key, is_view
@@ -11,8 +10,7 @@ from detectors.features import names as f
 from detectors.features.names import Features
 from detectors.platform.platform import RUNGS, Platform
 from detectors.records import Outcome
-from detectors.reference.ended_views import EndedViews
-from detectors.reference.mixes import Mix, WatchMix
+from detectors.reference.mixes import Mix
 from detectors.reference.rates import Rates
 from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST
@@ -62,6 +60,10 @@ class WindowView:
     rulings: Rulings | None = None
     """recorded rulings on actors, None if they are not used"""
     x: Features = field(default_factory=dict)
+    asked: tuple[str, ...] | None = None
+    """the detectors that may have findings, None if that is not known"""
+    shadowed: bool = True
+    """whether detectors in shadow are asked too; of very many windows only a sample, and those with a verdict"""
     convicted: bool = False
     """whether its verdict gives each of its actors a ruling"""
     _mixes: dict[str, Mix] | None = None
@@ -115,8 +117,8 @@ class WindowView:
             self._mixes, age_ms = self.reference.mixes, self.age_ms()
             again = self.crowd.named >= OFTEN * self.crowd.distinct_actors()
             if is_view(self.key) and age_ms is not None and not again and not self.platform.rates.emitted_at_start():
-                whole = cast("WatchMix", self._mixes[f.WATCH])
-                self._mixes = {**self._mixes, f.WATCH: EndedViews.of(whole, age_ms, self.until - self.start)}
+                ended = self.reference.ended_views(age_ms, self.until - self.start)
+                self._mixes = {**self._mixes, f.WATCH: ended}
         return self._mixes
 
     def is_closed_day(self) -> bool:

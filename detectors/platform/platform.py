@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from zlib import crc32
 
 import msgspec
@@ -15,8 +15,9 @@ from detectors.events.watch_buckets import WATCH_BINS
 from detectors.features import names as f
 from detectors.features.people import People
 from detectors.platform.false_discoveries import Discoveries
+from detectors.reference.ended_views import EndedViews
 from detectors.reference.known_actors import KNOWN_FILL, KnownActors
-from detectors.reference.mixes import MIX_MIN, WEIGHT_CAP, Mix, platform_mixes, weights_of
+from detectors.reference.mixes import MIX_MIN, WEIGHT_CAP, Mix, WatchMix, platform_mixes, weights_of
 from detectors.reference.rates import Rates
 from detectors.reference.seasons import Seasons
 from detectors.scoring.detector import Detector
@@ -69,6 +70,9 @@ class Teaching(NamedTuple):
 
 EVERYTHING = Teaching()
 
+ENDED_VIEWS_MAX = 1000
+"""Most mixes of ended views that are kept, of some kB each."""
+
 SHARES = (f.FRESH, f.DORMANT, f.NO_REFERRER)
 """Features of people whose share is learned over the whole platform."""
 
@@ -92,10 +96,22 @@ class Platform:
         self.changed = False
         self._season_hour = -1
         self._season = 1.0
+        self._ended_views: dict[tuple[int, int], EndedViews] = {}
+        """by age and span of a crowd, until watch times are learned"""
         self.detectors: dict[str, dict[str, Detector]] = {
             rung: {name: make() for name, make in REGISTRY.items()} | {model.name: model.detector() for model in models}
             for rung in sorted(set(RUNGS.values()))
         }
+
+    def ended_views(self, age_ms: int, span_ms: int) -> EndedViews:
+        """The mix of watch times, as known of the last ``span_ms`` of a crowd that began ``age_ms`` ago."""
+        found = self._ended_views.get((age_ms, span_ms))
+        if found is None:
+            if len(self._ended_views) >= ENDED_VIEWS_MAX:
+                self._ended_views.clear()
+            whole = cast("WatchMix", self.mixes["watch"])
+            found = self._ended_views[age_ms, span_ms] = EndedViews.of(whole, age_ms, span_ms)
+        return found
 
     def detectors_of(self, scale: Scale) -> dict[str, Detector]:
         """The detectors of the windows of a scale."""
@@ -198,6 +214,7 @@ class Platform:
                 window = people.window[given]
                 self.mixes[name].learn(buckets[given], weights if given.all() else weights_of(window))
         if len(people.watch_bucket):
+            self._ended_views.clear()
             self.mixes["watch"].learn(people.watch_bucket, weights_of(people.watch_window, people.watch_events))
         sampled = people.number().tolist()
         without, aged, fresh = (
@@ -263,6 +280,7 @@ class Platform:
 
     def load(self, state: Any) -> None:
         """Load dumped state. A detector that is new since then starts empty."""
+        self._ended_views.clear()
         for name, dumped in state["mixes"].items():
             self.mixes[name].load(dumped)
         newer, older, self.known.filled = state["known"]

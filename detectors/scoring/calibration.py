@@ -114,6 +114,10 @@ class Calibrator(msgspec.Struct, array_like=True):
                 return tail.p(score)
         return None
 
+    def experienced(self) -> bool:
+        """Whether there is enough history of any size."""
+        return any(tail.total >= HISTORY_MIN for tail in self.tails.values())
+
     def history(self) -> float:
         """Windows learned of the most frequent size."""
         return max((tail.total for tail in self.tails.values()), default=0.0)

@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 
 from detectors.features import names as f
-from detectors.features.columns import Column, Columns, columns_of, number_of, observations, only, rows_of
+from detectors.features.columns import Column, Columns, columns_of, number_of, observations, rows_of
 from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Calibrator, Mean
 from detectors.scoring.detector import FINDING_P, Finding, score_of
@@ -38,6 +38,10 @@ PLAIN_SHARES = frozenset({f.FRESH, f.DORMANT, f.RULED})
 """Features that are a plain share of people with a mark. From other shares, chance is already subtracted."""
 
 
+CONTEXT_OF_SHARES = (f.COUNT, f.NAMED, f.PEOPLE, f.PARTS, f.INTERACTIONS)
+"""What p-values of shares need besides the shares."""
+
+
 class Shares:
     """See the module. A subclass sets its name and its features."""
 
@@ -47,27 +51,27 @@ class Shares:
     def __init__(self) -> None:
         self._calibrators: dict[str, Calibrator] = {}
         self._usual: dict[str, Mean] = {}
+        self._inputs = frozenset(
+            {*self.features, *map(habit, self.features), *map(usual, self.features), *CONTEXT_OF_SHARES}
+        )
 
     def score_one(self, x: Features) -> float:
-        """See Detector: ``score_many`` of one window."""
-        return only(self.score_many(columns_of([x])))
+        """-log10 of the combined p-value of the detector's features (Simes' rule)."""
+        ranked = sorted(p for name in self.features if (p := self._p_of(name, x)) < FINDING_P)
+        measured = sum(name in x for name in self.features)
+        return score_of(min([1.0, *(measured * p / (rank + 1) for rank, p in enumerate(ranked))]))
 
     def score_many(self, x: Columns) -> Column:
-        """-log10 of the combined p-value of the detector's features, by window."""
+        """As ``score_one`` for each window. Only those with a feature above its baseline can have a score."""
         above = np.zeros(number_of(x), np.bool_)
         for name in self.features:
             if name in x:
                 above |= x[name] > self._baselines(name, x)
         scores, places = np.zeros(len(above)), np.nonzero(above)[0].tolist()
-        for place, row in zip(places, rows_of(x, places), strict=True):
-            scores[place] = self._score(row)
+        needed = {name: column for name, column in x.items() if name in self._inputs}
+        for place, row in zip(places, rows_of(needed, places), strict=True):
+            scores[place] = self.score_one(row)
         return scores
-
-    def _score(self, x: Features) -> float:
-        """The p-values of the features combined by Simes' rule."""
-        ranked = sorted(p for name in self.features if (p := self._p_of(name, x)) < FINDING_P)
-        measured = sum(name in x for name in self.features)
-        return score_of(min([1.0, *(measured * p / (rank + 1) for rank, p in enumerate(ranked))]))
 
     def learn_one(self, x: Features) -> None:
         """See Detector: ``learn_many`` of one window."""
@@ -149,7 +153,7 @@ class Shares:
 
     def experienced(self) -> bool:
         """Whether enough windows have been learned to calibrate p-values on this platform."""
-        return any(calibrator.history() >= HISTORY_MIN for calibrator in self._calibrators.values())
+        return any(calibrator.experienced() for calibrator in self._calibrators.values())
 
     def dump(self) -> Any:
         """State as builtins."""

@@ -22,8 +22,9 @@ come" and "had we seen them before"; see docs/decisions/0004-one-sample-of-actor
 HASH_SPACE = 1 << 63
 """Actor hashes are uniform in [0, HASH_SPACE)."""
 
-PENDING_ROWS = 64
-"""Rows above which a window longer than a tick folds them."""
+PENDING_ROWS = 256
+"""Rows above which a window longer than a tick folds them. Rows take no more space than what they are folded into, and
+tables of windows read them as they are."""
 
 COUNTER_FROM = 24
 ARRAY_FROM = 400
