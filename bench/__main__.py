@@ -131,7 +131,7 @@ class Bench:
         return tree if tree.exists() else earlier_tree(tree)
 
     def flink(self) -> Measured:
-        """Measure a Flink job in its third pass, when the JVM has compiled it. The first pass becomes a figure."""
+        """Measure a Flink job in its last pass, when the JVM has compiled it. The first pass becomes a figure."""
         passes = job.measure(
             self.servers,
             topic.TOPIC,

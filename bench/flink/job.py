@@ -26,8 +26,8 @@ from bench.flink.building import flink_classpath
 from bench.measured import Measured, PartError
 from bench.topic import PARTITIONS
 
-OUTPUTS = ("flink-counts-1", "flink-counts-2", "flink-counts-3")
-"""Three passes. The JVM compiles during the first two: the CPU time of later ones does not fall any more."""
+OUTPUTS = ("flink-counts-1", "flink-counts-2", "flink-counts-3", "flink-counts-4")
+"""Four passes. The JVM compiles during the first three: the CPU time of later ones does not fall any more."""
 JVM = (
     # One slot on one core: the serial collector needs less CPU time than G1.
     *("-Xms1g", "-Xmx1g", "-XX:+UseSerialGC"),

@@ -82,12 +82,12 @@ public final class Job {
         settings.setString("taskmanager.memory.managed.size", "512m");
         settings.setString("execution.checkpointing.interval", "5s");
         settings.setString("execution.checkpointing.mode", "EXACTLY_ONCE");
-        settings.setString("execution.checkpointing.incremental", System.getProperty("incremental", "true"));
+        settings.setString("execution.checkpointing.incremental", "true");
         settings.setString("execution.checkpointing.storage", "filesystem");
         settings.setString("execution.checkpointing.dir", "file://" + directory + "/checkpoints");
         settings.setString("state.backend.type", "rocksdb");
         settings.setString("state.backend.rocksdb.localdir", directory + "/rocksdb");
-        settings.setString("state.backend.rocksdb.timer-service.factory", System.getProperty("timers", "HEAP"));
+        settings.setString("state.backend.rocksdb.timer-service.factory", "HEAP");
         return settings;
     }
 
