@@ -48,7 +48,7 @@ check: setup ## format, lint, types, architecture, shipped configurations
 image: setup ## build the image without an engine, with buildah as root; `make test-slow` runs it
 	$(BIN)/python -m tests.deploy.image.building
 
-bench: setup ## events per second on a real Kafka, beside two baselines
+bench: setup ## events per second on a real Kafka, beside Faust, Quix and Flink (needs a JDK 17+ and Maven)
 	$(BIN)/python -m bench $(ARGS)
 
 faults: setup ## kill and freeze workers and brokers, then compare every count with its input

@@ -1,6 +1,6 @@
 """``python -m bench``: runs all parts, prints a table, and writes bench/results.json.
 
-Exit codes: 0 all promised ratios are reached, 1 one is not, 2 usage error, 3 a part has no result.
+Exit codes: 0 all promises that were measured are met, 1 one is not, 2 usage error, 3 a part has no result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from typing import Any
 import msgspec
 
 from bench import measured, topic
+from bench.earlier import earlier_tree
 from bench.events import Traffic
+from bench.flink import job
+from bench.flink.building import flink_is_missing
 from bench.measured import Measured, PartError
 from bench.quix_environment import quix_python
 from bench.report import Run
@@ -35,14 +38,17 @@ LIVE_TARGETS = (10_000, 1_000_000)
 LIVE_EVENTS = 300_000
 CORES_FOR_TWO = 4
 """Least cores for the part with two workers. With fewer, the workers and the broker slow each other down."""
+DAY_SHARE, SPARSE_SHARE = 0.25, 0.3
+"""Shares of the day (from midnight) and of the week, so that each takes a minute at most."""
+LATENCY_EVENTS_S = 20_000
 
 
 def main() -> int:
     """Run the benchmark and return the exit code."""
     options = _options()
-    lacking = kafka_is_missing()
+    lacking = _missing(options.only)
     if lacking is not None:
-        print(f"bench: it needs a real Kafka, but {lacking}", file=sys.stderr)
+        print(f"bench: {lacking}", file=sys.stderr)
         return 3
     traffic = Traffic(options.events, options.targets, options.span_seconds, options.ids, options.seed)
     load_before = os.getloadavg()[0]
@@ -58,7 +64,15 @@ def main() -> int:
         run.write()
     else:
         print("results.json is not changed: it has complete runs only")
-    return 0 if run.promises_met else 1
+    return 1 if run.misses() else 0
+
+
+def _missing(names: tuple[str, ...]) -> str | None:
+    """What the chosen parts lack on this machine, None if they lack nothing."""
+    lacking = kafka_is_missing()
+    if lacking is not None:
+        return f"it needs a real Kafka, but {lacking}"
+    return flink_is_missing() if "flink" in names else None
 
 
 def _options() -> argparse.Namespace:
@@ -93,6 +107,8 @@ class Bench:
         self.scratch = scratch
         self.deadline = START_SECONDS + traffic.events / SLOWEST_EVENTS_S
         self.servers = ""
+        self.figures: dict[str, dict[str, Any]] = {}
+        """further figures of parts that return events per second"""
 
     def ceiling(self) -> Measured:
         """Measure aiokafka with a decoder and nothing else."""
@@ -100,13 +116,34 @@ class Bench:
         return measured.run("ceiling", self.servers, records, deadline_seconds=self.deadline)
 
     def per_message(self) -> Measured:
-        """Measure a Faust agent, one message at a time."""
-        return measured.run("per_message", self.servers, str(PER_MESSAGE_SECONDS), deadline_seconds=self.deadline)
+        """Measure a Faust agent, one message at a time, with the detectors of an earlier commit."""
+        arguments = self.servers, str(PER_MESSAGE_SECONDS)
+        return measured.run("per_message", *arguments, deadline_seconds=self.deadline, root=self._earlier())
 
     def quix(self) -> Measured:
-        """Measure Quix Streams with its state store."""
+        """Measure Quix Streams with its state store, with the detectors of an earlier commit."""
         arguments = self.servers, topic.TOPIC, str(self.traffic.events), str(self.scratch / "quix")
-        return measured.run("quix", *arguments, deadline_seconds=400 + self.deadline, python=quix_python())
+        deadline = 400 + self.deadline
+        return measured.run("quix", *arguments, deadline_seconds=deadline, python=quix_python(), root=self._earlier())
+
+    def _earlier(self) -> Path:
+        tree = self.scratch / "earlier"
+        return tree if tree.exists() else earlier_tree(tree)
+
+    def flink(self) -> Measured:
+        """Measure a Flink job in its last pass, when the JVM has compiled it. The first pass becomes a figure."""
+        passes = job.measure(
+            self.servers,
+            topic.TOPIC,
+            self.traffic.events,
+            self.scratch / "flink",
+            deadline_seconds=self.deadline,
+        )
+        self.figures["flink_first_pass"] = {
+            "events_s": round(passes[0].events_s),
+            "cpu_us_per_event": round(passes[0].cpu_us, 2),
+        }
+        return passes[-1]
 
     def truecount(self) -> Measured:
         """Measure one worker process."""
@@ -149,11 +186,12 @@ class Bench:
         return figures
 
 
-def _own(name: str) -> Callable[[Bench], dict[str, Any]]:
-    """A part with its own broker, which prints its figures as a line of JSON."""
+def _own(name: str, *arguments: object) -> Callable[[Bench], dict[str, Any]]:
+    """A part with its own traffic, and its own broker if it needs one. It prints its figures as a line of JSON."""
 
     def run(_: Bench) -> dict[str, Any]:
-        figures: dict[str, Any] = msgspec.json.decode(measured.last_line_of(name, deadline_seconds=OWN_SECONDS))
+        line = measured.last_line_of(name, *map(str, arguments), deadline_seconds=OWN_SECONDS)
+        figures: dict[str, Any] = msgspec.json.decode(line)
         return figures
 
     return run
@@ -163,16 +201,20 @@ PARTS: dict[str, Callable[[Bench], Measured | dict[str, Any] | None]] = {
     "ceiling": Bench.ceiling,
     "per_message": Bench.per_message,
     "quix": Bench.quix,
+    "flink": Bench.flink,
     "truecount": Bench.truecount,
     "two_workers": Bench.two_workers,
     "core": Bench.core,
     "live": Bench.live,
+    "day": _own("real_days", "day", DAY_SHARE),
+    "sparse": _own("real_days", "sparse", SPARSE_SHARE),
     "stages": _own("stages"),
-    "latency": _own("latency"),
+    "latency": _own("latency", LATENCY_EVENTS_S),
+    "across": _own("latency", LATENCY_EVENTS_S, "across"),
     "restore": _own("restore"),
     "memory": Bench.memory,
 }
-ON_THE_TOPIC = ("ceiling", "per_message", "quix", "truecount", "two_workers")
+ON_THE_TOPIC = ("ceiling", "per_message", "quix", "flink", "truecount", "two_workers")
 
 
 def _measure(
@@ -189,6 +231,7 @@ def _measure(
                 parts[name] = found
             elif found is not None:
                 figures[name] = found
+        figures.update(bench.figures)
 
     with tempfile.TemporaryDirectory(prefix="truecount-bench-") as scratch:
         bench = Bench(traffic, Path(scratch), ids_in_memory)

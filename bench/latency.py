@@ -262,6 +262,7 @@ def latencies(played: Played) -> Iterator[float]:
 def _figures(population: Population, played: Played, events_s: int) -> dict[str, Any]:
     bought = sum(map(len, played.bought.values()))
     found = np.array(list(latencies(played)) or [float("nan")])
+    flagged = len(found) if played.seen else 0
     settings = population.settings
     promised = settings.time.tick_seconds + settings.checkpoint_seconds + 1
     return {
@@ -270,7 +271,8 @@ def _figures(population: Population, played: Played, events_s: int) -> dict[str,
         "sender_behind_s": round(played.behind, 2),
         "events": played.sent + bought,
         "bought": bought,
-        "bought_flagged": len(found) if played.seen else 0,
+        "bought_flagged": flagged,
+        "unflagged_share": round(1 - flagged / bought, 4),
         "flagged_targets": len(played.seen),
         "honest_flagged": sum(1 for target in played.seen if target not in played.bought),
         "lateness_s": LATENESS_SECONDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,19 +39,28 @@ def print_result(measured: Measured) -> None:
     print(msgspec.json.encode(measured).decode(), flush=True)
 
 
-def run(module: str, *arguments: str, deadline_seconds: float, python: str = sys.executable) -> Measured:
-    """Run a module of this package as a process and return its result. Raises PartError."""
-    line = last_line_of(module, *arguments, deadline_seconds=deadline_seconds, python=python)
+def run(
+    module: str, *arguments: str, deadline_seconds: float, python: str = sys.executable, root: Path = ROOT
+) -> Measured:
+    """Run a module of this package as a process and return its result. Raises PartError.
+
+    ``root`` has the packages that the process imports: this tree, or that of an earlier commit.
+    """
+    line = last_line_of(module, *arguments, deadline_seconds=deadline_seconds, python=python, root=root)
     return msgspec.json.decode(line, type=Measured)
 
 
-def last_line_of(module: str, *arguments: str, deadline_seconds: float, python: str = sys.executable) -> bytes:
+def last_line_of(
+    module: str, *arguments: str, deadline_seconds: float, python: str = sys.executable, root: Path = ROOT
+) -> bytes:
     """Run a module of this package as a process and return the last line that it prints. Raises PartError."""
     command = [python, "-m", f"bench.{module}", *arguments]
     try:
         done = subprocess.run(
             command,
-            cwd=ROOT,
+            cwd=root,
+            # Before an installed truecount, which would have this tree's packages.
+            env={**os.environ, "PYTHONPATH": str(root)},
             capture_output=True,
             timeout=deadline_seconds,
             check=False,

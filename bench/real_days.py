@@ -139,4 +139,4 @@ def measure(traffic: RealTraffic) -> dict[str, float]:
 if __name__ == "__main__":
     name, share, seed = (*sys.argv[1:], "1", "1")[:3] if len(sys.argv) < 4 else sys.argv[1:4]
     wanted = TRAFFIC[name].shortened(float(share))
-    print(msgspec.json.encode(measure(wanted)).decode())
+    print(msgspec.json.encode({"share": float(share), **measure(wanted)}).decode())

@@ -22,7 +22,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 POM = Path(__file__).with_name("pom.xml")
-KAFKA_VERSION = "4.1.0"
+KAFKA_VERSION = "4.2.2"
 # Any 16 bytes in base64. It is fixed, so that a data directory remains usable after a restart.
 KAFKA_CLUSTER_ID = "dHJ1ZWNvdW50LXRlc3RzMQ"
 JAVA_MINIMUM = 17
