@@ -17,7 +17,8 @@ Actors = TypeVar("Actors", int, NDArray[np.int64])
 """One hash, or a column of them."""
 
 _ACCOUNT = 1
-_WITHOUT = ~_ACCOUNT
+WITHOUT_ACCOUNT = ~_ACCOUNT
+"""Mask that clears the account bit, where a call for each actor would take too long."""
 
 
 def with_account(actors: Actors, given: Any) -> Actors:
@@ -36,7 +37,7 @@ def without_account(actors: Actors) -> Actors:
     >>> without_account(9), without_account(8), without_account(np.array([9, 8])).tolist()
     (8, 8, [8, 8])
     """
-    return actors & _WITHOUT
+    return actors & WITHOUT_ACCOUNT
 
 
 def all_without_account(actors: Iterable[int]) -> list[int]:
@@ -45,7 +46,7 @@ def all_without_account(actors: Iterable[int]) -> list[int]:
     >>> all_without_account([9, 8])
     [8, 8]
     """
-    return [actor & _WITHOUT for actor in actors]
+    return [actor & WITHOUT_ACCOUNT for actor in actors]
 
 
 def count_accounts(actors: Iterable[int]) -> int:

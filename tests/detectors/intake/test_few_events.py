@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import NamedTuple
 
 import msgspec
@@ -65,17 +66,35 @@ def block_of(acts: list[Act]) -> EventBlock:
     return block
 
 
-def result(acts: list[Act], size: int, *, few_rows: int, few_events: int) -> tuple[object, ...]:
-    """The outputs and the state after all acts, which come in blocks of ``size``."""
-    audit, outcome = Audit(AuditSettings(rules=RULES)), Outcome()
+class Way(NamedTuple):
+    """How ticks are handled: the limits up to which events, acts and pairs are few."""
+
+    rows: int
+    events: int
+    acts: int = 1024
+    again: int = 64
+
+
+ARRAYS = Way(rows=-1, events=0, acts=-1, again=-1)
+
+
+def in_blocks(acts: list[Act], size: int) -> list[list[Act]]:
+    """The acts in order of time, in blocks of ``size``."""
     in_order = sorted(acts, key=lambda act: act.at_ms)
+    return [in_order[first : first + size] for first in range(0, len(in_order), size)]
+
+
+def result(blocks: list[list[Act]], way: Way) -> tuple[object, ...]:
+    """The outputs and the state after all acts."""
+    audit, outcome = Audit(AuditSettings(rules=RULES)), Outcome()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("detectors.intake.ticks.FEW_ROWS", few_rows)
-        patch.setattr("detectors.intake.prepared.FEW_EVENTS", few_events)
-        for first in range(0, len(in_order), size):
-            part = in_order[first : first + size]
-            audit.observe(block_of(part), first, outcome)
-            audit.advance(START_MS + part[-1].at_ms - 10_000, outcome)
+        patch.setattr("detectors.intake.ticks.FEW_ROWS", way.rows)
+        patch.setattr("detectors.intake.prepared.FEW_EVENTS", way.events)
+        patch.setattr("detectors.intake.rules.acts.FEW_ACTS", way.acts)
+        patch.setattr("detectors.intake.rules.repeats.FEW_AGAIN", way.again)
+        for position, acts in enumerate(blocks):
+            audit.observe(block_of(acts), position, outcome)
+            audit.advance(START_MS + max(act.at_ms for act in acts) - 10_000, outcome)
         audit.advance(START_MS + 3_600_000, outcome)
     assert outcome.failures == {}
     days = [msgspec.to_builtins(days.take_changed()) for _, days in audit.intake.days()]
@@ -90,7 +109,22 @@ FOLLOWED = [Act("a", 0, at_ms, 2, -1, undo=False, rule=NOTHING) for at_ms in (0,
 @example(acts=FOLLOWED, size=1)
 @given(acts=ACTS, size=st.sampled_from([1, 5, 30, 60]))
 def test_the_way_in_which_a_tick_is_handled_never_changes_an_output(acts: list[Act], size: int) -> None:
-    with_arrays = result(acts, size, few_rows=-1, few_events=0)
-    assert result(acts, size, few_rows=64, few_events=12) == with_arrays
-    assert result(acts, size, few_rows=3, few_events=0) == with_arrays, "some ticks one way, some the other"
-    assert result(acts, size, few_rows=64, few_events=1_000) == with_arrays
+    assert_alike(in_blocks(acts, size))
+
+
+@given(acts=ACTS, size=st.sampled_from([5, 30, 60]), chance=st.randoms(use_true_random=False))
+def test_nor_if_the_events_of_a_block_are_not_in_order_of_time(acts: list[Act], size: int, chance: Random) -> None:
+    blocks = in_blocks(acts, size)
+    for block in blocks:
+        chance.shuffle(block)
+    assert_alike(blocks)
+
+
+def assert_alike(blocks: list[list[Act]]) -> None:
+    """Assert that all ways have the same result."""
+    with_arrays = result(blocks, ARRAYS)
+    assert result(blocks, Way(rows=256, events=12)) == with_arrays
+    assert result(blocks, Way(rows=256, events=0)) == with_arrays
+    assert result(blocks, Way(rows=3, events=0, acts=4)) == with_arrays, "some ticks one way, some the other"
+    assert result(blocks, Way(rows=256, events=1_000, again=1)) == with_arrays
+    assert result(blocks, Way(rows=-1, events=0)) == with_arrays, "heaps, and their acts in sets"
