@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -153,13 +154,12 @@ class Tick:
 
     def counts(self) -> list[tuple[Key, int]]:
         """The number of events by key, in order. It works even if the rows cannot be read."""
+        counts = Counter(self.nobody)
         if self._few is not None:
-            return sorted(self._few.counts().items())
-        return [
-            (key_of(metric, target), count)
-            for metric, heap in enumerate(self._heaps)
-            for target, count in heap.counts().items()
-        ]
+            counts.update(self._few.counts())
+        for metric, heap in enumerate(self._heaps):
+            counts.update({key_of(metric, target): count for target, count in heap.counts().items()})
+        return sorted(counts.items())
 
 
 def _add_by_metric(heaps: list[Heap], metrics: list[int], targets: list[str], rows: Packed, moments: Moments) -> None:
