@@ -22,6 +22,7 @@ from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
+from detectors.state.level import YOUNG_WINDOWS
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
 from detectors.windows.crowd import Crowd
@@ -91,7 +92,8 @@ class EarlyWindows:
             return
         context, metric = self._context, metric_of(key)
         platform = context.platforms[metric]
-        if level is None and count <= FACTOR * platform.typical.get(name, 0.0):
+        young = level is None or level.windows < YOUNG_WINDOWS
+        if young and count <= FACTOR * platform.typical.get(name, 1.0):  # the usual count is at least that
             return
         usual, _ = usual_count(state, name, platform)
         if count > FACTOR * usual and context.other_metrics.reference(metric).experienced():
