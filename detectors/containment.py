@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from detectors.cases.closing_time import QUIET_MS
-from detectors.events.key import Key, key_of, metric_of
+from detectors.events.key import Key, metric_of
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
 from detectors.measurement.early_windows import HOUR_ORDER
@@ -85,11 +85,10 @@ class Containment:
         """Close what is due without judging it. No closed window is merged into a longer one."""
         if order == 0:
             tick = self._audit.intake.take_out(start)
-            for metric, heap in enumerate(tick.heaps):
-                for number, (target, events) in enumerate(heap.counts().items()):
-                    self.count(key_of(metric, target), events, outcome)
-                    if number % PAUSE_KEYS == 0:
-                        yield
+            for number, (counted, events) in enumerate(tick.counts()):
+                self.count(counted, events, outcome)
+                if number % PAUSE_KEYS == 0:
+                    yield
             self._audit.settle_tick(tick, start, end, outcome)
         elif order < len(self._scales):
             for number, waiting in enumerate(self._target_states.take_waiting(order, start)):

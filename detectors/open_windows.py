@@ -27,17 +27,16 @@ class OpenWindows:
         log_from, log_to = log
         window = state.open.get(MINUTES)
         if window is None:
-            window = self._opened(1, start, key, state)
-            window.log_from = log_from
-        elif log_from < window.log_from or window.log_from < 0:
+            return self._opened(1, start, key, state, log)
+        if log_from < window.log_from or window.log_from < 0:
             window.log_from = log_from
         window.log_to = max(window.log_to, log_to)
         return window
 
-    def _opened(self, order: int, ts_ms: int, key: Key, state: TargetState) -> Crowd:
+    def _opened(self, order: int, ts_ms: int, key: Key, state: TargetState, log: tuple[int, int]) -> Crowd:
         scale = self._scales[order]
         start = scale.start(ts_ms)
-        crowd = state.open[scale.name] = Crowd(start=start)
+        crowd = state.open[scale.name] = Crowd(start=start, log_from=log[0], log_to=log[1])
         self.wait(order, start, key)
         return crowd
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from detectors.actors.rulings import Rulings
 from detectors.containment import Containment
-from detectors.events.key import Key, key_of, metric_of
+from detectors.events.event import METRICS
+from detectors.events.key import Key, metric_of, target_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.ticks import Tick
 from detectors.judge import Judge
@@ -57,20 +58,20 @@ class TickEntry:
 
     def enter_all(self, tick: Tick, start: int, outcome: Outcome) -> Generator[None, None, int]:
         """Enter the events of a tick that no rule caught, with a pause after every few keys. Returns their number."""
-        total, at = 0, ClosedTick(start, (tick.log_from, tick.log_to), outcome)
-        for metric, heap in enumerate(tick.heaps):
-            entered = closed = 0
-            for target, rows, folded in heap.by_target():
-                owner, nobody = tick.owners.get(target, -1), heap.nobody.get(target, 0)
-                entered += self.enter(key_of(metric, target), rows, at, folded=folded, owner=owner, nobody=nobody)
-                closed += 1
-                if closed % STEP_KEYS == 0:
-                    yield
-            total += entered
-            tick.entered[metric] = entered
-            outcome.entered[metric] += entered
-            outcome.windows += closed
-        return total
+        at, nobody, owners = ClosedTick(start, (tick.log_from, tick.log_to), outcome), tick.nobody, tick.owners
+        entered = [0] * len(METRICS)
+        closed = 0
+        for key, rows, folded in tick.by_key():
+            owner = owners.get(target_of(key), -1) if owners else -1
+            count = self.enter(key, rows, at, folded=folded, owner=owner, nobody=nobody.get(key, 0))
+            entered[metric_of(key)] += count
+            closed += 1
+            if closed % STEP_KEYS == 0:
+                yield
+        tick.entered = entered
+        outcome.entered = [a + b for a, b in zip(outcome.entered, entered, strict=True)]
+        outcome.windows += closed
+        return sum(entered)
 
     def enter(
         self, key: Key, rows: bytes, at: ClosedTick, *, folded: Crowd | None = None, owner: int = -1, nobody: int = 0
@@ -87,9 +88,10 @@ class TickEntry:
             count += folded.n
         state.ledger.valid += count
         if not state.count_pending:
-            self.pending_counts.add(key, start + self.scale.span_ms)
+            self.pending_counts.add_state(key, state, start + self.scale.span_ms)
         minutes = self.windows.minutes(key, state, start, log)
-        minutes.owner = max(minutes.owner, owner)
+        if owner >= 0:
+            minutes.owner = max(minutes.owner, owner)
         unjudged = minutes.n - minutes.unjudged + count
         try:
             judged_alone = folded is not None or self.judge.needs_judging(state, count, self.platforms[metric_of(key)])
@@ -113,7 +115,12 @@ class TickEntry:
             del state.open["minutes"]
             self.containment.record(("tick", error), key, start, unjudged, outcome)
             return count
-        self._consider(key, state, at)
+        try:
+            self.early.entered(key, state)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # the windows are judged when they end
+            outcome.fail("early", key, start, 0, error)
         return count
 
     def _judge(self, key: Key, state: TargetState, crowd: Crowd, at: ClosedTick) -> None:
@@ -132,12 +139,3 @@ class TickEntry:
             raise
         except Exception as error:  # noqa: BLE001  # a failure ends this tick only
             self.containment.record_unjudged(("tick", error), key, crowd, outcome)
-
-    def _consider(self, key: Key, state: TargetState, at: ClosedTick) -> None:
-        """Check whether the windows that got these events should be judged before their end."""
-        try:
-            self.early.entered(key, state)
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # the windows are judged when they end
-            at.outcome.fail("early", key, at.start, 0, error)

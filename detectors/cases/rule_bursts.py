@@ -94,12 +94,12 @@ class RuleBursts:
         """Consider what rules have removed of a closed tick, after all its events were entered."""
         removed: list[dict[str, float]] = [{} for _ in self._shares]
         by_key: dict[Key, dict[str, int]] = {}
-        for (key, reason), count in sorted(tick.rejected.items()):
+        for (key, reason), count in sorted(tick.rejected.items()) if tick.rejected else ():
             by_key.setdefault(key, {})[reason] = count
             of_metric = removed[metric_of(key)]
             of_metric[reason] = of_metric.get(reason, 0.0) + count
         for shares, entered, of_metric in zip(self._shares, tick.entered, removed, strict=True):
-            events = entered + int(sum(of_metric.values()))
+            events = entered + int(sum(of_metric.values())) if of_metric else entered
             if events:
                 shares.note(start, events, of_metric)
         for key, counts in by_key.items():

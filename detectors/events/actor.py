@@ -18,7 +18,8 @@ Actors = TypeVar("Actors", int, NDArray[np.int64])
 
 ACCOUNT_BIT = 1
 """The bit of an actor's hash that is 1 if the account's age was given."""
-_WITHOUT = ~ACCOUNT_BIT
+WITHOUT_ACCOUNT = ~ACCOUNT_BIT
+"""Mask that clears the account bit, where a call for each actor would take too long."""
 
 
 def with_account(actors: Actors, given: Any) -> Actors:
@@ -37,7 +38,7 @@ def without_account(actors: Actors) -> Actors:
     >>> without_account(9), without_account(8), without_account(np.array([9, 8])).tolist()
     (8, 8, [8, 8])
     """
-    return actors & _WITHOUT
+    return actors & WITHOUT_ACCOUNT
 
 
 def all_without_account(actors: Iterable[int]) -> list[int]:
@@ -46,7 +47,7 @@ def all_without_account(actors: Iterable[int]) -> list[int]:
     >>> all_without_account([9, 8])
     [8, 8]
     """
-    return [actor & _WITHOUT for actor in actors]
+    return [actor & WITHOUTACCOUNT_BIT for actor in actors]
 
 
 def count_accounts(actors: Iterable[int]) -> int:

@@ -14,7 +14,7 @@ from detectors.events.key import NO_KEY, key_of
 from detectors.failures import UNCONTAINED
 from detectors.intake import history
 from detectors.intake.past_ticks import PastTicks
-from detectors.intake.prepared import Few, Many, Prepared, is_exempt, listed, parted, prepare
+from detectors.intake.prepared import Few, Many, Prepared, is_exempt, listed, parted, parts_by_tick, prepare
 from detectors.intake.recent_ids import RecentIds
 from detectors.intake.rules.act_rules import ActRules
 from detectors.intake.rules.daily_rate import Days
@@ -129,7 +129,7 @@ class Intake:
         hits: dict[int, str],
         outcome: Outcome,
     ) -> None:
-        starts, rows, moments = packed
+        starts = packed[0]
         left = np.ones(len(starts), bool)
         for index in np.nonzero(starts < self.horizon)[0].tolist():
             if self._is_late(int(starts[index]), position):
@@ -143,22 +143,8 @@ class Intake:
                 left[index] = False
         if np.asarray(block.actor).min() < 0:
             self._count_nobody(block, left, starts, position)
-        if left.all() and starts.min() == starts.max() and block.metric.count(block.metric[0]) == len(block.metric):
-            tick = self._tick(int(starts[0]), position)
-            tick.heaps[block.metric[0]].add(block.target, rows, moments)
-            if block.owner is not None:
-                tick.set_owners(block.target, np.asarray(block.owner).tolist())
-            return
-        metrics = np.asarray(block.metric, np.int8)
-        for start in np.unique(starts[left]).tolist():
-            here = left & (starts == start)
-            tick = self._tick(start, position)
-            if block.owner is not None:
-                owners = np.asarray(block.owner)[here].tolist()
-                tick.set_owners([block.target[i] for i in np.nonzero(here)[0].tolist()], owners)
-            for metric in np.unique(metrics[here]).tolist():
-                places = np.nonzero(here & (metrics == metric))[0]
-                tick.heaps[metric].add([block.target[i] for i in places.tolist()], rows[places], moments[places])
+        for part in parts_by_tick(block, packed, left):
+            self._tick(part.start, position).add(part)
 
     def _count_nobody(
         self, block: EventBlock, left: NDArray[np.bool_], starts: NDArray[np.int64], position: int
@@ -169,7 +155,7 @@ class Intake:
         owners = None if block.owner is None else np.asarray(block.owner).tolist()
         for index, start in zip(places.tolist(), starts[places].tolist(), strict=True):
             tick, target = self._tick(start, position), block.target[index]
-            tick.heaps[block.metric[index]].add_nobody(target)
+            tick.add_nobody(block.metric[index], target)
             if owners is not None:
                 tick.set_owners([target], [owners[index]])
 
@@ -193,9 +179,9 @@ class Intake:
                 tick.note(tick.counted, key_of(metric, target), "")
                 continue
             if actors[index] < 0:
-                tick.heaps[metric].add_nobody(target)
+                tick.add_nobody(metric, target)
             else:
-                tick.heaps[metric].add_one(target, *packed[index])
+                tick.add_one(metric, target, *packed[index])
             if block.owner is not None:
                 tick.set_owners([target], [int(block.owner[index])])
 
@@ -230,7 +216,7 @@ class Intake:
         tick.note(tick.undos if undo else tick.rejected, key, reason)
         if undo and not reason and block.actor[index] >= 0 and not is_exempt(block, index):
             at = block.ts[index] % self._scale.span_ms
-            tick.heaps[block.metric[index]].note_undo(block.target[index], int(block.actor[index]), at)
+            tick.note_undo(block.metric[index], block.target[index], int(block.actor[index]), at)
 
     def _tick(self, start: int, position: int) -> Tick:
         tick = self.ticks.get(start)
@@ -255,7 +241,7 @@ class Intake:
     # ---------------------------------------------------------------- ticks that close
 
     def close(self, start: int) -> Tick:
-        """Close the tick that begins at ``start``, and remove what rules catch from its heaps."""
+        """Close the tick that begins at ``start``, and remove what rules catch of its events."""
         self._settle()
         return self._close(start)
 
@@ -307,8 +293,8 @@ class Intake:
 
     def memory_bytes(self) -> int:
         """Estimated bytes in memory: ids, open ticks, past acts."""
-        heaps = sum(heap.memory_bytes() for tick in self.ticks.values() for heap in tick.heaps)
-        return len(self.recent_ids) * ID_BYTES + heaps + self.rules.memory_bytes()
+        ticks = sum(tick.memory_bytes() for tick in self.ticks.values())
+        return len(self.recent_ids) * ID_BYTES + ticks + self.rules.memory_bytes()
 
     def replay_start(self, position: int) -> int:
         """Position of the log from which a replay restores what is open at ``position``."""

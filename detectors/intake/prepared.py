@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -10,12 +12,13 @@ from numpy.typing import NDArray
 from detectors.events.block import FEW_EVENTS, Column, EventBlock
 from detectors.failures import UNCONTAINED
 from detectors.intake import history
+from detectors.intake.heap import WHOLE, Moments, pack_moment
 from detectors.intake.rules.reasons import EXEMPT
-from detectors.intake.ticks import MAX_SPENT_MS, Moments, moments_of, rows_of
+from detectors.intake.ticks import MAX_SPENT_MS, TickPart, moments_of, rows_of
 from detectors.windows.crowd import COLUMNS, Packed, pack_row
 
-Few = list[tuple[bytes, int, int]]
-"""By event: packed row, time within its tick in ms (-1: no rule applies), watch time in ms."""
+Few = list[tuple[bytes, bytes]]
+"""By event: packed row and packed moment."""
 Many = tuple[NDArray[np.int64], Packed, Moments]
 """As columns: starts of the events' ticks, packed rows, moments."""
 
@@ -30,7 +33,7 @@ class Prepared(NamedTuple):
     live: EventBlock | None
     """the block without its historic events; None if there are no others"""
     packed: Few | Many | None
-    """the live events as the heaps take them; None if they are only counted"""
+    """the live events as ticks take them; None if they are only counted"""
     historic: list[int]
     """places of the historic events"""
     places: list[int] | None
@@ -63,7 +66,7 @@ def _packed(block: EventBlock, tick_ms: int) -> Few | Many:
     starts = ts - ts % tick_ms
     if len(ts) < FEW_EVENTS * (int(starts.max() - starts.min()) // tick_ms + 1):
         return _few(block, tick_ms)  # a few events for each of many ticks
-    return starts, rows_of(block), moments_of(block, ts - starts)
+    return starts, rows_of(block).view(WHOLE), moments_of(block, ts - starts)
 
 
 def _few(block: EventBlock, tick_ms: int) -> Few:
@@ -74,7 +77,31 @@ def _few(block: EventBlock, tick_ms: int) -> Few:
     if block.rule is not None:
         at = [-1 if rule == EXEMPT else moment for rule, moment in zip(listed(block.rule, count), at, strict=True)]
     spent = [min(each, MAX_SPENT_MS) for each in listed(block.spent, count)]
-    return list(zip(rows, at, spent, strict=True))
+    return list(zip(rows, map(pack_moment, at, spent), strict=True))
+
+
+def parts_by_tick(block: EventBlock, packed: Many, left: NDArray[np.bool_]) -> Iterator[TickPart]:
+    """The events of a block for which ``left`` is true, by tick, in order of time. Within a tick they stay in order."""
+    starts, rows, moments = packed
+    metrics, targets = block.metric, block.target
+    owners = None if block.owner is None else listed(block.owner, len(targets))
+    if not left.all() or (starts[1:] < starts[:-1]).any():
+        order = np.nonzero(left)[0]
+        order = order[np.argsort(starts[order], kind="stable")]
+        starts, rows, moments = starts[order], rows[order], moments[order]
+        places = order.tolist()
+        metrics, targets = [metrics[place] for place in places], [targets[place] for place in places]
+        owners = None if owners is None else [owners[place] for place in places]
+    if not len(starts):
+        return
+    begins = [0, *(np.nonzero(starts[1:] != starts[:-1])[0] + 1).tolist()]
+    for begin, end in pairwise([*begins, len(starts)]):
+        here = slice(begin, end)
+        yield TickPart(
+            int(starts[begin]),
+            *(metrics[here], targets[here], rows[here], moments[here]),
+            None if owners is None else owners[here],
+        )
 
 
 def listed(column: Column | None, count: int) -> list[int]:

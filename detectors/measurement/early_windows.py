@@ -23,10 +23,11 @@ from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
+from detectors.state.level import YOUNG_WINDOWS
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import HOUR, MINUTES, Scale
+from detectors.windows.scales import DAY, HOUR, MINUTES, TICK, Scale
 
 GROWTH = 1.4
 """Growth since the last judging after which an open window is judged again: a handful of times per window."""
@@ -42,6 +43,8 @@ EARLY_JUDGINGS_MIN = 64
 
 MINUTES_ORDER, HOUR_ORDER = 1, 2
 """Positions of these scales in ``EarlyContext.scales``."""
+SCALE_NAMES = (TICK, MINUTES, HOUR, DAY)
+"""The names of all scales, by position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +76,29 @@ class EarlyWindows:
 
     def entered(self, key: Key, state: TargetState) -> None:
         """Consider a key's open five minutes after events were entered, and its open hour together with them."""
-        minutes = state.open[MINUTES]
-        if minutes.n >= f.FEW_MIN:
-            self._consider(MINUTES_ORDER, key, state, minutes.n, minutes.events_judged)
-        hour = state.open.get(HOUR)
-        if hour is not None and hour.n + minutes.n >= f.FEW_MIN:
-            self._consider(HOUR_ORDER, key, state, hour.n + minutes.n, hour.events_judged)
+        minutes, hour = state.open[MINUTES], state.open.get(HOUR)
+        count = minutes.n
+        # Most keys end here: they have few events, or were judged and have not grown since.
+        if count >= f.FEW_MIN and count >= GROWTH * minutes.events_judged:
+            self._consider(MINUTES_ORDER, key, state, count)
+        if hour is not None and hour.n + count >= f.FEW_MIN and hour.n + count >= GROWTH * hour.events_judged:
+            self._consider(HOUR_ORDER, key, state, hour.n + count)
 
     def merged(self, order: int, key: Key, state: TargetState, crowd: Crowd) -> None:
         """Consider a longer window after a closed shorter one was merged into it."""
-        if crowd.n >= f.FEW_MIN:
-            self._consider(order, key, state, crowd.n, crowd.events_judged)
+        if crowd.n >= f.FEW_MIN and crowd.n >= GROWTH * crowd.events_judged:
+            self._consider(order, key, state, crowd.n)
 
-    def _consider(self, order: int, key: Key, state: TargetState, count: int, judged_count: int) -> None:
-        """Add a window of ``count`` events if it has grown enough since it was judged with ``judged_count`` events."""
+    def _consider(self, order: int, key: Key, state: TargetState, count: int) -> None:
+        """Add a window of ``count`` events if that is far above its usual count."""
+        name = SCALE_NAMES[order]
+        level = state.levels.get(name)
+        if level is not None and count <= FACTOR * level.mean:
+            return
         context, metric = self._context, metric_of(key)
-        name = context.scales[order].name
-        platform, level = context.platforms[metric], state.levels.get(name)
-        least = platform.typical.get(name, 0.0) if level is None else level.mean
-        if count < GROWTH * judged_count or count <= FACTOR * least:
+        platform = context.platforms[metric]
+        young = level is None or level.windows < YOUNG_WINDOWS
+        if young and count <= FACTOR * platform.typical.get(name, 1.0):  # the usual count is at least that
             return
         usual, _ = usual_count(state, name, platform)
         if count > FACTOR * usual and context.other_metrics.reference(metric).experienced():

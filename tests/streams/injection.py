@@ -117,10 +117,17 @@ RULE_PLACES: dict[str, tuple[str, ...]] = {
     "declared_robot": ("intake.intake._tagged",),
     "double_click": (
         "intake.rules.repeats.Repeats.judge",
-        "intake.rules.repeats.Repeats._sift",
-        "intake.ticks.Heap.sift",
+        "intake.rules.repeats.Repeats._pairs_again",
+        "intake.rules.acts.TickActs.keys_if_few",
+        "intake.rules.acts.TickActs.listed",
+        "intake.few_events.FewEvents.sift",
+        "intake.ticks.Tick.sift",
     ),
-    "rate": ("intake.rules.repeats._numbered", "intake.rules.repeats.Repeats._again"),
+    "rate": (
+        "intake.rules.repeats.Repeats._judged_few",
+        "intake.rules.repeats.Repeats._sift_few",
+        "intake.rules.daily_rate.pairs_of_few",
+    ),
     "rate_day": (
         "intake.rules.daily_rate.Days.turn",
         "intake.rules.daily_rate.Days.follow",
@@ -128,7 +135,14 @@ RULE_PLACES: dict[str, tuple[str, ...]] = {
         "intake.rules.daily_rate.Days.counted",
     ),
 }
-"""Rule → where it is applied."""
+"""Rule → where it is applied, to a tick of few events."""
+PLACES_OF_MANY = (
+    "intake.rules.repeats.Repeats._sift",
+    "intake.rules.repeats.Repeats._again",
+    "intake.rules.repeats._numbered",
+    "intake.heap.Heap.sift",
+)
+"""Where rules are applied to a tick of many events."""
 APART = frozenset(
     {
         *(
@@ -144,6 +158,8 @@ APART = frozenset(
             "events.block",
             "open_windows",
             "intake.ticks",
+            "intake.few_events",
+            "intake.heap",
             "pending_counts",
             "state.target_state",
             "events.key",

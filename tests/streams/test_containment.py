@@ -37,6 +37,7 @@ from tests.streams.injection import (
     LEARNING,
     NOT_CALLED,
     OTHER,
+    PLACES_OF_MANY,
     RULE_PLACES,
     VICTIM,
     Injection,
@@ -174,7 +175,7 @@ def test_events_of_which_no_columns_can_be_made_are_counted() -> None:
             ("audit.Audit.steps", (0, 1)),
         ),
         *(
-            ("intake.ticks.Heap.by_target", (0, 1)),
+            ("intake.ticks.Tick.by_key", (0, 1)),
             ("intake.intake.Intake.close", (0, 1)),
             ("closing.closing.WindowClosing.close", (0, 1)),
         ),
@@ -195,6 +196,19 @@ def test_without_a_rule_events_are_counted_all_the_same(place: str) -> None:
         disturbed = disturbed_by(injection)
         assert injection.hits
         assert disturbed.outcome.failures["rules"]
+        again = disturbed_by(injection, restart_every=11)
+        assert (again.said, again.state()) == (disturbed.said, disturbed.state())
+
+
+@pytest.mark.parametrize("place", [*PLACES_OF_MANY, "intake.rules.repeats.Repeats.judge", "intake.ticks.Tick.by_key"])
+def test_the_same_holds_where_all_ticks_are_handled_as_those_of_many_events(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr("detectors.intake.ticks.FEW_ROWS", -1)
+    monkeypatch.setattr("detectors.intake.rules.acts.FEW_ACTS", -1)
+    with Injection(place, target=None).inside() as injection:
+        disturbed = disturbed_by(injection)
+        assert injection.hits
         again = disturbed_by(injection, restart_every=11)
         assert (again.said, again.state()) == (disturbed.said, disturbed.state())
 
@@ -233,7 +247,9 @@ def test_nothing_that_detects_is_left_out() -> None:
         if path.stem != "__init__" and "lab" not in path.parts
     }
     rules = {module for module in modules if module.startswith("intake.rules.")}
-    assert rules == {f"intake.rules.{name}" for name in ("act_rules", "daily_rate", "reasons", "repeats", "settings")}
+    assert rules == {
+        f"intake.rules.{name}" for name in ("acts", "act_rules", "daily_rate", "reasons", "repeats", "settings")
+    }
     catalog = {module for module in modules if module.startswith("catalog.")} - {"catalog.registry"}
     assert catalog == {kind().__class__.__module__.removeprefix("detectors.") for kind in REGISTRY.values()}
     assert modules - rules - catalog == {*FEATURES, *JUDGING, *LEARNING, *APART}

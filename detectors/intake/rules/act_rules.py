@@ -29,13 +29,14 @@ class ActRules:
 
         If a rule fails, all events of its metric are counted without it.
         """
-        for metric, (heap, repeats) in enumerate(zip(tick.heaps, self.by_metric, strict=True)):
+        for metric in tick.metrics():
+            repeats = self.by_metric[metric]
             if repeats is not None:
                 try:
-                    caught = heap.sift(repeats, start, end, replayed=replayed)
+                    caught = tick.sift(metric, repeats, start, end, replayed=replayed)
                 except UNCONTAINED:
                     raise
-                except Exception as error:  # noqa: BLE001  # the heap is unchanged: all of it is counted
+                except Exception as error:  # noqa: BLE001  # nothing was removed: all of it is counted
                     tick.failures.append(error)
                     self.broken_off(metric)
                     continue

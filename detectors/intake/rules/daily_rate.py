@@ -16,26 +16,30 @@ that the limit grants it. The table depends on the ticks of a whole day, so it i
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Set
 from typing import Any
 from zlib import compress, crc32, decompress
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.events.actor import without_account
+from detectors.events.actor import WITHOUT_ACCOUNT, without_account
 from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 PAIRS_MAX = 4096
-"""Most followed pairs of one metric and partition: 262 kB, most of it zeros when stored."""
+"""Most followed pairs of one metric and partition: 670 kB in memory; stored are 262 kB, most of it zeros."""
 
 HOURS = 24
 HOUR_MAX = (1 << 16) - 1
 
-PAIR_BYTES = 8 + 8 + 2 * HOURS
+PAIR_BYTES = 8 + 8 + 2 * HOURS + 100
+"""Bytes of a followed pair: its columns, and its key in a set."""
 
 Keys = NDArray[np.uint64]
 Counts = NDArray[np.int64]
+
+
+_NOWHERE: NDArray[np.intp] = np.array((), np.intp)
 
 
 class Days:
@@ -46,6 +50,8 @@ class Days:
         self.per_day = per_day
         self._pace_ms = max(1, DAY_MS // per_day)
         self._keys: Keys = np.empty(0, np.uint64)
+        self._followed: set[int] = set()
+        """the same keys, to ask for a few of them"""
         self._due: Counts = np.empty(0, np.int64)
         """epoch ms until which a pair can pause and still be at the pace of the limit since it was followed"""
         self._hours: NDArray[np.uint16] = np.empty((0, HOURS), np.uint16)
@@ -84,9 +90,11 @@ class Days:
 
     def follow(self, keys: Keys) -> None:
         """Start to follow pairs (distinct keys, in order) that are not followed yet."""
-        fresh = keys[~self._has(keys)][:PAIRS_MAX]
-        if not len(fresh):
+        if self._followed.issuperset(keys.tolist()):
             return
+        new = np.ones(len(keys), np.bool_)
+        new[self._found(keys)[0]] = False
+        fresh = keys[new][:PAIRS_MAX]
         excess = len(self._keys) + len(fresh) - PAIRS_MAX
         if excess > 0:
             left = np.ones(len(self._keys), np.bool_)
@@ -94,27 +102,29 @@ class Days:
             self._select(left)
         places = np.searchsorted(self._keys, fresh)
         self._keys = np.insert(self._keys, places, fresh)
+        self._followed.update(fresh.tolist())
         self._due = np.insert(self._due, places, self._now)
         self._hours = np.insert(self._hours, places, 0, axis=0)
         self._changed = True
 
-    def follows_any(self, keys: list[int]) -> bool:
-        """Whether one of these pairs is followed."""
-        return len(self._keys) > 0 and bool(self._has(np.array(keys, np.uint64)).any())
+    def followed(self, keys: Set[int]) -> set[int]:
+        """Those of these pairs that are followed."""
+        return self._followed.intersection(keys)
 
     def counted(self, keys: Keys) -> Counts:
         """Counted acts of each pair in the last 24 hours, 0 for a pair that is not followed."""
         totals = np.zeros(len(keys), np.int64)
-        known = np.nonzero(self._has(keys))[0]
-        totals[known] = self._hours[np.searchsorted(self._keys, keys[known])].sum(axis=1)
+        known, at = self._found(keys)
+        totals[known] = self._hours[at].sum(axis=1)
         return totals
 
     def count(self, keys: Keys, acts: Counts) -> None:
         """Add acts of distinct pairs. Acts of pairs that are not followed are ignored."""
-        known = np.nonzero(self._has(keys) & (acts > 0))[0]
+        acting = np.nonzero(acts)[0]
+        known, at = self._found(keys[acting])
         if not len(known):
             return
-        at, acts = np.searchsorted(self._keys, keys[known]), acts[known]
+        acts = acts[acting][known]
         hour = self._now // HOUR_MS % HOURS
         # A pair that starts with two acts at once earns no more than one with a single act: most are double clicks.
         earned = np.where(self._hours[at].any(axis=1), acts, 1) * self._pace_ms
@@ -123,13 +133,16 @@ class Days:
         self._due[at] = np.minimum(self._due[at] + earned, self._now + DAY_MS)
         self._changed = True
 
-    def _has(self, keys: Keys) -> NDArray[np.bool_]:
+    def _found(self, keys: Keys) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Places of the keys that are followed, and their places in the table."""
         if not len(self._keys):
-            return np.zeros(len(keys), np.bool_)
-        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.asarray(self._keys[places] == keys)
+            return _NOWHERE, _NOWHERE
+        at = np.minimum(self._keys.searchsorted(keys), len(self._keys) - 1)
+        known = np.nonzero(self._keys[at] == keys)[0]
+        return known, at[known]
 
     def _select(self, left: NDArray[np.bool_]) -> None:
+        self._followed.difference_update(self._keys[~left].tolist())
         self._keys, self._due, self._hours = self._keys[left], self._due[left], self._hours[left]
         self._changed = True
 
@@ -152,6 +165,7 @@ class Days:
         keys, due, hours = map(decompress, state["columns"])
         self._now = int(state["now"])
         self._keys, self._due = np.frombuffer(keys, np.uint64), np.frombuffer(due, np.int64).copy()
+        self._followed = set(self._keys.tolist())
         self._hours = np.frombuffer(hours, np.uint16).reshape(-1, HOURS).copy()
 
 
@@ -166,23 +180,18 @@ def pairs_of(actors: NDArray[np.int64], marks: Keys) -> Keys:
     return pairs
 
 
-def mark_of(target: str) -> int:
-    """As ``marks_of`` for one target.
+def pairs_of_few(actors: Iterable[int], targets: Iterable[str]) -> list[int]:
+    """As ``pairs_of`` for the actors and targets of a few events.
 
-    >>> mark_of("v1") == int(marks_of(["v1"])[0])
+    >>> pairs_of_few([9, 8], ["v1", "v2"]) == pairs_of(np.array([9, 8]), marks_of(["v1", "v2"])).tolist()
     True
     """
-    return crc32(target.encode()) * int(_ODD) & _WORD
+    return [
+        (actor & WITHOUT_ACCOUNT) ^ (crc32(target.encode()) * _ODD_NUMBER & _WORD)
+        for actor, target in zip(actors, targets, strict=True)
+    ]
 
 
-def pair_of(actor: int, mark: int) -> int:
-    """As ``pairs_of`` for one actor.
-
-    >>> pair_of(9, mark_of("v1")) == int(pairs_of(np.array([9]), marks_of(["v1"]))[0])
-    True
-    """
-    return without_account(actor) ^ mark
-
-
-_ODD = np.uint64(0x9E3779B97F4A7C15)
+_ODD_NUMBER = 0x9E3779B97F4A7C15
+_ODD = np.uint64(_ODD_NUMBER)
 _WORD = (1 << 64) - 1

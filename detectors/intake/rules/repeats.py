@@ -15,12 +15,14 @@ of the log. The daily counts are stored.
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Any, NamedTuple
+from collections import Counter, deque
+from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.intake.rules.acts import UNDONE, Acts, FewActs, Keys, Spans, TickActs, Times
 from detectors.intake.rules.daily_rate import Days
 from detectors.intake.rules.reasons import DOUBLE_CLICK, RATE, RATE_DAY
 from detectors.intake.rules.settings import RuleSettings
@@ -33,69 +35,18 @@ HORIZON_MS = MINUTE_MS
 VIEWING_MS = 2_000
 """Least watch time of a viewing: the MRC's two seconds."""
 
-UNDONE = -2
-"""In place of a watch time: the actor undid an act, so its next act is no repetition."""
-
 FILTER_SLOTS_PER_ACT = 8
 """With so many slots per act of a tick, false positives of the filter are rare."""
 
-ACT_BYTES = 20
-FEW_ACTS = 256
-"""Most acts of a tick whose keys are stored as a set too, for the comparison of a few acts with them."""
+FEW_AGAIN = 64
+"""Most pairs that act again which are compared without arrays: below, it takes less time so (measured)."""
 
-Keys = NDArray[np.uint64]
+Hits = dict[str, NDArray[np.intp]]
+"""Reason → places of invalid acts."""
 _NONE: Keys = np.array((), np.uint64)
 _NOWHERE: NDArray[np.intp] = np.array((), np.intp)
-Times = NDArray[np.int64]
-Spans = NDArray[np.int32]
-
-
-class Acts(NamedTuple):
-    """Acts of one metric as columns: key of actor and target, time (epoch ms), watch time."""
-
-    keys: Keys
-    ts: Times
-    spent: Spans
-    """ms, -1 not given"""
-
-    def at(self, places: Any) -> Acts:
-        """The acts at some places."""
-        return Acts(self.keys[places], self.ts[places], self.spent[places])
-
-
-FewActs = list[tuple[int, int, int]]
-"""A few acts: key, time and watch time of each, as in ``Acts``."""
-
-
-class RecentActs:
-    """The acts of a closed tick that later ticks are compared with: as columns, as a list if they were few, or both."""
-
-    __slots__ = ("_acts", "_few", "_keys", "last_ms")
-
-    def __init__(self, acts: Acts | None, few: FewActs | None = None) -> None:
-        """One of the two forms is given, with at least one act."""
-        self._acts, self._few = acts, few
-        self._keys: frozenset[int] | None = None
-        self.last_ms = int(acts.ts.max()) if few is None and acts is not None else max(ts for _, ts, _ in few or ())
-        """the time of the last act"""
-
-    def __len__(self) -> int:
-        return len(self._acts.keys) if self._few is None and self._acts is not None else len(self._few or ())
-
-    @property
-    def acts(self) -> Acts:
-        """The acts as columns."""
-        if self._acts is None:
-            keys, ts, spent = zip(*self._few or (), strict=True)
-            self._acts = Acts(np.array(keys, np.uint64), np.array(ts, np.int64), np.array(spent, np.int32))
-        return self._acts
-
-    def keys_if_few(self) -> frozenset[int] | None:
-        """The keys, None if there are many."""
-        if self._keys is None and len(self) <= FEW_ACTS:
-            keys = (key for key, _, _ in self._few) if self._few is not None else self.acts.keys.tolist()
-            self._keys = frozenset(keys)
-        return self._keys
+_EARLIER = -1
+"""In place of the place of an act, if it is of an earlier tick."""
 
 
 class Repeats:
@@ -109,65 +60,61 @@ class Repeats:
         self._within_ms = within_ms
         self._per_minute = per_minute
         self.days = days
-        self._recent: deque[RecentActs] = deque()
+        self._recent: deque[TickActs] = deque()
         """by tick"""
 
     def memory_bytes(self) -> int:
         """Estimated bytes in memory."""
         days_bytes = 0 if self.days is None else self.days.memory_bytes()
-        return days_bytes + ACT_BYTES * sum(map(len, self._recent))
+        return days_bytes + sum(acts.memory_bytes() for acts in self._recent)
 
     def judge(
-        self, acts: Acts, rows: Packed, start: int, end: int, *, replayed: bool = False
-    ) -> dict[str, NDArray[np.intp]]:
-        """Find the tick's invalid acts: reason → places. Stores the acts that the next ticks are compared with.
+        self, acts: TickActs, rows: Callable[[], Packed], start: int, end: int, *, replayed: bool = False
+    ) -> Hits:
+        """Find the tick's invalid acts. Stores the acts that the next ticks are compared with.
 
-        Ticks are judged in order. Acts beyond ``rows`` are undos. Acts of the same moment are ordered by their rows, so
-        that arrival order does not matter. ``replayed``: a restore judges the tick again, and the daily counts already
-        contain its acts.
+        Ticks are judged in order. ``rows`` is called if a pair acts again, and returns the rows of the acts. Acts
+        beyond them are undos. Acts of the same moment are ordered by their rows, so that arrival order does not matter.
+        ``replayed``: a restore judges the tick again, and the daily counts already contain its acts.
         """
         self._forget(start)
-        if not len(acts.keys):
+        if not len(acts):
             return {}
         try:
-            return self._judged(acts, rows, start, None if replayed else self.days)
+            days = None if replayed else self.days
+            if days is not None:
+                days.turn(start)
+            again = self._pairs_again(acts, days)
+            if again is None:
+                return self._judged(acts.columns, rows(), days)
+            return self._judged_few(acts.listed(), again, rows, days) if again else {}
         finally:  # stored acts must be the same after a restore, where the failure may not occur
-            late = acts.ts >= end - HORIZON_MS
-            if late.any():
-                self._recent.append(RecentActs(acts if late.all() else acts.at(late)))
+            late = acts if start >= end - HORIZON_MS else acts.since(end - HORIZON_MS)
+            if len(late):
+                self._recent.append(late)
 
-    def pass_few(self, acts: FewActs, start: int, end: int, *, replayed: bool = False) -> bool:
-        """As ``judge`` for a few acts without undos, if no rule can catch one. Most nearly empty ticks are such.
-
-        Returns False if a pair acts again: then nothing was stored, and ``judge`` must be called.
-        """
-        self._forget(start)
-        if not acts:
-            return True
-        keys = {key for key, _, _ in acts}
+    def _pairs_again(self, acts: TickActs, days: Days | None) -> set[int] | None:
+        """Keys of the pairs that act again or are followed; None if they, or the acts, are too many for sets."""
+        keys = acts.keys_if_few()
+        if keys is None:
+            return None
+        again = set[int]() if days is None else days.followed(keys)
         if len(keys) < len(acts):
-            return False
+            again.update(key for key, times in Counter(key for key, _, _ in acts.listed()).items() if times > 1)
         for recent in self._recent:
             earlier = recent.keys_if_few()
-            if earlier is None or not keys.isdisjoint(earlier):
-                return False
-        if self.days is not None and not replayed:
-            self.days.turn(start)
-            if self.days.follows_any(list(keys)):
-                return False
-        late = [act for act in acts if act[1] >= end - HORIZON_MS]
-        if late:
-            self._recent.append(RecentActs(None, late))
-        return True
+            if earlier is None:
+                return None
+            if not keys.isdisjoint(earlier):
+                again |= keys & earlier
+        return again if len(again) <= FEW_AGAIN else None
 
     def _forget(self, start: int) -> None:
         """Remove acts that no later tick is compared with."""
         while self._recent and self._recent[0].last_ms < start - HORIZON_MS:
             self._recent.popleft()
 
-    def _judged(self, acts: Acts, rows: Packed, start: int, days: Days | None) -> dict[str, NDArray[np.intp]]:
-        if days is not None:
-            days.turn(start)
+    def _judged(self, acts: Acts, rows: Packed, days: Days | None) -> Hits:
         places, before = self._again(acts.keys, days)
         if not (len(places) and len(rows)):
             return {}
@@ -192,7 +139,7 @@ class Repeats:
         maybe[slots[last[slots] != numbers]] = True
         maybe[_slots(followed, bits)] = True
         found = []
-        for recent in (each.acts for each in self._recent):
+        for recent in (each.columns for each in self._recent):
             recent_slots = _slots(recent.keys, bits)
             some = np.nonzero(here[recent_slots])[0]
             some = some[there[_slots(recent.keys[some], bits, of=1)]]
@@ -212,9 +159,7 @@ class Repeats:
             before.append(recent.at(places_recent))
         return places[again[which]], before
 
-    def _sift(
-        self, acts: Acts, rows: Packed, places: NDArray[np.intp], before: list[Acts], days: Days | None
-    ) -> dict[str, NDArray[np.intp]]:
+    def _sift(self, acts: Acts, rows: Packed, places: NDArray[np.intp], before: list[Acts], days: Days | None) -> Hits:
         keys, ts, spent = (np.concatenate(columns) for columns in zip(acts.at(places), *before, strict=True))
         place = np.concatenate([places, np.full(len(keys) - len(places), len(rows))])
         order = np.lexsort((ts, keys))
@@ -245,6 +190,56 @@ class Repeats:
             hits[RATE_DAY] = place[counted & ~double & (number >= days.per_day)]
             days.count(keys[pairs], np.add.reduceat(counted, pairs, dtype=np.int64))
         return hits
+
+    def _judged_few(self, acts: FewActs, again: set[int], rows: Callable[[], Packed], days: Days | None) -> Hits:
+        """As ``_judged`` for a few pairs that act ``again`` or are followed: for these, arrays take longer."""
+        if all(spent == UNDONE for _, _, spent in acts):
+            return {}
+        pairs = np.array(sorted(again), np.uint64)
+        if days is not None:
+            days.follow(pairs)
+        compared = [(key, ts, spent, place) for place, (key, ts, spent) in enumerate(acts) if key in again]
+        for recent in self._recent:
+            if not again.isdisjoint(recent.keys_if_few() or ()):
+                compared += [(key, ts, spent, _EARLIER) for key, ts, spent in recent.listed() if key in again]
+        compared.sort()
+        if any(one[:3] == other[:3] for one, other in pairwise(compared)):
+            row = rows()
+            compared.sort(key=lambda act: (*act[:3], row[act[3]].item()[::-1] if 0 <= act[3] < len(row) else ()))
+        counted = {} if days is None else dict(zip(pairs.tolist(), days.counted(pairs).tolist(), strict=True))
+        hits, acts_by_pair = self._sift_few(compared, counted, None if days is None else days.per_day)
+        if days is not None:
+            days.count(pairs, np.array([acts_by_pair[key] for key in pairs.tolist()], np.int64))
+        return {reason: np.array(places, np.intp) for reason, places in hits.items()}
+
+    def _sift_few(
+        self, compared: list[tuple[int, int, int, int]], counted: dict[int, int], per_day: int | None
+    ) -> tuple[dict[str, list[int]], Counter[int]]:
+        """As ``_sift``. ``compared`` are key, time, watch time and place of each act, in order; ``counted`` are the
+        acts of pairs in the last 24 hours. Returns the places of invalid acts, and the acts of each pair.
+        """
+        hits, acts = dict[str, list[int]](), Counter[int]()
+        in_minute, before = 0, (-1, 0, 0)
+        for key, ts, spent, place in compared:
+            before_key, before_ts, before_spent = before
+            before = key, ts, spent
+            same, gap = key == before_key, ts - before_ts
+            if not same or ts // MINUTE_MS != before_ts // MINUTE_MS:
+                in_minute = 0
+            if spent == UNDONE or (same and gap == 0 and ts % MINUTE_MS == 0):
+                continue
+            in_minute += 1
+            if place == _EARLIER:
+                continue
+            acts[key] += 1
+            viewed = VIEWING_MS <= spent <= gap or VIEWING_MS <= before_spent <= gap or before_spent == UNDONE
+            if same and not viewed and gap < self._within_ms:
+                hits.setdefault(DOUBLE_CLICK, []).append(place)
+            elif self._per_minute and in_minute > self._per_minute:
+                hits.setdefault(RATE, []).append(place)
+            elif per_day is not None and acts[key] + counted[key] > per_day:
+                hits.setdefault(RATE_DAY, []).append(place)
+        return hits, acts
 
 
 def repeats_of(rules: RuleSettings, metric: int) -> Repeats | None:

@@ -120,6 +120,19 @@ def test_a_tick_knows_the_first_and_the_last_position_of_its_events() -> None:
     assert Audit(AuditSettings()).intake.replay_start(20) == 20
 
 
+@pytest.mark.parametrize("few_rows", [-1, 256])
+def test_events_without_an_actor_are_counted_where_a_tick_cannot_be_judged(
+    monkeypatch: pytest.MonkeyPatch, few_rows: int
+) -> None:
+    monkeypatch.setattr("detectors.intake.ticks.FEW_ROWS", few_rows)
+    audit, outcome = Audit(AuditSettings()), Outcome()
+    audit.observe(views(MANY, nobody=True, metrics=3), 1, outcome)
+    for _ in audit.skip_judging(START_MS + 600_000, outcome):
+        pass
+    assert sum(outcome.entered) == MANY
+    assert sum(count.raw for count in outcome.counts) == sum(count.unjudged for count in outcome.counts) == MANY
+
+
 class Noted:
     """In place of the audit: what historic events come to."""
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from detectors.audit import Audit, AuditSettings
 from detectors.events.block import EventBlock
 from detectors.events.key import Key
-from detectors.intake import ticks
-from detectors.intake.ticks import Heap, rows_of
+from detectors.intake import heap as heaps
+from detectors.intake.heap import Heap
+from detectors.intake.ticks import rows_of
 from detectors.records import Outcome
 from detectors.state.target_state import TargetState
 from detectors.windows.crowd import ROW_BYTES, Crowd, pack_row
@@ -80,8 +81,8 @@ def test_every_target_gets_its_own_rows_in_their_order(events: list[tuple[str, i
 
 
 def test_hot_targets_are_folded_before_a_heap_grows_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticks, "HEAP_ROWS", 500)
-    monkeypatch.setattr(ticks, "FOLD_ROWS", 50)
+    monkeypatch.setattr(heaps, "HEAP_ROWS", 500)
+    monkeypatch.setattr(heaps, "FOLD_ROWS", 50)
     heap, whole = Heap(), Crowd()
     for number in range(300):
         targets = ["hot"] * 20 + [f"cold{number % 40}"]
@@ -105,7 +106,7 @@ def test_a_heap_that_nothing_can_be_folded_of_is_looked_at_when_it_has_doubled(
     monkeypatch: pytest.MonkeyPatch, *, in_blocks: bool
 ) -> None:
     """Rows of targets that are not hot stay, and to sort them all for each event would take for ever."""
-    monkeypatch.setattr(ticks, "HEAP_ROWS", 100)
+    monkeypatch.setattr(heaps, "HEAP_ROWS", 100)
     looked: list[int] = []
     fold = Heap._fold  # how often it is called is the behaviour
 

@@ -15,12 +15,13 @@ from detectors.audit import Audit, AuditSettings
 from detectors.events.block import EventBlock
 from detectors.events.key import VIEW, key_of
 from detectors.intake.rules import daily_rate as days
+from detectors.intake.rules.acts import Acts, TickActs
 from detectors.intake.rules.daily_rate import PAIR_BYTES, Days
 from detectors.intake.rules.reasons import EXEMPT, RATE_DAY
-from detectors.intake.rules.repeats import Acts, Repeats
+from detectors.intake.rules.repeats import Repeats
 from detectors.intake.rules.settings import RuleSettings
 from detectors.records import Outcome
-from detectors.windows.crowd import PACKED
+from detectors.windows.crowd import PACKED, Packed
 from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 START_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
@@ -49,8 +50,9 @@ def judged(visits: list[Visit], per_day: int = PER_DAY) -> Counter[tuple[int, in
         start = START_MS + tick * TICK_MS
         ts = start + 1 + np.arange(len(pairs))
         keys = np.array(pairs, np.uint64) << np.uint64(59)
-        rows = np.zeros(len(pairs), PACKED)
-        hits = repeats.judge(Acts(keys, ts, np.full(len(ts), -1, np.int32)), rows, start, start + TICK_MS)
+        rows: Packed = np.zeros(len(pairs), PACKED)
+        acts = TickActs(Acts(keys, ts, np.full(len(ts), -1, np.int32)))
+        hits = repeats.judge(acts, rows.copy, start, start + TICK_MS)
         found.update((tick, pairs[place]) for place in hits.get(RATE_DAY, np.empty(0, np.intp)).tolist())
     return found
 

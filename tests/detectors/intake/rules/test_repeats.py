@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from detectors.audit import Audit, AuditSettings
 from detectors.events.block import EventBlock
 from detectors.events.key import VIEW, key_of
-from detectors.intake import ticks
+from detectors.intake import heap
 from detectors.intake.rules.reasons import EXEMPT
 from detectors.intake.rules.settings import RuleSettings
 from detectors.records import Outcome
@@ -203,8 +203,8 @@ def test_times_that_are_known_to_the_minute_or_the_day_accuse_nobody(step: int) 
 
 
 def test_a_tick_too_large_to_be_compared_is_counted_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticks, "JUDGED_ROWS", 100)
-    monkeypatch.setattr(ticks, "FOLD_ROWS", 10)
+    monkeypatch.setattr(heap, "JUDGED_ROWS", 100)
+    monkeypatch.setattr(heap, "FOLD_ROWS", 10)
     audit, outcome = Audit(AuditSettings()), Outcome()
     for n in range(60):
         audit.observe(block_of([Act(n * 100 + k, actor=2 * k) for k in range(20)]), 1, outcome)

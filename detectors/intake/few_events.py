@@ -1,0 +1,140 @@
+"""The events of an open tick with few, as lists.
+
+Up to some hundred events, Python's lists and sets take less time than arrays: sixty calls of NumPy cost 0.3 ms,
+whatever the size of the arrays. Most ticks of a day have so few. Events are stored in the order of arrival, those of
+all metrics together.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from operator import itemgetter
+
+import numpy as np
+
+from detectors.events.event import METRICS
+from detectors.events.key import Key, key_of
+from detectors.intake.heap import MOMENT, WHOLE, Moments
+from detectors.intake.rules.acts import UNDONE, FewActs, TickActs
+from detectors.intake.rules.daily_rate import pairs_of_few
+from detectors.intake.rules.repeats import Repeats
+from detectors.windows.crowd import PACKED, ROW_BYTES, Packed
+
+EVENT_BYTES = 130
+"""Bytes of an event: its row and moment, its places in the lists, a part of its target's id."""
+
+_rows_in = struct.Struct(f"{ROW_BYTES}s").iter_unpack
+_actors_in = struct.Struct(f"<q{ROW_BYTES - 8}x").iter_unpack
+_moments_in = struct.Struct("<ii").iter_unpack
+
+
+class FewEvents:
+    """See the module. Rows and moments are packed, as those of ``Heap``."""
+
+    __slots__ = ("_acts", "_metrics", "_moments", "_removed", "_rows", "_targets", "_undone")
+
+    def __init__(self) -> None:
+        self._metrics: list[int] = []
+        self._targets: list[str] = []
+        self._rows: list[bytes] = []
+        self._moments: list[bytes] = []
+        """of one or several events each"""
+        self._undone: list[tuple[int, str, int, int]] = []
+        self._acts: list[FewActs] | None = None
+        self._removed: set[int] = set()
+        """places of the events that a rule caught"""
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def memory_bytes(self) -> int:
+        """Estimated bytes in memory."""
+        return EVENT_BYTES * len(self._targets)
+
+    def add(self, metrics: Sequence[int], targets: Sequence[str], rows: bytes, moments: bytes) -> None:
+        """Add events. Rows and moments are packed one after another."""
+        self._metrics += metrics
+        self._targets += targets
+        self._rows.append(rows)
+        self._moments.append(moments)
+
+    def note_undo(self, metric: int, target: str, actor: int, at: int) -> None:
+        """See Heap."""
+        self._undone.append((metric, target, actor, at))
+
+    def undone(self) -> list[tuple[int, str, int, int]]:
+        """The undone acts: metric, target, actor, time within the tick."""
+        return self._undone
+
+    def columns(self) -> tuple[list[int], list[str], Packed, Moments]:
+        """All events as a heap takes them: metrics, targets, rows, moments."""
+        rows, moments = (b"".join(parts) for parts in (self._rows, self._moments))
+        return self._metrics, self._targets, np.frombuffer(rows, WHOLE), np.frombuffer(moments, MOMENT)
+
+    def metrics(self) -> set[int]:
+        """The metrics that have events or undone acts."""
+        return {*self._metrics, *(metric for metric, _, _, _ in self._undone)}
+
+    def sift(
+        self, metric: int, repeats: Repeats, start: int, end: int, *, replayed: bool = False
+    ) -> dict[tuple[str, str], int]:
+        """As ``Heap.sift`` for the events of a metric."""
+        if self._acts is None:
+            self._acts = self._by_metric(start)
+        few = self._acts[metric]
+        if not few:
+            return {}
+        hits = repeats.judge(TickActs(few=few), lambda: self._ruled_rows(metric), start, end, replayed=replayed)
+        if not hits:
+            return {}
+        ruled = self._ruled(metric)
+        caught: dict[tuple[str, str], int] = {}
+        for reason, places in hits.items():
+            for place in places.tolist():
+                of = self._targets[ruled[place]], reason
+                caught[of] = caught.get(of, 0) + 1
+        self._removed.update(ruled[place] for places in hits.values() for place in places.tolist())
+        return caught
+
+    def _by_metric(self, start: int) -> list[FewActs]:
+        """The acts that rules compare, by metric. Undos come last."""
+        acts: list[FewActs] = [[] for _ in METRICS]
+        pairs = pairs_of_few(map(itemgetter(0), _actors_in(b"".join(self._rows))), self._targets)
+        moments = _moments_in(b"".join(self._moments))
+        for metric, pair, (at, spent) in zip(self._metrics, pairs, moments, strict=True):
+            if at >= 0:
+                acts[metric].append((pair, start + at, spent))
+        for metric, target, actor, at in self._undone:
+            acts[metric].append((pairs_of_few([actor], [target])[0], start + at, UNDONE))
+        return acts
+
+    def _ruled(self, metric: int) -> list[int]:
+        """Places of the events of a metric that rules compare."""
+        moments = _moments_in(b"".join(self._moments))
+        return [
+            place
+            for place, (of, (at, _)) in enumerate(zip(self._metrics, moments, strict=True))
+            if of == metric and at >= 0
+        ]
+
+    def _ruled_rows(self, metric: int) -> Packed:
+        rows = np.frombuffer(b"".join(self._rows), WHOLE)
+        return rows.take(self._ruled(metric)).view(PACKED)
+
+    def by_key(self) -> dict[Key, bytes]:
+        """The packed rows of each key, without what a rule caught."""
+        events = zip(map(key_of, self._metrics, self._targets), _rows_in(b"".join(self._rows)), strict=True)
+        removed, rows = self._removed, dict[Key, bytes]()
+        left = (event for place, event in enumerate(events) if place not in removed) if removed else events
+        for key, (row,) in left:
+            rows[key] = rows[key] + row if key in rows else row
+        return rows
+
+    def counts(self) -> dict[Key, int]:
+        """The number of events by key. It works even if the rows cannot be read."""
+        counts: dict[Key, int] = {}
+        for place, key in enumerate(map(key_of, self._metrics, self._targets)):
+            if place not in self._removed:
+                counts[key] = counts.get(key, 0) + 1
+        return counts
