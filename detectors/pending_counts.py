@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 
 from detectors.events.key import Key, metric_name_of, target_of
 from detectors.records import Count, Outcome
-from detectors.state.target_states import TargetStates
+from detectors.state.target_state import TargetState
+from detectors.state.target_states import CHANGED_AT_ONCE, TargetStates
 
 PENDING_COUNT_BYTES = 700
 """Bytes of a pending count: its key, and later its record, the record's key and an entry in a list."""
 
-STEP_COUNTS = 256
+STEP_COUNTS = CHANGED_AT_ONCE
 """Counts published between two pauses."""
 
 
@@ -25,13 +26,15 @@ class PendingCounts:
         self._schedule = schedule
         self._keys: set[Key] = set()
 
-    def add(self, key: Key, moment_ms: int) -> None:
-        """Note that a key's count changed at ``moment_ms``."""
+    def add(self, key: Key, moment_ms: int, state: TargetState | None = None) -> None:
+        """Note that a key's count changed at ``moment_ms``. ``state`` is its state, if the caller may change it."""
         if not self._keys:
             self._schedule_after(moment_ms)
         if key not in self._keys:
             self._keys.add(key)
-            self._target_states.change(key).count_pending = True
+            if state is None:
+                state = self._target_states.change(key)
+            state.count_pending = True
 
     def restore(self, key: Key, now_ms: int) -> None:
         """As ``add`` for a key whose restored state has a pending count."""
@@ -45,29 +48,32 @@ class PendingCounts:
 
     def publish(self, as_of: int, outcome: Outcome) -> Iterator[None]:
         """Publish all pending counts in the order of their keys, with a pause after every few."""
-        for number, key in enumerate(sorted(self._keys)):
-            if number % STEP_COUNTS == 0:
-                yield
-            state = self._target_states.change(key)
-            state.count_pending = False
-            ledger = state.ledger
-            ledger.revision += 1
-            outcome.counts.append(
-                Count(
-                    target=target_of(key),
-                    metric=metric_name_of(key),
-                    raw=ledger.raw,
-                    valid=ledger.valid,
-                    quarantined=ledger.quarantined,
-                    invalid=dict(sorted(ledger.invalid.items())) if ledger.invalid else {},
-                    revision=ledger.revision,
-                    as_of=as_of,
-                    incomplete=state.incomplete,
-                    unjudged=state.unjudged,
-                )
-            )
+        ordered = sorted(self._keys)
+        for begin in range(0, len(ordered), STEP_COUNTS):
+            yield
+            keys = ordered[begin : begin + STEP_COUNTS]
+            states = self._target_states.change_many(keys)
+            outcome.counts += [_published(key, state, as_of) for key, state in zip(keys, states, strict=True)]
         self._keys.clear()
 
     def memory_bytes(self) -> int:
         """Estimated bytes in memory."""
         return len(self._keys) * PENDING_COUNT_BYTES
+
+
+def _published(key: Key, state: TargetState, as_of: int) -> Count:
+    state.count_pending = False
+    ledger = state.ledger
+    ledger.revision += 1
+    return Count(
+        target=target_of(key),
+        metric=metric_name_of(key),
+        raw=ledger.raw,
+        valid=ledger.valid,
+        quarantined=ledger.quarantined,
+        invalid=dict(sorted(ledger.invalid.items())) if ledger.invalid else {},
+        revision=ledger.revision,
+        as_of=as_of,
+        incomplete=state.incomplete,
+        unjudged=state.unjudged,
+    )
