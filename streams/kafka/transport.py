@@ -299,7 +299,10 @@ def pieces(chunk: list[Any]) -> Iterator[list[Any]]:
     for at in range(0, len(chunk), MAX_CHUNK_RECORDS):
         piece = chunk[at : at + MAX_CHUNK_RECORDS]
         values = [record.value for record in piece]
-        size = sum(map(len, values)) if None not in values else sum(len(value or b"") for value in values)
+        try:
+            size = sum(map(len, values))
+        except TypeError:  # a tombstone has no value
+            size = sum(len(value or b"") for value in values)
         step = max(1, len(piece) * MAX_CHUNK_BYTES // max(size, 1))
         for place in range(0, len(piece), step):
             yield piece[place : place + step]
