@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -108,8 +108,8 @@ class Ingest:
         self._position = position
         return position
 
-    def take(self, batch: Batch, records: list[Any]) -> Iterable[None]:
-        """See Work. A batch is one step, however large it is."""
+    def take(self, batch: Batch, records: list[Any]) -> Iterator[None]:
+        """See Work."""
         now_ms = self._clock.epoch_ms()
         self._position = batch.next
         columns = _columns(records, now_ms)
@@ -118,10 +118,10 @@ class Ingest:
         if self._router.needs_timestamp:
             columns.timestamp_ms = [r.timestamp for r in records]
         self._router.held = self._outages.waits()
-        routed = self._router.route(columns, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
+        routed = Routed()
+        yield from self._router.steps(columns, routed, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
         headers = {r.offset: list(r.headers) for r in records} if routed.dead else {}
         self._add_outputs(routed, headers)
-        return ()
 
     def stored(self, delivered: Delivered) -> Iterable[None]:
         """See Work. Ingest has nothing on disk."""
