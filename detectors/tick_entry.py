@@ -69,7 +69,7 @@ class TickEntry:
                 states = self.target_states.change_many(keys)
                 for (target, rows, folded), key, state in zip(some, keys, states, strict=True):
                     owner, nobody = tick.owners.get(target, -1), heap.nobody.get(target, 0)
-                    entered += self.enter(key, state, rows, at, folded=folded, owner=owner, nobody=nobody)
+                    entered += self.enter(key, rows, at, state=state, folded=folded, owner=owner, nobody=nobody)
                 closed += len(some)
                 if len(some) == STEP_KEYS:
                     yield
@@ -82,10 +82,10 @@ class TickEntry:
     def enter(
         self,
         key: Key,
-        state: TargetState,
         rows: bytes,
         at: ClosedTick,
         *,
+        state: TargetState | None = None,
         folded: Crowd | None = None,
         owner: int = -1,
         nobody: int = 0,
@@ -93,12 +93,11 @@ class TickEntry:
         """Enter a key's events of a closed tick, without duplicates and undos. Returns their number.
 
         The events are packed ``rows``, a crowd of rows that were ``folded`` before, and ``nobody`` events without an
-        actor.
+        actor. ``state`` is the key's, if it has been read.
         """
         start, log, outcome = at
-        count = len(rows) // ROW_BYTES + nobody
-        if folded is not None:
-            count += folded.n
+        state = self.target_states.change(key) if state is None else state
+        count = len(rows) // ROW_BYTES + nobody + (0 if folded is None else folded.n)
         state.ledger.valid += count
         if not state.count_pending:
             self.pending_counts.add(key, start + self.scale.span_ms, state)
