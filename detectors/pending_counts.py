@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from detectors.events.key import Key, metric_name_of, target_of
 from detectors.records import Count, Outcome
 from detectors.state.target_state import TargetState
-from detectors.state.target_states import TargetStates
+from detectors.state.target_states import CHANGED_AT_ONCE, TargetStates
 
 PENDING_COUNT_BYTES = 700
 """Bytes of a pending count: its key, and later its record, the record's key and an entry in a list."""
 
-STEP_COUNTS = 256
+STEP_COUNTS = CHANGED_AT_ONCE
 """Counts published between two pauses."""
 
 
@@ -50,30 +50,32 @@ class PendingCounts:
 
     def publish(self, as_of: int, outcome: Outcome) -> Iterator[None]:
         """Publish all pending counts in the order of their keys, with a pause after every few."""
-        for number, key in enumerate(sorted(self._keys)):
-            if number % STEP_COUNTS == 0:
-                yield
-            state = self._target_states.change(key)
-            state.count_pending = False
-            ledger = state.ledger
-            ledger.revision += 1
-            invalid = dict(sorted(ledger.invalid.items())) if ledger.invalid else {}
-            outcome.counts.append(
-                Count(  # by position: names take twice as long, and this is done for every target that changed
-                    target_of(key),
-                    metric_name_of(key),
-                    ledger.raw,
-                    ledger.valid,
-                    ledger.quarantined,
-                    invalid,
-                    ledger.revision,
-                    as_of,
-                    state.incomplete,
-                    state.unjudged,
-                )
-            )
+        ordered = sorted(self._keys)
+        for begin in range(0, len(ordered), STEP_COUNTS):
+            yield
+            keys = ordered[begin : begin + STEP_COUNTS]
+            states = self._target_states.change_many(keys)
+            outcome.counts += [_published(key, state, as_of) for key, state in zip(keys, states, strict=True)]
         self._keys.clear()
 
     def memory_bytes(self) -> int:
         """Estimated bytes in memory."""
         return len(self._keys) * PENDING_COUNT_BYTES
+
+
+def _published(key: Key, state: TargetState, as_of: int) -> Count:
+    state.count_pending = False
+    ledger = state.ledger
+    ledger.revision += 1
+    return Count(  # by position: names take twice as long, and this is done for every target that changed
+        target_of(key),
+        metric_name_of(key),
+        ledger.raw,
+        ledger.valid,
+        ledger.quarantined,
+        dict(sorted(ledger.invalid.items())) if ledger.invalid else {},
+        ledger.revision,
+        as_of,
+        state.incomplete,
+        state.unjudged,
+    )

@@ -23,6 +23,9 @@ log = structlog.get_logger()
 URGENT_SECONDS = 1.0
 """Least time between two checkpoints that are taken early because they are urgent."""
 
+BEHIND_SECONDS = 2.0
+"""Longest time between two checkpoints of a task that is behind, if its interval is shorter. See ``start_if_due``."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Checkpoints:
@@ -34,18 +37,25 @@ class Checkpoints:
     pause: Callable[[TP], None]
     """does not open a partition again for a moment: its work raised, and may raise again at once"""
 
-    def start_if_due(self, task: Task) -> None:
-        """Start a checkpoint if something has changed, none is running, and one is due. Raises what the work raises."""
+    def start_if_due(self, task: Task, lag: int | None) -> None:
+        """Start a checkpoint if something has changed, none is running, and one is due. Raises what the work raises.
+
+        A task whose ``lag`` is greater than the number of records since its last checkpoint waits for more of them, up
+        to BEHIND_SECONDS: transactions cost the same however many records they have, and what it reads is late anyway.
+        So a record waits for its checkpoint no longer than it has waited, or would have to wait, to be read.
+        """
         if not task.dirty or task.running is not None:
             return
         work = task.work
         every_seconds = min(work.every_seconds, URGENT_SECONDS) if work.urgent() else work.every_seconds
+        if lag is not None and lag > task.position - task.cut_position and not work.urgent():
+            every_seconds = max(every_seconds, BEHIND_SECONDS)
         if self.clock.monotonic() - task.cut_at >= every_seconds or work.pending() > PENDING_MAX:
             self.start(task)
 
     def start(self, task: Task) -> asyncio.Task[None]:
         """Cut a checkpoint now and commit it later: by then, the next records may be half taken."""
-        position = task.position
+        position = task.cut_position = task.position
         task.heavy = task.work.pending() > PENDING_MAX
         task.dirty = False
         task.cut_at = self.clock.monotonic()

@@ -97,7 +97,7 @@ class Engine:
                 return
             try:
                 if await self._take(task, batch):
-                    self._checkpoints.start_if_due(task)
+                    self._checkpoints.start_if_due(task, self.lag(task))
             except Exception as error:
                 # Any exception here would end the agent, and with it all partitions of its role.
                 if not isinstance(
@@ -196,7 +196,7 @@ class Engine:
             try:
                 task.work.heartbeat(self.clock.epoch_ms(), lag == 0)
                 task.dirty = task.dirty or task.work.pending() > 0
-                self._checkpoints.start_if_due(task)
+                self._checkpoints.start_if_due(task, lag)
             except Exception:
                 log.exception("a heartbeat failed; the task starts again", tp=str(tp))
                 task.failed = True
@@ -300,7 +300,14 @@ class Engine:
             return None
         now = self.clock.monotonic()
         task = Task(
-            tp=tp, work=work, outlet=outlet, position=position, committed=position, cut_at=now, delivered_at=now
+            tp=tp,
+            work=work,
+            outlet=outlet,
+            position=position,
+            committed=position,
+            cut_at=now,
+            cut_position=position,
+            delivered_at=now,
         )
         self.tasks[tp] = task
         metrics.TASKS.labels(work.role).inc()

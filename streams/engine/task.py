@@ -33,7 +33,7 @@ class Work(Protocol):
 
     role: str
     every_seconds: float
-    """seconds between two checkpoints"""
+    """seconds between two checkpoints; they may be more while the task is behind"""
 
     async def restore(self) -> int:
         """Rebuild the state of the last committed checkpoint. Returns the position to go on from."""
@@ -98,6 +98,8 @@ class Task:
     committed: int
     cut_at: float
     """monotonic seconds of the last checkpoint's start"""
+    cut_position: int
+    """position of the last checkpoint, committed or not"""
     delivered_at: float
     """monotonic seconds at which the task last took a batch, or sought one"""
     oldest_ms: int | None = None

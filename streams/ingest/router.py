@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -121,15 +122,22 @@ class Router:
         ``now_ms`` is the wall clock; it only paces watermarks. Event time is capped by the broker's clock plus skew.
         """
         routed = Routed()
+        for _ in self.steps(records, routed, next_offset=next_offset, now_ms=now_ms, roster=roster):
+            pass
+        return routed
+
+    def steps(
+        self, records: Records, routed: Routed, *, next_offset: int, now_ms: int, roster: dict[str, int]
+    ) -> Iterator[None]:
+        """As ``route``, in steps of some milliseconds. ``routed`` is complete after the last one."""
         if self._read_at is None:
             self._read_at = now_ms
         first = int(records.offset[0])
         size = len(records.value)
-        parts = [
-            columns
-            for begin in range(0, size, STRETCH)
-            for columns in self._decoded(records, range(begin, min(begin + STRETCH, size)), routed)
-        ]
+        parts: list[EventColumns] = []
+        for begin in range(0, size, STRETCH):
+            parts += self._decoded(records, range(begin, min(begin + STRETCH, size)), routed)
+            yield
         if parts:  # records without events do not count: a topic may have little else
             self._read_at = now_ms
             if self.idle:
@@ -152,7 +160,6 @@ class Router:
                 routed.frames += [(place, value) for value in values]
             elif due:
                 routed.frames.append((place, encode(head)))
-        return routed
 
     def _decoded(self, records: Records, stretch: range, routed: Routed) -> list[EventColumns]:
         """Decode a stretch of records into columns; refused records become dead letters.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from streams.clock import Clock
 from streams.deadletters import Headers
 from streams.engine.dead_letters import letter_output
 from streams.engine.outlet import Delivered, Output
+from streams.engine.task import PENDING_MAX
 from streams.ingest.mapping.records import Records
 from streams.ingest.outage_wait import OutageWait
 from streams.ingest.router import Routed, Router
@@ -31,6 +32,10 @@ LOG_APPEND_TIME = 1
 
 INGEST_CHECKPOINT_SECONDS = 0.5
 """Frames can be read only when they are committed, so this delays every flag. A transaction costs about 30 ms."""
+
+
+PENDING_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of frames from which a checkpoint is due: a task that is behind takes seconds of records for one checkpoint."""
 
 
 class IngestState(msgspec.Struct, array_like=True):
@@ -79,6 +84,8 @@ class Ingest:
         self._clock = clock
         self._outages = OutageWait(Answers() if answers is None else answers, settings.time.recovery_seconds, clock)
         self._outputs: list[Output] = []
+        self._frame_bytes = 0
+        """of the outputs"""
         self._position: int
         """set by ``restore``"""
 
@@ -101,8 +108,8 @@ class Ingest:
         self._position = position
         return position
 
-    def take(self, batch: Batch, records: list[Any]) -> Iterable[None]:
-        """See Work. A batch is one step, however large it is."""
+    def take(self, batch: Batch, records: list[Any]) -> Iterator[None]:
+        """See Work."""
         now_ms = self._clock.epoch_ms()
         self._position = batch.next
         columns = _columns(records, now_ms)
@@ -111,10 +118,10 @@ class Ingest:
         if self._router.needs_timestamp:
             columns.timestamp_ms = [r.timestamp for r in records]
         self._router.held = self._outages.waits()
-        routed = self._router.route(columns, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
+        routed = Routed()
+        yield from self._router.steps(columns, routed, next_offset=batch.next, now_ms=now_ms, roster=self._roster)
         headers = {r.offset: list(r.headers) for r in records} if routed.dead else {}
         self._add_outputs(routed, headers)
-        return ()
 
     def stored(self, delivered: Delivered) -> Iterable[None]:
         """See Work. Ingest has nothing on disk."""
@@ -141,8 +148,8 @@ class Ingest:
         )
 
     def pending(self) -> int:
-        """See Work."""
-        return len(self._outputs)
+        """See Work. It is more than allowed if the frames are so large that a checkpoint is due."""
+        return PENDING_MAX + 1 if self._frame_bytes > PENDING_BYTES_MAX else len(self._outputs)
 
     def urgent(self) -> bool:
         """See Work. Ingest takes frequent checkpoints, so nothing is more urgent."""
@@ -150,7 +157,7 @@ class Ingest:
 
     def cut(self, position: int) -> list[Output]:
         """See Work."""
-        outputs, self._outputs = self._outputs, []
+        outputs, self._outputs, self._frame_bytes = self._outputs, [], 0
         router = self._router
         state = IngestState(
             1, position, router.max_ts, router.watermark, router.reliable, only_history=router.only_history
@@ -167,6 +174,7 @@ class Ingest:
         for (name, why), count in routed.unread.items():
             metrics.UNREAD_FIELDS.labels(name, why).inc(count)
         self._outputs += [Output(by_target, place, None, value) for place, value in routed.frames]
+        self._frame_bytes += sum(len(value) for _, value in routed.frames)
         for letter in routed.dead:
             metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
             original = (headers or {}).get(letter.offset, [])

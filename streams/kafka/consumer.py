@@ -58,7 +58,8 @@ def consumer_app(
         stream_wait_empty=False,
         loghandlers=[],
     )
-    app.transport = BatchTransport(app.conf.broker, app)
+    transport = app.transport = BatchTransport(app.conf.broker, app)
+    transport.inputs = frozenset(each.topic for each in settings.inputs)
     for role, topics in reads.items():
         _add_agent(app, role, topics, handle)
     app.on_partitions_revoked.connect(revoked)

@@ -11,7 +11,9 @@ GC_THRESHOLDS = (100_000, 50, 100)
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 """Options of glibc, from its malloc.h."""
 ARENAS = 2
-MMAP_BYTES = 256 * 1024
+MMAP_BYTES = 1024 * 1024
+"""Larger pieces are returned when they are freed. The arrays and messages of a batch are smaller, and used again: with
+256 KB, each was new memory that the system had to clear, twice as many page faults in all, and 5 % more CPU time."""
 
 
 def freeze_heap() -> None:

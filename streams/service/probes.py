@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -38,10 +39,11 @@ class Web:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                path = self.path.split("?", 1)[0]
+                path, _, query = self.path.partition("?")
                 if path == "/metrics":
                     encode, content_type = choose_encoder(self.headers.get("Accept") or "")
-                    self._answer(200, content_type, encode(registry))
+                    names = parse_qs(query).get("name[]")
+                    self._answer(200, content_type, encode(registry.restricted_registry(names) if names else registry))
                 elif path in probes:
                     passes, sentence = probes[path]()
                     body = json.dumps({"ok": passes, "detail": sentence}).encode()

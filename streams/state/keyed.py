@@ -118,7 +118,7 @@ class KeyedState:
         return states
 
     def _make_newer(self, keys: Sequence[Key]) -> None:
-        """Move keys to the newer generation, which has room for them."""
+        """Move keys to the newer generation, of which they do not exceed the size."""
         read = self._read_cold([key for key in keys if key not in self._older])
         for key in keys:
             state = self._older.pop(key, None) or read.get(key)

@@ -42,10 +42,11 @@ class Spill:
 
     def get(self, key: bytes) -> bytes | None:
         """The newest record of a key; None if neither area has one. Raises StoreError."""
-        for area in self.areas():
-            value = self._store.get(area + key)
-            if value is not None:
-                return value
+        for area in (self._active, 1 - self._active):
+            if self._filled[area]:
+                value = self._store.get(_area(area) + key)
+                if value is not None:
+                    return value
         return None
 
     def areas(self) -> list[bytes]:

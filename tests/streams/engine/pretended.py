@@ -100,6 +100,8 @@ class Consumer:
         self.sought: list[tuple[TP, int]] = []
         self.first = 0
         """what the broker still has"""
+        self.end = 0
+        """the offset after the last record that it has; 0: nothing is left to read"""
 
     def assignment(self) -> Iterable[TP]:
         return self.assigned
@@ -111,7 +113,7 @@ class Consumer:
         return self.first
 
     def remaining(self, tp: TP, position: int) -> int | None:
-        return 0
+        return max(0, self.end - position)
 
 
 def batch(tp: TP, start: int, count: int) -> Batch:

@@ -81,6 +81,62 @@ def test_a_checkpoint_is_brought_forward_for_what_somebody_waits_for(monkeypatch
     asyncio.run(course())
 
 
+def test_a_task_that_is_behind_takes_more_records_for_a_checkpoint_and_not_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Work, "every_seconds", 0.5)
+
+    async def course() -> None:
+        broker = Broker()
+        broker.committed[FIRST] = 100
+        tasks, consumer = engine(broker, FIRST)
+        consumer.end = 1100
+        tasks.heartbeat()
+        await settled()
+        broker.clock.advance(0.6)
+        await tasks.handle(batch(FIRST, 100, 100))
+        await settled()
+        assert committed(broker) == [], "900 are left, and 100 were taken"
+        broker.clock.advance(0.6)
+        await tasks.handle(batch(FIRST, 200, 400))
+        await settled()
+        assert committed(broker) == list(range(100, 600)), "500 are left, and 500 were taken"
+        await tasks.handle(batch(FIRST, 600, 10))
+        broker.clock.advance(checkpoints.BEHIND_SECONDS - 0.5)
+        tasks.heartbeat()
+        await settled()
+        assert committed(broker) == list(range(100, 600))
+        broker.clock.advance(0.5)
+        tasks.heartbeat()
+        await settled()
+        assert committed(broker) == list(range(100, 610)), "however far behind it is"
+        await tasks.handle(batch(FIRST, 610, 1))
+        broker.clock.advance(0.5)
+        consumer.end = 612
+        tasks.heartbeat()
+        await settled()
+        assert committed(broker) == list(range(100, 611)), "it has caught up"
+
+    asyncio.run(course())
+
+
+def test_a_task_that_is_behind_does_not_put_off_what_somebody_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Work, "every_seconds", 0.5)
+
+    async def course() -> None:
+        broker = Broker()
+        tasks, consumer = engine(broker, FIRST)
+        consumer.end = 1000
+        broker.clock.advance(0.5)
+        await tasks.handle(batch(FIRST, 0, 8))
+        broker.clock.advance(0.5)
+        tasks.heartbeat()
+        await settled()
+        assert committed(broker) == list(range(8))
+
+    asyncio.run(course())
+
+
 def test_a_long_restore_holds_up_no_other_partition() -> None:
     async def course() -> None:
         broker = Broker()

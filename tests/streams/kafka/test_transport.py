@@ -18,20 +18,30 @@ from hypothesis import strategies as st
 
 from streams.kafka.consumer import consumer_app
 from streams.kafka.reachability import Needed
-from streams.kafka.transport import MAX_CHUNK_BYTES, MAX_CHUNK_RECORDS, BatchConsumer, BatchConsumerThread, pieces
+from streams.kafka.transport import (
+    INPUT_CHUNK_BYTES,
+    MAX_CHUNK_BYTES,
+    MAX_CHUNK_RECORDS,
+    BatchConsumer,
+    BatchConsumerThread,
+    pieces,
+)
 from streams.settings.settings import Settings
 
 PLACE = TopicPartition("views", 0)
 HELD = TP("views", 0)
 
 
-@pytest.mark.parametrize(("records", "size"), [(1, 10), (9_000, 220), (500, 60_000), (3, 5_000_000), (100, 0)])
-def test_pieces_are_the_chunk_in_order_and_small(records: int, size: int) -> None:
+@pytest.mark.parametrize(
+    ("records", "size"), [(1, 10), (9_000, 220), (40_000, 20), (500, 60_000), (3, 5_000_000), (100, 0)]
+)
+@pytest.mark.parametrize("max_bytes", [MAX_CHUNK_BYTES, INPUT_CHUNK_BYTES])
+def test_pieces_are_the_chunk_in_order_and_small(records: int, size: int, max_bytes: int) -> None:
     chunk = [SimpleNamespace(offset=n, value=b"x" * size or None) for n in range(records)]
-    cut = list(pieces(chunk))
+    cut = list(pieces(chunk, max_bytes))
     assert [record for piece in cut for record in piece] == chunk
     assert all(len(piece) <= MAX_CHUNK_RECORDS for piece in cut)
-    assert all(len(piece) == 1 or len(piece) * size <= MAX_CHUNK_BYTES for piece in cut)
+    assert all(len(piece) == 1 or len(piece) * size <= max_bytes for piece in cut)
 
 
 class Parsed:
@@ -98,7 +108,10 @@ def parts(broker: Broker) -> tuple[BatchConsumerThread, BatchConsumer, Any]:
     consumer._thread = thread
     consumer.flow_active = True
     vars(consumer).update(
-        app=SimpleNamespace(consumer_generation_id=1), _stopped=asyncio.Event(), _crashed=asyncio.Event()
+        app=SimpleNamespace(consumer_generation_id=1),
+        transport=SimpleNamespace(inputs=frozenset()),
+        _stopped=asyncio.Event(),
+        _crashed=asyncio.Event(),
     )
     thread.consumer, thread.resume_at, thread._read = consumer, {}, {}
     thread.thread_loop = asyncio.get_running_loop()

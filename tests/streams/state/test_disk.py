@@ -182,7 +182,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[bytes | None]:
 
 @pytest.fixture
 def few_hot_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two keys are hot, and two are changed at once."""
     monkeypatch.setattr(keyed, "HOT_KEYS_MIN", 2)
+    monkeypatch.setattr(tick_entry, "STEP_KEYS", 2)
+    monkeypatch.setattr(pending_counts, "STEP_COUNTS", 2)
 
 
 @pytest.mark.usefixtures("few_hot_keys")
