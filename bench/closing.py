@@ -1,7 +1,7 @@
 """CPU time of windows of five minutes that close together: most as usual, or all of them surging.
 
-``python -m bench.closing [TARGETS] [SEED]`` prints µs a window as JSON. One partition, without Kafka. All windows have a
-crowd: 14 events on average, of a platform with 12,000 networks, after an hour of past. In the last five minutes of
+``python -m bench.closing [TARGETS] [SEED]`` prints µs a window as JSON. One partition, without Kafka. All windows have
+a crowd: 14 events on average, of a platform with 12,000 networks, after an hour of past. In the last five minutes of
 ``surging`` each target has nine times as many events of the same people, so that each window is judged by itself.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 
 import msgspec
 import numpy as np
@@ -54,14 +55,14 @@ def _close(audit: Audit, outcome: Outcome, start: int) -> float:
     """Move event time over the end of the five minutes that begin at ``start``. Returns the CPU seconds of closing."""
     spent, close = 0.0, WindowClosing.close
 
-    def timed(self: WindowClosing, order: int, begin: int, now_ms: int, of: Outcome):  # type: ignore[no-untyped-def]  # as close
+    def timed(self: WindowClosing, order: int, start_ms: int, now_ms: int, outcome: Outcome) -> Iterator[None]:
         nonlocal spent
         began = time.process_time()
-        yield from close(self, order, begin, now_ms, of)
-        if (order, begin) == (1, start):
+        yield from close(self, order, start_ms, now_ms, outcome)
+        if (order, start_ms) == (1, start):
             spent += time.process_time() - began
 
-    WindowClosing.close = timed  # type: ignore[method-assign]  # put back below
+    WindowClosing.close = timed  # type: ignore[method-assign,assignment]  # put back below
     try:
         audit.advance(start + MINUTES_MS + 10_000, outcome)
     finally:
@@ -90,7 +91,7 @@ def _blocks(rng: np.random.Generator, start: int, targets: int, events: int) -> 
             metric=[0] * len(ts[at : at + BLOCK]),
             ts=ts[at : at + BLOCK],
             actor=hashed[at : at + BLOCK],
-            **{name: column[at : at + BLOCK].astype(np.int32) for name, column in columns.items()},
+            **{name: column[at : at + BLOCK].astype(np.int32) for name, column in columns.items()},  # type: ignore[arg-type]  # columns all
         )
         for at in range(0, events, BLOCK)
     ]

@@ -47,7 +47,7 @@ def all_without_account(actors: Iterable[int]) -> list[int]:
     >>> all_without_account([9, 8])
     [8, 8]
     """
-    return [actor & WITHOUTACCOUNT_BIT for actor in actors]
+    return [actor & WITHOUT_ACCOUNT for actor in actors]
 
 
 def count_accounts(actors: Iterable[int]) -> int:
