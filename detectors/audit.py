@@ -10,7 +10,7 @@ do other work in between. The result does not depend on these pauses.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Iterator, Set
 from typing import Any
 
 import msgspec
@@ -75,7 +75,7 @@ class Audit:
         self._early = EarlyWindows(
             EarlyContext(
                 *(self.target_states, self.platforms, self.rulings, self._other_metrics, self.scales, self._parts),
-                *(self._judge_early, self._containment.record_early_failure),
+                *(_OpenJudge(self._judge, self.bands), self._containment.record_early_failure),
             )
         )
         self._window_closing = WindowClosing(
@@ -226,12 +226,6 @@ class Audit:
         except Exception as error:  # noqa: BLE001  # a failure costs this tick's part of rule bursts only
             outcome.fail("rules", NO_KEY, start, 0, error)
 
-    def _judge_early(self, window: WindowView, actors: Set[int], surround: Callable[[], None]) -> None:
-        """Judge an open window. If its actors are given, find the band among them first."""
-        if actors:
-            self.bands.find_band(window, actors)
-        self._judge.judge_open(window, surround)
-
     def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
         """Enter the events of a closed tick that are in no window: invalid ones, undos, those that are only counted."""
         for (key, _), count in sorted(tick.counted.items()):
@@ -303,3 +297,20 @@ class Audit:
     def schedule_case(self, close_at_ms: int, key: Key) -> None:
         """Check at ``close_at_ms`` whether this key's case, explained surge or rule burst can close."""
         heapq.heappush(self.due, (close_at_ms, CASE_ORDER, 0, key))
+
+
+class _OpenJudge:
+    """See early_windows.OpenJudge."""
+
+    def __init__(self, judge: Judge, bands: Bands) -> None:
+        self._judge, self._bands = judge, bands
+
+    def prepare(self, window: WindowView, actors: Set[int]) -> bool:
+        """See OpenJudge."""
+        if actors:
+            self._bands.find_band(window, actors)
+        return self._judge.prepare_open(window)
+
+    def decide(self, window: WindowView, *, judged: bool) -> None:
+        """See OpenJudge."""
+        self._judge.decide_open(window, judged=judged)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from detectors.actors.rulings import CERTAIN
 from detectors.cases.explanations import Explanations
 from detectors.cases.incidents import Incidents
@@ -13,7 +11,7 @@ from detectors.events.key import is_view, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.names import EVENTS_MIN
-from detectors.measurement.measuring import expect, measure_one
+from detectors.measurement.measuring import expect, measure_all
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
 from detectors.rollback import Savepoint
@@ -86,35 +84,43 @@ class Judge:
         usual = level.mean if level is not None else platform.typical.get(MINUTES, 0.0)
         return state.cusum > 0.0 or count > TICK_FACTOR * self._tick_ratio * usual
 
-    def judge_open(self, window: WindowView, surround: Callable[[], None] | None = None) -> None:
-        """Judge a tick, or a window that is still open. If that fails, restore everything it has changed.
-
-        ``surround`` is called before the window is measured: it sets what its features need of other windows.
-        """
+    def judge_tick(self, window: WindowView) -> None:
+        """Judge a tick by itself. If that fails, restore everything it has changed."""
         savepoint = Savepoint(window.target_state, window.outcome, window.crowd, window.platform.discoveries)
         try:
-            self._judge_open(window, surround)
+            window.ratio = self._tick_ratio
+            measured = self.prepare_open(window)
+            if measured:
+                measure_all([window])
+            self._decide(window, window.surge, judged=measured)
         except Exception:
             savepoint.restore()
             raise
+        self._record_rulings(window)
 
-    def _judge_open(self, window: WindowView, surround: Callable[[], None] | None) -> None:
-        state, tick = window.target_state, window.scale.name == TICK
-        if tick:
-            window.ratio = self._tick_ratio
+    def prepare_open(self, window: WindowView) -> bool:
+        """Expect the count of a tick or an open window and score its surge. Returns whether it must be measured."""
         window.crowd.events_judged = window.crowd.n
-        surge, judged = 0.0, False
         expect(window)
-        if window.crowd.n >= (f.FEW_MIN if window.early else EVENTS_MIN):
-            surge = window.platform.detectors_of(window.scale)[SURGE].score_one(window.x)
-            window.note_surge(surge)
-            surging = surge >= SURGE_LEAST or state.case is not None
-            judged = surging and window.reference.experienced()
-            if judged:
-                if surround is not None:
-                    surround()
-                measure_one(window)
-        self._decide(window, surge, judged=judged)
+        if window.crowd.n < (f.FEW_MIN if window.early else EVENTS_MIN):
+            return False
+        window.surge = window.platform.detectors_of(window.scale)[SURGE].score_one(window.x)
+        window.note_surge(window.surge)
+        surging = window.surge >= SURGE_LEAST or window.target_state.case is not None
+        return surging and window.reference.experienced()
+
+    def decide_open(self, window: WindowView, *, judged: bool) -> None:
+        """Decide on an open window, which has been measured if ``judged``. If it fails, restore what it has changed."""
+        savepoint = Savepoint(window.target_state, window.outcome, window.crowd, window.platform.discoveries)
+        try:
+            self._decide(window, window.surge, judged=judged)
+        except Exception:
+            savepoint.restore()
+            raise
+        self._record_rulings(window)
+
+    @staticmethod
+    def _record_rulings(window: WindowView) -> None:
         if window.convicted and window.rulings is not None:
             window.rulings.note(window.crowd.actors, window.key)
 

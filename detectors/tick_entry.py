@@ -143,7 +143,7 @@ class TickEntry:
             window = WindowView(
                 key, state, self.scale, start, crowd, platform, reference, outcome, rulings=self.rulings
             )
-            self.judge.judge_open(window)
+            self.judge.judge_tick(window)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # a failure ends this tick only

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from typing import Protocol
 
 from detectors.actors.rulings import Rulings
 from detectors.events.key import Key, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.measurement.expectation import usual_count
+from detectors.measurement.measuring import measure_all
 from detectors.measurement.open_hour import merge_open_windows, split_result
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
@@ -38,6 +40,9 @@ FACTOR = 1.5
 EVENTS_PER_EARLY_JUDGING = 500
 """Audited events per early judging. One judging takes about 0.5 ms, so early judgings cost 1 µs per event."""
 
+TOGETHER = 64
+"""Most windows measured together."""
+
 EARLY_JUDGINGS_MIN = 64
 """Early judgings allowed at each tick, however few events arrived."""
 
@@ -49,11 +54,7 @@ SCALE_NAMES = (TICK, MINUTES, HOUR, DAY)
 
 @dataclass(frozen=True, slots=True)
 class EarlyContext:
-    """What early judging uses of its audit.
-
-    ``judge`` also gets the window's actors, if bands are to be looked up, and a function that sets what the window's
-    features need of other windows: most windows are not measured after all.
-    """
+    """What early judging uses of its audit."""
 
     target_states: TargetStates
     platforms: list[Platform]
@@ -61,9 +62,40 @@ class EarlyContext:
     other_metrics: OtherMetrics
     scales: tuple[Scale, ...]
     parts: tuple[int, ...]
-    judge: Callable[[WindowView, Set[int], Callable[[], None]], None]
+    judge: OpenJudge
     unjudged: Callable[[Key, int, Exception, Outcome], None]
     """called with a key and the position of the scale if judging its window failed"""
+
+
+class OpenJudge(Protocol):
+    """Judges open windows. The audit implements it."""
+
+    def prepare(self, window: WindowView, actors: Set[int]) -> bool:
+        """Expect a window's count, find the band among its ``actors``, and score its surge.
+
+        Returns whether the window must be measured.
+        """
+        ...
+
+    def decide(self, window: WindowView, *, judged: bool) -> None:
+        """Decide on a window, which has been measured if ``judged``. If that fails, restore what it has changed."""
+        ...
+
+
+@dataclass(slots=True)
+class _Opened:
+    """An open window under judgement."""
+
+    window: WindowView
+    counts_order: int
+    counts_start: int
+    """position of the scale, and start of the time, whose counts of the other metrics are compared"""
+    hour: Crowd | None = None
+    minutes: Crowd | None = None
+    """what the window consists of, if these are two"""
+    measured: bool = False
+    alone: bool = False
+    """whether it must be measured again by itself"""
 
 
 class EarlyWindows:
@@ -105,38 +137,81 @@ class EarlyWindows:
             self._candidates.append((-count / (1.0 + usual), order, key))
 
     def take(self, now_ms: int, events: int, outcome: Outcome) -> Iterator[None]:
-        """Judge the candidates furthest above usual, within the budget that ``events`` allow. Yields after each."""
+        """Judge the candidates furthest above usual, within the budget that ``events`` allow, with pauses.
+
+        Windows of one metric and scale are measured together, the shorter scales first.
+        """
         candidates, self._candidates = self._candidates, []
         budget = max(EARLY_JUDGINGS_MIN, events // EVENTS_PER_EARLY_JUDGING)
         outcome.put_off += max(0, len(candidates) - budget)
+        tables: dict[tuple[int, int], list[Key]] = {}
         for _, order, key in heapq.nsmallest(budget, candidates):
-            state = self._context.target_states.change(key)
-            minutes = state.open.get(MINUTES)
-            try:
-                if order == HOUR_ORDER and minutes is not None:
-                    self._judge_hour(key, state, minutes, (now_ms, outcome))
-                else:
-                    self._judge_window(order, key, state, (now_ms, outcome))
-            except UNCONTAINED:
-                raise
-            except Exception as error:  # noqa: BLE001  # any failure is limited to this window
-                self._context.unjudged(key, order, error, outcome)
+            tables.setdefault((order, metric_of(key)), []).append(key)
+        for (order, _), keys in sorted(tables.items()):
+            for at in range(0, len(keys), TOGETHER):
+                yield from self._judge(order, keys[at : at + TOGETHER], now_ms, outcome)
+
+    def _judge(self, order: int, keys: list[Key], now_ms: int, outcome: Outcome) -> Iterator[None]:
+        """Judge open windows of one metric and scale. If measuring fails, each is measured alone."""
+        surging: list[_Opened] = []
+        for key, state in zip(keys, self._context.target_states.change_many(keys), strict=True):
+            with self._contained(key, order, outcome):
+                opened = self._opened(order, key, state, now_ms, outcome)
+                if self._prepared(opened):
+                    surging.append(opened)
+            yield
+        measured = [opened for opened in surging if opened.measured]
+        try:
+            measure_all([opened.window for opened in measured])
+        except UNCONTAINED:
+            raise
+        except Exception:  # noqa: BLE001  # which of them fails is found out below
+            for opened in measured:
+                opened.alone = True
+        for opened in surging:
+            with self._contained(opened.window.key, order, outcome):
+                if opened.alone:
+                    measure_all([opened.window])
+                self._context.judge.decide(opened.window, judged=opened.measured)
+                if opened.hour is not None and opened.minutes is not None:
+                    split_result(opened.window.crowd, opened.hour, opened.minutes)
             yield
 
-    def _judge_window(self, order: int, key: Key, state: TargetState, at: tuple[int, Outcome]) -> None:
-        crowd = state.open[self._context.scales[order].name]
-        window = self._view(order, key, state, crowd, at=at)
-        actors = crowd.actor_hashes() if order == MINUTES_ORDER else frozenset[int]()
-        self._context.judge(window, actors, partial(self._surround, window, order, crowd.start))
+    @contextmanager
+    def _contained(self, key: Key, order: int, outcome: Outcome) -> Iterator[None]:
+        try:
+            yield
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # any failure is limited to this window
+            self._context.unjudged(key, order, error, outcome)
 
-    def _judge_hour(self, key: Key, state: TargetState, minutes: Crowd, at: tuple[int, Outcome]) -> None:
-        """Judge an open hour together with its open five minutes, for surges too slow for windows of five minutes."""
-        metric, hour = metric_of(key), state.open[HOUR]
-        known = [self._context.platforms[metric].known, self._context.other_metrics.reference(metric).known]
-        both = merge_open_windows(hour, minutes, known)
-        window = self._view(HOUR_ORDER, key, state, both, at=at)
-        self._context.judge(window, frozenset(), partial(self._surround, window, MINUTES_ORDER, minutes.start))
-        split_result(both, hour, minutes)
+    def _opened(self, order: int, key: Key, state: TargetState, now_ms: int, outcome: Outcome) -> _Opened:
+        """A window, or an open hour together with its open five minutes: for surges too slow for five minutes."""
+        crowd, minutes = state.open[SCALE_NAMES[order]], state.open.get(MINUTES)
+        if order != HOUR_ORDER or minutes is None:
+            return _Opened(self._view(order, key, state, crowd, at=(now_ms, outcome)), order, crowd.start)
+        # Most hours turn out not to surge, so the crowds are merged only afterwards.
+        counts = Crowd(start=crowd.start, n=crowd.n + minutes.n, nobody=crowd.nobody + minutes.nobody)
+        window = self._view(order, key, state, counts, at=(now_ms, outcome))
+        return _Opened(window, MINUTES_ORDER, minutes.start, crowd, minutes)
+
+    def _prepared(self, opened: _Opened) -> bool:
+        """Expect a window's count and score its surge. Returns whether there is something to decide."""
+        window, hour, minutes = opened.window, opened.hour, opened.minutes
+        actors = window.crowd.actor_hashes() if window.scale.name == MINUTES else frozenset[int]()
+        opened.measured = self._context.judge.prepare(window, actors)
+        if hour is not None and minutes is not None:
+            hour.events_judged = window.crowd.n
+        if not opened.measured and window.target_state.case is None and f.BAND not in window.x:
+            return False
+        if hour is not None and minutes is not None:
+            known = window.platform.known, window.reference.known
+            window.crowd = merge_open_windows(hour, minutes, known[: 1 + (known[0] is not known[1])])
+            window.crowd.events_judged = window.crowd.n
+        if opened.measured:
+            self._surround(window, opened.counts_order, opened.counts_start)
+        return True
 
     def _surround(self, window: WindowView, order: int, start: int) -> None:
         other, key, crowd = self._context.other_metrics, window.key, window.crowd

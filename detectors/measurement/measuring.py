@@ -86,9 +86,11 @@ def features_of(windows: Sequence[WindowView], columns: Columns, places: Sequenc
     return rows
 
 
-def measure_one(window: WindowView) -> None:
-    """Set all features of one window."""
-    window.x = features_of([window], measure([window]), [0])[0]
+def measure_all(windows: Sequence[WindowView]) -> None:
+    """Set all features of windows of one metric and scale, all closed or all open."""
+    if windows:
+        for window, x in zip(windows, features_of(windows, measure(windows), range(len(windows))), strict=True):
+            window.x = x
 
 
 def _compare_with_ended_views(windows: Sequence[WindowView], people: People, watch: Column) -> None:

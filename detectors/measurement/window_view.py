@@ -60,6 +60,8 @@ class WindowView:
     rulings: Rulings | None = None
     """recorded rulings on actors, None if they are not used"""
     x: Features = field(default_factory=dict)
+    surge: float = 0.0
+    """-log10 p of its count, 0.0 until it is scored"""
     asked: tuple[str, ...] | None = None
     """the detectors that may have findings, None if that is not known"""
     shadowed: bool = True

@@ -9,7 +9,7 @@ from detectors.catalog.engagement import Engagement
 from detectors.events.key import VIEW, key_of
 from detectors.features import names as f
 from detectors.measurement.expectation import RULE_OF_THREE
-from detectors.measurement.measuring import expect, measure_one
+from detectors.measurement.measuring import expect, measure_all
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
@@ -73,7 +73,7 @@ def loneliness(beside: int, *, emitted_at_start: bool = True) -> WindowView:
     window.other_counts = 0, 0, 20
     fold(window.crowd, [(2 * n, n, -1, -1, -1, -1, -1) for n in range(20)])
     expect(window)
-    measure_one(window)
+    measure_all([window])
     return window
 
 
@@ -114,7 +114,7 @@ def liked(**given: object) -> WindowView:
         setattr(window, name, value)
     fold(window.crowd, [(2 * n, n, -1, -1, -1, -1, -1) for n in range(40)])
     expect(window)
-    measure_one(window)
+    measure_all([window])
     return window
 
 
@@ -164,5 +164,5 @@ def test_early_leavers_of_a_new_hit_are_no_evidence_if_views_are_emitted_at_thei
     fold(window.crowd, [(2 * n, n, -1, -1, -1, -1, 8 + n % 2) for n in range(40)])
     window.note_surge(5.0)
     expect(window)
-    measure_one(window)
+    measure_all([window])
     assert window.x[f.WATCH] > 0.5 if at_once else window.x[f.WATCH] == 0.0
