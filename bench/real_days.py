@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bench.events import AGENTS, COUNTRIES, FIRST_TS_MS
 from detectors.audit import Audit, AuditSettings
+from detectors.catalog.registry import prepare
 from detectors.events.block import EventBlock
 from detectors.records import Outcome
 from detectors.windows.scales import MINUTES_MS
@@ -116,6 +117,7 @@ def _event(row: tuple[int, ...]) -> bytes:
 def measure(traffic: RealTraffic) -> dict[str, float]:
     """Audit all events. Generating and encoding them is not measured."""
     memory.collect_rarely()  # as the command does
+    prepare()  # a worker does it once, when it starts
     offline = Offline(Settings(), lambda name, line: None)  # noqa: ARG005  # the sink's signature
     generated = 0.0
 

@@ -14,10 +14,10 @@ from detectors.campaigns.visits import CROWD_MAX
 from detectors.catalog.registry import SURGE
 from detectors.closing.table import Closing, ClosingTable, Row
 from detectors.closing.viewers import count_viewers
-from detectors.events.actor import ACCOUNT_BIT
 from detectors.events.key import metric_of
 from detectors.features import names as f
 from detectors.features.columns import columns_of, selected
+from detectors.features.crowd import numbers_of_newcomers
 from detectors.features.names import EVENTS_MIN
 from detectors.features.people import people_of
 from detectors.judge import Judge
@@ -25,7 +25,7 @@ from detectors.measurement.measuring import expect, features_of, measure
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
-from detectors.reference.known_actors import KnownActors
+from detectors.reference.known_actors import are_unknown
 from detectors.scoring.detector import score_many
 from detectors.scoring.sentences import usual
 from detectors.scoring.shares import Shares
@@ -88,13 +88,8 @@ def tabulate(rows: list[Row], closing: Closing, around: Surroundings) -> Closing
 def _meet(table: ClosingTable, bands: Bands) -> dict[int, list[int]]:
     """Compare the actors with those known before. Returns the rows that may have a band, with their actors."""
     people = table.people = people_of([crowd for _, _, crowd in table.rows])
-    known: tuple[KnownActors, ...] = (table.platform.known, table.reference.known)
-    unmet = np.ones(len(people.actor), np.bool_)
-    for filter_ in known[: 1 + (known[0] is not known[1])]:
-        unmet &= filter_.are_unmet(people.actor)
-    accounts = people.actor & ACCOUNT_BIT
-    columns = (np.ones(len(unmet), np.int64), unmet, accounts, accounts * unmet)
-    counts = [np.bincount(people.window, column, people.windows).astype(np.int64).tolist() for column in columns]
+    unmet = are_unknown(people.actor, (table.platform.known, table.reference.known))
+    counts = [column.tolist() for column in numbers_of_newcomers(people, unmet)]
     suspects = np.bincount(people.window, bands.lockstep.are_suspects(people.actor), people.windows)
     found: dict[int, list[int]] = {}
     edges = np.searchsorted(people.window, np.arange(people.windows + 1)).tolist()

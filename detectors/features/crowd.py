@@ -8,19 +8,21 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.events.actor import ACCOUNT_BIT
 from detectors.events.buckets import NETWORK_BUCKETS
 from detectors.features import names as f
 from detectors.features.columns import Column, Columns, rows_of
 from detectors.features.names import EVEN_EVENTS_MIN, EVEN_PARTS_MIN, FEW_MIN, GIVEN_SHARE, PEOPLE_MIN, Features
 from detectors.features.people import People, people_of
-from detectors.reference.known_actors import KnownActors, newcomers
+from detectors.features.referrers import unusual_referrers
+from detectors.reference.known_actors import KnownActors, are_unknown
 from detectors.reference.mixes import Mix, WatchMix
 from detectors.reference.surpluses import Sums, histograms, surpluses_by_dimension, watch_surpluses
 from detectors.windows.crowd import ACCOUNT, DIMENSIONS, Crowd
 
 SHARES_BEYOND = (f.NETWORK, f.AGENT, f.REFERRER, f.COUNTRY, f.COHORT)
 """The feature of each of DIMENSIONS."""
-NETWORK = DIMENSIONS.index("network")
+NETWORK, REFERRERS = DIMENSIONS.index("network"), DIMENSIONS.index("referrer")
 
 FRESH_BIT = 1
 """Lowest bit of an account's bucket: whether the account was fresh."""
@@ -35,15 +37,36 @@ class Newcomers(NamedTuple):
     new_accounts: NDArray[np.int64]
 
 
-def newcomers_of(crowds: Sequence[Crowd], known: Sequence[KnownActors]) -> Newcomers:
-    """The newcomers of crowds; see known_actors.newcomers."""
-    table = np.array([newcomers(crowd, known) for crowd in crowds], np.int64).reshape(-1, 4)
-    return Newcomers(*table.T)
+def newcomers_of(crowds: Sequence[Crowd], people: People, known: Sequence[KnownActors]) -> Newcomers:
+    """The newcomers of crowds, whose people are given.
+
+    Numbers set when a crowd's minutes closed are used, because by now all its actors are known.
+    """
+    counted = [(crowd.met + crowd.unmet, crowd.unmet, crowd.asked, crowd.newcomers) for crowd in crowds]
+    table = np.array(counted, np.int64).reshape(-1, 4).T
+    missing = table[0] == 0
+    if missing.any():
+        table = np.where(missing, numbers_of_newcomers(people, are_unknown(people.actor, known)), table)
+    return Newcomers(*table)
 
 
-def crowd_columns(crowds: Sequence[Crowd], people: People, mixes: Mapping[str, Mix], known: Newcomers) -> Columns:
+def numbers_of_newcomers(people: People, unmet: NDArray[np.bool_]) -> Newcomers:
+    """The newcomers by window, if ``unmet`` is whether each of the people was never seen before."""
+    accounts = people.actor & ACCOUNT_BIT
+    columns = np.ones(len(unmet)), unmet, accounts, accounts * unmet
+    return Newcomers(*(np.bincount(people.window, c, people.windows).astype(np.int64) for c in columns))
+
+
+def crowd_columns(
+    crowds: Sequence[Crowd],
+    people: People,
+    mixes: Mapping[str, Mix],
+    known: Newcomers,
+    no_referrer: float | None = None,
+) -> Columns:
     """Composition of crowds: PEOPLE, and shares in 0 … 1. ``people`` are those of the crowds.
 
+    ``no_referrer`` is the platform's usual share of people without a referrer; without it UNUSUAL_REFERRERS is absent.
     A crowd of which no event has an actor has no feature.
     """
     named = np.array([crowd.named for crowd in crowds], np.int64)
@@ -61,6 +84,9 @@ def crowd_columns(crowds: Sequence[Crowd], people: People, mixes: Mapping[str, M
         f.ACCOUNT_HOLDERS: _where(there, distinct * given[ACCOUNT] / several),
         f.REPEATS: _where(there, 1.0 - sampled / np.maximum(events, 1)),
     }
+    beyond = unusual_referrers(sampled, given[REFERRERS], over.whole[REFERRERS], no_referrer)
+    if beyond is not None:
+        _add(x, f.UNUSUAL_REFERRERS, there, beyond)
     if len(people.watch_window):
         watched = histograms(len(crowds), people.watch_window, people.watch_bucket, people.watch_events)
         seen = watched.totals()
@@ -88,7 +114,7 @@ def crowd_columns(crowds: Sequence[Crowd], people: People, mixes: Mapping[str, M
 def crowd_features(crowd: Crowd, mixes: Mapping[str, Mix], known: Sequence[KnownActors]) -> Features:
     """As ``crowd_columns`` for one crowd."""
     people = people_of([crowd])
-    return rows_of(crowd_columns([crowd], people, mixes, newcomers_of([crowd], known)), [0])[0]
+    return rows_of(crowd_columns([crowd], people, mixes, newcomers_of([crowd], people, known)), [0])[0]
 
 
 def evenness(crowds: Sequence[Crowd], parts: int) -> Column:

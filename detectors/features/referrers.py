@@ -13,27 +13,28 @@ If the platform does not send referrers, any crowd may have unusual ones.
 
 from __future__ import annotations
 
-from math import fsum
+import numpy as np
+from numpy.typing import NDArray
 
-from detectors.reference.mixes import Mix, beyond_chance
-from detectors.windows.crowd import Crowd
+from detectors.features.columns import Column
 
 NO_REFERRER_MAX = 0.75
 """Share of the platform's people without a referrer above which referrers count as not given."""
 
 
-def unusual_referrers(crowd: Crowd, referrers: Mix, direct: float | None) -> float | None:
-    """Share of a crowd's people whose referrer is beyond the platform's mix, 0 … 1; None if unknown.
+def unusual_referrers(
+    people: NDArray[np.int64], given: NDArray[np.int64], surplus: Column, no_referrer: float | None
+) -> Column | None:
+    """Share of each crowd's people whose referrer is beyond the platform's mix, 0 … 1; None if unknown.
 
-    "No referrer" is counted like a referrer. ``direct`` is the platform's usual share of it.
+    By crowd, ``people`` is their number, ``given`` that of those with a referrer, and ``surplus`` how many of them are
+    beyond the mix. "No referrer" is counted like a referrer; ``no_referrer`` is the platform's usual share of it.
+
+    >>> unusual_referrers(np.array([100, 100]), np.array([100, 20]), np.array([90.0, 0.0]), 0.5).round(2).tolist()
+    [0.9, 0.16]
     """
-    if direct is None or direct > NO_REFERRER_MAX:
+    if no_referrer is None or no_referrer > NO_REFERRER_MAX:
         return None
-    counts = crowd.histogram("referrer")
-    people = len(crowd.people)
-    if not people:
-        return None
-    surpluses = [max(0.0, beyond_chance(people - sum(counts.values()), direct * people))]
-    if counts:
-        surpluses += referrers.surpluses(counts)
-    return fsum(sorted(surpluses)) / people
+    expected = no_referrer * people
+    without = np.maximum(0.0, people - given - expected - 2.0 * np.sqrt(expected))
+    return np.asarray((surplus + without) / np.maximum(people, 1), np.float64)

@@ -13,7 +13,6 @@ from detectors.features.crowd import crowd_columns, evenness, newcomers_of
 from detectors.features.interaction import lonely, silent
 from detectors.features.names import Features
 from detectors.features.people import People, people_of
-from detectors.features.referrers import unusual_referrers
 from detectors.measurement.expectation import expected_count
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import RUNGS
@@ -50,8 +49,12 @@ def measure(windows: Sequence[WindowView], people: People | None = None) -> Colu
     first, crowds = windows[0], [window.crowd for window in windows]
     people = people_of(crowds) if people is None else people
     mixes = first.reference.mixes
-    known = newcomers_of(crowds, (first.platform.known, first.reference.known))
-    x = columns_of([window.x for window in windows]) | crowd_columns(crowds, people, mixes, known)
+    known = newcomers_of(crowds, people, (first.platform.known, first.reference.known))
+    direct = first.reference.usual(f.NO_REFERRER) if is_view(first.key) else None
+    x = columns_of([window.x for window in windows]) | crowd_columns(crowds, people, mixes, known, direct)
+    if f.PEOPLE in x:
+        for window, number in zip(windows, np.nan_to_num(x[f.PEOPLE]).tolist(), strict=True):
+            window.people = number
     if is_view(first.key) and f.WATCH in x:
         _compare_with_ended_views(windows, people, x[f.WATCH])
     if first.parts and not first.early:
@@ -73,11 +76,7 @@ def features_of(windows: Sequence[WindowView], columns: Columns, places: Sequenc
         window = windows[place]
         reference = window.reference
         x[f.ONCE] = float(not is_view(window.key))
-        if is_view(window.key):
-            share = unusual_referrers(window.crowd, reference.mixes[f.REFERRER], reference.usual(f.NO_REFERRER))
-            if share is not None:
-                x[f.UNUSUAL_REFERRERS] = share
-        else:
+        if not is_view(window.key):
             _viewed_first(window, x)
         for name in (f.FRESH, f.DORMANT):
             share = reference.usual(name)

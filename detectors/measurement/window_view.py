@@ -60,6 +60,8 @@ class WindowView:
     rulings: Rulings | None = None
     """recorded rulings on actors, None if they are not used"""
     x: Features = field(default_factory=dict)
+    people: float = 0.0
+    """different actors, 0.0 until they are counted"""
     surge: float = 0.0
     """-log10 p of its count, 0.0 until it is scored"""
     asked: tuple[str, ...] | None = None
@@ -117,8 +119,12 @@ class WindowView:
         """
         if self._mixes is None:
             self._mixes, age_ms = self.reference.mixes, self.age_ms()
-            again = self.crowd.named >= OFTEN * self.crowd.distinct_actors()
-            if is_view(self.key) and age_ms is not None and not again and not self.platform.rates.emitted_at_start():
+            if (
+                is_view(self.key)
+                and age_ms is not None
+                and not self.platform.rates.emitted_at_start()
+                and self.crowd.named < OFTEN * (self.people or self.crowd.distinct_actors())
+            ):
                 ended = self.reference.ended_views(age_ms, self.until - self.start)
                 self._mixes = {**self._mixes, f.WATCH: ended}
         return self._mixes

@@ -81,6 +81,14 @@ def unknown_to_all(actors: Iterable[int], known: Sequence[KnownActors]) -> list[
     return left
 
 
+def are_unknown(actors: NDArray[np.int64], known: Iterable[KnownActors]) -> NDArray[np.bool_]:
+    """Whether each actor is in none of these filters."""
+    unknown = np.ones(len(actors), np.bool_)
+    for filter_ in dict.fromkeys(known):
+        unknown &= filter_.are_unmet(actors)
+    return unknown
+
+
 def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]) -> list[int]:
     """Set a crowd's numbers of known and unknown actors, before these are added. Returns the unknown ones."""
     unmet = unknown_to_all(actors, known)
@@ -88,16 +96,3 @@ def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]
     crowd.met = len(actors) - crowd.unmet
     crowd.asked, crowd.newcomers = count_accounts(actors), count_accounts(unmet)
     return unmet
-
-
-def newcomers(crowd: Crowd, known: Sequence[KnownActors]) -> tuple[int, int, int, int]:
-    """A crowd's sampled actors that were checked, the unknown ones among them, and both numbers for accounts.
-
-    Numbers set when its minutes closed are used, because by now all its actors are known.
-    """
-    asked = crowd.met + crowd.unmet
-    if asked:
-        return asked, crowd.unmet, crowd.asked, crowd.newcomers
-    actors = crowd.actor_hashes()
-    unmet = unknown_to_all(actors, known)
-    return len(actors), len(unmet), count_accounts(actors), count_accounts(unmet)

@@ -63,7 +63,8 @@ def test_a_crowd_has_the_same_features_among_others_and_alone(seed: int) -> None
     mixes, known = reference(rng)
     crowds = [crowd_of(rng) for _ in range(rng.randrange(1, 9))]
     alone = [crowd_features(copy(crowd), mixes, [known]) for crowd in crowds]
-    columns = crowd_columns(crowds, people_of(crowds), mixes, newcomers_of(crowds, [known]))
+    people = people_of(crowds)
+    columns = crowd_columns(crowds, people, mixes, newcomers_of(crowds, people, [known]))
     assert rows_of(columns, range(len(crowds))) == alone
 
 

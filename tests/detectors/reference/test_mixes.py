@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from detectors.events.buckets import NETWORK_BUCKETS, network_bucket
 from detectors.events.watch_buckets import WATCH_BINS
-from detectors.features.crowd import crowd_features
+from detectors.features.crowd import crowd_features, newcomers_of
 from detectors.features.names import NETWORK
-from detectors.reference.known_actors import KNOWN_FILL, KnownActors, newcomers
+from detectors.features.people import people_of
+from detectors.reference.known_actors import KNOWN_FILL, KnownActors
 from detectors.reference.mixes import (
     FORGET_AT,
     MIX_MIN,
@@ -156,7 +157,8 @@ def test_strangers_are_counted_among_the_different_actors() -> None:
     known.add_all([1 << 40])
     crowd = Crowd()
     fold(crowd, [(1 << 40, -1, -1, -1, -1, -1, -1)] * 9 + [(3 << 50, -1, -1, -1, -1, -1, -1)])
-    assert newcomers(crowd, [known])[:2] == (2, 1)
+    found = newcomers_of([crowd], people_of([crowd]), [known])
+    assert (found.checked.tolist(), found.unknown.tolist()) == ([2], [1])
 
 
 def _histogram(values: list[int]) -> dict[int, int]:

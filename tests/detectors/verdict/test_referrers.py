@@ -6,8 +6,9 @@ import pytest
 
 from detectors.events.buckets import MIX_BUCKETS
 from detectors.features import names as f
-from detectors.features.referrers import unusual_referrers
-from detectors.reference.mixes import Mix
+from detectors.features.crowd import crowd_columns, newcomers_of
+from detectors.features.people import people_of
+from detectors.reference.mixes import Mix, platform_mixes
 from detectors.scoring.detector import Finding
 from detectors.verdict.referrers import by_networks, by_unusual_referrers
 from detectors.windows.crowd import Crowd
@@ -30,6 +31,14 @@ def crowd(referrers: list[int]) -> Crowd:
     return made
 
 
+def share_of(referrers: list[int], direct: float | None) -> float | None:
+    made = crowd(referrers)
+    mixes = platform_mixes() | {"referrer": mix()}
+    people = people_of([made])
+    x = crowd_columns([made], people, mixes, newcomers_of([made], people, []), direct)
+    return None if f.UNUSUAL_REFERRERS not in x else float(x[f.UNUSUAL_REFERRERS][0])
+
+
 @pytest.mark.parametrize(
     ("referrers", "direct", "least", "most"),
     [
@@ -41,7 +50,7 @@ def crowd(referrers: list[int]) -> Crowd:
     ids=["as the platform's come", "a forum's link", "a word in chats", "all by one of the platform's ways"],
 )
 def test_what_the_platforms_ways_leave_over(referrers: list[int], direct: float, least: float, most: float) -> None:
-    share = unusual_referrers(crowd(referrers), mix(), direct)
+    share = share_of(referrers, direct)
     assert share is not None
     assert least <= share <= most
     assert by_unusual_referrers({f.ONCE: 0.0, f.UNUSUAL_REFERRERS: share}) == (least > 0.0)
@@ -49,7 +58,7 @@ def test_what_the_platforms_ways_leave_over(referrers: list[int], direct: float,
 
 @pytest.mark.parametrize("direct", [None, 0.9])
 def test_where_referrers_are_hardly_given_a_crowd_may_have_come_from_anywhere(direct: float | None) -> None:
-    assert unusual_referrers(crowd([-1] * 50), mix(), direct) is None
+    assert share_of([-1] * 50, direct) is None
     assert by_unusual_referrers({f.ONCE: 0.0})
 
 
