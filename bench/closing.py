@@ -66,7 +66,7 @@ def _close(audit: Audit, outcome: Outcome, start: int) -> float:
     try:
         audit.advance(start + MINUTES_MS + 10_000, outcome)
     finally:
-        WindowClosing.close = close  # type: ignore[method-assign]
+        WindowClosing.close = close  # type: ignore[method-assign]  # as it was
     return spent
 
 

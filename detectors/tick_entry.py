@@ -102,13 +102,7 @@ class TickEntry:
         if owner >= 0:
             minutes.owner = max(minutes.owner, owner)
         unjudged = minutes.n - minutes.unjudged + count
-        try:
-            judged_alone = folded is not None or self.judge.needs_judging(state, count, self.platforms[metric_of(key)])
-        except UNCONTAINED:
-            raise
-        except Exception as error:  # noqa: BLE001  # its five minutes are judged at their end
-            outcome.fail("tick", key, start, 0, error)
-            judged_alone = False
+        judged_alone = folded is not None or self._needs_judging(key, state, count, at)
         try:
             if not judged_alone:
                 minutes.take(rows, nobody)
@@ -131,6 +125,15 @@ class TickEntry:
         except Exception as error:  # noqa: BLE001  # the windows are judged when they end
             outcome.fail("early", key, start, 0, error)
         return count
+
+    def _needs_judging(self, key: Key, state: TargetState, count: int, at: ClosedTick) -> bool:
+        try:
+            return self.judge.needs_judging(state, count, self.platforms[metric_of(key)])
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # its five minutes are judged at their end
+            at.outcome.fail("tick", key, at.start, 0, error)
+            return False
 
     def _judge(self, key: Key, state: TargetState, crowd: Crowd, at: ClosedTick) -> None:
         """Judge a tick by itself."""

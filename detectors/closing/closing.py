@@ -1,4 +1,4 @@
-"""Closes windows: all that end together are measured as tables, judged where they stand out, and learned from.
+"""Closes windows: all that end together are measured as tables, judged where they may be suspicious, and learned from.
 
 The stages of a table are expect, measure, score, decide, apply, learn. All windows of a closing are scored against what
 was learned before it, those of views before those of likes and follows. So neither the size of a table nor the order in
@@ -101,7 +101,7 @@ class WindowClosing:
         return tabulate(rows, closing, self)
 
     def _decide(self, table: ClosingTable, closing: Closing) -> Iterator[None]:
-        """Judge the rows that stand out, one by one, and learn from each what its target learns."""
+        """Judge the rows that surge or have a case, one by one, and learn from each what its target learns."""
         closing.outcome.windows += len(table.rows)
         judged = 0
         for place, row in enumerate(table.rows):
@@ -118,7 +118,7 @@ class WindowClosing:
                 yield
 
     def _finish(self, table: ClosingTable, place: int, closing: Closing) -> None:
-        """Judge a row if it stands out, and let its target learn."""
+        """Judge a row if it is suspicious, and let its target learn."""
         crowd = table.rows[place][2]
         if table.people is not None:
             self._note_actors(table, place, closing)
@@ -126,7 +126,7 @@ class WindowClosing:
         if place not in table.windows:
             learn_small(table, place, closing)
             return
-        score = self._judge(table, place) if table.stands_out(place) else 0.0
+        score = self._judge(table, place) if table.is_judged(place) else 0.0
         learn_window(table, place, closing, score)
         if table.metric == VIEW and crowd.n >= EVENTS_MIN:
             self._note_views(table, place, closing)

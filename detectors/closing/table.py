@@ -87,7 +87,7 @@ class ClosingTable:
         people = math.nan if column is None else column[self.measured[place]].item()
         return 0.0 if math.isnan(people) else people
 
-    def stands_out(self, place: int) -> bool:
+    def is_judged(self, place: int) -> bool:
         """Whether a row is judged by itself."""
         window = self.windows[place]
         return place in self.judged or window.target_state.case is not None or f.BAND in window.x

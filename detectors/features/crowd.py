@@ -88,10 +88,7 @@ def crowd_columns(
     if beyond is not None:
         _add(x, f.UNUSUAL_REFERRERS, there, beyond)
     if len(people.watch_window):
-        watched = histograms(len(crowds), people.watch_window, people.watch_bucket, people.watch_events)
-        seen = watched.totals()
-        excess = watch_surpluses(cast("WatchMix", mixes["watch"]), watched).whole / np.maximum(seen, 1)
-        _add(x, f.WATCH, there & (seen > 0) & (seen >= GIVEN_SHARE * named), excess)
+        _watch(x, people, mixes["watch"], there, named)
     crowded = there & (distinct >= np.minimum(PEOPLE_MIN, np.maximum(FEW_MIN, named)))
     if not crowded.any():
         return x
@@ -148,6 +145,13 @@ def _by_dimension(people: People, mixes: Mapping[str, Mix]) -> tuple[NDArray[np.
     over = surpluses_by_dimension([mixes[name] for name in DIMENSIONS], counts, totals)
     shape = len(DIMENSIONS), people.windows
     return totals.reshape(shape), Sums(over.whole.reshape(shape), over.without_largest.reshape(shape))
+
+
+def _watch(x: Columns, people: People, mix: Mix, there: Mask, named: NDArray[np.int64]) -> None:
+    watched = histograms(people.windows, people.watch_window, people.watch_bucket, people.watch_events)
+    seen = watched.totals()
+    excess = watch_surpluses(cast("WatchMix", mix), watched).whole / np.maximum(seen, 1)
+    _add(x, f.WATCH, there & (seen > 0) & (seen >= GIVEN_SHARE * named), excess)
 
 
 def _where(mask: Mask, values: Column) -> Column:

@@ -170,12 +170,15 @@ class EarlyWindows:
                 opened.alone = True
         for opened in surging:
             with self._contained(opened.window.key, order, outcome):
-                if opened.alone:
-                    measure_all([opened.window])
-                self._context.judge.decide(opened.window, judged=opened.measured)
-                if opened.hour is not None and opened.minutes is not None:
-                    split_result(opened.window.crowd, opened.hour, opened.minutes)
+                self._decide(opened)
             yield
+
+    def _decide(self, opened: _Opened) -> None:
+        if opened.alone:
+            measure_all([opened.window])
+        self._context.judge.decide(opened.window, judged=opened.measured)
+        if opened.hour is not None and opened.minutes is not None:
+            split_result(opened.window.crowd, opened.hour, opened.minutes)
 
     @contextmanager
     def _contained(self, key: Key, order: int, outcome: Outcome) -> Iterator[None]:

@@ -24,6 +24,7 @@ from detectors.closing.closing import WindowClosing
 from detectors.events.event import Event
 from detectors.events.key import NO_KEY, VIEW, Key, key_of
 from detectors.intake.rules.reasons import RULES
+from detectors.measurement import early_windows
 from detectors.measurement.early_windows import EarlyWindows
 from detectors.records import Outcome
 from detectors.state.target_state import TargetState
@@ -332,7 +333,8 @@ ENTRANCES: tuple[tuple[Any, str], ...] = (
     (Audit, "_expire"),
     *((WindowClosing, name) for name in ("_tabulate", "_finish", "_lengthen")),
     (RuleBursts, "_consider"),
-    *((EarlyWindows, name) for name in ("_judge_window", "_judge_hour")),
+    *((EarlyWindows, name) for name in ("_opened", "_prepared", "_decide")),
+    (early_windows, "measure_all"),
 )
 """Where what is done for one target begins."""
 
@@ -350,8 +352,11 @@ def _noting(function: Callable[..., Any]) -> Callable[..., Any]:
         given = dict(zip(names, args, strict=False))
         if "key" in given:
             return given["key"]
-        if "rows" in given:  # a table fails with any of its rows
-            keys = [key for key, _, _ in given["rows"]]
+        if "opened" in given:
+            return given["opened"].window.key
+        if "rows" in given or "windows" in given:  # a table fails with any of its rows
+            keys = [row[0] for row in given.get("rows", ())] + [window.key for window in given.get("windows", ())]
+            keys = keys or [NO_KEY]
             return next((key for key in keys if key == key_of(VIEW, VICTIM)), keys[0])
         if "window" in given:
             return given["window"].key

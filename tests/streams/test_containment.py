@@ -229,7 +229,10 @@ def test_without_rule_bursts_all_else_is_as_with_them(place: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in REGISTRY if name not in ("outlier", "lockstep", "drip", "record")])
 def test_windows_that_were_not_judged_are_told(name: str) -> None:
-    with Injection(f"{name}:findings", target=VICTIM).inside():
+    with (
+        Injection(f"{name}:findings", target=VICTIM).inside(),
+        Injection(f"{name}:score_many", target=VICTIM).inside(),
+    ):
         disturbed = run()
     watched = disturbed.audit.audit.target_states[key_of(VIEW, VICTIM)]
     assert watched.unjudged > 0
