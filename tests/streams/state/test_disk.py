@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 from faust.types import TP
 
-from detectors import audit, pending_counts, tick_entry
+from detectors import pending_counts, tick_entry
+from detectors.closing import closing
+from detectors.measurement import early_windows
 from detectors.state.parts import PLATFORM, TARGET_STATES
 from detectors.state.target_state import TargetState
 from streams.clock import FakeClock
@@ -186,6 +188,8 @@ def few_hot_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyed, "HOT_KEYS_MIN", 2)
     monkeypatch.setattr(tick_entry, "STEP_KEYS", 2)
     monkeypatch.setattr(pending_counts, "STEP_COUNTS", 2)
+    monkeypatch.setattr(closing, "CHANGED_AT_ONCE", 2)
+    monkeypatch.setattr(early_windows, "TOGETHER", 2)
 
 
 @pytest.mark.usefixtures("few_hot_keys")
@@ -205,8 +209,9 @@ def test_a_task_with_hardly_any_memory_says_the_same(tmp_path: Path, undisturbed
 def test_what_is_done_in_steps_or_broken_off_between_them_is_what_is_done_at_once(
     tmp_path: Path, undisturbed: list[bytes | None], break_off: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (audit, tick_entry):
-        monkeypatch.setattr(module, "STEP_KEYS", 1)
+    monkeypatch.setattr(tick_entry, "STEP_KEYS", 1)
+    monkeypatch.setattr(closing, "CHANGED_AT_ONCE", 1)
+    monkeypatch.setattr(closing, "STEP_WINDOWS", 1)
     monkeypatch.setattr(pending_counts, "STEP_COUNTS", 1)
     monkeypatch.setattr(spill, "PROMOTED_AT_ONCE", 1)
     monkeypatch.setattr(targets, "COUNTS_AT_ONCE", 3)

@@ -15,10 +15,11 @@ import pytest
 from faust.types import TP
 from structlog.testing import capture_logs
 
+from detectors.closing import tabulate
 from detectors.events.event import Event
 from detectors.events.key import VIEW, Key, key_of
 from detectors.intake.intake import Intake
-from detectors.measurement.window_view import WindowView
+from detectors.measurement import measuring
 from detectors.records import Correction, Flag, Outcome
 from streams.clock import FakeClock
 from streams.engine.outlet import Output
@@ -153,7 +154,8 @@ def test_failures_of_detection_are_shown_by_part_and_logged_at_the_record_that_c
     log = list(log_of("duplicates"))
     task = Task(tmp_path, log)
     made.append(task)
-    monkeypatch.setattr(WindowView, "measure", fault)
+    for module in (tabulate, measuring):
+        monkeypatch.setattr(module, "measure", fault)
     audit, failed_at, failed = PartitionAudit(audit_settings(task.settings, 0)), [], Counter[str]()
     for offset, value in enumerate(log):
         outcome = Outcome()
