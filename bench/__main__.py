@@ -208,6 +208,8 @@ PARTS: dict[str, Callable[[Bench], Measured | dict[str, Any] | None]] = {
     "live": Bench.live,
     "day": _own("real_days", "day", DAY_SHARE),
     "sparse": _own("real_days", "sparse", SPARSE_SHARE),
+    "tick": _own("real_days", "tick"),
+    "closing": _own("closing"),
     "stages": _own("stages"),
     "latency": _own("latency", LATENCY_EVENTS_S),
     "across": _own("latency", LATENCY_EVENTS_S, "across"),

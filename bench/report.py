@@ -32,6 +32,8 @@ AT_MOST = {
     ("truecount", "cpu_us_per_event"): 8.0,
     ("day", "us_per_event"): 15.0,
     ("sparse", "us_per_event"): 40.0,
+    ("tick", "nearly_empty_tick_us"): 50.0,
+    ("closing", "usual_window_cpu_us"): 15.0,
     ("across", "flag_latency_p99_s"): 16.0,
     ("across", "unflagged_share"): 0.05,
     ("across", "sender_behind_s"): 2.0,
