@@ -119,7 +119,8 @@ JUDGED = Counter(
 WITNESSES = Counter(
     "truecount_detector_witnesses_total",
     "Judged windows that are rarer for a detector, with or without a vote, than one in a hundred honest windows, by"
-    " verdict; failed if a configured model raised.",
+    " verdict; failed if a configured model raised. Where more than 500 windows close together, a detector in shadow is"
+    " asked about a sample of them and those with a verdict.",
     ["detector", "verdict"],
     registry=REGISTRY,
 )
