@@ -17,7 +17,7 @@ from itertools import groupby, islice
 
 from detectors.actors.rulings import Rulings
 from detectors.campaigns.bands import Bands
-from detectors.closing.learning import learn_small, learn_window, learned, teach
+from detectors.closing.learning import hand_over, learn_small, learn_window, teach
 from detectors.closing.table import Closing, ClosingTable, Row
 from detectors.closing.tabulate import tabulate
 from detectors.events.key import VIEW, Key, metric_of
@@ -92,7 +92,7 @@ class WindowClosing:
             self._unjudged(rows[0], closing, error)
         else:
             yield from self._decide(table, closing)
-            learned(table, closing)
+            hand_over(table, closing)
         if closing.order + 1 < len(self.scales):
             for row in rows:
                 self._lengthen(row, closing)

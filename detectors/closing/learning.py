@@ -105,8 +105,18 @@ def _learn_habits(state: TargetState, closing: Closing, values: dict[str, list[f
                 own[0] += (value - own[0]) * max(HABIT_FADING, 1.0 / own[1])
 
 
-def learned(table: ClosingTable, closing: Closing) -> None:
-    """Hand over what the platform learns of a table's windows, when all of them have been judged."""
+def hand_over(table: ClosingTable, closing: Closing) -> None:
+    """Add what the platform learns of a table's windows, which have been judged, to the lessons of the closing."""
+    try:
+        _hand_over(table, closing)
+    except UNCONTAINED:
+        raise
+    except Exception as error:  # noqa: BLE001  # the verdicts remain; less is learned of these windows
+        table.platform.changed = True
+        closing.outcome.fail("learning", NO_KEY, closing.start, 0, error)
+
+
+def _hand_over(table: ClosingTable, closing: Closing) -> None:
     lessons, metric = closing.lessons, table.metric
     for events, viewed in table.acts:
         lessons.add_acts(metric, events, viewed=viewed)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from detectors.events.actor import ACCOUNT_BIT
 from detectors.events.buckets import NETWORK_BUCKETS
 from detectors.features import names as f
-from detectors.features.columns import Column, Columns, rows_of
-from detectors.features.names import EVEN_EVENTS_MIN, EVEN_PARTS_MIN, FEW_MIN, GIVEN_SHARE, PEOPLE_MIN, Features
-from detectors.features.people import People, people_of
+from detectors.features.columns import Column, Columns
+from detectors.features.names import EVEN_EVENTS_MIN, EVEN_PARTS_MIN, FEW_MIN, GIVEN_SHARE, PEOPLE_MIN
+from detectors.features.people import People
 from detectors.features.referrers import unusual_referrers
 from detectors.reference.known_actors import KnownActors, are_unknown
 from detectors.reference.mixes import Mix, WatchMix
@@ -106,12 +106,6 @@ def crowd_columns(
         _add(x, name, enough[place], shares[place])
     _add(x, f.SPREAD, enough[NETWORK], without_largest[NETWORK])
     return x
-
-
-def crowd_features(crowd: Crowd, mixes: Mapping[str, Mix], known: Sequence[KnownActors]) -> Features:
-    """As ``crowd_columns`` for one crowd."""
-    people = people_of([crowd])
-    return rows_of(crowd_columns([crowd], people, mixes, newcomers_of([crowd], people, known)), [0])[0]
 
 
 def evenness(crowds: Sequence[Crowd], parts: int) -> Column:

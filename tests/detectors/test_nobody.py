@@ -15,7 +15,6 @@ from detectors.cases.explanations import EXPLAINED_PEOPLE_MIN
 from detectors.events.event import Event
 from detectors.events.key import VIEW, key_of
 from detectors.features import names as f
-from detectors.features.crowd import crowd_features
 from detectors.features.people import people_of
 from detectors.lab.backtest import START_MS as LAB_START_MS
 from detectors.lab.backtest import AuditRun, platform_for
@@ -29,6 +28,7 @@ from detectors.state.marks import Marks
 from detectors.verdict.marked_share import share_with_marks
 from detectors.windows.crowd import ACTOR_SAMPLE, Crowd, Row, pack_row
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, by_tick, in_order, ordinary, viral
+from tests.features import crowd_features
 from tests.states import states_of
 
 SURGE_MS = START_MS + 75 * MINUTE_MS

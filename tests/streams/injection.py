@@ -215,6 +215,7 @@ NOT_CALLED = frozenset(
             "campaigns.pairs.ActorPairs.band",
             "campaigns.pairs.ActorPairs.broken_off",
         ),  # nobody comes in bands
+        *(f"{name}:score_many" for name in ("drip", "lockstep", "outlier")),  # asked one by one
         *(
             "reference.ended_views.EndedViews.over",
             "reference.ended_views.EndedViews.usual_share",
@@ -265,7 +266,7 @@ def owner_of(place: str) -> str:
 def shadow_for(place: str) -> frozenset[str]:
     """Detectors without a vote: those are asked for a score, the others for findings."""
     name, _, method = place.partition(":")
-    return frozenset({name}) if method in ("score_one", "score_many") and name != SURGE else frozenset()
+    return frozenset({name}) if method == "score_one" and name != SURGE else frozenset()
 
 
 @dataclass

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from detectors.events.buckets import NETWORK_BUCKETS
 from detectors.features import names as f
 from detectors.features.columns import columns_of, joined, rows_of
-from detectors.features.crowd import crowd_columns, crowd_features, newcomers_of
+from detectors.features.crowd import crowd_columns, newcomers_of
 from detectors.features.people import People, people_of, together
 from detectors.reference.known_actors import KnownActors
 from detectors.reference.mixes import Mix, platform_mixes
 from detectors.windows.crowd import COLUMNS, DIMENSIONS, Crowd, Row, pack_row
+from tests.features import crowd_features
 from tests.mixes import learn
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from detectors.events.buckets import NETWORK_BUCKETS, network_bucket
 from detectors.events.watch_buckets import WATCH_BINS
-from detectors.features.crowd import crowd_features, newcomers_of
+from detectors.features.crowd import newcomers_of
 from detectors.features.names import NETWORK
 from detectors.features.people import people_of
 from detectors.reference.known_actors import KNOWN_FILL, KnownActors
@@ -26,6 +26,7 @@ from detectors.reference.mixes import (
 )
 from detectors.windows.crowd import HASH_SPACE, Crowd
 from tests.crowds import fold
+from tests.features import crowd_features
 from tests.mixes import learn
 
 histograms = st.dictionaries(st.integers(0, 63), st.integers(1, 500), min_size=1, max_size=30)
