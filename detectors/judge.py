@@ -263,7 +263,10 @@ class Judge:
     @staticmethod
     def _marked_share(window: WindowView, findings: list[Finding], *, convicted: bool) -> tuple[Marks, EstimatedShare]:
         """The marks (traits) that convict a crowd, and the share of it with these or with the open case's marks."""
-        case, mixes = window.target_state.case, window.mixes()
+        case = window.target_state.case
+        if case is None and not convicted:
+            return Marks(), share_beyond(0.0, 0.0, window.crowd.n)
+        mixes = window.mixes()
         shares = {g.code: g.share for g in findings if g.p <= CREDIBLE_P and g.code in ESTIMATING_CODES}
         marks = convicting_marks(window.crowd, shares if convicted else {}, mixes)
         wanted = marks if case is None else case.marks.joined(marks)
