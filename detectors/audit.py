@@ -313,4 +313,4 @@ class _OpenJudge:
 
     def decide(self, window: WindowView, *, judged: bool) -> None:
         """See OpenJudge."""
-        self._judge.decide_open(window, judged=judged)
+        self._judge.decide(window, judged=judged)

@@ -92,7 +92,7 @@ class Judge:
             measured = self.prepare_open(window)
             if measured:
                 measure_all([window])
-            self._decide(window, window.surge, judged=measured)
+            self._decide(window, judged=measured)
         except Exception:
             savepoint.restore()
             raise
@@ -109,37 +109,29 @@ class Judge:
         surging = window.surge >= SURGE_LEAST or window.target_state.case is not None
         return surging and window.reference.experienced()
 
-    def decide_open(self, window: WindowView, *, judged: bool) -> None:
-        """Decide on an open window, which has been measured if ``judged``. If it fails, restore what it has changed."""
+    def decide(self, window: WindowView, *, judged: bool) -> float:
+        """Decide on an open or a closed window, whose surge is scored. Returns the score of its crowd (-log10 p).
+
+        ``judged`` is whether its crowd has been measured and is judged. If it fails, everything it has changed is
+        restored.
+        """
         savepoint = Savepoint(window.target_state, window.outcome, window.crowd, window.platform.discoveries)
         try:
-            self._decide(window, window.surge, judged=judged)
+            score = self._decide(window, judged=judged)
         except Exception:
             savepoint.restore()
             raise
         self._record_rulings(window)
+        return score
 
     @staticmethod
     def _record_rulings(window: WindowView) -> None:
         if window.convicted and window.rulings is not None:
             window.rulings.note(window.crowd.actors, window.key)
 
-    def judge_closed(self, window: WindowView, surge: float, *, judged: bool) -> float:
-        """Judge a closed window that is measured. Returns the score of its crowd (-log10 p).
-
-        ``surge`` is the score of its surge; ``judged`` is whether its crowd is judged. If it fails, everything it has
-        changed is restored.
-        """
-        savepoint = Savepoint(window.target_state, window.outcome, window.crowd, window.platform.discoveries)
-        try:
-            return self._decide(window, surge, judged=judged)
-        except Exception:
-            savepoint.restore()
-            raise
-
-    def _decide(self, window: WindowView, surge: float, *, judged: bool) -> float:
+    def _decide(self, window: WindowView, *, judged: bool) -> float:
         """Decide on a measured window, and act on the verdict. Returns the score of its crowd."""
-        state, tick = window.target_state, window.scale.name == TICK
+        state, tick, surge = window.target_state, window.scale.name == TICK, window.surge
         view: Opinion | None = None
         crowd = 0.0
         if judged:

@@ -133,16 +133,12 @@ class WindowClosing:
 
     def _judge(self, table: ClosingTable, place: int) -> float:
         window = table.windows[place]
-        if (
-            len(self.rulings) and f.STRANGERS in window.x
-        ):  # those of this closing too: they are made in the order of keys
+        # Rulings of this closing count too: they are made in the order of keys.
+        if len(self.rulings) and f.STRANGERS in window.x:
             ruled = self.rulings.share(window.crowd.actor_hashes(), window.key)
             if ruled != window.x.get(f.RULED):
                 window.x[f.RULED], window.asked = ruled, None
-        score = self.judge.judge_closed(window, table.surges.get(place, 0.0), judged=place in table.judged)
-        if window.convicted:
-            self.rulings.note(window.crowd.actors, window.key)
-        return score
+        return self.judge.decide(window, judged=place in table.judged)
 
     def _note_actors(self, table: ClosingTable, place: int, closing: Closing) -> None:
         """Let the daily rule count the actors who came often, and note who came together."""

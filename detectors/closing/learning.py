@@ -54,7 +54,7 @@ def learn_window(table: ClosingTable, place: int, closing: Closing, crowd_score:
 
 def _learn(table: ClosingTable, place: int, closing: Closing, crowd_score: float) -> None:
     window = table.windows[place]
-    state, crowd, surge = window.target_state, window.crowd, table.surges.get(place, 0.0)
+    state, crowd, surge = window.target_state, window.crowd, window.surge
     slow = state.slow
     suspicious = (surge >= SURGE_SCORE and not window.reference.experienced()) or (
         surge >= SURGE_LEAST and crowd_score >= LEARN_CROWD_BELOW

@@ -54,8 +54,6 @@ class ClosingTable:
     """by place, the actors seen before whose meetings may be learned"""
     windows: dict[int, WindowView] = field(default_factory=dict)
     """by place, the rows that have a crowd, a case or a band"""
-    surges: dict[int, float] = field(default_factory=dict)
-    """score of the surge (-log10 p) of rows with a crowd"""
     columns: Columns = field(default_factory=dict)
     measured: dict[int, int] = field(default_factory=dict)
     """place of a measured row → its place in ``columns``"""

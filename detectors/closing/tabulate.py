@@ -140,18 +140,19 @@ def _expect(table: ClosingTable, around: Surroundings, bands: dict[int, list[int
     detector = table.platform.detectors_of(table.windows[crowds[0]].scale)[SURGE]
     scores = score_many(detector, columns_of([table.windows[place].x for place in crowds]))
     for place, surge in zip(crowds, scores.tolist(), strict=True):
-        table.surges[place] = surge
-        if surge >= SURGE_LEAST:
-            table.windows[place].note_surge(surge)
+        window = table.windows[place]
+        window.surge = surge
+        window.note_surge(surge)
 
 
 def _measure(table: ClosingTable) -> None:
     """Measure the crowds that are judged, and those that are learned from."""
     experienced = table.reference.experienced()
     places: list[int] = []
-    for place, surge in table.surges.items():
-        window = table.windows[place]
-        surging = surge >= SURGE_LEAST or window.target_state.case is not None
+    for place, window in table.windows.items():
+        if window.crowd.n < EVENTS_MIN:
+            continue
+        surging = window.surge >= SURGE_LEAST or window.target_state.case is not None
         judged = experienced and (surging or window.is_closed_day())
         if judged:
             table.judged.add(place)

@@ -15,7 +15,7 @@ from detectors.reference.rates import Rates
 from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTES_MS, TICK, TICK_SECONDS, Scale
+from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTES_MS, TICK_SECONDS, Scale
 
 HABIT_WINDOWS = 10
 """Number of first windows that are always measured for the target's habits, however many targets there are."""
@@ -81,11 +81,6 @@ class WindowView:
     def early(self) -> bool:
         """Whether the window is still open."""
         return self.early_at_ms >= 0
-
-    @property
-    def ends(self) -> bool:
-        """Whether this is a closed window of five minutes or longer."""
-        return self.early_at_ms < 0 and self.scale.name != TICK
 
     @property
     def span_ms(self) -> int:

@@ -34,9 +34,9 @@ judging = []
 judge, findings, collect = Judge._decide, Accounts.findings, Intake._collect
 
 
-def decided(self, window, surge, *, judged):
+def decided(self, window, *, judged):
     judging[:] = [target_of(window.key)]
-    return judge(self, window, surge, judged=judged)
+    return judge(self, window, judged=judged)
 
 
 def found(self, x):
