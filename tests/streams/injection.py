@@ -175,6 +175,7 @@ APART = frozenset(
             "windows.clock",
             "events.event",
             "events.buckets",
+            "controls",
             "records",
             "failures",
             "rollback",
