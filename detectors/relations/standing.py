@@ -1,0 +1,163 @@
+"""Reads and changes the relations of targets: those in the target's record, and those in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from detectors.events.key import Key
+from detectors.state.relation_pages import (
+    ACCOUNT_BITS,
+    FEW_MAX,
+    HASH_BYTES,
+    LOAD,
+    Page,
+    RelationPages,
+    bits_of,
+    decode,
+    encode,
+    name_of,
+    page_of,
+)
+from detectors.state.relations import Relations
+
+SAMPLED_PAGES = 8
+"""Pages that a sample reads at once."""
+
+_WIDTH = 8 * HASH_BYTES - ACCOUNT_BITS
+
+
+class Standing:
+    """The relations of one target and metric, as far as they were read. ``write`` stores what has changed."""
+
+    __slots__ = ("_changed", "_key", "_pages", "_relations", "count")
+
+    def __init__(self, key: Key, relations: Relations) -> None:
+        self._key = key
+        self._relations = relations
+        self._pages: dict[int, Page] = {}
+        """the pages that were read, by number; without pages, the few relations are page 0"""
+        self._changed: set[int] = set()
+        self.count = relations.standing
+
+    def wanted(self, actors: Iterable[int]) -> set[int]:
+        """The numbers of the pages that these actors need and that were not read."""
+        pages = self._relations.pages
+        if not pages:
+            if 0 not in self._pages:
+                few = self._relations.few
+                self._pages[0] = decode(few) if few else {}
+            return set()
+        return {page_of(actor, pages) for actor in actors} - self._pages.keys()
+
+    def set_page(self, number: int, page: bytes | None) -> None:
+        """Set a page that was read."""
+        self._pages[number] = {} if page is None else decode(page, number)
+
+    def created(self, actor: int) -> int | None:
+        """The span in which an actor's relation was created, None if it has none. Its page must be read."""
+        return self._pages[self._number(actor)].get(actor)
+
+    def add(self, actor: int, span: int) -> None:
+        """Add a relation that does not stand."""
+        number = self._number(actor)
+        self._pages[number][actor] = max(0, span)
+        self._changed.add(number)
+        self.count += 1
+
+    def remove(self, actor: int) -> None:
+        """Remove a relation that stands."""
+        number = self._number(actor)
+        del self._pages[number][actor]
+        self._changed.add(number)
+        self.count -= 1
+
+    def _number(self, actor: int) -> int:
+        pages = self._relations.pages
+        return page_of(actor, pages) if pages else 0
+
+    def write(self, store: RelationPages) -> None:
+        """Store what has changed, and split pages if there are more relations than they should have."""
+        if not self._changed:
+            return
+        relations = self._relations
+        relations.standing = self.count
+        if not relations.pages:
+            page = self._pages[0]
+            if len(page) <= FEW_MAX:
+                relations.few = encode(page) if page else b""
+                return
+            relations.few, relations.pages = b"", 1
+        while relations.pages * LOAD < self.count:
+            self._split(store)
+        for number in sorted(self._changed):
+            bits = bits_of(number, relations.pages)
+            store.put(name_of(self._key, number), encode(self._pages[number], bits))
+
+    def _split(self, store: RelationPages) -> None:
+        """Split the next page: every second of its hashes goes to a new page."""
+        relations = self._relations
+        new = relations.pages
+        old = new - (1 << (new.bit_length() - 1))
+        if old not in self._pages:
+            (page,) = store.get_many([name_of(self._key, old)])
+            self.set_page(old, page)
+        relations.pages += 1
+        page, moved, pages = self._pages[old], Page(), relations.pages
+        for actor in list(page):
+            if page_of(actor, pages) == new:
+                moved[actor] = page.pop(actor)
+        self._pages[new] = moved
+        self._changed.update((old, new))
+
+
+def open_all(wanted: Sequence[tuple[Key, Relations, Iterable[int]]], store: RelationPages) -> list[Standing]:
+    """The relations of keys, with the pages of the given actors (without account bit), which are read together."""
+    opened = [Standing(key, relations) for key, relations, _ in wanted]
+    missing: list[tuple[Standing, int, str]] = []
+    for standing, (key, _, actors) in zip(opened, wanted, strict=True):
+        missing += [(standing, number, name_of(key, number)) for number in sorted(standing.wanted(actors))]
+    if missing:
+        for (standing, number, _), page in zip(missing, store.get_many([name for *_, name in missing]), strict=True):
+            standing.set_page(number, page)
+    return opened
+
+
+def sample(key: Key, relations: Relations | None, store: RelationPages, size: int) -> list[int]:
+    """The first ``size`` actors of a target whose act stands, in the order of their hashes with reversed bits.
+
+    It is a random sample of them, correct after undos, and does not depend on the order in which they came. Samples of
+    several targets prefer the same actors, so they can be compared. Actors are hashes without the account bit.
+    """
+    if relations is None or size <= 0:
+        return []
+    found = list(decode(relations.few)) if relations.few else []
+    numbers = _in_order(relations.pages)
+    while len(found) < size and (some := list(islice(numbers, SAMPLED_PAGES))):
+        for number, page in zip(some, store.get_many([name_of(key, number) for number in some]), strict=True):
+            found += [] if page is None else decode(page, number)
+    return sorted(found, key=lambda actor: _reversed(actor >> ACCOUNT_BITS, _WIDTH))[:size]
+
+
+def _in_order(pages: int) -> Iterator[int]:
+    """The numbers of all pages, in the order of their actors' reversed hashes.
+
+    >>> list(_in_order(6)), list(_in_order(0))
+    ([0, 4, 2, 1, 5, 3], [])
+    """
+    bits = pages.bit_length() - 1
+    whole = 1 << bits if pages else 0
+    for place in range(whole):
+        number = _reversed(place, bits)
+        yield number
+        if number < pages - whole:
+            yield number + whole
+
+
+def _reversed(number: int, bits: int) -> int:
+    """A number of so many bits with their order reversed.
+
+    >>> _reversed(0b0011, 4), _reversed(0, 0)
+    (12, 0)
+    """
+    return int(f"{number:0{bits}b}"[::-1], 2) if bits else 0
