@@ -13,7 +13,7 @@ from typing import NamedTuple
 from detectors.actors.rulings import Rulings
 from detectors.containment import Containment
 from detectors.events.event import METRICS
-from detectors.events.key import Key, metric_of, target_of
+from detectors.events.key import Key, is_view, metric_of, target_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.ticks import Tick
 from detectors.judge import Judge
@@ -96,6 +96,8 @@ class TickEntry:
         state = self.target_states.change(key) if state is None else state
         count = len(rows) // ROW_BYTES + nobody + (0 if folded is None else folded.n)
         state.ledger.valid += count
+        if folded is not None and not is_view(key):
+            state.unknown_acts += folded.n
         if not state.count_pending:
             self.pending_counts.add_state(key, state, start + self.scale.span_ms)
         minutes = self.windows.minutes(key, state, start, log)

@@ -40,6 +40,8 @@ class EventBlock(msgspec.Struct, gc=False):
     """tag of ingest's rules, which need no past events (rules.reasons.TAGS)"""
     history: list[bool] | None = None
     """whether the event is historic: counted, never judged"""
+    relations: bool = True
+    """whether likes and follows are states; false for inputs whose acts an honest actor repeats (shares, ratings)"""
 
 
 FEW_EVENTS = 12

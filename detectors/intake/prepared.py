@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.events.block import FEW_EVENTS, Column, EventBlock
+from detectors.events.key import VIEW
 from detectors.failures import UNCONTAINED
 from detectors.intake import history
 from detectors.intake.heap import WHOLE, Moments, pack_moment
+from detectors.intake.related import UNRELATED
 from detectors.intake.rules.reasons import EXEMPT
 from detectors.intake.ticks import MAX_SPENT_MS, TickPart, moments_of, rows_of
 from detectors.windows.crowd import COLUMNS, Packed, pack_row
@@ -77,6 +79,8 @@ def _few(block: EventBlock, tick_ms: int) -> Few:
     if block.rule is not None:
         at = [-1 if rule == EXEMPT else moment for rule, moment in zip(listed(block.rule, count), at, strict=True)]
     spent = [min(each, MAX_SPENT_MS) for each in listed(block.spent, count)]
+    if not block.relations:
+        spent = [each if metric == VIEW else UNRELATED for each, metric in zip(spent, block.metric, strict=True)]
     return list(zip(rows, map(pack_moment, at, spent), strict=True))
 
 

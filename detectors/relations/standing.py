@@ -100,8 +100,7 @@ class Standing:
         new = relations.pages
         old = new - (1 << (new.bit_length() - 1))
         if old not in self._pages:
-            (page,) = store.get_many([name_of(self._key, old)])
-            self.set_page(old, page)
+            self.set_page(old, store.get_many([name_of(self._key, old)])[0])
         relations.pages += 1
         page, moved, pages = self._pages[old], Page(), relations.pages
         for actor in list(page):

@@ -71,6 +71,8 @@ class Case(msgspec.Struct):
     series: list[Point] = []
     marks: Marks = msgspec.field(default_factory=Marks)
     """traits that convicted its crowd"""
+    undone: int = 0
+    """events that it has quarantined, and that undos of relations have taken back since"""
 
     def purity(self) -> float:
         """Artificial events per excess event: the estimate for windows without one of their own."""

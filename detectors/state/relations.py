@@ -38,13 +38,11 @@ class Relations(msgspec.Struct, array_like=True):
     few: bytes = b""
     """as one page (``relation_pages.encode``)"""
     covered: list[Covered] = []
-    early: list[tuple[int, int]] = []
-    """undos without an act: actor and time. An act that is read later, but was made before, finds its undo here"""
+    early: list[tuple[int, int, int]] = []
+    """undos without an act: actor, time, and until when they wait for an act that was made before and is read later"""
 
 
-def cover(
-    relations: Relations | None, flag_id: str, movement: tuple[str, str, int], span: tuple[int, int]
-) -> None:
+def cover(relations: Relations | None, flag_id: str, movement: tuple[str, str, int], span: tuple[int, int]) -> None:
     """Note that a case has moved events (source, destination, number) of a time span."""
     if relations is None:
         return

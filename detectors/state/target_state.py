@@ -10,6 +10,7 @@ from detectors.state.case import Case, Explained, Step
 from detectors.state.days import Slow
 from detectors.state.ledger import Ledger
 from detectors.state.level import Level
+from detectors.state.relations import Relations
 from detectors.state.removals import Removals, RuleBurst
 from detectors.windows.crowd import Crowd
 
@@ -60,6 +61,11 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
     """what rules removed lately, if anything"""
     rule_burst: RuleBurst | None = None
     """a rule burst; it may be open together with a case or an explained surge"""
+    relations: Relations | None = None
+    """who has liked or followed, if anybody has since relations are stored"""
+    unknown_acts: int = 0
+    """events whose actors are not known: of a version that stored no relations, or counted without judging. An undo
+    without a relation takes one of these back"""
 
     def agenda(self) -> Agenda:
         """What is scheduled."""
@@ -68,7 +74,7 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
         return Agenda(starts, tuple(one.close_at for one in due if one is not None), self.count_pending)
 
 
-STATE_VERSION = 8
+STATE_VERSION = 9
 
 
 class _Window(msgspec.Struct):
