@@ -63,8 +63,6 @@ def _part(block: EventBlock, places: list[int], *, as_lists: bool) -> EventBlock
         if isinstance(column, np.ndarray):
             column = column[places]
             columns[name] = column.tolist() if as_lists else column
-        elif isinstance(column, bool):
-            columns[name] = column
         elif column is not None:
             columns[name] = [column[place] for place in places]
     columns["history"] = None

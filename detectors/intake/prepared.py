@@ -79,8 +79,9 @@ def _few(block: EventBlock, tick_ms: int) -> Few:
     if block.rule is not None:
         at = [-1 if rule == EXEMPT else moment for rule, moment in zip(listed(block.rule, count), at, strict=True)]
     spent = [min(each, MAX_SPENT_MS) for each in listed(block.spent, count)]
-    if not block.relations:
-        spent = [each if metric == VIEW else UNRELATED for each, metric in zip(spent, block.metric, strict=True)]
+    if block.unrelated is not None:
+        marks = zip(block.unrelated, block.metric, strict=True)
+        spent = [UNRELATED if mark and metric != VIEW else of for of, (mark, metric) in zip(spent, marks, strict=True)]
     return list(zip(rows, map(pack_moment, at, spent), strict=True))
 
 

@@ -32,7 +32,7 @@ class RelatedAct(NamedTuple):
 def related(block: EventBlock, index: int) -> tuple[tuple[int, int], ...]:
     """Actor (without account bit) and time of an act or undo, if it is of a state; else nothing."""
     actor = int(block.actor[index])
-    if not block.relations or block.metric[index] == VIEW or actor < 0:
+    if block.metric[index] == VIEW or actor < 0 or (block.unrelated is not None and block.unrelated[index]):
         return ()
     if block.rule is not None and block.rule[index] == EXEMPT:
         return ()

@@ -215,8 +215,8 @@ def moments_of(block: EventBlock, at: NDArray[np.int64]) -> Moments:
     # A column of a narrow type cannot represent the bound.
     spent = None if block.spent is None else np.asarray(block.spent, np.int64)
     moments["spent"] = -1 if spent is None else np.minimum(spent, MAX_SPENT_MS)
-    if not block.relations:
-        moments["spent"][np.asarray(block.metric) != VIEW] = UNRELATED
+    if block.unrelated is not None:
+        moments["spent"][np.asarray(block.unrelated) & (np.asarray(block.metric) != VIEW)] = UNRELATED
     return moments
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
@@ -188,9 +189,11 @@ def test_somebody_who_watches_a_short_clip_again_is_no_double_click() -> None:
     assert audited(tapped)[0].target_states[key_of(VIEW, "v")].ledger.invalid == {"double_click": 1}
 
 
-def test_a_like_taken_back_and_given_again_is_no_double_click() -> None:
+@pytest.mark.parametrize(("off", "again"), [((), "already_counted"), (("already_counted",), "double_click")])
+def test_a_like_taken_back_and_given_again_is_no_double_click(off: tuple[str, ...], again: str) -> None:
     events = [Act(1_000, metric=1), Act(2_000, metric=1, undo=True), Act(3_000, metric=1), Act(3_500, metric=1)]
-    assert audited(events)[0].target_states[key_of(1, "v")].ledger.invalid == {"undone": 1, "double_click": 1}
+    rules = replace(RULES, off=frozenset(off))
+    assert audited(events, rules)[0].target_states[key_of(1, "v")].ledger.invalid == {"undone": 1, again: 1}
 
 
 @pytest.mark.parametrize("step", [MINUTE_MS, 86_400_000])
