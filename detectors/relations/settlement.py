@@ -10,7 +10,7 @@ Events that are counted at once (late and historic ones) are settled in the orde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -118,7 +118,7 @@ class Settlement:
         if not self._on:
             return
         for metric in RELATED:
-            for acts in tick.related(metric):
+            for acts in _chunks(tick, metric, start, outcome):
                 by_key = [(key_of(metric, target), list(some)) for target, some in groupby(acts, itemgetter(0))]
                 for begin in range(0, len(by_key), KEYS_TOGETHER):
                     self._settle_keys(tick, by_key[begin : begin + KEYS_TOGETHER], start, outcome)
@@ -275,6 +275,16 @@ class Settlement:
         """Note that some of a key's stored relations were lost: every undo without a relation may be of one of them."""
         state = self._target_states.change(key)
         state.unknown_acts = live_events(state.ledger)
+
+
+def _chunks(tick: Tick, metric: int, start: int, outcome: Outcome) -> Iterator[list[RelatedAct]]:
+    """See Tick.related. If that fails, the remaining acts are counted without relations."""
+    try:
+        yield from tick.related(metric)
+    except UNCONTAINED:
+        raise
+    except Exception as error:  # noqa: BLE001  # the events are counted
+        outcome.fail("rules", NO_KEY, start, 0, error)
 
 
 def _undos_of(undos: Collection[Undo], acts: list[RelatedAct]) -> list[Undo]:

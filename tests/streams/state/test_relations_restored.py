@@ -276,7 +276,7 @@ def test_a_damaged_page_costs_its_relations_and_no_count(tmp_path: Path) -> None
     log = plant.kafka.log(plant.topics.targets_state)
     plant.kafka.compact(plant.topics.targets_state)
     damaged = next(r for r in log if r is not MARKER and r.key.startswith(RELATIONS.prefix))
-    log[damaged.offset] = damaged._replace(value=damaged.value[:-1] + b"\0")
+    log[damaged.offset] = damaged._replace(value=damaged.value[:-1] + b"x")
     plant.move_to(tmp_path / "1")
     task = plant.open()
     key = key_of_page(damaged.key[len(RELATIONS.prefix) :].decode())
