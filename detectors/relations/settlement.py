@@ -301,8 +301,7 @@ def _settle(
     """Settle one key's acts and undos of a tick. Acts of the same moment are ordered by their rows."""
     settled = _Settled(standing, start)
     if not undos and len({act.actor for act in acts}) == len(acts):
-        for act in acts:
-            settled.act(act)
+        settled.already = standing.add_all(acts, start // SPAN_MS)
         return settled
     by_actor: dict[int, tuple[list[RelatedAct], list[int]]] = {}
     for act in acts:

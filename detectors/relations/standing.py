@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from detectors.events.key import Key
+from detectors.intake.related import RelatedAct
 from detectors.state.relation_pages import (
     ACCOUNT_BITS,
     FEW_MAX,
@@ -65,6 +66,28 @@ class Standing:
         self._changed.add(number)
         self.count += 1
 
+    def add_all(self, acts: Iterable[RelatedAct], span: int) -> list[int]:
+        """Add the relations of different actors' acts. Returns the places of acts whose relation stands already.
+
+        An act that a rule has caught adds nothing.
+        """
+        pages, changed, already, count = self._pages, self._changed, list[int](), self._relations.pages
+        bits = max(1, count.bit_length())
+        both, low, number = (1 << bits) - 1, (1 << (bits - 1)) - 1, 0
+        for _, actor, _, place, caught in acts:
+            if count:
+                number = actor >> ACCOUNT_BITS & both
+                if number >= count:
+                    number &= low
+            page = pages[number]
+            if actor in page:
+                already.append(place)
+            elif not caught:
+                page[actor] = span
+                changed.add(number)
+                self.count += 1
+        return already
+
     def remove(self, actor: int) -> None:
         """Remove a relation that stands."""
         number = self._number(actor)
@@ -102,11 +125,9 @@ class Standing:
         if old not in self._pages:
             self.set_page(old, store.get_many([name_of(self._key, old)])[0])
         relations.pages += 1
-        page, moved, pages = self._pages[old], Page(), relations.pages
-        for actor in list(page):
-            if page_of(actor, pages) == new:
-                moved[actor] = page.pop(actor)
-        self._pages[new] = moved
+        page, bit = self._pages[old], (new ^ old) << ACCOUNT_BITS
+        self._pages[old] = {actor: span for actor, span in page.items() if not actor & bit}
+        self._pages[new] = {actor: span for actor, span in page.items() if actor & bit}
         self._changed.update((old, new))
 
 

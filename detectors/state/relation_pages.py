@@ -131,12 +131,18 @@ def bits_of(number: int, pages: int) -> int:
 def encode(page: Page, bits: int = 0) -> bytes:
     """Encode a page whose actors have ``bits`` lowest bits in common, besides the account bit."""
     actors = sorted(page)
-    newest = max(page.values(), default=0)
+    newest, oldest = max(page.values(), default=0), min(page.values(), default=0)
     skipped = (bits + ACCOUNT_BITS) // 8
     packed = _hashes(len(actors)).pack(*actors)
     planes = [packed[plane::HASH_BYTES] for plane in range(skipped, HASH_BYTES)]
-    ages = [min(newest - page[actor], OLDEST) for actor in actors]
-    return b"".join((_HEAD.pack(newest, skipped), *planes, _ages(len(ages)).pack(*ages)))
+    if newest == oldest:
+        ages = bytes(2 * len(actors))
+    else:
+        kept = [newest - page[actor] for actor in actors]
+        if newest - oldest > OLDEST:
+            kept = [min(age, OLDEST) for age in kept]
+        ages = _ages(len(kept)).pack(*kept)
+    return b"".join((_HEAD.pack(newest, skipped), *planes, ages))
 
 
 def decode(page: bytes, number: int = 0) -> Page:
@@ -155,8 +161,10 @@ def decode(page: bytes, number: int = 0) -> Page:
         else:
             packed[plane::HASH_BYTES] = page[at : at + count]
             at += count
-    ages = _ages(count).unpack_from(page, at)
-    return {actor: newest - age for actor, age in zip(_hashes(count).unpack(packed), ages, strict=True)}
+    actors = _hashes(count).unpack(packed)
+    if not any(page[at:]):
+        return dict.fromkeys(actors, newest)
+    return {actor: newest - age for actor, age in zip(actors, _ages(count).unpack_from(page, at), strict=True)}
 
 
 @cache
