@@ -215,6 +215,7 @@ PARTS: dict[str, Callable[[Bench], Measured | dict[str, Any] | None]] = {
     "across": _own("latency", LATENCY_EVENTS_S, "across"),
     "restore": _own("restore"),
     "memory": Bench.memory,
+    "relations": _own("relations"),
 }
 ON_THE_TOPIC = ("ceiling", "per_message", "quix", "flink", "truecount", "two_workers")
 

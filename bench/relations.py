@@ -1,7 +1,7 @@
 """Relations: CPU time that they add to a like or follow, and memory with many followers of one profile.
 
-``python -m bench.relations [FOLLOWERS [BUDGET_MIB]]`` prints the figures as JSON. 16 million followers take some minutes
-and 250 MB of disk: ``python -m bench.relations 16000000``.
+``python -m bench.relations [FOLLOWERS [BUDGET_MIB]]`` prints the figures as JSON. 16 million followers take some
+minutes, and 250 MB of disk.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ def _profile(scratch: Path, rng: np.random.Generator, followers: int, budget_byt
     expected = followers - len(leaving)
     if (state.ledger.raw, state.ledger.valid + state.ledger.quarantined) != (followers, expected):
         raise PartError(f"{followers:,} followed and {len(leaving):,} left, but the ledger is {state.ledger}")
-    if state.relations is None or state.relations.standing != expected:
-        raise PartError(f"{expected:,} relations should stand")
+    if state.relations is None or state.relations.current != expected:
+        raise PartError(f"{expected:,} relations should be left")
     return {
         "followers": followers,
         "follow_us": round(follow_us, 2),

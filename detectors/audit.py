@@ -250,6 +250,10 @@ class Audit:
         self.target_states.change(key).incomplete = True
         self.pending_counts.add(key, self.now + 1)
 
+    def lose_relations(self, key: Key) -> None:
+        """Note that a page of a key's relations was lost."""
+        self.relations.lose(key)
+
     def changed(self, key: Key) -> None:
         """Note that a case has moved part of this key's count."""
         self.pending_counts.add(key, self._at)

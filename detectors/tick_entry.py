@@ -120,13 +120,16 @@ class TickEntry:
             del state.open["minutes"]
             self.containment.record(("tick", error), key, start, unjudged, outcome)
             return count
+        self._enter_early(key, state, at)
+        return count
+
+    def _enter_early(self, key: Key, state: TargetState, at: ClosedTick) -> None:
         try:
             self.early.entered(key, state)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the windows are judged when they end
-            outcome.fail("early", key, start, 0, error)
-        return count
+            at.outcome.fail("early", key, at.start, 0, error)
 
     def _needs_judging(self, key: Key, state: TargetState, count: int, at: ClosedTick) -> bool:
         try:

@@ -63,7 +63,7 @@ REJECTED = Counter(
 UNMATCHED_UNDOS = Counter("truecount_unmatched_undos_total", "Undos without an event to undo.", registry=REGISTRY)
 UNDOS = Counter(
     "truecount_undos_total",
-    "Undos of likes and follows, by what they found: a like or follow that stands (standing); perhaps one from before"
+    "Undos of likes and follows, by what they found: a current like or follow (current); perhaps one from before"
     " relations were stored (unknown); nothing (unmatched); one that was read later (early; counted as unmatched"
     " before).",
     ["found"],

@@ -72,7 +72,7 @@ def undo_unknown(state: TargetState) -> bool:
 
 def events_outside(state: TargetState) -> int:
     """Accepted events of a count that no undo has taken back and that belong to no relation."""
-    return max(0, live_events(state.ledger) - (0 if state.relations is None else state.relations.standing))
+    return max(0, live_events(state.ledger) - (0 if state.relations is None else state.relations.current))
 
 
 def live_events(ledger: Ledger) -> int:

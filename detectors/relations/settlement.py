@@ -1,6 +1,6 @@
-"""Settles the likes and follows of one partition, and their undos, against the relations that stand.
+"""Settles the likes and follows of one partition, and their undos, against the relations that there are.
 
-A like by an actor whose like stands is invalid (``already_counted``). An undo ends the relation and takes its event
+A like by an actor with a current like is invalid (``already_counted``). An undo ends the relation and takes its event
 back. An undo without a relation moves nothing, unless the act may be from before relations were stored. An undo that is
 read before its act, but was made after it, takes the act back when that is read, for EARLY_MS of event time.
 
@@ -23,7 +23,7 @@ from detectors.intake.rules.reasons import ALREADY_COUNTED
 from detectors.intake.ticks import Tick
 from detectors.records import Hit, Outcome
 from detectors.relations.debits import live_events, undo_outside, undo_relation, undo_unknown
-from detectors.relations.standing import Standing, open_all, sample
+from detectors.relations.relation_set import RelationSet, open_all, sample
 from detectors.state.relation_pages import SPAN_MS
 from detectors.state.relations import Relations
 from detectors.state.target_state import TargetState
@@ -44,7 +44,7 @@ EARLY_MAX = 64
 Undo = tuple[int, int]
 """Actor (without account bit) and time of an undo."""
 
-STANDING, UNKNOWN, EARLY, UNMATCHED = UNDO_RESULTS = ("standing", "unknown", "early", "unmatched")
+CURRENT, UNKNOWN, EARLY, UNMATCHED = UNDO_RESULTS = ("current", "unknown", "early", "unmatched")
 """What an undo found: a relation; perhaps an act from before relations were stored; an act that was read after it
 (counted besides ``unmatched``, as which the undo was counted first); nothing."""
 
@@ -52,10 +52,10 @@ STANDING, UNKNOWN, EARLY, UNMATCHED = UNDO_RESULTS = ("standing", "unknown", "ea
 class _Settled:
     """The settling of one key's acts and undos of a tick, and its result."""
 
-    __slots__ = ("_span", "_standing", "_start", "already", "ended", "lost")
+    __slots__ = ("_relation_set", "_span", "_start", "already", "ended", "lost")
 
-    def __init__(self, standing: Standing, start: int) -> None:
-        self._standing = standing
+    def __init__(self, relation_set: RelationSet, start: int) -> None:
+        self._relation_set = relation_set
         self._start = start
         self._span = start // SPAN_MS
         self.already: list[int] = []
@@ -67,18 +67,18 @@ class _Settled:
 
     def act(self, act: RelatedAct) -> None:
         """Settle an act."""
-        if self._standing.created(act.actor) is not None:
+        if self._relation_set.created(act.actor) is not None:
             self.already.append(act.place)
         elif not act.caught:
-            self._standing.add(act.actor, self._span)
+            self._relation_set.add(act.actor, self._span)
 
     def undo(self, actor: int, at: int) -> None:
         """Settle an undo, ``at`` ms after the tick began."""
-        created = self._standing.created(actor)
+        created = self._relation_set.created(actor)
         if created is None:
             self.lost.append((actor, self._start + at))
         else:
-            self._standing.remove(actor)
+            self._relation_set.remove(actor)
             self.ended.append(created)
 
     def all_of(self, actor: int, acts: list[RelatedAct], undos: list[int]) -> None:
@@ -90,7 +90,7 @@ class _Settled:
         undo = next(waiting, None)
         for act in acts:
             while undo is not None and (
-                undo < act.at or (undo == act.at and self._standing.created(actor) is not None)
+                undo < act.at or (undo == act.at and self._relation_set.created(actor) is not None)
             ):
                 self.undo(actor, undo)
                 undo = next(waiting, None)
@@ -166,11 +166,11 @@ class Settlement:
         ]
         opened = open_all(wanted, self._target_states.pages)
         settled = []
-        for standing, (key, acts), takes in zip(opened, acts_by_key, undos, strict=True):
-            settled.append(_settle(standing, acts, takes, start, partial(tick.row, metric_of(key))))
-        for state, each, standing in zip(states, relations, opened, strict=True):
+        for relation_set, (key, acts), takes in zip(opened, acts_by_key, undos, strict=True):
+            settled.append(_settle(relation_set, acts, takes, start, partial(tick.row, metric_of(key))))
+        for state, each, relation_set in zip(states, relations, opened, strict=True):
             state.relations = each
-            standing.write(self._target_states.pages)
+            relation_set.write(self._target_states.pages)
         return settled
 
     def enter_undos(self, tick: Tick, end: int, outcome: Outcome) -> list[Key]:
@@ -184,7 +184,7 @@ class Settlement:
             state = self._target_states.change(key)
             for span in sorted(spans):
                 undo_relation(state, span)
-            outcome.note_undos(STANDING, len(spans))
+            outcome.note_undos(CURRENT, len(spans))
         for key, lost in sorted(tick.lost.items()):
             state = self._target_states.change(key)
             for undo in sorted(lost, key=itemgetter(1, 0)):
@@ -220,7 +220,7 @@ class Settlement:
     ) -> tuple[int, list[int]]:
         """The number of acts that are already counted, and the spans of those that were undone before they came."""
         relations = state.relations or Relations()
-        (standing,) = open_all([(key, relations, [actor for actor, _ in acts])], self._target_states.pages)
+        (relation_set,) = open_all([(key, relations, [actor for actor, _ in acts])], self._target_states.pages)
         waiting = [undo for undo in relations.early if undo[2] >= now]
         already, ended = 0, list[int]()
         for actor, ts in acts:
@@ -228,11 +228,11 @@ class Settlement:
             if undo is not None:
                 waiting.remove(undo)
                 ended.append(ts // SPAN_MS)
-            elif standing.created(actor) is not None:
+            elif relation_set.created(actor) is not None:
                 already += 1
             else:
-                standing.add(actor, ts // SPAN_MS)
-        standing.write(self._target_states.pages)
+                relation_set.add(actor, ts // SPAN_MS)
+        relation_set.write(self._target_states.pages)
         relations.early = waiting
         state.relations = relations
         return already, ended
@@ -251,23 +251,23 @@ class Settlement:
                 _undo_lost(state, (actor, ts), now, outcome)
             else:
                 undo_relation(state, span)
-                outcome.note_undos(STANDING, 1)
+                outcome.note_undos(CURRENT, 1)
 
     def _end(self, key: Key, state: TargetState, actor: int) -> int | None:
         """End an actor's relation. Returns the span in which it was created, None if there is none."""
         if state.relations is None:
             return None
-        (standing,) = open_all([(key, state.relations, [actor])], self._target_states.pages)
-        span = standing.created(actor)
+        (relation_set,) = open_all([(key, state.relations, [actor])], self._target_states.pages)
+        span = relation_set.created(actor)
         if span is not None:
-            standing.remove(actor)
-            standing.write(self._target_states.pages)
+            relation_set.remove(actor)
+            relation_set.write(self._target_states.pages)
         return span
 
     # ---------------------------------------------------------------- accessors
 
     def sample(self, key: Key, size: int) -> list[int]:
-        """See ``standing.sample``."""
+        """See ``relation_set.sample``."""
         state = self._target_states.peek(key)
         return [] if state is None else sample(key, state.relations, self._target_states.pages, size)
 
@@ -296,12 +296,12 @@ def _undos_of(undos: Collection[Undo], acts: list[RelatedAct]) -> list[Undo]:
 
 
 def _settle(
-    standing: Standing, acts: list[RelatedAct], undos: list[Undo], start: int, row: Callable[[int], bytes]
+    relation_set: RelationSet, acts: list[RelatedAct], undos: list[Undo], start: int, row: Callable[[int], bytes]
 ) -> _Settled:
     """Settle one key's acts and undos of a tick. Acts of the same moment are ordered by their rows."""
-    settled = _Settled(standing, start)
+    settled = _Settled(relation_set, start)
     if not undos and len({act.actor for act in acts}) == len(acts):
-        settled.already = standing.add_all(acts, start // SPAN_MS)
+        settled.already = relation_set.add_all(acts, start // SPAN_MS)
         return settled
     by_actor: dict[int, tuple[list[RelatedAct], list[int]]] = {}
     for act in acts:

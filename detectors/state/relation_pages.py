@@ -26,7 +26,7 @@ FEW_MAX = 12
 
 SPAN_MS = 300_000
 OLDEST = 0xFFFF
-"""Largest age of a relation in spans; it stands for all larger ones."""
+"""Largest age of a relation in spans; it includes all larger ones."""
 
 ACCOUNT_BITS = 1
 """The lowest bit of an actor's hash is the account bit, which relations ignore."""

@@ -31,8 +31,8 @@ class Covered(msgspec.Struct, array_like=True, gc=False):
 class Relations(msgspec.Struct, array_like=True):
     """The relations of one target and metric."""
 
-    standing: int = 0
-    """actors whose act stands"""
+    current: int = 0
+    """actors with a relation"""
     pages: int = 0
     """number of pages; 0: all relations are in ``few``"""
     few: bytes = b""

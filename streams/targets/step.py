@@ -185,7 +185,7 @@ class PartitionAudit:
 
     def lose_relations(self, key: Key) -> None:
         """Go on without some of a key's relations, because a page of them was lost."""
-        self.audit.relations.lose(key)
+        self.audit.lose_relations(key)
 
     def dump(self, position: int) -> dict[str, Any]:
         """The state that is in no part, at ``position`` of the log, as builtins that msgspec encodes."""

@@ -119,8 +119,8 @@ RULE_PLACES: dict[str, tuple[str, ...]] = {
     "already_counted": (
         "intake.ticks.Tick.related",
         "intake.few_events.FewEvents.related",
-        "relations.standing.open_all",
-        "relations.standing.Standing.add",
+        "relations.relation_set.open_all",
+        "relations.relation_set.RelationSet.add",
         "relations.settlement.Settlement._settled",
     ),
     "double_click": (
@@ -167,7 +167,7 @@ APART = frozenset(
             "intake.related",
             "relations.debits",
             "relations.settlement",
-            "relations.standing",
+            "relations.relation_set",
             "state.relation_pages",
             "state.relations",
             "events.block",

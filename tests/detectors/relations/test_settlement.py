@@ -1,4 +1,4 @@
-"""Likes, follows and their undos are states: what stands counts once, and an undo takes back only its own act."""
+"""Likes, follows and their undos are states: a current one counts once, and an undo takes back only its own act."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Run:
         ledger = self.ledger()
         return ledger.raw, ledger.valid, ledger.invalid
 
-    def standing(self) -> set[int]:
+    def current(self) -> set[int]:
         return set(self.audit.relations.sample(KEY, 1 << 30))
 
 
@@ -101,8 +101,8 @@ def test_an_act_that_stands_counts_once_until_it_is_undone() -> None:
 def test_an_undo_without_an_act_moves_nothing_and_is_counted() -> None:
     run = Run().take(Act(0), undone(20_000, 4), undone(40_000), undone(60_000)).until()
     assert run.parts() == (1, 0, {"undone": 1})
-    assert (run.outcome.unmatched_undos, run.outcome.undos) == (2, {"standing": 1, "unmatched": 2})
-    assert run.standing() == set()
+    assert (run.outcome.unmatched_undos, run.outcome.undos) == (2, {"current": 1, "unmatched": 2})
+    assert run.current() == set()
 
 
 @pytest.mark.parametrize("metric", [0, 1, 2])
@@ -159,18 +159,18 @@ def test_who_is_exempt_has_no_acts_that_stand() -> None:
 
 def test_inputs_without_relations_and_events_without_actor_follow_the_old_rule() -> None:
     for apart in ({"unrelated": True}, {"actor": -1}):
-        acts = [Act(20_000 * n, **apart) for n in range(3)]  # type: ignore[arg-type]  # fields by name
-        takes = [Act(80_000 + n, undo=True, **apart) for n in range(5)]  # type: ignore[arg-type]  # as above
+        acts = [Act(20_000 * n, **apart) for n in range(3)]
+        takes = [Act(80_000 + n, undo=True, **apart) for n in range(5)]
         run = Run().take(*acts, *takes).until()
         assert run.parts() == (3, 0, {"undone": 3})
         assert run.outcome.unmatched_undos == 2
-        assert run.standing() == set()
+        assert run.current() == set()
 
 
 def test_an_undo_outside_relations_takes_no_event_of_one_that_stands() -> None:
     run = Run().take(Act(0), Act(10, actor=-1), *(Act(40_000 + n, actor=-1, undo=True) for n in range(2))).until()
     assert run.parts() == (2, 1, {"undone": 1})
-    assert run.standing() == {2}
+    assert run.current() == {2}
 
 
 def test_switched_off_every_undo_follows_the_old_rule() -> None:
@@ -185,7 +185,7 @@ def test_history_begins_relations() -> None:
     assert run.parts() == (21, 19, {"already_counted": 1, "undone": 1})
     run.take(Act(200_000, 2), Act(200_001, 4), undone(200_002, 6)).until()
     assert run.parts() == (23, 19, {"already_counted": 2, "undone": 2})
-    assert run.standing() == {act.actor for act in past} - {6}
+    assert run.current() == {act.actor for act in past} - {6}
 
 
 def test_of_events_from_before_relations_an_undo_takes_one() -> None:
@@ -195,7 +195,7 @@ def test_of_events_from_before_relations_an_undo_takes_one() -> None:
     run.take(Act(0, 4), *(undone(20_000 + n, 10 + 2 * n) for n in range(4))).until()
     assert run.parts() == (3, 1, {"undone": 2})
     assert run.outcome.undos == {"unknown": 2, "unmatched": 2}
-    assert run.standing() == {4}
+    assert run.current() == {4}
 
 
 def test_a_count_that_is_incomplete_may_lack_any_act() -> None:
@@ -225,7 +225,7 @@ def test_a_tick_too_large_for_rows_is_counted_without_relations(monkeypatch: pyt
     state = run.state()
     assert state.ledger.valid == 150
     assert state.unknown_acts > 100
-    assert state.unknown_acts + len(run.standing()) == 150
+    assert state.unknown_acts + len(run.current()) == 150
 
 
 # ---------------------------------------------------------------- in any order
@@ -253,19 +253,19 @@ def expected(acts: list[Act]) -> dict[str, Counter[str]]:
         counts = found[key] = Counter()
         mine = [act for act in acts if key_of(act.metric, act.target) == key]
         for actor in {act.actor for act in mine}:
-            stands = False
+            current = False
             its = [act for act in mine if act.actor == actor]
             for at in sorted({act.at for act in its}):
                 now = Counter(act.undo for act in its if act.at == at)
                 while +now:
-                    undo = stands if now[stands] else not stands
+                    undo = current if now[current] else not current
                     now[undo] -= 1
                     if undo:
-                        counts["undone" if stands else "unmatched"] += 1
+                        counts["undone" if current else "unmatched"] += 1
                     else:
-                        counts["already_counted" if stands else "valid"] += 1
-                    stands = not undo
-            counts["standing"] += stands
+                        counts["already_counted" if current else "valid"] += 1
+                    current = not undo
+            counts["current"] += current
     return found
 
 
@@ -288,4 +288,4 @@ def test_neither_order_nor_blocks_change_anything(
         ledger = run.state(key).ledger
         assert ledger.invalid.get("already_counted", 0) == counts["already_counted"]
         assert ledger.invalid.get("undone", 0) == counts["undone"]
-        assert ledger.valid == live_events(ledger) == counts["valid"] - counts["undone"] == counts["standing"]
+        assert ledger.valid == live_events(ledger) == counts["valid"] - counts["undone"] == counts["current"]

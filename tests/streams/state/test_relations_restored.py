@@ -54,7 +54,7 @@ class World:
         self.saved: dict[bytes, bytes] = {}
         self.position = 0
         self.now = START_MS
-        self.standing: dict[str, int] = {}
+        self.current: dict[str, int] = {}
         """followers, and when they came"""
         self.raw = self.unmatched = 0
         self.cases = 0
@@ -84,14 +84,14 @@ class World:
     def act(self, actor: str, *, late: bool = False) -> None:
         ts = self.now - 2 * STEP_MS if late else self.now + 1
         self.raw += 1
-        self.standing.setdefault(actor, ts)
+        self.current.setdefault(actor, ts)
         self.send(follow(ts, actor))
 
     def undo(self, actor: str, *, late: bool = False) -> None:
         ts = self.now - STEP_MS if late else self.now + 1
-        valid, covered = self.state.ledger.valid, self.covered(self.standing.get(actor, -1))
-        self.unmatched += actor not in self.standing
-        came = self.standing.pop(actor, None)
+        valid, covered = self.state.ledger.valid, self.covered(self.current.get(actor, -1))
+        self.unmatched += actor not in self.current
+        came = self.current.pop(actor, None)
         self.send(follow(ts, actor, undo=True))
         if came is not None:
             assert self.state.ledger.valid == valid - (not covered)
@@ -126,12 +126,12 @@ class World:
     def check(self) -> None:
         ledger, relations = self.state.ledger, self.state.relations
         assert ledger.raw == self.raw
-        assert live_events(ledger) == len(self.standing)
-        assert {OF[actor] for actor in self.audit.audit.relations.sample(KEY, 1000)} == self.standing.keys()
+        assert live_events(ledger) == len(self.current)
+        assert {OF[actor] for actor in self.audit.audit.relations.sample(KEY, 1000)} == self.current.keys()
         assert self.outcome.unmatched_undos == self.unmatched
         assert min(ledger.valid, ledger.quarantined, *ledger.invalid.values(), 0) == 0
         if relations is not None:
-            assert relations.standing == len(self.standing)
+            assert relations.current == len(self.current)
             parts = [(one.part, one.left) for one in relations.covered if one.left]
             for part in {part for part, _ in parts}:
                 of_part = ledger.quarantined if part == "quarantined" else ledger.invalid[part]
@@ -155,8 +155,8 @@ steps = st.lists(
 def test_ledger_and_relations_agree(some: list[tuple[Any, ...]]) -> None:
     world = World()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("detectors.relations.standing.FEW_MAX", 3)
-        patch.setattr("detectors.relations.standing.LOAD", 2)
+        patch.setattr("detectors.relations.relation_set.FEW_MAX", 3)
+        patch.setattr("detectors.relations.relation_set.LOAD", 2)
         patch.setattr("detectors.relations.settlement.EARLY_MS", -(10**9))  # no undo waits
         for name, *arguments in some:
             match name:

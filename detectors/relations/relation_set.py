@@ -28,7 +28,7 @@ SAMPLED_PAGES = 8
 _WIDTH = 8 * HASH_BYTES - ACCOUNT_BITS
 
 
-class Standing:
+class RelationSet:
     """The relations of one target and metric, as far as they were read. ``write`` stores what has changed."""
 
     __slots__ = ("_changed", "_key", "_pages", "_relations", "count")
@@ -39,7 +39,7 @@ class Standing:
         self._pages: dict[int, Page] = {}
         """the pages that were read, by number; without pages, the few relations are page 0"""
         self._changed: set[int] = set()
-        self.count = relations.standing
+        self.count = relations.current
 
     def wanted(self, actors: Iterable[int]) -> set[int]:
         """The numbers of the pages that these actors need and that were not read."""
@@ -60,14 +60,14 @@ class Standing:
         return self._pages[self._number(actor)].get(actor)
 
     def add(self, actor: int, span: int) -> None:
-        """Add a relation that does not stand."""
+        """Add a relation that is not there."""
         number = self._number(actor)
         self._pages[number][actor] = max(0, span)
         self._changed.add(number)
         self.count += 1
 
     def add_all(self, acts: Iterable[RelatedAct], span: int) -> list[int]:
-        """Add the relations of different actors' acts. Returns the places of acts whose relation stands already.
+        """Add the relations of different actors' acts. Returns the places of acts whose actor has one already.
 
         An act that a rule has caught adds nothing.
         """
@@ -89,7 +89,7 @@ class Standing:
         return already
 
     def remove(self, actor: int) -> None:
-        """Remove a relation that stands."""
+        """Remove a relation."""
         number = self._number(actor)
         del self._pages[number][actor]
         self._changed.add(number)
@@ -104,7 +104,7 @@ class Standing:
         if not self._changed:
             return
         relations = self._relations
-        relations.standing = self.count
+        relations.current = self.count
         if not relations.pages:
             page = self._pages[0]
             if len(page) <= FEW_MAX:
@@ -131,20 +131,22 @@ class Standing:
         self._changed.update((old, new))
 
 
-def open_all(wanted: Sequence[tuple[Key, Relations, Iterable[int]]], store: RelationPages) -> list[Standing]:
+def open_all(wanted: Sequence[tuple[Key, Relations, Iterable[int]]], store: RelationPages) -> list[RelationSet]:
     """The relations of keys, with the pages of the given actors (without account bit), which are read together."""
-    opened = [Standing(key, relations) for key, relations, _ in wanted]
-    missing: list[tuple[Standing, int, str]] = []
-    for standing, (key, _, actors) in zip(opened, wanted, strict=True):
-        missing += [(standing, number, name_of(key, number)) for number in sorted(standing.wanted(actors))]
+    opened = [RelationSet(key, relations) for key, relations, _ in wanted]
+    missing: list[tuple[RelationSet, int, str]] = []
+    for relation_set, (key, _, actors) in zip(opened, wanted, strict=True):
+        missing += [(relation_set, number, name_of(key, number)) for number in sorted(relation_set.wanted(actors))]
     if missing:
-        for (standing, number, _), page in zip(missing, store.get_many([name for *_, name in missing]), strict=True):
-            standing.set_page(number, page)
+        for (relation_set, number, _), page in zip(
+            missing, store.get_many([name for *_, name in missing]), strict=True
+        ):
+            relation_set.set_page(number, page)
     return opened
 
 
 def sample(key: Key, relations: Relations | None, store: RelationPages, size: int) -> list[int]:
-    """The first ``size`` actors of a target whose act stands, in the order of their hashes with reversed bits.
+    """The first ``size`` actors of a target with a current relation, in the order of their hashes with reversed bits.
 
     It is a random sample of them, correct after undos, and does not depend on the order in which they came. Samples of
     several targets prefer the same actors, so they can be compared. Actors are hashes without the account bit.

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.events.key import Key, key_of
-from detectors.relations.standing import open_all, sample
+from detectors.relations.relation_set import open_all, sample
 from detectors.state.relation_pages import (
     ACCOUNT_BITS,
     FEW_MAX,
@@ -56,7 +56,7 @@ def test_a_split_moves_only_actors_of_the_page_that_is_split(actor: int, count: 
 
 
 class Target:
-    """One target, opened anew for each change, beside a dict of what stands."""
+    """One target, opened anew for each change, beside a dict of the same."""
 
     def __init__(self, key: Key = KEY) -> None:
         self.key = key
@@ -65,17 +65,17 @@ class Target:
         self.truth: dict[int, int] = {}
 
     def toggle(self, some: Sequence[int], span: int) -> None:
-        (standing,) = open_all([(self.key, self.relations, some)], self.pages)
+        (relation_set,) = open_all([(self.key, self.relations, some)], self.pages)
         for actor in some:
-            assert standing.created(actor) == self.truth.get(actor)
+            assert relation_set.created(actor) == self.truth.get(actor)
             if actor in self.truth:
-                standing.remove(actor)
+                relation_set.remove(actor)
                 del self.truth[actor]
             else:
-                standing.add(actor, span)
+                relation_set.add(actor, span)
                 self.truth[actor] = span
-        standing.write(self.pages)
-        assert self.relations.standing == len(self.truth)
+        relation_set.write(self.pages)
+        assert self.relations.current == len(self.truth)
 
     def grown(self, rng: random.Random, size: int) -> Target:
         while len(self.truth) < size:
@@ -92,8 +92,8 @@ def test_acts_and_undos_leave_what_a_set_would_have(batches: list[list[int]], rn
         gone = rng.sample(sorted(target.truth), rng.randint(0, len(target.truth)))
         target.toggle([*dict.fromkeys([*batch, *gone])], number)
     everybody = sorted(target.truth)
-    (standing,) = open_all([(KEY, target.relations, everybody)], target.pages)
-    assert {actor: standing.created(actor) for actor in everybody} == target.truth
+    (relation_set,) = open_all([(KEY, target.relations, everybody)], target.pages)
+    assert {actor: relation_set.created(actor) for actor in everybody} == target.truth
     assert set(sample(KEY, target.relations, target.pages, len(everybody))) == set(everybody)
 
 
