@@ -120,7 +120,7 @@ RULE_PLACES: dict[str, tuple[str, ...]] = {
         "intake.ticks.Tick.related",
         "intake.few_events.FewEvents.related",
         "relations.relation_set.open_all",
-        "relations.relation_set.RelationSet.add",
+        "relations.relation_set.RelationSet.add_all",
         "relations.settlement.Settlement._settled",
     ),
     "double_click": (
