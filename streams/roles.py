@@ -78,6 +78,10 @@ class Role:
     reopens: bool
     """whether its tasks are opened again when live settings change, so that they apply from a position of the log on"""
 
+    def used(self, settings: Settings) -> bool:
+        """Whether an installation has this role."""
+        return self.log is None or self.log.used(settings)
+
     def reads(self, settings: Settings) -> list[str]:
         """The names of the topics that it reads."""
         return [each.topic for each in settings.inputs] if self.log is None else [self.log.name(settings)]
@@ -102,7 +106,7 @@ INGEST = Role(
     name="ingest",
     log=None,
     changelog=INGEST_STATE,
-    outputs=(BY_TARGET, DEAD_LETTERS),
+    outputs=(BY_TARGET, BY_ACTOR, DEAD_LETTERS),
     tasks=lambda settings, shared: IngestTasks(
         settings,
         state=shared.state,
@@ -118,32 +122,39 @@ TARGETS = Role(
     log=BY_TARGET,
     changelog=TARGETS_STATE,
     aligned=(FLAGGED_EVENTS, CORRECTIONS, AUDITED_COUNTS, DEAD_LETTERS),
+    outputs=(BY_ACTOR,),
     tasks=lambda _settings, shared: TargetTasks(state=shared.state, budget=shared.budget, clock=shared.clock),
     reopens=True,
 )
 
-ROLES: dict[str, Role] = {role.name: role for role in (INGEST, TARGETS)}
+ROLES: dict[str, Role] = {role.name: role for role in (INGEST, TARGETS, ACTORS_ROLE)}
 """The table of all roles."""
+
+
+def used_roles(settings: Settings) -> list[Role]:
+    """The roles of an installation."""
+    return [role for role in ROLES.values() if role.used(settings)]
 
 
 def reader_of(settings: Settings, topic: str) -> Role:
     """The role that reads a topic."""
-    return next(role for role in ROLES.values() if topic in role.reads(settings))
+    return next(role for role in used_roles(settings) if topic in role.reads(settings))
 
 
-def own_topics() -> list[Topic]:
-    """All of truecount's own topics, each once."""
-    return list(dict.fromkeys(topic for role in ROLES.values() for topic in role.topics()))
+def own_topics(settings: Settings) -> list[Topic]:
+    """All of truecount's own topics in an installation, each once."""
+    topics = dict.fromkeys(topic for role in used_roles(settings) for topic in role.topics())
+    return [topic for topic in topics if topic.used(settings)]
 
 
 def changelogs(settings: Settings) -> frozenset[str]:
     """The names of the topics of state."""
-    return frozenset(role.changelog.name(settings) for role in ROLES.values() if role.changelog is not None)
+    return frozenset(role.changelog.name(settings) for role in used_roles(settings) if role.changelog is not None)
 
 
 def plan(settings: Settings, *, inputs: bool) -> list[NewTopic]:
     """The topics of an installation, to be created. ``inputs``: with the input topics."""
-    planned = [topic.planned(settings) for topic in own_topics()]
+    planned = [topic.planned(settings) for topic in own_topics(settings)]
     if inputs:
         planned += [
             NewTopic(

@@ -1,6 +1,6 @@
-"""Frames: the records of ``by-target``. A frame has events of one source for one partition, in columns.
+"""Frames: the records of ``by-target`` and ``by-actor``. A frame has events of one source for one partition.
 
-A frame names the input offsets that it was made from (``first`` ≤ offset < ``next``). A reader that has read a source
+The events are columns. A frame names the input offsets that it was made from (``first`` ≤ offset < ``next``). A reader that has read a source
 up to an offset skips what comes twice. A frame also has the watermark of its source, so that partitions without events
 close their windows too. Ids of targets travel as text, all other names as hashes: each event has its input offset, and
 the record at that offset has the texts.
@@ -62,6 +62,16 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     """1 if the event is historic, else 0"""
     written_ms: int = 0
     """wall time at which the frame was made, 0 if not known (frames of 0.2): see EventClock"""
+
+
+class ActorFrame(Frame, array_like=True, gc=False):
+    """One record of ``by-actor``. It lacks the columns that say nothing of an actor's conduct.
+
+    A frame without events is the same in both logs.
+    """
+
+    name: list[str] | None = None
+    """the actors as texts; None if the log has pseudonyms only"""
 
 
 NEEDED = ("offset", "metric", "ts", "actor")

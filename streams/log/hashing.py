@@ -47,6 +47,11 @@ def partition_of(target: str, partitions: int) -> int:
     return _hash(target.encode()) % partitions
 
 
+def actor_partitions(actors: NDArray[np.int64], partitions: int) -> NDArray[np.intp]:
+    """The partition of ``by-actor`` for each actor's hash. The account bit does not matter."""
+    return ((actors >> 1) % partitions).astype(np.intp, copy=False)
+
+
 def actor_hashes(actors: Sequence[str | None]) -> NDArray[np.int64]:
     """Hash actors to 63 bits, without the bit that marks accounts (detectors.events.actor). None becomes NOBODY."""
     try:
