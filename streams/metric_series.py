@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from detectors.cases.statuses import ENDINGS, STATUSES
 from detectors.catalog.registry import CROWD_DETECTORS, REASON_CODES
+from detectors.controls import KINDS
 from detectors.events.event import METRICS
 from detectors.failures import PARTS
 from detectors.intake.rules.reasons import RULES
@@ -25,6 +26,7 @@ OUTPUTS = (FLAG, COUNT) = ("flag", "count")
 COUNT_PARTS = (VALID, "invalid", QUARANTINED, UNDONE)
 """Values of the label ``part`` of counted events."""
 
+ANSWERS = (ANSWERED, REFUSED) = ("answered", "refused")
 RELOAD_OUTCOMES = ("applied", "unchanged", "refused")
 CHECKPOINT_OUTCOMES = ("committed", "failed")
 
@@ -35,6 +37,10 @@ def create(reads: Mapping[str, Iterable[str]], *, models: Iterable[str] = ()) ->
     metrics.LAST_RELOAD_GOOD.set(1)
     _input_series()
     _role_series(reads)
+    if "actors" in reads:
+        _fill(metrics.RULINGS, KINDS)
+        _fill(metrics.REVERSED_RULINGS, KINDS)
+        _fill(metrics.ANSWERED, ANSWERS)
     _detection_series((*CROWD_DETECTORS, *models))
 
 

@@ -9,13 +9,17 @@ from typing import Protocol
 from faust.types import TP
 from kafka.admin import NewTopic
 
+from streams.actors.tasks import ActorTasks
 from streams.clock import Clock
 from streams.engine.task import Work
 from streams.ingest.tasks import IngestTasks
 from streams.kafka.partition_reader import StateReader
 from streams.kafka.reachability import Answers
 from streams.kafka.topics import (
+    ACTORS,
+    ACTORS_STATE,
     AUDITED_COUNTS,
+    BY_ACTOR,
     BY_TARGET,
     CORRECTIONS,
     DEAD_LETTERS,
@@ -86,8 +90,12 @@ class Role:
         """The names of the topics that it reads."""
         return [each.topic for each in settings.inputs] if self.log is None else [self.log.name(settings)]
 
+    def written(self, settings: Settings) -> list[Topic]:
+        """Truecount's own topics that it writes in an installation."""
+        return [topic for topic in self.topics() if topic != self.log and topic.used(settings)]
+
     def topics(self) -> tuple[Topic, ...]:
-        """All of truecount's own topics that it reads or writes."""
+        """All of truecount's own topics that it can read or write."""
         inner = [topic for topic in (self.log, self.changelog) if topic is not None]
         return (*inner, *self.aligned, *self.outputs)
 
@@ -123,7 +131,19 @@ TARGETS = Role(
     changelog=TARGETS_STATE,
     aligned=(FLAGGED_EVENTS, CORRECTIONS, AUDITED_COUNTS, DEAD_LETTERS),
     outputs=(BY_ACTOR,),
-    tasks=lambda _settings, shared: TargetTasks(state=shared.state, budget=shared.budget, clock=shared.clock),
+    tasks=lambda _settings, shared: TargetTasks(
+        state=shared.state, budget=shared.budget, partitions=shared.partitions, clock=shared.clock
+    ),
+    reopens=True,
+)
+
+ACTORS_ROLE = Role(
+    name="actors",
+    log=BY_ACTOR,
+    changelog=ACTORS_STATE,
+    aligned=(ACTORS, DEAD_LETTERS),
+    outputs=(BY_TARGET,),
+    tasks=lambda _settings, shared: ActorTasks(state=shared.state, partitions=shared.partitions, clock=shared.clock),
     reopens=True,
 )
 

@@ -296,7 +296,7 @@ def test_the_table_of_a_line_has_every_field_of_a_flag_in_its_order() -> None:
 
 def test_the_readme_names_every_topic() -> None:
     text = (ROOT / "README.md").read_text()
-    assert [name for topic in own_topics() if f"`{(name := topic.name(Settings()))}`" not in text] == []
+    assert [name for topic in own_topics(Settings()) if f"`{(name := topic.name(Settings()))}`" not in text] == []
 
 
 def test_the_architecture_names_every_detector() -> None:

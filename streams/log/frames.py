@@ -1,14 +1,14 @@
 """Frames: the records of ``by-target`` and ``by-actor``. A frame has events of one source for one partition.
 
-The events are columns. A frame names the input offsets that it was made from (``first`` ≤ offset < ``next``). A reader that has read a source
-up to an offset skips what comes twice. A frame also has the watermark of its source, so that partitions without events
-close their windows too. Ids of targets travel as text, all other names as hashes: each event has its input offset, and
-the record at that offset has the texts.
+The events are columns. A frame names the input offsets that it was made from (``first`` ≤ offset < ``next``). A reader
+that has read a source up to an offset skips what comes twice. A frame also has the watermark of its source, so that
+partitions without events close their windows too. Ids of targets travel as text, all other names as hashes: each event
+has its input offset, and the record at that offset has the texts.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -82,6 +82,8 @@ MARKS = ("undo", "rule", "history")
 NUMBERS = (*NEEDED, *GIVEN, *MARKS)
 TEXTS = ("session", "owner")
 
+AnyFrame = TypeVar("AnyFrame", bound=Frame)
+
 _WIDTHS: dict[int, Any] = {1: np.dtype("<i1"), 2: np.dtype("<i2"), 4: np.dtype("<i4"), 8: np.dtype("<i8")}
 Numbers = NDArray[np.signedinteger[Any]]
 
@@ -118,7 +120,7 @@ def offsets(frame: Frame) -> NDArray[np.int64]:
     return wide(frame, "offset") + np.int64(frame.first)
 
 
-def part_of(frame: Frame, rows: NDArray[np.intp]) -> Frame:
+def part_of(frame: AnyFrame, rows: NDArray[np.intp]) -> AnyFrame:
     """Select rows of a frame. Without any row, the frame still has its source's watermark."""
     places = rows.tolist()
     columns: dict[str, Any] = {"target": [frame.target[place] for place in places]}
@@ -128,6 +130,8 @@ def part_of(frame: Frame, rows: NDArray[np.intp]) -> Frame:
     for name in TEXTS:
         column = getattr(frame, name)
         columns[name] = None if column is None else [column[place] for place in places]
+    if isinstance(frame, ActorFrame) and frame.name is not None:
+        columns["name"] = [frame.name[place] for place in places]
     return msgspec.structs.replace(frame, **columns)
 
 

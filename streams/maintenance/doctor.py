@@ -20,7 +20,7 @@ from streams.maintenance.permissions import creation_refused, missing_access
 from streams.maintenance.unjudged import unjudged_of
 from streams.maps.sampling import topic_sample
 from streams.maps.trial import Trial
-from streams.roles import ROLES, needed, plan
+from streams.roles import needed, plan, used_roles
 from streams.settings.inputs import Input
 from streams.settings.settings import Settings
 from streams.state.sealed import StateError
@@ -160,7 +160,7 @@ def _disk(settings: Settings) -> Check:
 
 def _partitions(settings: Settings) -> Check:
     """Whether the topics that a role reads and writes partition by partition have equally many partitions."""
-    groups = [names for role in ROLES.values() if (names := role.equal_partitions(settings))]
+    groups = [names for role in used_roles(settings) if (names := role.equal_partitions(settings))]
     try:
         counts = partition_counts(settings, {name for names in groups for name in names})
     except BrokerError as error:

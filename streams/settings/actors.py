@@ -14,7 +14,9 @@ class Actors(Section):
     enabled: bool = False
     """ingest also writes each event to by-actor, and the role actors reads it"""
     memory_bytes: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024)
-    """memory of a worker for the state of accounts; the rest is on disk"""
+    """memory for active accounts, of all partitions together; the others are on disk"""
+    accounts: int = Field(default=16_000_000, ge=1)
+    """accounts that are stored in total; the oldest that were seen once are dropped first"""
     allow: tuple[str, ...] = ()
     """ids of actors that are never ruled against; ``@path`` includes the lines of a file"""
     settlement_hours: int = Field(default=48, ge=1, le=30 * 24)

@@ -64,15 +64,18 @@ class Targets:
         partial: bool = False,
         failed: Failed | None = None,
         unjudged: Iterable[tuple[int, int]] = (),
+        actor_partitions: int = 0,
     ) -> None:
         """Without stored state the log is read from ``start``. ``partial``: there were records before it.
 
         ``failed`` has the failures of earlier tasks since the last checkpoint. ``unjudged`` are positions that an
-        earlier audit of the same log could only count.
+        earlier audit of the same log could only count. ``actor_partitions`` are those of by-actor; with 0 nothing is
+        asked of the role actors.
         """
         self.every_seconds = settings.checkpoint_seconds
         self._topics = Topics.of(settings)
         self._partition = tp.partition
+        self._actor_partitions = actor_partitions
         self._atomic = settings.processing == "exactly_once"
         self._source = f"/{settings.app}/by-target/{tp.partition}"
         self._reader = state
@@ -148,11 +151,15 @@ class Targets:
             try:
                 for _ in audit.steps(record.value, record.offset, outcome):
                     if len(outcome.counts) >= COUNTS_AT_ONCE:
+                        requests, outcome.requests = outcome.requests, []  # sent when the record is done
                         self._add_outputs(outcome.drain(), record.offset)
+                        outcome.requests = requests
                     yield
             except StepError as error:
                 self._log_step(record.offset, error)
                 raise
+            if outcome.requests:
+                self._add_requests(outcome, record.offset)
             if outcome.failures or outcome.uncounted:
                 self._add_outputs(outcome.drain(), record.offset)
             yield
@@ -160,6 +167,10 @@ class Targets:
         metrics.BROKEN_FRAMES.inc(audit.broken - broken)
         metrics.UNJUDGED_STEPS.inc(audit.counted_only - counted)
         self._add_outputs(outcome, record.offset)  # of the last record
+
+    def _add_requests(self, outcome: Outcome, position: int) -> None:
+        frames = self.audit.requests_of(outcome, position, self._actor_partitions)
+        self._outputs += [Output(self._topics.by_actor, place, None, value) for place, value in frames]
 
     def _log_step(self, position: int, error: StepError) -> None:
         metrics.FAILED_STEPS.inc()

@@ -34,7 +34,9 @@ IDLE_MS = 10_000
 
 def _router(partitions: int = 4, actor_log: ActorLog | None = None) -> Router:
     time = Time(lateness_seconds=LATENESS_MS / 1000, future_skew_seconds=SKEW_MS / 1000, idle_seconds=IDLE_MS / 1000)
-    return Router(config=Input(topic="views", metric="view"), partition=0, time=time, partitions=partitions, actor_log=actor_log)
+    return Router(
+        config=Input(topic="views", metric="view"), partition=0, time=time, partitions=partitions, actor_log=actor_log
+    )
 
 
 def _value(ts: int, target: str = "v1", **fields: str) -> bytes:
@@ -404,7 +406,7 @@ def test_by_actor_has_each_event_with_an_actor_once_in_the_partition_of_the_acto
         undo = numbers(frame, "undo").tolist() if frame.undo else [0] * len(hashed)
         names = frame.name or [None] * len(hashed)
         found += list(zip(offsets(frame).tolist(), hashed.tolist(), frame.target, undo, names, strict=True))
-        assert not (frame.agent or frame.referrer or frame.ident or frame.session)
+        assert {frame.agent, frame.referrer, frame.ident, frame.session} == {b"", None}
     expected = [
         (1000 + n, int(actor_hashes([actor])[0]) | 1, target, int(undo), None if pseudonyms else actor)
         for n, (actor, target, undo) in enumerate(acts)
