@@ -121,7 +121,7 @@ def _offline(
     from streams.service import memory
 
     jobs = jobs_for(recorded.size_bytes, settings.partitions, jobs)
-    files = Files(out)
+    files = Files(out, actors=settings.actors.enabled)
     memory.collect_rarely()
     try:
         with ReplayProgress(quiet=quiet) as progress:
