@@ -189,6 +189,12 @@ RULINGS = Counter("truecount_rulings_total", "New or changed rulings on actors, 
 REVERSED_RULINGS = Counter(
     "truecount_reversed_rulings_total", "Rulings on actors that were taken back, by kind.", ["kind"], registry=REGISTRY
 )
+OPEN_QUESTIONS = Gauge(
+    "truecount_open_questions",
+    "Questions of suspect cases that wait until their accounts' conduct settles them, by partition of by-actor.",
+    ["partition"],
+    registry=REGISTRY,
+)
 ANSWERED = Counter(
     "truecount_answered_questions_total",
     "Questions of suspect cases that the role actors has answered, by outcome: answered, refused (too many were open).",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from detectors.accounts.state import ACCOUNT_PAGES, ACCOUNTS
 from detectors.state.target_state import STATE_VERSION
 from streams.actors.step import PartitionAccounts
 from streams.state.parts import dump_or_delete, load_parts
@@ -37,6 +38,15 @@ def dump_full(accounts: PartitionAccounts, position: int) -> tuple[list[tuple[by
 def state_at(accounts: PartitionAccounts, position: int) -> dict[str, Any]:
     """The state for the meta records from a full checkpoint at ``position`` on."""
     return {**accounts.dump(), FULL_AT: position}
+
+
+def index_key(page_key: bytes) -> bytes:
+    """The key of the index of a page of accounts. Without its index, a page that is damaged is as if dropped.
+
+    >>> index_key(b"idle/7")
+    b'accounts/index/7'
+    """
+    return ACCOUNTS.prefix + b"index/" + page_key.removeprefix(ACCOUNT_PAGES.prefix)
 
 
 def meta_record(

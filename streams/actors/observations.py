@@ -26,11 +26,12 @@ class ActorGauges:
 
     def show(self, accounts: PartitionAccounts) -> None:
         """Update them."""
-        metrics.ACCOUNTS.labels(self._partition).set(accounts.stored)
+        metrics.ACCOUNTS.labels(self._partition).set(len(accounts.accounts))
+        metrics.OPEN_QUESTIONS.labels(self._partition).set(accounts.accounts.open_questions)
         if accounts.clock.now >= 0:
             metrics.ACTOR_EVENT_TIME.labels(self._partition).set(accounts.clock.now / 1000)
 
     def forget(self) -> None:
         """Remove the series of this partition: another worker shows it now."""
-        for gauge in (metrics.ACCOUNTS, metrics.ACTOR_EVENT_TIME):
+        for gauge in (metrics.ACCOUNTS, metrics.OPEN_QUESTIONS, metrics.ACTOR_EVENT_TIME):
             metrics.remove(gauge, self._partition)

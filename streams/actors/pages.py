@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from detectors.accounts.pages import Page
+from detectors.accounts.state import ACCOUNT_PAGES
 from streams.state.sealed import decode, encode, seal
 from streams.state.store import SCRATCH, Store
-
-PAGE_PREFIX = b"page/"
-NO_ACCOUNTS = Page(b"", [])
-"""In place of a page that was damaged on the disk or in the changelog: its accounts start again."""
 
 
 class StoredPages:
@@ -17,9 +14,7 @@ class StoredPages:
     Without a store (the disk cannot be used), pages are in memory.
     """
 
-    def __init__(self, prefix: bytes) -> None:
-        """``prefix`` is that of the records of pages in the changelog."""
-        self._prefix = prefix
+    def __init__(self) -> None:
         self._store: Store | None = None
         self._in_memory: dict[int, bytes] = {}
         self._temporary: set[int] = set()
@@ -38,7 +33,7 @@ class StoredPages:
         else:
             value = self._store.get(SCRATCH + key if number in self._temporary else key)
         if value is None:
-            return NO_ACCOUNTS
+            raise KeyError(number)
         page: Page = decode(value, Page)
         return page
 
@@ -71,4 +66,4 @@ class StoredPages:
             self._temporary.difference_update(cut)
 
     def _key(self, number: int) -> bytes:
-        return self._prefix + b"%d" % number
+        return ACCOUNT_PAGES.prefix + b"%d" % number

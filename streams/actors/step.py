@@ -73,8 +73,6 @@ class PartitionAccounts:
         """positions of records that raised, and were skipped"""
         self.redelivered = 0
         self.broken = 0
-        self.stored = 0
-        """accounts of which something is stored"""
 
     def apply(self, value: bytes | None, offset: int) -> AccountsOutcome:
         """Apply the record at ``offset``. A record that is no frame is counted as broken and skipped.
@@ -83,7 +81,6 @@ class PartitionAccounts:
         """
         outcome = AccountsOutcome()
         self._apply(value, offset, outcome)
-        self.stored += outcome.created - outcome.dropped
         return outcome
 
     def _apply(self, value: bytes | None, offset: int, outcome: AccountsOutcome) -> None:
@@ -183,7 +180,6 @@ class PartitionAccounts:
             {
                 "clock": [self.clock.now, self.clock.sources, self.clock.roster],
                 "controls": [self._controls_seen.dump(), self._sender.epoch],
-                "stored": self.stored,
             }
         )
         return state
@@ -193,6 +189,5 @@ class PartitionAccounts:
         now, sources, roster = state["clock"]
         self.clock.restore(now, msgspec.convert(sources, dict[str, SourceTime]), dict(roster))
         seen, self._sender.epoch = state["controls"]
-        self.stored = int(state["stored"])
         self._controls_seen = ControlsSeen(seen)
         self.skipped = Positions(skipped)

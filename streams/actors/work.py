@@ -11,10 +11,10 @@ from faust.types import TP
 
 from detectors.accounts.outcome import AccountsOutcome
 from streams import metrics
-from streams.actors.changelog import FULL_AT, dump_full, load, meta_record, state_at
+from streams.actors.changelog import FULL_AT, dump_full, index_key, load, meta_record, state_at
 from streams.actors.observations import ActorGauges, count_outcome
 from streams.actors.outputs import ruling_key, ruling_value
-from streams.actors.pages import PAGE_PREFIX, StoredPages
+from streams.actors.pages import StoredPages
 from streams.actors.step import PartitionAccounts, account_settings
 from streams.clock import Clock
 from streams.engine.dead_letters import letter_output
@@ -64,7 +64,7 @@ class Actors:
         self._reader = state
         self._clock = clock
         self._failed: Failed = {} if failed is None else failed
-        self._pages = StoredPages(PAGE_PREFIX)
+        self._pages = StoredPages()
         self.accounts = PartitionAccounts(
             account_settings(settings),
             partition=tp.partition,
@@ -95,6 +95,7 @@ class Actors:
             metrics.DAMAGED_STATE.inc()
             metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
             self._outputs.append(letter_output(self._topics.dead_letters, self._partition, letter, []))
+            saved.pop(index_key(letter.key or b""), None)
         restored = load(self.accounts, saved)
         if restored is None:
             self._state = state_at(self.accounts, 0)
