@@ -173,8 +173,11 @@ class NoSuchDetectorError(ValueError):
 
 
 def removals_of(outcome: Outcome) -> list[Removal]:
-    """Events made invalid by rules, and events quarantined by corrections that were not reversed."""
-    reversed_flags = {c.flag_id for c in outcome.corrections if c.from_ == QUARANTINED and c.to == VALID}
+    """Events made invalid by rules, and events quarantined by corrections that were not reversed.
+
+    If a settlement condemned a part of a flag's events, that part of each correction counts.
+    """
+    kept = _kept_parts(outcome)
     by_rules = [
         Removal(
             TargetMetric(target_of(hit.key), metric_name_of(hit.key)), hit.start, hit.end, hit.events, reason=hit.reason
@@ -182,10 +185,21 @@ def removals_of(outcome: Outcome) -> list[Removal]:
         for hit in outcome.hits
     ]
     return by_rules + [
-        Removal(TargetMetric(c.target, c.metric), c.window["start"], c.window["end"], c.count, c.flag_id)
+        Removal(TargetMetric(c.target, c.metric), c.window["start"], c.window["end"], count, c.flag_id)
         for c in outcome.corrections
-        if c.from_ == VALID and c.to == QUARANTINED and c.flag_id not in reversed_flags
+        if c.from_ == VALID and c.to == QUARANTINED and (count := round(kept.get(c.flag_id, 1.0) * c.count))
     ]
+
+
+def _kept_parts(outcome: Outcome) -> dict[str, float]:
+    """The condemned part of the events of flags of which something was given back."""
+    back: dict[str, int] = {}
+    condemned: dict[str, int] = {}
+    for c in outcome.corrections:
+        if c.from_ == QUARANTINED:
+            into = back if c.to == VALID else condemned
+            into[c.flag_id] = into.get(c.flag_id, 0) + c.count
+    return {flag: condemned.get(flag, 0) / (condemned.get(flag, 0) + count) for flag, count in back.items()}
 
 
 def alarms_of(outcome: Outcome) -> list[Alarm]:
