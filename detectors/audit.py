@@ -24,6 +24,7 @@ from detectors.cases.incidents import Incidents
 from detectors.cases.rule_bursts import RuleBursts
 from detectors.closing.closing import WindowClosing
 from detectors.containment import Containment
+from detectors.controls import ToTargets
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
 from detectors.events.key import NO_KEY, Key, metric_of
@@ -132,6 +133,12 @@ class Audit:
     def count(self, block: EventBlock, position: int, outcome: Outcome, *, replayed: bool = False) -> None:
         """Count a block at which ``observe`` (or ``replay``) fails, without judging its events."""
         self.intake.count(block, position, outcome, replayed=replayed)
+
+    def control(self, record: ToTargets, position: int, outcome: Outcome) -> None:
+        """Take a control record of ``actors``, read from ``position`` of the log. It takes effect at once.
+
+        Like every event before the position of a checkpoint, it must not be given again after a restart.
+        """
 
     def expect_tick(self, start: int) -> None:
         """See intake.TickSchedule."""
