@@ -11,6 +11,8 @@ from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 SESSION_VIEWS_MIN = 30
 """Fewest views of a driven browser's session."""
+CLIPS_MIN = 8
+"""Fewest customers of a seller. On a small platform their clips are less similar."""
 EXCHANGE_VIEWS_PER_DAY = 30
 """Views a day of a member of an exchange."""
 MEMBERS_MIN = 12
@@ -81,11 +83,10 @@ def _clips(scene: Scene) -> list[int]:
     """Clips of one to four minutes and of similar length, which one seller's customers ordered."""
     lengths = scene.platform.duration_ms
     shortest = scene.rng.uniform(MINUTE_MS, 2.5 * MINUTE_MS)
-    for longest in (1.5, 2.5, 10.0):
-        clips = np.flatnonzero((lengths >= shortest) & (lengths <= longest * shortest))
-        if len(clips) >= 8:
-            break
-    return [int(clip) for clip in scene.rng.permutation(clips)[:40]]
+    similar = np.flatnonzero((lengths >= shortest) & (lengths <= 1.5 * shortest))
+    if len(similar) < CLIPS_MIN:
+        similar = np.flatnonzero((lengths >= 0.7 * shortest) & (lengths <= 2.5 * shortest))
+    return [int(clip) for clip in scene.rng.permutation(similar)[:40]]
 
 
 def _sitting(scene: Scene, who: Person, videos: list[int], start_ms: int, required: dict[int, int]) -> list[Labelled]:
