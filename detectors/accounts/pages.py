@@ -38,3 +38,7 @@ class AccountPages(Protocol):
     def __delitem__(self, number: int) -> None:
         """Drop a page."""
         ...
+
+
+class PagesInMemory(dict[int, Page]):
+    """Pages in memory, for tests, the lab and replays."""

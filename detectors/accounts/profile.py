@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-import msgspec
+import math
 
+import msgspec
+import numpy as np
+
+from detectors.accounts.conduct import daily
+from detectors.accounts.evaluation import Evaluation
 from detectors.accounts.outcome import RulingRecord
+from detectors.accounts.rates import GRID_MS, fold
+from detectors.accounts.recent_targets import recent_targets
+from detectors.accounts.ruling_changes import is_account, record_of
+from detectors.accounts.rulings import condemned_at
+from detectors.accounts.settlement import Distrusted
+from detectors.accounts.storage.bits import distinct, has_bit
+from detectors.accounts.storage.columns import GAP_LABELS, NO_KIND, Rows
+from detectors.accounts.updates import NETWORK_BITS, TARGET_BITS, VIEWED_BITS, WEEK_HOURS
+from detectors.events.event import METRICS
 
 
 class Act(msgspec.Struct):
@@ -53,3 +67,49 @@ class Profile(msgspec.Struct):
     recent: list[Act]
     """latest first"""
     ruling: RulingRecord | None
+
+
+def profile_of(rows: Rows, name: str, now_ms: int, evaluation: Evaluation, distrusted: Distrusted) -> Profile:
+    """The profile of an account, from a copy of its row (the only one of ``rows``)."""
+    rows = rows.copy()
+    fold(rows, now_ms // GRID_MS)
+    row = rows[0]
+    active = [has_bit(row["hours"], hour) for hour in range(WEEK_HOURS)]
+    compared, shares = max(1, int(row["compared"])), max(1, int(row["shares"]))
+    return Profile(
+        actor=name,
+        account=is_account(row, evaluation.gives_ages),
+        first_seen=1000 * int(row["first_s"]),
+        last_seen=int(row["last_ms"]),
+        created_at=1000 * int(row["created_s"]) if row["created_s"] else None,
+        acts=dict(zip(METRICS, row["acts"].tolist(), strict=True)),
+        undos=int(row["undos"]),
+        rates={
+            "minute": float(row["minute_peak"]),
+            "hour": float(row["hour_rate"]) * math.log(2.0),
+            "day": float(daily(row["day_rate"])),
+        },
+        gaps=dict(zip(GAP_LABELS, row["gaps"].tolist(), strict=True)),
+        hours=["".join(".#"[hour] for hour in active[24 * day : 24 * day + 24]) for day in range(7)],
+        targets=_about(row["targets"], TARGET_BITS),
+        owners=_about(row["viewed"], VIEWED_BITS),
+        networks=_about(row["networks"], NETWORK_BITS),
+        views_without_watch_time=int(row["unwatched"]),
+        watched_ms=int(row["watched_ms"]),
+        overlap_share=int(row["overlap_ms"]) / max(1, int(row["watched_ms"])),
+        longest_run_hours=float(row["longest_h"]),
+        even_gap_share=int(row["even"]) / compared,
+        same_watch_share=int(row["same_shares"]) / shares,
+        condemned=condemned_at(row, now_ms),
+        recent=[
+            Act(each.at_ms, METRICS[each.metric], each.target, each.target in distrusted)
+            for each in recent_targets(row)
+        ],
+        ruling=None if row["kind"] == NO_KIND else record_of(row, name, now_ms, evaluation.usual, evaluation.gives_ages),
+    )
+
+
+def _about(bits: np.ndarray, size: int) -> int:
+    """Distinct values from the bits that they set (linear counting, Whang et al. 1990)."""
+    used = int(distinct(np.atleast_1d(bits).astype(np.uint64)).sum())
+    return round(-size * math.log(max(size - used, 1) / size))
