@@ -54,8 +54,9 @@ def precision_and_recall() -> str:
     recorded: dict[str, dict[str, Any]] = {
         run.split("/")[0]: row for run, row in json.loads(FIGURES.read_text()).items()
     }
-    attacks = [name for name in scenario_ids() if kind_of(name) != "honest"]
-    honest = [recorded[name] for name in scenario_ids() if kind_of(name) == "honest"]
+    known = [name for name in scenario_ids() if name in recorded]
+    attacks = [name for name in known if kind_of(name) != "honest"]
+    honest = [recorded[name] for name in known if kind_of(name) == "honest"]
     left, right, top, step = 210, 660, 70, 24
 
     def at(share: float) -> float:

@@ -113,7 +113,7 @@ class Accounts:
         table = self._table
         rows_used, account = _numbered(places, len(table.active))
         events, order = sort_by_account(block, account, len(rows_used))
-        rows = table.active[rows_used]
+        rows = table.gather(rows_used)
         self._followers.note(rows, events, block.target_name, order)
         update(rows, events)
         if created:
@@ -123,8 +123,7 @@ class Accounts:
                     rows["flags"][row] |= ADDRESS
             self._newcomers.note(rows[new])
             self._evaluation.note_ages(rows[new])
-        table.active[rows_used] = rows
-        table.mark(rows_used)
+        table.scatter(rows_used, rows)
 
     def _report(self, now_ms: int, outcome: AccountsOutcome) -> None:
         for followed in self._followers.take(now_ms, self._settings.followers_min):

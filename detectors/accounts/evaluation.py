@@ -87,7 +87,7 @@ class Evaluation:
         if not len(places):
             return
         places = places[np.argsort(table.active["actor"][places], kind="stable")]
-        rows = table.active[places]
+        rows = table.gather(places)
         fold(rows, now_ms // GRID_MS)
         conduct = conduct_of(rows)
         suspect = above_floors(conduct)
@@ -106,8 +106,7 @@ class Evaluation:
         teaches &= np.logical_or.reduce(conduct.known)
         self.usual.learn(conduct, teaches)
         rows["taught"][teaches] = now_ms // DAY_MS
-        table.active[places] = rows
-        table.mark(places)
+        table.scatter(places, rows)
 
     def publish(self, now_ms: int, table: Table, outcome: AccountsOutcome) -> None:
         """Report the rulings that have changed."""

@@ -20,6 +20,8 @@ RECORD_ROWS = 1024
 """Rows of the table in one record of the state."""
 NAME_BYTES, ENTRY_BYTES = 60, 110
 """Memory of an id as a Python string, and of an entry in the dict of accounts (measured)."""
+_WHOLE = np.dtype((np.void, ROW.itemsize))
+"""A row without its fields: NumPy copies it in one piece instead of field by field (ten times as fast)."""
 
 
 class Table:
@@ -47,8 +49,17 @@ class Table:
 
     @property
     def active(self) -> Rows:
-        """The rows in memory. Changes must be noted with ``mark``."""
+        """The rows in memory. Changes must be noted with ``mark``, or made with ``scatter``."""
         return self._rows[: len(self._names)]
+
+    def gather(self, places: Places) -> Rows:
+        """Copies of rows in memory."""
+        return self._rows.view(_WHOLE)[places].view(ROW)
+
+    def scatter(self, places: Places, rows: Rows) -> None:
+        """Write rows of different accounts back, and mark them as changed."""
+        self._rows.view(_WHOLE)[places] = rows.view(_WHOLE)
+        self.mark(places)
 
     def name(self, place: int) -> str:
         """The id of the account in a row."""
