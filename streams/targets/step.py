@@ -47,6 +47,7 @@ def audit_settings(settings: Settings, partition: int) -> AuditSettings:
         rulebook=settings.detection.rulebook(),
         explained=settings.detection.explained,
         promotions=settings.detection.announced(),
+        settle_hours=settings.actors.settlement_hours if settings.actors.enabled else 0,
     )
 
 
