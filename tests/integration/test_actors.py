@@ -1,0 +1,120 @@
+"""The role actors on a real broker: with all roles on nothing is lost or repeated, and the logs reproduce the outputs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.testbed.brokers import BrokerAddress
+from bench.testbed.workers import Installation, Worker, install
+from detectors.events.event import Event
+from streams.actors.outputs import ruling_key, ruling_value
+from streams.actors.step import PartitionAccounts, account_settings
+from streams.log.controls import ControlsSeen, decode_controls, is_control
+from tests.crowds import MINUTE_MS, START_MS, in_order, ordinary
+
+Unique = Callable[[str], str]
+
+ROBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+ROBOTS = 40
+MINUTES = 30
+PARTITIONS = 2
+
+
+def traffic() -> list[Event]:
+    """Half an hour of honest views, in which robots begin one after another."""
+    robots = [
+        Event(ts=START_MS + minute * MINUTE_MS + n, actor=f"robot-{minute}-{n}", target="v1", user_agent=ROBOT)
+        for minute in range(0, MINUTES, 3)
+        for n in range(ROBOTS // 10)
+    ]
+    return in_order(ordinary(1, minutes=MINUTES), robots)
+
+
+def taken(worker: Worker, topic: str) -> float:
+    """Records of a topic that a worker has taken."""
+    return sum(v for name, v in worker.metrics().items() if f'topic="{topic}"' in name and "records_total" in name)
+
+
+def lag(worker: Worker) -> float:
+    """Records that a worker has still to take."""
+    return sum(v for name, v in worker.metrics().items() if name.startswith("truecount_lag_records"))
+
+
+def by_partition(truecount: Installation, topic: str) -> list[list[Any]]:
+    """The records of each partition, in order."""
+    places: list[list[Any]] = [[] for _ in range(PARTITIONS)]
+    for record in truecount.records(topic):
+        places[record.partition].append(record)
+    return places
+
+
+def reproduced(truecount: Installation) -> Iterator[tuple[int, list[tuple[bytes, bytes]], list[tuple[int, bytes]]]]:
+    """Partition, rulings (key, value) and control frames (partition of by-target, frame) of the log of actors."""
+    for partition, records in enumerate(by_partition(truecount, truecount.topics.by_actor)):
+        accounts = PartitionAccounts(
+            account_settings(truecount.settings), partition=partition, target_partitions=PARTITIONS
+        )
+        rulings: list[tuple[bytes, bytes]] = []
+        controls: list[tuple[int, bytes]] = []
+        for record in records:
+            outcome = accounts.apply(record.value, record.offset)
+            controls += accounts.controls_of(outcome, record.offset)
+            rulings += [(ruling_key(ruling), ruling_value(ruling)) for ruling in outcome.rulings]
+        yield partition, rulings, controls
+
+
+def test_killed_workers_lose_and_repeat_no_ruling_and_no_control_record(
+    broker: BrokerAddress, tmp_path: Path, unique: Unique
+) -> None:
+    truecount = install(broker, tmp_path, unique, partitions=PARTITIONS, actors=True)
+    topics = truecount.topics
+    values = [msgspec.json.encode(event) for event in traffic()]
+    third = len(values) // 3
+    with truecount.worker(name="first") as first:
+        truecount.send(truecount.inputs["view"], values[:third])
+        first.wait_for(lambda: taken(first, topics.by_actor) > 0, "take records of by-actor")
+        first.kill()
+    with truecount.worker(name="second") as second:
+        truecount.send(truecount.inputs["view"], values[third : 2 * third])
+        second.wait_for(lambda: taken(second, topics.by_actor) > 3, "take records of by-actor")
+        second.kill()
+    with truecount.worker(name="third") as last:
+        truecount.send(truecount.inputs["view"], values[2 * third :])
+        truecount.wait_drained(len(values))
+        last.wait_for(lambda: lag(last) == 0, "read the logs to their ends")
+        shown = last.metrics()
+    assert sum(count["raw"] for count in truecount.counts().values()) == len(values)
+    assert sum(v for name, v in shown.items() if name.startswith("truecount_accounts{")) > ROBOTS
+
+    rulings = by_partition(truecount, topics.actors)
+    frames = by_partition(truecount, topics.by_target)
+    sent: list[list[bytes]] = [[record.value for record in place if is_control(record.value)] for place in frames]
+    expected: list[list[bytes]] = [[] for _ in range(PARTITIONS)]
+    for partition, again, controls in reproduced(truecount):
+        written = [(record.key, record.value) for record in rulings[partition]]
+        if not broker.transactions:
+            written = list(dict.fromkeys(written))  # after a kill they may come again
+        assert written == again[: len(written)], "those of the last moments may not be committed"
+        assert len(again) - len(written) <= ROBOTS
+        for place, frame in controls:
+            expected[place].append(frame)
+    for place in range(PARTITIONS):
+        counted = Counter(sent[place])
+        assert set(counted) <= set(expected[place])
+        if broker.transactions:
+            assert set(counted.values()) <= {1}
+        for source in {decode_controls(frame).source for frame in sent[place]}:
+            of_source = [frame for frame in map(decode_controls, sent[place]) if frame.source == source]
+            seen = ControlsSeen()
+            new = [frame.sequence for frame in of_source if seen.take(frame)]
+            assert new == sorted({frame.sequence for frame in of_source}), "a repeated one is skipped, and no other"
+    found = {json.loads(record.value)["actor"] for place in rulings for record in place}
+    assert {actor for actor in found if actor.startswith("robot")} == {
+        event.actor for event in traffic() if event.user_agent == ROBOT
+    }
