@@ -57,6 +57,7 @@ dedupe_ids = {dedupe_ids}
 
 [actors]
 enabled = {actors}
+state_seconds = 2
 
 {inputs}
 """

@@ -25,7 +25,7 @@ from detectors.accounts.storage.columns import ADDRESS
 from detectors.accounts.storage.idle import PageIndex
 from detectors.accounts.storage.table import Table
 from detectors.accounts.updates import sort_by_account, update
-from detectors.controls import Answered, Asked, ToActors
+from detectors.controls import Answered, Asked, Forgotten, ToActors
 from detectors.state.parts import Part
 
 BLOCK_MAX = 65_536
@@ -87,9 +87,12 @@ class Accounts:
         outcome.dropped += self._table.take_dropped()
 
     def control(self, record: ToActors, outcome: AccountsOutcome) -> None:
-        """Take a question or a removal, at its position in the log."""
+        """Take a question, a removal or a request to delete, at its position in the log."""
         self._finish_loading()
-        if not isinstance(record, Asked):
+        if isinstance(record, Forgotten):
+            outcome.dropped += self._table.forget(record.actor)
+            outcome.forgotten.append(record.name)
+        elif not isinstance(record, Asked):
             self._settlement.condemn(record.key, record.at)
             self._evaluation.condemn(record, self._table)
         elif not self._settlement.ask(record):

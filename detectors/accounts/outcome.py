@@ -47,6 +47,8 @@ class AccountsOutcome:
     rulings: list[RulingRecord] = field(default_factory=list)
     controls: list[tuple[int | None, ToTargets]] = field(default_factory=list)
     """(partition of by-target, record); None is every partition"""
+    forgotten: list[str] = field(default_factory=list)
+    """actors that were deleted on request: their records in the topic actors must go, too"""
     events: int = 0
     """events observed"""
     created: int = 0

@@ -1,8 +1,9 @@
 """Converts the state of a partition's accounts to changelog records and back.
 
-A page of accounts is large and nearly every account changes within a minute. So the state is written seldom, in a
-*full* checkpoint. The checkpoints in between have the meta record only: the state of the last full one, and the new
-position. A restore loads that state, and applies the log from there to the position again, without outputs.
+State of accounts is in large records, and nearly all of it changes within seconds, so it costs the same however long
+ago it was last written. It is written seldom, in a *full* checkpoint. The checkpoints in between have the meta record
+only: the state of the last full one, and the new position. A restore loads that state, and applies the log from there
+to the position again, without outputs.
 """
 
 from __future__ import annotations

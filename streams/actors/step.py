@@ -15,6 +15,7 @@ from detectors.accounts.settings import AccountSettings
 from detectors.controls import Answered, Followed, ToTargets
 from detectors.failures import UNCONTAINED
 from detectors.windows.clock import EventClock, SourceTime
+from streams.engine.failed_records import Failed, FailureCounts, Positions
 from streams.engine.step_error import StepError
 from streams.log.actor_blocks import actor_block_of, pseudonym
 from streams.log.controls import ControlSender, ControlsSeen, decode_controls, is_control, to_actors
@@ -22,7 +23,6 @@ from streams.log.frames import ActorFrame
 from streams.log.hashing import actor_hash, partition_of, target_hash
 from streams.log.versions import FrameError, decode_actor_frame
 from streams.settings.settings import Settings
-from streams.targets.unjudged import Failed, FailureCounts, Positions
 
 ACTIVE_BYTES = 500
 """Memory of an account that is not in a page, with its id."""

@@ -8,10 +8,10 @@ from faust.types import TP
 
 from streams.actors.work import Actors
 from streams.clock import Clock
+from streams.engine.failed_records import Failed
 from streams.kafka.partition_reader import StateReader
 from streams.kafka.topics import BY_TARGET
 from streams.settings.settings import Settings
-from streams.targets.unjudged import Failed
 
 
 class ActorTasks:

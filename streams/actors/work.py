@@ -18,6 +18,7 @@ from streams.actors.pages import StoredPages
 from streams.actors.step import PartitionAccounts, account_settings
 from streams.clock import Clock
 from streams.engine.dead_letters import letter_output
+from streams.engine.failed_records import Failed
 from streams.engine.outlet import Delivered, Output
 from streams.engine.step_error import StepError
 from streams.engine.task import PENDING_MAX
@@ -26,13 +27,8 @@ from streams.kafka.topics import Topics
 from streams.kafka.transport import Batch
 from streams.settings.settings import Settings
 from streams.state.disk import POSITION_HEADER, StateOnDisk
-from streams.targets.unjudged import Failed
 
 log = structlog.get_logger()
-
-FULL_SECONDS = 60.0
-"""Least time between two checkpoints with the state of accounts. It changes nearly everywhere in seconds, so it costs
-the same however long ago it was last written. A restore applies the log of this time again."""
 
 CHANGED_BYTES_MAX = 64 * 1024 * 1024
 """Bytes of new pages from which such a checkpoint is taken early: it is one transaction, and in memory."""
@@ -58,6 +54,7 @@ class Actors:
     ) -> None:
         """``target_partitions`` are those of by-target. ``failed`` has the failures since the last full checkpoint."""
         self.every_seconds = settings.checkpoint_seconds
+        self._full_seconds = settings.actors.state_seconds
         self._topics = Topics.of(settings)
         self._partition = tp.partition
         self._atomic = settings.processing == "exactly_once"
@@ -152,6 +149,7 @@ class Actors:
             Output(topics.actors, self._partition, ruling_key(ruling), ruling_value(ruling))
             for ruling in outcome.rulings
         ]
+        self._outputs += [Output(topics.actors, self._partition, name.encode(), None) for name in outcome.forgotten]
         count_outcome(outcome)
 
     def heartbeat(self, now_ms: int, at_end: bool) -> None:
@@ -183,7 +181,7 @@ class Actors:
 
     def _full_due(self) -> bool:
         since = self._clock.monotonic() - self._full_at
-        return since >= FULL_SECONDS or self._pages.temporary_bytes > CHANGED_BYTES_MAX
+        return since >= self._full_seconds or self._pages.temporary_bytes > CHANGED_BYTES_MAX
 
     def stored(self, delivered: Delivered) -> Iterator[None]:
         """See Work. It writes to the disk what Kafka has committed."""

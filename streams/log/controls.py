@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from detectors.controls import Asked, Control, Removed, Ruled, ToActors, ToTargets
+from detectors.controls import Asked, Control, Forgotten, Removed, Ruled, ToActors, ToTargets
 from streams.log.hashing import actor_partition
 from streams.log.versions import FrameError
 
@@ -36,7 +36,7 @@ class ControlFrame(msgspec.Struct, array_like=True, gc=False):
 
     version: int
     source: str
-    """role and partition of the sender, as ``actors/3``"""
+    """role and partition of the sender, as ``actors/3``; empty for a command, whose frames may take effect twice"""
     sequence: Place
     """see ``ControlSender``"""
     records: list[msgspec.Raw]
@@ -118,6 +118,11 @@ class ControlSender:
         return made
 
 
+def command_frame(record: Control) -> bytes:
+    """The control frame of a command."""
+    return _encoder.encode(ControlFrame(CONTROL_VERSION, "", (0, 0, 0), [msgspec.Raw(_encoder.encode(record))]))
+
+
 class ControlsSeen:
     """The last control frame of each sender that a task has taken."""
 
@@ -127,7 +132,9 @@ class ControlsSeen:
             self._seen[source] = epoch, position, part
 
     def take(self, frame: ControlFrame) -> bool:
-        """Note a frame. Returns whether it is new."""
+        """Note a frame. Returns whether it is new. One without a sender always is."""
+        if not frame.source:
+            return True
         sequence = tuple(frame.sequence)
         if sequence <= self._seen.get(frame.source, (-1, -1, -1)):
             return False
@@ -139,10 +146,12 @@ class ControlsSeen:
         return dict(self._seen)
 
 
-def by_actor_partition(requests: Iterable[ToActors], partitions: int) -> list[tuple[int, ToActors]]:
+def by_actor_partition(requests: Iterable[ToActors], partitions: int) -> list[tuple[int, Asked | Removed]]:
     """Split the actors of requests by their partition of ``by-actor``: (partition, request), in order."""
-    split: list[tuple[int, ToActors]] = []
+    split: list[tuple[int, Asked | Removed]] = []
     for request in requests:
+        if isinstance(request, Forgotten):
+            continue  # only the command line asks for it
         actors: dict[int, list[int]] = {}
         for actor in request.actors:
             actors.setdefault(actor_partition(actor, partitions), []).append(actor)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from kafka.errors import KafkaError
 
+from streams.engine.failed_records import Positions
 from streams.ingest.mapping.decoder import EventDecoder
 from streams.kafka.errors import BrokerError, describe
 from streams.kafka.reader import Reader
@@ -24,7 +25,6 @@ from streams.roles import needed, plan, used_roles
 from streams.settings.inputs import Input
 from streams.settings.settings import Settings
 from streams.state.sealed import StateError
-from streams.targets.unjudged import Positions
 
 SAMPLED = 100
 """Records of each input topic that are decoded."""

@@ -15,11 +15,11 @@ from detectors.records import Outcome
 from detectors.state.case import EXPLAINED
 from detectors.state.removals import RULE
 from detectors.state.target_states import MemoryTargetStates
+from streams.engine.failed_records import Failed
 from streams.engine.step_error import StepError
 from streams.settings.settings import Settings
 from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit, audit_settings
-from streams.targets.unjudged import Failed
 
 SPOOLED_BYTES = 1 << 20
 _LENGTH = struct.Struct("<I")

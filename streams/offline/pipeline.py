@@ -16,7 +16,7 @@ from detectors.windows.scales import HOUR_MS
 from streams.deadletters import DeadLetter, Why
 from streams.ingest.router import ActorLog, Routed, Router
 from streams.ingest.rules.tagging import Tagger
-from streams.offline.accounts import ACTORS, AccountReplay
+from streams.offline.accounts import ACTORS, PROFILES, AccountReplay
 from streams.offline.partitions import Audited, Auditors, Frames, InProcess, Totals
 from streams.offline.processes import Processes
 from streams.offline.reached import Reached, SortedProgress
@@ -166,6 +166,8 @@ class Offline:
         try:
             self._feed(rows, progress)
             self._close(self._auditors.totals())
+            if self._accounts is not None:
+                self._accounts.write_profiles()
         finally:
             self._auditors.close()
             if self._accounts is not None:
@@ -321,8 +323,8 @@ class Files:
     """The output files of a directory."""
 
     def __init__(self, directory: Path, *, actors: bool = False) -> None:
-        """``actors``: with the file of rulings."""
-        names = (*FILES, ACTORS) if actors else FILES
+        """``actors``: with the files of rulings and of profiles."""
+        names = (*FILES, ACTORS, PROFILES) if actors else FILES
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._files: dict[str, BinaryIO] = {

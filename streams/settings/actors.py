@@ -17,6 +17,8 @@ class Actors(Section):
     """memory for active accounts, of all partitions together; the others are on disk"""
     accounts: int = Field(default=16_000_000, ge=1)
     """accounts that are stored in total; the oldest that were seen once are dropped first"""
+    state_seconds: float = Field(default=60.0, gt=0, le=3600)
+    """least time between two checkpoints with the state of accounts; a restore reads the log of this time again"""
     allow: tuple[str, ...] = ()
     """ids of actors that are never ruled against; ``@path`` includes the lines of a file"""
     settlement_hours: int = Field(default=48, ge=1, le=30 * 24)

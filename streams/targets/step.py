@@ -16,6 +16,7 @@ from detectors.records import Outcome, Uncounted
 from detectors.state.parts import Part
 from detectors.state.target_states import TargetStates
 from detectors.windows.clock import EventClock, SourceTime
+from streams.engine.failed_records import Failed, FailureCounts, Positions
 from streams.engine.step_error import StepError
 from streams.log.blocks import block_of, countable
 from streams.log.controls import (
@@ -30,7 +31,6 @@ from streams.log.frames import Frame
 from streams.log.versions import FrameError, decode
 from streams.settings.settings import Settings
 from streams.targets.tags import EffectiveTags, rule_settings
-from streams.targets.unjudged import Failed, FailureCounts, Positions
 
 
 def audit_settings(settings: Settings, partition: int) -> AuditSettings:

@@ -8,11 +8,11 @@ from faust.types import TP
 
 from detectors.catalog.registry import prepare
 from streams.clock import Clock
+from streams.engine.failed_records import Failed
 from streams.kafka.partition_reader import StateReader
 from streams.kafka.topics import BY_ACTOR
 from streams.settings.settings import Settings
 from streams.state.keyed import Budget
-from streams.targets.unjudged import Failed
 from streams.targets.work import Targets
 
 

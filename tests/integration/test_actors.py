@@ -1,4 +1,4 @@
-"""The role actors on a real broker: with all roles on nothing is lost or repeated, and the logs reproduce the outputs."""
+"""The role actors on a real broker: nothing is lost or repeated, and the log of actors reproduces its outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from bench.testbed.brokers import BrokerAddress
-from bench.testbed.workers import Installation, Worker, install
+from bench.testbed.workers import Installation, Worker, install, run_cli
 from detectors.events.event import Event
 from streams.actors.outputs import ruling_key, ruling_value
 from streams.actors.step import PartitionAccounts, account_settings
@@ -118,3 +118,49 @@ def test_killed_workers_lose_and_repeat_no_ruling_and_no_control_record(
     assert {actor for actor in found if actor.startswith("robot")} == {
         event.actor for event in traffic() if event.user_agent == ROBOT
     }
+
+
+def test_the_commands_show_an_actor_and_delete_it(broker: BrokerAddress, tmp_path: Path, unique: Unique) -> None:
+    truecount = install(broker, tmp_path, unique, partitions=PARTITIONS, actors=True)
+    values = [msgspec.json.encode(event) for event in traffic()]
+    ident, other = "robot-3-1", "robot-6-2"
+    config = ("--config", str(truecount.config))
+
+    def ruled() -> set[str]:
+        listed = run_cli("actors", *config, "--json", "--kind", "declared_robot")
+        assert listed.returncode == 0, listed.stderr
+        return {json.loads(line)["actor"] for line in listed.stdout.splitlines()}
+
+    def shown(actor: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(run_cli("actor", actor, *config, "--json").stdout)
+        return found
+
+    with truecount.worker() as worker:
+        truecount.send(truecount.inputs["view"], values)
+        truecount.wait_drained(len(values))
+        worker.wait_for(lambda: {ident, other} <= ruled(), "rule on the robots")
+        worker.wait_for(lambda: shown(ident)["profile"] is not None, "store the accounts")
+        text = run_cli("actor", ident, *config).stdout
+        assert "declared robot, score 100" in text
+        assert "acts in the log: 1" in text
+        assert [act["target"] for act in shown(ident)["activity"]["latest"]] == ["v1"]
+        forgotten = run_cli("forget", ident, *config, "--json")
+        assert forgotten.returncode == 0, forgotten.stderr
+        assert json.loads(forgotten.stdout)["deleted"]
+        assert ident not in ruled()
+        assert other in ruled()
+        worker.wait_for(lambda: shown(ident)["profile"] is None, "store the accounts without it")
+        assert shown(ident)["activity"]["acts"] == 1, "the log has it until its retention"
+        assert shown(other)["profile"]["acts"]["view"] == 1
+    nobody = run_cli("actor", "nobody-of-this-name", *config)
+    assert nobody.returncode == 1
+    assert "nothing is known" in nobody.stderr
+    newest = {(r.partition, r.key): r.value or b"" for r in truecount.records(truecount.topics.actors_state)}
+    state = b"".join(newest.values())
+    assert ident.encode() not in state
+    assert other.encode() in state
+    later = run_cli("forget", other, *config, "--wait", "0")
+    assert later.returncode == 1
+    assert "no worker has confirmed it" in later.stderr
+    with truecount.worker(name="next") as worker:
+        worker.wait_for(lambda: other not in ruled(), "delete what it was asked for")

@@ -29,12 +29,12 @@ from detectors.measurement.early_windows import EarlyWindows
 from detectors.records import Outcome
 from detectors.state.target_state import TargetState
 from detectors.tick_entry import TickEntry
+from streams.engine.failed_records import Failed, FailureCounts
 from streams.engine.step_error import StepError
 from streams.state.sealed import META_KEY, meta_of
 from streams.targets.changelog import dump_changes, load
 from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit
-from streams.targets.unjudged import Failed, FailureCounts
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.robots import robots
 from tests.states import states_of

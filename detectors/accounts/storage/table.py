@@ -115,6 +115,24 @@ class Table:
         found = self.idle.find(np.array([actor], np.int64))
         return None if found[0] == GONE else self.idle.read(found)[1][0]
 
+    def forget(self, actor: int) -> int:
+        """Delete an account and its id, also from pages that it has left. Returns the number of accounts deleted."""
+        deleted = self.idle.forget(actor)
+        place = self._where.pop(actor, None)
+        if place is None:
+            return deleted
+        last = len(self._names) - 1
+        name = self._names.pop()
+        if place != last:
+            self._rows[place] = self._rows[last]
+            self._names[place] = name
+            self._where[int(self._rows[place]["actor"])] = place
+        self._rows[last] = np.zeros(1, ROW)[0]
+        self._changed.update((place // RECORD_ROWS, last // RECORD_ROWS))
+        if not last % RECORD_ROWS:
+            self._changed.discard(last // RECORD_ROWS)  # no row is left in that record
+        return 1
+
     def mark(self, places: Places) -> None:
         """Note that rows have changed."""
         self._changed.update(np.unique(places // RECORD_ROWS).tolist())

@@ -404,7 +404,7 @@ def test_by_actor_has_each_event_with_an_actor_once_in_the_partition_of_the_acto
         hashed = numbers(frame, "actor")
         assert set(actor_partitions(hashed, partitions).tolist()) == {place}
         undo = numbers(frame, "undo").tolist() if frame.undo else [0] * len(hashed)
-        names = frame.name or [None] * len(hashed)
+        names: list[str | None] = [None] * len(hashed) if frame.name is None else [*frame.name]
         found += list(zip(offsets(frame).tolist(), hashed.tolist(), frame.target, undo, names, strict=True))
         assert {frame.agent, frame.referrer, frame.ident, frame.session} == {b"", None}
     expected = [

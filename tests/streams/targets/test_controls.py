@@ -9,12 +9,12 @@ import pytest
 from detectors.audit import Audit, AuditSettings
 from detectors.controls import Answered, Asked, Control, Followed, Removed
 from detectors.records import Outcome
+from streams.engine.failed_records import Failed
 from streams.engine.step_error import StepError
 from streams.log.controls import ControlSender, decode_controls, to_actors
 from streams.log.hashing import actor_hash, actor_partition
 from streams.targets.changelog import dump_changes, load
 from streams.targets.step import PartitionAudit
-from streams.targets.unjudged import Failed
 from tests.crowds import MINUTE_MS, START_MS, ordinary
 from tests.streams.pipeline import Pipeline
 
