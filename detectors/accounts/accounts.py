@@ -121,8 +121,10 @@ class Accounts:
             for place, row in zip(created, new.tolist(), strict=True):
                 if is_address(table.name(place)):
                     rows["flags"][row] |= ADDRESS
-            self._newcomers.note(rows[new])
-            self._evaluation.note_ages(rows[new])
+            first = events.starts[new]
+            self._newcomers.note(rows["actor"][new], events.ts[first], events.created[first])
+            given = int(np.count_nonzero(events.given[first]))
+            self._evaluation.note_ages(given, len(new) - given)
         table.scatter(rows_used, rows)
 
     def _report(self, now_ms: int, outcome: AccountsOutcome) -> None:

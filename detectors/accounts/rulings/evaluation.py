@@ -24,7 +24,7 @@ from detectors.accounts.rulings.verdicts import (
 )
 from detectors.accounts.settings import AccountSettings
 from detectors.accounts.storage.bits import distinct
-from detectors.accounts.storage.columns import ACCOUNT, ACTIVE, CHANGED, NO_KIND, RETURNED, ROBOT, Rows
+from detectors.accounts.storage.columns import ACTIVE, CHANGED, NO_KIND, RETURNED, ROBOT, Rows
 from detectors.accounts.storage.table import Table
 from detectors.controls import AUTOMATED, DECLARED_ROBOT, DORMANT, EMPTY, HUMAN, SELLER, Removed
 from detectors.windows.scales import DAY_MS
@@ -61,10 +61,9 @@ class Evaluation:
         returned, active = self.returns
         return returned <= RETURNS_MAX * active
 
-    def note_ages(self, rows: Rows) -> None:
+    def note_ages(self, given: int, missing: int) -> None:
         """Count new accounts with and without an age."""
-        given = int(np.count_nonzero(rows["flags"] & ACCOUNT))
-        self.ages = self.ages[0] + given, self.ages[1] + len(rows) - given
+        self.ages = self.ages[0] + given, self.ages[1] + missing
 
     def condemn(self, removed: Removed, table: Table) -> None:
         """Add a membership in a condemned crowd to accounts. One case counts once, with its first share."""
