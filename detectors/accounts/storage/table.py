@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from detectors.accounts.pages import AccountPages, Page
 from detectors.accounts.storage.columns import NO_KIND, ROW, Rows, blank
-from detectors.accounts.storage.idle import GONE, OFTEN, ONCE, IdleAccounts, rows_of
+from detectors.accounts.storage.idle import OFTEN, ONCE, IdleAccounts, rows_of
+from detectors.accounts.storage.index import GONE
 
 Ints = NDArray[np.int64]
 Places = NDArray[np.intp]
@@ -78,10 +79,10 @@ class Table:
         fitting = len(actors)
         if len(missing) > free:
             missing = dict.fromkeys(list(missing)[:free])
-            fitting = next(
-                at for at, actor in enumerate(actors) if places[at] < 0 and actor not in missing
-            )
-        created = self._bring(list(missing), dict(zip(reversed(actors[:fitting]), reversed(names[:fitting]), strict=True)))
+            fitting = next(at for at, actor in enumerate(actors) if places[at] < 0 and actor not in missing)
+        created = self._bring(
+            list(missing), dict(zip(reversed(actors[:fitting]), reversed(names[:fitting]), strict=True))
+        )
         return np.fromiter(map(self._where.__getitem__, actors[:fitting]), np.intp, fitting), created
 
     def places(self, actors: list[int]) -> Places:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.accounts.conduct import KINDS as CONDUCTS
-from detectors.accounts.conduct import UsualConduct, conduct_of
+from detectors.accounts.acts.conduct import KINDS as CONDUCTS
+from detectors.accounts.acts.conduct import UsualConduct, conduct_of
 from detectors.accounts.outcome import AccountsOutcome, RulingReason, RulingRecord
-from detectors.accounts.rulings import (
+from detectors.accounts.rulings.verdicts import (
     BY_ALLOW,
     BY_CONDUCT,
     EXPIRED,
@@ -17,7 +17,7 @@ from detectors.accounts.rulings import (
     condemned_at,
 )
 from detectors.accounts.settings import AccountSettings
-from detectors.accounts.storage.columns import ACCOUNT, ADDRESS, CHANGED, NO_KIND, RETURNED
+from detectors.accounts.storage.columns import ACCOUNT, ADDRESS, CHANGED, NO_KIND
 from detectors.accounts.storage.table import Table
 from detectors.controls import AUTOMATED, DECLARED_ROBOT, DORMANT, EMPTY, HUMAN, KINDS, SELLER, Ruled
 
@@ -37,19 +37,24 @@ def apply(row: np.void, verdict: Verdict, now_ms: int, settings: AccountSettings
         against = kind not in (NO_KIND, HUMAN)
         if verdict.kind == NO_KIND and not against:
             return False  # a person who pauses for a while stays one until the ruling expires
-        row["previous"], row["kind"], row["score"] = kind if kind != NO_KIND else row["previous"], verdict.kind, verdict.score
+        row["previous"], row["kind"], row["score"] = (
+            kind if kind != NO_KIND else row["previous"],
+            verdict.kind,
+            verdict.score,
+        )
         if against:
             row["reversal"] = BY_ALLOW if allowed else BY_CONDUCT
         elif kind != NO_KIND:
             row["reversal"] = NOT_REVERSED
         row["since_s"] = now_s
         row["until_s"] = now_s if verdict.kind == NO_KIND else until_s
-        if verdict.kind == DORMANT:
-            row["flags"] &= ~np.uint16(RETURNED)
         return against or verdict.kind not in (NO_KIND, HUMAN)
     if kind == NO_KIND:
         return False
-    if abs(int(row["score"]) - verdict.score) >= SCORE_STEP or int(row["until_s"]) - now_s <= settings.ruling_ms // 2000:
+    if (
+        abs(int(row["score"]) - verdict.score) >= SCORE_STEP
+        or int(row["until_s"]) - now_s <= settings.ruling_ms // 2000
+    ):
         row["score"] = verdict.score
         if kind not in (EMPTY, DORMANT):  # what was found once is not confirmed by more of the same
             row["until_s"] = until_s
@@ -69,7 +74,9 @@ class RulingChanges:
         """Whether as many wait as may."""
         return len(self.pending) >= PENDING_MAX
 
-    def publish(self, now_ms: int, table: Table, usual: UsualConduct, gives_ages: bool, outcome: AccountsOutcome) -> None:
+    def publish(
+        self, now_ms: int, table: Table, usual: UsualConduct, gives_ages: bool, outcome: AccountsOutcome
+    ) -> None:
         """Report the rulings that wait, as many as one point of the grid takes, in order of hash."""
         chosen, self.pending = self.pending[: self._settings.ruled_max], self.pending[self._settings.ruled_max :]
         places = table.places(sorted(chosen))
