@@ -15,11 +15,6 @@ from detectors.state.case import Case
 class CaseSchedule(Protocol):
     """Schedules the closing of cases and notes changed counts. The audit implements it."""
 
-    @property
-    def now(self) -> int:
-        """Event time up to which the audit has advanced, in epoch ms."""
-        ...
-
     def changed(self, key: Key) -> None:
         """Note that part of this key's count has moved."""
         ...

@@ -114,15 +114,15 @@ class Settlements:
             settlement.usual_acted += record.usual_acted
             settlement.usual_empty += record.usual_empty
             if settlement.answered() == asked:
-                self._settle(Key(record.key), state, settlement, outcome)
+                self._settle(Key(record.key), state, settlement, record.at, outcome)
 
     def expire(self, key: Key, state: TargetState, now: int, outcome: Outcome) -> None:
         """Settle what has waited long enough, by the answers that have come."""
         for settlement in state.settlements:
             if settlement.close_at <= now:
-                self._settle(key, state, settlement, outcome)
+                self._settle(key, state, settlement, settlement.close_at, outcome)
 
-    def _settle(self, key: Key, state: TargetState, settlement: Settlement, outcome: Outcome) -> None:
+    def _settle(self, key: Key, state: TargetState, settlement: Settlement, at: int, outcome: Outcome) -> None:
         case = settlement.case
         state.settlements = [other for other in state.settlements if other is not settlement]
         low, share, high, why = conclusion(settlement)
@@ -139,7 +139,7 @@ class Settlements:
             if moved:
                 self._records.emit_correction(key, case, (QUARANTINED, to, moved), span, outcome, reason=reason)
         if condemned:
-            outcome.requests.append(Removed(self._schedule.now, case.flag_id, key, share, list(case.sample)))
+            outcome.requests.append(Removed(at, case.flag_id, key, share, list(case.sample)))
         case.artificial = condemned
         case.artificial_low, case.artificial_high = low * quarantined, high * quarantined
         case.verdict = ARTIFICIAL if condemned else SUSPECT
