@@ -145,7 +145,7 @@ class Judge:
         crowd = 0.0
         if judged:
             window_evidence = self._evidence(window)
-            if surge >= SURGE_LEAST or state.case is not None:
+            if surge >= SURGE_LEAST or state.case is not None or self._is_overwhelming_day(window, window_evidence):
                 view = self._opinion(window, surge, window_evidence)
                 crowd = view.crowd
             if window.is_closed_day() and DRIP in self.voting:
@@ -221,6 +221,11 @@ class Judge:
             if isinstance(detector, ModelDetector) and detector.failed():
                 window.outcome.witnesses[name, "failed"] = window.outcome.witnesses.get((name, "failed"), 0) + 1
         return view
+
+    def _is_overwhelming_day(self, window: WindowView, window_evidence: WindowEvidence) -> bool:
+        """Whether this is the end of a day with overwhelming evidence of one kind, which needs no surge."""
+        limits = self._rulebook.of(window.key)
+        return window.is_closed_day() and overwhelming(window_evidence.findings, limits) is not None
 
     def _alone(self, window: WindowView, view: Opinion, findings: list[Finding], limits: Thresholds) -> Opinion:
         """The opinion by evidence of one kind, if that is overwhelming and nothing else decides."""

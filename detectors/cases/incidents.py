@@ -24,7 +24,7 @@ from detectors.state.target_state import TargetState
 from detectors.verdict.marked_share import marked_people
 from detectors.verdict.opinion import Opinion
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import DAY_MS, TICK, Scale
+from detectors.windows.scales import DAY_MS, HOUR_MS, TICK, Scale
 
 REVISE_GROWTH = 1.25
 """A flag is revised when its artificial events have grown by a quarter, when its verdict changes, and at its end."""
@@ -48,7 +48,7 @@ class Incidents:
         """Open or continue the case of a judged window, and quarantine its artificial events."""
         state, crowd, x = window.target_state, window.crowd, window.x
         case = state.case
-        if case is None and view.verdict == ARTIFICIAL and state.settlements:
+        if case is None and state.settlements and (view.settles or view.verdict == ARTIFICIAL):
             case = state.case = self._settlements.resume(state, window.start, window.until)
         opened = case is None
         if case is None:
@@ -85,7 +85,7 @@ class Incidents:
             case.artificial_low += view.low * width
             case.artificial_high += view.high * width
         drips = slow is not None and slow.blocks_learning()
-        close_at = close_time(case.until, DAY_MS if drips else window.span_ms)
+        close_at = close_time(case.until, _quiet_span(case, DAY_MS if drips else window.span_ms))
         if close_at > case.close_at and (opened or moved):
             case.close_at = close_at
             self._schedule.schedule_case(close_at, window.key)
@@ -205,3 +205,11 @@ class Incidents:
             case.artificial += moved
             self._records.emit_correction(window.key, case, (VALID, QUARANTINED, moved), (start, end), window.outcome)
         return moved
+
+
+def _quiet_span(case: Case, span_ms: int) -> int:
+    """The span whose windows must be quiet before a case closes.
+
+    A case that settles is resumed if there is more, and its accounts are observed for days afterwards.
+    """
+    return min(span_ms, HOUR_MS) if case.settles and case.verdict == SUSPECT else span_ms

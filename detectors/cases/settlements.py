@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 
 from detectors.cases.case_records import CaseRecords, CaseSchedule
 from detectors.cases.statuses import CLOSED, REVERSED, UPDATED
-from detectors.controls import Answered, Asked
+from detectors.controls import Answered, Asked, Removed
 from detectors.events.key import Key
 from detectors.records import Outcome
 from detectors.scoring.normal import ONE_SIDED_95, TWO_SIDED_95
@@ -42,6 +42,10 @@ SETTLED_P = 0.01
 WAVE_CORRELATION = 0.05
 """ρ: assumed correlation of the people of one wave; some waves are lazier than others. Social clusters have 0.01 … 0.1
 (Kish 1965). 256 accounts count as nineteen: 62 % must have done nothing else if 30 % is usual."""
+
+PRIOR_EMPTY, PRIOR_ACTED = 1.0, 2.0
+"""Accounts that are added to those that are equally new: of the people who register for one thing a third is assumed to
+do nothing else. It counts where hardly anybody else is new."""
 
 LATE_MS = HOUR_MS
 """How long answers are waited for, in event time. Accounts without an answer are not known."""
@@ -83,7 +87,10 @@ class Settlements:
         self._records.emit_flag(key, case, UPDATED, outcome)
 
     def resume(self, state: TargetState, start: int, end: int) -> Case | None:
-        """Take back the latest waiting case with events between two moments: new evidence decides on it."""
+        """Take back the latest waiting case with events between two moments, because of new evidence about them.
+
+        If that is of a second kind, it decides. Otherwise the case has grown, and its accounts are asked about anew.
+        """
         for settlement in reversed(state.settlements):
             case = settlement.case
             if case.onset < end and start < case.until:
@@ -107,15 +114,15 @@ class Settlements:
             settlement.usual_acted += record.usual_acted
             settlement.usual_empty += record.usual_empty
             if settlement.answered() == asked:
-                self._settle(Key(record.key), state, settlement, outcome)
+                self._settle(Key(record.key), state, settlement, record.at, outcome)
 
     def expire(self, key: Key, state: TargetState, now: int, outcome: Outcome) -> None:
         """Settle what has waited long enough, by the answers that have come."""
         for settlement in state.settlements:
             if settlement.close_at <= now:
-                self._settle(key, state, settlement, outcome)
+                self._settle(key, state, settlement, settlement.close_at, outcome)
 
-    def _settle(self, key: Key, state: TargetState, settlement: Settlement, outcome: Outcome) -> None:
+    def _settle(self, key: Key, state: TargetState, settlement: Settlement, at: int, outcome: Outcome) -> None:
         case = settlement.case
         state.settlements = [other for other in state.settlements if other is not settlement]
         low, share, high, why = conclusion(settlement)
@@ -131,6 +138,8 @@ class Settlements:
             moved = state.ledger.move(QUARANTINED, to, count)
             if moved:
                 self._records.emit_correction(key, case, (QUARANTINED, to, moved), span, outcome, reason=reason)
+        if condemned:
+            outcome.requests.append(Removed(at, case.flag_id, key, share, list(case.sample)))
         case.artificial = condemned
         case.artificial_low, case.artificial_high = low * quarantined, high * quarantined
         case.verdict = ARTIFICIAL if condemned else SUSPECT
@@ -141,7 +150,7 @@ def conclusion(settlement: Settlement) -> tuple[float, float, float, Evidence]:
     """The part of a case's events to condemn (low, value, high, in 0 … 1), and the reason in a sentence."""
     known, asked = settlement.acted + settlement.empty, len(settlement.case.sample)
     equally_new = settlement.usual_acted + settlement.usual_empty
-    usual = (settlement.usual_empty + 1.0) / (equally_new + 2.0)
+    usual = (settlement.usual_empty + PRIOR_EMPTY) / (equally_new + PRIOR_EMPTY + PRIOR_ACTED)
     if not known:
         text = "it could not be settled: nothing is known of what its accounts did besides"
         return 0.0, 0.0, 0.0, Evidence(UNSETTLED, DETECTOR, 0.0, 0.0, 1.0, text)

@@ -3,10 +3,11 @@
 A verdict needs *who* came and *how* they behaved. A platform that has only likes, or follows of channels and views of
 videos, shows nothing of *how*, so 87 accounts of one day out of 90 would mean nothing. Such evidence counts alone if
 it is beyond anything that the platform's own windows of a similar size have shown, and accounts for nearly all of the
-surge. An honest wave of sign-ups may look the same. So the verdict is ``suspect``, and what the accounts do besides
-settles it (``cases.settlements``). The bound of false discoveries limits the number of such cases.
+surge. At the end of a day no surge is needed, if the evidence is rarer by as much.
 
-Where conduct is seen and is not odd, it speaks for the crowd, and evidence of one kind opens nothing.
+An honest wave of sign-ups may look the same. So the verdict is ``suspect``, and what the accounts do besides settles it
+(``cases.settlements``). The bound of false discoveries limits the number of such cases. Where conduct is seen and is
+not odd, it speaks for the crowd, and evidence of one kind opens nothing.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from detectors.thresholds import Thresholds
 from detectors.verdict.crowd_rules import NEARLY_ALL
 from detectors.verdict.evidence import MOST
 from detectors.verdict.marked_share import EstimatedShare, share_beyond
-from detectors.verdict.opinion import LEFT_SHARE, Opinion, artificial_events
+from detectors.verdict.opinion import LEFT_SHARE, Opinion, artificial_events, required_excess_events
 
 ALONE = frozenset(TEXTS[name][0] for name in (f.FRESH, f.COHORT))
 """Reason codes that count alone: accounts that are new, or of one age. The others were measured and do not
 (docs/detection.md)."""
 
 SEEN_CONDUCT = (f.WATCH, f.SILENT, f.LONELY)
-"""Features of conduct that nearly every crowd has, as far as the platform sends what they need."""
+"""Features of conduct that nearly every crowd has, as far as the platform sends what they need. Followers who mostly
+had viewed (``UNVIEWED``) are seen conduct too."""
 
 
 EXTRA_SCORE = 1.0
@@ -67,7 +69,8 @@ def conduct_is_seen(x: Features) -> bool:
     >>> conduct_is_seen({f.LONELY: 1.0, usual(f.LONELY): 1.0}), conduct_is_seen({f.LONELY: 0.0, usual(f.LONELY): 0.1})
     (False, True)
     """
-    return any(name in x and x.get(usual(name), 0.0) < MOST for name in SEEN_CONDUCT)
+    viewed = f.UNVIEWED in x and x[f.UNVIEWED] < MOST
+    return viewed or any(name in x and x.get(usual(name), 0.0) < MOST for name in SEEN_CONDUCT)
 
 
 def alone_opinion(
@@ -86,10 +89,12 @@ def alone_opinion(
     """
     score, surge_findings = surge
     excess, rarity = x[f.COUNT] - x[f.EXPECTED], score_of(finding.p)
-    if score < limits.surge_score_least or score + rarity < limits.joint_score + EXTRA_SCORE:
+    if score + rarity < limits.joint_score + EXTRA_SCORE:
         return None
     left = min(excess, finding.share * x[f.COUNT]) - already if case is None else excess
-    least = limits.excess_events if case is not None else max(limits.excess_events, LEFT_SHARE * already)
+    least: float = required_excess_events(limits, crowd=rarity, share=finding.share)
+    if case is None:
+        least = max(least, LEFT_SHARE * already)
     if round(left) < least or finding.share * x[f.COUNT] < NEARLY_ALL * excess:
         return None
     estimate = max(marked, share_beyond(finding.share, 0.0, round(x[f.COUNT])))

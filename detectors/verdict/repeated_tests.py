@@ -26,7 +26,7 @@ def count_judging(window: WindowView) -> None:
 def limit_false_discoveries(window: WindowView, view: Opinion, limits: Thresholds) -> Opinion:
     """Withhold a verdict that would open a case if too many alarms would be wrong (``platform.false_discoveries``)."""
     excess = round(window.x[f.COUNT] - window.x[f.EXPECTED])
-    if view.surge < limits.surge_score_least or excess < min_excess_events(limits):
+    if (view.surge < limits.surge_score_least and not view.settles) or excess < min_excess_events(limits):
         return view
     bound, before = window.platform.discoveries, window.platform.discoveries.reward
     withheld = view.verdict is not None and not bound.allows(10.0**-view.crowd, limits.false_discovery_rate)
