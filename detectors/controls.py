@@ -92,5 +92,5 @@ class Forgotten(msgspec.Struct, array_like=True, tag="forgotten"):
 
 
 ToTargets = Ruled | Followed | Answered
-ToActors = Asked | Removed | Forgotten
+ToActors = Asked | Removed
 Control = Ruled | Followed | Answered | Asked | Removed | Forgotten

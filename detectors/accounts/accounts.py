@@ -86,7 +86,7 @@ class Accounts:
         outcome.events += len(actors)
         outcome.dropped += self._table.take_dropped()
 
-    def control(self, record: ToActors, outcome: AccountsOutcome) -> None:
+    def control(self, record: ToActors | Forgotten, outcome: AccountsOutcome) -> None:
         """Take a question, a removal or a request to delete, at its position in the log."""
         self._finish_loading()
         if isinstance(record, Forgotten):

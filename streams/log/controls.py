@@ -45,7 +45,7 @@ class ControlFrame(msgspec.Struct, array_like=True, gc=False):
 
 _decoder = msgspec.msgpack.Decoder(ControlFrame)
 _to_targets = msgspec.msgpack.Decoder(ToTargets)
-_to_actors = msgspec.msgpack.Decoder(ToActors)
+_to_actors = msgspec.msgpack.Decoder(ToActors | Forgotten)
 
 
 def is_control(value: bytes | None) -> bool:
@@ -70,7 +70,7 @@ def to_targets(frame: ControlFrame) -> Iterator[ToTargets]:
     return _known(frame, _to_targets)
 
 
-def to_actors(frame: ControlFrame) -> Iterator[ToActors]:
+def to_actors(frame: ControlFrame) -> Iterator[ToActors | Forgotten]:
     """The records of a frame of ``by-actor``. Those of a kind that this version does not know are left out."""
     return _known(frame, _to_actors)
 
@@ -146,12 +146,10 @@ class ControlsSeen:
         return dict(self._seen)
 
 
-def by_actor_partition(requests: Iterable[ToActors], partitions: int) -> list[tuple[int, Asked | Removed]]:
+def by_actor_partition(requests: Iterable[ToActors], partitions: int) -> list[tuple[int, ToActors]]:
     """Split the actors of requests by their partition of ``by-actor``: (partition, request), in order."""
-    split: list[tuple[int, Asked | Removed]] = []
+    split: list[tuple[int, ToActors]] = []
     for request in requests:
-        if isinstance(request, Forgotten):
-            continue  # only the command line asks for it
         actors: dict[int, list[int]] = {}
         for actor in request.actors:
             actors.setdefault(actor_partition(actor, partitions), []).append(actor)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors.accounts.pages import PAGE_ACCOUNTS, AccountPages, Page
 from detectors.accounts.storage.columns import ROW, Rows, blank
-from detectors.accounts.storage.index import Index
+from detectors.accounts.storage.index import GONE, Index
 
 Ints = NDArray[np.int64]
 
