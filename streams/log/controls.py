@@ -36,7 +36,7 @@ class ControlFrame(msgspec.Struct, array_like=True, gc=False):
 
     version: int
     source: str
-    """role and partition of the sender, as ``actors/3``; empty for a command, whose frames may take effect twice"""
+    """role and partition of the sender, as ``actors/3``; empty if it has none, see ``control_frame``"""
     sequence: Place
     """see ``ControlSender``"""
     records: list[msgspec.Raw]
@@ -118,9 +118,10 @@ class ControlSender:
         return made
 
 
-def command_frame(record: Control) -> bytes:
-    """The control frame of a command."""
-    return _encoder.encode(ControlFrame(CONTROL_VERSION, "", (0, 0, 0), [msgspec.Raw(_encoder.encode(record))]))
+def control_frame(records: Iterable[Control]) -> bytes:
+    """A control frame without a sender: of a command, or copied into another log. It is never skipped as repeated."""
+    raw = [msgspec.Raw(_encoder.encode(record)) for record in records]
+    return _encoder.encode(ControlFrame(CONTROL_VERSION, "", (0, 0, 0), raw))
 
 
 class ControlsSeen:

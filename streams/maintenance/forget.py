@@ -14,7 +14,7 @@ from streams.kafka.clients import aiokafka_options
 from streams.kafka.errors import BrokerError, describe
 from streams.kafka.topics import Topics, absence, partitions_of
 from streams.log.actor_blocks import pseudonym
-from streams.log.controls import command_frame
+from streams.log.controls import control_frame
 from streams.log.hashing import actor_hash, actor_partition
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
@@ -52,7 +52,7 @@ async def forget(settings: Settings, actor: str, *, wait_seconds: float, clock: 
     name = pseudonym(hashed) if settings.actors.pseudonyms else actor
     async with BulkReader(settings, topics.actors) as reader:
         start = (await reader.spans())[partition][1]
-        await _send(settings, topics.by_actor, partition, command_frame(Forgotten(hashed, name)))
+        await _send(settings, topics.by_actor, partition, control_frame([Forgotten(hashed, name)]))
         until = clock.monotonic() + wait_seconds
         while not (deleted := await _deleted(reader, partition, start, name.encode())) and clock.monotonic() < until:
             await clock.sleep(LOOK_SECONDS)

@@ -55,9 +55,17 @@ class PartitionAudit:
     """Audits the log of one partition, in order. The same log gives the same outcome, byte for byte."""
 
     def __init__(
-        self, settings: AuditSettings, states: TargetStates | None = None, failed: Failed | None = None
+        self,
+        settings: AuditSettings,
+        states: TargetStates | None = None,
+        failed: Failed | None = None,
+        *,
+        app: str = "",
     ) -> None:
-        """``failed`` are the failures of earlier audits. The caller owns it, and passes it to the next audit."""
+        """``failed`` are the failures of earlier audits. The caller owns it, and passes it to the next audit.
+
+        ``app`` is the installation. Two may audit one log: the one before a rebuild, and the one after it.
+        """
         self.clock = EventClock()
         self.audit = Audit(settings, states)
         self._effective_tags = EffectiveTags(settings.rules)
@@ -69,7 +77,7 @@ class PartitionAudit:
         """positions whose events are counted and not judged"""
         self._failed: Failed = {} if failed is None else failed
         self._controls_seen = ControlsSeen()
-        self._sender = ControlSender(f"targets/{settings.partition}")
+        self._sender = ControlSender(f"{app}targets/{settings.partition}")
         self._seen_before: dict[int, dict[str, int]] = {}
         """position at which a replay may begin → the next offset of each source there"""
         self._replayed: dict[str, int] = {}

@@ -96,7 +96,9 @@ class Targets:
         self._failed: Failed = {} if failed is None else failed
         self._clock = clock
         self._failures = FailureLog(tp.partition, clock)
-        self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._states, self._failed)
+        self.audit = PartitionAudit(
+            audit_settings(settings, tp.partition), self._states, self._failed, app=f"{settings.app}/"
+        )
         self.audit.unjudged = Positions(unjudged)
 
     async def restore(self) -> int:

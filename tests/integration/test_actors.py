@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from bench.testbed.brokers import BrokerAddress
 from bench.testbed.workers import Installation, Worker, install, run_cli
@@ -17,6 +18,7 @@ from streams.actors.outputs import ruling_key, ruling_value
 from streams.actors.step import PartitionAccounts, account_settings
 from streams.log.controls import ControlsSeen, decode_controls, is_control
 from tests.crowds import MINUTE_MS, START_MS, in_order, ordinary
+from tests.integration.test_repartition import configure
 
 Unique = Callable[[str], str]
 
@@ -41,9 +43,14 @@ def taken(worker: Worker, topic: str) -> float:
     return sum(v for name, v in worker.metrics().items() if f'topic="{topic}"' in name and "records_total" in name)
 
 
+def sum_of(worker: Worker, series: str) -> float:
+    """The sum of the series that begin so."""
+    return sum(v for name, v in worker.metrics().items() if name.startswith(series))
+
+
 def lag(worker: Worker) -> float:
     """Records that a worker has still to take."""
-    return sum(v for name, v in worker.metrics().items() if name.startswith("truecount_lag_records"))
+    return sum_of(worker, "truecount_lag_records")
 
 
 def by_partition(truecount: Installation, topic: str) -> list[list[Any]]:
@@ -164,3 +171,32 @@ def test_the_commands_show_an_actor_and_delete_it(broker: BrokerAddress, tmp_pat
     assert "no worker has confirmed it" in later.stderr
     with truecount.worker(name="next") as worker:
         worker.wait_for(lambda: other not in ruled(), "delete what it was asked for")
+
+
+@pytest.mark.timeout(240)
+def test_the_log_of_actors_is_split_and_its_state_is_built_again(
+    kafka: BrokerAddress, tmp_path: Path, unique: Unique
+) -> None:
+    truecount = install(kafka, tmp_path, unique, partitions=PARTITIONS, actors=True)
+    values = [msgspec.json.encode(event) for event in traffic()]
+    half = len(values) // 2
+    with truecount.worker() as worker:
+        truecount.send(truecount.inputs["view"], values[:half])
+        truecount.wait_drained(half)
+        worker.wait_for(lambda: lag(worker) == 0, "read the logs to their ends")
+    command = ("--config", str(truecount.config), "--partitions", "4", "--into", unique("grown"))
+    for frames in (True, False):
+        done = run_cli("repartition", *command, "--json")
+        assert done.returncode == 0, done.stderr
+        assert (json.loads(done.stdout)["actor_frames"] > 0) == frames, "the second time there is nothing left to do"
+    configure(truecount, f"{command[-1]}.", 4)
+    with truecount.worker(name="grown") as worker:
+        truecount.send(truecount.inputs["view"], values[half:])
+        truecount.wait_drained(len(values))
+        worker.wait_for(lambda: lag(worker) == 0, "read the logs to their ends")
+        worker.wait_for(lambda: sum_of(worker, "truecount_accounts{") > 0, "show its accounts")
+        accounts = sum_of(worker, "truecount_accounts{")
+    assert accounts == len({event.actor for event in traffic()})
+    newest = {(r.key, r.partition): json.loads(r.value) for r in truecount.records(truecount.topics.actors)}
+    robots = {event.actor for event in traffic() if event.user_agent == ROBOT}
+    assert {key.decode() for key, _ in newest} >= robots

@@ -13,7 +13,7 @@ from streams import metric_series, metrics, roles, worker
 from streams.clock import FakeClock
 from streams.engine.outlet import Output, PlainOutlet
 from streams.kafka.consumer import consumer_app
-from streams.kafka.topics import BY_TARGET, INGEST_STATE, TARGETS_STATE, Topics
+from streams.kafka.topics import ACTORS_STATE, BY_ACTOR, BY_TARGET, INGEST_STATE, TARGETS_STATE, Topics
 from streams.maintenance.access import worker_access
 from streams.roles import INGEST, ROLES, TARGETS
 from streams.settings.actors import Actors
@@ -136,8 +136,9 @@ def test_without_transactions_state_is_delivered_after_what_it_stands_for(monkey
 
 def test_only_the_topics_that_repartition_splits_move_with_it() -> None:
     """Another topic with ``prefix_setting`` would be created empty, while its workers go on from the old position."""
-    moving = [topic for topic in roles.own_topics(Settings()) if topic.prefix_setting is not None]
-    assert sorted(moving, key=str) == sorted([BY_TARGET, INGEST_STATE, TARGETS_STATE], key=str)
+    settings = SETTINGS.model_copy(update={"actors": Actors(enabled=True)})
+    moving = [topic for topic in roles.own_topics(settings) if topic.prefix_setting is not None]
+    assert set(moving) == {BY_TARGET, INGEST_STATE, TARGETS_STATE, BY_ACTOR, ACTORS_STATE}
 
 
 def test_every_topic_is_read_by_one_role() -> None:
