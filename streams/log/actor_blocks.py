@@ -19,7 +19,7 @@ _owners = NameHasher(str)
 
 
 def pseudonym(actor: int) -> str:
-    """What stands for the id of an actor in a log without ids: its hash, without the account bit.
+    """The name of an actor in a log without ids: its hash, without the account bit.
 
     >>> pseudonym(254)
     '00000000000000fe'
