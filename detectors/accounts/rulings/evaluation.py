@@ -12,7 +12,6 @@ from detectors.accounts.crowds.settlement import Settled, Settlement
 from detectors.accounts.outcome import AccountsOutcome
 from detectors.accounts.rulings.changes import RulingChanges, apply, is_account
 from detectors.accounts.rulings.verdicts import (
-    EXCESS_MIN,
     HUMAN_DAYS,
     HUMAN_TARGETS,
     RETURNS_MAX,
@@ -82,16 +81,15 @@ class Evaluation:
         table.mark(places)
 
     def rule_empty(self, settled: Settled, now_ms: int, table: Table) -> None:
-        """Rulings on the accounts of a question that did nothing else, if more of them did so than is usual."""
-        excess = settled.excess
-        if excess < EXCESS_MIN:
+        """Rulings on the accounts of a question that did nothing else, if most did so, and that is not usual."""
+        if not settled.speaks_against:
             return
         places = table.places(settled.empty)
         rows = table.active
         for place in places.tolist():
             row = rows[place]
             if int(row["kind"]) in (NO_KIND, HUMAN, DORMANT):
-                self._change(row, table.name(place), Verdict(EMPTY, round(100 * excess)), now_ms)
+                self._change(row, table.name(place), Verdict(EMPTY, round(100 * settled.excess)), now_ms)
         table.mark(places)
 
     def evaluate(self, now_ms: int, table: Table, settlement: Settlement) -> None:
