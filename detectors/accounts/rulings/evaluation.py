@@ -102,7 +102,7 @@ class Evaluation:
         fold(rows, now_ms // GRID_MS)
         conduct = conduct_of(rows)
         suspect = above_floors(conduct)
-        teaches = (rows["taught"] < now_ms // DAY_MS) & ~np.isin(rows["kind"], (DECLARED_ROBOT, AUTOMATED, SELLER))
+        teaches = ~np.isin(rows["kind"], (DECLARED_ROBOT, AUTOMATED, SELLER))
         judged = suspect | (rows["kind"] > HUMAN) | (rows["flags"] & (ROBOT | RETURNED) > 0) | (rows["crowds"] > 0)
         unruled = (rows["kind"] == NO_KIND) | ((rows["kind"] == HUMAN) & (rows["until_s"] <= now_ms // 1000))
         judged |= unruled & (rows["days"] >= HUMAN_DAYS) & (distinct(rows["targets"]) >= HUMAN_TARGETS)
@@ -116,14 +116,13 @@ class Evaluation:
             known = Judged(row, now_ms, suspicion, name in self._settings.allow, empty, self.returns_are_rare)
             self._change(row, name, verdict_on(known), now_ms)
             row["flags"] &= ~np.uint16(RETURNED)
-        teaches &= np.logical_or.reduce(conduct.known)
-        self.usual.learn(conduct, teaches)
-        rows["taught"][teaches] = now_ms // DAY_MS
+        rows["taught"] |= self.usual.learn(conduct, teaches, rows["taught"])
         table.scatter(places, rows)
 
     def _note_returns(self, rows: Rows, now_ms: int) -> None:
         today = rows["seen_day"] < now_ms // DAY_MS
         rows["seen_day"] = now_ms // DAY_MS
+        rows["taught"][today] = 0
         returned = int(np.count_nonzero(rows["flags"] & RETURNED))
         self.returns = self.returns[0] + returned, self.returns[1] + int(np.count_nonzero(today))
         if self.returns[1] > RETURNS_COUNTED_MAX:
