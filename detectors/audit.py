@@ -18,12 +18,15 @@ import msgspec
 from detectors.actors.rulings import Rulings
 from detectors.audit_settings import AuditSettings
 from detectors.campaigns.bands import Bands
+from detectors.cases.case_records import CaseRecords
 from detectors.cases.explanations import Explanations
 from detectors.cases.flags import Flags
 from detectors.cases.incidents import Incidents
 from detectors.cases.rule_bursts import RuleBursts
+from detectors.cases.settlements import Settlements
 from detectors.closing.closing import WindowClosing
 from detectors.containment import Containment
+from detectors.control_entry import ControlEntry
 from detectors.controls import ToTargets
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
@@ -44,7 +47,7 @@ from detectors.rollback import Savepoint
 from detectors.state.target_states import MemoryTargetStates, TargetStates
 from detectors.stored_parts import stored_parts
 from detectors.tick_entry import TickEntry
-from detectors.windows.scales import ladder, parts_of
+from detectors.windows.scales import HOUR_MS, ladder, parts_of
 
 __all__ = ("Audit", "AuditSettings")
 
@@ -67,7 +70,9 @@ class Audit:
         self._windows = OpenWindows(self.target_states, self.scales, self.due)
         self.now = -1
         self._rule_shares = [RuleShares() for _ in METRICS]
-        self._incidents, self._explanations, self._rule_bursts, self._judge = self._make_judge(settings)
+        self._incidents, self._settlements, self._explanations, self._rule_bursts, self._judge = self._make_judge(
+            settings
+        )
         self._parts = parts_of(self.scales)
         self.bands = Bands()
         self.rulings = Rulings()
@@ -96,13 +101,18 @@ class Audit:
             other_metrics=self._other_metrics,
             rulings=self.rulings,
         )
+        self._controls = ControlEntry(self.target_states, self._settlements, self.rulings, self.platforms)
         self._at = 0
         self.parts = stored_parts(self.target_states, self.platforms, self.bands.lockstep, self.rulings, self.intake)
         """all stored state except the result of ``dump``"""
 
-    def _make_judge(self, settings: AuditSettings) -> tuple[Incidents, Explanations, RuleBursts, Judge]:
+    def _make_judge(self, settings: AuditSettings) -> tuple[Incidents, Settlements, Explanations, RuleBursts, Judge]:
         flags = Flags(partition=settings.partition, config=settings.config)
-        incidents = Incidents(self, self.scales, flags)
+        records = CaseRecords(self, flags)
+        settlements = Settlements(
+            self, records, partition=settings.partition, settle_ms=settings.settle_hours * HOUR_MS
+        )
+        incidents = Incidents(self, self.scales, records, settlements)
         explanations = Explanations(
             self.schedule_case,
             enabled=settings.explained,
@@ -116,9 +126,10 @@ class Audit:
             shadow=settings.shadow,
             models=settings.models,
             rulebook=settings.rulebook,
+            settles=settings.settle_hours > 0,
         )
         rule_bursts = RuleBursts(self.target_states, self.schedule_case, flags, self._rule_shares)
-        return incidents, explanations, rule_bursts, judge
+        return incidents, settlements, explanations, rule_bursts, judge
 
     # ---------------------------------------------------------------- events
 
@@ -139,6 +150,8 @@ class Audit:
 
         Like every event before the position of a checkpoint, it must not be given again after a restart.
         """
+        self._at = self._containment.at = max(0, self.now)
+        self._controls.take(record, self.now, outcome)
 
     def expect_tick(self, start: int) -> None:
         """See intake.TickSchedule."""
@@ -208,7 +221,12 @@ class Audit:
 
     def _expire(self, key: Key, now: int, outcome: Outcome) -> None:
         state = self.target_states.change(key)
-        for expire in (self._incidents.expire, self._explanations.expire, self._rule_bursts.expire):
+        for expire in (
+            self._incidents.expire,
+            self._explanations.expire,
+            self._rule_bursts.expire,
+            self._settlements.expire,
+        ):
             savepoint = Savepoint(state, outcome)
             try:
                 expire(key, state, now, outcome)

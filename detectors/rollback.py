@@ -13,12 +13,13 @@ from detectors.records import Outcome
 from detectors.state.case import Case, Explained, Step
 from detectors.state.days import Slow
 from detectors.state.removals import RuleBurst
+from detectors.state.settlement import Settlement
 from detectors.state.target_state import TargetState
 from detectors.windows.crowd import Crowd
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(
-    tuple[list[Step], Slow | None, Case | None, Explained | None, RuleBurst | None],
+    tuple[list[Step], Slow | None, Case | None, Explained | None, RuleBurst | None, list[Settlement]],
     strict=False,
 ).decode
 
@@ -35,13 +36,13 @@ class Savepoint:
         ledger = state.ledger
         self._state, self._outcome, self._bound = state, outcome, bound
         self._ledger = ledger.valid, ledger.quarantined, dict(ledger.invalid)
-        incident = state.trail, state.slow, state.case, state.explained, state.rule_burst
+        incident = state.trail, state.slow, state.case, state.explained, state.rule_burst, state.settlements
         self._incident = _encode(incident) if any(incident) else None
         self._surge = state.cusum, state.cusum_at, state.judged_lately, state.judged_lately_at, state.surging
         windows = [*state.open.values()] if crowd is None else [*state.open.values(), crowd]
         self._windows = [(w, w.events_judged, w.quarantined, w.cased, w.expected_cased) for w in windows]
         self._emitted = (
-            *(len(outcome.flags), len(outcome.corrections)),
+            *(len(outcome.flags), len(outcome.corrections), len(outcome.requests)),
             *(dict(outcome.judged), dict(outcome.witnesses), list(outcome.withheld)),
         )
         self._reward = 0.0 if bound is None else bound.reward
@@ -50,8 +51,8 @@ class Savepoint:
         """Restore the copied state and outcome."""
         state, outcome, ledger = self._state, self._outcome, self._state.ledger
         ledger.valid, ledger.quarantined, ledger.invalid = self._ledger
-        state.trail, state.slow, state.case, state.explained, state.rule_burst = (
-            ([], None, None, None, None) if self._incident is None else _decode(self._incident)
+        state.trail, state.slow, state.case, state.explained, state.rule_burst, state.settlements = (
+            ([], None, None, None, None, []) if self._incident is None else _decode(self._incident)
         )
         state.cusum, state.cusum_at, state.judged_lately, state.judged_lately_at, state.surging = self._surge
         for window, events_judged, quarantined, cased, expected_cased in self._windows:
@@ -61,7 +62,7 @@ class Savepoint:
                 cased,
                 expected_cased,
             )
-        flags, corrections, outcome.judged, outcome.witnesses, outcome.withheld = self._emitted
-        del outcome.flags[flags:], outcome.corrections[corrections:]
+        flags, corrections, requests, outcome.judged, outcome.witnesses, outcome.withheld = self._emitted
+        del outcome.flags[flags:], outcome.corrections[corrections:], outcome.requests[requests:]
         if self._bound is not None:
             self._bound.reward = self._reward

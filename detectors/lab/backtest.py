@@ -12,6 +12,7 @@ from typing import Protocol
 
 from detectors.accounts.settings import AccountSettings
 from detectors.audit import Audit, AuditSettings
+from detectors.cases.statuses import REVERSED
 from detectors.catalog.registry import CROWD_DETECTORS, SURGE
 from detectors.catalog.surge import SURGE_CODE
 from detectors.events.key import metric_name_of, target_of
@@ -37,7 +38,6 @@ RUN_VIEWS = 400_000.0
 LATENESS_MS = 10_000
 PARTITIONS = 2
 METHOD = "truecount"
-REVERSED = "reversed"
 
 
 def platform_for(scenario: Scenario, seed: int, *, views: float = RUN_VIEWS) -> Platform:
