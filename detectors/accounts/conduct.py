@@ -44,10 +44,22 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    Kind("even_gaps", 0.4, "{value:.0%} of the pauses between its acts were as long as the one before; {usual:.0%} is usual"),
-    Kind("same_watch", 0.6, "{value:.0%} of its views that were left early were left at the same point; {usual:.0%} is usual"),
-    Kind("no_pause", 0.25, "it was active for {run:.0f} hours without a pause of three hours; {usual_run:.0f} is usual"),
-    Kind("overlap", 0.5, "during {value:.0%} of its watch time another of its videos was playing; {usual:.0%} is usual"),
+    Kind(
+        "even_gaps",
+        0.4,
+        "{value:.0%} of the pauses between its acts were as long as the one before; {usual:.0%} is usual",
+    ),
+    Kind(
+        "same_watch",
+        0.6,
+        "{value:.0%} of its views that were left early were left at the same point; {usual:.0%} is usual",
+    ),
+    Kind(
+        "no_pause", 0.25, "it was active for {run:.0f} hours without a pause of three hours; {usual_run:.0f} is usual"
+    ),
+    Kind(
+        "overlap", 0.5, "during {value:.0%} of its watch time another of its videos was playing; {usual:.0%} is usual"
+    ),
     Kind("rate", 0.2, "it acted {rate:.0f} times a day; {usual_rate:.0f} is usual"),
 )
 """Floors: 30 hours without a pause (more than people are awake), 500 acts a day (one a minute for eight hours)."""

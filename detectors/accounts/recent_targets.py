@@ -61,7 +61,9 @@ def note_targets(rows: Rows, events: Sorted) -> None:
         _add_singly(rows, events.account[rest], target[rest], owner[rest], when[rest])
 
 
-def _add(rows: Rows, account: NDArray[np.intp], target: NDArray[np.int64], owner: NDArray[np.int64], when: NDArray[np.int64]) -> None:
+def _add(
+    rows: Rows, account: NDArray[np.intp], target: NDArray[np.int64], owner: NDArray[np.int64], when: NDArray[np.int64]
+) -> None:
     """Add one target to each of some different accounts."""
     used = rows["ring_when"][account] > 0
     new = ~((rows["ring_target"][account] == target[:, None]) & used).any(axis=1)
@@ -73,7 +75,9 @@ def _add(rows: Rows, account: NDArray[np.intp], target: NDArray[np.int64], owner
     rows["ring_at"][account] = (slot + 1) % RING
 
 
-def _add_singly(rows: Rows, account: NDArray[np.intp], target: NDArray[np.int64], owner: NDArray[np.int64], when: NDArray[np.int64]) -> None:
+def _add_singly(
+    rows: Rows, account: NDArray[np.intp], target: NDArray[np.int64], owner: NDArray[np.int64], when: NDArray[np.int64]
+) -> None:
     """As ``_add`` for any number of targets of an account, in log order."""
     numbers, starts = np.unique(account, return_index=True)
     ends = [*starts[1:].tolist(), len(account)]

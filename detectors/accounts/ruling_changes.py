@@ -37,7 +37,11 @@ def apply(row: np.void, verdict: Verdict, now_ms: int, settings: AccountSettings
         against = kind not in (NO_KIND, HUMAN)
         if verdict.kind == NO_KIND and not against:
             return False  # a person who pauses for a while stays one until the ruling expires
-        row["previous"], row["kind"], row["score"] = kind if kind != NO_KIND else row["previous"], verdict.kind, verdict.score
+        row["previous"], row["kind"], row["score"] = (
+            kind if kind != NO_KIND else row["previous"],
+            verdict.kind,
+            verdict.score,
+        )
         if against:
             row["reversal"] = BY_ALLOW if allowed else BY_CONDUCT
         elif kind != NO_KIND:
@@ -49,7 +53,10 @@ def apply(row: np.void, verdict: Verdict, now_ms: int, settings: AccountSettings
         return against or verdict.kind not in (NO_KIND, HUMAN)
     if kind == NO_KIND:
         return False
-    if abs(int(row["score"]) - verdict.score) >= SCORE_STEP or int(row["until_s"]) - now_s <= settings.ruling_ms // 2000:
+    if (
+        abs(int(row["score"]) - verdict.score) >= SCORE_STEP
+        or int(row["until_s"]) - now_s <= settings.ruling_ms // 2000
+    ):
         row["score"] = verdict.score
         if kind not in (EMPTY, DORMANT):  # what was found once is not confirmed by more of the same
             row["until_s"] = until_s
@@ -69,7 +76,9 @@ class RulingChanges:
         """Whether as many wait as may."""
         return len(self.pending) >= PENDING_MAX
 
-    def publish(self, now_ms: int, table: Table, usual: UsualConduct, gives_ages: bool, outcome: AccountsOutcome) -> None:
+    def publish(
+        self, now_ms: int, table: Table, usual: UsualConduct, gives_ages: bool, outcome: AccountsOutcome
+    ) -> None:
         """Report the rulings that wait, as many as one point of the grid takes, in order of hash."""
         chosen, self.pending = self.pending[: self._settings.ruled_max], self.pending[self._settings.ruled_max :]
         places = table.places(sorted(chosen))

@@ -92,4 +92,8 @@ def condemned_at(row: np.void, now_ms: int) -> float:
 
 def capped(verdict: Verdict, *, account: bool) -> Verdict:
     """The ruling with the score of an actor that may be no account."""
-    return verdict if account or verdict.kind == DECLARED_ROBOT else verdict._replace(score=min(verdict.score, NO_ACCOUNT_MAX))
+    return (
+        verdict
+        if account or verdict.kind == DECLARED_ROBOT
+        else verdict._replace(score=min(verdict.score, NO_ACCOUNT_MAX))
+    )

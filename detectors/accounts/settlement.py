@@ -197,7 +197,9 @@ class Settlement:
             if not recent or any(each.target in self.distrusted for each in recent):
                 continue
             first = recent[-1]
-            if len(recent) == RING or self.acts_elsewhere(row, first.target, -1 if first.owner == NO_OWNER else first.owner):
+            if len(recent) == RING or self.acts_elsewhere(
+                row, first.target, -1 if first.owner == NO_OWNER else first.owner
+            ):
                 acted += 1
             else:
                 empty += 1

@@ -212,8 +212,12 @@ def viewed_bits(events: Sorted) -> Ints:
 
 def _compare(rows: Rows, events: Sorted, gaps: Ints) -> None:
     """Compare each gap and each watch share with those before it."""
-    watch, share = (events.previous(getattr(events, name), rows[f"last_{name}"].astype(np.int64)) for name in ("watch", "share"))
-    same_target = events.previous(events.target & NO_OWNER, rows["last_target"].astype(np.int64)) == events.target & NO_OWNER
+    watch, share = (
+        events.previous(getattr(events, name), rows[f"last_{name}"].astype(np.int64)) for name in ("watch", "share")
+    )
+    same_target = (
+        events.previous(events.target & NO_OWNER, rows["last_target"].astype(np.int64)) == events.target & NO_OWNER
+    )
     idle = np.where(same_target | (watch == 0) | (gaps <= watch), gaps, gaps - watch)
     before = events.previous(idle, rows["idle_ms"].astype(np.int64))
     played_on = (watch > 0) & (share >= TO_THE_END) & (np.abs(gaps - watch) <= CONTINUES_MS + watch // EVEN_PART)
@@ -227,7 +231,9 @@ def _compare(rows: Rows, events: Sorted, gaps: Ints) -> None:
     usual = ((events.share >= TO_THE_END) & (share >= TO_THE_END)) | (np.minimum(events.share, share) < SHARE_LEAST)
     counted = known & ~usual
     longer = np.maximum(events.watch, watch)
-    same = (np.abs(events.share - share) <= SHARE_BAND) | (np.abs(events.watch - watch) * SHARE_ONE <= longer * SHARE_BAND)
+    same = (np.abs(events.share - share) <= SHARE_BAND) | (
+        np.abs(events.watch - watch) * SHARE_ONE <= longer * SHARE_BAND
+    )
     add_saturating(rows, "shares", events.sums(counted))
     add_saturating(rows, "same_shares", events.sums(counted & same))
 

@@ -152,6 +152,8 @@ class AuditRun:
         accounts: AccountSettings | None = None,
     ) -> None:
         settings = settings or AuditSettings()
+        if accounts is None:
+            settings = replace(settings, settle_hours=0)
         without = tuple(without)
         self._packer = Packer(partitions, without)
         names = frozenset(shadow)

@@ -104,4 +104,3 @@ def add_saturating(rows: Rows, field: str, amount: Any) -> None:
     column = rows[field]
     limit = np.iinfo(column.dtype).max
     rows[field] = np.minimum(column.astype(np.int64) + amount, limit)
-

@@ -78,10 +78,10 @@ class Table:
         fitting = len(actors)
         if len(missing) > free:
             missing = dict.fromkeys(list(missing)[:free])
-            fitting = next(
-                at for at, actor in enumerate(actors) if places[at] < 0 and actor not in missing
-            )
-        created = self._bring(list(missing), dict(zip(reversed(actors[:fitting]), reversed(names[:fitting]), strict=True)))
+            fitting = next(at for at, actor in enumerate(actors) if places[at] < 0 and actor not in missing)
+        created = self._bring(
+            list(missing), dict(zip(reversed(actors[:fitting]), reversed(names[:fitting]), strict=True))
+        )
         return np.fromiter(map(self._where.__getitem__, actors[:fitting]), np.intp, fitting), created
 
     def places(self, actors: list[int]) -> Places:
