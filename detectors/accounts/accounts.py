@@ -9,22 +9,22 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.accounts.acts.rates import GRID_MS
+from detectors.accounts.acts.updates import sort_by_account, update
 from detectors.accounts.addresses import is_address
 from detectors.accounts.block import ActorBlock
-from detectors.accounts.evaluation import Evaluation
-from detectors.accounts.followers import Followers
-from detectors.accounts.newcomers import Newcomers
+from detectors.accounts.crowds.followers import Followers
+from detectors.accounts.crowds.newcomers import Newcomers
+from detectors.accounts.crowds.settlement import Settlement
 from detectors.accounts.outcome import AccountsOutcome
 from detectors.accounts.pages import AccountPages, Page, PagesInMemory
 from detectors.accounts.profile import Profile, profile_of
-from detectors.accounts.rates import GRID_MS
+from detectors.accounts.rulings.evaluation import Evaluation
 from detectors.accounts.settings import AccountSettings
-from detectors.accounts.settlement import Settlement
 from detectors.accounts.state import ACCOUNT_PAGES, ACCOUNTS, AccountPagesPart, AccountsPart, Head
 from detectors.accounts.storage.columns import ADDRESS
 from detectors.accounts.storage.idle import PageIndex
 from detectors.accounts.storage.table import Table
-from detectors.accounts.updates import sort_by_account, update
 from detectors.controls import Answered, Asked, ToActors
 from detectors.state.parts import Part
 
@@ -121,8 +121,10 @@ class Accounts:
             for place, row in zip(created, new.tolist(), strict=True):
                 if is_address(table.name(place)):
                     rows["flags"][row] |= ADDRESS
-            self._newcomers.note(rows[new])
-            self._evaluation.note_ages(rows[new])
+            first = events.starts[new]
+            self._newcomers.note(rows["actor"][new], events.ts[first], events.created[first])
+            given = int(np.count_nonzero(events.given[first]))
+            self._evaluation.note_ages(given, len(new) - given)
         table.scatter(rows_used, rows)
 
     def _report(self, now_ms: int, outcome: AccountsOutcome) -> None:
@@ -227,20 +229,21 @@ class Accounts:
             pending=list(evaluation.changes.pending),
             questions=[msgspec.structs.replace(question) for question in settlement.questions.values()],
             distrusted=list(settlement.distrusted.until.items()),
-            followers=[(*key, *counts) for key, counts in self._followers.counts.items()],
+            followers=[(start, target, n, new) for (start, target), (n, new) in self._followers.counts.items()],
             owners_viewed=self._followers.owners_viewed,
             learned=[list(counts) for counts in self._newcomers.learned],
             ages=evaluation.ages,
+            returns=evaluation.returns,
         )
 
     def _load_head(self, head: Head) -> None:
         settlement, evaluation = self._settlement, self._evaluation
         self._now, self._next_page = head.now, head.next_page
-        evaluation.usual, evaluation.ages = head.usual, head.ages
+        evaluation.usual, evaluation.ages, evaluation.returns = head.usual, head.ages, head.returns
         evaluation.changes.pending = head.pending
         settlement.questions = {question.case: question for question in head.questions}
         settlement.distrusted.until = dict(head.distrusted)
-        self._followers.counts = {(window, target): [all_, new] for window, target, all_, new in head.followers}
+        self._followers.counts = {(start, target): [n, new] for start, target, n, new in head.followers}
         self._followers.owners_viewed = head.owners_viewed
         if head.learned:
             self._newcomers.learned = head.learned

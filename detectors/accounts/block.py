@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +49,7 @@ class ActorBlock(msgspec.Struct, gc=False):
 
     def part(self, begin: int, end: int) -> ActorBlock:
         """The events ``begin`` to ``end`` - 1."""
-        cut = {}
+        cut: dict[str, Any] = {}
         for field in self.__struct_fields__:
             column = getattr(self, field)
             cut[field] = None if column is None else column[begin:end]

@@ -7,17 +7,17 @@ import math
 import msgspec
 import numpy as np
 
-from detectors.accounts.conduct import daily
-from detectors.accounts.evaluation import Evaluation
+from detectors.accounts.acts.conduct import daily
+from detectors.accounts.acts.rates import GRID_MS, fold
+from detectors.accounts.acts.recent_targets import recent_targets
+from detectors.accounts.acts.updates import NETWORK_BITS, TARGET_BITS, VIEWED_BITS, WEEK_HOURS
+from detectors.accounts.crowds.settlement import Distrusted
 from detectors.accounts.outcome import RulingRecord
-from detectors.accounts.rates import GRID_MS, fold
-from detectors.accounts.recent_targets import recent_targets
-from detectors.accounts.ruling_changes import is_account, record_of
-from detectors.accounts.rulings import condemned_at
-from detectors.accounts.settlement import Distrusted
+from detectors.accounts.rulings.changes import is_account, record_of
+from detectors.accounts.rulings.evaluation import Evaluation
+from detectors.accounts.rulings.verdicts import condemned_at
 from detectors.accounts.storage.bits import distinct, has_bit
 from detectors.accounts.storage.columns import GAP_LABELS, NO_KIND, Rows
-from detectors.accounts.updates import NETWORK_BITS, TARGET_BITS, VIEWED_BITS, WEEK_HOURS
 from detectors.events.event import METRICS
 
 

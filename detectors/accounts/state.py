@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from detectors.accounts.conduct import UsualConduct
+from detectors.accounts.acts.conduct import UsualConduct
+from detectors.accounts.crowds.settlement import Question
 from detectors.accounts.pages import Page
-from detectors.accounts.settlement import Question
 from detectors.state.parts import RecordKind
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Head(msgspec.Struct, omit_defaults=True):
     learned: list[list[float]] = []
     ages: tuple[int, int] = (0, 0)
     """new accounts with and without an age"""
+    returns: tuple[int, int] = (0, 0)
 
 
 class AccountsPart:

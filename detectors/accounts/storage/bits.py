@@ -37,7 +37,8 @@ def distinct(bits: Words) -> NDArray[np.int64]:
     """Number of bits set in each row of words: a lower bound of the distinct values that were hashed to bits."""
     if bits.ndim == 1:
         return bits_set(bits)
-    return np.sum([bits_set(bits[:, word]) for word in range(bits.shape[1])], axis=0, dtype=np.int64)
+    counted: NDArray[np.int64] = np.sum([bits_set(bits[:, word]) for word in range(bits.shape[1])], axis=0)
+    return counted
 
 
 def united(numbers: NDArray[np.int64], starts: NDArray[np.intp], words: int) -> list[Words]:

@@ -1,4 +1,4 @@
-"""The columns of one account. This is persisted: fields are added at the end, with a new ROW_VERSION, and never moved."""
+"""The columns of one account. They are persisted: fields are added at the end, with a new ROW_VERSION, never moved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROW_VERSION = 1
 RING = 4
 """Latest distinct targets that a row has. Settlement looks for others than the one in question among them."""
 GAP_EDGES_MS = np.array([1_000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000, 86_400_000])
-"""Edges of the eight bins of gaps between acts, about a factor of ten apart up to ten minutes, then by parts of a day."""
+"""Edges of the eight bins of gaps between acts: about a factor of ten apart up to ten minutes, then parts of a day."""
 GAP_LABELS = ("< 1 s", "< 10 s", "< 1 min", "< 10 min", "< 1 h", "< 6 h", "< 1 d", "≥ 1 d")
 
 ACCOUNT, ROBOT, ADDRESS, ACTIVE, RETURNED, CHANGED = (1 << bit for bit in range(6))
@@ -62,6 +62,7 @@ ROW = np.dtype(
         ("day_rate", "<f4"),
         ("rated", "<u4"),  # when they were computed, in points of the grid
         ("days", "<u2"),  # days with acts
+        ("seen_day", "<u2"),  # last day on which it was judged
         ("taught", "<u2"),  # last day on which this account taught the platform's usual conduct
         ("targets", "<u8"),  # bits of hashes: distinct targets, owners viewed, networks
         ("viewed", "<u8", 2),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors.accounts.pages import PAGE_ACCOUNTS, AccountPages, Page
 from detectors.accounts.storage.columns import ROW, Rows, blank
-from detectors.accounts.storage.index import GONE, Index
+from detectors.accounts.storage.index import Index
 
 Ints = NDArray[np.int64]
 
@@ -49,7 +49,7 @@ class IdleAccounts:
         return len(self._index)
 
     def find(self, actors: Ints) -> Ints:
-        """The place of each account, GONE where there is none."""
+        """The place of each account, ``index.GONE`` where there is none."""
         return self._index.find(actors)
 
     def read(self, places: Ints) -> tuple[Rows, list[str]]:
@@ -191,6 +191,3 @@ class IdleAccounts:
 def rows_of(page: Page) -> Rows:
     """The rows of a page, read-only."""
     return np.frombuffer(page.rows, ROW)
-
-
-__all__ = ["GONE", "ONCE", "OFTEN", "IdleAccounts", "PageIndex", "rows_of"]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from detectors.accounts.pages import AccountPages, Page
 from detectors.accounts.storage.columns import NO_KIND, ROW, Rows, blank
-from detectors.accounts.storage.idle import GONE, OFTEN, ONCE, IdleAccounts, rows_of
+from detectors.accounts.storage.idle import OFTEN, ONCE, IdleAccounts, rows_of
+from detectors.accounts.storage.index import GONE
 
 Ints = NDArray[np.int64]
 Places = NDArray[np.intp]

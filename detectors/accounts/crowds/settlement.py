@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from detectors.accounts.acts.recent_targets import SIGN_UP, recent_targets
 from detectors.accounts.block import OWNER_MASK
-from detectors.accounts.newcomers import Newcomers, ages_of
-from detectors.accounts.recent_targets import recent_targets
+from detectors.accounts.crowds.newcomers import Newcomers, ages_of
 from detectors.accounts.storage.bits import distinct
 from detectors.accounts.storage.columns import NO_OWNER, RING, Rows
 from detectors.accounts.storage.table import Table
@@ -25,8 +26,8 @@ CONDEMNED_MS = 30 * DAY_MS
 DISTRUSTED_MAX = 8_192
 """Targets under question or condemned that are known; the oldest are forgotten."""
 FORGOTTEN_MIN = 3
-"""Distinct targets beyond those that a row knows, from which an account has acted elsewhere. Fewer may be targets of the
-same seller that are not known as such yet."""
+"""Distinct targets beyond those that a row knows, from which an account has acted elsewhere. Fewer may be targets of
+the same seller that are not known as such yet."""
 COHORTS_MAX = 16
 """Pairs of hour and age with most accounts of a question; the others are compared with what was learned."""
 
@@ -83,6 +84,10 @@ class Distrusted:
     def __contains__(self, target: int) -> bool:
         return target in self.until
 
+    def among(self, targets: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which of some targets are distrusted."""
+        return np.isin(targets, np.fromiter(self.until, np.int64, len(self.until)))
+
 
 class Settlement:
     """The open questions of a partition."""
@@ -125,8 +130,7 @@ class Settlement:
     def _settled(self, question: Question, now_ms: int, table: Table, newcomers: Newcomers) -> Settled:
         rows = table.look_up(question.actors)
         target = self._target(question.key)
-        acted = [self.acts_elsewhere(row, target, question.owner) for row in rows]
-        empty = [int(row["actor"]) for row, elsewhere in zip(rows, acted, strict=True) if not elsewhere]
+        empty = rows["actor"][~self.act_elsewhere(rows, target, question.owner)].tolist()
         usual_acted, usual_empty = self._usual(rows, table, newcomers)
         answer = Answered(
             at=now_ms,
@@ -140,17 +144,21 @@ class Settlement:
         )
         return Settled(question, answer, empty)
 
-    def acts_elsewhere(self, row: np.void, target: int, owner: int) -> bool:
-        """Whether an account has acts on other targets of other owners that are not distrusted, after its sign-up."""
-        recent = recent_targets(row)
-        for other in recent:
-            same_owner = other.owner == target & OWNER_MASK or owner in (other.owner, other.target & OWNER_MASK)
-            if other.target != target and not same_owner and not other.sign_up and other.target not in self.distrusted:
-                return True
-        if len(recent) < RING:
-            return False
-        known = len(recent) + max(0, int(row["crowds"]) - sum(each.target in self.distrusted for each in recent))
-        return int(distinct(np.array([row["targets"]], np.uint64))[0]) - known >= FORGOTTEN_MIN
+    def act_elsewhere(self, rows: Rows, target: Any, owner: Any) -> NDArray[np.bool_]:
+        """Accounts with acts on other targets of other owners that are not distrusted, after their sign-up.
+
+        ``target`` and ``owner`` (-1 if not known) are numbers, or a column with one for each account.
+        """
+        targets, owners, when = (rows[f"ring_{name}"].astype(np.int64) for name in ("target", "owner", "when"))
+        target, owner = (np.broadcast_to(each, len(rows))[:, None] for each in (target, owner))
+        used = when > 0
+        distrusted = used & self.distrusted.among(targets)
+        same_owner = owners == target & OWNER_MASK
+        same_owner |= (owner >= 0) & ((owners == owner) | (targets & OWNER_MASK == owner))
+        trusted = used & (targets != target) & ~same_owner & ~distrusted & (when & SIGN_UP == 0)
+        known = RING + np.maximum(rows["crowds"].astype(np.int64) - distrusted.sum(axis=1), 0)
+        forgotten = used.all(axis=1) & (distinct(rows["targets"]) - known >= FORGOTTEN_MIN)
+        return np.asarray(trusted.any(axis=1) | forgotten)
 
     def still_empty(self, row: np.void) -> bool:
         """Whether an account still has acts on distrusted targets, or on one target, only."""
@@ -170,7 +178,8 @@ class Settlement:
         accounts = 0.0
         ranked = sorted(cohorts.items(), key=lambda item: (-item[1], item[0]))
         for place, ((hour, age), weight) in enumerate(ranked):
-            acted, empty = self._outcome_of(newcomers.sample(hour, age), table) if place < COHORTS_MAX else (0, 0)
+            sample = newcomers.sample(hour, age) if place < COHORTS_MAX else []
+            acted, empty = map(float, self._outcome_of(sample, table))
             if not acted + empty:
                 learned = newcomers.learned[age]
                 scale = min(1.0, weight / max(1.0, sum(learned)))  # others do not count for more than those asked about
@@ -187,23 +196,19 @@ class Settlement:
     def learn_expired(self, now_ms: int, table: Table, newcomers: Newcomers) -> None:
         """Learn of samples that are too old how many of their accounts acted again."""
         for age, actors in newcomers.take_expired(now_ms):
-            newcomers.learn(age, *self._outcome_of(actors, table))
+            acted, empty = self._outcome_of(actors, table)
+            newcomers.learn(age, acted, empty)
 
-    def _outcome_of(self, actors: list[int], table: Table) -> tuple[float, float]:
+    def _outcome_of(self, actors: list[int], table: Table) -> tuple[int, int]:
         """(acted again, did nothing else) of a sample, without those who acted on distrusted targets."""
-        acted = empty = 0
-        for row in table.look_up(actors):
-            recent = recent_targets(row)
-            if not recent or any(each.target in self.distrusted for each in recent):
-                continue
-            first = recent[-1]
-            if len(recent) == RING or self.acts_elsewhere(
-                row, first.target, -1 if first.owner == NO_OWNER else first.owner
-            ):
-                acted += 1
-            else:
-                empty += 1
-        return acted, empty
+        rows = table.look_up(actors)
+        when = rows["ring_when"] > 0
+        rows = rows[when.any(axis=1) & ~(when & self.distrusted.among(rows["ring_target"])).any(axis=1)]
+        full = (rows["ring_when"] > 0).all(axis=1)
+        first = np.arange(len(rows)), np.where(full, rows["ring_at"], 0)
+        target, owner = rows["ring_target"][first].astype(np.int64), rows["ring_owner"][first].astype(np.int64)
+        acted = full | self.act_elsewhere(rows, target, np.where(owner == NO_OWNER, -1, owner))
+        return int(acted.sum()), int(len(rows) - acted.sum())
 
     def _target(self, key: str) -> int:
         return self._target_hash(target_of(Key(key))) & NO_OWNER

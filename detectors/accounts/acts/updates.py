@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.accounts.acts.recent_targets import note_targets
 from detectors.accounts.block import OWNER_MASK, ActorBlock
-from detectors.accounts.recent_targets import note_targets
 from detectors.accounts.storage.bits import united
 from detectors.accounts.storage.columns import (
     ACCOUNT,

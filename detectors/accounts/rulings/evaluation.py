@@ -6,21 +6,25 @@ from zlib import crc32
 
 import numpy as np
 
-from detectors.accounts.conduct import NOTHING, UsualConduct, above_floors, conduct_of
+from detectors.accounts.acts.conduct import NOTHING, UsualConduct, above_floors, conduct_of
+from detectors.accounts.acts.rates import GRID_MS, fold
+from detectors.accounts.crowds.settlement import Settled, Settlement
 from detectors.accounts.outcome import AccountsOutcome
-from detectors.accounts.rates import GRID_MS, fold
-from detectors.accounts.ruling_changes import RulingChanges, apply, is_account
-from detectors.accounts.rulings import (
+from detectors.accounts.rulings.changes import RulingChanges, apply, is_account
+from detectors.accounts.rulings.verdicts import (
     EXCESS_MIN,
     HUMAN_DAYS,
+    HUMAN_TARGETS,
+    RETURNS_MAX,
+    Judged,
     Verdict,
     capped,
     condemned_at,
     verdict_on,
 )
 from detectors.accounts.settings import AccountSettings
-from detectors.accounts.settlement import Settled, Settlement
-from detectors.accounts.storage.columns import ACCOUNT, ACTIVE, CHANGED, NO_KIND, RETURNED, ROBOT, Rows
+from detectors.accounts.storage.bits import distinct
+from detectors.accounts.storage.columns import ACTIVE, CHANGED, NO_KIND, RETURNED, ROBOT, Rows
 from detectors.accounts.storage.table import Table
 from detectors.controls import AUTOMATED, DECLARED_ROBOT, DORMANT, EMPTY, HUMAN, SELLER, Removed
 from detectors.windows.scales import DAY_MS
@@ -29,6 +33,8 @@ TEACH_JOINT_MAX = 2.0
 """Accounts that are suspected more than this do not teach what is usual."""
 AGES_SHARE = 0.01
 """Share of new accounts with an age from which the platform gives ages."""
+RETURNS_COUNTED_MAX = 1_000_000
+"""Accounts at which the counts of returns are halved, so that they follow the platform."""
 CASE_MASK = 0xFFFF_FFFF
 
 
@@ -40,6 +46,8 @@ class Evaluation:
         self.usual = UsualConduct()
         self.changes = RulingChanges(settings)
         self.ages: tuple[int, int] = (0, 0)
+        self.returns: tuple[int, int] = (0, 0)
+        """accounts that returned after a long absence, and all that were active, each once a day"""
 
     @property
     def gives_ages(self) -> bool:
@@ -47,10 +55,15 @@ class Evaluation:
         given, missing = self.ages
         return given > AGES_SHARE * (given + missing)
 
-    def note_ages(self, rows: Rows) -> None:
+    @property
+    def returns_are_rare(self) -> bool:
+        """Whether few active accounts return after a long absence."""
+        returned, active = self.returns
+        return returned <= RETURNS_MAX * active
+
+    def note_ages(self, given: int, missing: int) -> None:
         """Count new accounts with and without an age."""
-        given = int(np.count_nonzero(rows["flags"] & ACCOUNT))
-        self.ages = self.ages[0] + given, self.ages[1] + len(rows) - given
+        self.ages = self.ages[0] + given, self.ages[1] + missing
 
     def condemn(self, removed: Removed, table: Table) -> None:
         """Add a membership in a condemned crowd to accounts. One case counts once, with its first share."""
@@ -93,20 +106,30 @@ class Evaluation:
         suspect = above_floors(conduct)
         teaches = (rows["taught"] < now_ms // DAY_MS) & ~np.isin(rows["kind"], (DECLARED_ROBOT, AUTOMATED, SELLER))
         judged = suspect | (rows["kind"] > HUMAN) | (rows["flags"] & (ROBOT | RETURNED) > 0) | (rows["crowds"] > 0)
-        judged |= (rows["kind"] == NO_KIND) & (rows["days"] >= HUMAN_DAYS)
+        unruled = (rows["kind"] == NO_KIND) | ((rows["kind"] == HUMAN) & (rows["until_s"] <= now_ms // 1000))
+        judged |= unruled & (rows["days"] >= HUMAN_DAYS) & (distinct(rows["targets"]) >= HUMAN_TARGETS)
+        self._note_returns(rows, now_ms)
         rows["flags"] &= ~np.uint16(ACTIVE)
         for place in np.flatnonzero(judged).tolist():
             suspicion = self.usual.suspicion(conduct, place) if suspect[place] else NOTHING
             teaches[place] &= suspicion.joint <= TEACH_JOINT_MAX
             row, name = rows[place], table.name(int(places[place]))
             empty = bool(row["kind"] == EMPTY) and settlement.still_empty(row)
-            allowed = name in self._settings.allow
-            verdict = verdict_on(row, now_ms, suspicion, allowed=allowed, settled_empty=empty)
-            self._change(row, name, verdict, now_ms)
+            known = Judged(row, now_ms, suspicion, name in self._settings.allow, empty, self.returns_are_rare)
+            self._change(row, name, verdict_on(known), now_ms)
+            row["flags"] &= ~np.uint16(RETURNED)
         teaches &= np.logical_or.reduce(conduct.known)
         self.usual.learn(conduct, teaches)
         rows["taught"][teaches] = now_ms // DAY_MS
         table.scatter(places, rows)
+
+    def _note_returns(self, rows: Rows, now_ms: int) -> None:
+        today = rows["seen_day"] < now_ms // DAY_MS
+        rows["seen_day"] = now_ms // DAY_MS
+        returned = int(np.count_nonzero(rows["flags"] & RETURNED))
+        self.returns = self.returns[0] + returned, self.returns[1] + int(np.count_nonzero(today))
+        if self.returns[1] > RETURNS_COUNTED_MAX:
+            self.returns = self.returns[0] // 2, self.returns[1] // 2
 
     def publish(self, now_ms: int, table: Table, outcome: AccountsOutcome) -> None:
         """Report the rulings that have changed."""

@@ -42,10 +42,10 @@ class Newcomers:
         self.learned: list[list[float]] = [[0.0, 0.0] for _ in range(AGES)]
         """by age: accounts that acted again within KEPT_MS, and that did not"""
 
-    def note(self, rows: Rows) -> None:
-        """Sample accounts whose first events have just been added."""
-        hours, ages = rows["first_s"].astype(np.int64) * 1000 // HOUR_MS, ages_of(rows)
-        orders = (rows["actor"].astype(np.uint64) * _ODD >> np.uint64(1)).astype(np.int64)
+    def note(self, actors: Ints, first_ms: Ints, created_ms: Ints) -> None:
+        """Sample new accounts by their first events. ``created_ms`` below 0 is not given."""
+        hours, ages = first_ms // HOUR_MS, age_classes(first_ms, created_ms)
+        orders = (actors.astype(np.uint64) * _ODD >> np.uint64(1)).astype(np.int64)
         pairs = hours * AGES + ages
         for pair in np.unique(pairs).tolist():
             hour, age = divmod(pair, AGES)
@@ -55,7 +55,7 @@ class Newcomers:
                 chosen = chosen[orders[chosen] < known[-1][0]]
                 if not len(chosen):
                     continue
-            found = zip(orders[chosen].tolist(), rows["actor"][chosen].tolist(), strict=True)
+            found = zip(orders[chosen].tolist(), actors[chosen].tolist(), strict=True)
             self._samples[hour][age] = sorted({*known, *found})[:SAMPLE]
             self._changed.add(hour)
 
@@ -105,7 +105,11 @@ class Newcomers:
 
 def ages_of(rows: Rows) -> Ints:
     """Class of age of accounts when they were first seen."""
-    created = rows["created_s"].astype(np.int64) * 1000
-    age = np.maximum(rows["first_s"].astype(np.int64) * 1000 - created, 0)
-    classes = np.searchsorted(AGE_EDGES_MS, age, side="right")
-    return np.where(created == 0, NO_AGE, classes)
+    created = rows["created_s"].astype(np.int64)
+    return age_classes(rows["first_s"].astype(np.int64) * 1000, np.where(created == 0, -1, created * 1000))
+
+
+def age_classes(first_ms: Ints, created_ms: Ints) -> Ints:
+    """Class of age of accounts that were first seen and created at these times; below 0 is not given."""
+    classes = np.searchsorted(AGE_EDGES_MS, np.maximum(first_ms - created_ms, 0), side="right")
+    return np.where(created_ms < 0, NO_AGE, classes)

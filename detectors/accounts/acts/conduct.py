@@ -160,7 +160,8 @@ def above_floors(conduct: Conduct) -> NDArray[np.bool_]:
     parts: Sequence[NDArray[np.bool_]] = [
         known & (values >= kind.floor) for kind, values, known in zip(KINDS, *conduct, strict=True)
     ]
-    return np.logical_or.reduce(parts)
+    above: NDArray[np.bool_] = np.logical_or.reduce(parts)
+    return above
 
 
 def _rate(value: float) -> float:

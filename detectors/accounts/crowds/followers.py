@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.accounts.acts.updates import VIEWED_BITS, Sorted, viewed_bits
 from detectors.accounts.block import OWNER_MASK
 from detectors.accounts.storage.bits import has_bit
 from detectors.accounts.storage.columns import Rows
-from detectors.accounts.updates import VIEWED_BITS, Sorted, viewed_bits
 from detectors.controls import Followed
 from detectors.events.event import METRIC_INDEX
 from detectors.windows.scales import MINUTES_MS

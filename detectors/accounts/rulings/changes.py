@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.accounts.conduct import KINDS as CONDUCTS
-from detectors.accounts.conduct import UsualConduct, conduct_of
+from detectors.accounts.acts.conduct import KINDS as CONDUCTS
+from detectors.accounts.acts.conduct import UsualConduct, conduct_of
 from detectors.accounts.outcome import AccountsOutcome, RulingReason, RulingRecord
-from detectors.accounts.rulings import (
+from detectors.accounts.rulings.verdicts import (
     BY_ALLOW,
     BY_CONDUCT,
     EXPIRED,
@@ -17,7 +17,7 @@ from detectors.accounts.rulings import (
     condemned_at,
 )
 from detectors.accounts.settings import AccountSettings
-from detectors.accounts.storage.columns import ACCOUNT, ADDRESS, CHANGED, NO_KIND, RETURNED
+from detectors.accounts.storage.columns import ACCOUNT, ADDRESS, CHANGED, NO_KIND
 from detectors.accounts.storage.table import Table
 from detectors.controls import AUTOMATED, DECLARED_ROBOT, DORMANT, EMPTY, HUMAN, KINDS, SELLER, Ruled
 
@@ -48,8 +48,6 @@ def apply(row: np.void, verdict: Verdict, now_ms: int, settings: AccountSettings
             row["reversal"] = NOT_REVERSED
         row["since_s"] = now_s
         row["until_s"] = now_s if verdict.kind == NO_KIND else until_s
-        if verdict.kind == DORMANT:
-            row["flags"] &= ~np.uint16(RETURNED)
         return against or verdict.kind not in (NO_KIND, HUMAN)
     if kind == NO_KIND:
         return False

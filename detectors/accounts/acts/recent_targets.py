@@ -11,10 +11,12 @@ from detectors.accounts.storage.columns import NO_OWNER, RING, Rows
 from detectors.windows.scales import MINUTE_MS
 
 if TYPE_CHECKING:
-    from detectors.accounts.updates import Sorted
+    from detectors.accounts.acts.updates import Sorted
 
 SIGN_UP_MS = 60_000
 """An act within this time of the account's creation may be part of the sign-up, as suggested channels are."""
+SIGN_UP = 4
+"""The bit of ``ring_when`` that says so."""
 TOGETHER = 16
 """Accounts from which arrays are faster than a loop (measured)."""
 
@@ -44,7 +46,7 @@ def note_targets(rows: Rows, events: Sorted) -> None:
     begins = np.append(True, account[1:] != account[:-1])
     rank = np.arange(len(places)) - np.flatnonzero(begins)[np.cumsum(begins) - 1]
     sign_up = (events.created >= 0) & (np.abs(events.ts - events.created) < SIGN_UP_MS)
-    when = events.ts // MINUTE_MS << 3 | sign_up.astype(np.int64) << 2 | events.metric
+    when = events.ts // MINUTE_MS << 3 | np.where(sign_up, SIGN_UP, 0) | events.metric
     owner = np.where(events.owner < 0, NO_OWNER, events.owner)
     order = np.argsort(rank, kind="stable")
     places, account = places[order], account[order]
@@ -106,7 +108,7 @@ def recent_targets(row: np.void) -> list[RecentTarget]:
         slot = (at - back) % RING
         when = int(row["ring_when"][slot])
         if when:
-            minutes, sign_up, metric = when >> 3, bool(when & 4), when & 3
+            minutes, sign_up, metric = when >> 3, bool(when & SIGN_UP), when & 3
             target, owner = int(row["ring_target"][slot]), int(row["ring_owner"][slot])
             found.append(RecentTarget(target, owner, minutes * MINUTE_MS, metric, sign_up))
     return found
