@@ -19,8 +19,8 @@ class AccountSettings:
     """open questions (``Asked``); further ones are answered as unknown"""
     ruled_max: int = 2_000
     """rulings that are published at one point of the grid; the others wait for the next"""
-    followers_min: int = 5
-    """least followers of a target in five minutes for a ``Followed`` record"""
+    followers_min: int = 1
+    """least followers of a target in five minutes for a ``Followed`` record; what is usual is learned from all"""
     allow: frozenset[str] = frozenset()
     """ids of actors that never get a ruling against them: the operator's list"""
     ruling_ms: int = 30 * DAY_MS

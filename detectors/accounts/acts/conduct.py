@@ -118,10 +118,18 @@ class UsualConduct(msgspec.Struct):
 
     tails: list[Tail] = msgspec.field(default_factory=lambda: [Tail() for _ in KINDS])
 
-    def learn(self, conduct: Conduct, chosen: NDArray[np.bool_]) -> None:
-        """Learn from some accounts, in their order."""
-        for tail, values, known in zip(self.tails, conduct.values, conduct.known, strict=True):
-            tail.learn(values[chosen & known].tolist())
+    def learn(self, conduct: Conduct, teaches: NDArray[np.bool_], taught: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Learn from some accounts, in their order, the kinds that they have not taught yet. Returns these kinds.
+
+        The kinds of an account are bits. Each account teaches each kind once a day, so that nobody is the yardstick.
+        """
+        kinds = np.zeros_like(taught)
+        for number, (tail, values, known) in enumerate(zip(self.tails, *conduct, strict=True)):
+            bit = np.uint8(1 << number)
+            chosen = teaches & known & (taught & bit == 0)
+            tail.learn(values[chosen].tolist())
+            kinds[chosen] |= bit
+        return kinds
 
     def suspicion(self, conduct: Conduct, place: int) -> Suspicion:
         """What the conduct of one account is evidence of."""

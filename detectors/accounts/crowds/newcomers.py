@@ -76,7 +76,7 @@ class Newcomers:
             found += [(age, [actor for _, actor in sample]) for age, sample in sorted(self._samples.pop(hour).items())]
         return found
 
-    def learn(self, age: int, acted: int, empty: int) -> None:
+    def learn(self, age: int, acted: float, empty: float) -> None:
         """Learn how many accounts of a sample acted again."""
         counts = self.learned[age]
         counts[0] += acted

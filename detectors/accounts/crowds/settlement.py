@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -23,11 +24,18 @@ ACTORS_MAX = 4_096
 """Accounts of one question. A window samples 256; a question that is asked again may add more."""
 CONDEMNED_MS = 30 * DAY_MS
 """How long acts on a target whose crowd was removed say nothing for an account."""
+DOUBTFUL_MS = 7 * DAY_MS
+"""How long the same holds after an answer that speaks against a crowd: the audit may condemn it, and other customers of
+the same seller are still in question."""
+MOST, EXCESS_MIN = 0.6, 0.5
+"""An answer speaks against a crowd if most of its accounts did nothing else, half of them beyond what is usual. Of
+people who register for one thing many never come back, but not most."""
 DISTRUSTED_MAX = 8_192
 """Targets under question or condemned that are known; the oldest are forgotten."""
 FORGOTTEN_MIN = 3
 """Distinct targets beyond those that a row knows, from which an account has acted elsewhere. Fewer may be targets of
 the same seller that are not known as such yet."""
+SAME_TARGET = 1.0
 COHORTS_MAX = 16
 """Pairs of hour and age with most accounts of a question; the others are compared with what was learned."""
 
@@ -51,6 +59,12 @@ class Settled(NamedTuple):
     question: Question
     answer: Answered
     empty: list[int]
+
+    @property
+    def speaks_against(self) -> bool:
+        """Whether the accounts are those of a crowd that was bought."""
+        answer = self.answer
+        return answer.empty >= MOST * max(1, answer.acted + answer.empty) and self.excess >= EXCESS_MIN
 
     @property
     def excess(self) -> float:
@@ -122,8 +136,10 @@ class Settlement:
         """Answer the questions that are due, in the order of their ids."""
         due = sorted(case for case, question in self.questions.items() if question.due <= now_ms)
         settled = [self._settled(self.questions[case], now_ms, table, newcomers) for case in due]
-        for case in due:
-            del self.questions[case]
+        for each in settled:
+            del self.questions[each.question.case]
+            if each.speaks_against:
+                self.distrusted.add(self._target(each.question.key), now_ms + DOUBTFUL_MS)
         self.distrusted.expire(now_ms)
         return settled
 
@@ -179,7 +195,7 @@ class Settlement:
         ranked = sorted(cohorts.items(), key=lambda item: (-item[1], item[0]))
         for place, ((hour, age), weight) in enumerate(ranked):
             sample = newcomers.sample(hour, age) if place < COHORTS_MAX else []
-            acted, empty = map(float, self._outcome_of(sample, table))
+            acted, empty = self._outcome_of(sample, table)
             if not acted + empty:
                 learned = newcomers.learned[age]
                 scale = min(1.0, weight / max(1.0, sum(learned)))  # others do not count for more than those asked about
@@ -199,8 +215,12 @@ class Settlement:
             acted, empty = self._outcome_of(actors, table)
             newcomers.learn(age, acted, empty)
 
-    def _outcome_of(self, actors: list[int], table: Table) -> tuple[int, int]:
-        """(acted again, did nothing else) of a sample, without those who acted on distrusted targets."""
+    def _outcome_of(self, actors: list[int], table: Table) -> tuple[float, float]:
+        """(acted again, did nothing else) of a sample, without those who acted on distrusted targets.
+
+        Accounts that came for the same target count as SAME_TARGET at most: no crowd becomes the yardstick by which it
+        is measured itself.
+        """
         rows = table.look_up(actors)
         when = rows["ring_when"] > 0
         rows = rows[when.any(axis=1) & ~(when & self.distrusted.among(rows["ring_target"])).any(axis=1)]
@@ -208,7 +228,9 @@ class Settlement:
         first = np.arange(len(rows)), np.where(full, rows["ring_at"], 0)
         target, owner = rows["ring_target"][first].astype(np.int64), rows["ring_owner"][first].astype(np.int64)
         acted = full | self.act_elsewhere(rows, target, np.where(owner == NO_OWNER, -1, owner))
-        return int(acted.sum()), int(len(rows) - acted.sum())
+        _, group, sizes = np.unique(target, return_inverse=True, return_counts=True)
+        weights = np.minimum(1.0, SAME_TARGET / sizes)[group]
+        return math.fsum(weights[acted].tolist()), math.fsum(weights[~acted].tolist())
 
     def _target(self, key: str) -> int:
         return self._target_hash(target_of(Key(key))) & NO_OWNER

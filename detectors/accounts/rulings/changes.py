@@ -17,7 +17,7 @@ from detectors.accounts.rulings.verdicts import (
     condemned_at,
 )
 from detectors.accounts.settings import AccountSettings
-from detectors.accounts.storage.columns import ACCOUNT, ADDRESS, CHANGED, NO_KIND
+from detectors.accounts.storage.columns import ACCOUNT, ADDRESS, CHANGED, NEW_KIND, NO_KIND
 from detectors.accounts.storage.table import Table
 from detectors.controls import AUTOMATED, DECLARED_ROBOT, DORMANT, EMPTY, HUMAN, KINDS, SELLER, Ruled
 
@@ -47,6 +47,7 @@ def apply(row: np.void, verdict: Verdict, now_ms: int, settings: AccountSettings
         elif kind != NO_KIND:
             row["reversal"] = NOT_REVERSED
         row["since_s"] = now_s
+        row["flags"] |= np.uint16(NEW_KIND)
         row["until_s"] = now_s if verdict.kind == NO_KIND else until_s
         return against or verdict.kind not in (NO_KIND, HUMAN)
     if kind == NO_KIND:
@@ -86,22 +87,23 @@ class RulingChanges:
         ruled = Ruled(now_ms, [], [], [], [])
         for place in places.tolist():
             row = rows[place]
-            row["flags"] &= ~np.uint16(CHANGED)
             record = record_of(row, table.name(place), now_ms, usual, gives_ages)
             outcome.rulings.append(record)
             ruled.actors.append(int(row["actor"]))
             ruled.kinds.append(KINDS.index(record.ruling))
             ruled.scores.append(record.score)
             ruled.until.append(record.until)
-            _count(row, record, outcome)
+            if int(row["flags"]) & NEW_KIND:
+                _count(record, outcome)
+            row["flags"] &= ~np.uint16(CHANGED | NEW_KIND)
         table.mark(places)
         outcome.controls.append((None, ruled))
 
 
-def _count(row: np.void, record: RulingRecord, outcome: AccountsOutcome) -> None:
-    if int(row["since_s"]) == record.as_of // 1000 and record.ruling != KINDS[HUMAN]:
+def _count(record: RulingRecord, outcome: AccountsOutcome) -> None:
+    if record.ruling != KINDS[HUMAN]:
         outcome.ruled[record.ruling] = outcome.ruled.get(record.ruling, 0) + 1
-    if record.reversed_by is not None and record.previous is not None and record.since >= record.as_of // 1000 * 1000:
+    if record.reversed_by is not None and record.previous is not None:
         outcome.reversed[record.previous] = outcome.reversed.get(record.previous, 0) + 1
 
 

@@ -12,7 +12,6 @@ from detectors.accounts.crowds.settlement import Settled, Settlement
 from detectors.accounts.outcome import AccountsOutcome
 from detectors.accounts.rulings.changes import RulingChanges, apply, is_account
 from detectors.accounts.rulings.verdicts import (
-    EXCESS_MIN,
     HUMAN_DAYS,
     HUMAN_TARGETS,
     RETURNS_MAX,
@@ -82,16 +81,15 @@ class Evaluation:
         table.mark(places)
 
     def rule_empty(self, settled: Settled, now_ms: int, table: Table) -> None:
-        """Rulings on the accounts of a question that did nothing else, if more of them did so than is usual."""
-        excess = settled.excess
-        if excess < EXCESS_MIN:
+        """Rulings on the accounts of a question that did nothing else, if most did so, and that is not usual."""
+        if not settled.speaks_against:
             return
         places = table.places(settled.empty)
         rows = table.active
         for place in places.tolist():
             row = rows[place]
             if int(row["kind"]) in (NO_KIND, HUMAN, DORMANT):
-                self._change(row, table.name(place), Verdict(EMPTY, round(100 * excess)), now_ms)
+                self._change(row, table.name(place), Verdict(EMPTY, round(100 * settled.excess)), now_ms)
         table.mark(places)
 
     def evaluate(self, now_ms: int, table: Table, settlement: Settlement) -> None:
@@ -104,7 +102,7 @@ class Evaluation:
         fold(rows, now_ms // GRID_MS)
         conduct = conduct_of(rows)
         suspect = above_floors(conduct)
-        teaches = (rows["taught"] < now_ms // DAY_MS) & ~np.isin(rows["kind"], (DECLARED_ROBOT, AUTOMATED, SELLER))
+        teaches = ~np.isin(rows["kind"], (DECLARED_ROBOT, AUTOMATED, SELLER))
         judged = suspect | (rows["kind"] > HUMAN) | (rows["flags"] & (ROBOT | RETURNED) > 0) | (rows["crowds"] > 0)
         unruled = (rows["kind"] == NO_KIND) | ((rows["kind"] == HUMAN) & (rows["until_s"] <= now_ms // 1000))
         judged |= unruled & (rows["days"] >= HUMAN_DAYS) & (distinct(rows["targets"]) >= HUMAN_TARGETS)
@@ -118,14 +116,13 @@ class Evaluation:
             known = Judged(row, now_ms, suspicion, name in self._settings.allow, empty, self.returns_are_rare)
             self._change(row, name, verdict_on(known), now_ms)
             row["flags"] &= ~np.uint16(RETURNED)
-        teaches &= np.logical_or.reduce(conduct.known)
-        self.usual.learn(conduct, teaches)
-        rows["taught"][teaches] = now_ms // DAY_MS
+        rows["taught"] |= self.usual.learn(conduct, teaches, rows["taught"])
         table.scatter(places, rows)
 
     def _note_returns(self, rows: Rows, now_ms: int) -> None:
         today = rows["seen_day"] < now_ms // DAY_MS
         rows["seen_day"] = now_ms // DAY_MS
+        rows["taught"][today] = 0
         returned = int(np.count_nonzero(rows["flags"] & RETURNED))
         self.returns = self.returns[0] + returned, self.returns[1] + int(np.count_nonzero(today))
         if self.returns[1] > RETURNS_COUNTED_MAX:

@@ -36,8 +36,6 @@ RETURNS_MAX = 0.02
 one review a year, everybody returns."""
 DORMANT_MS = 7 * DAY_MS
 """An account that is still active after a week is not dormant any more."""
-EXCESS_MIN = 0.5
-"""Least share of a crowd's empty accounts that is beyond what is usual, for rulings on them."""
 
 
 class Verdict(NamedTuple):

@@ -17,10 +17,10 @@ GAP_EDGES_MS = np.array([1_000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000, 
 """Edges of the eight bins of gaps between acts: about a factor of ten apart up to ten minutes, then parts of a day."""
 GAP_LABELS = ("< 1 s", "< 10 s", "< 1 min", "< 10 min", "< 1 h", "< 6 h", "< 1 d", "≥ 1 d")
 
-ACCOUNT, ROBOT, ADDRESS, ACTIVE, RETURNED, CHANGED = (1 << bit for bit in range(6))
+ACCOUNT, ROBOT, ADDRESS, ACTIVE, RETURNED, CHANGED, NEW_KIND = (1 << bit for bit in range(7))
 """Flags of a row. ACCOUNT: an account age was given. ROBOT: ingest's rules found a declared robot. ADDRESS: the id is
 an address. ACTIVE: acted since the last point of the grid. RETURNED: acted again after a long absence. CHANGED: the
-ruling has changed and is not published yet."""
+ruling has changed and is not published yet. NEW_KIND: it is of another kind than the published one."""
 
 NO_SHARE = 0xFFFF
 """In place of a share of the duration: not given."""
@@ -63,7 +63,7 @@ ROW = np.dtype(
         ("rated", "<u4"),  # when they were computed, in points of the grid
         ("days", "<u2"),  # days with acts
         ("seen_day", "<u2"),  # last day on which it was judged
-        ("taught", "<u2"),  # last day on which this account taught the platform's usual conduct
+        ("taught", "<u1"),  # kinds of conduct that it has taught the platform on that day
         ("targets", "<u8"),  # bits of hashes: distinct targets, owners viewed, networks
         ("viewed", "<u8", 2),
         ("networks", "<u8"),

@@ -101,7 +101,8 @@ def test_a_restart_changes_nothing(log: list[Any], restart: int) -> None:
 @given(logs)
 @settings(max_examples=100, deadline=None)
 def test_changed_records_together_are_the_whole_state(log: list[Any]) -> None:
-    accounts, outcome, stored = accounts_with(**SETTINGS), AccountsOutcome(), {}
+    accounts, outcome = accounts_with(**SETTINGS), AccountsOutcome()
+    stored: dict[str, bytes] = {}
     for entry in log:
         if isinstance(entry, list):
             accounts.observe(block_of(entry), outcome)
