@@ -150,7 +150,7 @@ class Audit:
 
         Like every event before the position of a checkpoint, it must not be given again after a restart.
         """
-        self._at = self._containment.at = max(0, self.now)
+        self._at = self.now + 1  # what was due by now has been done
         self._controls.take(record, self.now, outcome)
 
     def expect_tick(self, start: int) -> None:

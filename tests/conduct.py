@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from detectors.controls import Answered, Asked, ToActors
 from detectors.events.actor import without_account
 from detectors.events.block import EventBlock
-from detectors.events.key import target_of
+from detectors.events.key import Key, target_of
 
 GRID_MS = 300_000
 NEW_MS = 30 * 86_400_000
@@ -43,7 +43,7 @@ class Conduct:
         return [(asked.partition, answer) for asked in due for answer in self._answer(asked, now_ms)]
 
     def _answer(self, asked: Asked, now_ms: int) -> list[Answered]:
-        target = target_of(asked.key)
+        target = target_of(Key(asked.key))
         others = [
             self._acts[actor] for actor in sorted(self._fresh - set(asked.actors)) if target not in self._acts[actor]
         ]

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from detectors.accounts.outcome import RulingRecord
+from detectors.cases.settlements import ACTED, AWAITED, EMPTY_ACCOUNTS, UNSETTLED
 from detectors.controls import AUTOMATED, KINDS
 from detectors.lab.measure import Report, Truth, claim
 from detectors.lab.removals import Removal, quarantined, remaining
@@ -17,9 +18,6 @@ those in quarantine by at most this share of them: the bought part is known from
 
 AUTOMATED_KIND = KINDS[AUTOMATED]
 
-AWAITED, UNSETTLED = "conduct_awaited", "not_settled"
-SETTLED = frozenset({"empty_accounts", "acted_elsewhere"})
-
 
 def measure_settlements(report: Report, truth: Truth, outcome: Outcome) -> None:
     """Count the cases that the conduct of their accounts has settled, those settled correctly, and those left open."""
@@ -29,7 +27,7 @@ def measure_settlements(report: Report, truth: Truth, outcome: Outcome) -> None:
         codes = {reason.code for reason in flag.reasons}
         if codes & {AWAITED, UNSETTLED}:
             report.unsettled += 1
-        elif codes & SETTLED:
+        elif codes & {EMPTY_ACCOUNTS, ACTED}:
             report.settled += 1
             removals = taken.get(ident, [])
             total = sum(removal.count for removal in removals)

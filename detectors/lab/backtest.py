@@ -36,6 +36,8 @@ RUN_VIEWS = 400_000.0
 """Background views of a run. It does not depend on the length, so long scenarios have fewer views per day."""
 
 LATENESS_MS = 10_000
+STEP_MS = 600_000
+"""Most that event time moves at once where accounts are observed: an audit waits an hour for an answer."""
 PARTITIONS = 2
 METHOD = "truecount"
 
@@ -152,6 +154,8 @@ class AuditRun:
         accounts: AccountSettings | None = None,
     ) -> None:
         settings = settings or AuditSettings()
+        if accounts is None:
+            settings = replace(settings, settle_hours=0)
         without = tuple(without)
         self._packer = Packer(partitions, without)
         names = frozenset(shadow)
@@ -166,37 +170,64 @@ class AuditRun:
         self.outcome = Outcome()
         self._position = 0
         self._latest_ms = -1
+        self._now = -1
 
     def take(self, chunk: list[Labelled]) -> None:
-        """Audit a chunk of the stream."""
-        self._position += 1
-        self._latest_ms = max(self._latest_ms, chunk[-1].event.ts)
-        now = self._latest_ms - LATENESS_MS
-        if self.accounts is not None:
-            self.accounts.hand_on(self._position, self.outcome)
-        for place, block in self._packer.pack(labelled.event for labelled in chunk):
-            self.audits[place].observe(block, self._position, self.outcome)
-        self._advance(now)
-        if self.accounts is not None:
-            self.accounts.take(chunk, now)
+        """Audit a chunk of the stream. With accounts, time moves in steps of STEP_MS: they must be able to answer."""
+        if self.accounts is None:
+            self._take(chunk)
+            return
+        for piece in _pieces(chunk):
+            first = piece[0].event.ts - LATENESS_MS
+            while 0 <= self._now < first - STEP_MS:
+                self._advance(self._now + STEP_MS)
+            self._take(piece)
 
     def finish(self) -> tuple[list[Removal], list[Alarm]]:
         """Close all windows and cases, and return removals that were not reversed, and flags.
 
         What accounts would do after the stream is not known, so questions that are open at its end get no answer.
         """
-        if self.accounts is not None:
-            self.accounts.hand_on(self._position, self.outcome)
-        self._advance(self._latest_ms + 4 * DAY_MS)
+        end, accounts = self._latest_ms + 4 * DAY_MS, self.accounts
+        if accounts is not None:
+            accounts.hand_on(self._position, self.outcome)
+        for audit in self.audits:
+            audit.advance(end, self.outcome)
+        self.outcome.counts.clear()
         return removals_of(self.outcome), alarms_of(self.outcome)
 
+    def _take(self, chunk: list[Labelled]) -> None:
+        self._position += 1
+        self._latest_ms = max(self._latest_ms, chunk[-1].event.ts)
+        for place, block in self._packer.pack(labelled.event for labelled in chunk):
+            self.audits[place].observe(block, self._position, self.outcome)
+        if self.accounts is not None:
+            self.accounts.observe(chunk)
+        self._advance(self._latest_ms - LATENESS_MS)
+
     def _advance(self, now_ms: int) -> None:
+        """Move event time: of the audits first, then of the accounts, whose controls reach the audits at once."""
+        self._now = now_ms
         for audit in self.audits:
             audit.advance(now_ms, self.outcome)
             if self.accounts is not None:
                 self.accounts.request(audit.settings.partition, self.outcome.requests)
-            self.outcome.requests.clear()
+                self.outcome.requests.clear()
+        if self.accounts is not None:
+            self.accounts.advance(now_ms)
+            self.accounts.hand_on(self._position, self.outcome)
         self.outcome.counts.clear()
+
+
+def _pieces(chunk: list[Labelled]) -> Iterator[list[Labelled]]:
+    """A chunk in pieces of at most STEP_MS."""
+    piece: list[Labelled] = []
+    for labelled in chunk:
+        if piece and labelled.event.ts - piece[0].event.ts >= STEP_MS:
+            yield piece
+            piece = []
+        piece.append(labelled)
+    yield piece
 
 
 class NoSuchDetectorError(ValueError):

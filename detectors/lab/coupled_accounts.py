@@ -1,7 +1,7 @@
 """Accounts beside the audits of one stream, in one process: control records go both ways, in a fixed order.
 
-What the accounts emit reaches the audits before the next chunk. What the audits ask reaches the accounts at whole hours
-of event time, in the order of partitions.
+What the accounts emit reaches the audits before the next events. What the audits ask reaches the accounts at whole
+hours of event time, in the order of partitions.
 """
 
 from __future__ import annotations
@@ -51,10 +51,13 @@ class CoupledAccounts:
         """Keep what the audit of a partition asks until the next whole hour."""
         self._requests[partition] += requests
 
-    def take(self, chunk: list[Labelled], now_ms: int) -> None:
-        """Observe a chunk, take what was asked if an hour has begun, and move event time to ``now_ms``."""
+    def observe(self, chunk: list[Labelled]) -> None:
+        """Observe a chunk of the stream."""
         for place, block in self._packer.pack(labelled.event for labelled in chunk):
             self.accounts[place].observe(block, self._outcome)
+
+    def advance(self, now_ms: int) -> None:
+        """Take what was asked if an hour has begun, and move event time to ``now_ms``."""
         if now_ms // HOUR_MS > self._hour:
             self._hour = now_ms // HOUR_MS
             self._hand_over()

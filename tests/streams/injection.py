@@ -76,6 +76,8 @@ JUDGING = (
     "closing.tabulate",
     "closing.viewers",
     "cases.incidents",
+    "cases.case_records",
+    "verdict.repeated_tests",
     "cases.explanations",
     "cases.rule_bursts",
     "platform.false_discoveries",
@@ -111,6 +113,9 @@ LEARNING = (
     "measurement.open_hour",
 )
 """Modules that learn of the whole platform."""
+SETTLING = ("control_entry", "cases.settlements", "verdict.alone", "actors.conduct")
+"""Modules for control records and for likes without views, which this log has not. ``tests/detectors/test_controls.py``
+puts exceptions into them."""
 RULE_PLACES: dict[str, tuple[str, ...]] = {
     "duplicate_id": ("intake.recent_ids.RecentIds.add_all", "intake.ticks.acts_of"),
     "listed_network": ("intake.intake._tagged",),
@@ -152,6 +157,8 @@ APART = frozenset(
             "containment",
             "audit",
             "tick_entry",
+            "state.settlement",
+            "state.followers",
             "intake.intake",
             "intake.history",
             "intake.prepared",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -17,7 +18,7 @@ from detectors.events.actor import without_account
 from detectors.events.event import Event
 from detectors.lab import coupled_accounts
 from detectors.lab.account_measures import measure_rulings, measure_settlements
-from detectors.lab.backtest import AuditRun
+from detectors.lab.backtest import LATENESS_MS, STEP_MS, AuditRun
 from detectors.lab.measure import Report, Truth
 from detectors.lab.traffic.actor_blocks import ActorPacker, actor_partition
 from detectors.lab.traffic.blocks import Packer, text_hash
@@ -126,7 +127,7 @@ def test_every_event_with_an_actor_is_observed_once(coupled: AuditRun) -> None:
     assert sum(accounts.events for accounts in fakes(coupled)) == 40
 
 
-def test_controls_reach_their_audits_before_the_next_chunk(coupled: AuditRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_controls_reach_their_audits_before_the_next_events(coupled: AuditRun, monkeypatch: pytest.MonkeyPatch) -> None:
     got: list[tuple[int, ToTargets, int]] = []
 
     def control(audit: Audit, record: ToTargets, position: int, _: Outcome) -> None:
@@ -136,9 +137,9 @@ def test_controls_reach_their_audits_before_the_next_chunk(coupled: AuditRun, mo
     ruled, answered = Ruled(1, [2], [2], [90], [5]), Answered(1, "f", "k", 1, 2, 3, 4, 5)
     fakes(coupled)[1].emit = [(None, ruled), (1, answered)]
     coupled.take(rows(10, every_ms=1000))
-    assert got == []
+    assert got == [(0, ruled, 1), (1, ruled, 1), (1, answered, 1)]
     coupled.take(rows(10, every_ms=2000))
-    assert got == [(0, ruled, 2), (1, ruled, 2), (1, answered, 2)]
+    assert len(got) == 3
 
 
 def test_requests_reach_the_accounts_of_their_actors_at_the_next_whole_hour(coupled: AuditRun) -> None:
@@ -154,6 +155,14 @@ def test_requests_reach_the_accounts_of_their_actors_at_the_next_whole_hour(coup
     first, second = fakes(coupled)
     assert first.controls == [Asked("f", "k", 0, -1, 0, 1, 2, [4]), removed]
     assert second.controls == [Asked("f", "k", 0, -1, 0, 1, 2, [2, 6])]
+
+
+def test_time_moves_in_steps_in_which_accounts_can_answer(coupled: AuditRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[int] = []
+    monkeypatch.setattr(FakeAccounts, "advance", lambda _, now_ms, __: times.append(now_ms))
+    coupled.take(rows(5, every_ms=7 * HOUR_MS))
+    assert times[-1] == START_MS + 28 * HOUR_MS - LATENESS_MS
+    assert max(after - before for before, after in pairwise(sorted(set(times)))) <= STEP_MS
 
 
 def test_rulings_are_counted_by_whether_the_actor_did_what_was_bought() -> None:
