@@ -182,6 +182,7 @@ ACTOR_EVENT_TIME = Gauge(
     ["partition"],
     registry=REGISTRY,
 )
+ACTOR_EVENTS = Counter("truecount_actor_events_total", "Events that the role actors has taken.", registry=REGISTRY)
 ACCOUNTS = Gauge(
     "truecount_accounts", "Actors of which a partition of by-actor stores something.", ["partition"], registry=REGISTRY
 )

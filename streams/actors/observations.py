@@ -10,6 +10,7 @@ from streams.metric_series import ANSWERED, REFUSED
 
 def count_outcome(outcome: AccountsOutcome) -> None:
     """Add an outcome to the counters."""
+    metrics.ACTOR_EVENTS.inc(outcome.events)
     for kind, count in outcome.ruled.items():
         metrics.RULINGS.labels(kind).inc(count)
     for kind, count in outcome.reversed.items():
