@@ -10,7 +10,7 @@ do other work in between. The result does not depend on these pauses.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -33,6 +33,7 @@ from detectors.events.event import METRICS
 from detectors.events.key import NO_KEY, Key, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.intake import Intake
+from detectors.intake.rules.reasons import ALREADY_COUNTED
 from detectors.intake.ticks import Tick
 from detectors.judge import Judge
 from detectors.measurement.early_windows import EarlyContext, EarlyWindows
@@ -43,6 +44,7 @@ from detectors.pending_counts import PendingCounts
 from detectors.platform.platform import Platform
 from detectors.platform.rule_shares import RuleShares
 from detectors.records import Hit, Outcome
+from detectors.relations.settlement import Settlement
 from detectors.rollback import Savepoint
 from detectors.state.target_states import MemoryTargetStates, TargetStates
 from detectors.stored_parts import stored_parts
@@ -65,6 +67,7 @@ class Audit:
         self.target_states: TargetStates = MemoryTargetStates() if target_states is None else target_states
         self.platforms = [Platform(settings.models) for _ in METRICS]
         self.intake = Intake(self, self.scales[0], settings.dedupe_ids, settings.rules)
+        self.relations = Settlement(self.target_states, on=ALREADY_COUNTED not in settings.rules.off)
         self.pending_counts = PendingCounts(self.target_states, settings.counts_seconds, self._schedule_counts)
         self.due: list[Due] = []
         self._windows = OpenWindows(self.target_states, self.scales, self.due)
@@ -157,19 +160,22 @@ class Audit:
         """See intake.TickSchedule."""
         heapq.heappush(self.due, (start + self.scales[0].span_ms, 0, start, NO_KEY))
 
-    def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
+    def enter_at_once(
+        self, events: Hit, *, undo: bool, outcome: Outcome, related: Sequence[tuple[int, int]] = ()
+    ) -> None:
         """See history.HistoricCounts."""
         state = self.target_states.change(events.key)
-        ledger = state.ledger
         if state.removals is not None and not undo:
             state.removals.raw += events.events  # they do not belong to the current five minutes
         if undo:
-            outcome.unmatched_undos += ledger.undo(events.events, events.reason)
+            self.relations.undo_at_once(events, state, related, self.now, outcome)
         elif events.reason:
             self._reject(events, outcome)
         else:
-            ledger.accept(events.events)
-            outcome.entered[metric_of(events.key)] += events.events
+            already = self.relations.enter_acts(events, state, related, self.now, outcome)
+            outcome.entered[metric_of(events.key)] += events.events - already
+            if already:
+                self._reject(events._replace(reason=ALREADY_COUNTED, events=already), outcome)
         self.pending_counts.add(events.key, self.now + 1)
 
     def learn_historic_actors(self, metric: int, actors: list[int]) -> None:
@@ -241,6 +247,7 @@ class Audit:
         tick = self.intake.close(start)
         for error in tick.failures:
             outcome.fail("rules", NO_KEY, start, 0, error)
+        yield from self.relations.settle(tick, start, outcome)
         entered = yield from self.ticks.enter_all(tick, start, outcome)
         yield from self._early.take(end, entered, outcome)
         self.settle_tick(tick, start, end, outcome)
@@ -258,8 +265,7 @@ class Audit:
         for (key, reason), count in sorted(tick.rejected.items()):
             self._reject(Hit(key, reason, start, end, count), outcome)
             self.pending_counts.add(key, end)
-        for (key, reason), count in sorted(tick.undos.items()):
-            outcome.unmatched_undos += self.target_states.change(key).ledger.undo(count, reason)
+        for key in self.relations.enter_undos(tick, end, outcome):
             self.pending_counts.add(key, end)
 
     # ---------------------------------------------------------------- counts
@@ -268,6 +274,10 @@ class Audit:
         """Start a key from zero because its stored state was lost. All its later counts are marked incomplete."""
         self.target_states.change(key).incomplete = True
         self.pending_counts.add(key, self.now + 1)
+
+    def lose_relations(self, key: Key) -> None:
+        """Note that a page of a key's relations was lost."""
+        self.relations.lose(key)
 
     def changed(self, key: Key) -> None:
         """Note that a case has moved part of this key's count."""
@@ -288,8 +298,9 @@ class Audit:
         }
 
     def memory_bytes(self) -> int:
-        """Estimated bytes in memory, without the target states: ids, pending counts, open ticks."""
-        return self.intake.memory_bytes() + self.pending_counts.memory_bytes()
+        """Estimated bytes in memory, without the target states: ids, pending counts, open ticks, changed relations."""
+        waiting = self.intake.memory_bytes() + self.pending_counts.memory_bytes()
+        return waiting + self.target_states.pages.memory_bytes()
 
     def emits_views_at_start(self) -> bool:
         """Whether this platform emits a view when playback begins rather than when it ends."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from detectors.cases.closing_time import QUIET_MS
-from detectors.events.key import Key, metric_of
+from detectors.events.key import Key, is_view, metric_of
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
 from detectors.measurement.early_windows import HOUR_ORDER
@@ -78,6 +78,8 @@ class Containment:
         state = self._target_states.change(key)
         state.ledger.accept(events)
         state.unjudged += events
+        if not is_view(key):
+            state.unknown_acts += events
         outcome.entered[metric_of(key)] += events
         self._pending_counts.add(key, self.at)
 

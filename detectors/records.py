@@ -170,6 +170,8 @@ class Outcome:
     historic: int = 0
     duplicates: int = 0
     unmatched_undos: int = 0
+    undos: dict[str, int] = field(default_factory=dict)
+    """undos of likes and follows by what they found (relations.settlement.UNDO_RESULTS)"""
     windows: int = 0
     entered: list[int] = field(default_factory=lambda: [0] * len(METRICS))
     """events accepted as valid, by metric"""
@@ -201,6 +203,11 @@ class Outcome:
         self.failures[part] = self.failures.get(part, 0) + 1
         if len(self.unjudged) < UNJUDGED_MAX:
             self.unjudged.append(Unjudged(part, key, start, events, text_of(error)))
+
+    def note_undos(self, found: str, count: int) -> None:
+        """Count undos of likes and follows by what they found."""
+        if count:
+            self.undos[found] = self.undos.get(found, 0) + count
 
     def note(self, verdict: str | None, witnesses: list[str]) -> None:
         """Count a judged window and the detectors with evidence against it, those in shadow too."""

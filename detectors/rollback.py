@@ -12,6 +12,7 @@ from detectors.platform.false_discoveries import Discoveries
 from detectors.records import Outcome
 from detectors.state.case import Case, Explained, Step
 from detectors.state.days import Slow
+from detectors.state.relations import Covered
 from detectors.state.removals import RuleBurst
 from detectors.state.settlement import Settlement
 from detectors.state.target_state import TargetState
@@ -19,7 +20,7 @@ from detectors.windows.crowd import Crowd
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(
-    tuple[list[Step], Slow | None, Case | None, Explained | None, RuleBurst | None, list[Settlement]],
+    tuple[list[Step], Slow | None, Case | None, Explained | None, RuleBurst | None, list[Settlement], list[Covered]],
     strict=False,
 ).decode
 
@@ -36,7 +37,11 @@ class Savepoint:
         ledger = state.ledger
         self._state, self._outcome, self._bound = state, outcome, bound
         self._ledger = ledger.valid, ledger.quarantined, dict(ledger.invalid)
-        incident = state.trail, state.slow, state.case, state.explained, state.rule_burst, state.settlements
+        covered = [] if state.relations is None else state.relations.covered
+        incident = (
+            *(state.trail, state.slow, state.case, state.explained, state.rule_burst),
+            *(state.settlements, covered),
+        )
         self._incident = _encode(incident) if any(incident) else None
         self._surge = state.cusum, state.cusum_at, state.judged_lately, state.judged_lately_at, state.surging
         windows = [*state.open.values()] if crowd is None else [*state.open.values(), crowd]
@@ -51,9 +56,11 @@ class Savepoint:
         """Restore the copied state and outcome."""
         state, outcome, ledger = self._state, self._outcome, self._state.ledger
         ledger.valid, ledger.quarantined, ledger.invalid = self._ledger
-        state.trail, state.slow, state.case, state.explained, state.rule_burst, state.settlements = (
-            ([], None, None, None, None, []) if self._incident is None else _decode(self._incident)
+        state.trail, state.slow, state.case, state.explained, state.rule_burst, state.settlements, covered = (
+            ([], None, None, None, None, [], []) if self._incident is None else _decode(self._incident)
         )
+        if state.relations is not None:
+            state.relations.covered = covered
         state.cusum, state.cusum_at, state.judged_lately, state.judged_lately_at, state.surging = self._surge
         for window, events_judged, quarantined, cased, expected_cased in self._windows:
             window.events_judged, window.quarantined, window.cased, window.expected_cased = (

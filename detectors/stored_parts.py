@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from detectors.actors.conduct import ConductRulings
@@ -11,7 +11,8 @@ from detectors.campaigns.pairs import ActorPairs
 from detectors.events.key import Key
 from detectors.intake.intake import Intake
 from detectors.platform.platform import Platform
-from detectors.state.parts import CONDUCT, DAYS, LOCKSTEP, PLATFORM, RULINGS, TARGET_STATES, Part
+from detectors.state.parts import CONDUCT, DAYS, LOCKSTEP, PLATFORM, RELATIONS, RULINGS, TARGET_STATES, Part
+from detectors.state.relation_pages import RelationPages
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
 
@@ -22,6 +23,7 @@ def stored_parts(
     """The parts of an audit, in the order of a checkpoint."""
     return (
         TargetStatePart(target_states),
+        RelationsPart(target_states.pages),
         PlatformPart(platforms),
         LockstepPart(lockstep),
         RulingsPart(rulings),
@@ -47,6 +49,23 @@ class TargetStatePart:
     def load(self, suffix: str, state: TargetState) -> None:
         """See Part."""
         self._target_states[Key(suffix)] = state
+
+
+class RelationsPart:
+    """One record for each page of relations, in the order of their names."""
+
+    kind = RELATIONS
+
+    def __init__(self, pages: RelationPages) -> None:
+        self._pages = pages
+
+    def take_changed(self) -> Iterable[tuple[str, bytes]]:
+        """See Part. ``StoredPages`` writes the pages that do not fit into memory."""
+        return self._pages.take_changed()
+
+    def load(self, suffix: str, state: bytes) -> None:
+        """See Part."""
+        self._pages.load(suffix, state)
 
 
 class PlatformPart:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from detectors.actors.rulings import Rulings
 from detectors.containment import Containment
 from detectors.events.event import METRICS
-from detectors.events.key import Key, metric_of, target_of
+from detectors.events.key import Key, is_view, metric_of, target_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.ticks import Tick
 from detectors.judge import Judge
@@ -96,6 +96,8 @@ class TickEntry:
         state = self.target_states.change(key) if state is None else state
         count = len(rows) // ROW_BYTES + nobody + (0 if folded is None else folded.n)
         state.ledger.valid += count
+        if folded is not None and not is_view(key):
+            state.unknown_acts += folded.n
         if not state.count_pending:
             self.pending_counts.add_state(key, state, start + self.scale.span_ms)
         minutes = self.windows.minutes(key, state, start, log)
@@ -118,13 +120,16 @@ class TickEntry:
             del state.open["minutes"]
             self.containment.record(("tick", error), key, start, unjudged, outcome)
             return count
+        self._enter_early(key, state, at)
+        return count
+
+    def _enter_early(self, key: Key, state: TargetState, at: ClosedTick) -> None:
         try:
             self.early.entered(key, state)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the windows are judged when they end
-            outcome.fail("early", key, start, 0, error)
-        return count
+            at.outcome.fail("early", key, at.start, 0, error)
 
     def _needs_judging(self, key: Key, state: TargetState, count: int, at: ClosedTick) -> bool:
         try:

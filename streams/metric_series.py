@@ -14,6 +14,7 @@ from detectors.controls import KINDS
 from detectors.events.event import METRICS
 from detectors.failures import PARTS
 from detectors.intake.rules.reasons import RULES
+from detectors.relations.settlement import UNDO_RESULTS
 from detectors.state.case import ARTIFICIAL, SUSPECT
 from detectors.state.ledger import QUARANTINED, UNDONE, VALID
 from streams import metrics
@@ -69,6 +70,7 @@ def _detection_series(detectors: Iterable[str]) -> None:
     _fill(metrics.EVENTS, METRICS)
     _fill(metrics.WITHHELD, METRICS)
     _fill(metrics.REJECTED, METRICS, RULES)
+    _fill(metrics.UNDOS, UNDO_RESULTS)
     _fill(metrics.FLAGS, METRICS, ENDINGS, STATUSES)
     _fill(metrics.FLAG_REASONS, METRICS, (*REASON_CODES, *RULES, "none"))
     _fill(metrics.CORRECTED, METRICS, (VALID, QUARANTINED, *REASON_CODES))

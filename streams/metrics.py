@@ -61,6 +61,14 @@ REJECTED = Counter(
     registry=REGISTRY,
 )
 UNMATCHED_UNDOS = Counter("truecount_unmatched_undos_total", "Undos without an event to undo.", registry=REGISTRY)
+UNDOS = Counter(
+    "truecount_undos_total",
+    "Undos of likes and follows, by what they found: a current like or follow (current); perhaps one from before"
+    " relations were stored (unknown); nothing (unmatched); one that was read later (early; counted as unmatched"
+    " before).",
+    ["found"],
+    registry=REGISTRY,
+)
 REDELIVERED = Counter(
     "truecount_redelivered_events_total", "Events skipped because their offset was read before.", registry=REGISTRY
 )

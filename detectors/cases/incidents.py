@@ -20,6 +20,7 @@ from detectors.state.case import ARTIFICIAL, SUSPECT, Case, Evidence, Step
 from detectors.state.course import Point, put
 from detectors.state.days import Day
 from detectors.state.ledger import QUARANTINED, VALID
+from detectors.state.relations import cover
 from detectors.state.target_state import TargetState
 from detectors.verdict.marked_share import marked_people
 from detectors.verdict.opinion import Opinion
@@ -105,8 +106,9 @@ class Incidents:
             return
         if case.artificial:
             to = ENDINGS[case.verdict].becomes or case.reason
-            moved = state.ledger.move(QUARANTINED, to, case.artificial)
+            moved = state.ledger.move(QUARANTINED, to, case.artificial - case.undone)
             if moved:
+                cover(state.relations, case.flag_id, (QUARANTINED, to, moved), (case.onset, case.until))
                 self._records.emit_correction(key, case, (QUARANTINED, to, moved), (case.onset, case.until), outcome)
         self._records.emit_flag(key, case, CLOSED, outcome)
 
@@ -203,6 +205,7 @@ class Incidents:
         moved = window.target_state.ledger.move(VALID, QUARANTINED, count)
         if moved:
             case.artificial += moved
+            cover(window.target_state.relations, case.flag_id, (VALID, QUARANTINED, moved), (start, end))
             self._records.emit_correction(window.key, case, (VALID, QUARANTINED, moved), (start, end), window.outcome)
         return moved
 

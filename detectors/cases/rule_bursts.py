@@ -64,6 +64,7 @@ WHAT: dict[str, str] = {
     rules.LISTED_NETWORK: "events from listed networks",
     rules.LISTED_AGENT: "events of listed user agents",
     rules.DECLARED_ROBOT: "events of declared robots",
+    rules.ALREADY_COUNTED: "likes or follows by actors who have one already",
     rules.DOUBLE_CLICK: "double clicks",
     rules.RATE: "events beyond what one person does in a minute",
     rules.RATE_DAY: "events beyond what one person does in a day",

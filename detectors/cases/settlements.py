@@ -30,6 +30,7 @@ from detectors.scoring.normal import ONE_SIDED_95, TWO_SIDED_95
 from detectors.scoring.tails import chernoff_bound
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case, Evidence
 from detectors.state.ledger import QUARANTINED, VALID
+from detectors.state.relations import cover
 from detectors.state.settlement import Settlement
 from detectors.state.target_state import TargetState
 from detectors.verdict.evidence import MOST
@@ -126,7 +127,7 @@ class Settlements:
         case = settlement.case
         state.settlements = [other for other in state.settlements if other is not settlement]
         low, share, high, why = conclusion(settlement)
-        quarantined = case.artificial
+        quarantined = case.artificial - case.undone
         condemned = round(share * quarantined)
         case.reasons = [*(reason for reason in case.reasons if reason.code != AWAITED), why]
         span = case.onset, case.until
@@ -138,6 +139,8 @@ class Settlements:
             moved = state.ledger.move(QUARANTINED, to, count)
             if moved:
                 self._records.emit_correction(key, case, (QUARANTINED, to, moved), span, outcome, reason=reason)
+        ended = (QUARANTINED, EMPTY_ACCOUNTS, condemned) if condemned else (QUARANTINED, VALID, quarantined)
+        cover(state.relations, case.flag_id, ended, span)
         if condemned:
             outcome.requests.append(Removed(at, case.flag_id, key, share, list(case.sample)))
         case.artificial = condemned

@@ -40,6 +40,8 @@ class EventBlock(msgspec.Struct, gc=False):
     """tag of ingest's rules, which need no past events (rules.reasons.TAGS)"""
     history: list[bool] | None = None
     """whether the event is historic: counted, never judged"""
+    unrelated: list[bool] | None = None
+    """whether a like or follow is no state: its input has acts that honest actors repeat (shares, ratings)"""
 
 
 FEW_EVENTS = 12

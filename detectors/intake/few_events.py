@@ -13,11 +13,14 @@ from operator import itemgetter
 
 import numpy as np
 
+from detectors.events.actor import WITHOUT_ACCOUNT
 from detectors.events.event import METRICS
 from detectors.events.key import Key, key_of
 from detectors.intake.heap import MOMENT, WHOLE, Moments
+from detectors.intake.related import UNRELATED, RelatedAct
 from detectors.intake.rules.acts import UNDONE, FewActs, TickActs
 from detectors.intake.rules.daily_rate import pairs_of_few
+from detectors.intake.rules.reasons import ALREADY_COUNTED
 from detectors.intake.rules.repeats import Repeats
 from detectors.windows.crowd import PACKED, ROW_BYTES, Packed
 
@@ -42,8 +45,8 @@ class FewEvents:
         """of one or several events each"""
         self._undone: list[tuple[int, str, int, int]] = []
         self._acts: list[FewActs] | None = None
-        self._removed: set[int] = set()
-        """places of the events that a rule caught"""
+        self._removed: dict[int, str] = {}
+        """places of the events that a rule caught → its reason"""
 
     def __len__(self) -> int:
         return len(self._targets)
@@ -94,7 +97,8 @@ class FewEvents:
             for place in places.tolist():
                 of = self._targets[ruled[place]], reason
                 caught[of] = caught.get(of, 0) + 1
-        self._removed.update(ruled[place] for places in hits.values() for place in places.tolist())
+        for reason, places in hits.items():
+            self._removed.update(dict.fromkeys((ruled[place] for place in places.tolist()), reason))
         return caught
 
     def _by_metric(self, start: int) -> list[FewActs]:
@@ -121,6 +125,31 @@ class FewEvents:
     def _ruled_rows(self, metric: int) -> Packed:
         rows = np.frombuffer(b"".join(self._rows), WHOLE)
         return rows.take(self._ruled(metric)).view(PACKED)
+
+    def related(self, metric: int) -> list[RelatedAct]:
+        """The acts of a metric that are states, by target."""
+        if metric not in self._metrics:
+            return []
+        removed = self._removed
+        events = zip(
+            *(self._metrics, self._targets, _actors_in(b"".join(self._rows)), _moments_in(b"".join(self._moments))),
+            strict=True,
+        )
+        return sorted(
+            RelatedAct(target, actor & WITHOUT_ACCOUNT, at, place, place in removed)
+            for place, (of, target, (actor,), (at, spent)) in enumerate(events)
+            if of == metric and at >= 0 and spent != UNRELATED
+        )
+
+    def row(self, place: int) -> bytes:
+        """The packed row of an event."""
+        return b"".join(self._rows)[place * ROW_BYTES : (place + 1) * ROW_BYTES]
+
+    def drop(self, places: list[int]) -> list[str]:
+        """Remove events. Returns the reasons of those that a rule had removed before."""
+        before = [self._removed[place] for place in places if place in self._removed]
+        self._removed.update(dict.fromkeys(places, ALREADY_COUNTED))
+        return before
 
     def by_key(self) -> dict[Key, bytes]:
         """The packed rows of each key, without what a rule caught."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterator, Set
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.events.actor import without_account
+from detectors.intake.related import CHUNK_ACTS, UNRELATED, RelatedAct
 from detectors.intake.rules.acts import UNDONE, Acts, TickActs
 from detectors.intake.rules.daily_rate import marks_of, pairs_of
 from detectors.intake.rules.repeats import Repeats
@@ -46,12 +49,12 @@ class Heap:
     """The events of one metric in an open tick."""
 
     __slots__ = (
-        *("_codes", "_count", "_folded", "_loose", "_loose_codes"),
+        *("_caught", "_codes", "_count", "_folded", "_left", "_loose", "_loose_codes"),
         *("_moments", "_names", "_rows", "_rows_max", "_undone"),
     )
 
     def __init__(self, *, judged: bool = False) -> None:
-        """``judged`` is whether rules compare its events with each other (``sift``)."""
+        """``judged`` is whether events are compared: with each other (``sift``), or with relations (``related``)."""
         self._names = _Codes()
         self._codes: list[NDArray[np.int32]] = []
         self._rows: list[Packed] = []
@@ -60,6 +63,10 @@ class Heap:
         self._loose: list[bytes] = []
         self._undone: list[tuple[str, int, int]] = []
         self._folded: dict[str, Crowd] = {}
+        self._left: NDArray[np.bool_] | None = None
+        """which rows no rule has caught; None: all"""
+        self._caught: dict[str, NDArray[np.intp]] = {}
+        """reason → places of the rows that it caught"""
         self._count = 0
         self._rows_max = JUDGED_ROWS if judged else HEAP_ROWS
 
@@ -127,11 +134,48 @@ class Heap:
             hit, counts = np.unique(codes[ruled[places]], return_counts=True)
             for code, count in zip(hit.tolist(), counts.tolist(), strict=True):
                 caught[targets[code], reason] = count
-        if not caught:
-            return {}
-        self._codes, self._rows, self._moments = [codes[left]], [rows[left]], [moments[left]]
-        self._count = int(left.sum())
+        if caught:
+            self._left, self._count = left, int(left.sum())
+            self._caught = {reason: ruled[places] for reason, places in hits.items()}
         return caught
+
+    def related(self) -> Iterator[list[RelatedAct]]:
+        """The acts that are states, by target, in chunks of about CHUNK_ACTS. All acts of a pair are in one chunk."""
+        self._gather()
+        if not self._rows:
+            return
+        moments, rows = _joined(self._moments or [], MOMENT), _joined(self._rows, WHOLE)
+        codes = _joined(self._codes, np.int32)
+        self._codes, self._rows, self._moments = [codes], [rows], [moments]
+        places = np.nonzero((moments["at"] >= 0) & (moments["spent"] != UNRELATED))[0]
+        if not len(places):
+            return
+        actors = without_account(rows.view(PACKED)["actor"][places])
+        order = np.lexsort((places, moments["at"][places], actors, codes[places]))
+        places, actors = places[order], actors[order]
+        of, names = codes[places], list(self._names)
+        another = np.append(True, (of[1:] != of[:-1]) | (actors[1:] != actors[:-1]))
+        begins = np.nonzero(another)[0][::CHUNK_ACTS]
+        for begin, end in pairwise([*begins.tolist(), len(places)]):
+            some = places[begin:end]
+            caught = np.zeros(len(some), np.bool_) if self._left is None else ~self._left[some]
+            columns = actors[begin:end], moments["at"][some], some, caught
+            listed = zip(*(column.tolist() for column in columns), strict=True)
+            yield [RelatedAct(names[code], *act) for code, act in zip(of[begin:end].tolist(), listed, strict=True)]
+
+    def row(self, place: int) -> bytes:
+        """The packed row of an act that ``related`` has yielded."""
+        row: bytes = self._rows[0][place].tobytes()
+        return row
+
+    def drop(self, places: list[int]) -> list[str]:
+        """Remove acts that ``related`` has yielded. Returns the reasons of those that a rule had caught before."""
+        if self._left is None:
+            self._left = np.ones(len(self._rows[0]), np.bool_)
+        before = [place for place in places if not self._left[place]]
+        self._left[places] = False
+        self._count -= len(places) - len(before)
+        return [reason for place in before for reason, caught in self._caught.items() if place in caught]
 
     def by_target(self, also: Set[str] = frozenset()) -> Iterator[tuple[str, bytes, Crowd | None]]:
         """Each target with its packed rows and its crowd of folded rows, in the order of ids.
@@ -150,7 +194,7 @@ class Heap:
         """The number of events by target, in the order of ids. It works even if the rows cannot be read."""
         totals = dict.fromkeys(sorted(self._names), 0)
         names = list(self._names)
-        for codes in (*self._codes, self._loose_codes):
+        for codes in (*self._left_codes(), self._loose_codes):
             for code, count in Counter(np.asarray(codes).tolist()).items():
                 totals[names[code]] += count
         for target, crowd in self._folded.items():
@@ -162,11 +206,19 @@ class Heap:
         self._gather()
         if not self._rows:
             return b"", [0] * (len(self._names) + 1)
-        codes = _joined(self._codes, np.int32)
+        (codes,) = self._left_codes()
+        rows = _joined(self._rows, WHOLE)
         order = np.argsort(codes, kind="stable")
-        packed = _joined(self._rows, WHOLE).take(order).tobytes()
+        packed = (rows if self._left is None else rows[self._left]).take(order).tobytes()
         ends = np.cumsum(np.bincount(codes, minlength=len(self._names))) * ROW_BYTES
         return packed, [0, *ends.tolist()]
+
+    def _left_codes(self) -> list[NDArray[np.int32]]:
+        """The numbers of the targets of all rows that no rule has caught, as one array or none."""
+        if not self._codes:
+            return []
+        codes = _joined(self._codes, np.int32)
+        return [codes if self._left is None else codes[self._left]]
 
     def _gather(self) -> None:
         """Join the events added one by one with those added in blocks."""

@@ -6,7 +6,7 @@ historic event is in no window, and no level, rate or mix is learned from it. On
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from detectors.events.block import EventBlock
 from detectors.events.event import NOBODY
 from detectors.events.key import Key, key_of
+from detectors.intake.related import related
 from detectors.records import Hit, Outcome
 from detectors.state.ledger import DUPLICATE_ID
 
@@ -24,8 +25,13 @@ VALID = ""
 class HistoricCounts(Protocol):
     """Counts events that are in no open tick. The audit implements it."""
 
-    def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
-        """Count events that are in no open tick. Their reason is why they are invalid, or VALID."""
+    def enter_at_once(
+        self, events: Hit, *, undo: bool, outcome: Outcome, related: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        """Count events that are in no open tick. Their reason is why they are invalid, or VALID.
+
+        ``related`` are those of them that are states (actor and time), in the order of the log.
+        """
         ...
 
     def learn_historic_actors(self, metric: int, actors: list[int]) -> None:
@@ -67,7 +73,7 @@ def enter(
     block: EventBlock, places: list[int], hits: Mapping[int, str], counts: HistoricCounts, outcome: Outcome
 ) -> None:
     """Count the historic events of a block, at ``places``, in their order."""
-    waiting: dict[tuple[Key, str], list[int]] = {}
+    waiting: dict[tuple[Key, str], tuple[list[int], list[tuple[int, int]]]] = {}
     actors: dict[int, list[int]] = {}
     for place in places:
         metric, reason, ts = block.metric[place], hits.get(place, VALID), int(block.ts[place])
@@ -78,12 +84,15 @@ def enter(
             if reason == DUPLICATE_ID:
                 continue
             _flush(waiting, (key, reason), counts, outcome)  # it undoes only earlier events
-            counts.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=True, outcome=outcome)
+            who = related(block, place) if reason == VALID else ()
+            counts.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=True, outcome=outcome, related=who)
             continue
-        span = waiting.setdefault((key, reason), [0, ts, ts])
+        span, who_acted = waiting.setdefault((key, reason), ([0, ts, ts], []))
         span[0] += 1
         span[1], span[2] = min(span[1], ts), max(span[2], ts)
         actor = int(block.actor[place])
+        if reason == VALID:
+            who_acted += related(block, place)
         if reason == VALID and actor != NOBODY:
             actors.setdefault(metric, []).append(actor)
     for group in list(waiting):
@@ -93,9 +102,12 @@ def enter(
 
 
 def _flush(
-    waiting: dict[tuple[Key, str], list[int]], group: tuple[Key, str], counts: HistoricCounts, outcome: Outcome
+    waiting: dict[tuple[Key, str], tuple[list[int], list[tuple[int, int]]]],
+    group: tuple[Key, str],
+    counts: HistoricCounts,
+    outcome: Outcome,
 ) -> None:
-    span = waiting.pop(group, None)
-    if span is not None:
-        count, first, last = span
-        counts.enter_at_once(Hit(*group, first, last + 1, count), undo=False, outcome=outcome)
+    found = waiting.pop(group, None)
+    if found is not None:
+        (count, first, last), who = found
+        counts.enter_at_once(Hit(*group, first, last + 1, count), undo=False, outcome=outcome, related=who)

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.events.block import EventBlock
-from detectors.events.key import NO_KEY, key_of
+from detectors.events.key import NO_KEY, VIEW, key_of
 from detectors.failures import UNCONTAINED
 from detectors.intake import history
 from detectors.intake.past_ticks import PastTicks
 from detectors.intake.prepared import Few, Many, Prepared, is_exempt, listed, parted, parts_by_tick, prepare
 from detectors.intake.recent_ids import RecentIds
+from detectors.intake.related import related
 from detectors.intake.rules.act_rules import ActRules
 from detectors.intake.rules.daily_rate import Days
-from detectors.intake.rules.reasons import EXEMPT, TAGS
+from detectors.intake.rules.reasons import ALREADY_COUNTED, EXEMPT, TAGS
 from detectors.intake.rules.repeats import HORIZON_MS
 from detectors.intake.rules.settings import RuleSettings
 from detectors.intake.ticks import Tick, acts_of
@@ -51,6 +52,8 @@ class Intake:
         self._replaying = False
         self._rolls: frozenset[int] = frozenset()
         self.rules = ActRules(rules)
+        states = ALREADY_COUNTED not in rules.off
+        self._timed = [judged or (states and metric != VIEW) for metric, judged in enumerate(self.rules.judged)]
         self._past = PastTicks()
         self._unsettled = False
 
@@ -213,7 +216,11 @@ class Intake:
         undo = _is_undo(block, index)
         if undo and reason == DUPLICATE_ID:
             return
-        tick.note(tick.undos if undo else tick.rejected, key, reason)
+        who = related(block, index) if undo and not reason else ()
+        if who:
+            tick.withdrawn.setdefault(key, []).extend(who)
+        else:
+            tick.note(tick.undos if undo else tick.rejected, key, reason)
         if undo and not reason and block.actor[index] >= 0 and not is_exempt(block, index):
             at = block.ts[index] % self._scale.span_ms
             tick.note_undo(block.metric[index], block.target[index], int(block.actor[index]), at)
@@ -221,7 +228,7 @@ class Intake:
     def _tick(self, start: int, position: int) -> Tick:
         tick = self.ticks.get(start)
         if tick is None:
-            tick = self.ticks[start] = Tick(position, self.rules.judged)
+            tick = self.ticks[start] = Tick(position, self._timed)
             if start >= self.horizon:
                 self._audit.expect_tick(start)
         tick.log_to = position
@@ -236,7 +243,8 @@ class Intake:
         undo = _is_undo(block, index)
         if undo and reason == DUPLICATE_ID:
             return
-        self._audit.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=undo, outcome=outcome)
+        who = () if reason else related(block, index)
+        self._audit.enter_at_once(Hit(key, reason, ts, ts + 1, 1), undo=undo, outcome=outcome, related=who)
 
     # ---------------------------------------------------------------- ticks that close
 

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.events.block import FEW_EVENTS, Column, EventBlock
+from detectors.events.key import VIEW
 from detectors.failures import UNCONTAINED
 from detectors.intake import history
 from detectors.intake.heap import WHOLE, Moments, pack_moment
+from detectors.intake.related import UNRELATED
 from detectors.intake.rules.reasons import EXEMPT
 from detectors.intake.ticks import MAX_SPENT_MS, TickPart, moments_of, rows_of
 from detectors.windows.crowd import COLUMNS, Packed, pack_row
@@ -77,6 +79,9 @@ def _few(block: EventBlock, tick_ms: int) -> Few:
     if block.rule is not None:
         at = [-1 if rule == EXEMPT else moment for rule, moment in zip(listed(block.rule, count), at, strict=True)]
     spent = [min(each, MAX_SPENT_MS) for each in listed(block.spent, count)]
+    if block.unrelated is not None:
+        marks = zip(block.unrelated, block.metric, strict=True)
+        spent = [UNRELATED if mark and metric != VIEW else of for of, (mark, metric) in zip(spent, marks, strict=True)]
     return list(zip(rows, map(pack_moment, at, spent), strict=True))
 
 

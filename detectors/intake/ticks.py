@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
-from detectors.events.key import Key, key_of, metric_of, target_of
+from detectors.events.key import VIEW, Key, key_of, metric_of, target_of
 from detectors.intake.few_events import FewEvents
 from detectors.intake.heap import MOMENT, Heap, Moments
+from detectors.intake.related import UNRELATED, RelatedAct
 from detectors.intake.rules.reasons import EXEMPT
 from detectors.intake.rules.repeats import Repeats
 from detectors.windows.crowd import COLUMNS, PACKED, Crowd, Packed
@@ -39,12 +40,12 @@ class Tick:
     """The open tick of all targets of a partition: lists while it has few events, then a heap for each metric."""
 
     __slots__ = (
-        *("_few", "_heaps", "_judged", "counted", "entered", "failures", "log_from", "log_to", "nobody", "owners"),
-        *("rejected", "undos"),
+        *("_few", "_heaps", "_judged", "counted", "ended", "entered", "failures", "log_from", "log_to", "lost"),
+        *("nobody", "owners", "rejected", "undos", "withdrawn"),
     )
 
     def __init__(self, position: int, judged: Sequence[bool] = (False,) * len(METRICS)) -> None:
-        """``judged`` is, by metric, whether rules compare events with each other."""
+        """``judged`` is, by metric, whether events are compared with each other or with relations."""
         self.log_from = self.log_to = position
         self._judged = judged
         self._few: FewEvents | None = FewEvents()
@@ -54,7 +55,12 @@ class Tick:
         self.rejected: dict[tuple[Key, str], int] = {}
         """invalid events by key and reason"""
         self.undos: dict[tuple[Key, str], int] = {}
-        """undos by key and the reason for which the undoing actor is invalid, if any"""
+        """undos outside relations, by key and the reason for which the undoing actor is invalid, if any"""
+        self.withdrawn: dict[Key, list[tuple[int, int]]] = {}
+        """undos of states that are not settled yet, by key: actor and time"""
+        self.ended: dict[Key, list[int]] = {}
+        self.lost: dict[Key, list[tuple[int, int]]] = {}
+        """when they are settled: the spans of the relations that they ended, and undos without a relation"""
         self.counted: dict[tuple[Key, str], int] = {}
         """valid events by key (with an empty reason) that are counted and not judged"""
         self.entered = [0] * len(METRICS)
@@ -138,6 +144,26 @@ class Tick:
             return self._few.sift(metric, repeats, start, end, replayed=replayed)
         return self._heaps[metric].sift(repeats, start, end, replayed=replayed)
 
+    def related(self, metric: int) -> Iterator[list[RelatedAct]]:
+        """The acts of a metric that are states, by target, in chunks. All acts of a pair are in one chunk."""
+        if self._few is not None:
+            acts = self._few.related(metric)
+            return iter([acts] if acts else [])
+        return self._heaps[metric].related()
+
+    def row(self, metric: int, place: int) -> bytes:
+        """The packed row of an act, by its place."""
+        return self._few.row(place) if self._few is not None else self._heaps[metric].row(place)
+
+    def reject_places(self, key: Key, places: list[int], reason: str) -> None:
+        """Reject acts of a key for a reason that has priority over those of rules that compare acts."""
+        metric = metric_of(key)
+        for before in self._few.drop(places) if self._few is not None else self._heaps[metric].drop(places):
+            left = self.rejected.pop((key, before)) - 1
+            if left:
+                self.rejected[key, before] = left
+        self.rejected[key, reason] = self.rejected.get((key, reason), 0) + len(places)
+
     def by_key(self) -> Iterator[tuple[Key, bytes, Crowd | None]]:
         """Each key with its packed rows and its crowd of folded rows, in order. Keys without an actor have no rows."""
         if self._few is not None:
@@ -189,6 +215,8 @@ def moments_of(block: EventBlock, at: NDArray[np.int64]) -> Moments:
     # A column of a narrow type cannot represent the bound.
     spent = None if block.spent is None else np.asarray(block.spent, np.int64)
     moments["spent"] = -1 if spent is None else np.minimum(spent, MAX_SPENT_MS)
+    if block.unrelated is not None:
+        moments["spent"][np.asarray(block.unrelated) & (np.asarray(block.metric) != VIEW)] = UNRELATED
     return moments
 
 

@@ -77,6 +77,8 @@ class Case(msgspec.Struct):
     """the accounts to ask about (hashes without the account bit, the smallest first), if it settles"""
     owner: int = -1
     """hash of the target's owner, -1 if not known; if it settles"""
+    undone: int = 0
+    """events that it has quarantined, and that undos of relations have taken back since"""
 
     def purity(self) -> float:
         """Artificial events per excess event: the estimate for windows without one of their own."""

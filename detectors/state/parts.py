@@ -21,7 +21,7 @@ class RecordKind(NamedTuple):
     outlook: Any = None
     """For a keyed kind: a struct of the few fields that a restore reads from every record."""
     keyed: bool = False
-    """Whether there is one record for each audited key.
+    """Whether there is one record, or several, for each audited key.
 
     There may be millions, so they stay on disk and are read one by one. Records of other kinds are few and all in
     memory. No key of another kind begins with the prefix of a keyed kind.
@@ -70,7 +70,10 @@ CONDUCT = RecordKind(b"platform/conduct")
 DAYS = RecordKind(b"platform/days/")
 """Pairs of actor and target that are counted over a day, by metric."""
 
-AUDIT_KINDS = (TARGET_STATES, PLATFORM, LOCKSTEP, RULINGS, CONDUCT, DAYS)
+RELATIONS = RecordKind(b"r/", bytes, bytes, keyed=True)
+"""Pages of relations; the suffix is the page's number, "/" and the key (``relation_pages.name_of``)."""
+
+AUDIT_KINDS = (TARGET_STATES, RELATIONS, PLATFORM, LOCKSTEP, RULINGS, CONDUCT, DAYS)
 """The kinds of records of an audit, in the order of its parts.
 
 When partitions are split, keyed records go to the partition of their target. All others are copied to each.

@@ -11,6 +11,7 @@ from detectors.state.days import Slow
 from detectors.state.followers import Followers
 from detectors.state.ledger import Ledger
 from detectors.state.level import Level
+from detectors.state.relations import Relations
 from detectors.state.removals import Removals, RuleBurst
 from detectors.state.settlement import Settlement
 from detectors.windows.crowd import Crowd
@@ -66,6 +67,11 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
     """what ``actors`` reports of its new followers, if anything"""
     settlements: list[Settlement] = []
     """closed cases that wait for what their accounts do, the oldest first (``cases.settlements``)"""
+    relations: Relations | None = None
+    """who has liked or followed, if anybody has since relations are stored"""
+    unknown_acts: int = 0
+    """events whose actors are not known: of a version that stored no relations, or counted without judging. An undo
+    without a relation takes one of these back"""
 
     def agenda(self) -> Agenda:
         """What is scheduled."""
@@ -74,7 +80,7 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
         return Agenda(starts, tuple(one.close_at for one in due if one is not None), self.count_pending)
 
 
-STATE_VERSION = 8
+STATE_VERSION = 9
 
 
 class _Window(msgspec.Struct):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from detectors.events.key import Key
+from detectors.state.relation_pages import MemoryPages, RelationPages
 from detectors.state.target_state import Agenda, TargetState
 
 CHANGED_AT_ONCE = 256
@@ -19,6 +20,11 @@ class TargetStates(Protocol):
     MachineError. Results never depend on where a state is. An object returned by ``change`` or ``peek`` may be used
     until ``change`` is called for another key.
     """
+
+    @property
+    def pages(self) -> RelationPages:
+        """The pages of relations of all keys."""
+        ...
 
     def change(self, key: Key) -> TargetState:
         """The state of a key, to be changed; a new one if there is none. Marks the key as changed."""
@@ -76,6 +82,7 @@ class MemoryTargetStates:
 
     def __init__(self) -> None:
         self.states: dict[Key, TargetState] = {}
+        self.pages: RelationPages = MemoryPages()
         self._changed: set[Key] = set()
         self._waiting: dict[tuple[int, int], set[Key]] = {}
 

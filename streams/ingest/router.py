@@ -86,6 +86,7 @@ class Router:
         self.topic = config.topic
         self.partition = partition
         self.source = f"{config.topic}/{partition}"
+        self._relations = config.relations
         self.max_ts = -1
         self.watermark = -1
         self.idle = False
@@ -291,4 +292,8 @@ class Router:
 
     def _frame(self, first: int, next_offset: int, roster: dict[str, int], now_ms: int) -> Frame:
         idle = self.idle or self.only_history
-        return Frame(FRAME_VERSION, self.source, first, next_offset, self.watermark, idle, roster, written_ms=now_ms)
+        return Frame(
+            *(FRAME_VERSION, self.source, first, next_offset, self.watermark, idle, roster),
+            written_ms=now_ms,
+            relations=self._relations,
+        )

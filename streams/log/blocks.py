@@ -47,6 +47,7 @@ def block_of(frame: Frame, seen_offset: int) -> EventBlock | None:
         rule=_given(frame, "rule"),
         owner=None if frame.owner is None else _owners.column(frame.owner),
         history=numbers(frame, "history").astype(bool).tolist() if frame.history else None,
+        unrelated=None if frame.relations else [True] * len(frame.target),
     )
     return _listed(block) if len(frame.target) < FEW_EVENTS else block
 
@@ -74,6 +75,7 @@ def countable(frame: Frame, seen_offset: int) -> EventBlock | None:
         undo=None if undo is None else [bool(value) for value in undo],
         rule=column("rule"),
         history=None if history is None else [bool(value) for value in history],
+        unrelated=None if frame.relations else [True] * len(rows),
     )
 
 

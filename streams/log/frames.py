@@ -62,6 +62,8 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     """1 if the event is historic, else 0"""
     written_ms: int = 0
     """wall time at which the frame was made, 0 if not known (frames of 0.2): see EventClock"""
+    relations: bool = True
+    """whether likes and follows of this source are states (``relations`` of its input)"""
 
 
 class ActorFrame(Frame, array_like=True, gc=False):

@@ -20,7 +20,8 @@ from kafka.errors import KafkaError as AdminError
 
 from detectors.events.event import METRICS
 from detectors.events.key import Key, metric_of, target_of
-from detectors.state.parts import AUDIT_KINDS, TARGET_STATES
+from detectors.state.parts import AUDIT_KINDS, RELATIONS, TARGET_STATES, RecordKind
+from detectors.state.relation_pages import key_of_page
 from streams.clock import Clock
 from streams.engine.outlet import Outlet, OutletError, Output
 from streams.ingest.work import IngestState
@@ -294,7 +295,7 @@ class _Parent:
         outputs: list[Output] = []
         topic = self._new.targets_state
         done = 0
-        async for key, value in self._keyed(saved):
+        async for key, value in self._keyed(saved, TARGET_STATES):
             name = Key(key[len(TARGET_STATES.prefix) :].decode())
             number = partition_of(target_of(name), self._partitions)
             state = by_number[number].translated(decode_target(value))
@@ -308,6 +309,13 @@ class _Parent:
                 outputs = []
                 progress(f"state of partition {self._partition}", done, 0)
         self._summary.targets += done
+        async for key, value in self._keyed(saved, RELATIONS):
+            name = key_of_page(key[len(RELATIONS.prefix) :].decode())
+            outputs.append(Output(topic, partition_of(target_of(name), self._partitions), key, value))
+            if len(outputs) >= KEYS_AT_ONCE:
+                await self._commit(outputs)
+                outputs = []
+                progress(f"relations of partition {self._partition}", 0, 0)
         for child in children:
             place = child.partition
             outputs += [Output(topic, place, key, value) for key, value in saved.items() if _is_copied(key)]
@@ -315,12 +323,12 @@ class _Parent:
             outputs.append(Output(topic, place, META_KEY, encode_meta(meta)))
         await self._commit(outputs)
 
-    async def _keyed(self, saved: dict[bytes, bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
+    async def _keyed(self, saved: dict[bytes, bytes], kind: RecordKind) -> AsyncIterator[tuple[bytes, bytes]]:
         if self._disk.store is not None:
-            for item in self._disk.store.scan(TARGET_STATES.prefix):
+            for item in self._disk.store.scan(kind.prefix):
                 yield item
         for key, value in saved.items():
-            if kind_of(key, AUDIT_KINDS) is TARGET_STATES:
+            if kind_of(key, AUDIT_KINDS) is kind:
                 yield key, value
 
 

@@ -38,6 +38,7 @@ class Audited(msgspec.Struct, array_like=True):
     late: int
     historic: int
     duplicates: int
+    unmatched_undos: int
     explained: int
     rule_bursts: int
     flagged: list[tuple[str, str]]
@@ -111,6 +112,7 @@ class PartitionReplay:
             outcome.late,
             outcome.historic,
             outcome.duplicates,
+            outcome.unmatched_undos,
             sum(flag.verdict == EXPLAINED for flag in opened),
             sum(flag.verdict == RULE for flag in opened),
             [(flag.target, flag.metric) for flag in opened if flag.verdict not in (EXPLAINED, RULE)],

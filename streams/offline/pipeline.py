@@ -49,6 +49,7 @@ class Summary:
     late: int = 0
     historic: int = 0
     duplicates: int = 0
+    unmatched_undos: int = 0
     raw: int = 0
     valid: int = 0
     quarantined: int = 0
@@ -253,6 +254,7 @@ class Offline:
         summary.late += audited.late
         summary.historic += audited.historic
         summary.duplicates += audited.duplicates
+        summary.unmatched_undos += audited.unmatched_undos
         for part, failures in audited.failures.items():
             summary.failures[part] = summary.failures.get(part, 0) + failures
         summary.explained += audited.explained

@@ -51,6 +51,9 @@ class Mapping(Section):
     placeholders: tuple[str, ...] | None = None
     """actor ids that mean that the actor is not known: the event counts, but is evidence about no person. Default:
     PLACEHOLDERS if there is a map, none for native events, which use ``null``"""
+    relations: bool = True
+    """whether a like or a follow is a state that an actor can have once; false if honest actors repeat it (shares,
+    ratings, reviews)"""
     transform: str | None = None
     """``package.module:function``, a function that makes native events of a record"""
     earliest: int | None = Field(default=None, ge=0)

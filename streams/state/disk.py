@@ -223,6 +223,10 @@ class _UncommittedRecords:
     Such records have the position of their checkpoint in a header. After a crash, a checkpoint may lack its last
     records. Its first ones must not be applied then: the task goes on from an earlier position, and would count their
     events again.
+
+    Compaction deletes the meta records of all checkpoints but the newest. So the records of an earlier checkpoint are
+    complete too, if offsets are missing behind them. If its meta record was never written, what is missing there are
+    records that the task wrote again later, as it did all others of that checkpoint.
     """
 
     def __init__(self) -> None:
@@ -238,6 +242,13 @@ class _UncommittedRecords:
         self.waiting.append((key, record.value, record.offset, position))
         if key != META_KEY:
             return []
-        completed = [(k, value, offset) for k, value, offset, at in self.waiting if at == position]
-        self.waiting = []
-        return completed
+        waiting, self.waiting = self.waiting, []
+        completed: list[tuple[bytes, bytes | None, int]] = []
+        complete, behind = True, (position, record.offset)
+        for k, value, offset, at in reversed(waiting):
+            if at != behind[0]:
+                complete = at == position or (int(at) < int(position) and offset + 1 < behind[1])
+            behind = at, offset
+            if complete:
+                completed.append((k, value, offset))
+        return completed[::-1]

@@ -16,6 +16,7 @@ from detectors.state.parts import TARGET_STATES
 from detectors.state.target_state import Agenda, TargetState
 from streams import metrics
 from streams.state.gauges import TargetGauges
+from streams.state.relation_pages import StoredPages
 from streams.state.sealed import agenda_of, decode_target, encode_target
 from streams.state.spill import Spill, WaitingKeys, changed_key
 from streams.state.store import Store
@@ -70,6 +71,7 @@ class KeyedState:
         """in the last checkpoint, and not stored yet"""
         self._spill: Spill | None = None
         self._waiting = WaitingKeys(None)
+        self.pages = StoredPages()
         self._gauges = TargetGauges(self._hot, partition)
         self._noted = self._gauges.noted
         self._half = self.hot_keys_max() // 2
@@ -80,6 +82,7 @@ class KeyedState:
         self.store = store
         self._spill = None if store is None else Spill(store)
         self._waiting = WaitingKeys(store)
+        self.pages.use_store(store, self._spill)
 
     # ---------------------------------------------------------------- reading
 
@@ -194,7 +197,8 @@ class KeyedState:
     def checkpoint_due(self) -> bool:
         """Whether so many keys have changed that a checkpoint is due."""
         spilled = 0 if self._spill is None else len(self._spill)
-        return self.store is not None and len(self._changed) + spilled > max(self._half, CHANGED_MAX)
+        changed = len(self._changed) + self.pages.changed() + spilled
+        return self.store is not None and changed > max(self._half, CHANGED_MAX)
 
     def _start_generation(self) -> None:
         """Begin a new generation and evict the older one. Keys in use are in the newer one."""
@@ -236,6 +240,7 @@ class KeyedState:
     def stored(self) -> None:
         """Note that all of the last checkpoint is in the store."""
         self._in_checkpoint = set()
+        self.pages.stored()
 
     # ---------------------------------------------------------------- waiting
 

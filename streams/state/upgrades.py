@@ -47,6 +47,13 @@ def _add_watch_times(state: Any) -> Any:
     return state
 
 
+def _without_relations(state: Any) -> Any:
+    """8 → 9: of the events that are in a ledger, no relation is known."""
+    if isinstance(state, dict) and isinstance(ledger := state.get("ledger"), dict):
+        state["unknown_acts"] = ledger.get("valid", 0) + ledger.get("quarantined", 0)
+    return state
+
+
 UPGRADES: dict[int, Callable[[Any], Any]] = {
     1: lambda state: state,
     2: _pack_rows,
@@ -55,6 +62,7 @@ UPGRADES: dict[int, Callable[[Any], Any]] = {
     5: lambda state: state,
     6: _add_watch_times,
     7: lambda state: state,
+    8: _without_relations,
 }
 """version → function from its builtins to those of the next version. 1 → 2 added only version and checksum. 5 → 6 added
-records of the kind DAYS, and 7 → 8 those of RULINGS, which an older worker cannot read."""
+records of the kind DAYS, and 7 → 8 those of RULINGS, which an older worker cannot read. 8 → 9 added RELATIONS."""

@@ -26,6 +26,8 @@ def count_outcome(outcome: Outcome) -> None:
     metrics.HISTORIC.inc(outcome.historic)
     metrics.DUPLICATES.inc(outcome.duplicates)
     metrics.UNMATCHED_UNDOS.inc(outcome.unmatched_undos)
+    for found, undos in outcome.undos.items():
+        metrics.UNDOS.labels(found).inc(undos)
     metrics.WINDOWS.inc(outcome.windows)
     for name, windows in zip(METRICS, outcome.withheld, strict=True):
         metrics.WITHHELD.labels(name).inc(windows)

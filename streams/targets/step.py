@@ -242,6 +242,10 @@ class PartitionAudit:
         """Start a key again without state, because its stored state was lost. Its counts are marked as incomplete."""
         self.audit.restart_key(key)
 
+    def lose_relations(self, key: Key) -> None:
+        """Go on without some of a key's relations, because a page of them was lost."""
+        self.audit.lose_relations(key)
+
     def dump(self, position: int) -> dict[str, Any]:
         """The state that is in no part, at ``position`` of the log, as builtins that msgspec encodes."""
         replay_from, needed = self.audit.replay_positions(position)

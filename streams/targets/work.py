@@ -13,7 +13,8 @@ from faust.types import TP
 from detectors.events.key import Key
 from detectors.failures import UNCONTAINED
 from detectors.records import Outcome
-from detectors.state.parts import AUDIT_KINDS, TARGET_STATES
+from detectors.state.parts import AUDIT_KINDS, RELATIONS, TARGET_STATES
+from detectors.state.relation_pages import key_of_page
 from streams import metrics
 from streams.clock import Clock
 from streams.deadletters import DeadLetter, Headers, Why
@@ -144,6 +145,8 @@ class Targets:
         key = letter.key or b""
         if key.startswith(TARGET_STATES.prefix):
             self.audit.restart_key(Key(key[len(TARGET_STATES.prefix) :].decode()))
+        elif key.startswith(RELATIONS.prefix):
+            self.audit.lose_relations(key_of_page(key[len(RELATIONS.prefix) :].decode()))
 
     def take(self, batch: Batch, records: list[Any]) -> Iterator[None]:
         """See Work. One record may close a window of all targets of the partition."""
@@ -208,9 +211,8 @@ class Targets:
         self._cut_at = position
         states = self._states
         records = dump_changes(self.audit, position, born=self._disk.born, totals=states.totals(), configs=self.configs)
-        states.note_record_sizes(
-            sum(len(value) for key, value in records if key.startswith(TARGET_STATES.prefix)), len(records)
-        )
+        sizes = [len(value) for key, value in records if key.startswith(TARGET_STATES.prefix)]
+        states.note_record_sizes(sum(sizes), len(sizes))
         self._cut = list(records)
         headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]
         return _CheckpointOutputs(outputs, states, self._cut, (self._topics.targets_state, self._partition), headers)

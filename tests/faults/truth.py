@@ -43,6 +43,8 @@ class Tally:
     undos: Counter[TargetMetric] = field(default_factory=Counter)
     views: dict[TargetMetric, dict[str, list[int]]] = field(default_factory=dict)
     """times of each actor's views, copies left out"""
+    states: dict[TargetMetric, dict[str, list[tuple[int, bool]]]] = field(default_factory=dict)
+    """times of each actor's likes or follows, and whether they are undos, copies left out"""
     _ids: set[tuple[str, bool]] = field(default_factory=set)
 
     def add(self, metric: str, value: bytes) -> None:
@@ -68,8 +70,10 @@ class Tally:
             self.undos[key] += 1
         else:
             self.events[key] += 1
-            if metric == "view":
-                self.views.setdefault(key, {}).setdefault(event["actor"], []).append(event["ts"])
+        if metric != "view":
+            self.states.setdefault(key, {}).setdefault(event["actor"], []).append((event["ts"], undo))
+        elif not undo:
+            self.views.setdefault(key, {}).setdefault(event["actor"], []).append(event["ts"])
 
     def double_clicks(self, key: TargetMetric) -> int:
         """Views less than thirty seconds after the same actor's, two at the same full minute left out."""
@@ -79,11 +83,30 @@ class Tally:
             for before, later in pairwise(sorted(times))
         )
 
+    def settled(self, key: TargetMetric) -> Counter[str]:
+        """Of likes or follows: those that their actor had already, and those that were undone.
+
+        Within a millisecond, what changes the state comes first.
+        """
+        found: Counter[str] = Counter()
+        for acts in self.states.get(key, {}).values():
+            liked = False
+            for ts in sorted({ts for ts, _ in acts}):
+                now = Counter(undo for at, undo in acts if at == ts)
+                while +now:
+                    undo = liked if now[liked] else not liked
+                    now[undo] -= 1
+                    found["undone"] += undo and liked
+                    found["already_counted"] += not undo and liked
+                    liked = not undo
+        return found
+
     def parts(self, key: TargetMetric) -> dict[str, Any]:
         """The count of a target that was never under suspicion."""
         invalid = {
             "duplicate_id": self.copies[key],
-            "undone": self.undos[key],
+            "undone": self.settled(key)["undone"],
+            "already_counted": self.settled(key)["already_counted"],
             "double_click": self.double_clicks(key),
         }
         invalid = {reason: count for reason, count in invalid.items() if count}

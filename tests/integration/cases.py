@@ -183,6 +183,24 @@ CASES = [
         FOLLOWS,
     ),
     Case(
+        "undo_stranger",
+        _lines(
+            *(_follow(10 + 20 * n, actor, "strangers") for n, actor in enumerate("abc")),
+            *(_follow(70 + 20 * n, actor, "strangers", undo=True) for n, actor in enumerate("xyz")),
+        ),
+        {("strangers", "follow"): (3, 3)},
+        FOLLOWS,
+    ),
+    Case(
+        "undo_twice",
+        _lines(
+            *(_follow(10 + 20 * n, actor, "twice without id") for n, actor in enumerate("abc")),
+            *(_follow(51 + n, "a", "twice without id", undo=True) for n in range(3)),
+        ),
+        {("twice without id", "follow"): (3, 2)},
+        FOLLOWS,
+    ),
+    Case(
         "undo_before",
         _lines(
             _follow(10, "b", "before"),

@@ -121,7 +121,7 @@ def _send_odd_records(installation: Installation) -> None:
     robots = [_event(f"robot{n}", now, f"t{n % 7}", user_agent="curl/8.5.0") for n in range(50)]
     installation.send(installation.inputs["view"], [*late, *copies, *robots, b'{"ts": 1}', b"{nonsense"])
     likes = [_event(f"like{n}", now, f"t{n % 7}") for n in range(40)]
-    undos = [_event(f"undo{n}", now + 1, f"t{n % 7}", undo=True) for n in range(20)]
+    undos = [_event(f"like{n}", now + 1, f"t{n % 7}", undo=True) for n in range(20)]
     installation.send(installation.inputs["like"], [*likes, *undos])
 
 

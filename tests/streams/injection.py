@@ -121,6 +121,13 @@ RULE_PLACES: dict[str, tuple[str, ...]] = {
     "listed_network": ("intake.intake._tagged",),
     "listed_agent": ("intake.intake._tagged",),
     "declared_robot": ("intake.intake._tagged",),
+    "already_counted": (
+        "intake.ticks.Tick.related",
+        "intake.few_events.FewEvents.related",
+        "relations.relation_set.open_all",
+        "relations.relation_set.RelationSet.add_all",
+        "relations.settlement.Settlement._settled",
+    ),
     "double_click": (
         "intake.rules.repeats.Repeats.judge",
         "intake.rules.repeats.Repeats._pairs_again",
@@ -147,6 +154,7 @@ PLACES_OF_MANY = (
     "intake.rules.repeats.Repeats._again",
     "intake.rules.repeats._numbered",
     "intake.heap.Heap.sift",
+    "intake.heap.Heap.related",
 )
 """Where rules are applied to a tick of many events."""
 APART = frozenset(
@@ -163,6 +171,12 @@ APART = frozenset(
             "intake.history",
             "intake.prepared",
             "intake.past_ticks",
+            "intake.related",
+            "relations.debits",
+            "relations.settlement",
+            "relations.relation_set",
+            "state.relation_pages",
+            "state.relations",
             "events.block",
             "open_windows",
             "intake.ticks",

@@ -7,11 +7,15 @@ from detectors.state.ledger import DUPLICATE_ID
 DECLARED_ROBOT = "declared_robot"
 LISTED_NETWORK = "listed_network"
 LISTED_AGENT = "listed_agent"
+ALREADY_COUNTED = "already_counted"
 DOUBLE_CLICK = "double_click"
 RATE = "rate"
 RATE_DAY = "rate_day"
 
-RULES: tuple[str, ...] = (DUPLICATE_ID, LISTED_NETWORK, LISTED_AGENT, DECLARED_ROBOT, DOUBLE_CLICK, RATE, RATE_DAY)
+RULES: tuple[str, ...] = (
+    *(DUPLICATE_ID, LISTED_NETWORK, LISTED_AGENT, DECLARED_ROBOT),
+    *(ALREADY_COUNTED, DOUBLE_CLICK, RATE, RATE_DAY),
+)
 """The reason codes of all rules. If several catch an event, the first one is its reason."""
 
 NOTHING, EXEMPT = 0, 1

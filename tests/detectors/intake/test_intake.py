@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from detectors.audit import Audit, AuditSettings
@@ -140,7 +142,9 @@ class Noted:
         self.entered: list[tuple[Hit, bool]] = []
         self.learned: list[tuple[int, list[int]]] = []
 
-    def enter_at_once(self, events: Hit, *, undo: bool, outcome: Outcome) -> None:
+    def enter_at_once(
+        self, events: Hit, *, undo: bool, outcome: Outcome, related: Sequence[tuple[int, int]] = ()
+    ) -> None:
         self.entered.append((events, undo))
 
     def learn_historic_actors(self, metric: int, actors: list[int]) -> None:

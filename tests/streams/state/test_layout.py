@@ -26,6 +26,7 @@ from detectors.reference.mixes import Mix
 from detectors.reference.seasons import Seasons
 from detectors.scoring.calibration import Calibrator, Mean, Tail
 from detectors.state.parts import AUDIT_KINDS
+from detectors.state.relation_pages import encode, name_of
 from detectors.state.target_state import STATE_VERSION, TargetState
 from detectors.windows.clock import SourceTime
 from detectors.windows.crowd import COLUMNS, PACKED
@@ -128,6 +129,7 @@ def parts_written() -> dict[str, dict[str, Any]]:
 
 def _teach(audit: Audit) -> None:
     audit.target_states.change(key_of(VIEW, "v"))
+    audit.target_states.pages.put(name_of(key_of(1, "v"), 0), encode({2: 5, 1 << 40: 7}))
     for platform in audit.platforms:
         platform.learn_actors([1 << 40 | 7, 9])
         platform.learn_hour(0, 3.0)
@@ -243,6 +245,7 @@ def test_what_is_stored_has_the_layout_that_is_recorded_for_its_version() -> Non
 def test_every_part_of_an_audit_is_recorded_with_all_its_records() -> None:
     assert {prefix: list(records) for prefix, records in recorded()["parts"].items()} == {
         "w/": ["0v"],
+        "r/": ["0/1v"],
         "platform/": ["0", "1", "2"],
         "platform/lockstep/": ["head", *recorded_pages()],
         "platform/rulings": [""],

@@ -47,6 +47,12 @@ def test_the_purity_of_a_case_becomes_the_ratio_that_it_is() -> None:
     assert UPGRADES[3]({"case": None})["case"] is None
 
 
+def test_of_events_that_were_counted_before_no_relation_is_known() -> None:
+    state = UPGRADES[8]({"ledger": {"valid": 7, "quarantined": 2, "invalid": {"rate": 3}}, "levels": {}})
+    assert (state["unknown_acts"], state["ledger"]["valid"]) == (9, 7)
+    assert UPGRADES[8]({"ledger": {}})["unknown_acts"] == 0
+
+
 def test_people_get_a_watch_time_that_is_not_known() -> None:
     state = UPGRADES[6]({"open": {"hour": {"people": {7: (1, 2, 3, 4, 5), 8: (1, 2, 3, 4, 5, 6)}}, "day": {}}})
     assert state["open"]["hour"]["people"] == {7: (1, 2, 3, 4, 5, -1), 8: (1, 2, 3, 4, 5, 6)}

@@ -1,0 +1,1 @@
+"""Who currently likes or follows a target."""
