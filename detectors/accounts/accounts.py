@@ -96,6 +96,7 @@ class Accounts:
             unknown = Answered(max(self._now, 0), record.case, record.key, 0, 0, len(record.actors), 0, 0)
             outcome.controls.append((record.partition, unknown))
             outcome.refused += 1
+        outcome.dropped += self._table.take_dropped()
 
     def advance(self, now_ms: int, outcome: AccountsOutcome) -> None:
         """Move event time to ``now_ms``. Rulings, answers and followers are emitted at each multiple of five minutes.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from detectors.accounts.outcome import AccountsOutcome
 from detectors.controls import Followed
 from tests.detectors.accounts.traffic import FOLLOW, LIKE, START_MS, Act, accounts_with, block_of, hash_of
@@ -9,7 +11,7 @@ from tests.detectors.accounts.traffic import FOLLOW, LIKE, START_MS, Act, accoun
 MINUTE = 60_000
 
 
-def followed(*acts: Act, **settings: object) -> list[tuple[int | None, Followed]]:
+def followed(*acts: Act, **settings: Any) -> list[tuple[int | None, Followed]]:
     accounts, outcome = accounts_with(**settings), AccountsOutcome()
     accounts.observe(block_of(acts), outcome)
     accounts.advance(START_MS + 60 * MINUTE, outcome)

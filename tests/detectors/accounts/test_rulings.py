@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def last_rulings(outcome: AccountsOutcome) -> dict[str, RulingRecord]:
     return {record.actor: record for record in outcome.rulings}
 
 
-def rulings_with(*extra: list[Act], **settings: object) -> dict[str, RulingRecord]:
+def rulings_with(*extra: list[Act], **settings: Any) -> dict[str, RulingRecord]:
     """The rulings after the platform's day with some further acts on its evening."""
     acts = [*platform(), *(move(act, 8 * HOUR_MS) for listed in extra for act in listed)]
     return last_rulings(play(accounts_with(**settings), acts))
