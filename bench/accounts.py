@@ -28,8 +28,8 @@ START_MS = 1_700_006_400_000
 BLOCK_EVENTS = 2_000
 ACTIVE = 30_000
 TARGETS = 5_000
-EVENTS_S = 2_000
-"""Events per second of event time: those of one partition of a busy platform."""
+EVENTS_S = 200
+"""Events per second of event time, so that each active account acts twice in five minutes."""
 BLOCKS = 300
 FEW = 100_000
 GROWTH_MAX, BYTES_MAX = 1.3, 300.0
@@ -54,7 +54,7 @@ class Traffic:
         """A block of events, one for each number of an account. Event time goes on."""
         n = len(numbers)
         target = self.rng.integers(0, TARGETS, n)
-        duration = 60_000 + 997 * target
+        duration = 15_000 + 11 * target
         begin, self.now_ms = self.now_ms, self.now_ms + 1000 * n // EVENTS_S
         return ActorBlock(
             actor=hashes(numbers),
