@@ -82,7 +82,7 @@ class Accounts:
                 begin = end
                 outcome.created += len(created)
             else:
-                self._table.make_room()
+                self._table.evict_idle()
         outcome.events += len(actors)
         outcome.dropped += self._table.take_dropped()
 

@@ -53,7 +53,7 @@ def test_an_unfollow_is_no_follow() -> None:
     assert followed(OTHERS, Act(1, "fan", "star", FOLLOW, undo=True)) == []
 
 
-def test_without_owners_nothing_is_said() -> None:
+def test_without_owners_nothing_is_reported() -> None:
     assert followed(Act(1, "fan", "v1"), Act(2, "fan", "star", FOLLOW)) == []
 
 

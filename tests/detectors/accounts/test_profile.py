@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from detectors.accounts.outcome import AccountsOutcome
 from detectors.controls import Removed
 from detectors.windows.scales import DAY_MS, HOUR_MS
@@ -37,7 +39,7 @@ def test_a_profile_says_what_an_account_did_when() -> None:
         hash_of(text) & 0xFFFFFFFF for text in ("v3", "c2", "v2", "v1")
     ]
     assert [act.removed for act in profile.recent] == [True, False, False, False]
-    assert profile.condemned == 0.8 * 0.5 ** (21 / 24 / 30)
+    assert profile.condemned == pytest.approx(0.8 * 0.5 ** (21 / 24 / 30))
     assert profile.ruling is None
 
 

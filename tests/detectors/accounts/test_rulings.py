@@ -30,13 +30,13 @@ def replay(
     watch: int = 31_000,
     duration: int = 90_000,
     begin: int = 0,
-    **fields: object,
+    **fields: Any,
 ) -> list[Act]:
     """An account that plays one clip again and again, at intervals that vary by two per cent."""
     rng, at, acts = np.random.default_rng(2), float(begin), []
     while at < begin + hours * HOUR_MS:
         seen = int(watch + rng.normal(0, 300))
-        acts.append(Act(int(at), actor, "v7", owner="c7", watch=min(seen, duration), duration=duration, **fields))  # type: ignore[arg-type]
+        acts.append(Act(int(at), actor, "v7", owner="c7", watch=min(seen, duration), duration=duration, **fields))
         at += gap * rng.normal(1.0, 0.02)
     return acts
 
