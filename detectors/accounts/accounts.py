@@ -82,7 +82,7 @@ class Accounts:
                 begin = end
                 outcome.created += len(created)
             else:
-                self._table.make_room()
+                self._table.evict_idle()
         outcome.events += len(actors)
         outcome.dropped += self._table.take_dropped()
 
@@ -99,6 +99,7 @@ class Accounts:
             unknown = Answered(max(self._now, 0), record.case, record.key, 0, 0, len(record.actors), 0, 0)
             outcome.controls.append((record.partition, unknown))
             outcome.refused += 1
+        outcome.dropped += self._table.take_dropped()
 
     def advance(self, now_ms: int, outcome: AccountsOutcome) -> None:
         """Move event time to ``now_ms``. Rulings, answers and followers are emitted at each multiple of five minutes.

@@ -1,4 +1,4 @@
-"""One account in readable form, for ``truecount actor ID``."""
+"""One account in readable form: what it did when, and what is concluded from it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ class AccountSettings:
     """Settings of ``Accounts``. Numbers of accounts are of one partition."""
 
     stored_max: int = 2_000_000
-    """accounts that are stored, most of them on disk; the oldest that were seen once are dropped first"""
+    """accounts that are stored, most of them on disk; at most ``active_max`` more until the table is full again. The
+    oldest that were seen once are dropped first"""
     active_max: int = 65_536
     """accounts in memory (about 500 bytes each with their ids); those that are idle longest move to pages"""
     questions_max: int = 256

@@ -157,8 +157,35 @@ PLACES_OF_MANY = (
     "intake.heap.Heap.related",
 )
 """Where rules are applied to a tick of many events."""
+ACCOUNTS = (
+    "accounts.accounts",
+    "accounts.acts.conduct",
+    "accounts.acts.rates",
+    "accounts.acts.recent_targets",
+    "accounts.acts.updates",
+    "accounts.addresses",
+    "accounts.block",
+    "accounts.crowds.followers",
+    "accounts.crowds.newcomers",
+    "accounts.crowds.settlement",
+    "accounts.outcome",
+    "accounts.pages",
+    "accounts.profile",
+    "accounts.rulings.changes",
+    "accounts.rulings.evaluation",
+    "accounts.rulings.verdicts",
+    "accounts.settings",
+    "accounts.state",
+    "accounts.storage.bits",
+    "accounts.storage.columns",
+    "accounts.storage.idle",
+    "accounts.storage.index",
+    "accounts.storage.table",
+)
+"""Modules of the role ``actors``, which no audit calls."""
 APART = frozenset(
     {
+        *ACCOUNTS,
         *(
             "audit_settings",
             "stored_parts",

@@ -7,7 +7,6 @@ that are suspected do not teach what is usual.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.accounts.storage.columns import Rows
-from detectors.scoring.calibration import Tail
+from detectors.scoring.calibration import BINS, HISTORY_MIN, Tail
 
 Floats = NDArray[np.float64]
 
@@ -144,6 +143,17 @@ class UsualConduct(msgspec.Struct):
                 kinds.append(number)
         return Suspicion(joint, tuple(kinds))
 
+    def candidates(self, conduct: Conduct) -> NDArray[np.bool_]:
+        """Accounts whose conduct may be evidence: above the floor of a kind, and in the upper tenth of the platform's.
+
+        Below the tail of a distribution, no p-value is near P_MAX.
+        """
+        found = np.zeros(len(conduct.values[0]), np.bool_)
+        for kind, tail, values, known in zip(KINDS, self.tails, *conduct, strict=True):
+            if tail.total >= HISTORY_MIN:
+                found |= known & (values >= kind.floor) & (values > (tail.cut + 1) / BINS)
+        return found
+
     def usual(self, number: int) -> float:
         """The mean of one kind over the platform's accounts, from the histogram; 0.0 without history."""
         tail = self.tails[number]
@@ -161,15 +171,6 @@ class UsualConduct(msgspec.Struct):
             rate=_rate(value),
             usual_rate=_rate(usual),
         )
-
-
-def above_floors(conduct: Conduct) -> NDArray[np.bool_]:
-    """Accounts with any kind of conduct that may be evidence."""
-    parts: Sequence[NDArray[np.bool_]] = [
-        known & (values >= kind.floor) for kind, values, known in zip(KINDS, *conduct, strict=True)
-    ]
-    above: NDArray[np.bool_] = np.logical_or.reduce(parts)
-    return above
 
 
 def _rate(value: float) -> float:

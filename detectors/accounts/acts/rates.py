@@ -17,7 +17,7 @@ _DAY = np.array([2.0 ** (-step * GRID_MS / DAY_MS) for step in range(_STEPS)] + 
 
 COMPARED_MAX = 128
 """Comparisons at which they are halved: what an account did lately counts."""
-GAPS_MAX = 4_096
+GAPS_MAX = 127
 WATCHED_MAX_MS = 1 << 31
 
 

@@ -37,9 +37,8 @@ class RecentTarget(NamedTuple):
 def note_targets(rows: Rows, events: Sorted) -> None:
     """Add the targets of events to the rings of their accounts."""
     target = events.target & NO_OWNER
-    changed = ~events.undo & (target != events.previous(target, rows["last_target"].astype(np.int64)))
-    changed |= events.first & ~events.undo
-    places = np.flatnonzero(changed)
+    same = np.append(False, (target[1:] == target[:-1]) & ~events.undo[:-1]) & ~events.first
+    places = np.flatnonzero(~events.undo & ~same)  # another act on the target of the act before changes nothing
     if not len(places):
         return
     account = events.account[places]

@@ -51,7 +51,7 @@ SHARE_BAND = round(0.02 * SHARE_ONE)
 """Two watch shares or watch times within two per cent are the same."""
 SHARE_LEAST = round(0.05 * SHARE_ONE)
 """Views that were left at once are not compared: their shares are all near 0."""
-VIEWED_BITS, TARGET_BITS, NETWORK_BITS = 128, 64, 64
+VIEWED_BITS, TARGET_BITS, NETWORK_BITS = 128, 64, 32
 WEEK_HOURS, MONDAY_HOURS = 168, 72
 """1 January 1970 was a Thursday: 72 hours after Monday."""
 SPREAD = 43
@@ -199,7 +199,7 @@ def _note_names(rows: Rows, events: Sorted) -> None:
     (bits,) = united(targets, starts, 1)
     rows["targets"] |= bits
     (bits,) = united(np.where(events.network < 0, -1, events.network % NETWORK_BITS), starts, 1)
-    rows["networks"] |= bits
+    rows["networks"] |= bits.astype(np.uint32)
     for word, bits in enumerate(united(viewed_bits(events), starts, VIEWED_BITS // 64)):
         rows["viewed"][:, word] |= bits
 
@@ -242,13 +242,15 @@ def _note_times(rows: Rows, events: Sorted, before: Ints, gaps: Ints) -> None:
     starts, ts = events.starts, events.ts
     binned = np.searchsorted(GAP_EDGES_MS, gaps, side="right")
     cells = np.bincount(events.account[gaps > 0] * 8 + binned[gaps > 0], minlength=8 * len(rows)).reshape(-1, 8)
-    rows["gaps"] = np.minimum(rows["gaps"] + cells, 0xFFFF)
+    rows["gaps"] = np.minimum(rows["gaps"] + cells, 0xFF)
     hours = united((ts // HOUR_MS + MONDAY_HOURS) % WEEK_HOURS, starts, 3)
     for word, bits in enumerate(hours):
         rows["hours"][:, word] |= bits
-    playing, busy = events.highest_before(np.where(events.watch > 0, ts + events.watch, 0), rows["busy_ms"])
+    ends = np.where(events.watch > 0, (ts + events.watch) // 1000, 0)
+    playing, busy = events.highest_before(ends, rows["busy_s"].astype(np.int64))
+    playing *= 1000
     _note_overlap(rows, events, before, playing)
-    rows["busy_ms"] = busy
+    rows["busy_s"] = np.minimum(busy, 0xFFFF_FFFF)
     pause = (before == 0) | (ts - np.maximum(before, playing) >= PAUSE_MS)
     at = np.maximum.reduceat(np.where(pause, np.arange(len(ts)), -1), starts)
     rows["run_s"] = np.where(at < 0, rows["run_s"], ts[at] // 1000)

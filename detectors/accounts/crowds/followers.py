@@ -24,7 +24,7 @@ class Followers:
     def __init__(self) -> None:
         self.counts: dict[tuple[int, str], list[int]] = {}
         self.owners_viewed = False
-        """whether any view had an owner: without owners, nothing can be said"""
+        """whether any view had an owner: without owners, nothing is known"""
 
     def note(self, rows: Rows, events: Sorted, target_name: list[str], order: NDArray[np.intp]) -> None:
         """Count the follows among events. ``rows`` are the accounts before these events."""

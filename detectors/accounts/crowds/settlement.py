@@ -25,7 +25,7 @@ ACTORS_MAX = 4_096
 CONDEMNED_MS = 30 * DAY_MS
 """How long acts on a target whose crowd was removed say nothing for an account."""
 DOUBTFUL_MS = 7 * DAY_MS
-"""How long the same holds after an answer that speaks against a crowd: the audit may condemn it, and other customers of
+"""How long the same applies after an answer that speaks against a crowd: the audit may condemn it, and other customers of
 the same seller are still in question."""
 MOST, EXCESS_MIN = 0.6, 0.5
 """An answer speaks against a crowd if most of its accounts did nothing else, half of them beyond what is usual. Of
@@ -33,7 +33,7 @@ people who register for one thing many never come back, but not most."""
 DISTRUSTED_MAX = 8_192
 """Targets under question or condemned that are known; the oldest are forgotten."""
 FORGOTTEN_MIN = 3
-"""Distinct targets beyond those that a row knows, from which an account has acted elsewhere. Fewer may be targets of
+"""Distinct targets beyond those that a row knows, from which it has other acts. Fewer may be targets of
 the same seller that are not known as such yet."""
 SAME_TARGET = 1.0
 COHORTS_MAX = 16
@@ -146,7 +146,7 @@ class Settlement:
     def _settled(self, question: Question, now_ms: int, table: Table, newcomers: Newcomers) -> Settled:
         rows = table.look_up(question.actors)
         target = self._target(question.key)
-        empty = rows["actor"][~self.act_elsewhere(rows, target, question.owner)].tolist()
+        empty = rows["actor"][~self.have_other_acts(rows, target, question.owner)].tolist()
         usual_acted, usual_empty = self._usual(rows, table, newcomers)
         answer = Answered(
             at=now_ms,
@@ -160,7 +160,7 @@ class Settlement:
         )
         return Settled(question, answer, empty)
 
-    def act_elsewhere(self, rows: Rows, target: Any, owner: Any) -> NDArray[np.bool_]:
+    def have_other_acts(self, rows: Rows, target: Any, owner: Any) -> NDArray[np.bool_]:
         """Accounts with acts on other targets of other owners that are not distrusted, after their sign-up.
 
         ``target`` and ``owner`` (-1 if not known) are numbers, or a column with one for each account.
@@ -227,7 +227,7 @@ class Settlement:
         full = (rows["ring_when"] > 0).all(axis=1)
         first = np.arange(len(rows)), np.where(full, rows["ring_at"], 0)
         target, owner = rows["ring_target"][first].astype(np.int64), rows["ring_owner"][first].astype(np.int64)
-        acted = full | self.act_elsewhere(rows, target, np.where(owner == NO_OWNER, -1, owner))
+        acted = full | self.have_other_acts(rows, target, np.where(owner == NO_OWNER, -1, owner))
         _, group, sizes = np.unique(target, return_inverse=True, return_counts=True)
         weights = np.minimum(1.0, SAME_TARGET / sizes)[group]
         return math.fsum(weights[acted].tolist()), math.fsum(weights[~acted].tolist())

@@ -6,7 +6,7 @@ from zlib import crc32
 
 import numpy as np
 
-from detectors.accounts.acts.conduct import NOTHING, UsualConduct, above_floors, conduct_of
+from detectors.accounts.acts.conduct import NOTHING, UsualConduct, conduct_of
 from detectors.accounts.acts.rates import GRID_MS, fold
 from detectors.accounts.crowds.settlement import Settled, Settlement
 from detectors.accounts.outcome import AccountsOutcome
@@ -101,7 +101,7 @@ class Evaluation:
         rows = table.gather(places)
         fold(rows, now_ms // GRID_MS)
         conduct = conduct_of(rows)
-        suspect = above_floors(conduct)
+        suspect = self.usual.candidates(conduct)
         teaches = ~np.isin(rows["kind"], (DECLARED_ROBOT, AUTOMATED, SELLER))
         judged = suspect | (rows["kind"] > HUMAN) | (rows["flags"] & (ROBOT | RETURNED) > 0) | (rows["crowds"] > 0)
         unruled = (rows["kind"] == NO_KIND) | ((rows["kind"] == HUMAN) & (rows["until_s"] <= now_ms // 1000))

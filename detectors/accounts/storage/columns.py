@@ -33,14 +33,14 @@ ROW = np.dtype(
     [
         ("actor", "<i8"),
         ("last_ms", "<i8"),  # latest event time
-        ("busy_ms", "<i8"),  # latest end of a playback, if views are emitted when they begin
         ("acts", "<u4", 3),  # by metric, without undos
         ("first_s", "<u4"),  # first seen
         ("created_s", "<u4"),  # 0: not given
+        ("busy_s", "<u4"),  # latest end of a playback, if views are emitted when they begin
         ("undos", "<u2"),
         ("flags", "<u2"),
         ("hours", "<u8", 3),  # active hours of the week, from Monday 0:00 UTC
-        ("gaps", "<u2", 8),
+        ("gaps", "<u1", 8),
         ("idle_ms", "<u4"),  # last gap, without the playback before it; 0: none
         ("compared", "<u2"),  # gaps that were compared with the gap before
         ("even", "<u2"),  # those that were as long
@@ -66,7 +66,7 @@ ROW = np.dtype(
         ("taught", "<u1"),  # kinds of conduct that it has taught the platform on that day
         ("targets", "<u8"),  # bits of hashes: distinct targets, owners viewed, networks
         ("viewed", "<u8", 2),
-        ("networks", "<u8"),
+        ("networks", "<u4"),
         ("ring_target", "<u4", RING),
         ("ring_owner", "<u4", RING),
         ("ring_when", "<u4", RING),  # minutes << 3 | sign-up << 2 | metric; 0: empty

@@ -15,8 +15,9 @@ from detectors.accounts.storage.index import GONE, Index
 
 Ints = NDArray[np.int64]
 
-SPARSE = PAGE_ACCOUNTS // 4
-"""A page with fewer accounts is written anew together with others: so at most three quarters of the disk are unused."""
+SPARSE = PAGE_ACCOUNTS // 2
+"""A page with fewer accounts is written anew together with others: so at least half of what is stored is used, and an
+account is copied at most once more for each return of another."""
 OFTEN, ONCE = 0, 1
 """Pages of accounts that acted more often, and of those that were seen once, which are dropped first."""
 

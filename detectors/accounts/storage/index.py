@@ -42,7 +42,7 @@ class Index:
         return found
 
     def remove(self, actors: Ints, places: Ints) -> int:
-        """Remove accounts that are at these places. Those that are elsewhere, or nowhere, stay. Returns how many."""
+        """Remove accounts that are at these places; those at other places stay. Returns the number removed."""
         removed = 0
         for known, stored in self._runs:
             at = np.minimum(np.searchsorted(known, actors), len(known) - 1)

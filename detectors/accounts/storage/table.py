@@ -69,7 +69,7 @@ class Table:
     def place_all(self, actors: list[int], names: list[str]) -> tuple[Places, list[int]]:
         """Rows of the accounts of events in log order, as many as the table can take, and which of the rows are new.
 
-        If it is less than all, the caller calls ``make_room`` and goes on behind them.
+        If it is less than all, the caller calls ``evict_idle`` and goes on behind them.
         """
         places = list(map(self._where.get, actors, repeat(-1)))
         if -1 not in places:
@@ -89,7 +89,7 @@ class Table:
         """Rows of those of some accounts that are stored, in their order. Idle ones become active."""
         wanted = self._idle_of(actors)
         if len(wanted) > self._capacity - len(self._names):
-            self.make_room()
+            self.evict_idle()
             wanted = self._idle_of(actors)[: self._capacity - len(self._names)]
         self._bring(wanted, {})
         return np.array([self._where[actor] for actor in actors if actor in self._where], np.intp)
@@ -138,7 +138,7 @@ class Table:
         """Note that rows have changed."""
         self._changed.update(np.unique(places // RECORD_ROWS).tolist())
 
-    def make_room(self) -> None:
+    def evict_idle(self) -> None:
         """Move the half of the table that is idle longest to pages, and drop accounts beyond the budget."""
         rows = self.active
         order = np.argsort(rows["last_ms"], kind="stable")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from detectors.accounts.outcome import AccountsOutcome
 from detectors.controls import Followed
 from tests.detectors.accounts.traffic import FOLLOW, LIKE, START_MS, Act, accounts_with, block_of, hash_of
@@ -9,7 +11,7 @@ from tests.detectors.accounts.traffic import FOLLOW, LIKE, START_MS, Act, accoun
 MINUTE = 60_000
 
 
-def followed(*acts: Act, **settings: object) -> list[tuple[int | None, Followed]]:
+def followed(*acts: Act, **settings: Any) -> list[tuple[int | None, Followed]]:
     accounts, outcome = accounts_with(**settings), AccountsOutcome()
     accounts.observe(block_of(acts), outcome)
     accounts.advance(START_MS + 60 * MINUTE, outcome)
@@ -51,7 +53,7 @@ def test_an_unfollow_is_no_follow() -> None:
     assert followed(OTHERS, Act(1, "fan", "star", FOLLOW, undo=True)) == []
 
 
-def test_without_owners_nothing_is_said() -> None:
+def test_without_owners_nothing_is_reported() -> None:
     assert followed(Act(1, "fan", "v1"), Act(2, "fan", "star", FOLLOW)) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,13 +30,13 @@ def replay(
     watch: int = 31_000,
     duration: int = 90_000,
     begin: int = 0,
-    **fields: object,
+    **fields: Any,
 ) -> list[Act]:
     """An account that plays one clip again and again, at intervals that vary by two per cent."""
     rng, at, acts = np.random.default_rng(2), float(begin), []
     while at < begin + hours * HOUR_MS:
         seen = int(watch + rng.normal(0, 300))
-        acts.append(Act(int(at), actor, "v7", owner="c7", watch=min(seen, duration), duration=duration, **fields))  # type: ignore[arg-type]
+        acts.append(Act(int(at), actor, "v7", owner="c7", watch=min(seen, duration), duration=duration, **fields))
         at += gap * rng.normal(1.0, 0.02)
     return acts
 
@@ -56,7 +57,7 @@ def last_rulings(outcome: AccountsOutcome) -> dict[str, RulingRecord]:
     return {record.actor: record for record in outcome.rulings}
 
 
-def rulings_with(*extra: list[Act], **settings: object) -> dict[str, RulingRecord]:
+def rulings_with(*extra: list[Act], **settings: Any) -> dict[str, RulingRecord]:
     """The rulings after the platform's day with some further acts on its evening."""
     acts = [*platform(), *(move(act, 8 * HOUR_MS) for listed in extra for act in listed)]
     return last_rulings(play(accounts_with(**settings), acts))

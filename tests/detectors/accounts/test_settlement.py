@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from detectors.accounts.accounts import Accounts
@@ -33,12 +35,12 @@ def observed(*acts: Act) -> Accounts:
     return accounts
 
 
-def follow(actor: str, *, at: int = 0, target: str = "star", **fields: object) -> Act:
-    return Act(at, actor, target, FOLLOW, **fields)  # type: ignore[arg-type]
+def follow(actor: str, *, at: int = 0, target: str = "star", **fields: Any) -> Act:
+    return Act(at, actor, target, FOLLOW, **fields)
 
 
 class TestAnswers:
-    def test_accounts_that_act_elsewhere_before_or_after_are_told_from_empty_and_unknown_ones(self) -> None:
+    def test_accounts_with_other_acts_before_or_after_empty_and_unknown_ones_are_counted(self) -> None:
         accounts = observed(
             Act(0, "earlier", "v1"), follow("earlier", at=1), follow("later", at=1), follow("empty", at=1)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -71,10 +72,10 @@ def block_of(acts: Iterable[Act]) -> ActorBlock:
     )
 
 
-def accounts_with(pages: AccountPages | None = None, **settings: object) -> Accounts:
+def accounts_with(pages: AccountPages | None = None, **settings: Any) -> Accounts:
     """New accounts with these settings."""
     return Accounts(
-        AccountSettings(**settings),  # type: ignore[arg-type]
+        AccountSettings(**settings),
         pages,
         target_hash=hash_of,
         target_partition=lambda target: hash_of(target) % 4,
