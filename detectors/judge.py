@@ -25,7 +25,7 @@ from detectors.state.days import Day
 from detectors.state.marks import Marks
 from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST, Rulebook, Thresholds
-from detectors.verdict.alone import alone_opinion, conduct_is_seen, overwhelming
+from detectors.verdict.alone import ALONE, alone_opinion, conduct_is_seen, overwhelming
 from detectors.verdict.bands import band_opinion
 from detectors.verdict.crowd import crowd_score
 from detectors.verdict.days import accumulate, artificial_of, known_past, opinion_of
@@ -234,7 +234,8 @@ class Judge:
         found = overwhelming(findings, limits) if self._settles and free and not view.own_evidence else None
         if found is None or conduct_is_seen(window.x) or is_view(window.key):
             return view
-        marks, marked = self._marked_share(window, [found], convicted=True)
+        same_kind = [finding for finding in findings if finding.code in ALONE]
+        marks, marked = self._marked_share(window, same_kind, convicted=True)
         surges = window.platform.detectors_of(window.scale)[SURGE].findings(window.x)
         alone = alone_opinion(
             window.x,

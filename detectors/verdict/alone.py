@@ -35,10 +35,6 @@ SEEN_CONDUCT = (f.WATCH, f.SILENT, f.LONELY)
 had viewed (``UNVIEWED``) are seen conduct too."""
 
 
-EXTRA_SCORE = 1.0
-"""Extra score of surge and crowd together, compared with evidence of two kinds: ten times rarer."""
-
-
 def overwhelming(findings: Iterable[Finding], limits: Thresholds) -> Finding | None:
     """The strongest finding that counts alone, if there is one: rare enough for ``artificial``, of most of the events.
 
@@ -85,22 +81,23 @@ def alone_opinion(
 ) -> Opinion | None:
     """The opinion on a window by one overwhelming finding, None if the surge is too weak or something else explains it.
 
-    ``surge`` is the score of the surge and its findings. The other parameters are those of ``opinion``.
+    The estimate is not limited to the events beyond expectation: hardly any of the marked people are usual, however
+    many others come. ``surge`` is the score of the surge and its findings; for the other parameters see ``opinion``.
     """
     score, surge_findings = surge
-    excess, rarity = x[f.COUNT] - x[f.EXPECTED], score_of(finding.p)
-    if score + rarity < limits.joint_score + EXTRA_SCORE:
+    count, rarity = x[f.COUNT], score_of(finding.p)
+    if score + rarity < limits.joint_score:
         return None
-    left = min(excess, finding.share * x[f.COUNT]) - already if case is None else excess
-    least: float = required_excess_events(limits, crowd=rarity, share=finding.share)
+    left = finding.share * count - (already if case is None else 0)
+    least: float = max(f.PEOPLE_MIN, required_excess_events(limits, crowd=rarity, share=finding.share))
     if case is None:
         least = max(least, LEFT_SHARE * already)
-    if round(left) < least or finding.share * x[f.COUNT] < NEARLY_ALL * excess:
+    if round(left) < least or finding.share * count < NEARLY_ALL * (count - x[f.EXPECTED]):
         return None
-    estimate = max(marked, share_beyond(finding.share, 0.0, round(x[f.COUNT])))
-    artificial, low, high, certain = artificial_events(x, estimate, [finding.share])
+    estimate = max(marked, share_beyond(finding.share, 0.0, round(count)))
+    artificial, low, high, certain = artificial_events({**x, f.EXPECTED: 0.0}, estimate, [finding.share])
     return Opinion(
-        *(SUSPECT, score, rarity, [*surge_findings, finding], artificial, low, high, True),
+        *(SUSPECT, score, rarity, [*surge_findings, finding], artificial, low, min(count, high), True),
         certain_artificial=certain,
         settles=True,
     )

@@ -59,6 +59,6 @@ def test_the_last_ruling_on_an_actor_counts_also_after_a_restart(
         restored = ConductRulings()
         restored.load(rulings.dump())
         rulings = restored
-    for actor, (kind, score, until) in expected.items():
-        counts = kind not in (HUMAN, DORMANT, KINDS.index("declared_robot")) and until > len(records)
+    for actor, (kind, score, expiry) in expected.items():
+        counts = kind not in (HUMAN, DORMANT, KINDS.index("declared_robot")) and expiry > len(records)
         assert share(rulings, [actor], len(records)) == (score / 100 if counts else 0.0)
