@@ -264,6 +264,7 @@ NOT_CALLED = frozenset(
             "campaigns.pairs.ActorPairs.band",
             "campaigns.pairs.ActorPairs.broken_off",
         ),  # nobody comes in bands
+        "verdict.marked_share.marked_people",  # no case is settled
         *(f"{name}:score_many" for name in ("drip", "lockstep", "outlier")),  # asked one by one
         *(
             "reference.ended_views.EndedViews.over",
