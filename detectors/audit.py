@@ -10,7 +10,7 @@ do other work in between. The result does not depend on these pauses.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ from detectors.cases.incidents import Incidents
 from detectors.cases.rule_bursts import RuleBursts
 from detectors.cases.settlements import Settlements
 from detectors.closing.closing import WindowClosing
+from detectors.closing.early_judge import EarlyJudge
 from detectors.containment import Containment
 from detectors.control_entry import ControlEntry
 from detectors.controls import ToTargets
@@ -38,13 +39,12 @@ from detectors.intake.ticks import Tick
 from detectors.judge import Judge
 from detectors.measurement.early_windows import EarlyContext, EarlyWindows
 from detectors.measurement.other_metrics import OtherMetrics
-from detectors.measurement.window_view import WindowView
 from detectors.open_windows import Due, OpenWindows
 from detectors.pending_counts import PendingCounts
 from detectors.platform.platform import Platform
 from detectors.platform.rule_shares import RuleShares
 from detectors.records import Hit, Outcome
-from detectors.relations.settlement import Settlement
+from detectors.relations.relation_entry import RelationEntry
 from detectors.rollback import Savepoint
 from detectors.state.target_states import MemoryTargetStates, TargetStates
 from detectors.stored_parts import stored_parts
@@ -67,7 +67,7 @@ class Audit:
         self.target_states: TargetStates = MemoryTargetStates() if target_states is None else target_states
         self.platforms = [Platform(settings.models) for _ in METRICS]
         self.intake = Intake(self, self.scales[0], settings.dedupe_ids, settings.rules)
-        self.relations = Settlement(self.target_states, on=ALREADY_COUNTED not in settings.rules.off)
+        self.relations = RelationEntry(self.target_states, on=ALREADY_COUNTED not in settings.rules.off)
         self.pending_counts = PendingCounts(self.target_states, settings.counts_seconds, self._schedule_counts)
         self.due: list[Due] = []
         self._windows = OpenWindows(self.target_states, self.scales, self.due)
@@ -84,7 +84,7 @@ class Audit:
         self._early = EarlyWindows(
             EarlyContext(
                 *(self.target_states, self.platforms, self.rulings, self._other_metrics, self.scales, self._parts),
-                *(_OpenJudge(self._judge, self.bands), self._containment.record_early_failure),
+                *(EarlyJudge(self._judge, self.bands), self._containment.record_early_failure),
             )
         )
         self._window_closing = WindowClosing(
@@ -333,20 +333,3 @@ class Audit:
     def schedule_case(self, close_at_ms: int, key: Key) -> None:
         """Check at ``close_at_ms`` whether this key's case, explained surge or rule burst can close."""
         heapq.heappush(self.due, (close_at_ms, CASE_ORDER, 0, key))
-
-
-class _OpenJudge:
-    """See early_windows.OpenJudge."""
-
-    def __init__(self, judge: Judge, bands: Bands) -> None:
-        self._judge, self._bands = judge, bands
-
-    def prepare(self, window: WindowView, actors: Set[int]) -> bool:
-        """See OpenJudge."""
-        if actors:
-            self._bands.find_band(window, actors)
-        return self._judge.prepare_open(window)
-
-    def decide(self, window: WindowView, *, judged: bool) -> None:
-        """See OpenJudge."""
-        self._judge.decide(window, judged=judged)

@@ -171,7 +171,7 @@ class Outcome:
     duplicates: int = 0
     unmatched_undos: int = 0
     undos: dict[str, int] = field(default_factory=dict)
-    """undos of likes and follows by what they found (relations.settlement.UNDO_RESULTS)"""
+    """undos of likes and follows by what they found (relations.relation_entry.UNDO_RESULTS)"""
     windows: int = 0
     entered: list[int] = field(default_factory=lambda: [0] * len(METRICS))
     """events accepted as valid, by metric"""

@@ -16,7 +16,7 @@ from detectors.controls import KINDS
 from detectors.events.event import METRICS
 from detectors.failures import PARTS
 from detectors.intake.rules.reasons import RULES
-from detectors.relations.settlement import UNDO_RESULTS
+from detectors.relations.relation_entry import UNDO_RESULTS
 from detectors.state.case import ARTIFICIAL, SUSPECT
 from detectors.state.ledger import QUARANTINED, UNDONE, VALID
 from streams import metrics

@@ -126,7 +126,7 @@ RULE_PLACES: dict[str, tuple[str, ...]] = {
         "intake.few_events.FewEvents.related",
         "relations.relation_set.open_all",
         "relations.relation_set.RelationSet.add_all",
-        "relations.settlement.Settlement._settled",
+        "relations.relation_entry.RelationEntry._settled",
     ),
     "double_click": (
         "intake.rules.repeats.Repeats.judge",
@@ -200,7 +200,7 @@ APART = frozenset(
             "intake.past_ticks",
             "intake.related",
             "relations.debits",
-            "relations.settlement",
+            "relations.relation_entry",
             "relations.relation_set",
             "state.relation_pages",
             "state.relations",
