@@ -25,8 +25,8 @@ ACTORS_MAX = 4_096
 CONDEMNED_MS = 30 * DAY_MS
 """How long acts on a target whose crowd was removed say nothing for an account."""
 DOUBTFUL_MS = 7 * DAY_MS
-"""How long the same applies after an answer that speaks against a crowd: the audit may condemn it, and other customers of
-the same seller are still in question."""
+"""How long the same applies after an answer that speaks against a crowd: the audit may condemn it, and other customers
+of the same seller are still in question."""
 MOST, EXCESS_MIN = 0.6, 0.5
 """An answer speaks against a crowd if most of its accounts did nothing else, half of them beyond what is usual. Of
 people who register for one thing many never come back, but not most."""
