@@ -213,6 +213,7 @@ PARTS: dict[str, Callable[[Bench], Measured | dict[str, Any] | None]] = {
     "stages": _own("stages"),
     "latency": _own("latency", LATENCY_EVENTS_S),
     "across": _own("latency", LATENCY_EVENTS_S, "across"),
+    "across_rise": _own("latency", LATENCY_EVENTS_S, "across_rise"),
     "restore": _own("restore"),
     "memory": Bench.memory,
 }

@@ -5,7 +5,8 @@ it can be read. ``python -m bench.latency [EVENTS_S]`` prints the figures as JSO
 
 The run starts so that no window of five minutes ends during it. At such a time the windows of all targets close, which
 delays flags (docs/performance.md, "What a closed window costs"), and the result would depend on the start time.
-``python -m bench.latency EVENTS_S across`` has such a time in the middle.
+``python -m bench.latency EVENTS_S across`` has such a time in the middle, on a platform that has had this rate for a
+while. With ``across_rise`` the platform had a far lower rate before, so every window of all targets is a surge.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ PARTITIONS = 4
 HISTORY_SECONDS = 2_400
 HISTORY_EVENTS_S = 150
 """Earlier events, sent at once: an installation judges nothing before it has learned honest windows of five minutes."""
+STEADY_SECONDS = 600
+"""How long the platform has had the full rate before the live traffic of ``across``: two windows of five minutes."""
+CAUGHT_UP_SECONDS = 5
+"""The sender of the past ends when it is no further behind the present than this."""
 WARM_SECONDS = 30
 """Live traffic before the first burst."""
 BURSTS = 40
@@ -76,16 +81,23 @@ class Played:
     behind: float = 0.0
 
 
-def measure(servers: str, scratch: Path, *, events_s: int = EVENTS_S, across: bool = False) -> dict[str, Any]:
-    """The figures at a rate. With ``across``, a window of five minutes ends in the middle of the run."""
+def measure(
+    servers: str, scratch: Path, *, events_s: int = EVENTS_S, across: bool = False, steady: bool = False
+) -> dict[str, Any]:
+    """The figures at a rate. With ``across``, a window of five minutes ends in the middle of the run.
+
+    ``steady``: the platform has had this rate for STEADY_SECONDS before.
+    """
     population = _installation(servers, scratch, events_s)
     process = population.start()
     try:
         for sample in population.watch(process, lambda page: "truecount_ready 1.0" in page, 60):
             del sample
         history = HISTORY_SECONDS * HISTORY_EVENTS_S
-        asyncio.run(_past(population, history))
-        for sample in population.watch(process, lambda page: total(page, "truecount_records_total") >= history, 300):
+        asyncio.run(_past(population, history, until=time.time() - (STEADY_SECONDS if steady else 0)))
+        if steady:
+            history += asyncio.run(_steady_past(population, events_s))
+        for sample in population.watch(process, lambda page: total(page, "truecount_records_total") >= history, 1_800):
             del sample
         time.sleep(pause(time.time(), across=across))
         played = asyncio.run(_play(population, events_s))
@@ -125,11 +137,11 @@ def _producer(population: Population) -> AIOKafkaProducer:
     )
 
 
-async def _past(population: Population, events: int) -> None:
+async def _past(population: Population, events: int, *, until: float) -> None:
     producer = _producer(population)
     await producer.start()
     pool, topic = _pool(), population.settings.inputs[0].topic
-    first_ms = int(time.time() * 1000) - HISTORY_SECONDS * 1000
+    first_ms = int((until - HISTORY_SECONDS) * 1000)
     try:
         for at in range(0, events, PAST_CHUNK):
             numbers = range(at, min(at + PAST_CHUNK, events))
@@ -140,6 +152,26 @@ async def _past(population: Population, events: int) -> None:
             await _deliver(producer, topic, values)
     finally:
         await producer.stop()
+
+
+async def _steady_past(population: Population, events_s: int) -> int:
+    """Send events at a rate of event time, from STEADY_SECONDS ago until the present. Returns their number."""
+    producer = _producer(population)
+    await producer.start()
+    pool, topic = _pool(), population.settings.inputs[0].topic
+    per_turn, turn_ms = round(events_s * TURN_SECONDS), TURN_SECONDS * 1000
+    first_ms, sent, at_ms = time.time() * 1000 - STEADY_SECONDS * 1000, 0, 0.0
+    try:
+        while first_ms + at_ms < (time.time() - CAUGHT_UP_SECONDS) * 1000:
+            values = [
+                b'{"id":"s%d","ts":%d,%b' % (n, first_ms + at_ms, pool[n % POOL]) for n in range(sent, sent + per_turn)
+            ]
+            await _deliver(producer, topic, values)
+            sent += per_turn
+            at_ms += turn_ms
+    finally:
+        await producer.stop()
+    return sent
 
 
 async def _play(population: Population, events_s: int) -> Played:
@@ -286,7 +318,8 @@ def _figures(population: Population, played: Played, events_s: int) -> dict[str,
 def main() -> None:
     """Measure on a Kafka of its own."""
     events_s = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS_S
-    print_measured(partial(measure, events_s=events_s, across="across" in sys.argv[2:]))
+    across, rise = (name in sys.argv[2:] for name in ("across", "across_rise"))
+    print_measured(partial(measure, events_s=events_s, across=across or rise, steady=across))
 
 
 if __name__ == "__main__":
