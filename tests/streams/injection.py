@@ -72,6 +72,7 @@ FEATURES = (
 JUDGING = (
     "judge",
     "closing.closing",
+    "closing.early_judge",
     "closing.table",
     "closing.tabulate",
     "closing.viewers",
