@@ -130,6 +130,8 @@ def _profile(scratch: Path, rng: np.random.Generator, followers: int, budget_byt
         if begin == 0:
             leaving = actors[:LEAVING].copy()
         partition.take(actors, ["profile"])
+        if begin % 1_000_000 == 0:
+            _show(f"{begin + len(actors):,} followers")
     partition.finish()
     follow_us = (time.process_time() - began) / followers * 1e6
     written, began = partition.bytes, time.process_time()
@@ -149,6 +151,11 @@ def _profile(scratch: Path, rng: np.random.Generator, followers: int, budget_byt
         "bytes_per_relation": round(partition.stored_bytes() / expected, 2),
         "written_per_stored": round(written / partition.stored_bytes(), 1),
     }
+
+
+def _show(what: str) -> None:
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    print(f"{time.process_time():,.0f} s CPU, peak {peak_mib} MiB: {what}", file=sys.stderr, flush=True)
 
 
 def _small(scratch: Path, rng: np.random.Generator) -> dict[str, Any]:

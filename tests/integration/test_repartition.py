@@ -100,6 +100,39 @@ def test_counts_duplicates_and_cases_go_on_over_a_repartition(
     assert len(corrections) == len(set(corrections))
 
 
+@pytest.mark.timeout(240)
+def test_who_follows_is_known_over_a_repartition(kafka: BrokerAddress, tmp_path: Path, unique: Unique) -> None:
+    truecount = install(kafka, tmp_path, unique, metrics=["follow"], tick_seconds=10)
+    follows = truecount.inputs["follow"]
+    targets = [f"c{number}" for number in range(12)]
+
+    def acts(begin: int, actors: range, *, undo: bool = False) -> list[bytes]:
+        pairs = [(target, actor) for actor in actors for target in targets]
+        return encoded(
+            Event(ts=begin + number, actor=f"a{actor}", target=target, metric="follow", undo=undo)
+            for number, (target, actor) in enumerate(pairs)
+        )
+
+    with truecount.worker():
+        truecount.send(follows, acts(START_MS, range(60)))
+        truecount.wait_drained(60 * len(targets))
+    into = unique("grown")
+    done = command_line("repartition", "--config", str(truecount.config), "--partitions", "4", "--into", into, "--json")
+    assert done.returncode == 0, done.stderr
+    configure(truecount, f"{into}.", 4)
+    with truecount.worker(name="grown"):
+        truecount.send(follows, acts(START_MS + MINUTE_MS, range(50, 70)))
+        truecount.send(follows, acts(START_MS + 2 * MINUTE_MS, range(40, 45), undo=True))
+        truecount.send(follows, acts(START_MS + 2 * MINUTE_MS, range(70, 80), undo=True))
+        truecount.send(follows, acts(START_MS + 3 * MINUTE_MS, range(80, 81)))
+        truecount.wait_drained(81 * len(targets))
+    counts = truecount.counts()
+    invalid = {"already_counted": 10, "undone": 5}
+    assert {target: (count["valid"], count["invalid"]) for (target, _), count in counts.items()} == dict.fromkeys(
+        targets, (60 + 10 - 5 + 1, invalid)
+    )
+
+
 def test_a_number_that_is_no_multiple_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "truecount.toml"
     config.write_text("partitions = 8")

@@ -268,6 +268,19 @@ def test_a_changelog_that_has_only_a_checkpoint_that_broke_off_is_read_from_its_
     assert (place.stored(), state.tail) == ({key("0b"): target(2)}, 3)
 
 
+def test_a_checkpoint_whose_meta_record_was_compacted_away_is_restored(place: Disk) -> None:
+    log = place.changelog
+    log.add(key("0a"), target(1), position=b"10")
+    log.add(key("0c"), target(7), position=b"10")
+    compacted = log.add_meta(10, marked=True)
+    log.add(key("0b"), target(2), position=b"20")
+    log.add_meta(20, marked=True)
+    del log.log[compacted]
+    state, _ = place.restore()
+    assert place.stored() == {key("0a"): target(1), key("0c"): target(7), key("0b"): target(2)}
+    assert state.tail == 4
+
+
 def test_a_piece_that_ends_amid_a_checkpoint_is_read_again_from_the_checkpoints_first_record(
     place: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
