@@ -107,6 +107,7 @@ class Bench:
         self.scratch = scratch
         self.deadline = START_SECONDS + traffic.events / SLOWEST_EVENTS_S
         self.servers = ""
+        self._alone: Measured | None = None
         self.figures: dict[str, dict[str, Any]] = {}
         """further figures of parts that return events per second"""
 
@@ -146,8 +147,21 @@ class Bench:
         return passes[-1]
 
     def truecount(self) -> Measured:
-        """Measure one worker process."""
-        return self._workers(1)
+        """Measure one worker process, without the role actors."""
+        self._alone = self._workers(1)
+        return self._alone
+
+    def all_roles(self) -> dict[str, Any]:
+        """Measure one worker process with the role actors, and compare it with one without."""
+        without = self._alone or self._workers(1)
+        worker = Worker(self.servers, self.scratch / "roles", app="roles", actors=True)
+        found = worker.measure(self.traffic.events, self.deadline)
+        _check(worker.counted(), self.traffic.events)
+        return {
+            "events_s": round(found.events_s),
+            "cpu_us_per_event": round(found.cpu_us, 2),
+            "slowdown": round(without.events_s / found.events_s, 2),
+        }
 
     def two_workers(self) -> Measured | None:
         """Measure two worker processes; None if there are fewer than CORES_FOR_TWO cores."""
@@ -203,6 +217,7 @@ PARTS: dict[str, Callable[[Bench], Measured | dict[str, Any] | None]] = {
     "quix": Bench.quix,
     "flink": Bench.flink,
     "truecount": Bench.truecount,
+    "all_roles": Bench.all_roles,
     "two_workers": Bench.two_workers,
     "core": Bench.core,
     "live": Bench.live,
@@ -218,7 +233,7 @@ PARTS: dict[str, Callable[[Bench], Measured | dict[str, Any] | None]] = {
     "memory": Bench.memory,
     "relations": _own("relations"),
 }
-ON_THE_TOPIC = ("ceiling", "per_message", "quix", "flink", "truecount", "two_workers")
+ON_THE_TOPIC = ("ceiling", "per_message", "quix", "flink", "truecount", "all_roles", "two_workers")
 
 
 def _measure(

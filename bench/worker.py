@@ -43,6 +43,8 @@ processing = "exactly_once"
 servers = "{servers}"
 [state]
 directory = "{directory}/state"
+[actors]
+enabled = {actors}
 [[inputs]]
 topic = "{topic}"
 metric = "view"
@@ -50,22 +52,27 @@ metric = "view"
 
 
 class Worker:
-    """``truecount worker`` in one or more processes: all roles, exactly once, else default settings."""
+    """``truecount worker`` in one or more processes: exactly once, with the role actors or not, default settings."""
 
-    def __init__(self, servers: str, directory: Path, *, app: str = "bench", processes: int = 1) -> None:
+    def __init__(
+        self, servers: str, directory: Path, *, app: str = "bench", processes: int = 1, actors: bool = False
+    ) -> None:
         self._members: list[_Process] = []
         self.settings = Settings()
         for number in range(processes):
             home = directory / str(number)
             home.mkdir(parents=True, exist_ok=True)
             config = home / "truecount.toml"
-            config.write_text(CONFIG.format(app=app, servers=servers, directory=home, topic=TOPIC))
+            config.write_text(
+                CONFIG.format(app=app, servers=servers, directory=home, topic=TOPIC, actors=str(actors).lower())
+            )
             self.settings = load(config, environ={})
             self._members.append(_Process(config, home / "worker.log"))
+        self._actors = actors
         create(self.settings, plan(self.settings, inputs=False))
 
     def measure(self, events: int, deadline_seconds: float) -> Measured:
-        """Run it until all events are audited, then stop it with a last checkpoint. Raises PartError.
+        """Run it until all roles have taken all events, then stop it with a last checkpoint. Raises PartError.
 
         Time starts at the last poll before the first record was read. When the last event is counted, the worker is
         stopped. Time ends when its last task has closed, with a committed transaction. CPU time is that of the
@@ -77,6 +84,8 @@ class Worker:
         try:
             began, cpu = self._until(("truecount_records_total",), 1, time.monotonic() + START_SECONDS)
             self._until(AUDITED, events, began + deadline_seconds)
+            if self._actors:
+                self._until(("truecount_actor_events_total",), events, began + deadline_seconds)
             for member in members:
                 member.process.send_signal(signal.SIGTERM)
             ends = [member.until_closed() for member in members]
@@ -203,10 +212,8 @@ class _Process:
             connection.close()
 
 
-ASKED = "&".join(
-    f"name[]=truecount_{name}"
-    for name in ("records_total", "events_total", "rejected_events_total", "checkpoints_total", "tasks")
-)
+READ = ("records_total", "events_total", "rejected_events_total", "actor_events_total", "checkpoints_total", "tasks")
+ASKED = "&".join(f"name[]=truecount_{name}" for name in READ)
 """What is read of the metrics. The whole page, four times a second, would take some percent of the CPU time."""
 
 

@@ -10,7 +10,7 @@ do other work in between. The result does not depend on these pauses.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -18,12 +18,17 @@ import msgspec
 from detectors.actors.rulings import Rulings
 from detectors.audit_settings import AuditSettings
 from detectors.campaigns.bands import Bands
+from detectors.cases.case_records import CaseRecords
 from detectors.cases.explanations import Explanations
 from detectors.cases.flags import Flags
 from detectors.cases.incidents import Incidents
 from detectors.cases.rule_bursts import RuleBursts
+from detectors.cases.settlements import Settlements
 from detectors.closing.closing import WindowClosing
+from detectors.closing.early_judge import EarlyJudge
 from detectors.containment import Containment
+from detectors.control_entry import ControlEntry
+from detectors.controls import ToTargets
 from detectors.events.block import EventBlock
 from detectors.events.event import METRICS
 from detectors.events.key import NO_KEY, Key, metric_of
@@ -34,18 +39,17 @@ from detectors.intake.ticks import Tick
 from detectors.judge import Judge
 from detectors.measurement.early_windows import EarlyContext, EarlyWindows
 from detectors.measurement.other_metrics import OtherMetrics
-from detectors.measurement.window_view import WindowView
 from detectors.open_windows import Due, OpenWindows
 from detectors.pending_counts import PendingCounts
 from detectors.platform.platform import Platform
 from detectors.platform.rule_shares import RuleShares
 from detectors.records import Hit, Outcome
-from detectors.relations.settlement import Settlement
+from detectors.relations.relation_entry import RelationEntry
 from detectors.rollback import Savepoint
 from detectors.state.target_states import MemoryTargetStates, TargetStates
 from detectors.stored_parts import stored_parts
 from detectors.tick_entry import TickEntry
-from detectors.windows.scales import ladder, parts_of
+from detectors.windows.scales import HOUR_MS, ladder, parts_of
 
 __all__ = ("Audit", "AuditSettings")
 
@@ -63,13 +67,15 @@ class Audit:
         self.target_states: TargetStates = MemoryTargetStates() if target_states is None else target_states
         self.platforms = [Platform(settings.models) for _ in METRICS]
         self.intake = Intake(self, self.scales[0], settings.dedupe_ids, settings.rules)
-        self.relations = Settlement(self.target_states, on=ALREADY_COUNTED not in settings.rules.off)
+        self.relations = RelationEntry(self.target_states, on=ALREADY_COUNTED not in settings.rules.off)
         self.pending_counts = PendingCounts(self.target_states, settings.counts_seconds, self._schedule_counts)
         self.due: list[Due] = []
         self._windows = OpenWindows(self.target_states, self.scales, self.due)
         self.now = -1
         self._rule_shares = [RuleShares() for _ in METRICS]
-        self._incidents, self._explanations, self._rule_bursts, self._judge = self._make_judge(settings)
+        self._incidents, self._settlements, self._explanations, self._rule_bursts, self._judge = self._make_judge(
+            settings
+        )
         self._parts = parts_of(self.scales)
         self.bands = Bands()
         self.rulings = Rulings()
@@ -78,7 +84,7 @@ class Audit:
         self._early = EarlyWindows(
             EarlyContext(
                 *(self.target_states, self.platforms, self.rulings, self._other_metrics, self.scales, self._parts),
-                *(_OpenJudge(self._judge, self.bands), self._containment.record_early_failure),
+                *(EarlyJudge(self._judge, self.bands), self._containment.record_early_failure),
             )
         )
         self._window_closing = WindowClosing(
@@ -98,13 +104,18 @@ class Audit:
             other_metrics=self._other_metrics,
             rulings=self.rulings,
         )
+        self._controls = ControlEntry(self.target_states, self._settlements, self.rulings, self.platforms)
         self._at = 0
         self.parts = stored_parts(self.target_states, self.platforms, self.bands.lockstep, self.rulings, self.intake)
         """all stored state except the result of ``dump``"""
 
-    def _make_judge(self, settings: AuditSettings) -> tuple[Incidents, Explanations, RuleBursts, Judge]:
+    def _make_judge(self, settings: AuditSettings) -> tuple[Incidents, Settlements, Explanations, RuleBursts, Judge]:
         flags = Flags(partition=settings.partition, config=settings.config)
-        incidents = Incidents(self, self.scales, flags)
+        records = CaseRecords(self, flags)
+        settlements = Settlements(
+            self, records, partition=settings.partition, settle_ms=settings.settle_hours * HOUR_MS
+        )
+        incidents = Incidents(self, self.scales, records, settlements)
         explanations = Explanations(
             self.schedule_case,
             enabled=settings.explained,
@@ -118,9 +129,10 @@ class Audit:
             shadow=settings.shadow,
             models=settings.models,
             rulebook=settings.rulebook,
+            settles=settings.settle_hours > 0,
         )
         rule_bursts = RuleBursts(self.target_states, self.schedule_case, flags, self._rule_shares)
-        return incidents, explanations, rule_bursts, judge
+        return incidents, settlements, explanations, rule_bursts, judge
 
     # ---------------------------------------------------------------- events
 
@@ -135,6 +147,14 @@ class Audit:
     def count(self, block: EventBlock, position: int, outcome: Outcome, *, replayed: bool = False) -> None:
         """Count a block at which ``observe`` (or ``replay``) fails, without judging its events."""
         self.intake.count(block, position, outcome, replayed=replayed)
+
+    def control(self, record: ToTargets, position: int, outcome: Outcome) -> None:
+        """Take a control record of ``actors``, read from ``position`` of the log. It takes effect at once.
+
+        Like every event before the position of a checkpoint, it must not be given again after a restart.
+        """
+        self._at = self.now + 1  # what was due by now has been done
+        self._controls.take(record, self.now, outcome)
 
     def expect_tick(self, start: int) -> None:
         """See intake.TickSchedule."""
@@ -207,7 +227,12 @@ class Audit:
 
     def _expire(self, key: Key, now: int, outcome: Outcome) -> None:
         state = self.target_states.change(key)
-        for expire in (self._incidents.expire, self._explanations.expire, self._rule_bursts.expire):
+        for expire in (
+            self._incidents.expire,
+            self._explanations.expire,
+            self._rule_bursts.expire,
+            self._settlements.expire,
+        ):
             savepoint = Savepoint(state, outcome)
             try:
                 expire(key, state, now, outcome)
@@ -308,20 +333,3 @@ class Audit:
     def schedule_case(self, close_at_ms: int, key: Key) -> None:
         """Check at ``close_at_ms`` whether this key's case, explained surge or rule burst can close."""
         heapq.heappush(self.due, (close_at_ms, CASE_ORDER, 0, key))
-
-
-class _OpenJudge:
-    """See early_windows.OpenJudge."""
-
-    def __init__(self, judge: Judge, bands: Bands) -> None:
-        self._judge, self._bands = judge, bands
-
-    def prepare(self, window: WindowView, actors: Set[int]) -> bool:
-        """See OpenJudge."""
-        if actors:
-            self._bands.find_band(window, actors)
-        return self._judge.prepare_open(window)
-
-    def decide(self, window: WindowView, *, judged: bool) -> None:
-        """See OpenJudge."""
-        self._judge.decide(window, judged=judged)

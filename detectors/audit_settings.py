@@ -30,3 +30,6 @@ class AuditSettings:
     explained: bool = True
     """whether explained surges are published as flags"""
     promotions: tuple[Promotion, ...] = ()
+    settle_hours: int = 48
+    """hours in which the accounts of a case that rests on evidence of one kind may do something else; 0: such evidence
+    opens no case"""

@@ -107,7 +107,7 @@ class Containment:
     def postpone(self, key: Key, now: int) -> None:
         """Retry later to close a case that could not be closed. Otherwise its events stay in quarantine for ever."""
         state = self._target_states.change(key)
-        for due in (state.case or state.explained, state.rule_burst):
+        for due in (state.case or state.explained, state.rule_burst, *state.settlements):
             if due is not None and due.close_at <= now:
                 due.close_at = now + QUIET_MS
                 self._audit.schedule_case(due.close_at, key)

@@ -83,6 +83,14 @@ class Removed(msgspec.Struct, array_like=True, tag="removed"):
     actors: list[int]
 
 
+class Forgotten(msgspec.Struct, array_like=True, tag="forgotten"):
+    """From ``truecount forget`` to the partition of an actor: everything that is stored of it is deleted."""
+
+    actor: int
+    name: str
+    """the key of its record in the topic actors"""
+
+
 ToTargets = Ruled | Followed | Answered
 ToActors = Asked | Removed
-Control = Ruled | Followed | Answered | Asked | Removed
+Control = Ruled | Followed | Answered | Asked | Removed | Forgotten

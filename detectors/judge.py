@@ -5,9 +5,11 @@ from __future__ import annotations
 from detectors.actors.rulings import CERTAIN
 from detectors.cases.explanations import Explanations
 from detectors.cases.incidents import Incidents
+from detectors.cases.settlements import SETTLEMENTS_MAX
 from detectors.catalog.registry import ACCOUNTS, CROWD_DETECTORS, DRIP, ESTIMATING_CODES, LOCKSTEP, SURGE, WATCH, WHO
 from detectors.catalog.surge import cusum
-from detectors.events.key import is_view, metric_of
+from detectors.controls import Removed
+from detectors.events.key import is_view
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.names import EVENTS_MIN
@@ -23,15 +25,17 @@ from detectors.state.days import Day
 from detectors.state.marks import Marks
 from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST, Rulebook, Thresholds
+from detectors.verdict.alone import ALONE, alone_opinion, conduct_is_seen, overwhelming
 from detectors.verdict.bands import band_opinion
 from detectors.verdict.crowd import crowd_score
 from detectors.verdict.days import accumulate, artificial_of, known_past, opinion_of
 from detectors.verdict.evidence import CREDIBLE_P, PART_MIN, WITNESS_SCORE, WindowEvidence
 from detectors.verdict.marked_share import EstimatedShare, convicting_marks, share_beyond, share_with_marks
-from detectors.verdict.opinion import Opinion, about_several_events, min_excess_events, opinion
+from detectors.verdict.opinion import Opinion, about_several_events, opinion
 from detectors.verdict.referrers import UNSEEN_CODE, by_networks, by_unusual_referrers
+from detectors.verdict.repeated_tests import count_judging, limit_false_discoveries
 from detectors.verdict.same_people import same_people
-from detectors.windows.scales import MINUTE_MS, MINUTES, TICK, Scale
+from detectors.windows.scales import MINUTES, TICK, Scale
 
 TRAIL_MAX = 360
 """Ticks stored since the onset of a surge (an hour of ten-second ticks)."""
@@ -39,9 +43,6 @@ TRAIL_MAX = 360
 TICK_FACTOR = 3.0
 TICK_EVENTS_MIN = 20
 """A tick is judged by itself if it has more than this many times its expectation, and at least so many events."""
-
-JUDGINGS_HALF_LIFE_MS = 30 * MINUTE_MS
-"""Half-life of the number of recent judgings, which corrects for repeated tests."""
 
 
 class Judge:
@@ -56,7 +57,10 @@ class Judge:
         shadow: frozenset[str],
         models: tuple[ConfiguredModel, ...] = (),
         rulebook: Rulebook = Rulebook(),  # noqa: B008  # it is frozen
+        settles: bool = True,
     ) -> None:
+        """``settles`` is whether overwhelming evidence of one kind opens cases (``verdict.alone``)."""
+        self._settles = settles
         self._rulebook = rulebook
         self._scales = scales
         self._incidents = incidents
@@ -126,8 +130,13 @@ class Judge:
 
     @staticmethod
     def _record_rulings(window: WindowView) -> None:
-        if window.convicted and window.rulings is not None:
-            window.rulings.note(window.crowd.actors, window.key)
+        case = window.target_state.case
+        if not window.convicted or window.rulings is None or case is None:
+            return
+        news = window.rulings.note(window.crowd.actors, window.key)
+        if news:
+            share = min(1.0, case.purity())
+            window.outcome.requests.append(Removed(window.until, case.flag_id, window.key, share, sorted(news)))
 
     def _decide(self, window: WindowView, *, judged: bool) -> float:
         """Decide on a measured window, and act on the verdict. Returns the score of its crowd."""
@@ -136,7 +145,7 @@ class Judge:
         crowd = 0.0
         if judged:
             window_evidence = self._evidence(window)
-            if surge >= SURGE_LEAST or state.case is not None:
+            if surge >= SURGE_LEAST or state.case is not None or self._is_overwhelming_day(window, window_evidence):
                 view = self._opinion(window, surge, window_evidence)
                 crowd = view.crowd
             if window.is_closed_day() and DRIP in self.voting:
@@ -180,7 +189,7 @@ class Judge:
     def _opinion(self, window: WindowView, surge: float, window_evidence: WindowEvidence) -> Opinion:
         x, platform, evidence = window.x, window.platform, dict(window_evidence.evidence)
         if window.target_state.case is None:
-            _count_judging(window)
+            count_judging(window)
         limits = self._rulebook.of(window.key)
         if self._explanations.promotion(window) is not None:
             x.pop(f.VIEWED_FIRST, None)  # the promotion explains acts without a view
@@ -196,8 +205,9 @@ class Judge:
             marked=marked,
         )
         view.marks = marks
+        view = self._alone(window, view, window_evidence.findings, limits)
         if window.target_state.case is None:
-            view = _limit_false_discoveries(window, view, limits)
+            view = limit_false_discoveries(window, view, limits)
         for name in self._shadow if window.shadowed or view.verdict is not None else ():
             try:
                 evidence[name] = platform.detector(name, window.scale).score_one(x), 0.0
@@ -211,6 +221,35 @@ class Judge:
             if isinstance(detector, ModelDetector) and detector.failed():
                 window.outcome.witnesses[name, "failed"] = window.outcome.witnesses.get((name, "failed"), 0) + 1
         return view
+
+    def _is_overwhelming_day(self, window: WindowView, window_evidence: WindowEvidence) -> bool:
+        """Whether this is the end of a day with overwhelming evidence of one kind, which needs no surge."""
+        limits = self._rulebook.of(window.key)
+        return window.is_closed_day() and overwhelming(window_evidence.findings, limits) is not None
+
+    def _alone(self, window: WindowView, view: Opinion, findings: list[Finding], limits: Thresholds) -> Opinion:
+        """The opinion by evidence of one kind, if that is overwhelming and nothing else decides."""
+        state = window.target_state
+        free = len(state.settlements) < SETTLEMENTS_MAX if state.case is None else state.case.settles
+        found = overwhelming(findings, limits) if self._settles and free and not view.own_evidence else None
+        if found is None or conduct_is_seen(window.x) or is_view(window.key):
+            return view
+        same_kind = [finding for finding in findings if finding.code in ALONE]
+        marks, marked = self._marked_share(window, same_kind, convicted=True)
+        surges = window.platform.detectors_of(window.scale)[SURGE].findings(window.x)
+        alone = alone_opinion(
+            window.x,
+            (view.surge, surges),
+            found,
+            case=state.case,
+            already=window.crowd.quarantined,
+            limits=limits,
+            marked=marked,
+        )
+        if alone is None:
+            return view
+        alone.marks = marks
+        return alone
 
     def _with_past_days(
         self, window: WindowView, surge: float, window_evidence: WindowEvidence, view: Opinion | None
@@ -280,16 +319,6 @@ class Judge:
             del state.trail[0]
 
 
-def _count_judging(window: WindowView) -> None:
-    """Count the judgings of a surge without a case: repeated tests find something by chance."""
-    state = window.target_state
-    state.judged_lately = 1.0 + state.judged_lately * 0.5 ** (
-        max(0, window.until - state.judged_lately_at) / JUDGINGS_HALF_LIFE_MS
-    )
-    state.judged_lately_at = max(state.judged_lately_at, window.until)
-    window.x[f.TIMES_JUDGED] = state.judged_lately
-
-
 def _convicts(window: WindowView, view: Opinion) -> bool:
     """Whether each sampled actor gets a ruling: the crowd is at least 90 % artificial.
 
@@ -299,18 +328,3 @@ def _convicts(window: WindowView, view: Opinion) -> bool:
     reasons = [*view.findings, *(case.reasons if case is not None else ())]
     known = is_view(window.key) or any(reason.detector in WHO and reason.p <= CREDIBLE_P for reason in reasons)
     return known and view.verdict == ARTIFICIAL and view.artificial >= CERTAIN * window.crowd.n
-
-
-def _limit_false_discoveries(window: WindowView, view: Opinion, limits: Thresholds) -> Opinion:
-    """Withhold a verdict that would open a case if too many alarms would be wrong (``platform.false_discoveries``)."""
-    excess = round(window.x[f.COUNT] - window.x[f.EXPECTED])
-    if view.surge < limits.surge_score_least or excess < min_excess_events(limits):
-        return view
-    bound, before = window.platform.discoveries, window.platform.discoveries.reward
-    withheld = view.verdict is not None and not bound.allows(10.0**-view.crowd, limits.false_discovery_rate)
-    if withheld:
-        window.outcome.withheld[metric_of(window.key)] += 1
-        view = Opinion(None, view.surge, view.crowd, [], 0.0, 0.0, 0.0)
-    bound.tested(alarm=view.verdict is not None)
-    window.platform.changed = window.platform.changed or bound.reward != before
-    return view

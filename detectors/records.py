@@ -7,6 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from detectors.controls import ToActors
 from detectors.events.event import METRICS
 from detectors.events.key import Key
 from detectors.failures import text_of
@@ -170,7 +171,7 @@ class Outcome:
     duplicates: int = 0
     unmatched_undos: int = 0
     undos: dict[str, int] = field(default_factory=dict)
-    """undos of likes and follows by what they found (relations.settlement.UNDO_RESULTS)"""
+    """undos of likes and follows by what they found (relations.relation_entry.UNDO_RESULTS)"""
     windows: int = 0
     entered: list[int] = field(default_factory=lambda: [0] * len(METRICS))
     """events accepted as valid, by metric"""
@@ -187,6 +188,8 @@ class Outcome:
     unjudged: list[Unjudged] = field(default_factory=list)
     """the first UNJUDGED_MAX of them"""
     uncounted: list[Uncounted] = field(default_factory=list)
+    requests: list[ToActors] = field(default_factory=list)
+    """control records for ``actors``, in their order. Each has the actors of all partitions of ``by-actor``"""
 
     def drain(self) -> Outcome:
         """Move all that was reported so far into a new outcome. Afterwards this one is empty."""

@@ -14,12 +14,13 @@ from detectors.state.case import Case, Explained, Step
 from detectors.state.days import Slow
 from detectors.state.relations import Covered
 from detectors.state.removals import RuleBurst
+from detectors.state.settlement import Settlement
 from detectors.state.target_state import TargetState
 from detectors.windows.crowd import Crowd
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(
-    tuple[list[Step], Slow | None, Case | None, Explained | None, RuleBurst | None, list[Covered]],
+    tuple[list[Step], Slow | None, Case | None, Explained | None, RuleBurst | None, list[Settlement], list[Covered]],
     strict=False,
 ).decode
 
@@ -37,13 +38,16 @@ class Savepoint:
         self._state, self._outcome, self._bound = state, outcome, bound
         self._ledger = ledger.valid, ledger.quarantined, dict(ledger.invalid)
         covered = [] if state.relations is None else state.relations.covered
-        incident = state.trail, state.slow, state.case, state.explained, state.rule_burst, covered
+        incident = (
+            *(state.trail, state.slow, state.case, state.explained, state.rule_burst),
+            *(state.settlements, covered),
+        )
         self._incident = _encode(incident) if any(incident) else None
         self._surge = state.cusum, state.cusum_at, state.judged_lately, state.judged_lately_at, state.surging
         windows = [*state.open.values()] if crowd is None else [*state.open.values(), crowd]
         self._windows = [(w, w.events_judged, w.quarantined, w.cased, w.expected_cased) for w in windows]
         self._emitted = (
-            *(len(outcome.flags), len(outcome.corrections)),
+            *(len(outcome.flags), len(outcome.corrections), len(outcome.requests)),
             *(dict(outcome.judged), dict(outcome.witnesses), list(outcome.withheld)),
         )
         self._reward = 0.0 if bound is None else bound.reward
@@ -52,8 +56,8 @@ class Savepoint:
         """Restore the copied state and outcome."""
         state, outcome, ledger = self._state, self._outcome, self._state.ledger
         ledger.valid, ledger.quarantined, ledger.invalid = self._ledger
-        state.trail, state.slow, state.case, state.explained, state.rule_burst, covered = (
-            ([], None, None, None, None, []) if self._incident is None else _decode(self._incident)
+        state.trail, state.slow, state.case, state.explained, state.rule_burst, state.settlements, covered = (
+            ([], None, None, None, None, [], []) if self._incident is None else _decode(self._incident)
         )
         if state.relations is not None:
             state.relations.covered = covered
@@ -65,7 +69,7 @@ class Savepoint:
                 cased,
                 expected_cased,
             )
-        flags, corrections, outcome.judged, outcome.witnesses, outcome.withheld = self._emitted
-        del outcome.flags[flags:], outcome.corrections[corrections:]
+        flags, corrections, requests, outcome.judged, outcome.witnesses, outcome.withheld = self._emitted
+        del outcome.flags[flags:], outcome.corrections[corrections:], outcome.requests[requests:]
         if self._bound is not None:
             self._bound.reward = self._reward

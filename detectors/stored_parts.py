@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from detectors.actors.conduct import ConductRulings
 from detectors.actors.rulings import Rulings
 from detectors.campaigns.pairs import ActorPairs
 from detectors.events.key import Key
 from detectors.intake.intake import Intake
 from detectors.platform.platform import Platform
-from detectors.state.parts import DAYS, LOCKSTEP, PLATFORM, RELATIONS, RULINGS, TARGET_STATES, Part
+from detectors.state.parts import CONDUCT, DAYS, LOCKSTEP, PLATFORM, RELATIONS, RULINGS, TARGET_STATES, Part
 from detectors.state.relation_pages import RelationPages
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
@@ -26,6 +27,7 @@ def stored_parts(
         PlatformPart(platforms),
         LockstepPart(lockstep),
         RulingsPart(rulings),
+        ConductPart(rulings.conduct),
         DaysPart(intake),
     )
 
@@ -118,6 +120,24 @@ class RulingsPart:
     def load(self, suffix: str, state: Any) -> None:
         """See Part."""
         self._rulings.load(state)
+
+
+class ConductPart:
+    """One record with all rulings of the role ``actors``."""
+
+    kind = CONDUCT
+
+    def __init__(self, conduct: ConductRulings) -> None:
+        self._conduct = conduct
+
+    def take_changed(self) -> Iterator[tuple[str, Any]]:
+        """See Part."""
+        if self._conduct.take_changed():
+            yield "", self._conduct.dump()
+
+    def load(self, suffix: str, state: Any) -> None:
+        """See Part."""
+        self._conduct.load(state)
 
 
 class DaysPart:

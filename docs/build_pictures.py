@@ -54,8 +54,9 @@ def precision_and_recall() -> str:
     recorded: dict[str, dict[str, Any]] = {
         run.split("/")[0]: row for run, row in json.loads(FIGURES.read_text()).items()
     }
-    attacks = [name for name in scenario_ids() if kind_of(name) != "honest"]
-    honest = [recorded[name] for name in scenario_ids() if kind_of(name) == "honest"]
+    known = [name for name in scenario_ids() if name in recorded]
+    attacks = [name for name in known if kind_of(name) != "honest"]
+    honest = [recorded[name] for name in known if kind_of(name) == "honest"]
     left, right, top, step = 210, 660, 70, 24
 
     def at(share: float) -> float:
@@ -74,14 +75,16 @@ def precision_and_recall() -> str:
         lines.append(f'<line x1="{x:g}" y1="{top}" x2="{x:g}" y2="{bottom}" stroke="#eaeef2"/>')
         lines.append(_text(x, bottom + 16, f"{tenth / 10:g}", size=11, fill=QUIET))
     for row, name in enumerate(attacks):
-        y, x = top + step * row, recorded[name]
+        y, figures = top + step * row, recorded[name]
         lines.append(_text(left - 10, y + 16, f"{name} ({kind_of(name)})", size=12, at="end"))
         lines.append(
-            f'<rect x="{left}" y="{y + 5}" width="{at(x["recall"]) - left:g}" height="14" '
+            f'<rect x="{left}" y="{y + 5}" width="{at(figures["recall"]) - left:g}" height="14" '
             f'fill="{FOUND}" opacity="0.75"/>'
         )
-        lines.append(f'<circle cx="{at(x["precision"]):g}" cy="{y + 12}" r="4.5" fill="{GOOD}" stroke="#ffffff"/>')
-        lines.append(_text(right + 12, y + 16, f"{x['recall']:.2f}", size=11, fill=QUIET, at="start"))
+        lines.append(
+            f'<circle cx="{at(figures["precision"]):g}" cy="{y + 12}" r="4.5" fill="{GOOD}" stroke="#ffffff"/>'
+        )
+        lines.append(_text(right + 12, y + 16, f"{figures['recall']:.2f}", size=11, fill=QUIET, at="start"))
     key = bottom + 38
     lines.append(f'<rect x="{left}" y="{key - 11}" width="22" height="12" fill="{FOUND}" opacity="0.75"/>')
     lines.append(_text(left + 28, key, "recall: share of the bought events that was removed", size=11, at="start"))

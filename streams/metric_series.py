@@ -8,12 +8,15 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from detectors.cases.settlements import CODES as SETTLED_CODES
+from detectors.cases.settlements import EMPTY_ACCOUNTS
 from detectors.cases.statuses import ENDINGS, STATUSES
 from detectors.catalog.registry import CROWD_DETECTORS, REASON_CODES
+from detectors.controls import KINDS
 from detectors.events.event import METRICS
 from detectors.failures import PARTS
 from detectors.intake.rules.reasons import RULES
-from detectors.relations.settlement import UNDO_RESULTS
+from detectors.relations.relation_entry import UNDO_RESULTS
 from detectors.state.case import ARTIFICIAL, SUSPECT
 from detectors.state.ledger import QUARANTINED, UNDONE, VALID
 from streams import metrics
@@ -26,6 +29,7 @@ OUTPUTS = (FLAG, COUNT) = ("flag", "count")
 COUNT_PARTS = (VALID, "invalid", QUARANTINED, UNDONE)
 """Values of the label ``part`` of counted events."""
 
+ANSWERS = (ANSWERED, REFUSED) = ("answered", "refused")
 RELOAD_OUTCOMES = ("applied", "unchanged", "refused")
 CHECKPOINT_OUTCOMES = ("committed", "failed")
 
@@ -36,6 +40,10 @@ def create(reads: Mapping[str, Iterable[str]], *, models: Iterable[str] = ()) ->
     metrics.LAST_RELOAD_GOOD.set(1)
     _input_series()
     _role_series(reads)
+    if "actors" in reads:
+        _fill(metrics.RULINGS, KINDS)
+        _fill(metrics.REVERSED_RULINGS, KINDS)
+        _fill(metrics.ANSWERED, ANSWERS)
     _detection_series((*CROWD_DETECTORS, *models))
 
 
@@ -66,8 +74,8 @@ def _detection_series(detectors: Iterable[str]) -> None:
     _fill(metrics.REJECTED, METRICS, RULES)
     _fill(metrics.UNDOS, UNDO_RESULTS)
     _fill(metrics.FLAGS, METRICS, ENDINGS, STATUSES)
-    _fill(metrics.FLAG_REASONS, METRICS, (*REASON_CODES, *RULES, "none"))
-    _fill(metrics.CORRECTED, METRICS, (VALID, QUARANTINED, *REASON_CODES))
+    _fill(metrics.FLAG_REASONS, METRICS, (*REASON_CODES, *SETTLED_CODES, *RULES, "none"))
+    _fill(metrics.CORRECTED, METRICS, (VALID, QUARANTINED, *REASON_CODES, EMPTY_ACCOUNTS))
     _fill(metrics.DETECTION_SECONDS, METRICS)
     _fill(metrics.OUTPUT_LATENCY, OUTPUTS)
 

@@ -184,6 +184,32 @@ TARGETS = Gauge(
 OPEN_CASES = Gauge(
     "truecount_open_cases", "Flags of a partition of by-target that are open now.", ["partition"], registry=REGISTRY
 )
+ACTOR_EVENT_TIME = Gauge(
+    "truecount_actors_event_time_seconds",
+    "Event time of a partition of by-actor (unix seconds).",
+    ["partition"],
+    registry=REGISTRY,
+)
+ACTOR_EVENTS = Counter("truecount_actor_events_total", "Events that the role actors has taken.", registry=REGISTRY)
+ACCOUNTS = Gauge(
+    "truecount_accounts", "Actors of which a partition of by-actor stores something.", ["partition"], registry=REGISTRY
+)
+RULINGS = Counter("truecount_rulings_total", "New or changed rulings on actors, by kind.", ["kind"], registry=REGISTRY)
+REVERSED_RULINGS = Counter(
+    "truecount_reversed_rulings_total", "Rulings on actors that were taken back, by kind.", ["kind"], registry=REGISTRY
+)
+OPEN_QUESTIONS = Gauge(
+    "truecount_open_questions",
+    "Questions of suspect cases that wait until their accounts' conduct settles them, by partition of by-actor.",
+    ["partition"],
+    registry=REGISTRY,
+)
+ANSWERED = Counter(
+    "truecount_answered_questions_total",
+    "Questions of suspect cases that the role actors has answered, by outcome: answered, refused (too many were open).",
+    ["outcome"],
+    registry=REGISTRY,
+)
 CHECKPOINTS = Counter(
     "truecount_checkpoints_total",
     "Checkpoints, by role and outcome (committed, failed).",

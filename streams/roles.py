@@ -9,13 +9,17 @@ from typing import Protocol
 from faust.types import TP
 from kafka.admin import NewTopic
 
+from streams.actors.tasks import ActorTasks
 from streams.clock import Clock
 from streams.engine.task import Work
 from streams.ingest.tasks import IngestTasks
 from streams.kafka.partition_reader import StateReader
 from streams.kafka.reachability import Answers
 from streams.kafka.topics import (
+    ACTORS,
+    ACTORS_STATE,
     AUDITED_COUNTS,
+    BY_ACTOR,
     BY_TARGET,
     CORRECTIONS,
     DEAD_LETTERS,
@@ -78,12 +82,20 @@ class Role:
     reopens: bool
     """whether its tasks are opened again when live settings change, so that they apply from a position of the log on"""
 
+    def used(self, settings: Settings) -> bool:
+        """Whether an installation has this role."""
+        return self.log is None or self.log.used(settings)
+
     def reads(self, settings: Settings) -> list[str]:
         """The names of the topics that it reads."""
         return [each.topic for each in settings.inputs] if self.log is None else [self.log.name(settings)]
 
+    def written(self, settings: Settings) -> list[Topic]:
+        """Truecount's own topics that it writes in an installation."""
+        return [topic for topic in self.topics() if topic != self.log and topic.used(settings)]
+
     def topics(self) -> tuple[Topic, ...]:
-        """All of truecount's own topics that it reads or writes."""
+        """All of truecount's own topics that it can read or write."""
         inner = [topic for topic in (self.log, self.changelog) if topic is not None]
         return (*inner, *self.aligned, *self.outputs)
 
@@ -102,7 +114,7 @@ INGEST = Role(
     name="ingest",
     log=None,
     changelog=INGEST_STATE,
-    outputs=(BY_TARGET, DEAD_LETTERS),
+    outputs=(BY_TARGET, BY_ACTOR, DEAD_LETTERS),
     tasks=lambda settings, shared: IngestTasks(
         settings,
         state=shared.state,
@@ -118,32 +130,51 @@ TARGETS = Role(
     log=BY_TARGET,
     changelog=TARGETS_STATE,
     aligned=(FLAGGED_EVENTS, CORRECTIONS, AUDITED_COUNTS, DEAD_LETTERS),
-    tasks=lambda _settings, shared: TargetTasks(state=shared.state, budget=shared.budget, clock=shared.clock),
+    outputs=(BY_ACTOR,),
+    tasks=lambda _settings, shared: TargetTasks(
+        state=shared.state, budget=shared.budget, partitions=shared.partitions, clock=shared.clock
+    ),
     reopens=True,
 )
 
-ROLES: dict[str, Role] = {role.name: role for role in (INGEST, TARGETS)}
+ACTORS_ROLE = Role(
+    name="actors",
+    log=BY_ACTOR,
+    changelog=ACTORS_STATE,
+    aligned=(ACTORS, DEAD_LETTERS),
+    outputs=(BY_TARGET,),
+    tasks=lambda _settings, shared: ActorTasks(state=shared.state, partitions=shared.partitions, clock=shared.clock),
+    reopens=True,
+)
+
+ROLES: dict[str, Role] = {role.name: role for role in (INGEST, TARGETS, ACTORS_ROLE)}
 """The table of all roles."""
+
+
+def used_roles(settings: Settings) -> list[Role]:
+    """The roles of an installation."""
+    return [role for role in ROLES.values() if role.used(settings)]
 
 
 def reader_of(settings: Settings, topic: str) -> Role:
     """The role that reads a topic."""
-    return next(role for role in ROLES.values() if topic in role.reads(settings))
+    return next(role for role in used_roles(settings) if topic in role.reads(settings))
 
 
-def own_topics() -> list[Topic]:
-    """All of truecount's own topics, each once."""
-    return list(dict.fromkeys(topic for role in ROLES.values() for topic in role.topics()))
+def own_topics(settings: Settings) -> list[Topic]:
+    """All of truecount's own topics in an installation, each once."""
+    topics = dict.fromkeys(topic for role in used_roles(settings) for topic in role.topics())
+    return [topic for topic in topics if topic.used(settings)]
 
 
 def changelogs(settings: Settings) -> frozenset[str]:
     """The names of the topics of state."""
-    return frozenset(role.changelog.name(settings) for role in ROLES.values() if role.changelog is not None)
+    return frozenset(role.changelog.name(settings) for role in used_roles(settings) if role.changelog is not None)
 
 
 def plan(settings: Settings, *, inputs: bool) -> list[NewTopic]:
     """The topics of an installation, to be created. ``inputs``: with the input topics."""
-    planned = [topic.planned(settings) for topic in own_topics()]
+    planned = [topic.planned(settings) for topic in own_topics(settings)]
     if inputs:
         planned += [
             NewTopic(

@@ -26,7 +26,7 @@ from streams.kafka.group_offsets import GroupOffsets
 from streams.kafka.partition_reader import StateReader
 from streams.kafka.reachability import Reachability
 from streams.maintenance.wait_for_broker import wait_for_broker
-from streams.roles import ROLES, Shared, changelogs, reader_of
+from streams.roles import ROLES, Shared, changelogs, reader_of, used_roles
 from streams.service import memory
 from streams.service.health import Health
 from streams.service.machine import disk_free_bytes, disk_size_bytes, memory_limit_bytes
@@ -50,11 +50,11 @@ class Worker:
     def __init__(
         self, settings: Settings, *, roles: Iterable[str] | None = None, reread: Callable[[], Settings] | None = None
     ) -> None:
-        """``roles`` are names of ``ROLES`` (default: all). ``reread`` loads the settings again (SIGHUP)."""
+        """``roles`` are names of ``ROLES`` (default: all used ones). ``reread`` loads the settings again (SIGHUP)."""
         self.settings = settings
         self._reread = reread or (lambda: self.settings)
         self._reloading: set[asyncio.Task[None]] = set()
-        self.roles = tuple(ROLES if roles is None else roles)
+        self.roles = tuple((role.name for role in used_roles(settings)) if roles is None else roles)
         self._clock = clock = SystemClock()
         self.health = Health(settings.watchdog_seconds, clock)
         self.web = _web_server(settings, self.health)

@@ -16,6 +16,7 @@ import pytest
 import typer.main
 
 from detectors.cases.explanations import CODES as EXPLAINING
+from detectors.cases.settlements import CODES as SETTLING
 from detectors.catalog.drip import DRIP_CODE
 from detectors.catalog.registry import REGISTRY
 from detectors.catalog.surge import SURGE_CODE
@@ -276,7 +277,7 @@ def test_the_dead_letter_table_has_every_reason() -> None:
 
 
 def test_the_table_of_reasons_has_every_code() -> None:
-    codes = {SURGE_CODE, DRIP_CODE, UNLIKE_CROWD_CODE, *EXPLAINING, *(code for code, _ in TEXTS.values())}
+    codes = {SURGE_CODE, DRIP_CODE, UNLIKE_CROWD_CODE, *EXPLAINING, *SETTLING, *(code for code, _ in TEXTS.values())}
     assert _first_cells(DOCS / "events.md", "## Reasons") == codes
 
 
@@ -296,7 +297,7 @@ def test_the_table_of_a_line_has_every_field_of_a_flag_in_its_order() -> None:
 
 def test_the_readme_names_every_topic() -> None:
     text = (ROOT / "README.md").read_text()
-    assert [name for topic in own_topics() if f"`{(name := topic.name(Settings()))}`" not in text] == []
+    assert [name for topic in own_topics(Settings()) if f"`{(name := topic.name(Settings()))}`" not in text] == []
 
 
 def test_the_architecture_names_every_detector() -> None:

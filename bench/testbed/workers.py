@@ -55,6 +55,10 @@ counts_seconds = {counts_seconds}
 directory = "{directory}/state"
 dedupe_ids = {dedupe_ids}
 
+[actors]
+enabled = {actors}
+state_seconds = 2
+
 {inputs}
 """
 
@@ -290,8 +294,9 @@ def install(
     broker_lines: str = "",
     client: Broker | None = None,
     topics: bool = True,
+    actors: bool = False,
 ) -> Installation:
-    """An installation with unique names.
+    """An installation with unique names, without the role actors unless ``actors``.
 
     ``input_lines`` is appended to every input section (a map, for instance), ``broker_lines`` to the section of the
     broker.
@@ -314,6 +319,7 @@ def install(
             recovery_seconds=recovery_seconds,
             directory=directory,
             dedupe_ids=dedupe_ids,
+            actors=str(actors).lower(),
             inputs="\n".join(sections),
             broker_lines=broker_lines,
         )

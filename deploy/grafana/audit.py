@@ -178,4 +178,35 @@ PANELS = (
         ),
         core=True,
     ),
+    Panel(
+        "Rulings on actors, by kind",
+        "New or changed rulings of the last hour, by kind. `truecount actors` lists them. Empty without [actors].",
+        "short",
+        ((in_last_hour("truecount_rulings_total", "kind") + " > 0", "{{kind}}"),),
+        stacked=True,
+    ),
+    Panel(
+        "Rulings taken back, by kind",
+        "Rulings of the last hour that were taken back: the account acts differently now, a case was settled for it, it"
+        " is allowed, or the ruling has expired. Many of one kind: it is wrong about this platform.",
+        "short",
+        ((in_last_hour("truecount_reversed_rulings_total", "kind") + " > 0", "{{kind}}"),),
+        stacked=True,
+    ),
+    Panel(
+        "Actors stored",
+        "Actors of which something is stored, over all partitions.",
+        "short",
+        ((f"sum({carried('truecount_accounts')})", "actors"),),
+    ),
+    Panel(
+        "Questions that wait for settlement",
+        "Questions of suspect cases about the conduct of their accounts: those that wait, and those of the last hour"
+        " that were answered or refused.",
+        "short",
+        (
+            (f"sum({carried('truecount_open_questions')})", "open"),
+            (in_last_hour("truecount_answered_questions_total", "outcome"), "{{outcome}}"),
+        ),
+    ),
 )

@@ -15,6 +15,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.actors.conduct import ConductRulings
 from detectors.events.actor import all_without_account, without_account
 from detectors.events.key import Key, target_of
 
@@ -32,6 +33,8 @@ class Rulings:
     """Actor → target whose count the actor was removed from."""
 
     def __init__(self) -> None:
+        self.conduct = ConductRulings()
+        """rulings of the role ``actors``, which are stored by themselves"""
         self._newer: dict[int, int] = {}
         self._older: dict[int, int] = {}
         self._changed = False
@@ -41,26 +44,31 @@ class Rulings:
     def __len__(self) -> int:
         return len(self._newer) + len(self._older)
 
-    def note(self, actors: Iterable[int], key: Key) -> None:
+    def note(self, actors: Iterable[int], key: Key) -> list[int]:
         """Record a ruling on these actors: they were removed from the count of a key's target.
+
+        Returns those (without the account bit) for whom it is news.
 
         >>> from detectors.events.key import key_of
         >>> rulings, a, b, c = Rulings(), key_of(0, "a"), key_of(0, "b"), key_of(0, "c")
-        >>> rulings.note([2, 4], a); rulings.share([2, 4, 6, 8], a), rulings.share([2, 4, 6, 8], b)
+        >>> _ = rulings.note([2, 4], a); rulings.share([2, 4, 6, 8], a), rulings.share([2, 4, 6, 8], b)
         (0.0, 0.5)
-        >>> rulings.note([2], key_of(1, "b")); rulings.share([2, 4, 6, 8], a), rulings.share([3, 5], c)
+        >>> _ = rulings.note([2], key_of(1, "b")); rulings.share([2, 4, 6, 8], a), rulings.share([3, 5], c)
         (0.25, 1.0)
         """
         newer, older, place = self._newer, self._older, _place(key)
+        news = []
         for actor in all_without_account(actors):
             known = newer.get(actor, older.get(actor, place))
             ruled = place if known == place else SEVERAL_TARGETS
             if newer.get(actor) != ruled:
                 newer[actor] = ruled
                 self._changed = True
+                news.append(actor)
         if len(newer) >= RULED_MAX:
             self._older, self._newer = newer, {}
         self._sorted = None
+        return news
 
     def share(self, actors: Iterable[int], key: Key) -> float:
         """Share of actors with a ruling on another target than this key's. There must be at least one actor."""
@@ -76,7 +84,7 @@ class Rulings:
 
         >>> from detectors.events.key import key_of
         >>> rulings, keys = Rulings(), [key_of(0, "a"), key_of(0, "b")]
-        >>> rulings.note([2, 4], keys[0])
+        >>> _ = rulings.note([2, 4], keys[0])
         >>> rulings.shares(np.array([0, 0, 1, 1]), np.array([2, 6, 4, 8]), keys).tolist()
         [0.0, 0.5]
         """

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
+from detectors.cases.case_records import CaseRecords, CaseSchedule
 from detectors.cases.closing_time import close_time
-from detectors.cases.expected import expect, expected_of
-from detectors.cases.flags import Flags
-from detectors.cases.ids import correction_id, flag_id
+from detectors.cases.expected import expect
+from detectors.cases.ids import flag_id
+from detectors.cases.settlements import SAMPLE_MAX, Settlements
 from detectors.cases.statuses import CLOSED, ENDINGS, OPENED, UPDATED
 from detectors.catalog.registry import DETECTOR_SET, ESTIMATING_CODES
 from detectors.catalog.surge import SURGE_CODE
+from detectors.events.actor import all_without_account
 from detectors.events.key import Key, metric_name_of, target_of
 from detectors.features import names as f
 from detectors.measurement.expectation import interval_of
 from detectors.measurement.window_view import WindowView
-from detectors.records import Correction, Interval, Outcome
+from detectors.records import Interval, Outcome
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case, Evidence, Step
 from detectors.state.course import Point, put
 from detectors.state.days import Day
 from detectors.state.ledger import QUARANTINED, VALID
 from detectors.state.relations import cover
 from detectors.state.target_state import TargetState
+from detectors.verdict.marked_share import marked_people
 from detectors.verdict.opinion import Opinion
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import DAY_MS, TICK, Scale
+from detectors.windows.scales import DAY_MS, HOUR_MS, TICK, Scale
 
 REVISE_GROWTH = 1.25
 """A flag is revised when its artificial events have grown by a quarter, when its verdict changes, and at its end."""
@@ -33,30 +34,23 @@ STEP_DOUBT = 0.1
 """Relative uncertainty of events moved from before the opening: their purity is inferred from later windows."""
 
 
-class CaseSchedule(Protocol):
-    """Schedules the closing of cases and notes changed counts. The audit implements it."""
-
-    def changed(self, key: Key) -> None:
-        """Note that part of this key's count has moved."""
-        ...
-
-    def schedule_case(self, close_at_ms: int, key: Key) -> None:
-        """Check at ``close_at_ms`` whether this key's case can close."""
-        ...
-
-
 class Incidents:
     """The cases of one partition."""
 
-    def __init__(self, schedule: CaseSchedule, scales: tuple[Scale, ...], flags: Flags) -> None:
+    def __init__(
+        self, schedule: CaseSchedule, scales: tuple[Scale, ...], records: CaseRecords, settlements: Settlements
+    ) -> None:
         self._schedule = schedule
         self._scales = scales
-        self._flags = flags
+        self._records = records
+        self._settlements = settlements
 
     def act(self, window: WindowView, view: Opinion) -> None:
         """Open or continue the case of a judged window, and quarantine its artificial events."""
         state, crowd, x = window.target_state, window.crowd, window.x
         case = state.case
+        if case is None and state.settlements and (view.settles or view.verdict == ARTIFICIAL):
+            case = state.case = self._settlements.resume(state, window.start, window.until)
         opened = case is None
         if case is None:
             case = self._open(window, view)
@@ -92,28 +86,31 @@ class Incidents:
             case.artificial_low += view.low * width
             case.artificial_high += view.high * width
         drips = slow is not None and slow.blocks_learning()
-        close_at = close_time(case.until, DAY_MS if drips else window.span_ms)
+        close_at = close_time(case.until, _quiet_span(case, DAY_MS if drips else window.span_ms))
         if close_at > case.close_at and (opened or moved):
             case.close_at = close_at
             self._schedule.schedule_case(close_at, window.key)
         if opened or case.verdict != previous or case.artificial > REVISE_GROWTH * case.flagged_artificial:
-            self._emit_flag(window.key, case, OPENED if opened else UPDATED, window.outcome)
+            self._records.emit_flag(window.key, case, OPENED if opened else UPDATED, window.outcome)
 
     def expire(self, key: Key, state: TargetState, now: int, outcome: Outcome) -> None:
         """Close a key's case if its time has come: its quarantined events become invalid, or valid again."""
         case = state.case
         if case is None or case.close_at > now:
             return
+        state.case = None
+        state.trail = []
+        state.cusum = 0.0
+        if case.settles and case.verdict == SUSPECT and case.artificial and case.sample:
+            self._settlements.begin(key, state, case, now, outcome)
+            return
         if case.artificial:
             to = ENDINGS[case.verdict].becomes or case.reason
             moved = state.ledger.move(QUARANTINED, to, case.artificial - case.undone)
             if moved:
                 cover(state.relations, case.flag_id, (QUARANTINED, to, moved), (case.onset, case.until))
-                self._emit_correction(key, case, (QUARANTINED, to, moved), (case.onset, case.until), outcome)
-        self._emit_flag(key, case, CLOSED, outcome)
-        state.case = None
-        state.trail = []
-        state.cusum = 0.0
+                self._records.emit_correction(key, case, (QUARANTINED, to, moved), (case.onset, case.until), outcome)
+        self._records.emit_flag(key, case, CLOSED, outcome)
 
     @staticmethod
     def follow(window: WindowView) -> None:
@@ -136,19 +133,25 @@ class Incidents:
             verdict=view.verdict or SUSPECT,
             reason=SURGE_CODE,
             log_from=log_from,
+            settles=view.settles,
         )
         state.case = case
         return case
 
     def _weigh(self, case: Case, window: WindowView, view: Opinion) -> None:
         excess = window.x[f.COUNT] - window.x[f.EXPECTED]
+        decided = case.settles and view.verdict == ARTIFICIAL != case.verdict
         if view.verdict == ARTIFICIAL:
             case.verdict = ARTIFICIAL
         if excess > 0 and view.own_evidence:
             case.judged += excess
             case.found += min(excess, view.artificial)
             case.marks = case.marks.joined(view.marks)
-        if view.crowd >= case.crowd or not case.reasons:
+        if case.settles:
+            people = marked_people(window.crowd, case.marks)
+            case.sample = sorted({*case.sample, *all_without_account(people)})[:SAMPLE_MAX]
+            case.owner = max(case.owner, window.crowd.owner)
+        if view.crowd >= case.crowd or not case.reasons or decided:
             case.reasons = [Evidence(g.code, g.detector, g.value, g.baseline, g.p, g.text) for g in view.findings]
             case.reason = next((g.code for g in view.findings if g.code in ESTIMATING_CODES), SURGE_CODE)
         case.surge, case.crowd = max(case.surge, view.surge), max(case.crowd, view.crowd)
@@ -203,41 +206,13 @@ class Incidents:
         if moved:
             case.artificial += moved
             cover(window.target_state.relations, case.flag_id, (VALID, QUARANTINED, moved), (start, end))
-            self._emit_correction(window.key, case, (VALID, QUARANTINED, moved), (start, end), window.outcome)
+            self._records.emit_correction(window.key, case, (VALID, QUARANTINED, moved), (start, end), window.outcome)
         return moved
 
-    def _emit_correction(
-        self, key: Key, case: Case, movement: tuple[str, str, int], span: tuple[int, int], outcome: Outcome
-    ) -> None:
-        case.corrections += 1
-        source, to, count = movement
-        outcome.corrections.append(
-            Correction(
-                correction_id=correction_id(case.flag_id, case.corrections),
-                target=target_of(key),
-                metric=metric_name_of(key),
-                from_=source,
-                to=to,
-                count=count,
-                reason=case.reason,
-                flag_id=case.flag_id,
-                window={"start": span[0], "end": span[1]},
-            )
-        )
-        self._schedule.changed(key)
 
-    def _emit_flag(self, key: Key, case: Case, status: str, outcome: Outcome) -> None:
-        case.flagged_artificial = case.artificial
-        low = min(case.artificial, round(case.artificial_low))
-        high = max(case.artificial, round(case.artificial_high))
-        self._flags.emit(
-            key,
-            case,
-            status,
-            outcome,
-            verdict=case.verdict,
-            score=case.score(),
-            observed=case.observed,
-            expected=expected_of(case).rounded(),
-            artificial=Interval(case.artificial, low, high),
-        )
+def _quiet_span(case: Case, span_ms: int) -> int:
+    """The span whose windows must be quiet before a case closes.
+
+    A case that settles is resumed if there is more, and its accounts are observed for days afterwards.
+    """
+    return min(span_ms, HOUR_MS) if case.settles and case.verdict == SUSPECT else span_ms

@@ -8,13 +8,14 @@ from detectors.state.case import ARTIFICIAL, EXPLAINED, SUSPECT
 from detectors.state.ledger import VALID
 from detectors.state.removals import RULE
 
-OPENED, UPDATED, CLOSED = "opened", "updated", "closed"
+OPENED, UPDATED, CLOSED, REVERSED = "opened", "updated", "closed", "reversed"
 STATUSES = {
     OPENED: "a window gets a verdict",
     UPDATED: "the artificial part grows, or the verdict changes",
     CLOSED: "nothing new for five minutes, or for two windows of a longer scale",
+    REVERSED: "in place of closed: what its accounts did since shows nothing bought",
 }
-"""Status of a flag's revision → when it is published. The first revision is opened, the last one closed."""
+"""Status of a flag's revision → when it is published. The first one is opened, the last one closed or reversed."""
 
 
 class Ending(NamedTuple):

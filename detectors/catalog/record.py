@@ -1,4 +1,4 @@
-"""Who: people who were removed from other targets' counts before.
+"""Who: people who were removed from other targets' counts before, or whom the role ``actors`` suspects.
 
 A seller's accounts are new only in the first order. In the second order they are known to the platform, and only
 recorded rulings distinguish them (``actors.rulings``). This is a list of known sources, as in advertising for invalid
@@ -26,4 +26,4 @@ class Record(Shares):
     """Detector of people with a record; see the module."""
 
     name = "record"
-    features = (f.RULED,)
+    features = (f.RULED, f.SUSPECTED)

@@ -39,6 +39,9 @@ DORMANT = "dormant"
 """Share of the accounts (actors with an account age) not seen on the platform before, 0 … 1."""
 RULED = "ruled"
 """Share of the people who were removed from another target's count before, 0 … 1."""
+SUSPECTED = "suspected"
+"""Share of the people whom the role ``actors`` holds to be automated, empty or a seller's, each by the score of that
+ruling, 0 … 1. Absent if it never sent one."""
 NETWORK = "network"
 """Share of the people in networks (IPv4 /24, IPv6 /48) beyond the usual share of these networks in their countries,
 0 … 1. Absent if countries are not given."""
@@ -67,6 +70,10 @@ LONELY_FACTOR times the platform's rate, 0 … 1."""
 VIEWED_FIRST = "viewed_first"
 """Share of the platform's likes by people who had viewed the target by the end of such a window, 0 … 1. Given with
 LONELY for closed windows of likes, if every view that starts is emitted (``Lessons.emits_every_view``)."""
+UNVIEWED = "unviewed"
+"""Share of the new followers of an hour or a day who had viewed nothing of the target's owner, 0 … 1.
+
+Absent if the role ``actors`` does not report it, or if most of the platform's followers had not either."""
 ONCE = "once"
 """1.0 if an honest actor can do this to a target only once (like, follow), 0.0 if repeatedly (view)."""
 
@@ -101,7 +108,7 @@ CROWD_FEATURES: tuple[str, ...] = (
     *(AGENT, REFERRER, COUNTRY, WATCH, SILENT, LONELY),
 )
 PEOPLE_FEATURES = frozenset(
-    {FRESH, COHORT, DORMANT, RULED, NETWORK, SPREAD, AGENT, REFERRER, COUNTRY, STRANGERS, SILENT}
+    {FRESH, COHORT, DORMANT, RULED, SUSPECTED, NETWORK, SPREAD, AGENT, REFERRER, COUNTRY, STRANGERS, SILENT, UNVIEWED}
 )
 """Features observed once per person, however many events the person has."""
 UNNAMED_FEATURES = frozenset({EVEN})

@@ -10,19 +10,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
+from detectors.accounts.settings import AccountSettings
 from detectors.audit import Audit, AuditSettings
+from detectors.cases.statuses import REVERSED
 from detectors.catalog.registry import CROWD_DETECTORS, SURGE
 from detectors.catalog.surge import SURGE_CODE
 from detectors.events.key import metric_name_of, target_of
+from detectors.lab.account_measures import measure_rulings, measure_settlements
 from detectors.lab.baselines import BASELINES
-from detectors.lab.measure import Alarm, Removal, Report, TargetMetric, Truth, measure
+from detectors.lab.coupled_accounts import CoupledAccounts
+from detectors.lab.measure import Alarm, Report, Truth, measure
+from detectors.lab.removals import Removal, TargetMetric, remaining
 from detectors.lab.scenarios.registry import QUIET, SCENARIOS, Scenario
 from detectors.lab.scenarios.scene import BASE_RATE
 from detectors.lab.traffic.blocks import Packer
 from detectors.lab.traffic.platform import Labelled, Platform
 from detectors.records import Flag, Outcome
 from detectors.state.case import ARTIFICIAL, EXPLAINED, SUSPECT
-from detectors.state.ledger import QUARANTINED, VALID
 from detectors.windows.scales import DAY_MS
 
 START_MS = 1_700_006_400_000 // DAY_MS * DAY_MS
@@ -32,6 +36,8 @@ RUN_VIEWS = 400_000.0
 """Background views of a run. It does not depend on the length, so long scenarios have fewer views per day."""
 
 LATENESS_MS = 10_000
+STEP_MS = 600_000
+"""Most that event time moves at once where accounts are observed: an audit waits an hour for an answer."""
 PARTITIONS = 2
 METHOD = "truecount"
 
@@ -53,11 +59,12 @@ def run(
     methods: Iterable[str] = (METHOD,),
     shadow: Iterable[str] = (),
     settings: AuditSettings | None = None,
+    accounts: AccountSettings | None = None,
 ) -> list[Report]:
     """Reports of the methods ("truecount" or a baseline's name) on the same events of one scenario.
 
     ``without`` are event fields that the platform does not send. ``shadow`` are detectors without a vote, in addition
-    to those of ``settings``, the settings of the audits.
+    to those of ``settings``, the settings of the audits. With ``accounts``, accounts are observed beside the audits.
     """
     scenario = QUIET if scenario_id == QUIET.id else SCENARIOS[scenario_id]
     platform = platform_for(scenario, seed, views=views)
@@ -72,6 +79,7 @@ def run(
         methods=methods,
         shadow=shadow,
         settings=settings,
+        accounts=accounts,
     )
 
 
@@ -85,6 +93,7 @@ def judge_stream(
     methods: Iterable[str] = (METHOD,),
     shadow: Iterable[str] = (),
     settings: AuditSettings | None = None,
+    accounts: AccountSettings | None = None,
 ) -> list[Report]:
     """Reports of the methods on any labelled stream; other parameters as in ``run``.
 
@@ -93,7 +102,9 @@ def judge_stream(
     truth = Truth()
     without, methods = tuple(without), tuple(methods)
     runners: list[Runner] = [
-        AuditRun(without, shadow=shadow, settings=settings) if m == METHOD else BASELINES[m](quiet_until_ms, without)
+        AuditRun(without, shadow=shadow, settings=settings, accounts=accounts)
+        if m == METHOD
+        else BASELINES[m](quiet_until_ms, without)
         for m in methods
     ]
     for chunk in stream:
@@ -109,6 +120,10 @@ def judge_stream(
             report.judged = dict(sorted(runner.outcome.judged.items()))
             for (detector, verdict), windows in sorted(runner.outcome.witnesses.items()):
                 report.witnesses.setdefault(detector, {})[verdict] = windows
+            report.reversed = len({flag.flag_id for flag in runner.outcome.flags if flag.status == REVERSED})
+            measure_settlements(report, truth, runner.outcome)
+            if runner.accounts is not None:
+                measure_rulings(report, truth, runner.accounts.rulings)
         reports.append(report)
     return reports
 
@@ -126,7 +141,8 @@ class Runner(Protocol):
 
 
 class AuditRun:
-    """The audits of all partitions of one stream. ``outcome`` collects their flags and corrections."""
+    """The audits of all partitions of one stream, with their accounts if wanted. ``outcome`` collects flags and
+    corrections."""
 
     def __init__(
         self,
@@ -135,8 +151,12 @@ class AuditRun:
         partitions: int = PARTITIONS,
         shadow: Iterable[str] = (),
         settings: AuditSettings | None = None,
+        accounts: AccountSettings | None = None,
     ) -> None:
         settings = settings or AuditSettings()
+        if accounts is None:
+            settings = replace(settings, settle_hours=0)
+        without = tuple(without)
         self._packer = Packer(partitions, without)
         names = frozenset(shadow)
         unknown = sorted(names - set(CROWD_DETECTORS))
@@ -146,26 +166,68 @@ class AuditRun:
             )
         names |= settings.shadow
         self.audits = [Audit(replace(settings, partition=p, config="lab", shadow=names)) for p in range(partitions)]
+        self.accounts = None if accounts is None else CoupledAccounts(self.audits, without, accounts)
         self.outcome = Outcome()
         self._position = 0
         self._latest_ms = -1
+        self._now = -1
 
     def take(self, chunk: list[Labelled]) -> None:
-        """Audit a chunk of the stream."""
+        """Audit a chunk of the stream. With accounts, time moves in steps of STEP_MS: they must be able to answer."""
+        if self.accounts is None:
+            self._take(chunk)
+            return
+        for piece in _pieces(chunk):
+            first = piece[0].event.ts - LATENESS_MS
+            while 0 <= self._now < first - STEP_MS:
+                self._advance(self._now + STEP_MS)
+            self._take(piece)
+
+    def finish(self) -> tuple[list[Removal], list[Alarm]]:
+        """Close all windows and cases, and return removals that were not reversed, and flags.
+
+        What accounts would do after the stream is not known, so questions that are open at its end get no answer.
+        """
+        end, accounts = self._latest_ms + 4 * DAY_MS, self.accounts
+        if accounts is not None:
+            accounts.hand_on(self._position, self.outcome)
+        for audit in self.audits:
+            audit.advance(end, self.outcome)
+        self.outcome.counts.clear()
+        return removals_of(self.outcome), alarms_of(self.outcome)
+
+    def _take(self, chunk: list[Labelled]) -> None:
         self._position += 1
         self._latest_ms = max(self._latest_ms, chunk[-1].event.ts)
         for place, block in self._packer.pack(labelled.event for labelled in chunk):
             self.audits[place].observe(block, self._position, self.outcome)
+        if self.accounts is not None:
+            self.accounts.observe(chunk)
+        self._advance(self._latest_ms - LATENESS_MS)
+
+    def _advance(self, now_ms: int) -> None:
+        """Move event time: of the audits first, then of the accounts, whose controls reach the audits at once."""
+        self._now = now_ms
         for audit in self.audits:
-            audit.advance(self._latest_ms - LATENESS_MS, self.outcome)
+            audit.advance(now_ms, self.outcome)
+            if self.accounts is not None:
+                self.accounts.request(audit.settings.partition, self.outcome.requests)
+                self.outcome.requests.clear()
+        if self.accounts is not None:
+            self.accounts.advance(now_ms)
+            self.accounts.hand_on(self._position, self.outcome)
         self.outcome.counts.clear()
 
-    def finish(self) -> tuple[list[Removal], list[Alarm]]:
-        """Close all windows and cases, and return removals that were not reversed, and flags."""
-        for audit in self.audits:
-            audit.advance(self._latest_ms + 4 * DAY_MS, self.outcome)
-        self.outcome.counts.clear()
-        return removals_of(self.outcome), alarms_of(self.outcome)
+
+def _pieces(chunk: list[Labelled]) -> Iterator[list[Labelled]]:
+    """A chunk in pieces of at most STEP_MS."""
+    piece: list[Labelled] = []
+    for labelled in chunk:
+        if piece and labelled.event.ts - piece[0].event.ts >= STEP_MS:
+            yield piece
+            piece = []
+        piece.append(labelled)
+    yield piece
 
 
 class NoSuchDetectorError(ValueError):
@@ -173,23 +235,18 @@ class NoSuchDetectorError(ValueError):
 
 
 def removals_of(outcome: Outcome) -> list[Removal]:
-    """Events made invalid by rules, and events quarantined by corrections that were not reversed."""
-    reversed_flags = {c.flag_id for c in outcome.corrections if c.from_ == QUARANTINED and c.to == VALID}
+    """Events made invalid by rules, and those of the quarantined events that were not given back."""
     by_rules = [
         Removal(
             TargetMetric(target_of(hit.key), metric_name_of(hit.key)), hit.start, hit.end, hit.events, reason=hit.reason
         )
         for hit in outcome.hits
     ]
-    return by_rules + [
-        Removal(TargetMetric(c.target, c.metric), c.window["start"], c.window["end"], c.count, c.flag_id)
-        for c in outcome.corrections
-        if c.from_ == VALID and c.to == QUARANTINED and c.flag_id not in reversed_flags
-    ]
+    return by_rules + remaining(outcome.corrections)
 
 
 def alarms_of(outcome: Outcome) -> list[Alarm]:
-    """Flags by their last revision, raised when the window that opened them closed."""
+    """Flags by their last revision, raised when the window that opened them closed. Reversed ones accuse nobody."""
     first: dict[str, Flag] = {}
     last: dict[str, Flag] = {}
     for flag in outcome.flags:
@@ -197,7 +254,7 @@ def alarms_of(outcome: Outcome) -> list[Alarm]:
         last[flag.flag_id] = flag
     alarms = []
     for ident, flag in last.items():
-        if flag.verdict not in (SUSPECT, ARTIFICIAL):
+        if flag.verdict not in (SUSPECT, ARTIFICIAL) or flag.status == REVERSED:
             continue
         key = TargetMetric(flag.target, flag.metric)
         part = flag.artificial.value / max(1, flag.observed)

@@ -14,7 +14,8 @@ import numpy as np
 from river.anomaly import HalfSpaceTrees
 
 from detectors.events.event import Event
-from detectors.lab.measure import Alarm, Removal, TargetMetric
+from detectors.lab.measure import Alarm
+from detectors.lab.removals import Removal, TargetMetric
 from detectors.lab.traffic.blocks import network_of
 from detectors.lab.traffic.platform import Labelled
 from detectors.windows.scales import HOUR_MS, MINUTES_MS

@@ -17,40 +17,20 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
-from typing import NamedTuple
 
 from detectors.intake.rules.reasons import DOUBLE_CLICK
+from detectors.lab.removals import Removal, TargetMetric
 from detectors.lab.traffic.platform import Labelled
 
 ATTACK_MIN = 20
 """Least artificial events on one target and metric that count as an attack to be found."""
 
-
-class TargetMetric(NamedTuple):
-    """One metric of one target, by their names."""
-
-    target: str
-    metric: str
-
-
-@dataclass(slots=True)
-class Removal:
-    """``count`` events of a key with start ≤ ts < end that were removed from the count.
-
-    ``right`` is the number of artificial events among them, if the method knows it.
-    """
-
-    key: TargetMetric
-    start_ms: int
-    end_ms: int
-    count: int
-    flag: str = ""
-    right: int | None = None
-    reason: str = ""
-    """the rule that made them invalid, if any"""
+SMALL_TARGET = 100
+"""A target with fewer events than this over a run, of all metrics, is small: every honest event removed shows on it."""
 
 
 @dataclass(slots=True)
@@ -94,6 +74,11 @@ class Report:
     removed_honest_background: int = 0
     double_clicks: int = 0
     """removed double clicks of honest actors, which are no wrong removals"""
+    honest_small: int = 0
+    """honest events on targets with fewer than SMALL_TARGET events"""
+    removed_honest_small: int = 0
+    """those of them that were removed"""
+    removed_honest_small_share: float | None = None
     detect_seconds: float | None = None
     """median time from an attack's first event to its flag, over the attacks found"""
     before_detection: float | None = None
@@ -108,6 +93,24 @@ class Report:
     """judged windows with a surge, by verdict"""
     witnesses: dict[str, dict[str, int]] = field(default_factory=dict)
     """detector, with or without a vote → verdict → such windows for which its p was at most 0.01"""
+    settled: int = 0
+    """cases that the conduct of their accounts has settled"""
+    settled_right: int = 0
+    """those of them that ended correctly (``account_measures.SETTLED_WITHIN``)"""
+    settled_share: float | None = None
+    unsettled: int = 0
+    """cases that waited for the conduct of accounts, which was not known or not asked for before the stream ended"""
+    reversed: int = 0
+    """accusing flags that were taken back"""
+    bought_actors: int = 0
+    honest_actors: int = 0
+    """actors with and without artificial events, if accounts were observed"""
+    rulings: dict[str, dict[str, int]] = field(default_factory=dict)
+    """kind of ruling → "bought" and "honest" → actors with such a ruling at the end of the stream"""
+    actor_recall: float | None = None
+    """share of the actors with artificial events whose ruling is ``automated``"""
+    honest_automated_per_thousand: float | None = None
+    """actors without artificial events whose ruling is ``automated``, per thousand of them"""
     curve: list[tuple[float, float, float]] = field(default_factory=list)
     """recall, precision and share of honest events flagged, by falling score: the points of the curves"""
     seconds: float = 0.0
@@ -121,6 +124,8 @@ class Truth:
         self.all: dict[TargetMetric, array[int]] = defaultdict(lambda: array("q"))
         self.artificial: dict[TargetMetric, array[int]] = defaultdict(lambda: array("q"))
         self.touched: set[str] = set()
+        self.actors: set[str] = set()
+        self.bought_actors: set[str] = set()
         self.events = 0
 
     def note(self, chunk: list[Labelled]) -> None:
@@ -128,11 +133,22 @@ class Truth:
         for event, scenario, artificial in chunk:
             key = TargetMetric(event.target, event.metric or "view")
             self.all[key].append(event.ts)
+            if event.actor is not None:
+                self.actors.add(event.actor)
             if scenario:
                 self.touched.add(event.target)
                 if artificial:
                     self.artificial[key].append(event.ts)
+                    if event.actor is not None:
+                        self.bought_actors.add(event.actor)
         self.events += len(chunk)
+
+    def small_targets(self) -> set[str]:
+        """Targets with fewer than SMALL_TARGET events."""
+        events: dict[str, int] = defaultdict(int)
+        for key, times in self.all.items():
+            events[key.target] += len(times)
+        return {target for target, count in events.items() if count < SMALL_TARGET}
 
     def bought(self, key: TargetMetric, start_ms: int, end_ms: int) -> int:
         """Artificial events of a key in a span."""
@@ -180,21 +196,15 @@ def measure(report: Report, truth: Truth, removals: list[Removal], alarms: list[
 def _account(
     report: Report, truth: Truth, removals: list[Removal]
 ) -> tuple[dict[str, int], dict[str, int], dict[TargetMetric, int]]:
-    """Right and removed events by flag, and artificial events removed by rules by key.
-
-    Each artificial event is claimed at most once.
-    """
-    left = {key: list(times) for key, times in truth.artificial.items()}
+    """Right and removed events by flag, and artificial events removed by rules by key."""
     right: dict[str, int] = defaultdict(int)
     count: dict[str, int] = defaultdict(int)
     by_rules: dict[TargetMetric, int] = defaultdict(int)
-    for removal in sorted(removals, key=lambda r: (r.end_ms - r.start_ms, r.start_ms, r.key, r.flag)):
-        claimed = removal.right
-        if claimed is None:
-            times = left.get(removal.key, [])
-            low, high = bisect_left(times, removal.start_ms), bisect_left(times, removal.end_ms)
-            claimed = min(removal.count, high - low)
-            del times[low : low + claimed]
+    small = truth.small_targets()
+    report.honest_small = sum(
+        len(times) - len(truth.artificial.get(key, ())) for key, times in truth.all.items() if key.target in small
+    )
+    for removal, claimed in claim(truth, removals):
         if removal.reason:
             by_rules[removal.key] += claimed
         wrong = removal.count - claimed
@@ -205,7 +215,27 @@ def _account(
         count[removal.flag] += claimed + wrong
         if removal.key.target not in truth.touched:
             report.removed_honest_background += wrong
+        if removal.key.target in small:
+            report.removed_honest_small += wrong
+    if report.honest_small:
+        report.removed_honest_small_share = report.removed_honest_small / report.honest_small
     return right, count, by_rules
+
+
+def claim(truth: Truth, removals: list[Removal]) -> Iterator[tuple[Removal, int]]:
+    """The removals, shorter windows first, each with the number of artificial events among its own.
+
+    Each artificial event is claimed at most once.
+    """
+    left = {key: list(times) for key, times in truth.artificial.items()}
+    for removal in sorted(removals, key=lambda r: (r.end_ms - r.start_ms, r.start_ms, r.key, r.flag)):
+        claimed = removal.right
+        if claimed is None:
+            times = left.get(removal.key, [])
+            low, high = bisect_left(times, removal.start_ms), bisect_left(times, removal.end_ms)
+            claimed = min(removal.count, high - low)
+            del times[low : low + claimed]
+        yield removal, claimed
 
 
 def _times(report: Report, truth: Truth, alarms: list[Alarm], by_rules: dict[TargetMetric, int]) -> None:

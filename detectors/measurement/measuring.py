@@ -24,6 +24,9 @@ from detectors.windows.scales import HOUR, HOUR_MS, MINUTES
 HABIT_WINDOWS_MIN = 3
 """Windows after which a target's own habit replaces the platform's mean."""
 
+UNVIEWED_MAX = 0.5
+"""Usual share of followers without a view from which on such followers are no evidence."""
+
 VIEWED_MS = 3 * HOUR_MS
 """Time since a target's first view after which likes by people who did not view it may count as evidence."""
 
@@ -64,6 +67,9 @@ def measure(windows: Sequence[WindowView], people: People | None = None) -> Colu
     if first.rulings is not None and f.STRANGERS in x:
         ruled = first.rulings.shares(people.window, people.actor, [window.key for window in windows])
         x[f.RULED] = np.where(np.isnan(x[f.STRANGERS]), np.nan, ruled)
+        if first.rulings.conduct.received:
+            ruled = first.rulings.conduct.shares(people.window, people.actor, len(windows), first.until)
+            x[f.SUSPECTED] = np.where(np.isnan(x[f.STRANGERS]), np.nan, ruled)
     _interaction(windows, x)
     _habits(windows, x)
     return x
@@ -123,6 +129,7 @@ def _interaction(windows: Sequence[WindowView], x: Columns) -> None:
                 x[f.SILENT], x[f.INTERACTIONS] = missing, expected
         return
     metric = metric_of(first.key)
+    _unviewed(windows, x)
     found = []
     for window in windows:
         own: Features = {}
@@ -134,6 +141,22 @@ def _interaction(windows: Sequence[WindowView], x: Columns) -> None:
                 own[f.LONELY] = lonely(window.crowd.named, views, rates[metric - 1], window.viewer_events)
                 own[usual(f.LONELY)] = without_views
     x.update(columns_of(found))
+
+
+def _unviewed(windows: Sequence[WindowView], x: Columns) -> None:
+    """Add the share of followers who had not viewed the owner, where it is known of most of a window's followers."""
+    usually = windows[0].platform.usual(f.UNVIEWED)
+    if usually is None or usually >= UNVIEWED_MAX:
+        return
+    shares = np.full(len(windows), np.nan)
+    for place, window in enumerate(windows):
+        counted = window.target_state.followers
+        if counted is not None:
+            followers, unviewed = counted.of(window.scale.name, window.start)
+            if followers >= max(f.PEOPLE_MIN, f.GIVEN_SHARE * window.crowd.named):
+                shares[place] = unviewed / followers
+    if not np.isnan(shares).all():
+        x[f.UNVIEWED], x[usual(f.UNVIEWED)] = shares, np.full(len(windows), usually)
 
 
 def _viewed_first(window: WindowView, x: Features) -> None:

@@ -73,7 +73,7 @@ EVERYTHING = Teaching()
 ENDED_VIEWS_MAX = 1000
 """Most mixes of ended views that are kept, of some kB each."""
 
-SHARES = (f.FRESH, f.DORMANT, f.NO_REFERRER)
+SHARES = (f.FRESH, f.DORMANT, f.NO_REFERRER, f.UNVIEWED)
 """Features of people whose share is learned over the whole platform."""
 
 

@@ -42,9 +42,11 @@ def _take(state: TargetState, covered: Covered) -> bool:
     if not state.ledger.move(covered.part, UNDONE, 1):
         return False
     covered.left -= 1
-    case = state.case
-    if case is not None and case.flag_id == covered.flag_id and covered.part == QUARANTINED:
-        case.undone += 1
+    if covered.part == QUARANTINED:
+        waiting = [settlement.case for settlement in state.settlements]
+        for case in waiting if state.case is None else [state.case, *waiting]:
+            if case.flag_id == covered.flag_id:
+                case.undone += 1
     return True
 
 

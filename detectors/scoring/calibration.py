@@ -23,6 +23,8 @@ HISTORY_MIN = 30
 """Least windows for a p-value below 1: a new installation learns before it judges."""
 HISTORY_MAX = 20_000
 """Windows at which all counts are halved, so that the tail follows changes of the platform."""
+FORGOTTEN = 0.01
+"""Weight below which a score counts as forgotten: after seven halvings, some 70,000 windows."""
 
 
 class Tail(msgspec.Struct, array_like=True):
@@ -61,6 +63,10 @@ class Tail(msgspec.Struct, array_like=True):
         if score > edge:
             return min(1.0, self.share * math.exp(-(score - edge) / self.excess))
         return (sum(self.bins[_bin(score) :]) + 1.0) / (self.total + 1.0)
+
+    def highest(self) -> float:
+        """Upper edge of the highest score in memory, in the resolution of the histogram; 0.0 without history."""
+        return next((index + 1 for index in range(BINS - 1, -1, -1) if self.bins[index] >= FORGOTTEN), 0) / BINS
 
     def _fit(self) -> None:
         above = 0.0
@@ -113,6 +119,15 @@ class Calibrator(msgspec.Struct, array_like=True):
             if tail is not None and tail.total >= HISTORY_MIN:
                 return tail.p(score)
         return None
+
+    def highest(self, size: int) -> float | None:
+        """The highest score of windows of up to ``size`` events in memory; None as for ``p``.
+
+        Smaller windows vary more, so theirs count too.
+        """
+        if self.p(size, 0.0) is None:
+            return None
+        return max(tail.highest() for key, tail in self.tails.items() if key <= size.bit_length())
 
     def experienced(self) -> bool:
         """Whether there is enough history of any size."""

@@ -43,6 +43,8 @@ class Finding:
     p: float
     share: float
     text: str
+    beyond_all: bool = False
+    """whether the difference is larger than in any window of such a size that was learned"""
 
 
 @runtime_checkable

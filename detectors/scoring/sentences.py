@@ -17,6 +17,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     f.COHORT: ("same_age_accounts", "{value} of the accounts were made within the same few days; {baseline} is usual"),
     f.DORMANT: ("unseen_accounts", "{value} of the accounts were never seen here before; {baseline} is usual"),
     f.RULED: ("ruled_accounts", "{value} were taken out of other targets' counts before; {baseline} is usual"),
+    f.SUSPECTED: (
+        "suspected_accounts",
+        "{value} are held to be automated, empty or a seller's by what they do elsewhere; {baseline} is usual",
+    ),
+    f.UNVIEWED: (
+        "unviewed_owner",
+        "{value} of the new followers had viewed nothing of this owner; {baseline} is usual",
+    ),
     f.NETWORK: ("few_networks", "{value} came from networks that should send far fewer; {baseline} is usual"),
     f.SPREAD: ("rented_networks", "{value} came from several networks that should send far fewer; {baseline} is usual"),
 }

@@ -108,7 +108,8 @@ class Shares:
                 code, text = TEXTS[name]
                 sentence = text.format(value=f"{value:.0%}", baseline=f"{baseline:.0%}")
                 share = (value - baseline) / (1.0 - baseline) * f.part_observed(name, x)
-                found.append(Finding(code, self.name, value, baseline, p, share, sentence))
+                beyond_all = self._is_beyond_all(name, x, value - baseline)
+                found.append(Finding(code, self.name, value, baseline, p, share, sentence, beyond_all))
         found.sort(key=lambda finding: (finding.p, finding.code))
         return found
 
@@ -150,6 +151,18 @@ class Shares:
         """p-value by the platform's own windows; None without history of this or a smaller size."""
         calibrator = self._calibrators.get(name)
         return None if calibrator is None else calibrator.p(max(f.observations(name, x), f.PEOPLE_MIN), deviation)
+
+    def _is_beyond_all(self, name: str, x: Features, deviation: float) -> bool:
+        """Whether a deviation is larger than those of all learned windows of such a size.
+
+        Without such windows it is, if the platform's usual share is known: then the p-value assumes that the people of
+        a crowd are alike.
+        """
+        calibrator = self._calibrators.get(name)
+        highest = None if calibrator is None else calibrator.highest(max(f.observations(name, x), f.PEOPLE_MIN))
+        if highest is None:
+            return usual(name) in x or habit(name) in x
+        return deviation > highest
 
     def experienced(self) -> bool:
         """Whether enough windows have been learned to calibrate p-values on this platform."""

@@ -59,7 +59,7 @@ def binomial_tail(people: int, share: float, usual: float) -> float:
     return min(1.0, total)
 
 
-def chernoff_bound(size: int, value: float, baseline: float) -> float:
+def chernoff_bound(size: int, value: float, baseline: float, *, correlation: float = CORRELATION) -> float:
     """Chernoff's bound on P(share ≥ ``value``) among ``size`` correlated people with the usual share ``baseline``.
 
     >>> chernoff_bound(100, 0.1, 0.1), chernoff_bound(100, 0.9, 0.1) < 1e-4, chernoff_bound(8, 0.3, 0.1) > 0.1
@@ -67,7 +67,7 @@ def chernoff_bound(size: int, value: float, baseline: float) -> float:
     """
     if value <= baseline or size <= 0:
         return 1.0
-    independent = size / (1.0 + (size - 1) * CORRELATION)
+    independent = size / (1.0 + (size - 1) * correlation)
     low, high = max(baseline, 1e-3), min(value, 1.0)
     divergence = high * math.log(high / low)
     if high < 1.0:

@@ -71,6 +71,12 @@ class Case(msgspec.Struct):
     series: list[Point] = []
     marks: Marks = msgspec.field(default_factory=Marks)
     """traits that convicted its crowd"""
+    settles: bool = False
+    """whether evidence of one kind opened it: while it is ``suspect``, its end is settled by what its accounts do"""
+    sample: list[int] = []
+    """the accounts to ask about (hashes without the account bit, the smallest first), if it settles"""
+    owner: int = -1
+    """hash of the target's owner, -1 if not known; if it settles"""
     undone: int = 0
     """events that it has quarantined, and that undos of relations have taken back since"""
 

@@ -8,10 +8,12 @@ import msgspec
 
 from detectors.state.case import Case, Explained, Step
 from detectors.state.days import Slow
+from detectors.state.followers import Followers
 from detectors.state.ledger import Ledger
 from detectors.state.level import Level
 from detectors.state.relations import Relations
 from detectors.state.removals import Removals, RuleBurst
+from detectors.state.settlement import Settlement
 from detectors.windows.crowd import Crowd
 
 
@@ -21,7 +23,7 @@ class Agenda(NamedTuple):
     starts: dict[str, int]
     """scale → start of the open window, in epoch ms"""
     close_at: tuple[int, ...]
-    """when the case or the explained surge, and the rule burst may close, as far as they are open"""
+    """when the case or the explained surge, the rule burst and the settlements may close, as far as they are open"""
     count_pending: bool
     """whether a count is still to be published"""
 
@@ -61,6 +63,10 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
     """what rules removed lately, if anything"""
     rule_burst: RuleBurst | None = None
     """a rule burst; it may be open together with a case or an explained surge"""
+    followers: Followers | None = None
+    """what ``actors`` reports of its new followers, if anything"""
+    settlements: list[Settlement] = []
+    """closed cases that wait for what their accounts do, the oldest first (``cases.settlements``)"""
     relations: Relations | None = None
     """who has liked or followed, if anybody has since relations are stored"""
     unknown_acts: int = 0
@@ -70,7 +76,7 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
     def agenda(self) -> Agenda:
         """What is scheduled."""
         starts = {name: crowd.start for name, crowd in self.open.items()}
-        due = self.case or self.explained, self.rule_burst
+        due = self.case or self.explained, self.rule_burst, *self.settlements
         return Agenda(starts, tuple(one.close_at for one in due if one is not None), self.count_pending)
 
 
@@ -93,9 +99,10 @@ class Outlook(msgspec.Struct):
     explained: _Closing | None = None
     count_pending: bool = msgspec.field(default=False, name="unsaid")
     rule_burst: _Closing | None = None
+    settlements: list[_Closing] = []
 
     def agenda(self) -> Agenda:
         """As ``TargetState.agenda``."""
         starts = {name: window.start for name, window in self.open.items()}
-        due = self.case or self.explained, self.rule_burst
+        due = self.case or self.explained, self.rule_burst, *self.settlements
         return Agenda(starts, tuple(one.close_at for one in due if one is not None), self.count_pending)

@@ -16,6 +16,7 @@ from detectors.catalog.registry import (
     CADENCE,
     CONDUCT,
     ENGAGEMENT,
+    FOLLOWING,
     HOW,
     ONCE_ONLY,
     ORIGIN,
@@ -124,7 +125,7 @@ def _likes_without_views_are_usual(crowd: CrowdEvidence) -> bool:
 
 NEW_ACCOUNTS = Required((ACCOUNTS, OWN_WHO), PART_MIN)
 MANY_REPEAT = Required((REPETITION,), MOST)
-OTHER_CONDUCT = Required((CADENCE, WATCH, ENGAGEMENT), PART_MIN)
+OTHER_CONDUCT = Required((CADENCE, WATCH, ENGAGEMENT, FOLLOWING), PART_MIN)
 
 RULES: tuple[Rule, ...] = (
     Rule(

@@ -19,7 +19,7 @@ from detectors.reference.mixes import Mix
 from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import Marks
 from detectors.verdict.evidence import MOST
-from detectors.windows.crowd import ACCOUNT, DIMENSIONS, Crowd
+from detectors.windows.crowd import ACCOUNT, DIMENSIONS, ActorTraits, Crowd
 
 USUAL_MAX = 0.9
 """Usual share of a mark above which it is no evidence."""
@@ -63,6 +63,15 @@ def share_with_marks(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_
     return EstimatedShare(share * named, error * named)
 
 
+def marked_people(crowd: Crowd, marks: Marks) -> list[int]:
+    """The sampled people of a crowd who have marks; all of them if these are no marks of people."""
+    crowd.settle()
+    networks, cohorts, fresh = set(marks.networks), set(marks.cohorts), TEXTS[FRESH][0] in marks.codes
+    if not (networks or cohorts or fresh):
+        return list(crowd.people)
+    return [actor for actor, known in crowd.people.items() if _is_marked(known, networks, cohorts=cohorts, fresh=fresh)]
+
+
 def share_beyond(marked: float, usual: float, size: int) -> EstimatedShare:
     """(m - u) / (1 - u) for ``size`` observations, with its standard error. See the module.
 
@@ -85,9 +94,8 @@ def _by_people(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh:
     events = marked = 0
     for actor, known in crowd.people.items():
         count = crowd.actors[actor]
-        account = known[ACCOUNT]
         events += count
-        if known[_NETWORK] in networks or (account >= 0 and (account >> 1 in cohorts or (fresh and account & 1))):
+        if _is_marked(known, networks, cohorts=cohorts, fresh=fresh):
             marked += count
     unmarked = 1.0
     if networks:
@@ -98,6 +106,11 @@ def _by_people(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh:
     if fresh:
         unmarked *= 1.0 - usually_fresh
     return share_beyond(marked / max(1, events), 1.0 - unmarked, len(crowd.people))
+
+
+def _is_marked(known: ActorTraits, networks: set[int], *, cohorts: set[int], fresh: bool) -> bool:
+    account = known[ACCOUNT]
+    return known[_NETWORK] in networks or (account >= 0 and (account >> 1 in cohorts or (fresh and account & 1 == 1)))
 
 
 def _by_watch_times(crowd: Crowd, marks: Marks, mixes: dict[str, Mix]) -> EstimatedShare:

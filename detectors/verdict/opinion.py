@@ -45,6 +45,8 @@ class Opinion(msgspec.Struct):
     """marks of the crowd by its findings"""
     certain_artificial: float | None = None
     """artificial events minus their standard error, if known: the number that is quarantined"""
+    settles: bool = False
+    """whether it rests on evidence of one kind, so that the conduct of the accounts must settle it"""
 
 
 def opinion(
@@ -87,15 +89,27 @@ def opinion(
     if verdict is None:
         return Opinion(None, surge, crowd, [], 0.0, 0.0, 0.0)
     estimate = max(by_findings, marked) if own_evidence else marked
-    artificial = min(excess, estimate.share * count)
-    certain = max(0.0, min(excess, (estimate.share - estimate.standard_error) * count))
-    noise = TWO_SIDED_95 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count) + expected))
-    low = max(0.0, min([artificial, *(s * count for s in credible if s >= limits.artificial_share)]) - noise)
-    high = min(count, artificial + noise)
+    artificial, low, high, certain = artificial_events(
+        x, estimate, [s for s in credible if s >= limits.artificial_share]
+    )
     findings_of_both = surge_findings + crowd_findings
     return Opinion(
         *(verdict, surge, crowd, findings_of_both, artificial, low, high, own_evidence), certain_artificial=certain
     )
+
+
+def artificial_events(x: Features, estimate: EstimatedShare, shares: list[float]) -> tuple[float, float, float, float]:
+    """Artificial events of a window by their estimated share: the value, its limits, and the value less its error.
+
+    The lower limit is that of the smallest of the ``shares`` to which findings apply.
+    """
+    count, expected = x[f.COUNT], x[f.EXPECTED]
+    excess = count - expected
+    artificial = min(excess, estimate.share * count)
+    certain = max(0.0, min(excess, (estimate.share - estimate.standard_error) * count))
+    noise = TWO_SIDED_95 * math.sqrt(max(1.0, artificial * (1.0 - artificial / count) + expected))
+    low = max(0.0, min([artificial, *(share * count for share in shares)]) - noise)
+    return artificial, low, min(count, artificial + noise), certain
 
 
 def about_several_events(findings: list[Finding], count: float) -> list[Finding]:

@@ -40,6 +40,11 @@ COMMANDS = {
     "explain": CommandEntry("outputs.explain", "Show the evidence of a flag."),
     "flags": CommandEntry("outputs.flags", "Show the newest revision of each flag, a line each."),
     "counts": CommandEntry("outputs.counts", "Show the current audited counts."),
+    "actors": CommandEntry("outputs.actors", "Show the current rulings on actors, the highest scores first."),
+    "actor": CommandEntry(
+        "outputs.actors", "Show one actor: its ruling with reasons, what is stored of it, and its acts."
+    ),
+    "forget": CommandEntry("forget", "Delete what is stored of an actor."),
     "rebuild": CommandEntry("log", "Audit the retained log again, under this configuration, into separate topics."),
     "repartition": CommandEntry("log", "Split log and state into more partitions; stop all workers first."),
     "config": CommandEntry("tools", "Check a configuration."),

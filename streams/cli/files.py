@@ -11,10 +11,10 @@ import typer
 from streams.cli.options import AllowBadOption, ConfigOption, JsonOption, ServersOption, settings_from
 
 if TYPE_CHECKING:
-    from streams.offline.pipeline import Summary
     from streams.offline.recorded.file import RecordedFile
     from streams.offline.recorded.losses import Losses
     from streams.offline.replay import Sent
+    from streams.offline.summary import Summary
     from streams.settings.settings import Settings
 
 
@@ -55,8 +55,8 @@ def replay(
     Example: truecount replay reviews.csv.gz --map deploy/examples/reviews.toml --offline --out audited
     """
     from streams.cli.losses import print_facts, report_losses
-    from streams.offline.pipeline import Summary
     from streams.offline.recorded.file import RecordedFile
+    from streams.offline.summary import Summary
     from streams.settings.section import SettingsError
     from streams.settings.settings import load_map
 
@@ -121,7 +121,7 @@ def _offline(
     from streams.service import memory
 
     jobs = jobs_for(recorded.size_bytes, settings.partitions, jobs)
-    files = Files(out)
+    files = Files(out, actors=settings.actors.enabled)
     memory.collect_rarely()
     try:
         with ReplayProgress(quiet=quiet) as progress:

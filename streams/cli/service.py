@@ -34,21 +34,25 @@ def worker(
     """
     import asyncio
 
-    from streams.roles import ROLES
+    from streams.roles import ROLES, used_roles
     from streams.service import memory
     from streams.service.logs import as_json, configure
     from streams.settings.section import SettingsError
     from streams.worker import Worker
 
-    wanted = list(ROLES) if roles is None else [role.strip() for role in roles.split(",") if role.strip()]
+    wanted = [] if roles is None else [role.strip() for role in roles.split(",") if role.strip()]
     unknown = [role for role in wanted if role not in ROLES]
-    if unknown or not wanted:
+    if unknown or not (wanted or roles is None):
         raise SettingsError(f"--roles: unknown role {', '.join(unknown) or '(none)'}; the roles are {', '.join(ROLES)}")
 
     def read() -> Settings:
         return settings_from(config, servers, web__port=port)
 
     settings = read()
+    names = [role.name for role in used_roles(settings)]
+    wanted = wanted or names
+    if unused := [role for role in wanted if role not in names]:
+        raise SettingsError(f"--roles: {', '.join(unused)} is switched off; set actors.enabled = true for it")
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise SettingsError(f"--log-level {log_level}: must be DEBUG, INFO, WARNING or ERROR")
     configure(log_level.upper())

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
-from msgspec.structs import replace
-from numpy.typing import NDArray
 
 from detectors.failures import UNCONTAINED
 from streams.codecs.codec import Refusal
@@ -19,6 +17,7 @@ from streams.ingest.mapping.records import Good, Records
 from streams.ingest.rules.tagging import Tagger
 from streams.log.columns import EventColumns, event_columns, joined
 from streams.log.frames import FRAME_VERSION, Frame, encode
+from streams.log.packing import actor_frames, target_frames
 from streams.settings.event_time import Time
 from streams.settings.rules import Rules
 from streams.settings.settings import Input
@@ -35,10 +34,6 @@ partition would wait for them, and all their events would be late. Live traffic 
 faster than the wall clock there.
 """
 
-MAX_FRAME_BYTES = 600_000
-"""Well under the 1 MB that brokers accept by default."""
-
-
 STRETCH = 1000
 """Records decoded at once. An event takes some 700 bytes in objects. The objects of more records leave the processor's
 cache before they become columns, which costs a third more (measured)."""
@@ -49,6 +44,9 @@ class Routed:
     """The result of a batch: frames by partition, refused records, the number of events, and what was left out."""
 
     frames: list[tuple[int, bytes]] = field(default_factory=list)
+    """of by-target"""
+    actor_frames: list[tuple[int, bytes]] = field(default_factory=list)
+    """of by-actor"""
     dead: list[DeadLetter] = field(default_factory=list)
     events: int = 0
     behind_ms: int = 0
@@ -56,6 +54,15 @@ class Routed:
     skipped: Counter[str] = field(default_factory=Counter)
     """see Decoded in mapping/records.py"""
     unread: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+class ActorLog(NamedTuple):
+    """How events are routed by actor."""
+
+    partitions: int
+    """of by-actor"""
+    pseudonyms: bool = False
+    """whether the names of actors are left out"""
 
 
 class Router:
@@ -66,8 +73,16 @@ class Router:
     """
 
     def __init__(
-        self, *, config: Input, partition: int, time: Time, partitions: int, tagger: Tagger | None = None
+        self,
+        *,
+        config: Input,
+        partition: int,
+        time: Time,
+        partitions: int,
+        tagger: Tagger | None = None,
+        actor_log: ActorLog | None = None,
     ) -> None:
+        """``partitions`` are those of by-target. ``actor_log`` is None if events are not routed by actor."""
         self.topic = config.topic
         self.partition = partition
         self.source = f"{config.topic}/{partition}"
@@ -86,6 +101,7 @@ class Router:
         self._lateness_ms = round(time.lateness_seconds * 1000)
         self._idle_ms = round(time.idle_seconds * 1000)
         self._partitions = partitions
+        self._actor_log = actor_log
         self._marked_at = -MARK_EVERY_MS
         self._read_at: int | None = None
         """wall clock when there was last something to read"""
@@ -143,7 +159,7 @@ class Router:
             self._read_at = now_ms
             if self.idle:
                 self.wake(now_ms)
-        columns, cuts = self._by_place(parts) if parts else (None, [0] * (self._partitions + 1))
+        columns = joined(parts) if parts else None
         if self.only_history and self.max_ts >= 0:
             self.only_history = False
             self.wake(now_ms)
@@ -155,12 +171,13 @@ class Router:
         if due:
             self._marked_at = now_ms
         head = self._frame(first, next_offset, roster, now_ms)
-        for place, (begin, end) in enumerate(pairwise(cuts)):
-            if columns is not None and begin < end:
-                values = packed(columns, range(begin, end), head, before)
-                routed.frames += [(place, value) for value in values]
-            elif due:
-                routed.frames.append((place, encode(head)))
+        routed.frames += target_frames(columns, self._partitions, head, before, due=due)
+        log = self._actor_log
+        if log is not None:
+            yield
+            routed.actor_frames += actor_frames(
+                columns, log.partitions, head, before, due=due, pseudonyms=log.pseudonyms
+            )
 
     def _decoded(self, records: Records, stretch: range, routed: Routed) -> list[EventColumns]:
         """Decode a stretch of records into columns; refused records become dead letters.
@@ -198,6 +215,8 @@ class Router:
                 tags=tags,
                 plain_addresses=good.plain_addresses,
             )
+            if self._actor_log is not None and not self._actor_log.pseudonyms:
+                columns.names = good.fields["actor"]
             self._note_times(good, routed)
             routed.events += len(good.ts)
         routed.dead += letters
@@ -226,13 +245,6 @@ class Router:
         elif self.max_ts < 0:
             self.only_history = True
 
-    def _by_place(self, parts: list[EventColumns]) -> tuple[EventColumns, list[int]]:
-        """Sort events by the partition of their target; give the row where each partition begins, and the end."""
-        columns = joined(parts)
-        places = (columns.hashes % np.uint64(self._partitions)).astype(np.intp)
-        cuts = np.cumsum(np.bincount(places, minlength=self._partitions))
-        return columns.take(np.argsort(places, kind="stable")), [0, *cuts.tolist()]
-
     def mark(
         self, *, next_offset: int, now_ms: int, at_end: bool, roster: dict[str, int], unheard_ms: int = 0
     ) -> Routed:
@@ -256,8 +268,7 @@ class Router:
                 reached = min(self.max_ts + now_ms - self._read_at, now_ms) - unheard_ms
                 self.watermark = max(self.watermark, reached - self._lateness_ms)
         self._marked_at = now_ms
-        for place in range(self._partitions):
-            routed.frames.append((place, encode(self._frame(next_offset, next_offset, roster, now_ms))))
+        self._add_everywhere(self._frame(next_offset, next_offset, roster, now_ms), routed)
         return routed
 
     def last_ts(self) -> int:
@@ -268,8 +279,16 @@ class Router:
         """End a recorded stream: raise the watermark to ``until_ms`` and mark the source as idle."""
         self.idle = True
         self.watermark = max(self.watermark, until_ms)
-        frame = encode(self._frame(next_offset, next_offset, roster, 0))
-        return Routed(frames=[(place, frame) for place in range(self._partitions)])
+        routed = Routed()
+        self._add_everywhere(self._frame(next_offset, next_offset, roster, 0), routed)
+        return routed
+
+    def _add_everywhere(self, head: Frame, routed: Routed) -> None:
+        """Write a frame without events to every partition of the logs."""
+        value = encode(head)
+        routed.frames += [(place, value) for place in range(self._partitions)]
+        if self._actor_log is not None:
+            routed.actor_frames += [(place, value) for place in range(self._actor_log.partitions)]
 
     def _frame(self, first: int, next_offset: int, roster: dict[str, int], now_ms: int) -> Frame:
         idle = self.idle or self.only_history
@@ -278,34 +297,3 @@ class Router:
             written_ms=now_ms,
             relations=self._relations,
         )
-
-
-def packed(columns: EventColumns, rows: range, head: Frame, before: int) -> list[bytes]:
-    """Encode rows as one frame, or as several if one would be too large for the log.
-
-    Events of one record stay in one frame: a reader that restarts between them would skip the later ones as already
-    read. If they are too large for a frame, their sessions are dropped, which no detector reads. The rest always fits,
-    because ids are bounded, and so is the number of events of a record.
-    All frames but the last have the watermark ``before`` the batch: time moves when all events are written.
-    """
-    frame = replace(head)
-    columns.fill(frame, rows.start, rows.stop)
-    value = encode(frame)
-    if len(value) <= MAX_FRAME_BYTES:
-        return [value]
-    middle = _middle(columns.offset, rows)
-    if middle is None:
-        return [encode(replace(frame, session=None))]
-    cut = int(columns.offset[middle])
-    earlier = replace(head, next=cut, watermark=before)
-    first = packed(columns, range(rows.start, middle), earlier, before)
-    return first + packed(columns, range(middle, rows.stop), replace(head, first=cut), before)
-
-
-def _middle(offset: NDArray[np.int64], rows: range) -> int | None:
-    """The row nearest to the middle that is the first row of its record; None if all rows are of one record."""
-    here = offset[rows.start : rows.stop]
-    half = len(here) // 2
-    begins = (int(np.searchsorted(here, here[half], side)) for side in ("left", "right"))
-    between = [begin for begin in begins if 0 < begin < len(here)]
-    return rows.start + min(between, key=lambda begin: abs(begin - half)) if between else None

@@ -11,7 +11,7 @@ from streams.ingest.rules.tagging import Tagger
 from streams.ingest.work import Ingest
 from streams.kafka.partition_reader import StateReader
 from streams.kafka.reachability import Answers
-from streams.kafka.topics import BY_TARGET
+from streams.kafka.topics import BY_ACTOR, BY_TARGET
 from streams.settings.settings import Settings
 
 
@@ -41,11 +41,11 @@ class IngestTasks:
 
     def open(self, settings: Settings, tp: TP) -> Ingest:
         """See TaskFactory."""
-        partitions = self._partitions[BY_TARGET.name(settings)]
         return Ingest(
             settings,
             tp,
-            partitions=partitions,
+            partitions=self._partitions[BY_TARGET.name(settings)],
+            actor_partitions=self._partitions[BY_ACTOR.name(settings)] if settings.actors.enabled else 0,
             roster=self._roster,
             state=self._state,
             tagger=self._tagger,

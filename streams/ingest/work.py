@@ -1,4 +1,4 @@
-"""The ingest role: turns the records of an input partition into frames of ``by-target`` and dead letters."""
+"""The ingest role: turns the records of an input partition into frames of the logs and dead letters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streams.engine.outlet import Delivered, Output
 from streams.engine.task import PENDING_MAX
 from streams.ingest.mapping.records import Records
 from streams.ingest.outage_wait import OutageWait
-from streams.ingest.router import Routed, Router
+from streams.ingest.router import ActorLog, Routed, Router
 from streams.ingest.rules.tagging import Tagger
 from streams.kafka.partition_reader import StateReader
 from streams.kafka.reachability import Answers
@@ -69,12 +69,19 @@ class Ingest:
         clock: Clock,
         answers: Answers | None = None,
         tagger: Tagger | None = None,
+        actor_partitions: int = 0,
     ) -> None:
+        """``partitions`` are those of by-target, ``actor_partitions`` those of by-actor (0: it does not exist)."""
         config = next(i for i in settings.inputs if i.topic == tp.topic)
         self.every_seconds = min(INGEST_CHECKPOINT_SECONDS, settings.checkpoint_seconds)
         self._topics = Topics.of(settings)
         self._router = Router(
-            config=config, partition=tp.partition, time=settings.time, partitions=partitions, tagger=tagger
+            config=config,
+            partition=tp.partition,
+            time=settings.time,
+            partitions=partitions,
+            tagger=tagger,
+            actor_log=ActorLog(actor_partitions, settings.actors.pseudonyms) if actor_partitions else None,
         )
         self._key = f"{tp.topic}/{tp.partition}".encode()
         self._state_partition = partition_of(f"{tp.topic}/{tp.partition}", partitions)
@@ -168,18 +175,19 @@ class Ingest:
         return outputs
 
     def _add_outputs(self, routed: Routed, headers: dict[int, Headers] | None = None) -> None:
-        by_target = self._topics.by_target
+        topics = self._topics
         for reason, count in routed.skipped.items():
             metrics.SKIPPED_RECORDS.labels(reason).inc(count)
         for (name, why), count in routed.unread.items():
             metrics.UNREAD_FIELDS.labels(name, why).inc(count)
-        self._outputs += [Output(by_target, place, None, value) for place, value in routed.frames]
-        self._frame_bytes += sum(len(value) for _, value in routed.frames)
+        for topic, frames in ((topics.by_target, routed.frames), (topics.by_actor, routed.actor_frames)):
+            self._outputs += [Output(topic, place, None, value) for place, value in frames]
+            self._frame_bytes += sum(len(value) for _, value in frames)
         for letter in routed.dead:
             metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
             original = (headers or {}).get(letter.offset, [])
             place = letter.partition % self._partitions
-            self._outputs.append(letter_output(self._topics.dead_letters, place, letter, original))
+            self._outputs.append(letter_output(topics.dead_letters, place, letter, original))
 
 
 def _columns(records: list[Any], now_ms: int) -> Records:

@@ -24,6 +24,13 @@ from streams.kafka.errors import BrokerError, NoConnectionError, describe, user_
 from streams.settings.settings import Settings
 
 
+def _always(_settings: Settings) -> bool:
+    return True
+
+
+_with_actors = attrgetter("actors.enabled")
+
+
 @dataclass(frozen=True, slots=True)
 class Topic:
     """One of truecount's own topics."""
@@ -35,6 +42,8 @@ class Topic:
     prefix_setting: Literal["log", "state"] | None = None
     """the setting that can give it another prefix, ``log_prefix`` or ``state_prefix`` (``truecount repartition``)"""
     partitions: Callable[[Settings], int] = attrgetter("partitions")
+    used: Callable[[Settings], bool] = _always
+    """whether an installation has it"""
 
     def prefix(self, settings: Settings) -> str:
         """The beginning of its name."""
@@ -72,6 +81,9 @@ FLAGGED_EVENTS = Topic("flagged-events", retention="always")
 CORRECTIONS = Topic("corrections", retention="always")
 AUDITED_COUNTS = Topic("audited-counts", retention="newest")
 DEAD_LETTERS = Topic("dead-letters", retention="retained")
+BY_ACTOR = Topic("by-actor", retention="retained", prefix_setting="log", used=_with_actors)
+ACTORS_STATE = Topic("actors-state", retention="newest", prefix_setting="state", used=_with_actors)
+ACTORS = Topic("actors", retention="newest", used=_with_actors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,9 @@ class Topics:
     corrections: str
     audited_counts: str
     dead_letters: str
+    by_actor: str
+    actors_state: str
+    actors: str
 
     @classmethod
     def of(cls, settings: Settings) -> Topics:
@@ -97,6 +112,9 @@ class Topics:
             corrections=CORRECTIONS.name(settings),
             audited_counts=AUDITED_COUNTS.name(settings),
             dead_letters=DEAD_LETTERS.name(settings),
+            by_actor=BY_ACTOR.name(settings),
+            actors_state=ACTORS_STATE.name(settings),
+            actors=ACTORS.name(settings),
         )
 
 

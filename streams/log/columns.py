@@ -50,6 +50,8 @@ class EventColumns:
     texts: dict[str, Sequence[str | None]]
     sparse: frozenset[str]
     """columns that may be without any value in a part of the events"""
+    names: Sequence[str | None] | None = None
+    """the actors as texts, for ``of_actors``; None if they are not needed. ``take`` drops them"""
 
     def take(self, rows: NDArray[np.intp]) -> EventColumns:
         """Select rows, in the given order."""
@@ -61,6 +63,22 @@ class EventColumns:
             self.ts[rows],
             {name: column[rows] for name, column in self.numbers.items()},
             {name: [column[place] for place in places] for name, column in self.texts.items()},
+            self.sparse,
+        )
+
+    def of_actors(self, columns: Sequence[str], *, names: bool) -> EventColumns:
+        """The part of these columns that ``by-actor`` has. ``names``: with the actors as texts."""
+        texts = {name: texts for name, texts in self.texts.items() if name == "owner"}
+        if names:
+            assert self.names is not None
+            texts["name"] = self.names
+        return EventColumns(
+            self.target,
+            self.hashes,
+            self.offset,
+            self.ts,
+            {name: self.numbers[name] for name in columns if name in self.numbers},
+            texts,
             self.sparse,
         )
 
@@ -150,6 +168,7 @@ def joined(parts: Sequence[EventColumns]) -> EventColumns:
         numbers,
         texts,
         frozenset(sparse),
+        None if parts[0].names is None else [name for part in parts for name in part.names or ()],
     )
 
 

@@ -1,14 +1,14 @@
-"""Frames: the records of ``by-target``. A frame has events of one source for one partition, in columns.
+"""Frames: the records of ``by-target`` and ``by-actor``. A frame has events of one source for one partition.
 
-A frame names the input offsets that it was made from (``first`` ≤ offset < ``next``). A reader that has read a source
-up to an offset skips what comes twice. A frame also has the watermark of its source, so that partitions without events
-close their windows too. Ids of targets travel as text, all other names as hashes: each event has its input offset, and
-the record at that offset has the texts.
+The events are columns. A frame names the input offsets that it was made from (``first`` ≤ offset < ``next``). A reader
+that has read a source up to an offset skips what comes twice. A frame also has the watermark of its source, so that
+partitions without events close their windows too. Ids of targets travel as text, all other names as hashes: each event
+has its input offset, and the record at that offset has the texts.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -66,6 +66,16 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     """whether likes and follows of this source are states (``relations`` of its input)"""
 
 
+class ActorFrame(Frame, array_like=True, gc=False):
+    """One record of ``by-actor``. It lacks the columns that say nothing of an actor's conduct.
+
+    A frame without events is the same in both logs.
+    """
+
+    name: list[str] | None = None
+    """the actors as texts; None if the log has pseudonyms only"""
+
+
 NEEDED = ("offset", "metric", "ts", "actor")
 GIVEN = ("ident", "network", "agent", "referrer", "country", "created", "watch_ms", "duration_ms")
 """Columns of numbers that may be empty; -1 means "not given"."""
@@ -73,6 +83,8 @@ MARKS = ("undo", "rule", "history")
 """Columns of numbers that may be empty; 0 is the usual value."""
 NUMBERS = (*NEEDED, *GIVEN, *MARKS)
 TEXTS = ("session", "owner")
+
+AnyFrame = TypeVar("AnyFrame", bound=Frame)
 
 _WIDTHS: dict[int, Any] = {1: np.dtype("<i1"), 2: np.dtype("<i2"), 4: np.dtype("<i4"), 8: np.dtype("<i8")}
 Numbers = NDArray[np.signedinteger[Any]]
@@ -110,7 +122,7 @@ def offsets(frame: Frame) -> NDArray[np.int64]:
     return wide(frame, "offset") + np.int64(frame.first)
 
 
-def part_of(frame: Frame, rows: NDArray[np.intp]) -> Frame:
+def part_of(frame: AnyFrame, rows: NDArray[np.intp]) -> AnyFrame:
     """Select rows of a frame. Without any row, the frame still has its source's watermark."""
     places = rows.tolist()
     columns: dict[str, Any] = {"target": [frame.target[place] for place in places]}
@@ -120,6 +132,8 @@ def part_of(frame: Frame, rows: NDArray[np.intp]) -> Frame:
     for name in TEXTS:
         column = getattr(frame, name)
         columns[name] = None if column is None else [column[place] for place in places]
+    if isinstance(frame, ActorFrame) and frame.name is not None:
+        columns["name"] = [frame.name[place] for place in places]
     return msgspec.structs.replace(frame, **columns)
 
 

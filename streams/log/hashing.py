@@ -47,6 +47,26 @@ def partition_of(target: str, partitions: int) -> int:
     return _hash(target.encode()) % partitions
 
 
+def actor_partitions(actors: NDArray[np.int64], partitions: int) -> NDArray[np.intp]:
+    """The partition of ``by-actor`` for each actor's hash. The account bit does not matter."""
+    return ((actors >> 1) % partitions).astype(np.intp, copy=False)
+
+
+def actor_partition(actor: int, partitions: int) -> int:
+    """As ``actor_partitions``, of one hash."""
+    return (actor >> 1) % partitions
+
+
+def actor_hash(name: str) -> int:
+    """The hash of an actor, without the account bit."""
+    return int(_hash(name.encode()) & int(_ACTOR_MASK))
+
+
+def target_hash(target: str) -> int:
+    """The hash of a target in the blocks of accounts: 63 bits, of which the lowest are those of ``name_hash``."""
+    return int(_hash(target.encode()) & (HASH_SPACE - 1))
+
+
 def actor_hashes(actors: Sequence[str | None]) -> NDArray[np.int64]:
     """Hash actors to 63 bits, without the bit that marks accounts (detectors.events.actor). None becomes NOBODY."""
     try:

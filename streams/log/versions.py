@@ -11,7 +11,7 @@ import numpy as np
 from detectors.events.event import METRICS
 from detectors.intake.rules.reasons import TAGS
 from streams.log.columns import HASHERS, event_columns
-from streams.log.frames import FRAME_VERSION, NEEDED, NUMBERS, TEXTS, Frame, numbers
+from streams.log.frames import FRAME_VERSION, NEEDED, NUMBERS, TEXTS, ActorFrame, Frame, numbers
 from streams.log.hashing import NameHasher
 
 
@@ -23,10 +23,11 @@ COLUMNAR = (2, FRAME_VERSION)
 """Versions that consist of columns. Version 2 lacks the last column, which is empty then."""
 
 _decoder = msgspec.msgpack.Decoder(Frame)
+_actor_decoder = msgspec.msgpack.Decoder(ActorFrame)
 
 
 def decode(value: bytes | None) -> Frame:
-    """Decode a frame. Raises FrameError."""
+    """Decode a frame of ``by-target``. Raises FrameError."""
     try:
         frame = _decoder.decode(value or b"")
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -34,6 +35,24 @@ def decode(value: bytes | None) -> Frame:
         if older is None:
             raise FrameError(f"not a frame: {error}") from None
         return older
+    _check(frame)
+    return frame
+
+
+def decode_actor_frame(value: bytes | None) -> ActorFrame:
+    """Decode a frame of ``by-actor``. Raises FrameError."""
+    try:
+        frame = _actor_decoder.decode(value or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise FrameError(f"not a frame: {error}") from None
+    _check(frame)
+    if frame.name is not None and len(frame.name) != len(frame.target):
+        raise FrameError(f"column name has {len(frame.name)} values for {len(frame.target)} events")
+    return frame
+
+
+def _check(frame: Frame) -> None:
+    """Raise FrameError unless all columns of a frame fit together and have known values."""
     if frame.version not in COLUMNAR:
         raise FrameError(f"frame version {frame.version}; this worker reads 1 to {FRAME_VERSION}")
     size = len(frame.target)
@@ -53,7 +72,6 @@ def decode(value: bytes | None) -> Frame:
             rule = numbers(frame, "rule")
             if rule.min() < 0 or rule.max() >= len(TAGS):
                 raise FrameError("a rule that this version does not know")
-    return frame
 
 
 class FrameOfTexts(msgspec.Struct, array_like=True, gc=False):

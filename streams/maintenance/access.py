@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from kafka.admin import NewTopic
 
 from streams.kafka.clients import transactional_id
-from streams.roles import ROLES, Role
+from streams.roles import Role, used_roles
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
 
@@ -32,16 +32,15 @@ class Access(NamedTuple):
         return f"{self.operation} on {self.resource.replace('-', ' ')} {self.name}{'*' if self.prefixed else ''}"
 
 
-def worker_access(settings: Settings, roles: Iterable[Role] = tuple(ROLES.values())) -> list[Access]:
-    """What a worker with these roles needs. ``doctor`` and the commands on the log need no more."""
+def worker_access(settings: Settings, roles: Iterable[Role] | None = None) -> list[Access]:
+    """What a worker with these roles (default: all used) needs. ``doctor`` and commands on the log need no more."""
     access: dict[Access, None] = {}
-    for role in roles:
+    for role in used_roles(settings) if roles is None else roles:
         for name in role.reads(settings):
             access[Access("topic", name, "READ")] = None
         if role.changelog is not None:
             access[Access("topic", role.changelog.name(settings), "READ")] = None
-        written = [topic for topic in role.topics() if topic != role.log]
-        for topic in written:
+        for topic in role.written(settings):
             access[Access("topic", topic.name(settings), "WRITE")] = None
     access[Access("group", settings.app, "READ")] = None
     if settings.processing == "exactly_once":
@@ -51,7 +50,7 @@ def worker_access(settings: Settings, roles: Iterable[Role] = tuple(ROLES.values
 
 def reader_access(settings: Settings) -> list[Access]:
     """What somebody needs who reads flags, corrections and counts, with ``truecount flags`` for instance."""
-    outputs = {topic.name(settings) for role in ROLES.values() for topic in role.aligned}
+    outputs = {topic.name(settings) for role in used_roles(settings) for topic in role.aligned}
     return [Access("topic", name, "READ") for name in sorted(outputs)]
 
 

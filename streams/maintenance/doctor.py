@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from kafka.errors import KafkaError
 
+from streams.engine.failed_records import Positions
 from streams.ingest.mapping.decoder import EventDecoder
 from streams.kafka.errors import BrokerError, describe
 from streams.kafka.reader import Reader
@@ -20,11 +21,10 @@ from streams.maintenance.permissions import creation_refused, missing_access
 from streams.maintenance.unjudged import unjudged_of
 from streams.maps.sampling import topic_sample
 from streams.maps.trial import Trial
-from streams.roles import ROLES, needed, plan
+from streams.roles import needed, plan, used_roles
 from streams.settings.inputs import Input
 from streams.settings.settings import Settings
 from streams.state.sealed import StateError
-from streams.targets.unjudged import Positions
 
 SAMPLED = 100
 """Records of each input topic that are decoded."""
@@ -160,7 +160,7 @@ def _disk(settings: Settings) -> Check:
 
 def _partitions(settings: Settings) -> Check:
     """Whether the topics that a role reads and writes partition by partition have equally many partitions."""
-    groups = [names for role in ROLES.values() if (names := role.equal_partitions(settings))]
+    groups = [names for role in used_roles(settings) if (names := role.equal_partitions(settings))]
     try:
         counts = partition_counts(settings, {name for names in groups for name in names})
     except BrokerError as error:

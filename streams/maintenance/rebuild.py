@@ -19,6 +19,7 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from streams.clock import Clock
+from streams.engine.failed_records import Failed
 from streams.engine.outlet import OutletError
 from streams.engine.step_error import StepError
 from streams.engine.task import PENDING_MAX
@@ -35,7 +36,6 @@ from streams.settings.settings import Settings
 from streams.state.keyed import Budget
 from streams.state.sealed import StateError
 from streams.state.store import StoreError
-from streams.targets.unjudged import Failed
 from streams.targets.work import Targets
 
 BATCH_FRAMES = 50

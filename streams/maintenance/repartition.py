@@ -28,12 +28,14 @@ from streams.ingest.work import IngestState
 from streams.kafka.errors import BrokerError, describe
 from streams.kafka.partition_reader import StateReader
 from streams.kafka.topics import BY_TARGET, TARGETS_STATE, Topics, admin, create, grow, partitions_of
+from streams.log.controls import decode_controls, is_control, to_targets
 from streams.log.hashing import partition_of
 from streams.log.versions import FrameError, decode
 from streams.maintenance.rebuild import LogError
 from streams.maintenance.reroute import Child
+from streams.maintenance.reroute_actors import ActorLogSplit
 from streams.maintenance.task_outlet import end_outlet, make_outlet
-from streams.roles import INGEST, TARGETS, plan
+from streams.roles import INGEST, TARGETS, plan, used_roles
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
 from streams.state.disk import StateOnDisk
@@ -67,6 +69,7 @@ class Summary:
     prefix: str
     targets: int = 0
     frames: int = 0
+    actor_frames: int = 0
     sources: int = 0
     seconds: float = 0.0
 
@@ -101,14 +104,23 @@ async def repartition(settings: Settings, after: Settings, *, clock: Clock, prog
     summary = Summary(settings.partitions, after.partitions, after.log_prefix)
     try:
         jobs = [_Parent(settings, after, partition, summary, clock) for partition in range(settings.partitions)]
+        actors = [
+            ActorLogSplit(settings, after, partition, clock)
+            for partition in range(settings.partitions if settings.actors.enabled else 0)
+        ]
         await _fence_ingest(settings, clock)
         for job in jobs:
             await job.split(progress)
+        for split_log in actors:
+            await split_log.split(progress)
         summary.sources = await _move_sources(settings, after, clock)
-        grow(after, TARGETS.aligned)
+        grow(after, [topic for role in used_roles(after) for topic in role.aligned])
         await _mark_sources_moved(settings, after, clock)
         for job in jobs:
             await job.mark_moved()
+        for split_log in actors:
+            await split_log.mark_moved()
+        summary.actor_frames = sum(job.frames for job in actors)
     except (StateError, StoreError, OutletError) as error:
         raise LogError(f"the split was interrupted: {error}. Run the same command again") from error
     except (KafkaError, OSError) as error:
@@ -249,6 +261,11 @@ class _Parent:
         waiting: dict[int, list[bytes]] = {child.partition: [] for child in children}
         async for record in self._reader.records(self._old.by_target, self._partition, start=start):
             try:
+                if is_control(record.value):
+                    controls = list(to_targets(decode_controls(record.value)))
+                    for child in children:
+                        waiting[child.partition].append(child.controls(controls, record.offset))
+                    continue
                 frame = decode(record.value)
             except FrameError:
                 continue  # the audit counted it as broken

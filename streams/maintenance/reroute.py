@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from detectors.controls import Answered, Ruled, ToTargets
+from detectors.events.key import Key, target_of
 from detectors.state.target_state import TargetState
+from streams.log.controls import control_frame
 from streams.log.frames import Frame, encode, lean, part_of, times
-from streams.log.hashing import hashes
+from streams.log.hashing import hashes, partition_of
 from streams.state.sealed import Meta
 
 OFFSET_FIELDS = {"log_from", "log_to"}
@@ -63,6 +67,17 @@ class Child:
                 self._marks[offset] = dict(seen)
         return encode(mine)
 
+    def controls(self, records: Iterable[ToTargets], offset: int) -> bytes:
+        """This child's share of the control records at ``offset``; possibly none, so that each record has an offset."""
+        self._old_offsets.append(offset)
+        return control_frame(record for record in records if self._is_mine(record))
+
+    def _is_mine(self, record: ToTargets) -> bool:
+        if isinstance(record, Ruled):
+            return True
+        target = target_of(Key(record.key)) if isinstance(record, Answered) else record.target
+        return partition_of(target, self._partitions) == self.partition
+
     def _begins_generation(self, offset: int) -> bool:
         last = self._with_ids[-1] if self._with_ids else -1
         return any(last < start <= offset for start in self._starts)
@@ -87,6 +102,7 @@ class Child:
         past = [(start, self.new_offset(log_to)) for start, log_to in self._past]
         audit["audit"] = {**audit["audit"], "generations": self._generations(), "past": past}
         audit["marks"] = marks
+        audit.pop("controls", None)  # the positions of senders begin anew
         audit["replay_from"] = replay_from
         configs = [(self.new_offset(offset), config) for offset, config in parent.configs]
         position = self.new_offset(parent.position)

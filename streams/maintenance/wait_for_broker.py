@@ -17,7 +17,7 @@ from streams.kafka.topics import missing, partition_counts, remedy
 from streams.maintenance.access import worker_access
 from streams.maintenance.doctor import NO_TRANSACTIONS, supports_transactions
 from streams.maintenance.permissions import missing_access
-from streams.roles import ROLES, needed
+from streams.roles import needed, used_roles
 from streams.service.wait_log import WaitLog
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
@@ -74,4 +74,4 @@ def partitions_read(settings: Settings) -> dict[str, int]:
     lacking = missing(settings, needed(settings))
     if lacking:
         raise BrokerError("; ".join(f"topic {name} does not exist; {remedy(settings, name)}" for name in lacking))
-    return partition_counts(settings, {topic for role in ROLES.values() for topic in role.reads(settings)})
+    return partition_counts(settings, {topic for role in used_roles(settings) for topic in role.reads(settings)})

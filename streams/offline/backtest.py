@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from detectors.accounts.settings import AccountSettings
 from detectors.audit import AuditSettings
 from detectors.lab.backtest import METHOD, RUN_VIEWS, judge_stream, run
 from detectors.lab.baselines import BASELINES
@@ -62,6 +63,8 @@ class Plan:
     without_detectors: tuple[str, ...] = ()
     config: Path | None = None
     """configuration with the ``[detection]`` to use; by default the default thresholds"""
+    accounts: bool = False
+    """whether accounts are observed beside the audits, as the role ``actors`` does"""
 
 
 def scenario_ids() -> list[str]:
@@ -89,6 +92,7 @@ def run_scenario(name: str, seed: int, plan: Plan) -> list[Report]:
         methods=plan.methods,
         shadow=plan.without_detectors,
         settings=_audit_settings(plan),
+        accounts=AccountSettings() if plan.accounts else None,
     )
     seconds = round(time.monotonic() - began, 1)
     return [replace(report, seconds=seconds) for report in reports]
@@ -160,6 +164,7 @@ def run_file(
         methods=plan.methods,
         shadow=plan.without_detectors,
         settings=_audit_settings(plan),
+        accounts=AccountSettings() if plan.accounts else None,
     )
     seconds = round(time.monotonic() - began, 1)
     return [replace(report, seconds=seconds) for report in reports]
@@ -226,6 +231,37 @@ def cells_of(report: Report) -> list[str]:
         _ratio(report.before_detection),
         _ratio(report.estimate_error),
     ]
+
+
+ACCOUNT_FIGURE_NAMES = (
+    "settled right",
+    "not settled",
+    "taken back",
+    "bought actors automated",
+    "honest actors automated",
+    "other rulings",
+    "removed on small targets",
+)
+"""Columns of the table about accounts, in the order of ``account_cells_of``."""
+
+
+def account_cells_of(report: Report) -> list[str]:
+    """A report's figures about accounts as texts, in the order of ACCOUNT_FIGURE_NAMES."""
+    automated = report.rulings.get("automated", {"bought": 0, "honest": 0})
+    others = [f"{kind} {sum(by.values()):,}" for kind, by in sorted(report.rulings.items()) if kind != "automated"]
+    return [
+        _of(report.settled_right, report.settled),
+        f"{report.unsettled:,}",
+        f"{report.reversed:,}",
+        _of(automated["bought"], report.bought_actors),
+        _of(automated["honest"], report.honest_actors),
+        ", ".join(others) or "–",
+        _of(report.removed_honest_small, report.honest_small),
+    ]
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part:,} of {whole:,}" if whole else "–"
 
 
 def _ratio(value: float | None) -> str:

@@ -15,11 +15,11 @@ from detectors.records import Outcome
 from detectors.state.case import EXPLAINED
 from detectors.state.removals import RULE
 from detectors.state.target_states import MemoryTargetStates
+from streams.engine.failed_records import Failed
 from streams.engine.step_error import StepError
 from streams.settings.settings import Settings
 from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit, audit_settings
-from streams.targets.unjudged import Failed
 
 SPOOLED_BYTES = 1 << 20
 _LENGTH = struct.Struct("<I")
@@ -46,6 +46,8 @@ class Audited(msgspec.Struct, array_like=True):
     failures: dict[str, int]
     uncounted: list[tuple[int, bytes | None, str]]
     """records of the log whose events could not be counted: position, value, and why"""
+    requests: Frames = []
+    """control frames for by-actor"""
 
 
 class Totals(msgspec.Struct, array_like=True):
@@ -85,8 +87,9 @@ class PartitionReplay:
     def __init__(self, settings: Settings, partition: int) -> None:
         self.partition = partition
         self._settings = settings
+        self._actor_partitions = settings.partitions if settings.actors.enabled else 0
         self._failed: Failed = {}
-        self._frames = _Frames()
+        self._frames = LogSoFar()
         self._offset = 0
         self._restart()
 
@@ -98,6 +101,7 @@ class PartitionReplay:
         """Audit the next frame of the log."""
         self._frames.append(frame)
         outcome = self._applied(frame)
+        requests = self._audit.requests_of(outcome, self._offset, self._actor_partitions)
         self._offset += 1
         opened = [flag for flag in outcome.flags if flag.status == OPENED]
         return Audited(
@@ -114,6 +118,7 @@ class PartitionReplay:
             [(flag.target, flag.metric) for flag in opened if flag.verdict not in (EXPLAINED, RULE)],
             outcome.failures,
             [(one.position, one.value, one.message) for one in outcome.uncounted],
+            requests,
         )
 
     def _applied(self, frame: bytes) -> Outcome:
@@ -124,7 +129,9 @@ class PartitionReplay:
                 if failed:
                     self._restart()
                     for position, before in enumerate(self._frames.first(self._offset)):
-                        self._audit.apply(before, position, Outcome())
+                        again = Outcome()
+                        self._audit.apply(before, position, again)
+                        self._audit.requests_of(again, position, self._actor_partitions)
                 outcome = Outcome()
                 self._audit.apply(frame, self._offset, outcome)
             except StepError:
@@ -178,18 +185,19 @@ class InProcess:
             partition.close()
 
 
-class _Frames:
-    """A partition's log so far, to read again when a record fails; on disk from SPOOLED_BYTES on."""
+class LogSoFar:
+    """The log of a partition so far, to read again when a record fails; on disk from SPOOLED_BYTES on."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(SPOOLED_BYTES)  # noqa: SIM115  # open as long as the replay
 
     def append(self, frame: bytes) -> None:
+        """Append a record."""
         self._file.write(_LENGTH.pack(len(frame)))
         self._file.write(frame)
 
     def first(self, count: int) -> Iterator[bytes]:
-        """The first ``count`` frames."""
+        """The first ``count`` records."""
         self._file.seek(0)
         for _ in range(count):
             (length,) = _LENGTH.unpack(self._file.read(_LENGTH.size))
@@ -197,4 +205,5 @@ class _Frames:
         self._file.seek(0, SEEK_END)
 
     def close(self) -> None:
+        """Free it."""
         self._file.close()

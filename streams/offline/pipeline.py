@@ -1,4 +1,4 @@
-"""Audits a recorded file without a broker, with the objects that workers use, and writes four NDJSON files."""
+"""Audits a recorded file without a broker, with the objects that workers use, and writes NDJSON files."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import orjson
 
+from detectors.windows.scales import HOUR_MS
 from streams.deadletters import DeadLetter, Why
-from streams.ingest.router import Routed, Router
+from streams.ingest.router import ActorLog, Routed, Router
 from streams.ingest.rules.tagging import Tagger
-from streams.offline.partitions import Audited, Auditors, InProcess, Totals
+from streams.offline.accounts import ACTORS, PROFILES, AccountReplay
+from streams.offline.partitions import Audited, Auditors, Frames, InProcess, Totals
 from streams.offline.processes import Processes
 from streams.offline.reached import Reached, SortedProgress
 from streams.offline.recorded.decoding import batched, records_of, rows_by_time, unreadable
 from streams.offline.recorded.file import RecordedFile
 from streams.offline.recorded.losses import Losses
 from streams.offline.recorded.row import Row
+from streams.offline.summary import Summary
 from streams.settings.inputs import Input
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
@@ -34,49 +37,7 @@ HELD_BYTES_MAX = 64 << 20
 
 SOURCE = "recorded"
 FILES = ("flagged-events", "audited-counts", "corrections", "dead-letters")
-
-
-@dataclass(slots=True)
-class Summary:
-    """Result of an offline replay."""
-
-    records: int = 0
-    events: int = 0
-    dead_letters: int = 0
-    late: int = 0
-    historic: int = 0
-    duplicates: int = 0
-    unmatched_undos: int = 0
-    raw: int = 0
-    valid: int = 0
-    quarantined: int = 0
-    invalid: dict[str, int] = field(default_factory=dict)
-    targets: int = 0
-    flags: int = 0
-    flagged_targets: int = 0
-    corrections: int = 0
-    explained: int = 0
-    """surges with an honest explanation; they are not counted as flags"""
-    rule_bursts: int = 0
-    """flags of rules that removed unusually many events of a target; they are not counted as flags"""
-    refused: dict[str, int] = field(default_factory=dict)
-    """dead letters by reason"""
-    skipped: dict[str, int] = field(default_factory=dict)
-    """records that are not events on purpose, by reason"""
-    unread: dict[str, dict[str, int]] = field(default_factory=dict)
-    """optional values that were left out or cut, by field and reason; their events are counted"""
-    sorted: bool = False
-    """whether the file had to be sorted by time"""
-    most_frequent: dict[str, Any] | None = None
-    """the most frequent reason of a dead letter, with an example"""
-    unjudged: int = 0
-    """counted events of which a window was not judged because detection failed"""
-    failures: dict[str, int] = field(default_factory=dict)
-    """exceptions in detection that were contained, by part"""
-
-    def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
+"""The output files, without that of rulings on actors."""
 
 
 class NotInOrderError(Exception):
@@ -123,10 +84,17 @@ class Offline:
             time=settings.time,
             partitions=settings.partitions,
             tagger=Tagger(settings.rules),
+            actor_log=ActorLog(settings.partitions, settings.actors.pseudonyms) if settings.actors.enabled else None,
         )
         self._roster = {self._config.topic: 1}
         jobs = min(jobs, settings.partitions)
         self._auditors: Auditors = InProcess(settings) if jobs == 1 else Processes(settings, jobs)
+        self._accounts = AccountReplay(settings, sink) if settings.actors.enabled else None
+        self._controls: Frames = []
+        """control frames of accounts, for the next step"""
+        self._requests: Frames = []
+        """control frames of audits, for the next whole hour"""
+        self._hour = -1
         self._steps: deque[Step] = deque()
         self._held_bytes = 0
         self._flagged: set[tuple[str, str]] = set()
@@ -136,6 +104,8 @@ class Offline:
         """whether late events are counted as late; if not, they raise NotInOrderError"""
         self.log: list[list[bytes]] | None = None
         """frames of each partition, as in by-target; recorded if a caller sets this to lists"""
+        self.actor_log: list[list[bytes]] | None = None
+        """as ``log``, of by-actor"""
 
     def run(self, values: Iterable[bytes], progress: Callable[[int], None] = lambda _: None) -> Summary:
         """Feed values of records in their order, then close the last windows. Returns the summary."""
@@ -151,8 +121,12 @@ class Offline:
         try:
             self._feed(rows, progress)
             self._close(self._auditors.totals())
+            if self._accounts is not None:
+                self._accounts.write_profiles()
         finally:
             self._auditors.close()
+            if self._accounts is not None:
+                self._accounts.close()
         return self.summary
 
     def _feed(self, rows: Iterable[Row], progress: Callable[[int], None]) -> None:
@@ -181,6 +155,7 @@ class Offline:
         self.losses.skip(routed.skipped)
         self.losses.leave_unread(routed.unread)
         # Report the line in the file, not the record's number after sorting.
+        frames = self._with_controls(routed)
         letters = (
             replace(letter, offset=letter.offset if letter.line is None else letter.line) for letter in routed.dead
         )
@@ -188,10 +163,28 @@ class Offline:
         self._steps.append(step)
         self._held_bytes += step.size_bytes()
         if self.log is not None:
-            for partition, frame in routed.frames:
+            for partition, frame in frames:
                 self.log[partition].append(frame)
-        self._auditors.send(routed.frames)
+        self._auditors.send(frames)
         self._write(STEPS_MAX if self._held_bytes < HELD_BYTES_MAX else 0)
+
+    def _with_controls(self, routed: Routed) -> Frames:
+        """The frames of by-target, and before them the control frames of the steps before. See offline/accounts.py."""
+        if self._accounts is None:
+            return routed.frames
+        frames = self._controls + routed.frames
+        actor_frames = routed.actor_frames
+        hour = self._router.watermark // HOUR_MS
+        if hour > self._hour:
+            self._hour = hour
+            self._write(0)
+            actor_frames = self._requests + actor_frames
+            self._requests = []
+        if self.actor_log is not None:
+            for partition, frame in actor_frames:
+                self.actor_log[partition].append(frame)
+        self._controls = self._accounts.take(actor_frames)
+        return frames
 
     def _write(self, open_max: int) -> None:
         """Write results in the order of the steps. Waits until at most ``open_max`` steps are not written."""
@@ -211,6 +204,7 @@ class Offline:
 
     def _write_audited(self, audited: Audited) -> None:
         summary = self.summary
+        self._requests += audited.requests
         summary.late += audited.late
         summary.historic += audited.historic
         summary.duplicates += audited.duplicates
@@ -242,6 +236,9 @@ class Offline:
             for reason, count in totals.invalid.items():
                 summary.invalid[reason] = summary.invalid.get(reason, 0) + count
         summary.flagged_targets = len(self._flagged)
+        if self._accounts is not None:
+            summary.rulings = dict(sorted(self._accounts.rulings.items()))
+            summary.reversed_rulings = dict(sorted(self._accounts.reversed.items()))
         losses = self.losses
         losses.records, losses.events, losses.late = summary.records, summary.events, summary.late
         summary.refused, summary.skipped, summary.unread = losses.refused, losses.skipped, losses.unread
@@ -279,13 +276,15 @@ def audit_file(
 
 
 class Files:
-    """The four output files of a directory."""
+    """The output files of a directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, actors: bool = False) -> None:
+        """``actors``: with the files of rulings and of profiles."""
+        names = (*FILES, ACTORS, PROFILES) if actors else FILES
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._files: dict[str, BinaryIO] = {
-                name: (directory / f"{name}.ndjson").open("wb", buffering=1 << 20) for name in FILES
+                name: (directory / f"{name}.ndjson").open("wb", buffering=1 << 20) for name in names
             }
         except OSError as error:
             raise SettingsError(f"cannot write to directory {directory}: {error.strerror}") from None

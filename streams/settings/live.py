@@ -14,7 +14,7 @@ from streams.settings.settings import Settings
 log = structlog.get_logger()
 
 LIVE_SECTIONS = ("detection.", "rules.")
-LIVE_KEYS = ("state.memory_bytes", "time.counts_seconds")
+LIVE_KEYS = ("state.memory_bytes", "time.counts_seconds", "actors.allow", "actors.settlement_hours")
 """Keys that a task reads when it opens, and that do not affect earlier results."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import orjson
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from streams.settings.actors import Actors
 from streams.settings.broker import Broker
 from streams.settings.detection import Detection
 from streams.settings.environment import ENV_NESTING, given, hint, variable_of
@@ -46,9 +47,9 @@ class Settings(Section):
     app: str = Field(default="truecount", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     prefix: str = Field(default="truecount.", pattern=r"^[A-Za-z0-9._-]{0,100}$")
     log_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
-    """prefix of by-target and ingest-state; default: ``prefix``"""
+    """prefix of by-target, by-actor and ingest-state; default: ``prefix``"""
     state_prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,100}$")
-    """prefix of targets-state; default: ``prefix``"""
+    """prefix of targets-state and actors-state; default: ``prefix``"""
     partitions: int = Field(default=8, ge=1, le=1024)
     processing: Literal["exactly_once", "at_least_once"] = "exactly_once"
     checkpoint_seconds: float = Field(default=5.0, gt=0, le=300)
@@ -62,6 +63,7 @@ class Settings(Section):
     web: Web = Web()
     detection: Detection = Detection()
     rules: Rules = Rules()
+    actors: Actors = Actors()
     state: State = State()
     inputs: tuple[Input, ...] = (
         Input(topic="views", metric="view"),
@@ -84,6 +86,8 @@ class Settings(Section):
         """Digest of all settings that can change a verdict or a count; published as ``config`` of each flag."""
         relevant = self.model_dump(mode="json", include={"time", "inputs", "partitions", "detection", "rules"})
         relevant["dedupe_ids"] = self.state.dedupe_ids
+        if self.actors.enabled:
+            relevant["actors"] = self.actors.model_dump(mode="json", exclude={"memory_bytes"})
         return "sha256:" + hashlib.sha256(orjson.dumps(relevant, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
     def input_for(self, metric: str) -> Input | None:

@@ -20,6 +20,16 @@ def dump_parts(parts: Iterable[Part]) -> list[tuple[bytes, bytes]]:
     return records
 
 
+def dump_or_delete(parts: Iterable[Part]) -> list[tuple[bytes, bytes | None]]:
+    """As ``dump_parts``, for parts that delete records: the value of a deleted one is None, also in the result."""
+    records: list[tuple[bytes, bytes | None]] = []
+    for part in parts:
+        prefix = part.kind.prefix
+        for suffix, state in part.take_changed():
+            records.append((prefix + suffix.encode(), None if state is None else seal(encode(state))))
+    return records
+
+
 def load_parts(parts: Iterable[Part], saved: Mapping[bytes, bytes]) -> None:
     """Load the newest records by key, part by part. Records of no part are skipped. Raises StateError."""
     parts = list(parts)

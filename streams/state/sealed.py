@@ -130,9 +130,13 @@ def decode(value: bytes, as_type: Any) -> Any:
 
 
 def outlook_of(value: bytes, kind: RecordKind) -> Any:
-    """Decode only the outlook of a record; a record of an older version is decoded as a whole. Raises StateError."""
+    """Decode only the outlook of a record; a record of an older version is decoded as a whole. Raises StateError.
+
+    A kind without outlook is decoded as a whole, too.
+    """
     version, payload = unseal(value)
-    return _decoded(version, payload, kind.outlook if version == STATE_VERSION else kind.type)
+    as_type = kind.type if kind.outlook is None or version != STATE_VERSION else kind.outlook
+    return _decoded(version, payload, as_type)
 
 
 def _decoded(version: int, payload: bytes, as_type: Any) -> Any:

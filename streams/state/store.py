@@ -171,6 +171,16 @@ class Store:
         except Exception as error:
             raise self._failure(error) from error
 
+    def delete_scratch(self, keys: Iterable[bytes]) -> None:
+        """Delete temporary records. Raises StoreError."""
+        batch = WriteBatch(raw_mode=True)
+        for key in keys:
+            batch.delete(key)
+        try:
+            self._db.write(batch, _unlogged())
+        except Exception as error:
+            raise self._failure(error) from error
+
     def delete_prefix(self, prefix: bytes) -> None:
         """Delete all keys that begin with a prefix. Raises StoreError."""
         try:

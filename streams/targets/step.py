@@ -16,13 +16,21 @@ from detectors.records import Outcome, Uncounted
 from detectors.state.parts import Part
 from detectors.state.target_states import TargetStates
 from detectors.windows.clock import EventClock, SourceTime
+from streams.engine.failed_records import Failed, FailureCounts, Positions
 from streams.engine.step_error import StepError
 from streams.log.blocks import block_of, countable
+from streams.log.controls import (
+    ControlSender,
+    ControlsSeen,
+    by_actor_partition,
+    decode_controls,
+    is_control,
+    to_targets,
+)
 from streams.log.frames import Frame
 from streams.log.versions import FrameError, decode
 from streams.settings.settings import Settings
 from streams.targets.tags import EffectiveTags, rule_settings
-from streams.targets.unjudged import Failed, FailureCounts, Positions
 
 
 def audit_settings(settings: Settings, partition: int) -> AuditSettings:
@@ -39,6 +47,7 @@ def audit_settings(settings: Settings, partition: int) -> AuditSettings:
         rulebook=settings.detection.rulebook(),
         explained=settings.detection.explained,
         promotions=settings.detection.announced(),
+        settle_hours=settings.actors.settlement_hours if settings.actors.enabled else 0,
     )
 
 
@@ -46,9 +55,17 @@ class PartitionAudit:
     """Audits the log of one partition, in order. The same log gives the same outcome, byte for byte."""
 
     def __init__(
-        self, settings: AuditSettings, states: TargetStates | None = None, failed: Failed | None = None
+        self,
+        settings: AuditSettings,
+        states: TargetStates | None = None,
+        failed: Failed | None = None,
+        *,
+        app: str = "",
     ) -> None:
-        """``failed`` are the failures of earlier audits. The caller owns it, and passes it to the next audit."""
+        """``failed`` are the failures of earlier audits. The caller owns it, and passes it to the next audit.
+
+        ``app`` is the installation. Two may audit one log: the one before a rebuild, and the one after it.
+        """
         self.clock = EventClock()
         self.audit = Audit(settings, states)
         self._effective_tags = EffectiveTags(settings.rules)
@@ -59,6 +76,8 @@ class PartitionAudit:
         self.unjudged = Positions()
         """positions whose events are counted and not judged"""
         self._failed: Failed = {} if failed is None else failed
+        self._controls_seen = ControlsSeen()
+        self._sender = ControlSender(f"{app}targets/{settings.partition}")
         self._seen_before: dict[int, dict[str, int]] = {}
         """position at which a replay may begin → the next offset of each source there"""
         self._replayed: dict[str, int] = {}
@@ -73,6 +92,9 @@ class PartitionAudit:
 
     def steps(self, value: bytes | None, offset: int, outcome: Outcome) -> Iterator[None]:
         """As ``apply``, in steps (see ``Audit.steps``)."""
+        if is_control(value):
+            self._control(value or b"", offset, outcome)
+            return
         try:
             frame = decode(value)
         except FrameError as error:
@@ -104,6 +126,31 @@ class PartitionAudit:
         except Exception as error:
             self._failed[offset] = FailureCounts(failures.events, failures.time + 1)
             raise StepError(f"the windows closed by the record at {offset} could not be audited: {error!r}") from error
+
+    def _control(self, value: bytes, offset: int, outcome: Outcome) -> None:
+        """Take a control frame. After a failure it is skipped, as in every later audit of this log."""
+        try:
+            frame = decode_controls(value)
+        except FrameError as error:
+            self.broken += 1
+            outcome.uncounted.append(Uncounted(offset, value, str(error)))
+            return
+        if not self._controls_seen.take(frame):
+            self.skipped += 1
+            return
+        if offset in self._failed:
+            self.unjudged.add(offset)
+        if offset in self.unjudged:
+            return
+        try:
+            for record in to_targets(frame):
+                self.audit.control(record, offset, outcome)
+        except UNCONTAINED:
+            raise
+        except Exception as error:
+            failures = self._failed.get(offset, FailureCounts())
+            self._failed[offset] = FailureCounts(failures.events + 1, failures.time)
+            raise StepError(f"the control records at {offset} could not be applied: {error!r}") from error
 
     def _enter(self, frame: Frame, value: bytes | None, offset: int, outcome: Outcome) -> None:
         known = self.clock.sources.get(frame.source)
@@ -154,6 +201,18 @@ class PartitionAudit:
         except Exception:  # noqa: BLE001  # counted as the log has it
             return block
 
+    def requests_of(self, outcome: Outcome, offset: int, partitions: int) -> list[tuple[int, bytes]]:
+        """The control frames for ``by-actor`` (partition, frame) of what the record at ``offset`` requested.
+
+        Empties ``outcome.requests``. ``partitions`` are those of by-actor; with 0 nobody is asked. Called once a
+        record, after its last step.
+        """
+        requests, outcome.requests = outcome.requests, []
+        if not requests or not partitions:
+            return []
+        split = by_actor_partition(requests, partitions)
+        return self._sender.frames(split, position=offset, now_ms=self.clock.now)
+
     # ------------------------------------------------------------ gauges
 
     @property
@@ -191,12 +250,15 @@ class PartitionAudit:
         """The state that is in no part, at ``position`` of the log, as builtins that msgspec encodes."""
         replay_from, needed = self.audit.replay_positions(position)
         self._seen_before = {offset: seen for offset, seen in self._seen_before.items() if offset in needed}
+        seen, epoch = self._controls_seen.dump(), self._sender.epoch
+        controls = {"controls": [seen, epoch]} if seen or epoch >= 0 else {}
         return {
             "audit": self.audit.dump(),
             "clock": [self.clock.now, self.clock.sources, self.clock.roster],
             "replay_from": replay_from,
             "replay_sources": self._seen_before.get(replay_from, {}),
             "marks": self._seen_before,
+            **controls,
         }
 
     def load(self, state: dict[str, Any], unjudged: Iterable[tuple[int, int]] = ()) -> int:
@@ -206,6 +268,8 @@ class PartitionAudit:
         self.clock.restore(now, msgspec.convert(sources, dict[str, SourceTime]), roster)
         self._replayed = dict(state["replay_sources"])
         self._seen_before = {int(offset): seen for offset, seen in state["marks"].items()}
+        seen, self._sender.epoch = state.get("controls", ({}, -1))
+        self._controls_seen = ControlsSeen(seen)
         self.audit.load(state["audit"])
         return int(state["replay_from"])
 
@@ -221,6 +285,8 @@ class PartitionAudit:
             raise StepError(f"the record at {offset} could not be read again: {error!r}") from error
 
     def _replay(self, value: bytes | None, offset: int) -> None:
+        if is_control(value):
+            return  # all that it has changed is in the stored state
         try:
             frame = decode(value)
         except FrameError:

@@ -19,6 +19,7 @@ from streams import metrics
 from streams.clock import Clock
 from streams.deadletters import DeadLetter, Headers, Why
 from streams.engine.dead_letters import letter_output
+from streams.engine.failed_records import Failed, FailureCounts, Positions
 from streams.engine.outlet import Delivered, Output
 from streams.engine.step_error import StepError
 from streams.engine.task import PENDING_MAX
@@ -32,7 +33,7 @@ from streams.targets.changelog import dump_changes, load
 from streams.targets.observations import OutputTimes, count_outcome
 from streams.targets.outputs import cloud_headers, correction_value, count_key, count_value, flag_value
 from streams.targets.step import PartitionAudit, audit_settings
-from streams.targets.unjudged import Failed, FailureCounts, FailureLog, Positions
+from streams.targets.unjudged import FailureLog
 
 log = structlog.get_logger()
 
@@ -65,15 +66,18 @@ class Targets:
         partial: bool = False,
         failed: Failed | None = None,
         unjudged: Iterable[tuple[int, int]] = (),
+        actor_partitions: int = 0,
     ) -> None:
         """Without stored state the log is read from ``start``. ``partial``: there were records before it.
 
         ``failed`` has the failures of earlier tasks since the last checkpoint. ``unjudged`` are positions that an
-        earlier audit of the same log could only count.
+        earlier audit of the same log could only count. ``actor_partitions`` are those of by-actor; with 0 nothing is
+        asked of the role actors.
         """
         self.every_seconds = settings.checkpoint_seconds
         self._topics = Topics.of(settings)
         self._partition = tp.partition
+        self._actor_partitions = actor_partitions
         self._atomic = settings.processing == "exactly_once"
         self._source = f"/{settings.app}/by-target/{tp.partition}"
         self._reader = state
@@ -93,7 +97,9 @@ class Targets:
         self._failed: Failed = {} if failed is None else failed
         self._clock = clock
         self._failures = FailureLog(tp.partition, clock)
-        self.audit = PartitionAudit(audit_settings(settings, tp.partition), self._states, self._failed)
+        self.audit = PartitionAudit(
+            audit_settings(settings, tp.partition), self._states, self._failed, app=f"{settings.app}/"
+        )
         self.audit.unjudged = Positions(unjudged)
 
     async def restore(self) -> int:
@@ -151,11 +157,15 @@ class Targets:
             try:
                 for _ in audit.steps(record.value, record.offset, outcome):
                     if len(outcome.counts) >= COUNTS_AT_ONCE:
+                        requests, outcome.requests = outcome.requests, []  # sent when the record is done
                         self._add_outputs(outcome.drain(), record.offset)
+                        outcome.requests = requests
                     yield
             except StepError as error:
                 self._log_step(record.offset, error)
                 raise
+            if outcome.requests:
+                self._add_requests(outcome, record.offset)
             if outcome.failures or outcome.uncounted:
                 self._add_outputs(outcome.drain(), record.offset)
             yield
@@ -163,6 +173,10 @@ class Targets:
         metrics.BROKEN_FRAMES.inc(audit.broken - broken)
         metrics.UNJUDGED_STEPS.inc(audit.counted_only - counted)
         self._add_outputs(outcome, record.offset)  # of the last record
+
+    def _add_requests(self, outcome: Outcome, position: int) -> None:
+        frames = self.audit.requests_of(outcome, position, self._actor_partitions)
+        self._outputs += [Output(self._topics.by_actor, place, None, value) for place, value in frames]
 
     def _log_step(self, position: int, error: StepError) -> None:
         metrics.FAILED_STEPS.inc()

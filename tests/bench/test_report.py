@@ -18,6 +18,7 @@ PARTS = {
     "truecount": Measured(1_000_000, 8.0, 8.0),
 }
 FIGURES: dict[str, dict[str, Any]] = {
+    "all_roles": {"slowdown": 2.0},
     "day": {"us_per_event": 15.0},
     "sparse": {"us_per_event": 39.9},
     "tick": {"nearly_empty_tick_us": 49.9},

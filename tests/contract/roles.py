@@ -14,7 +14,10 @@ from aiokafka.structs import TopicPartition
 from faust.types import TP
 from msgspec.structs import replace
 
+from detectors.controls import Asked
+from detectors.events.event import Event
 from streams import metrics
+from streams.actors.work import Actors
 from streams.clock import FakeClock
 from streams.engine.memory_topics import MemoryOutlet, MemoryRecord, MemoryTopics
 from streams.engine.outlet import Delivered, Output
@@ -22,7 +25,9 @@ from streams.engine.task import Work
 from streams.ingest.work import Ingest
 from streams.kafka.topics import Topics
 from streams.kafka.transport import Batch
+from streams.log.controls import ControlSender, is_control
 from streams.log.frames import encode
+from streams.log.hashing import actor_hash
 from streams.log.versions import decode
 from streams.settings.settings import Input, Settings, State
 from streams.state.keyed import Budget
@@ -41,6 +46,7 @@ ALL = 1_000
 NOW_MS = START_MS + 2 * MINUTES * MINUTE_MS
 PARTITIONS = 2
 """of the topics that ingest writes to"""
+ROBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 BETWEEN_SECONDS = 10.0
 """Between two batches: longer than ingest lets a source's time follow the wall clock after its owner has changed."""
 
@@ -96,6 +102,34 @@ def _frames() -> tuple[bytes, ...]:
     return (*pipe.logs[0][:20], b"no frame", *pipe.logs[0][20:])
 
 
+@cache
+def _actor_frames() -> tuple[bytes, ...]:
+    """Events of robots and of programs as a partition of by-actor, with a question, and one record that is no frame."""
+    pipe = Pipeline(actor_partitions=1)
+    crowds = in_order(ordinary(1, minutes=MINUTES, targets=12), steady(2, minutes=MINUTES))
+    values = [msgspec.json.encode(event) for event in crowds]
+    for at in range(0, len(values), 60):
+        pipe.send(values[at : at + 60])
+    pipe.finish(NOW_MS)
+    asked = Asked("case", "0v3", 0, -1, START_MS, START_MS + MINUTE_MS, START_MS + 20 * MINUTE_MS, [actor_hash("a")])
+    (question,) = ControlSender("targets/0").frames([(0, asked)], position=7, now_ms=START_MS)
+    log = pipe.actor_logs[0]
+    return (*log[:9], b"no frame", question[1], *log[9:20], question[1], *log[20:])
+
+
+def steady(seed: int, *, minutes: int) -> list[Event]:
+    """Views of a declared robot: one every ten seconds, of one target after another."""
+    return [
+        Event(ts=START_MS + 10_000 * n, actor=f"robot-{seed}", target=f"v{n % 7}", user_agent=ROBOT)
+        for n in range(6 * minutes)
+    ]
+
+
+def _actors(at: Opening) -> Work:
+    tp = TP(TOPICS.by_actor, 0)
+    return Actors(at.settings, tp, target_partitions=PARTITIONS, state=at.reader, clock=at.clock)
+
+
 def _ingest(at: Opening) -> Work:
     tp = TP(INPUT.topic, 0)
     return Ingest(at.settings, tp, partitions=PARTITIONS, roster=ROSTER, state=at.reader, clock=at.clock)
@@ -125,7 +159,16 @@ TARGETS = Role(
     values=_frames,
     per_batch=10,
 )
-ROLES = [INGEST, TARGETS]
+ACTORS = Role(
+    name="actors",
+    make=_actors,
+    tp=TP(TOPICS.by_actor, 0),
+    state_topic=TOPICS.actors_state,
+    emits=frozenset({TOPICS.by_target, TOPICS.actors}),
+    values=_actor_frames,
+    per_batch=5,
+)
+ROLES = [INGEST, TARGETS, ACTORS]
 """A new role adds a line here."""
 
 
@@ -140,7 +183,7 @@ class Partition:
         self._owners = 0
         self._disk = 0
         self.log = [MemoryRecord(at, None, value, (), NOW_MS) for at, value in enumerate(role.values())]
-        if role.tp.topic == TOPICS.by_target:  # a restore reads a part of it again
+        if role.tp.topic in (TOPICS.by_target, TOPICS.by_actor):  # a restore reads a part of it again
             self.topics.commit(Output(*role.tp, None, value) for value in role.values())
         self.state_partition = 0
         self.work: Work
@@ -242,4 +285,6 @@ class Partition:
 
 def _timeless(topic: str, value: bytes | None) -> bytes | None:
     """A frame without the time at which it was written: one that is written again has a later one."""
-    return encode(replace(decode(value), written_ms=0)) if topic == TOPICS.by_target else value
+    if topic != TOPICS.by_target or is_control(value):
+        return value
+    return encode(replace(decode(value), written_ms=0))

@@ -16,9 +16,9 @@ import pytest
 from bench.testbed.brokers import BrokerAddress
 from bench.testbed.workers import Installation, install, run_cli
 from detectors.events.event import Event
+from streams.engine.failed_records import Positions
 from streams.maintenance.doctor import run_checks
 from streams.maintenance.unjudged import unjudged_of
-from streams.targets.unjudged import Positions
 from tests.crowds import HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 
 ROOT = Path(__file__).parents[2]

@@ -32,6 +32,10 @@ BOUNDS = (
     Bound("detect_seconds", higher_is_better=False, slack=30.0, share=0.2),
     Bound("estimate_error", higher_is_better=False, slack=0.05),
     Bound("wrong_flags", higher_is_better=False, slack=0.0),
+    Bound("removed_honest_small_share", higher_is_better=False, slack=0.002),
+    Bound("settled_share", higher_is_better=True, slack=0.05, first=0.95),
+    Bound("actor_recall", higher_is_better=True, slack=0.1),
+    Bound("honest_automated_per_thousand", higher_is_better=False, slack=0.2),
 )
 """Runs are seeded and deterministic, so nothing here is noise of a run: the slack is how much a change that helps
 elsewhere may cost a scenario before somebody has to record it on purpose. A wrong flag has no slack."""

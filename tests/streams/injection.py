@@ -29,12 +29,12 @@ from detectors.measurement.early_windows import EarlyWindows
 from detectors.records import Outcome
 from detectors.state.target_state import TargetState
 from detectors.tick_entry import TickEntry
+from streams.engine.failed_records import Failed, FailureCounts
 from streams.engine.step_error import StepError
 from streams.state.sealed import META_KEY, meta_of
 from streams.targets.changelog import dump_changes, load
 from streams.targets.outputs import correction_value, count_value, flag_value
 from streams.targets.step import PartitionAudit
-from streams.targets.unjudged import Failed, FailureCounts
 from tests.crowds import DAY_MS, HISTORY_MINUTES, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.robots import robots
 from tests.states import states_of
@@ -72,10 +72,13 @@ FEATURES = (
 JUDGING = (
     "judge",
     "closing.closing",
+    "closing.early_judge",
     "closing.table",
     "closing.tabulate",
     "closing.viewers",
     "cases.incidents",
+    "cases.case_records",
+    "verdict.repeated_tests",
     "cases.explanations",
     "cases.rule_bursts",
     "platform.false_discoveries",
@@ -111,6 +114,9 @@ LEARNING = (
     "measurement.open_hour",
 )
 """Modules that learn of the whole platform."""
+SETTLING = ("control_entry", "cases.settlements", "verdict.alone", "actors.conduct")
+"""Modules for control records and for likes without views, which this log has not. ``tests/detectors/test_controls.py``
+puts exceptions into them."""
 RULE_PLACES: dict[str, tuple[str, ...]] = {
     "duplicate_id": ("intake.recent_ids.RecentIds.add_all", "intake.ticks.acts_of"),
     "listed_network": ("intake.intake._tagged",),
@@ -121,7 +127,7 @@ RULE_PLACES: dict[str, tuple[str, ...]] = {
         "intake.few_events.FewEvents.related",
         "relations.relation_set.open_all",
         "relations.relation_set.RelationSet.add_all",
-        "relations.settlement.Settlement._settled",
+        "relations.relation_entry.RelationEntry._settled",
     ),
     "double_click": (
         "intake.rules.repeats.Repeats.judge",
@@ -152,21 +158,50 @@ PLACES_OF_MANY = (
     "intake.heap.Heap.related",
 )
 """Where rules are applied to a tick of many events."""
+ACCOUNTS = (
+    "accounts.accounts",
+    "accounts.acts.conduct",
+    "accounts.acts.rates",
+    "accounts.acts.recent_targets",
+    "accounts.acts.updates",
+    "accounts.addresses",
+    "accounts.block",
+    "accounts.crowds.followers",
+    "accounts.crowds.newcomers",
+    "accounts.crowds.settlement",
+    "accounts.outcome",
+    "accounts.pages",
+    "accounts.profile",
+    "accounts.rulings.changes",
+    "accounts.rulings.evaluation",
+    "accounts.rulings.verdicts",
+    "accounts.settings",
+    "accounts.state",
+    "accounts.storage.bits",
+    "accounts.storage.columns",
+    "accounts.storage.idle",
+    "accounts.storage.index",
+    "accounts.storage.table",
+)
+"""Modules of the role ``actors``, which no audit calls."""
 APART = frozenset(
     {
+        *ACCOUNTS,
         *(
             "audit_settings",
             "stored_parts",
             "containment",
             "audit",
             "tick_entry",
+            "state.settlement",
+            "state.followers",
             "intake.intake",
             "intake.history",
             "intake.prepared",
             "intake.past_ticks",
             "intake.related",
             "relations.debits",
-            "relations.settlement",
+            "relations.relation_entry",
             "relations.relation_set",
             "state.relation_pages",
             "state.relations",
@@ -230,6 +265,7 @@ NOT_CALLED = frozenset(
             "campaigns.pairs.ActorPairs.band",
             "campaigns.pairs.ActorPairs.broken_off",
         ),  # nobody comes in bands
+        "verdict.marked_share.marked_people",  # no case is settled
         *(f"{name}:score_many" for name in ("drip", "lockstep", "outlier")),  # asked one by one
         *(
             "reference.ended_views.EndedViews.over",

@@ -12,7 +12,7 @@ from detectors.events.event import Event
 from detectors.records import Outcome
 from streams.deadletters import DeadLetter
 from streams.ingest.mapping.records import Good, Records
-from streams.ingest.router import Routed, Router
+from streams.ingest.router import ActorLog, Routed, Router
 from streams.settings.event_time import Time
 from streams.settings.settings import Input
 from streams.targets.outputs import correction_value, count_value, flag_value
@@ -35,7 +35,7 @@ def events_of(good: Good | None) -> list[tuple[int, int, Event]]:
 
 
 class Pipeline:
-    """Input partitions of one topic in, one log of records for each partition of ``by-target`` out."""
+    """Input partitions of one topic in, one log of records for each partition of the logs out."""
 
     def __init__(
         self,
@@ -45,11 +45,17 @@ class Pipeline:
         lateness_seconds: float = 10.0,
         config: Input | None = None,
         broker_ms: int = FAR_FUTURE_MS,
+        actor_partitions: int = 0,
     ) -> None:
         config = Input(topic="views", metric="view") if config is None else config
         time = Time(lateness_seconds=lateness_seconds)
         self.roster = {config.topic: sources}
-        self.routers = [Router(config=config, partition=n, time=time, partitions=partitions) for n in range(sources)]
+        actor_log = ActorLog(actor_partitions) if actor_partitions else None
+        self.routers = [
+            Router(config=config, partition=n, time=time, partitions=partitions, actor_log=actor_log)
+            for n in range(sources)
+        ]
+        self.actor_logs: list[list[bytes]] = [[] for _ in range(actor_partitions)]
         self.logs: list[list[bytes]] = [[] for _ in range(partitions)]
         self.dead: list[DeadLetter] = []
         self.events = 0
@@ -82,6 +88,8 @@ class Pipeline:
     def _keep(self, routed: Routed) -> None:
         for place, value in routed.frames:
             self.logs[place].append(value)
+        for place, value in routed.actor_frames:
+            self.actor_logs[place].append(value)
         self.dead += routed.dead
         self.events += routed.events
 

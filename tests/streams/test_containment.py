@@ -39,6 +39,7 @@ from tests.streams.injection import (
     OTHER,
     PLACES_OF_MANY,
     RULE_PLACES,
+    SETTLING,
     VICTIM,
     Injection,
     Run,
@@ -255,7 +256,7 @@ def test_nothing_that_detects_is_left_out() -> None:
     }
     catalog = {module for module in modules if module.startswith("catalog.")} - {"catalog.registry"}
     assert catalog == {kind().__class__.__module__.removeprefix("detectors.") for kind in REGISTRY.values()}
-    assert modules - rules - catalog == {*FEATURES, *JUDGING, *LEARNING, *APART}
+    assert modules - rules - catalog == {*FEATURES, *JUDGING, *LEARNING, *SETTLING, *APART}
     assert set(RULE_PLACES) == set(RULES)
     assert set(PLACES) >= NOT_CALLED, "a place was renamed or is gone"
 

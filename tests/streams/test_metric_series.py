@@ -10,7 +10,7 @@ import pytest
 CREATE = """
 from prometheus_client import generate_latest
 from streams import metric_series, metrics
-metric_series.create({"ingest": ["views"], "targets": ["truecount.by-target"]}, models=["mine"])
+metric_series.create({"ingest": ["views"], "targets": ["truecount.by-target"], "actors": []}, models=["mine"])
 print(generate_latest(metrics.REGISTRY).decode())
 """
 
@@ -20,6 +20,9 @@ OF_TASKS = {
     "truecount_open_cases",
     "truecount_lag_records",
     "truecount_event_time_seconds",
+    "truecount_actors_event_time_seconds",
+    "truecount_accounts",
+    "truecount_open_questions",
     "truecount_source_time_seconds",
     "truecount_views_told_at_once",
     "truecount_task_failures_in_a_row",

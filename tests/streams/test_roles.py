@@ -13,8 +13,10 @@ from streams import metric_series, metrics, roles, worker
 from streams.clock import FakeClock
 from streams.engine.outlet import Output, PlainOutlet
 from streams.kafka.consumer import consumer_app
-from streams.kafka.topics import BY_TARGET, INGEST_STATE, TARGETS_STATE, Topics
+from streams.kafka.topics import ACTORS_STATE, BY_ACTOR, BY_TARGET, INGEST_STATE, TARGETS_STATE, Topics
+from streams.maintenance.access import worker_access
 from streams.roles import INGEST, ROLES, TARGETS
+from streams.settings.actors import Actors
 from streams.settings.settings import Settings, Web
 from tests.integration.toy_role import BY_TOY, COPIES, PARTITIONS, TOY, TOY_STATE, Copying
 
@@ -33,9 +35,17 @@ def planned() -> dict[str, int]:
     return {topic.name: topic.num_partitions for topic in roles.plan(SETTINGS, inputs=True)}
 
 
-def test_the_topics_of_an_installation_are_those_of_its_roles_and_its_inputs() -> None:
-    own = [getattr(TOPICS, name) for name in Topics.__dataclass_fields__]
-    assert planned() == dict.fromkeys([*own, "views", "likes", "follows"], 8)
+OF_ACTORS = {TOPICS.by_actor, TOPICS.actors_state, TOPICS.actors}
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+def test_the_topics_of_an_installation_are_those_of_its_roles_and_its_inputs(enabled: bool) -> None:
+    settings = SETTINGS.model_copy(update={"actors": Actors(enabled=enabled)})
+    own = {getattr(TOPICS, name) for name in Topics.__dataclass_fields__}
+    names = {topic.name: topic.num_partitions for topic in roles.plan(settings, inputs=True)}
+    assert names == dict.fromkeys([*(own if enabled else own - OF_ACTORS), "views", "likes", "follows"], 8)
+    assert ("actors" in {role.name for role in roles.used_roles(settings)}) == enabled
+    assert (TOPICS.by_actor in {access.name for access in worker_access(settings)}) == enabled
 
 
 @pytest.mark.usefixtures("toy")
@@ -83,6 +93,7 @@ def test_the_consumer_has_an_agent_for_each_role() -> None:
     assert asyncio.run(topics_of_agents()) == {
         "ingest": ["views", "likes", "follows"],
         "targets": [TOPICS.by_target],
+        "actors": [TOPICS.by_actor],
         "toy": [BY_TOY.name(SETTINGS)],
     }
 
@@ -125,8 +136,9 @@ def test_without_transactions_state_is_delivered_after_what_it_stands_for(monkey
 
 def test_only_the_topics_that_repartition_splits_move_with_it() -> None:
     """Another topic with ``prefix_setting`` would be created empty, while its workers go on from the old position."""
-    moving = [topic for topic in roles.own_topics() if topic.prefix_setting is not None]
-    assert sorted(moving, key=str) == sorted([BY_TARGET, INGEST_STATE, TARGETS_STATE], key=str)
+    settings = SETTINGS.model_copy(update={"actors": Actors(enabled=True)})
+    moving = [topic for topic in roles.own_topics(settings) if topic.prefix_setting is not None]
+    assert set(moving) == {BY_TARGET, INGEST_STATE, TARGETS_STATE, BY_ACTOR, ACTORS_STATE}
 
 
 def test_every_topic_is_read_by_one_role() -> None:

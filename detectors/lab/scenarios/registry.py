@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.lab.scenarios import honest, honest_delivery, honest_repeats, overt, stealthy, together
+from detectors.lab.scenarios import (
+    accounts,
+    honest,
+    honest_delivery,
+    honest_repeats,
+    overt,
+    sessions,
+    stealthy,
+    together,
+)
+from detectors.lab.scenarios.channels import CHANNELS_VOLUME, channels
+from detectors.lab.scenarios.likes_only import LIKES_ONLY_VOLUME, likes_only
 from detectors.lab.scenarios.scene import BASE_RATE, Scene, overlay
 from detectors.lab.traffic.platform import Labelled, Platform
 from detectors.lab.traffic.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
@@ -21,7 +32,7 @@ Rewrite = Callable[[Scene, Iterator[list[Labelled]]], Iterator[list[Labelled]]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario: its class, its length after the quiet days, and the function that makes or rewrites its events."""
+    """One scenario: its class, its length after the quiet days, what makes its events, what rewrites its background."""
 
     id: str
     kind: str
@@ -29,6 +40,8 @@ class Scenario:
     rewrite: Rewrite | None = None
     days: float = 0.5
     quiet_days: float = 1.0
+    volume: float = 1.0
+    """events of the rewritten background per event of the usual one"""
 
     @property
     def about(self) -> str:
@@ -49,7 +62,7 @@ class Scenario:
         from_ms = start_ms + round(self.quiet_days * DAY_MS)
         end_ms = from_ms + round(self.days * DAY_MS)
         views = platform.views_per_day * (end_ms - start_ms) / DAY_MS
-        expected = views * (1.0 + LIKES_PER_VIEW + FOLLOWS_PER_VIEW)
+        expected = views * (1.0 + LIKES_PER_VIEW + FOLLOWS_PER_VIEW) * self.volume
         scene = Scene(
             scenario=self.id,
             platform=platform,
@@ -64,6 +77,16 @@ class Scenario:
         if self.rewrite is not None:
             background = self.rewrite(scene, background)
         return background if self.build is None else overlay(background, self.build(scene))
+
+
+def _on_channels(ident: str, kind: str, build: Build, *, days: float, quiet_days: float = 1.0) -> Scenario:
+    """A scenario on the platform with channels."""
+    return Scenario(ident, kind, build, channels, days, quiet_days, CHANNELS_VOLUME)
+
+
+def _on_likes(ident: str, kind: str, build: Build, *, days: float, quiet_days: float) -> Scenario:
+    """A scenario on the platform that sends only likes."""
+    return Scenario(ident, kind, build, likes_only, days, quiet_days, LIKES_ONLY_VOLUME)
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -89,6 +112,10 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("hidden_in_hit", STEALTHY, stealthy.hidden_in_hit),
         Scenario("poisoning", STEALTHY, stealthy.poisoning, days=2.0, quiet_days=5.0),
         Scenario("lockstep", STEALTHY, together.lockstep, days=2.0),
+        _on_channels("fresh_followers", OVERT, accounts.fresh_followers, days=2.75, quiet_days=1.5),
+        _on_likes("likes_only_fresh", OVERT, accounts.likes_only_fresh, days=3.75, quiet_days=2.0),
+        _on_channels("driven_browsers", STEALTHY, sessions.driven_browsers, days=1.0),
+        _on_channels("view_exchange", STEALTHY, sessions.view_exchange, days=2.0),
         Scenario("news_spike", HONEST, honest.news_spike),
         Scenario("celebrity_share", HONEST, honest.celebrity_share),
         Scenario("premiere", HONEST, honest.premiere),
@@ -108,6 +135,9 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("feed_likes", HONEST, rewrite=honest_delivery.feed_likes),
         Scenario("ended_views", HONEST, rewrite=honest_delivery.ended_views),
         Scenario("outage", HONEST, rewrite=honest_delivery.outage),
+        _on_channels("sign_up_wave", HONEST, accounts.sign_up_wave, days=2.75, quiet_days=1.5),
+        _on_likes("likes_only_hits", HONEST, accounts.likes_only_hits, days=3.75, quiet_days=2.0),
+        _on_likes("likes_only_course", HONEST, accounts.likes_only_course, days=3.75, quiet_days=2.0),
     )
 }
 """Quiet days come first, because an audit without history judges nothing. Scenarios over several days have more."""

@@ -126,6 +126,17 @@ class Scene:
             int(self.from_ms - age * DAY_MS),
         )
 
+    def settled(self, amount: int) -> list[Person]:
+        """People in home networks whose accounts are at least a year old and remain the same during the scenario."""
+        people, found = self.platform.people, []
+        for slot in self.rng.permutation(len(people)).tolist():
+            who = people.person(slot, self.from_ms)
+            if self.from_ms - who.created_at > 365 * DAY_MS and people.account(slot, self.end_ms)[0] == who.actor:
+                found.append(who)
+            if len(found) == amount:
+                break
+        return found
+
     def hosting_networks(self, amount: int) -> list[str]:
         """/24 prefixes of rented servers, in address blocks without households."""
         parts = ((185, 193), (0, 256), (0, 256))

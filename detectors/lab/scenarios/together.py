@@ -7,7 +7,7 @@ import numpy as np
 from detectors.lab.scenarios.scene import Scene
 from detectors.lab.traffic.platform import Labelled
 from detectors.lab.traffic.population import Ints, Person
-from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
+from detectors.windows.scales import HOUR_MS, MINUTE_MS
 
 EVENTS_PER_ORDER = 10
 """Mean events of an order: seven views and some likes."""
@@ -21,7 +21,7 @@ def lockstep(scene: Scene) -> list[Labelled]:
     made: list[Labelled] = []
     orders = max(8, round(scene.budget / EVENTS_PER_ORDER))
     rings = max(1, round(orders / (80 * scene.strength)))
-    members = [_settled(scene, 14) for _ in range(rings)]
+    members = [scene.settled(14) for _ in range(rings)]
     small = scene.targets(len(scene.platform.names), 0.3, 0.95)
     starts = np.sort(scene.from_ms + scene.rng.random(orders) * (scene.end_ms - scene.from_ms - HOUR_MS))
     left = scene.budget
@@ -48,7 +48,7 @@ def release_fans(scene: Scene) -> list[Labelled]:
     made: list[Labelled] = []
     for channel in range(scene.crowd_count(6)):
         owner = f"bell{channel}"
-        fans = _settled(scene, 30)
+        fans = scene.settled(30)
         models = scene.targets(12, 0.3, 0.9)
         starts = np.sort(scene.from_ms + scene.rng.random(len(models)) * (scene.end_ms - scene.from_ms - HOUR_MS))
         for upload, (model, start) in enumerate(zip(models, starts.tolist(), strict=True)):
@@ -64,7 +64,7 @@ def playlist_followers(scene: Scene) -> list[Labelled]:
     however many tracks it has."""
     made: list[Labelled] = []
     for _ in range(scene.crowd_count(6)):
-        followers = _settled(scene, 12)
+        followers = scene.settled(12)
         for hours in np.arange(1.0, (scene.end_ms - scene.from_ms) / HOUR_MS - 4.0, 5.0):
             sent = scene.from_ms + int(hours * HOUR_MS)
             tracks = scene.rng.permutation(scene.platform.ranked()[len(scene.platform.names) // 3 :])[:30].tolist()
@@ -109,16 +109,3 @@ def _views(
             labelled.event.owner = owner
         made.append(labelled)
     return made
-
-
-def _settled(scene: Scene, amount: int) -> list[Person]:
-    """People in home networks whose accounts are at least a year old and remain the same during the scenario."""
-    people, rng = scene.platform.people, scene.rng
-    found: list[Person] = []
-    for slot in rng.permutation(len(people)).tolist():
-        who = people.person(slot, scene.from_ms)
-        if scene.from_ms - who.created_at > 365 * DAY_MS and people.account(slot, scene.end_ms)[0] == who.actor:
-            found.append(who)
-        if len(found) == amount:
-            break
-    return found

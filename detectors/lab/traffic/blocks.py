@@ -25,12 +25,12 @@ class Packer:
     def __init__(self, partitions: int, without: Iterable[str] = ()) -> None:
         self._partitions = partitions
         self._without = frozenset(without)
-        self._places = Numbered(_hash, partitions)
-        self._actors = Numbered(_hash, HASH_SPACE)
-        self._networks = Numbered(lambda ip: _hash(network_of(ip)), NETWORK_BUCKETS)
-        self._agents = Numbered(_hash, MIX_BUCKETS)
-        self._referrers = Numbered(lambda text: _hash(referring_host(text)), MIX_BUCKETS)
-        self._countries = Numbered(_hash, MIX_BUCKETS)
+        self._places = Numbered(text_hash, partitions)
+        self._actors = Numbered(text_hash, HASH_SPACE)
+        self._networks = Numbered(lambda ip: text_hash(network_of(ip)), NETWORK_BUCKETS)
+        self._agents = Numbered(text_hash, MIX_BUCKETS)
+        self._referrers = Numbered(lambda text: text_hash(referring_host(text)), MIX_BUCKETS)
+        self._countries = Numbered(text_hash, MIX_BUCKETS)
 
     def pack(self, events: Iterable[Event]) -> list[tuple[int, EventBlock]]:
         """Pairs of (partition, block), in order of partitions."""
@@ -47,14 +47,14 @@ class Packer:
             metric=[METRIC_INDEX[e.metric or "view"] for e in rows],
             ts=[e.ts for e in rows],
             actor=[self._actor(e) for e in rows],
-            ident=self._column("id", rows, lambda e: -1 if e.id is None else _hash(e.id) % HASH_SPACE),
+            ident=self._column("id", rows, lambda e: -1 if e.id is None else text_hash(e.id) % HASH_SPACE),
             network=self._column("ip", rows, self._network),
             agent=self._column("user_agent", rows, lambda e: self._agents.number(e.user_agent)),
             referrer=self._column("referrer", rows, lambda e: self._referrers.number(e.referrer)),
             country=self._column("country", rows, lambda e: self._countries.number(e.country)),
             account=self._column("actor_created_at", rows, lambda e: account_bucket(e.actor_created_at, e.ts)),
             watch=self._column("watch_ms", rows, lambda e: watch_bucket(e.watch_ms, e.duration_ms)),
-            owner=self._column("owner", rows, lambda e: -1 if e.owner is None else _hash(e.owner) % OWNER_SPACE),
+            owner=self._column("owner", rows, lambda e: -1 if e.owner is None else text_hash(e.owner) % OWNER_SPACE),
             undo=undo if True in undo else None,
             spent=self._column("watch_ms", rows, lambda e: -1 if e.watch_ms is None else e.watch_ms),
             history=history if True in history else None,
@@ -115,5 +115,6 @@ def referring_host(referrer: str) -> str:
     return referrer.split("/")[2] if "://" in referrer else referrer
 
 
-def _hash(text: str) -> int:
+def text_hash(text: str) -> int:
+    """The 63-bit hash of a text."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1

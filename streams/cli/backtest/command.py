@@ -42,6 +42,7 @@ WithoutDetectorOption = Annotated[list[str] | None, typer.Option(help="A detecto
 DetectionOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="TOML file with the [detection] to use.", show_default=False)
 ]
+AccountsOption = Annotated[bool, typer.Option("--accounts", help="Observe accounts too, as the role actors does.")]
 MethodsOption = Annotated[str, typer.Option(help="Methods to compare, comma-separated.")]
 HtmlOption = Annotated[
     Path | None, typer.Option(help="Write an HTML page with curves to this file.", show_default=False)
@@ -66,6 +67,7 @@ def backtest(
     without_field: WithoutFieldOption = None,
     without_detector: WithoutDetectorOption = None,
     config: DetectionOption = None,
+    accounts: AccountsOption = False,
     methods: MethodsOption = METHODS,
     html: HtmlOption = None,
     allow_bad: AllowBadOption = False,
@@ -76,24 +78,22 @@ def backtest(
     Example: truecount backtest botnet_burst --seed 7
     """
     from detectors.lab.backtest import NoSuchDetectorError
-    from streams.cli.backtest.table import OPTIONAL_FIELDS, check_names, reports_of
+    from streams.cli.backtest.table import OPTIONAL_FIELDS, check_config, check_methods, check_names, reports_of
     from streams.cli.losses import report_losses
-    from streams.offline.backtest import METHODS as KNOWN_METHODS
     from streams.offline.backtest import Plan
     from streams.offline.recorded.losses import Losses
     from streams.settings.section import SettingsError
-    from streams.settings.settings import load
 
-    if config is not None:
-        load(config)  # refuse it here, not in another process
+    check_config(config)
     plan = Plan(
-        methods=check_names("method", methods.split(","), KNOWN_METHODS),
+        methods=check_methods(methods),
         views=views,
         base_rate=base_rate,
         strength=strength,
         without_fields=check_names("field", without_field or [], OPTIONAL_FIELDS),
         without_detectors=tuple(without_detector or []),
         config=config,
+        accounts=accounts,
     )
     losses = Losses()
     try:
@@ -110,7 +110,7 @@ def _show(reports: list[Report], plan: Plan, *, html: Path | None, as_json: bool
     from rich.console import Console
 
     from streams.cli.backtest.page import page
-    from streams.cli.backtest.table import detector_table, table_of
+    from streams.cli.backtest.table import account_table, detector_table, table_of
     from streams.offline.backtest import document
     from streams.settings.section import SettingsError
 
@@ -126,3 +126,5 @@ def _show(reports: list[Report], plan: Plan, *, html: Path | None, as_json: bool
     console.print(table_of(reports, console.width))
     if any(report.witnesses for report in reports):
         console.print(detector_table(reports))
+    if plan.accounts:
+        console.print(account_table(reports))

@@ -10,11 +10,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from detectors.events.event import FIELDS, REQUIRED
+from detectors.lab.backtest import METHOD
 from detectors.lab.measure import Report
-from streams.offline.backtest import FIGURE_NAMES, Plan, cells_of, run_file, run_scenarios, scenario_ids
+from streams.offline.backtest import (
+    ACCOUNT_FIGURE_NAMES,
+    FIGURE_NAMES,
+    METHODS,
+    Plan,
+    account_cells_of,
+    cells_of,
+    run_file,
+    run_scenarios,
+    scenario_ids,
+)
 from streams.offline.recorded.losses import Losses
 from streams.settings.section import SettingsError
-from streams.settings.settings import load_map
+from streams.settings.settings import load, load_map
 
 WIDE = 125
 """Width of a terminal from which on the table has all columns."""
@@ -58,6 +69,17 @@ def reports_of(
     with Progress(*columns, console=Console(stderr=True, quiet=quiet)) as bar:
         task = bar.add_task("backtest", total=len(jobs))
         return run_scenarios(jobs, plan, lambda name, n: bar.update(task, completed=n, description=name))
+
+
+def check_config(path: Path | None) -> None:
+    """Refuse a bad configuration here, not in the process that runs a scenario. Raises SettingsError."""
+    if path is not None:
+        load(path)
+
+
+def check_methods(names: str) -> tuple[str, ...]:
+    """The methods of a comma-separated list, if all are known. Raises SettingsError."""
+    return check_names("method", names.split(","), METHODS)
 
 
 def check_names(kind: str, names: list[str], known: tuple[str, ...]) -> tuple[str, ...]:
@@ -113,4 +135,16 @@ def detector_table(reports: list[Report]) -> Table:
             n for verdicts in by_report for verdict, n in verdicts.items() if verdict not in ("none", "failed")
         )
         table.add_row(name, f"{in_flagged:,}", f"{sum(verdicts.get('none', 0) for verdicts in by_report):,}")
+    return table
+
+
+def account_table(reports: list[Report]) -> Table:
+    """What the conduct of accounts decided: settled cases, rulings on actors, honest events lost on small targets."""
+    table = Table("scenario", title="Accounts: settlements of cases, and rulings on actors", box=SIMPLE_HEAD)
+    for head in ACCOUNT_FIGURE_NAMES:
+        table.add_column(head, justify="right", overflow="fold")
+    seeds = len({report.seed for report in reports}) > 1
+    for report in reports:
+        if report.method == METHOD:
+            table.add_row(f"{report.scenario} {report.seed}" if seeds else report.scenario, *account_cells_of(report))
     return table

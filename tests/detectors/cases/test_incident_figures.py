@@ -6,7 +6,9 @@ import math
 
 import pytest
 
+from detectors.cases.case_records import CaseRecords
 from detectors.cases.incidents import Incidents
+from detectors.cases.settlements import Settlements
 from detectors.events.key import Key
 from detectors.features.names import DRIP
 from detectors.records import Outcome
@@ -39,7 +41,9 @@ class Target:
         if days:
             self.state.slow = Slow(days=list(days), joint=9.0)
         self.outcome = Outcome()
-        self._incidents = Incidents(Unscheduled(), SCALES, flags())
+        records = CaseRecords(Unscheduled(), flags())
+        settlements = Settlements(Unscheduled(), records, partition=0, settle_ms=0)
+        self._incidents = Incidents(Unscheduled(), SCALES, records, settlements)
 
     def judge(
         self,

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from detectors.cases.case_records import CaseRecords
 from detectors.cases.closing_time import close_time
 from detectors.cases.incidents import Incidents
+from detectors.cases.settlements import Settlements
 from detectors.events.key import Key
 from detectors.features.names import DRIP
 from detectors.measurement.expectation import spread
@@ -46,7 +48,9 @@ class Target:
 
     def __init__(self) -> None:
         self.schedule = Schedule()
-        self.incidents = Incidents(self.schedule, SCALES, flags())
+        records = CaseRecords(self.schedule, flags())
+        self.settlements = Settlements(self.schedule, records, partition=0, settle_ms=2 * DAY_MS)
+        self.incidents = Incidents(self.schedule, SCALES, records, self.settlements)
         self.state = TargetState(ledger=Ledger(valid=10_000))
         self.outcome = Outcome()
 

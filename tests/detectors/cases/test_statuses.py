@@ -24,4 +24,4 @@ def test_only_an_artificial_case_and_a_rule_burst_end_in_the_invalid_part() -> N
 
 
 def test_a_flag_is_opened_updated_and_closed_in_this_order() -> None:
-    assert list(STATUSES) == ["opened", "updated", "closed"]
+    assert list(STATUSES) == ["opened", "updated", "closed", "reversed"]

@@ -10,7 +10,8 @@ import pytest
 from detectors.events.event import Event
 from detectors.lab.backtest import NoSuchDetectorError, judge_stream, run
 from detectors.lab.baselines import BASELINES
-from detectors.lab.measure import Alarm, Removal, Report, TargetMetric, Truth, measure
+from detectors.lab.measure import Alarm, Report, Truth, measure
+from detectors.lab.removals import Removal, TargetMetric
 from detectors.lab.scenarios.registry import QUIET
 from detectors.lab.traffic.platform import Labelled
 

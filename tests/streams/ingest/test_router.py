@@ -15,12 +15,13 @@ from msgspec.structs import replace
 
 from detectors.events.event import FIELDS, Event
 from streams.ingest.mapping.records import Records
-from streams.ingest.router import MARK_EVERY_MS, MAX_FRAME_BYTES, WAKE_MS, Routed, Router, packed
+from streams.ingest.router import MARK_EVERY_MS, WAKE_MS, ActorLog, Routed, Router
 from streams.log.blocks import block_of
 from streams.log.columns import EventColumns, event_columns
 from streams.log.frames import FRAME_VERSION, Frame, numbers, offsets
-from streams.log.hashing import partition_of
-from streams.log.versions import decode
+from streams.log.hashing import actor_hashes, actor_partitions, partition_of
+from streams.log.packing import MAX_FRAME_BYTES, packed
+from streams.log.versions import decode, decode_actor_frame
 from streams.settings.event_time import Time
 from streams.settings.settings import Input
 
@@ -31,9 +32,11 @@ SKEW_MS = 60_000
 IDLE_MS = 10_000
 
 
-def _router(partitions: int = 4) -> Router:
+def _router(partitions: int = 4, actor_log: ActorLog | None = None) -> Router:
     time = Time(lateness_seconds=LATENESS_MS / 1000, future_skew_seconds=SKEW_MS / 1000, idle_seconds=IDLE_MS / 1000)
-    return Router(config=Input(topic="views", metric="view"), partition=0, time=time, partitions=partitions)
+    return Router(
+        config=Input(topic="views", metric="view"), partition=0, time=time, partitions=partitions, actor_log=actor_log
+    )
 
 
 def _value(ts: int, target: str = "v1", **fields: str) -> bytes:
@@ -373,3 +376,57 @@ def test_an_idle_source_keeps_the_time_until_which_the_broker_answered() -> None
             next_offset=1, now_ms=NOW + seconds * 1000, at_end=True, roster=ROSTER, unheard_ms=(seconds - 11) * 1000
         )
     assert router.watermark == NOW + 11_000 - LATENESS_MS
+
+
+ACTS = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "c", "d", None]), st.sampled_from(["v1", "v2"]), st.booleans()),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(ACTS, st.integers(1, 5), st.booleans())
+def test_by_actor_has_each_event_with_an_actor_once_in_the_partition_of_the_actor(
+    acts: list[tuple[str | None, str, bool]], partitions: int, pseudonyms: bool
+) -> None:
+    values = [
+        msgspec.json.encode(Event(ts=NOW + n, actor=actor, target=target, owner="o", undo=undo, actor_created_at=n))
+        for n, (actor, target, undo) in enumerate(acts)
+    ]
+    routed = _route(_router(3, ActorLog(partitions, pseudonyms)), values, first=1000)
+    found = []
+    for place, value in routed.actor_frames:
+        frame = decode_actor_frame(value)
+        assert (frame.first, frame.next) == (1000, 1000 + len(acts))
+        assert (frame.name is None) == (pseudonyms or not frame.target)
+        if not frame.target:
+            continue
+        hashed = numbers(frame, "actor")
+        assert set(actor_partitions(hashed, partitions).tolist()) == {place}
+        undo = numbers(frame, "undo").tolist() if frame.undo else [0] * len(hashed)
+        names: list[str | None] = [None] * len(hashed) if frame.name is None else [*frame.name]
+        found += list(zip(offsets(frame).tolist(), hashed.tolist(), frame.target, undo, names, strict=True))
+        assert {frame.agent, frame.referrer, frame.ident, frame.session} == {b"", None}
+    expected = [
+        (1000 + n, int(actor_hashes([actor])[0]) | 1, target, int(undo), None if pseudonyms else actor)
+        for n, (actor, target, undo) in enumerate(acts)
+        if actor is not None
+    ]
+    assert sorted(found) == expected
+
+
+def test_every_partition_of_by_actor_gets_the_watermarks_of_a_source() -> None:
+    router = _router(2, ActorLog(3))
+    routed = _route(router, [_value(NOW)])
+    assert sorted(place for place, _ in routed.actor_frames) == [0, 1, 2]
+    marked = router.mark(next_offset=1, now_ms=NOW + MARK_EVERY_MS, at_end=False, roster=ROSTER)
+    ended = router.finish(next_offset=1, until_ms=NOW, roster=ROSTER)
+    for each in (routed, marked, ended):
+        watermarks = {decode_actor_frame(value).watermark for _, value in each.actor_frames}
+        assert watermarks == {decode(value).watermark for _, value in each.frames}
+
+
+def test_without_actors_nothing_is_routed_by_actor_and_by_target_is_the_same() -> None:
+    plain, both = _route(_router(), [_value(NOW)]), _route(_router(4, ActorLog(4)), [_value(NOW)])
+    assert plain.actor_frames == []
+    assert plain.frames == both.frames

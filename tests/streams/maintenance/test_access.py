@@ -20,7 +20,8 @@ from streams.maintenance.access import (
     topic_commands,
     worker_access,
 )
-from streams.roles import ROLES, plan
+from streams.roles import ROLES, own_topics, plan
+from streams.settings.actors import Actors
 from streams.settings.broker import Broker
 from streams.settings.section import SettingsError
 from streams.settings.settings import Settings
@@ -29,16 +30,22 @@ from tests.command import truecount
 SETTINGS = Settings(app="audit", prefix="audit.", broker=Broker(servers="kafka:9093", username="auditor"))
 
 
-def test_inputs_and_log_are_read_state_is_both_and_outputs_are_written() -> None:
-    access = set(worker_access(SETTINGS))
+WITH_ACTORS = SETTINGS.model_copy(update={"actors": Actors(enabled=True)})
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, WITH_ACTORS], ids=["targets", "actors too"])
+def test_inputs_and_log_are_read_state_is_both_and_outputs_are_written(settings: Settings) -> None:
+    access = set(worker_access(settings))
+    of_actors = {"audit.by-actor", "audit.actors-state"} if settings is WITH_ACTORS else set()
     assert {each.name for each in access if each.operation == "READ" and each.resource == "topic"} == {
-        *(each.topic for each in SETTINGS.inputs),
+        *(each.topic for each in settings.inputs),
         "audit.by-target",
         "audit.ingest-state",
         "audit.targets-state",
+        *of_actors,
     }
     assert {each.name for each in access if each.operation == "WRITE" and each.resource == "topic"} == {
-        topic.name(SETTINGS) for role in ROLES.values() for topic in role.topics()
+        topic.name(settings) for topic in own_topics(settings)
     }
     assert Access("group", "audit", "READ") in access
 

@@ -42,10 +42,10 @@ class DiskFull(Model):
     """From now on the log of a partition cannot be written."""
 
     def act(self) -> None:
-        partitions._Frames.append = _no_space  # type: ignore[method-assign, assignment]  # only in this process
+        partitions.LogSoFar.append = _no_space  # type: ignore[method-assign, assignment]  # only in this process
 
 
-def _no_space(_: partitions._Frames, frame: bytes) -> None:
+def _no_space(_: partitions.LogSoFar, frame: bytes) -> None:
     raise OSError(28, f"No space left on device for {len(frame)} bytes")
 
 

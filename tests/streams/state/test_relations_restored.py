@@ -158,7 +158,7 @@ def test_ledger_and_relations_agree(some: list[tuple[Any, ...]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("detectors.relations.relation_set.FEW_MAX", 3)
         patch.setattr("detectors.relations.relation_set.LOAD", 2)
-        patch.setattr("detectors.relations.settlement.EARLY_MS", -(10**9))  # no undo waits
+        patch.setattr("detectors.relations.relation_entry.EARLY_MS", -(10**9))  # no undo waits
         for name, *arguments in some:
             match name:
                 case "act" | "undo":

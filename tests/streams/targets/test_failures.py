@@ -22,6 +22,7 @@ from detectors.intake.intake import Intake
 from detectors.measurement import measuring
 from detectors.records import Correction, Flag, Outcome
 from streams.clock import FakeClock
+from streams.engine.failed_records import Failed, FailureCounts
 from streams.engine.outlet import Output
 from streams.engine.step_error import StepError
 from streams.engine.task import PENDING_MAX
@@ -32,7 +33,6 @@ from streams.state.sealed import META_KEY, meta_of
 from streams.targets import work as targets
 from streams.targets.outputs import flag_value
 from streams.targets.step import PartitionAudit, audit_settings
-from streams.targets.unjudged import Failed, FailureCounts
 from streams.targets.work import Targets
 from tests.crowds import DAY_MS, START_MS
 from tests.streams.pipeline import Pipeline

@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 from detectors.events.key import VIEW, key_of
 from detectors.records import Unjudged
 from streams.clock import FakeClock
+from streams.engine.failed_records import RANGES_MAX, FailureCounts, Positions
 from streams.targets import unjudged
-from streams.targets.unjudged import RANGES_MAX, FailureCounts, FailureLog, Positions
+from streams.targets.unjudged import FailureLog
 
 KEY = key_of(VIEW, "v")
 

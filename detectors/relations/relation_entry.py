@@ -100,7 +100,7 @@ class _Settled:
             undo = next(waiting, None)
 
 
-class Settlement:
+class RelationEntry:
     """See the module."""
 
     def __init__(self, target_states: TargetStates, *, on: bool) -> None:

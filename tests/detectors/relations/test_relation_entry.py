@@ -17,7 +17,7 @@ from detectors.intake import heap, related, ticks
 from detectors.intake.rules.reasons import EXEMPT, TAGS
 from detectors.intake.rules.settings import RuleSettings
 from detectors.records import Outcome
-from detectors.relations import settlement
+from detectors.relations import relation_entry
 from detectors.relations.debits import live_events
 from detectors.state.ledger import Ledger
 from detectors.state.target_state import TargetState
@@ -117,7 +117,7 @@ def test_an_undo_read_before_its_act_finds_it_for_a_while() -> None:
     within = Run().take(*early).until(130_000).take(Act(90_000), Act(91_000))
     assert within.until().parts() == (3, 2, {"undone": 1})
     assert within.outcome.undos == {"unmatched": 1, "early": 1}
-    beyond = Run().take(*early).until(100_000 + settlement.EARLY_MS + 20_000).take(Act(90_000))
+    beyond = Run().take(*early).until(100_000 + relation_entry.EARLY_MS + 20_000).take(Act(90_000))
     assert beyond.until().parts() == (2, 2, {})
     other = Run().take(*early).until(130_000).take(Act(90_000, actor=4))
     assert other.until().parts() == (2, 2, {})
@@ -126,7 +126,7 @@ def test_an_undo_read_before_its_act_finds_it_for_a_while() -> None:
 
 
 def test_only_the_last_early_undos_of_a_target_wait() -> None:
-    many = [undone(1_000 * n, 2 * n + 2) for n in range(settlement.EARLY_MAX + 3)]
+    many = [undone(1_000 * n, 2 * n + 2) for n in range(relation_entry.EARLY_MAX + 3)]
     run = Run().take(*many).until(80_000)
     relations = run.state().relations
     assert relations is not None
@@ -210,7 +210,7 @@ def test_a_failure_costs_relations_and_no_event(few_rows: int, monkeypatch: pyte
     monkeypatch.setattr(ticks, "FEW_ROWS", few_rows)
     run = Run().take(Act(0), Act(1, 4))
     with monkeypatch.context() as broken:
-        broken.setattr(settlement, "open_all", lambda *_: 1 / 0)
+        broken.setattr(relation_entry, "open_all", lambda *_: 1 / 0)
         run.until(20_000).take(Act(5, 6))
     assert run.outcome.failures == {"rules": 2}
     run.take(Act(30_000), undone(50_000, 4)).until()
@@ -279,7 +279,7 @@ def test_neither_order_nor_blocks_change_anything(
         patch.setattr(ticks, "FEW_ROWS", few_rows)
         patch.setattr(related, "CHUNK_ACTS", 2)
         patch.setattr(heap, "CHUNK_ACTS", 2)
-        patch.setattr(settlement, "KEYS_TOGETHER", 2)
+        patch.setattr(relation_entry, "KEYS_TOGETHER", 2)
         rng.shuffle(acts)
         run = Run().take(*acts, size=size).until()
     wanted = expected(acts)

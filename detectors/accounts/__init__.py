@@ -1,0 +1,1 @@
+"""The accounts of one partition of ``by-actor``: what each did, and what is concluded from it."""

@@ -1,0 +1,263 @@
+"""The accounts of one partition of ``by-actor``. See the package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.accounts.acts.rates import GRID_MS
+from detectors.accounts.acts.updates import sort_by_account, update
+from detectors.accounts.addresses import is_address
+from detectors.accounts.block import ActorBlock
+from detectors.accounts.crowds.followers import Followers
+from detectors.accounts.crowds.newcomers import Newcomers
+from detectors.accounts.crowds.settlement import Settlement
+from detectors.accounts.outcome import AccountsOutcome
+from detectors.accounts.pages import AccountPages, Page, PagesInMemory
+from detectors.accounts.profile import Profile, profile_of
+from detectors.accounts.rulings.evaluation import Evaluation
+from detectors.accounts.settings import AccountSettings
+from detectors.accounts.state import ACCOUNT_PAGES, ACCOUNTS, AccountPagesPart, AccountsPart, Head
+from detectors.accounts.storage.columns import ADDRESS
+from detectors.accounts.storage.idle import PageIndex
+from detectors.accounts.storage.table import Table
+from detectors.controls import Answered, Asked, Forgotten, ToActors
+from detectors.state.parts import Part
+
+BLOCK_MAX = 65_536
+"""Events that are added at once: larger blocks are cut."""
+
+
+class Accounts:
+    """What is known and concluded of the accounts of one partition.
+
+    The outputs and the state depend on the order of events and control records in the log and on event time, never on
+    how the log is cut into blocks. ``target_hash`` hashes a target's text as ``ActorBlock.target`` does.
+    ``target_partition`` is the partition of ``by-target`` of a target's text.
+    """
+
+    def __init__(
+        self,
+        settings: AccountSettings,
+        pages: AccountPages | None = None,
+        *,
+        target_hash: Callable[[str], int],
+        target_partition: Callable[[str], int],
+    ) -> None:
+        self._settings = settings
+        self._pages: AccountPages = PagesInMemory() if pages is None else pages
+        self._target_partition = target_partition
+        self._table = Table(settings.active_max, settings.stored_max, self._pages)
+        self._newcomers = Newcomers()
+        self._followers = Followers()
+        self._settlement = Settlement(settings.questions_max, target_hash)
+        self._evaluation = Evaluation(settings)
+        self._now = -1
+        self._next_page = 0
+        self._indexes: dict[int, Any] = {}
+        self._loading = False
+        self.parts: tuple[Part, ...] = (AccountsPart(self), AccountPagesPart(self))
+
+    def __len__(self) -> int:
+        """Accounts stored."""
+        return len(self._table)
+
+    # ---------------------------------------------------------------- the log
+
+    def observe(self, block: ActorBlock, outcome: AccountsOutcome) -> None:
+        """Add events, in log order."""
+        self._finish_loading()
+        actors, begin = block.actor.tolist(), 0
+        while begin < len(actors):
+            end = min(begin + BLOCK_MAX, len(actors))
+            places, created = self._table.place_all(actors[begin:end], block.name[begin:end])
+            if len(places):
+                end = begin + len(places)
+                whole = begin == 0 and end == len(actors)
+                self._add(block if whole else block.part(begin, end), places, created)
+                begin = end
+                outcome.created += len(created)
+            else:
+                self._table.evict_idle()
+        outcome.events += len(actors)
+        outcome.dropped += self._table.take_dropped()
+
+    def control(self, record: ToActors | Forgotten, outcome: AccountsOutcome) -> None:
+        """Take a question, a removal or a request to delete, at its position in the log."""
+        self._finish_loading()
+        if isinstance(record, Forgotten):
+            outcome.dropped += self._table.forget(record.actor)
+            outcome.forgotten.append(record.name)
+        elif not isinstance(record, Asked):
+            self._settlement.condemn(record.key, record.at)
+            self._evaluation.condemn(record, self._table)
+        elif not self._settlement.ask(record):
+            unknown = Answered(max(self._now, 0), record.case, record.key, 0, 0, len(record.actors), 0, 0)
+            outcome.controls.append((record.partition, unknown))
+            outcome.refused += 1
+        outcome.dropped += self._table.take_dropped()
+
+    def advance(self, now_ms: int, outcome: AccountsOutcome) -> None:
+        """Move event time to ``now_ms``. Rulings, answers and followers are emitted at each multiple of five minutes.
+
+        Time never goes back: a ``now_ms`` below the last one does nothing. If several multiples have passed since the
+        last call, there is one report, at the latest of them: nothing has happened between them.
+        """
+        self._finish_loading()
+        point = now_ms // GRID_MS
+        if point > self._now // GRID_MS:
+            self._report(point * GRID_MS, outcome)
+        self._now = max(self._now, now_ms)
+
+    def _add(self, block: ActorBlock, places: NDArray[np.intp], created: list[int]) -> None:
+        table = self._table
+        rows_used, account = _numbered(places, len(table.active))
+        events, order = sort_by_account(block, account, len(rows_used))
+        rows = table.gather(rows_used)
+        self._followers.note(rows, events, block.target_name, order)
+        update(rows, events)
+        if created:
+            new = np.searchsorted(rows_used, np.array(created, np.intp))
+            for place, row in zip(created, new.tolist(), strict=True):
+                if is_address(table.name(place)):
+                    rows["flags"][row] |= ADDRESS
+            first = events.starts[new]
+            self._newcomers.note(rows["actor"][new], events.ts[first], events.created[first])
+            given = int(np.count_nonzero(events.given[first]))
+            self._evaluation.note_ages(given, len(new) - given)
+        table.scatter(rows_used, rows)
+
+    def _report(self, now_ms: int, outcome: AccountsOutcome) -> None:
+        for followed in self._followers.take(now_ms, self._settings.followers_min):
+            outcome.controls.append((self._target_partition(followed.target), followed))
+        self._settlement.learn_expired(now_ms, self._table, self._newcomers)
+        for settled in self._settlement.settle(now_ms, self._table, self._newcomers):
+            outcome.controls.append((settled.question.partition, settled.answer))
+            outcome.answered += 1
+            self._evaluation.rule_empty(settled, now_ms, self._table)
+        self._evaluation.evaluate(now_ms, self._table, self._settlement)
+        self._evaluation.publish(now_ms, self._table, outcome)
+        outcome.dropped += self._table.take_dropped()
+
+    # ---------------------------------------------------------------- questions of people
+
+    def profile(self, actor: int) -> Profile | None:
+        """What is known of the account with this hash (without account bit); None if nothing."""
+        self._finish_loading()
+        rows, name = self._table.look_up([actor]), self._table.find_name(actor)
+        if name is None or not len(rows):
+            return None
+        return profile_of(rows, name, max(self._now, 0), self._evaluation, self._settlement.distrusted)
+
+    def memory_bytes(self) -> int:
+        """Bytes in memory, without those of the pages; estimated for Python objects."""
+        return self._table.memory_bytes() + self._newcomers.memory_bytes()
+
+    @property
+    def open_questions(self) -> int:
+        """Questions that are not answered yet."""
+        return len(self._settlement.questions)
+
+    # ---------------------------------------------------------------- state
+
+    def take_changed(self) -> Iterator[tuple[str, Any]]:
+        """The records of ACCOUNTS that changed since the last call."""
+        self._finish_loading()
+        yield "head", self._head()
+        for number, page in self._table.take_changed():
+            yield f"rows/{number}", page
+        for number, index in self._table.idle.take_changed_indexes():
+            yield f"index/{number}", index
+        for hour, samples in self._newcomers.take_changed():
+            yield f"new/{hour}", samples
+
+    def take_changed_pages(self) -> Iterator[tuple[str, Page | None]]:
+        """The records of ACCOUNT_PAGES that changed since the last call."""
+        for number, page in self._table.idle.take_changed_pages():
+            yield str(number), page
+
+    def dump(self) -> list[tuple[str, Any]]:
+        """The whole state: (key, value that msgspec can encode), as the records of all parts would be."""
+        self._finish_loading()
+        table, idle = self._table, self._table.idle
+        records: list[tuple[str, Any]] = [("head", self._head())]
+        records += [(f"rows/{number}", page) for number, page in table.records()]
+        records += [(f"index/{number}", idle.page_index(number)) for number in idle.numbers()]
+        records += [(f"new/{hour}", self._newcomers.record(hour)) for hour in self._newcomers.hours()]
+        named = [(ACCOUNTS.prefix.decode() + suffix, value) for suffix, value in records]
+        return named + [(f"{ACCOUNT_PAGES.prefix.decode()}{number}", self._pages[number]) for number in idle.numbers()]
+
+    def load(self, records: list[tuple[str, Any]]) -> None:
+        """Load a dumped state into new, empty accounts."""
+        accounts, pages = ACCOUNTS.prefix.decode(), ACCOUNT_PAGES.prefix.decode()
+        for key, value in records:
+            if key.startswith(pages):
+                self.load_page(int(key.removeprefix(pages)), msgspec.convert(value, Page))
+            else:
+                self.load_record(key.removeprefix(accounts), value)
+
+    def load_page(self, number: int, page: Page) -> None:
+        """Load a page, if the store of pages has not got it."""
+        self._pages[number] = page
+
+    def load_record(self, suffix: str, state: Any) -> None:
+        """Load a record of ACCOUNTS. The table is put together when it is used for the first time."""
+        name, _, number = suffix.partition("/")
+        self._loading = True
+        if name == "head":
+            self._load_head(msgspec.convert(state, Head))
+        elif name == "rows":
+            self._table.load_record(int(number), state)
+        elif name == "index":
+            self._indexes[int(number)] = msgspec.convert(state, PageIndex)
+        elif name == "new":
+            self._newcomers.load(int(number), state)
+
+    def _finish_loading(self) -> None:
+        if self._loading:
+            self._loading = False
+            self._table.finish_loading()
+            self._table.idle.load(self._next_page, self._indexes)
+            self._indexes = {}
+
+    def _head(self) -> Head:
+        settlement, evaluation = self._settlement, self._evaluation
+        return Head(
+            now=self._now,
+            next_page=self._table.idle.next_page,
+            usual=msgspec.convert(msgspec.to_builtins(evaluation.usual), type(evaluation.usual)),
+            pending=list(evaluation.changes.pending),
+            questions=[msgspec.structs.replace(question) for question in settlement.questions.values()],
+            distrusted=list(settlement.distrusted.until.items()),
+            followers=[(start, target, n, new) for (start, target), (n, new) in self._followers.counts.items()],
+            owners_viewed=self._followers.owners_viewed,
+            learned=[list(counts) for counts in self._newcomers.learned],
+            ages=evaluation.ages,
+            returns=evaluation.returns,
+        )
+
+    def _load_head(self, head: Head) -> None:
+        settlement, evaluation = self._settlement, self._evaluation
+        self._now, self._next_page = head.now, head.next_page
+        evaluation.usual, evaluation.ages, evaluation.returns = head.usual, head.ages, head.returns
+        evaluation.changes.pending = head.pending
+        settlement.questions = {question.case: question for question in head.questions}
+        settlement.distrusted.until = dict(head.distrusted)
+        self._followers.counts = {(start, target): [n, new] for start, target, n, new in head.followers}
+        self._followers.owners_viewed = head.owners_viewed
+        if head.learned:
+            self._newcomers.learned = head.learned
+
+
+def _numbered(places: NDArray[np.intp], rows: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The different rows of events in ascending order, and for each event the place of its row among them."""
+    used = np.zeros(rows, np.bool_)
+    used[places] = True
+    different = np.flatnonzero(used)
+    number = np.empty(rows, np.intp)
+    number[different] = np.arange(len(different))
+    return different, number[places]

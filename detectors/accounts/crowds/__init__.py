@@ -1,0 +1,1 @@
+"""Accounts of a crowd together: what they do until a case is settled, new accounts, followers."""

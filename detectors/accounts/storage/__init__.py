@@ -1,0 +1,1 @@
+"""How accounts are stored: rows, the table of those in memory, pages of idle ones and their index."""

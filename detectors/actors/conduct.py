@@ -1,0 +1,103 @@
+"""Rulings of the role ``actors`` on what accounts do, as this partition has received them (``controls.Ruled``).
+
+The part of a crowd with such rulings is evidence about *who* came. A ruling counts by its score, so that an address or
+a guest id, which has at most half of the score of an account, counts half.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.controls import AUTOMATED, EMPTY, SELLER, Ruled
+from detectors.events.actor import without_account
+
+COUNTED = (AUTOMATED, EMPTY, SELLER)
+"""Rulings that are evidence. People and dormant accounts are none, and rules remove declared robots."""
+
+CONDUCT_MAX = 32_768
+"""Most rulings, 18 bytes each. Beyond that those that expire first are dropped."""
+
+SCORE_MAX = 100.0
+"""Score of a certain ruling."""
+
+
+class ConductRulings:
+    """Actor → score and expiry of the latest ruling that counts."""
+
+    def __init__(self) -> None:
+        self._actors = np.empty(0, np.int64)
+        """hashes without the account bit, in order"""
+        self._until = np.empty(0, np.int64)
+        self._scores = np.empty(0, np.int16)
+        self._changed = False
+        self.received = False
+        """whether any ruling has ever come: without the role ``actors`` the feature is absent"""
+
+    def __len__(self) -> int:
+        return len(self._actors)
+
+    def note(self, record: Ruled) -> None:
+        """Take rulings that are new or have changed. What no longer counts is dropped.
+
+        >>> rulings = ConductRulings()
+        >>> rulings.note(Ruled(0, [2, 4], [AUTOMATED, SELLER], [100, 50], [1000, 1000])); len(rulings)
+        2
+        >>> rulings.note(Ruled(10, [4], [SELLER], [0], [10])); len(rulings)
+        1
+        """
+        self.received = self._changed = True
+        actors = without_account(np.array(record.actors, np.int64))
+        until, kinds = np.array(record.until, np.int64), np.array(record.kinds, np.int64)
+        scores = np.clip(np.array(record.scores, np.int64), 0, int(SCORE_MAX)).astype(np.int16)
+        actors, last = np.unique(actors[::-1], return_index=True)  # of several rulings on an actor the last one
+        last = len(kinds) - 1 - last
+        counts = np.isin(kinds[last], COUNTED) & (until[last] > record.at) & (scores[last] > 0)
+        kept = ~np.isin(self._actors, actors) & (self._until > record.at)
+        self._actors = np.concatenate([self._actors[kept], actors[counts]])
+        self._until = np.concatenate([self._until[kept], until[last][counts]])
+        self._scores = np.concatenate([self._scores[kept], scores[last][counts]])
+        if len(self._actors) > CONDUCT_MAX:
+            self._select(np.lexsort((self._actors, self._until))[-CONDUCT_MAX:])
+        self._select(np.argsort(self._actors))
+
+    def _select(self, places: NDArray[np.intp]) -> None:
+        self._actors, self._until, self._scores = self._actors[places], self._until[places], self._scores[places]
+
+    def shares(
+        self, place: NDArray[np.intp], actors: NDArray[np.int64], windows: int, now_ms: int
+    ) -> NDArray[np.float64]:
+        """The share of each window's people with a ruling, each by its score. ``place`` is the window of each actor.
+
+        >>> rulings = ConductRulings()
+        >>> rulings.note(Ruled(0, [2, 4], [AUTOMATED, EMPTY], [100, 50], [1000, 1000]))
+        >>> rulings.shares(np.array([0, 0, 1]), np.array([3, 4, 6]), 2, 999).tolist()
+        [0.75, 0.0]
+        """
+        people = np.maximum(np.bincount(place, minlength=windows), 1)
+        if not len(self._actors):
+            return np.zeros(windows)
+        bare = without_account(actors)
+        at = np.minimum(np.searchsorted(self._actors, bare), len(self._actors) - 1)
+        ruled = (self._actors[at] == bare) & (self._until[at] > now_ms)
+        return np.bincount(place, np.where(ruled, self._scores[at], 0) / SCORE_MAX, windows) / people
+
+    def take_changed(self) -> bool:
+        """Whether a ruling has come since the last call."""
+        changed, self._changed = self._changed, False
+        return changed
+
+    def dump(self) -> list[bytes]:
+        """State as builtins."""
+        columns = (self._actors, "<i8"), (self._until, "<i8"), (self._scores, "<i2")
+        return [column.astype(form).tobytes() for column, form in columns]
+
+    def load(self, state: Any) -> None:
+        """Load dumped state."""
+        actors, until, scores = state
+        self._actors, self._until = np.frombuffer(actors, "<i8").astype(np.int64), np.frombuffer(until, "<i8")
+        self._scores = np.frombuffer(scores, "<i2").astype(np.int16)
+        self._until = self._until.astype(np.int64)
+        self.received = True

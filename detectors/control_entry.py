@@ -1,0 +1,75 @@
+"""Takes the control records of the role ``actors`` at their positions in the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from detectors.actors.rulings import Rulings
+from detectors.cases.settlements import Settlements
+from detectors.controls import Answered, Followed, Ruled, ToTargets
+from detectors.events.event import METRIC_INDEX
+from detectors.events.key import NO_KEY, Key, key_of
+from detectors.failures import UNCONTAINED
+from detectors.features import names as f
+from detectors.platform.platform import Platform
+from detectors.records import Outcome
+from detectors.rollback import Savepoint
+from detectors.state.followers import Followers
+from detectors.state.target_states import TargetStates
+
+FOLLOW = METRIC_INDEX["follow"]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlEntry:
+    """See the module. All fields belong to one audit."""
+
+    target_states: TargetStates
+    settlements: Settlements
+    rulings: Rulings
+    platforms: list[Platform]
+
+    def take(self, record: ToTargets, now_ms: int, outcome: Outcome) -> None:
+        """Take a record. If that fails, the record has no effect."""
+        try:
+            if isinstance(record, Ruled):
+                self.rulings.conduct.note(record)
+            elif isinstance(record, Followed):
+                self._followed(record)
+            else:
+                self._answered(record, outcome)
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # a record that cannot be taken costs evidence, and no count
+            key = Key(record.key) if isinstance(record, Answered) else NO_KEY
+            outcome.fail("case", key, max(0, now_ms), 0, error)
+
+    def _answered(self, record: Answered, outcome: Outcome) -> None:
+        key = Key(record.key)
+        state = self.target_states.peek(key)
+        if state is None or not state.settlements:
+            return
+        state = self.target_states.change(key)
+        savepoint = Savepoint(state, outcome)
+        try:
+            self.settlements.answer(record, state, outcome)
+        except Exception:
+            savepoint.restore()
+            raise
+
+    def _followed(self, record: Followed) -> None:
+        """Add new followers to the target's, and teach the platform how many of its followers had not viewed."""
+        key = key_of(FOLLOW, record.target)
+        if (
+            record.followers <= 0
+            or not 0 <= record.unviewed <= record.followers
+            or self.target_states.peek(key) is None
+        ):
+            return
+        state = self.target_states.change(key)
+        if state.followers is None:
+            state.followers = Followers()
+        state.followers.add(record.start, record.followers, record.unviewed)
+        if state.case is None and not state.settlements:
+            self.platforms[FOLLOW].learn_share(f.UNVIEWED, record.unviewed, record.followers)
+            self.platforms[FOLLOW].changed = True

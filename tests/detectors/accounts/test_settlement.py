@@ -1,0 +1,169 @@
+"""What the accounts of a crowd do besides, and what others do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from detectors.accounts.accounts import Accounts
+from detectors.accounts.crowds.newcomers import SAMPLE
+from detectors.accounts.outcome import AccountsOutcome
+from detectors.controls import Answered, Asked, Removed
+from detectors.windows.scales import DAY_MS, HOUR_MS
+from tests.detectors.accounts.traffic import FOLLOW, START_MS, Act, accounts_with, actor_hash, block_of, hash_of
+
+MINUTE = 60_000
+
+
+def question(case: str, target: str, actors: list[str], *, due: int = 2 * HOUR_MS, owner: str | None = None) -> Asked:
+    hashed = sorted(actor_hash(actor) for actor in actors)
+    owned = -1 if owner is None else hash_of(owner) & 0x7FFFFFFF
+    return Asked(case, f"2{target}", 3, owned, START_MS, START_MS + HOUR_MS, START_MS + due, hashed)
+
+
+def answers(accounts: Accounts, at: int) -> list[Answered]:
+    outcome = AccountsOutcome()
+    accounts.advance(START_MS + at, outcome)
+    assert all(place == 3 for place, record in outcome.controls if isinstance(record, Answered))
+    return [record for _, record in outcome.controls if isinstance(record, Answered)]
+
+
+def observed(*acts: Act) -> Accounts:
+    accounts = accounts_with()
+    accounts.observe(block_of(acts), AccountsOutcome())
+    return accounts
+
+
+def follow(actor: str, *, at: int = 0, target: str = "star", **fields: Any) -> Act:
+    return Act(at, actor, target, FOLLOW, **fields)
+
+
+class TestAnswers:
+    def test_accounts_with_other_acts_before_or_after_empty_and_unknown_ones_are_counted(self) -> None:
+        accounts = observed(
+            Act(0, "earlier", "v1"), follow("earlier", at=1), follow("later", at=1), follow("empty", at=1)
+        )
+        accounts.control(question("f", "star", ["earlier", "later", "empty", "nobody"]), AccountsOutcome())
+        accounts.observe(block_of([Act(HOUR_MS, "later", "v2")]), AccountsOutcome())
+        assert answers(accounts, HOUR_MS) == []
+        (answer,) = answers(accounts, 2 * HOUR_MS)
+        assert (answer.acted, answer.empty, answer.unknown) == (2, 1, 1)
+        assert (answer.case, answer.key, answer.at) == ("f", "2star", START_MS + 2 * HOUR_MS)
+        assert answers(accounts, 3 * HOUR_MS) == []
+
+    def test_acts_on_other_targets_of_the_owner_do_not_count(self) -> None:
+        accounts = observed(follow("fan", at=1), Act(2, "fan", "v1", owner="star"), Act(3, "fan", "v2", owner="star"))
+        accounts.control(question("f", "star", ["fan"]), AccountsOutcome())
+        assert answers(accounts, 2 * HOUR_MS)[0].empty == 1
+
+    def test_acts_on_targets_in_question_or_condemned_do_not_count(self) -> None:
+        acts = [follow("bot", at=at, target=f"customer{at}") for at in range(3)]
+        accounts = observed(*acts, follow("other", at=1, target="customer1"))
+        accounts.control(question("f0", "customer0", ["bot"]), AccountsOutcome())
+        accounts.control(question("f1", "customer1", ["bot"], due=9 * HOUR_MS), AccountsOutcome())
+        accounts.control(Removed(START_MS, "f2", "2customer2", 0.9, [actor_hash("bot")]), AccountsOutcome())
+        assert answers(accounts, 2 * HOUR_MS)[0].empty == 1
+
+    def test_what_belongs_to_the_sign_up_does_not_count(self) -> None:
+        accounts = observed(
+            follow("new", at=20_000, target="suggested", created=0), follow("new", at=90_000, created=0)
+        )
+        accounts.control(question("f", "star", ["new"]), AccountsOutcome())
+        assert answers(accounts, 2 * HOUR_MS)[0].empty == 1
+
+    def test_a_busy_account_has_acted_even_if_its_latest_targets_are_in_question(self) -> None:
+        accounts = observed(
+            *(Act(at, "busy", f"v{at}") for at in range(20)), *(follow("busy", at=99, target=f"c{n}") for n in range(4))
+        )
+        for number in range(4):
+            accounts.control(question(f"f{number}", f"c{number}", ["busy"]), AccountsOutcome())
+        assert [answer.acted for answer in answers(accounts, 2 * HOUR_MS)] == [1, 1, 1, 1]
+
+    def test_a_question_that_is_asked_again_gets_more_accounts_and_one_answer(self) -> None:
+        accounts = observed(follow("a"), follow("b"))
+        accounts.control(question("f", "star", ["a"]), AccountsOutcome())
+        accounts.control(question("f", "star", ["a", "b"], due=3 * HOUR_MS), AccountsOutcome())
+        assert answers(accounts, 2 * HOUR_MS) == []
+        assert answers(accounts, 3 * HOUR_MS)[0].empty == 2
+
+    def test_too_many_questions_are_answered_as_unknown(self) -> None:
+        accounts, outcome = accounts_with(questions_max=1), AccountsOutcome()
+        for case in ("f", "g"):
+            accounts.control(question(case, "star", ["a"]), outcome)
+        ((place, answer),) = outcome.controls
+        assert place == 3
+        assert isinstance(answer, Answered)
+        assert (answer.case, answer.unknown, outcome.refused) == ("g", 1, 1)
+
+
+def newcomers(rng: np.random.Generator, count: int, *, stays: float) -> list[Act]:
+    """New accounts, each with an act on a target of its own, some of which act again."""
+    acts = []
+    for number in range(count):
+        at = int(rng.integers(0, HOUR_MS))
+        acts.append(Act(at, f"n{number}", f"v{number}", created=at - 90_000))
+        if rng.random() < stays:
+            acts.append(Act(at + HOUR_MS, f"n{number}", f"v{number + 1}", created=at - 90_000))
+    return sorted(acts, key=lambda act: act.at)
+
+
+class TestWhatIsUsual:
+    def test_others_that_are_equally_new_are_measured_too(self) -> None:
+        rng = np.random.default_rng(1)
+        bots = [follow(f"b{number}", at=number * 9_000, created=number * 9_000 - 90_000) for number in range(100)]
+        accounts = observed(*sorted([*newcomers(rng, 200, stays=0.7), *bots], key=lambda act: act.at))
+        accounts.control(question("f", "star", [bot.actor for bot in bots], due=DAY_MS), AccountsOutcome())
+        (answer,) = answers(accounts, DAY_MS)
+        assert (answer.acted, answer.empty) == (0, 100)
+        others = answer.usual_acted + answer.usual_empty
+        assert 20 <= others <= SAMPLE
+        assert 0.55 <= answer.usual_acted / others <= 0.85
+
+    def test_a_crowd_that_is_not_in_question_does_not_become_the_yardstick(self) -> None:
+        rng = np.random.default_rng(2)
+        bots = [follow(f"b{n}", at=n * 3_000, target=f"star{n % 2}", created=n * 3_000 - 90_000) for n in range(1_000)]
+        accounts = observed(*sorted([*newcomers(rng, 500, stays=0.8), *bots], key=lambda act: act.at))
+        accounts.control(question("f", "star0", [bot.actor for bot in bots[::2]][:256], due=DAY_MS), AccountsOutcome())
+        (answer,) = answers(accounts, DAY_MS)
+        assert answer.usual_acted > 2 * answer.usual_empty
+
+    def test_old_samples_teach_what_is_usual_of_accounts_that_were_first_seen_long_ago(self) -> None:
+        accounts = observed(*newcomers(np.random.default_rng(3), 300, stays=0.7))
+        answers(accounts, 6 * DAY_MS)
+        accounts.observe(block_of([follow("late", at=6 * DAY_MS, created=6 * DAY_MS - 90_000)]), AccountsOutcome())
+        accounts.control(question("f", "star", ["late"], due=7 * DAY_MS), AccountsOutcome())
+        (answer,) = answers(accounts, 7 * DAY_MS)
+        assert answer.usual_acted + answer.usual_empty == 1
+
+    def test_without_others_nothing_is_usual(self) -> None:
+        accounts = observed(follow("a"))
+        accounts.control(question("f", "star", ["a"]), AccountsOutcome())
+        (answer,) = answers(accounts, 2 * HOUR_MS)
+        assert (answer.usual_acted, answer.usual_empty) == (0, 0)
+
+
+class TestRulings:
+    def test_accounts_of_a_crowd_that_did_nothing_else_are_empty_until_they_act(self) -> None:
+        bots = [follow(f"b{number}", at=number, created=-DAY_MS) for number in range(30)]
+        accounts, outcome = observed(*bots), AccountsOutcome()
+        accounts.control(question("f", "star", [bot.actor for bot in bots]), outcome)
+        accounts.advance(START_MS + 2 * HOUR_MS, outcome)
+        assert outcome.ruled == {"empty": 30}
+        later = AccountsOutcome()
+        accounts.observe(
+            block_of([Act(2 * HOUR_MS + at, "b3", f"v{at}") for at in range(0, 3 * MINUTE, MINUTE)]), later
+        )
+        accounts.advance(START_MS + 3 * HOUR_MS, later)
+        (record,) = later.rulings
+        assert (record.actor, record.ruling, record.previous, record.reversed_by) == ("b3", "human", "empty", "conduct")
+        assert later.reversed == {"empty": 1}
+
+    def test_people_who_registered_for_one_thing_are_not_if_most_others_of_the_crowd_went_on(self) -> None:
+        crowd = [follow(f"p{number}", at=number, created=-9 * MINUTE) for number in range(30)]
+        on = [Act(HOUR_MS + number, f"p{number}", f"v{number}") for number in range(20)]
+        accounts, outcome = observed(*crowd, *on), AccountsOutcome()
+        accounts.control(question("f", "star", [act.actor for act in crowd]), outcome)
+        accounts.advance(START_MS + 2 * HOUR_MS, outcome)
+        assert outcome.rulings == []
+        assert outcome.answered == 1
