@@ -249,6 +249,7 @@ def test_every_part_of_an_audit_is_recorded_with_all_its_records() -> None:
         "platform/": ["0", "1", "2"],
         "platform/lockstep/": ["head", *recorded_pages()],
         "platform/rulings": [""],
+        "platform/conduct": [""],
         "platform/days/": ["0", "1", "2"],
     }
     assert [kind.prefix.decode() for kind in AUDIT_KINDS] == list(recorded()["parts"])
