@@ -36,7 +36,7 @@ had viewed (``UNVIEWED``) are seen conduct too."""
 
 
 def overwhelming(findings: Iterable[Finding], limits: Thresholds) -> Finding | None:
-    """The strongest finding that counts alone, if there is one: rare enough for ``artificial``, of most of the events.
+    """The strongest finding that counts alone, if there is one: rare enough for ``artificial``, of a large enough share.
 
     >>> new = Finding("fresh_accounts", "accounts", 0.97, 0.02, 1e-6, 0.97, "97 % …", beyond_all=True)
     >>> overwhelming([new], Thresholds()) is new
@@ -50,7 +50,7 @@ def overwhelming(findings: Iterable[Finding], limits: Thresholds) -> Finding | N
             finding.code in ALONE
             and finding.detector == ACCOUNTS
             and finding.beyond_all
-            and finding.share >= MOST
+            and finding.share >= limits.artificial_share
             and score_of(finding.p) >= limits.artificial_score
         ):
             return finding
