@@ -10,7 +10,7 @@ of the accounts that did nothing else are condemned if
 
 * most of the accounts did nothing else: m is more than half. Of the people who register for one thing many never come
   back, but not most;
-* m is beyond what an honest crowd of correlated people reaches (``tails.chernoff_bound``, p ≤ SETTLED_P). This test has
+* m is beyond what an honest crowd of correlated people reaches (``tails.beta_binomial_tail``, p ≤ SETTLED_P). This test has
   the sampling error of m, and the same is not asked of it twice.
 
 The sample is a random one, so its share m applies to all quarantined
@@ -29,7 +29,7 @@ from detectors.controls import Answered, Asked, Removed
 from detectors.events.key import Key
 from detectors.records import Outcome
 from detectors.scoring.normal import TWO_SIDED_95
-from detectors.scoring.tails import chernoff_bound
+from detectors.scoring.tails import beta_binomial_tail
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case, Evidence
 from detectors.state.ledger import QUARANTINED, VALID
 from detectors.state.relations import cover
@@ -44,7 +44,7 @@ SETTLED_P = 0.01
 
 WAVE_CORRELATION = 0.05
 """ρ: assumed correlation of the people of one wave; some waves are lazier than others. Social clusters have 0.01 … 0.1
-(Kish 1965). 256 accounts count as nineteen: 62 % must have done nothing else if 30 % is usual."""
+(Kish 1965). 256 accounts count as nineteen."""
 
 PRIOR_EMPTY, PRIOR_ACTED = 1.5, 1.5
 """Accounts that are added to those that are equally new: of the people who register for one thing half are assumed not
@@ -160,7 +160,7 @@ def conclusion(settlement: Settlement) -> tuple[float, float, float, Evidence]:
         text = "it could not be settled: nothing is known of what its accounts did besides"
         return 0.0, 0.0, 0.0, Evidence(UNSETTLED, DETECTOR, 0.0, 0.0, 1.0, text)
     share = settlement.empty / known
-    p = chernoff_bound(known, share, usual, correlation=WAVE_CORRELATION)
+    p = beta_binomial_tail(known, share, usual, correlation=WAVE_CORRELATION)
     error = share_beyond(share, 0.0, known).standard_error
     hours = round((settlement.due - settlement.case.until) / HOUR_MS)
     beside = f"usual is {usual:.0%}" if equally_new else "what is usual is not known"

@@ -45,9 +45,8 @@ BEFORE_HOURS = 72
 at the same time."""
 USUAL_ENOUGH = 256
 """Accounts of one age that are enough of a yardstick: as many as are asked about."""
-LEARNED_MS = 3 * DAY_MS
-"""The time in which accounts have come back, where no question says how long it is: an incident of a day, and 48 hours."""
-NEVER = np.iinfo(np.int64).max
+LEARNED_MS = 2 * DAY_MS
+"""The time in which accounts have come back, where no question says how long it is: 48 hours, as by default."""
 
 
 class Question(msgspec.Struct):
@@ -173,11 +172,11 @@ class Settlement:
         self, rows: Rows, target: Any, owner: Any, *, within: NDArray[np.int64] | None = None
     ) -> NDArray[np.bool_]:
         """Accounts that came back: with acts on other targets of other owners that are not distrusted, after their
-        sign-up, and more than AWAY_MINUTES before or after the act on ``target``.
+        sign-up, and more than AWAY_MINUTES away from the act on ``target`` and from any on a distrusted target.
 
-        ``target`` and ``owner`` (-1 if not known) are numbers, or a column with one for each account. ``within`` is the
-        latest minute of the epoch that counts. Accounts with more targets than a row knows came back if any known one
-        says so.
+        ``target`` and ``owner`` (-1 if not known) are numbers, or a column with one for each account. If a row has
+        forgotten the target, it is the account's first act. ``within`` is the latest minute of the epoch that counts,
+        for accounts with no more targets than a row knows.
         """
         targets, owners, when = (rows[f"ring_{name}"].astype(np.int64) for name in ("target", "owner", "when"))
         target, owner = (np.broadcast_to(each, len(rows))[:, None] for each in (target, owner))
@@ -185,10 +184,12 @@ class Settlement:
         distrusted = used & self.distrusted.among(targets)
         same_owner = owners == target & OWNER_MASK
         same_owner |= (owner >= 0) & ((owners == owner) | (targets & OWNER_MASK == owner))
-        at = np.where(used & (targets == target), minutes, NEVER).min(axis=1)
-        at = np.where(at == NEVER, np.where(used, minutes, NEVER).min(axis=1), at)[:, None]
-        trusted = used & (targets != target) & ~same_owner & ~distrusted & (when & SIGN_UP == 0)
-        trusted &= np.abs(minutes - at) > AWAY_MINUTES
+        here = used & (targets == target)
+        at = np.where(here.any(axis=1), (minutes * here).sum(axis=1), rows["first_s"].astype(np.int64) // 60)
+        trusted = used & ~here & ~same_owner & ~distrusted & (when & SIGN_UP == 0)
+        trusted &= np.abs(minutes - at[:, None]) > AWAY_MINUTES
+        near = np.abs(minutes[:, :, None] - minutes[:, None, :]) <= AWAY_MINUTES
+        trusted &= ~(near & distrusted[:, None, :]).any(axis=2)
         full = used.all(axis=1)
         if within is not None:
             trusted &= full[:, None] | (minutes <= within[:, None])
@@ -212,9 +213,9 @@ class Settlement:
     def _usual(self, question: Question, rows: Rows, table: Table, newcomers: Newcomers) -> tuple[int, int]:
         """(acted, empty) of accounts first seen before the incident, in the mix of ages of the accounts asked about.
 
-        They had as much time as these.
+        They count as having come back if they did within the time that each of these had.
         """
-        first_hour, span_ms = question.onset // HOUR_MS, question.due - question.onset
+        first_hour, span_ms = question.onset // HOUR_MS, question.due - question.until
         ages, counts = np.unique(ages_of(rows), return_counts=True)
         weights = shares = accounts = 0.0
         for age, weight in zip(ages.tolist(), counts.tolist(), strict=True):
@@ -256,7 +257,8 @@ class Settlement:
         first = np.arange(len(rows)), np.where(full, rows["ring_at"], 0)
         target, owner = rows["ring_target"][first].astype(np.int64), rows["ring_owner"][first].astype(np.int64)
         within = (rows["first_s"].astype(np.int64) * 1000 + span_ms) // MINUTE_MS
-        acted = self.have_other_acts(rows, target, np.where(owner == NO_OWNER, -1, owner), within=within)
+        known = np.where(full, -1, target), np.where(full | (owner == NO_OWNER), -1, owner)
+        acted = self.have_other_acts(rows, *known, within=within)
         _, group, sizes = np.unique(target, return_inverse=True, return_counts=True)
         weights = np.minimum(1.0, SAME_TARGET / sizes)[group]
         return math.fsum(weights[acted].tolist()), math.fsum(weights[~acted].tolist())
