@@ -46,9 +46,9 @@ WAVE_CORRELATION = 0.05
 """ρ: assumed correlation of the people of one wave; some waves are lazier than others. Social clusters have 0.01 … 0.1
 (Kish 1965). 256 accounts count as nineteen."""
 
-PRIOR_EMPTY, PRIOR_ACTED = 1.5, 1.5
+PRIOR_EMPTY, PRIOR_ACTED = 5.0, 5.0
 """Accounts that are added to those that are equally new: of the people who register for one thing half are assumed not
-to come back. It counts where hardly anybody else is new."""
+to come back, a third to two thirds within a standard error. It counts where hardly anybody else is new."""
 
 LATE_MS = HOUR_MS
 """How long answers are waited for, in event time. Accounts without an answer are not known."""
@@ -160,7 +160,8 @@ def conclusion(settlement: Settlement) -> tuple[float, float, float, Evidence]:
         text = "it could not be settled: nothing is known of what its accounts did besides"
         return 0.0, 0.0, 0.0, Evidence(UNSETTLED, DETECTOR, 0.0, 0.0, 1.0, text)
     share = settlement.empty / known
-    p = beta_binomial_tail(known, share, usual, correlation=WAVE_CORRELATION)
+    doubt = 1.0 / (equally_new + PRIOR_EMPTY + PRIOR_ACTED + 1.0)  # of what is usual, as a correlation
+    p = beta_binomial_tail(known, share, usual, correlation=WAVE_CORRELATION + doubt)
     error = share_beyond(share, 0.0, known).standard_error
     hours = round((settlement.due - settlement.case.until) / HOUR_MS)
     beside = f"usual is {usual:.0%}" if equally_new else "what is usual is not known"
