@@ -10,8 +10,8 @@ of the accounts that did nothing else are condemned if
 
 * most of the accounts did nothing else: m is more than half. Of the people who register for one thing many never come
   back, but not most;
-* m is beyond what an honest crowd of correlated people reaches (``tails.beta_binomial_tail``, p ≤ SETTLED_P). This test has
-  the sampling error of m, and the same is not asked of it twice.
+* m is beyond what an honest crowd of correlated people reaches (``tails.beta_binomial_tail``, p ≤ SETTLED_P). This test
+  has the sampling error of m, so the first one needs no margin.
 
 The sample is a random one, so its share m applies to all quarantined
 events of the case; the 95 % interval of m (Agresti and Coull 1998) is that of the flag. Everything else is given back:

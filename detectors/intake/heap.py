@@ -190,7 +190,7 @@ class Heap:
         return [(names[code], some) for code, some in by_code.items()]
 
     def drop(self, places: list[int], reason: str) -> list[str]:
-        """Remove acts that ``related`` or ``of_actors`` has found. Returns the reasons of those that were caught before."""
+        """Remove acts that ``related`` or ``of_actors`` has found. Returns the reasons of those caught before."""
         if self._left is None:
             self._left = np.ones(len(self._rows[0]), np.bool_)
         before = [place for place in places if not self._left[place]]

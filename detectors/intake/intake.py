@@ -54,7 +54,9 @@ class Intake:
         self.rules = ActRules(rules)
         states = ALREADY_COUNTED not in rules.off
         rulings = AUTOMATED_ACTOR not in rules.off
-        self._timed = [judged or rulings or (states and metric != VIEW) for metric, judged in enumerate(self.rules.judged)]
+        self._timed = [
+            judged or rulings or (states and metric != VIEW) for metric, judged in enumerate(self.rules.judged)
+        ]
         self._past = PastTicks()
         self._unsettled = False
 

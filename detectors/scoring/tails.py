@@ -76,7 +76,7 @@ def chernoff_bound(size: int, value: float, baseline: float, *, correlation: flo
 
 
 def beta_binomial_tail(size: int, value: float, baseline: float, *, correlation: float = CORRELATION) -> float:
-    """P(K ≥ value · size) of a beta-binomial variable with mean ``baseline``: exact, for some hundred correlated people.
+    """P(K ≥ value · size) of a beta-binomial variable with mean ``baseline``: exact, for some hundred people.
 
     If a tenth of the people have a mark, five of five have it once in 600 crowds. Five independent people would have it
     once in 100,000 crowds.

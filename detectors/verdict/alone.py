@@ -40,7 +40,7 @@ had viewed (``UNVIEWED``) are seen conduct too."""
 
 
 def overwhelming(findings: Iterable[Finding], limits: Thresholds) -> Finding | None:
-    """The strongest finding that counts alone, if there is one: rare enough for ``artificial``, of a large enough share.
+    """The strongest finding that counts alone, if any: rare enough for ``artificial``, of a large enough share.
 
     >>> new = Finding("fresh_accounts", "accounts", 0.97, 0.02, 1e-6, 0.97, "97 % …", beyond_all=True)
     >>> overwhelming([new], Thresholds()) is new

@@ -41,8 +41,7 @@ items at once, and serve another customer on the way; people too do most of what
 distinguishes them is that people come back."""
 SAME_TARGET = 1.0
 BEFORE_HOURS = 72
-"""Hours before an incident whose new accounts are its yardstick. Those of the incident itself are bought by whoever buys
-at the same time."""
+"""Hours before an incident whose new accounts are its yardstick. Those of its own hours may be bots of other orders."""
 USUAL_ENOUGH = 256
 """Accounts of one age that are enough of a yardstick: as many as are asked about."""
 LEARNED_MS = 2 * DAY_MS
@@ -190,7 +189,7 @@ class Settlement:
         trusted &= np.abs(minutes - at[:, None]) > AWAY_MINUTES
         near = np.abs(minutes[:, :, None] - minutes[:, None, :]) <= AWAY_MINUTES
         trusted &= ~(near & distrusted[:, None, :]).any(axis=2)
-        full = used.all(axis=1)
+        full: NDArray[np.bool_] = used.all(axis=1)
         if within is not None:
             trusted &= full[:, None] | (minutes <= within[:, None])
         known = RING + np.maximum(rows["crowds"].astype(np.int64) - distrusted.sum(axis=1), 0)
@@ -199,7 +198,7 @@ class Settlement:
         return np.asarray(trusted.any(axis=1) | forgotten)
 
     def still_empty(self, row: np.void) -> bool:
-        """Whether an account still has acts on distrusted targets and within an hour of them, or on one target, only."""
+        """Whether all acts of an account are still on distrusted targets or within an hour of them, or on one."""
         recent = recent_targets(row)
         trusted = [each for each in recent if each.target not in self.distrusted and not each.sign_up]
         doubtful = [each.at_ms for each in recent if each.target in self.distrusted]
