@@ -189,7 +189,7 @@ class Settlement:
         trusted &= np.abs(minutes - at[:, None]) > AWAY_MINUTES
         near = np.abs(minutes[:, :, None] - minutes[:, None, :]) <= AWAY_MINUTES
         trusted &= ~(near & distrusted[:, None, :]).any(axis=2)
-        full: NDArray[np.bool_] = used.all(axis=1)
+        full = np.asarray(used.all(axis=1))
         if within is not None:
             trusted &= full[:, None] | (minutes <= within[:, None])
         known = RING + np.maximum(rows["crowds"].astype(np.int64) - distrusted.sum(axis=1), 0)
