@@ -34,7 +34,8 @@ from detectors.events.event import METRICS
 from detectors.events.key import NO_KEY, Key, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.intake import Intake
-from detectors.intake.rules.reasons import ALREADY_COUNTED
+from detectors.intake.rules.automated import reject_automated
+from detectors.intake.rules.reasons import ALREADY_COUNTED, AUTOMATED_ACTOR
 from detectors.intake.ticks import Tick
 from detectors.judge import Judge
 from detectors.measurement.early_windows import EarlyContext, EarlyWindows
@@ -247,6 +248,7 @@ class Audit:
         tick = self.intake.close(start)
         for error in tick.failures:
             outcome.fail("rules", NO_KEY, start, 0, error)
+        self._reject_automated(tick, start, end, outcome)
         yield from self.relations.settle(tick, start, outcome)
         entered = yield from self.ticks.enter_all(tick, start, outcome)
         yield from self._early.take(end, entered, outcome)
@@ -256,6 +258,17 @@ class Audit:
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # a failure costs this tick's part of rule bursts only
+            outcome.fail("rules", NO_KEY, start, 0, error)
+
+    def _reject_automated(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
+        """Reject the events of actors that programs drive, by the rulings that are in force when the tick closes."""
+        if AUTOMATED_ACTOR in self.settings.rules.off:
+            return
+        try:
+            reject_automated(tick, self.rulings.conduct.automated(end))
+        except UNCONTAINED:
+            raise
+        except Exception as error:  # noqa: BLE001  # the events are counted without the rule
             outcome.fail("rules", NO_KEY, start, 0, error)
 
     def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:

@@ -18,7 +18,14 @@ COUNTED = (AUTOMATED, EMPTY, SELLER)
 """Rulings that are evidence. People and dormant accounts are none, and rules remove declared robots."""
 
 CONDUCT_MAX = 32_768
-"""Most rulings, 18 bytes each. Beyond that those that expire first are dropped."""
+"""Most rulings, 19 bytes each. Beyond that those that expire first are dropped."""
+
+AUTOMATED_MIN = 50
+"""Least score of a ruling ``automated`` by which the actor's events are invalid one by one: that of a session whose
+conduct is evidence. Addresses have less: many people may be behind one."""
+
+UNKNOWN_KIND = -1
+"""In place of a kind: a ruling that was stored without it."""
 
 SCORE_MAX = 100.0
 """Score of a certain ruling."""
@@ -32,6 +39,8 @@ class ConductRulings:
         """hashes without the account bit, in order"""
         self._until = np.empty(0, np.int64)
         self._scores = np.empty(0, np.int16)
+        self._kinds = np.empty(0, np.int8)
+        self._automated: NDArray[np.int64] | None = None
         self._changed = False
         self.received = False
         """whether any ruling has ever come: without the role ``actors`` the feature is absent"""
@@ -59,12 +68,27 @@ class ConductRulings:
         self._actors = np.concatenate([self._actors[kept], actors[counts]])
         self._until = np.concatenate([self._until[kept], until[last][counts]])
         self._scores = np.concatenate([self._scores[kept], scores[last][counts]])
+        self._kinds = np.concatenate([self._kinds[kept], kinds[last][counts].astype(np.int8)])
         if len(self._actors) > CONDUCT_MAX:
             self._select(np.lexsort((self._actors, self._until))[-CONDUCT_MAX:])
         self._select(np.argsort(self._actors))
 
     def _select(self, places: NDArray[np.intp]) -> None:
-        self._actors, self._until, self._scores = self._actors[places], self._until[places], self._scores[places]
+        self._actors, self._until = self._actors[places], self._until[places]
+        self._scores, self._kinds = self._scores[places], self._kinds[places]
+        self._automated = None
+
+    def automated(self, now_ms: int) -> NDArray[np.int64]:
+        """Actors, in order, whose acts are those of a program by a ruling in force.
+
+        >>> rulings = ConductRulings()
+        >>> rulings.note(Ruled(0, [6, 4, 2], [AUTOMATED, AUTOMATED, SELLER], [60, 40, 90], [1000, 1000, 1000]))
+        >>> rulings.automated(999).tolist(), rulings.automated(1000).tolist()
+        ([6], [])
+        """
+        if self._automated is None:
+            self._automated = np.flatnonzero((self._kinds == AUTOMATED) & (self._scores >= AUTOMATED_MIN))
+        return self._actors[self._automated[self._until[self._automated] > now_ms]]
 
     def shares(
         self, place: NDArray[np.intp], actors: NDArray[np.int64], windows: int, now_ms: int
@@ -91,13 +115,16 @@ class ConductRulings:
 
     def dump(self) -> list[bytes]:
         """State as builtins."""
-        columns = (self._actors, "<i8"), (self._until, "<i8"), (self._scores, "<i2")
+        columns = (self._actors, "<i8"), (self._until, "<i8"), (self._scores, "<i2"), (self._kinds, "<i1")
         return [column.astype(form).tobytes() for column, form in columns]
 
     def load(self, state: Any) -> None:
         """Load dumped state."""
-        actors, until, scores = state
+        actors, until, scores, *kinds = state
         self._actors, self._until = np.frombuffer(actors, "<i8").astype(np.int64), np.frombuffer(until, "<i8")
         self._scores = np.frombuffer(scores, "<i2").astype(np.int16)
         self._until = self._until.astype(np.int64)
+        unknown = np.full(len(self._actors), UNKNOWN_KIND, np.int8)
+        self._kinds = np.frombuffer(kinds[0], "<i1").astype(np.int8) if kinds else unknown
+        self._automated = None
         self.received = True

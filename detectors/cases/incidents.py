@@ -146,6 +146,7 @@ class Incidents:
         if excess > 0 and view.own_evidence:
             case.judged += excess
             case.found += min(excess, view.artificial)
+        if view.own_evidence and (excess > 0 or view.settles):  # such evidence needs no surge at the end of a day
             case.marks = case.marks.joined(view.marks)
         if case.settles:
             people = marked_people(window.crowd, case.marks)

@@ -68,6 +68,7 @@ WHAT: dict[str, str] = {
     rules.DOUBLE_CLICK: "double clicks",
     rules.RATE: "events beyond what one person does in a minute",
     rules.RATE_DAY: "events beyond what one person does in a day",
+    rules.AUTOMATED_ACTOR: "events of actors that programs drive",
 }
 """Reason code → what was removed, in words."""
 

@@ -4,12 +4,14 @@ Such evidence may be a wave of honest sign-ups as well as bought accounts. So th
 case ends, and the role ``actors`` is asked about a sample of the accounts: the people with the traits that opened the
 case, the smallest hashes first. The accounts have ``settle_ms`` from the end of the incident to do something else.
 
-Of the accounts known, a share m did nothing else; among the platform's accounts that are equally new it is u. The
-events of the accounts that did nothing else are condemned if
+Of the accounts known, a share m did nothing else: within an hour of the act in question people and bots alike do what
+comes to hand, so only acts at other times count. Among the platform's accounts that are equally new it is u. The events
+of the accounts that did nothing else are condemned if
 
-* most of the accounts did nothing else: m, less its sampling error, is more than half. Of the people who register for
-  one thing many never come back, but not most;
-* m is beyond what an honest crowd of correlated people reaches (``tails.chernoff_bound``, p ≤ SETTLED_P).
+* most of the accounts did nothing else: m is more than half. Of the people who register for one thing many never come
+  back, but not most;
+* m is beyond what an honest crowd of correlated people reaches (``tails.beta_binomial_tail``, p ≤ SETTLED_P). This test
+  has the sampling error of m, so the first one needs no margin.
 
 The sample is a random one, so its share m applies to all quarantined
 events of the case; the 95 % interval of m (Agresti and Coull 1998) is that of the flag. Everything else is given back:
@@ -26,8 +28,8 @@ from detectors.cases.statuses import CLOSED, REVERSED, UPDATED
 from detectors.controls import Answered, Asked, Removed
 from detectors.events.key import Key
 from detectors.records import Outcome
-from detectors.scoring.normal import ONE_SIDED_95, TWO_SIDED_95
-from detectors.scoring.tails import chernoff_bound
+from detectors.scoring.normal import TWO_SIDED_95
+from detectors.scoring.tails import beta_binomial_tail
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case, Evidence
 from detectors.state.ledger import QUARANTINED, VALID
 from detectors.state.relations import cover
@@ -42,11 +44,11 @@ SETTLED_P = 0.01
 
 WAVE_CORRELATION = 0.05
 """ρ: assumed correlation of the people of one wave; some waves are lazier than others. Social clusters have 0.01 … 0.1
-(Kish 1965). 256 accounts count as nineteen: 62 % must have done nothing else if 30 % is usual."""
+(Kish 1965). 256 accounts count as nineteen."""
 
-PRIOR_EMPTY, PRIOR_ACTED = 1.0, 2.0
-"""Accounts that are added to those that are equally new: of the people who register for one thing a third is assumed to
-do nothing else. It counts where hardly anybody else is new."""
+PRIOR_EMPTY, PRIOR_ACTED = 5.0, 5.0
+"""Accounts that are added to those that are equally new: of the people who register for one thing half are assumed not
+to come back, a third to two thirds within a standard error. It counts where hardly anybody else is new."""
 
 LATE_MS = HOUR_MS
 """How long answers are waited for, in event time. Accounts without an answer are not known."""
@@ -158,11 +160,12 @@ def conclusion(settlement: Settlement) -> tuple[float, float, float, Evidence]:
         text = "it could not be settled: nothing is known of what its accounts did besides"
         return 0.0, 0.0, 0.0, Evidence(UNSETTLED, DETECTOR, 0.0, 0.0, 1.0, text)
     share = settlement.empty / known
-    p = chernoff_bound(known, share, usual, correlation=WAVE_CORRELATION)
+    doubt = 1.0 / (equally_new + PRIOR_EMPTY + PRIOR_ACTED + 1.0)  # of what is usual, as a correlation
+    p = beta_binomial_tail(known, share, usual, correlation=WAVE_CORRELATION + doubt)
     error = share_beyond(share, 0.0, known).standard_error
     hours = round((settlement.due - settlement.case.until) / HOUR_MS)
     beside = f"usual is {usual:.0%}" if equally_new else "what is usual is not known"
-    if p > SETTLED_P or share - ONE_SIDED_95 * error <= MOST:
+    if p > SETTLED_P or share <= MOST:
         text = f"{settlement.empty:,} of {known:,} accounts did nothing else within {hours} hours, which is not unusual"
         return 0.0, 0.0, 0.0, Evidence(ACTED, DETECTOR, 1.0 - share, 1.0 - usual, 1.0, text)
     text = f"{settlement.empty:,} of {known:,} accounts did nothing else within {hours} hours; {beside}"

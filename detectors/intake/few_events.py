@@ -20,7 +20,6 @@ from detectors.intake.heap import MOMENT, WHOLE, Moments
 from detectors.intake.related import UNRELATED, RelatedAct
 from detectors.intake.rules.acts import UNDONE, FewActs, TickActs
 from detectors.intake.rules.daily_rate import pairs_of_few
-from detectors.intake.rules.reasons import ALREADY_COUNTED
 from detectors.intake.rules.repeats import Repeats
 from detectors.windows.crowd import PACKED, ROW_BYTES, Packed
 
@@ -145,10 +144,19 @@ class FewEvents:
         """The packed row of an event."""
         return b"".join(self._rows)[place * ROW_BYTES : (place + 1) * ROW_BYTES]
 
-    def drop(self, places: list[int]) -> list[str]:
+    def of_actors(self, metric: int, actors: frozenset[int]) -> list[tuple[str, list[int]]]:
+        """As ``Heap.of_actors`` for the events of a metric."""
+        found: dict[str, list[int]] = {}
+        events = zip(self._metrics, _actors_in(b"".join(self._rows)), _moments_in(b"".join(self._moments)), strict=True)
+        for place, (of, (actor,), (at, _)) in enumerate(events):
+            if of == metric and at >= 0 and actor & WITHOUT_ACCOUNT in actors and place not in self._removed:
+                found.setdefault(self._targets[place], []).append(place)
+        return list(found.items())
+
+    def drop(self, places: list[int], reason: str) -> list[str]:
         """Remove events. Returns the reasons of those that a rule had removed before."""
         before = [self._removed[place] for place in places if place in self._removed]
-        self._removed.update(dict.fromkeys(places, ALREADY_COUNTED))
+        self._removed.update(dict.fromkeys(places, reason))
         return before
 
     def by_key(self) -> dict[Key, bytes]:

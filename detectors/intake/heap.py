@@ -168,14 +168,37 @@ class Heap:
         row: bytes = self._rows[0][place].tobytes()
         return row
 
-    def drop(self, places: list[int]) -> list[str]:
-        """Remove acts that ``related`` has yielded. Returns the reasons of those that a rule had caught before."""
+    def of_actors(self, actors: NDArray[np.int64]) -> list[tuple[str, list[int]]]:
+        """Places of the acts of some actors (hashes without account bit, in order) that no rule has caught, by target.
+
+        Acts to which no rule applies are left out.
+        """
+        self._gather()
+        if not self._rows:
+            return []
+        moments, rows = _joined(self._moments or [], MOMENT), _joined(self._rows, WHOLE)
+        codes = _joined(self._codes, np.int32)
+        self._codes, self._rows, self._moments = [codes], [rows], [moments]
+        bare = without_account(rows.view(PACKED)["actor"])
+        at = np.minimum(np.searchsorted(actors, bare), len(actors) - 1)
+        found = (actors[at] == bare) & (moments["at"] >= 0)
+        places = np.nonzero(found if self._left is None else found & self._left)[0]
+        by_code: dict[int, list[int]] = {}
+        for place, code in zip(places.tolist(), codes[places].tolist(), strict=True):
+            by_code.setdefault(code, []).append(place)
+        names = list(self._names) if by_code else []
+        return [(names[code], some) for code, some in by_code.items()]
+
+    def drop(self, places: list[int], reason: str) -> list[str]:
+        """Remove acts that ``related`` or ``of_actors`` has found. Returns the reasons of those caught before."""
         if self._left is None:
             self._left = np.ones(len(self._rows[0]), np.bool_)
         before = [place for place in places if not self._left[place]]
         self._left[places] = False
         self._count -= len(places) - len(before)
-        return [reason for place in before for reason, caught in self._caught.items() if place in caught]
+        reasons = [known for place in before for known, caught in self._caught.items() if place in caught]
+        self._caught[reason] = np.append(self._caught.get(reason, np.empty(0, np.intp)), places)
+        return reasons
 
     def by_target(self, also: Set[str] = frozenset()) -> Iterator[tuple[str, bytes, Crowd | None]]:
         """Each target with its packed rows and its crowd of folded rows, in the order of ids.

@@ -155,10 +155,21 @@ class Tick:
         """The packed row of an act, by its place."""
         return self._few.row(place) if self._few is not None else self._heaps[metric].row(place)
 
+    def of_actors(self, metric: int, actors: NDArray[np.int64]) -> list[tuple[str, list[int]]]:
+        """Places of the acts of some actors (hashes without account bit, in order) that no rule has caught, by target.
+
+        Acts to which no rule applies are left out.
+        """
+        if self._few is not None:
+            return self._few.of_actors(metric, frozenset(actors.tolist()))
+        return self._heaps[metric].of_actors(actors)
+
     def reject_places(self, key: Key, places: list[int], reason: str) -> None:
         """Reject acts of a key for a reason that has priority over those of rules that compare acts."""
         metric = metric_of(key)
-        for before in self._few.drop(places) if self._few is not None else self._heaps[metric].drop(places):
+        few = self._few
+        found = self._heaps[metric].drop(places, reason) if few is None else few.drop(places, reason)
+        for before in found:
             left = self.rejected.pop((key, before)) - 1
             if left:
                 self.rejected[key, before] = left

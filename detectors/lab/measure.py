@@ -5,8 +5,9 @@ are compared as counts. Of q removed events, min(q, artificial events in the win
 are right, and the others are honest events wrongly removed. Shorter windows claim first. A method that removes single
 events (rules per actor) reports itself how many of its q were right.
 
-Events that a rule makes invalid are removals too. There is one exception: a double click of an honest actor is one act
-received twice, so removing it is not wrong. These are counted separately (``double_clicks``).
+Events that a rule makes invalid are removals too. There is one exception: a double click of an honest actor, or a like
+by an honest actor whose like stands, is one act received twice, so removing it is not wrong. These are counted
+separately (``double_clicks``).
 
 An *attack* is all artificial events of a scenario on one target and metric. Flags are measured on the part of it that
 rules have not removed.
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
-from detectors.intake.rules.reasons import DOUBLE_CLICK
+from detectors.intake.rules.reasons import ALREADY_COUNTED, DOUBLE_CLICK
 from detectors.lab.removals import Removal, TargetMetric
 from detectors.lab.traffic.platform import Labelled
 
@@ -73,7 +74,7 @@ class Report:
     removed_honest_per_million: float = 0.0
     removed_honest_background: int = 0
     double_clicks: int = 0
-    """removed double clicks of honest actors, which are no wrong removals"""
+    """removed double clicks and repeated likes and follows of honest actors, which are no wrong removals"""
     honest_small: int = 0
     """honest events on targets with fewer than SMALL_TARGET events"""
     removed_honest_small: int = 0
@@ -208,7 +209,7 @@ def _account(
         if removal.reason:
             by_rules[removal.key] += claimed
         wrong = removal.count - claimed
-        if removal.reason == DOUBLE_CLICK:
+        if removal.reason in (DOUBLE_CLICK, ALREADY_COUNTED):
             report.double_clicks += wrong
             wrong = 0
         right[removal.flag] += claimed

@@ -75,8 +75,8 @@ def chernoff_bound(size: int, value: float, baseline: float, *, correlation: flo
     return math.exp(-independent * divergence)
 
 
-def beta_binomial_tail(size: int, value: float, baseline: float) -> float:
-    """P(K ≥ value · size) of a beta-binomial variable with mean ``baseline``: exact, for few correlated people.
+def beta_binomial_tail(size: int, value: float, baseline: float, *, correlation: float = CORRELATION) -> float:
+    """P(K ≥ value · size) of a beta-binomial variable with mean ``baseline``: exact, for some hundred people.
 
     If a tenth of the people have a mark, five of five have it once in 600 crowds. Five independent people would have it
     once in 100,000 crowds.
@@ -88,7 +88,7 @@ def beta_binomial_tail(size: int, value: float, baseline: float) -> float:
     """
     least = math.floor(value * size + ROUNDING_PART)
     mean = min(max(baseline, 1e-3), 1.0 - 1e-3)
-    a, b = (share * (1.0 - CORRELATION) / CORRELATION for share in (mean, 1.0 - mean))
+    a, b = (share * (1.0 - correlation) / correlation for share in (mean, 1.0 - mean))
     tail = 0.0
     for marked in range(max(0, least), size + 1):
         ways = float(math.comb(size, marked))

@@ -30,13 +30,17 @@ ALONE = frozenset(TEXTS[name][0] for name in (f.FRESH, f.COHORT))
 """Reason codes that count alone: accounts that are new, or of one age. The others were measured and do not
 (docs/detection.md)."""
 
+SETTLED_SCORE = 2.0
+"""-log10 p that the conduct of the accounts must reach when it settles the case (``cases.settlements.SETTLED_P``). So
+evidence that is 10⁻⁴ or rarer opens a case, and both together are as rare as two kinds of evidence."""
+
 SEEN_CONDUCT = (f.WATCH, f.SILENT, f.LONELY)
 """Features of conduct that nearly every crowd has, as far as the platform sends what they need. Followers who mostly
 had viewed (``UNVIEWED``) are seen conduct too."""
 
 
 def overwhelming(findings: Iterable[Finding], limits: Thresholds) -> Finding | None:
-    """The strongest finding that counts alone, if there is one: rare enough for ``artificial``, of most of the events.
+    """The strongest finding that counts alone, if any: rare enough for ``artificial``, of a large enough share.
 
     >>> new = Finding("fresh_accounts", "accounts", 0.97, 0.02, 1e-6, 0.97, "97 % …", beyond_all=True)
     >>> overwhelming([new], Thresholds()) is new
@@ -50,7 +54,7 @@ def overwhelming(findings: Iterable[Finding], limits: Thresholds) -> Finding | N
             finding.code in ALONE
             and finding.detector == ACCOUNTS
             and finding.beyond_all
-            and finding.share >= MOST
+            and finding.share >= limits.artificial_share
             and score_of(finding.p) >= limits.artificial_score
         ):
             return finding
@@ -82,11 +86,12 @@ def alone_opinion(
     """The opinion on a window by one overwhelming finding, None if the surge is too weak or something else explains it.
 
     The estimate is not limited to the events beyond expectation: hardly any of the marked people are usual, however
-    many others come. ``surge`` is the score of the surge and its findings; for the other parameters see ``opinion``.
+    many others come. All of them are quarantined, without a margin: what is honest among them is given back when the
+    case is settled. ``surge`` is the score of the surge and its findings; for the other parameters see ``opinion``.
     """
     score, surge_findings = surge
     count, rarity = x[f.COUNT], score_of(finding.p)
-    if score + rarity < limits.joint_score:
+    if score + rarity < limits.joint_score - SETTLED_SCORE:
         return None
     left = finding.share * count - (already if case is None else 0)
     least: float = max(f.PEOPLE_MIN, required_excess_events(limits, crowd=rarity, share=finding.share))
@@ -95,9 +100,8 @@ def alone_opinion(
     if round(left) < least or finding.share * count < NEARLY_ALL * (count - x[f.EXPECTED]):
         return None
     estimate = max(marked, share_beyond(finding.share, 0.0, round(count)))
-    artificial, low, high, certain = artificial_events({**x, f.EXPECTED: 0.0}, estimate, [finding.share])
+    artificial, low, high, _ = artificial_events({**x, f.EXPECTED: 0.0}, estimate, [finding.share])
     return Opinion(
         *(SUSPECT, score, rarity, [*surge_findings, finding], artificial, low, min(count, high), True),
-        certain_artificial=certain,
         settles=True,
     )

@@ -148,6 +148,7 @@ RULE_PLACES: dict[str, tuple[str, ...]] = {
         "intake.rules.daily_rate.Days.count",
         "intake.rules.daily_rate.Days.counted",
     ),
+    "automated_actor": ("intake.rules.automated.reject_automated",),
 }
 """Rule → where it is applied, to a tick of few events."""
 PLACES_OF_MANY = (

@@ -62,6 +62,9 @@ KINDS = (
     Kind("rate", 0.2, "it acted {rate:.0f} times a day; {usual_rate:.0f} is usual"),
 )
 """Floors: 30 hours without a pause (more than people are awake), 500 acts a day (one a minute for eight hours)."""
+REGULAR = frozenset(number for number, kind in enumerate(KINDS) if kind.code in ("even_gaps", "same_watch"))
+"""Kinds that only a program shows. A household that shares an account is awake all night, plays two videos at once and
+acts often."""
 
 
 class Conduct(NamedTuple):
@@ -107,6 +110,11 @@ class Suspicion(NamedTuple):
     def convincing(self) -> bool:
         """Whether it is enough for a ruling."""
         return self.joint >= JOINT_MIN and len(self.kinds) >= KINDS_MIN
+
+    @property
+    def regular(self) -> bool:
+        """Whether it has a kind that several people with one account do not show."""
+        return not REGULAR.isdisjoint(self.kinds)
 
 
 NOTHING = Suspicion(0.0, ())

@@ -17,6 +17,8 @@ SIGN_UP_MS = 60_000
 """An act within this time of the account's creation may be part of the sign-up, as suggested channels are."""
 SIGN_UP = 4
 """The bit of ``ring_when`` that says so."""
+WHEN_BITS = 3
+"""Bits of ``ring_when`` below the minutes: sign-up and metric."""
 TOGETHER = 16
 """Accounts from which arrays are faster than a loop (measured)."""
 
@@ -45,7 +47,7 @@ def note_targets(rows: Rows, events: Sorted) -> None:
     begins = np.append(True, account[1:] != account[:-1])
     rank = np.arange(len(places)) - np.flatnonzero(begins)[np.cumsum(begins) - 1]
     sign_up = (events.created >= 0) & (np.abs(events.ts - events.created) < SIGN_UP_MS)
-    when = events.ts // MINUTE_MS << 3 | np.where(sign_up, SIGN_UP, 0) | events.metric
+    when = events.ts // MINUTE_MS << WHEN_BITS | np.where(sign_up, SIGN_UP, 0) | events.metric
     owner = np.where(events.owner < 0, NO_OWNER, events.owner)
     order = np.argsort(rank, kind="stable")
     places, account = places[order], account[order]
@@ -107,7 +109,7 @@ def recent_targets(row: np.void) -> list[RecentTarget]:
         slot = (at - back) % RING
         when = int(row["ring_when"][slot])
         if when:
-            minutes, sign_up, metric = when >> 3, bool(when & SIGN_UP), when & 3
+            minutes, sign_up, metric = when >> WHEN_BITS, bool(when & SIGN_UP), when & 3
             target, owner = int(row["ring_target"][slot]), int(row["ring_owner"][slot])
             found.append(RecentTarget(target, owner, minutes * MINUTE_MS, metric, sign_up))
     return found

@@ -50,7 +50,10 @@ CONTINUES_MS = 10_000
 SHARE_BAND = round(0.02 * SHARE_ONE)
 """Two watch shares or watch times within two per cent are the same."""
 SHARE_LEAST = round(0.05 * SHARE_ONE)
-"""Views that were left at once are not compared: their shares are all near 0."""
+"""Shares below this are all near 0: watch times are compared instead."""
+LEFT_AT_ONCE_MS = 10_000
+"""Views that were left earlier, and at a share near 0, are not compared: everybody skips within seconds. Thirty-one
+seconds of an hour, time after time, are no skip."""
 VIEWED_BITS, TARGET_BITS, NETWORK_BITS = 128, 64, 32
 WEEK_HOURS, MONDAY_HOURS = 168, 72
 """1 January 1970 was a Thursday: 72 hours after Monday."""
@@ -228,10 +231,12 @@ def _compare(rows: Rows, events: Sorted, gaps: Ints) -> None:
     add_saturating(rows, "even", events.sums(even))
     rows["idle_ms"] = events.last(idle)
     known = (events.share != NO_SHARE) & (share != NO_SHARE)
-    usual = ((events.share >= TO_THE_END) & (share >= TO_THE_END)) | (np.minimum(events.share, share) < SHARE_LEAST)
+    near_zero = np.minimum(events.share, share) < SHARE_LEAST
+    usual = (events.share >= TO_THE_END) & (share >= TO_THE_END)
+    usual |= near_zero & (np.minimum(events.watch, watch) < LEFT_AT_ONCE_MS)
     counted = known & ~usual
     longer = np.maximum(events.watch, watch)
-    same = (np.abs(events.share - share) <= SHARE_BAND) | (
+    same = (~near_zero & (np.abs(events.share - share) <= SHARE_BAND)) | (
         np.abs(events.watch - watch) * SHARE_ONE <= longer * SHARE_BAND
     )
     add_saturating(rows, "shares", events.sums(counted))

@@ -1,6 +1,6 @@
-"""Samples of new accounts by hour and by age, and how many of such accounts usually act again.
+"""Samples of new accounts by hour and by age, and how many of such accounts usually come back.
 
-They are what the accounts of a question are compared with: equally new, and first seen in the same hours.
+They are what the accounts of a question are compared with: equally new, and first seen in the days before.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ NO_AGE = AGES - 1
 
 SAMPLE = 48
 """Accounts of a sample: a share of a half is then known within 14 %."""
-KEPT_MS = 4 * DAY_MS
-"""How long samples are kept: an incident of a day, settlement after 48 hours, and a day of waiting."""
+KEPT_MS = 7 * DAY_MS
+"""How long samples are kept: three days before an incident, an incident of a day, settlement after 48 hours, and a day
+of waiting."""
 LEARNED_MAX = 4_096
 """Accounts of a class at which its learned counts are halved."""
 
@@ -40,7 +41,7 @@ class Newcomers:
         self._samples: dict[int, dict[int, Sample]] = {}
         self._changed: set[int] = set()
         self.learned: list[list[float]] = [[0.0, 0.0] for _ in range(AGES)]
-        """by age: accounts that acted again within KEPT_MS, and that did not"""
+        """by age: accounts that came back, and that did not"""
 
     def note(self, actors: Ints, first_ms: Ints, created_ms: Ints) -> None:
         """Sample new accounts by their first events. ``created_ms`` below 0 is not given."""
@@ -77,7 +78,7 @@ class Newcomers:
         return found
 
     def learn(self, age: int, acted: float, empty: float) -> None:
-        """Learn how many accounts of a sample acted again."""
+        """Learn how many accounts of a sample came back."""
         counts = self.learned[age]
         counts[0] += acted
         counts[1] += empty

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.accounts.acts.recent_targets import SIGN_UP, recent_targets
+from detectors.accounts.acts.recent_targets import SIGN_UP, WHEN_BITS, recent_targets
 from detectors.accounts.block import OWNER_MASK
 from detectors.accounts.crowds.newcomers import Newcomers, ages_of
 from detectors.accounts.storage.bits import distinct
@@ -18,15 +18,15 @@ from detectors.accounts.storage.columns import NO_OWNER, RING, Rows
 from detectors.accounts.storage.table import Table
 from detectors.controls import Answered, Asked
 from detectors.events.key import Key, target_of
-from detectors.windows.scales import DAY_MS, HOUR_MS
+from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 ACTORS_MAX = 4_096
 """Accounts of one question. A window samples 256; a question that is asked again may add more."""
 CONDEMNED_MS = 30 * DAY_MS
 """How long acts on a target whose crowd was removed say nothing for an account."""
 DOUBTFUL_MS = 7 * DAY_MS
-"""How long the same applies after an answer that speaks against a crowd: the audit may condemn it, and other customers
-of the same seller are still in question."""
+"""How long the same applies after an answer, whatever it says: other customers of the same seller are still in
+question, and a crowd that is wrongly acquitted must not acquit the next one."""
 MOST, EXCESS_MIN = 0.6, 0.5
 """An answer speaks against a crowd if most of its accounts did nothing else, half of them beyond what is usual. Of
 people who register for one thing many never come back, but not most."""
@@ -35,9 +35,17 @@ DISTRUSTED_MAX = 8_192
 FORGOTTEN_MIN = 3
 """Distinct targets beyond those that a row knows, from which it has other acts. Fewer may be targets of
 the same seller that are not known as such yet."""
+AWAY_MINUTES = 60
+"""An act says something for an account if it is more than an hour away from the act in question. Bots like popular
+items at once, and serve another customer on the way; people too do most of what they ever do in their first hour. What
+distinguishes them is that people come back."""
 SAME_TARGET = 1.0
-COHORTS_MAX = 16
-"""Pairs of hour and age with most accounts of a question; the others are compared with what was learned."""
+BEFORE_HOURS = 72
+"""Hours before an incident whose new accounts are its yardstick. Those of its own hours may be bots of other orders."""
+USUAL_ENOUGH = 256
+"""Accounts of one age that are enough of a yardstick: as many as are asked about."""
+LEARNED_MS = 2 * DAY_MS
+"""The time in which accounts have come back, where no question says how long it is: 48 hours, as by default."""
 
 
 class Question(msgspec.Struct):
@@ -138,8 +146,7 @@ class Settlement:
         settled = [self._settled(self.questions[case], now_ms, table, newcomers) for case in due]
         for each in settled:
             del self.questions[each.question.case]
-            if each.speaks_against:
-                self.distrusted.add(self._target(each.question.key), now_ms + DOUBTFUL_MS)
+            self.distrusted.add(self._target(each.question.key), now_ms + DOUBTFUL_MS)
         self.distrusted.expire(now_ms)
         return settled
 
@@ -147,7 +154,7 @@ class Settlement:
         rows = table.look_up(question.actors)
         target = self._target(question.key)
         empty = rows["actor"][~self.have_other_acts(rows, target, question.owner)].tolist()
-        usual_acted, usual_empty = self._usual(rows, table, newcomers)
+        usual_acted, usual_empty = self._usual(question, rows, table, newcomers)
         answer = Answered(
             at=now_ms,
             case=question.case,
@@ -160,42 +167,63 @@ class Settlement:
         )
         return Settled(question, answer, empty)
 
-    def have_other_acts(self, rows: Rows, target: Any, owner: Any) -> NDArray[np.bool_]:
-        """Accounts with acts on other targets of other owners that are not distrusted, after their sign-up.
+    def have_other_acts(
+        self, rows: Rows, target: Any, owner: Any, *, within: NDArray[np.int64] | None = None
+    ) -> NDArray[np.bool_]:
+        """Accounts that came back: with acts on other targets of other owners that are not distrusted, after their
+        sign-up, and more than AWAY_MINUTES away from the act on ``target`` and from any on a distrusted target.
 
-        ``target`` and ``owner`` (-1 if not known) are numbers, or a column with one for each account.
+        ``target`` and ``owner`` (-1 if not known) are numbers, or a column with one for each account. If a row has
+        forgotten the target, it is the account's first act. ``within`` is the latest minute of the epoch that counts,
+        for accounts with no more targets than a row knows.
         """
         targets, owners, when = (rows[f"ring_{name}"].astype(np.int64) for name in ("target", "owner", "when"))
         target, owner = (np.broadcast_to(each, len(rows))[:, None] for each in (target, owner))
-        used = when > 0
+        used, minutes = when > 0, when >> WHEN_BITS
         distrusted = used & self.distrusted.among(targets)
         same_owner = owners == target & OWNER_MASK
         same_owner |= (owner >= 0) & ((owners == owner) | (targets & OWNER_MASK == owner))
-        trusted = used & (targets != target) & ~same_owner & ~distrusted & (when & SIGN_UP == 0)
+        here = used & (targets == target)
+        at = np.where(here.any(axis=1), (minutes * here).sum(axis=1), rows["first_s"].astype(np.int64) // 60)
+        trusted = used & ~here & ~same_owner & ~distrusted & (when & SIGN_UP == 0)
+        trusted &= np.abs(minutes - at[:, None]) > AWAY_MINUTES
+        near = np.abs(minutes[:, :, None] - minutes[:, None, :]) <= AWAY_MINUTES
+        trusted &= ~(near & distrusted[:, None, :]).any(axis=2)
+        full = np.asarray(used.all(axis=1))
+        if within is not None:
+            trusted &= full[:, None] | (minutes <= within[:, None])
         known = RING + np.maximum(rows["crowds"].astype(np.int64) - distrusted.sum(axis=1), 0)
-        forgotten = used.all(axis=1) & (distinct(rows["targets"]) - known >= FORGOTTEN_MIN)
+        stayed = rows["last_ms"] - rows["first_s"].astype(np.int64) * 1000 > AWAY_MINUTES * MINUTE_MS
+        forgotten = full & stayed & (distinct(rows["targets"]) - known >= FORGOTTEN_MIN)
         return np.asarray(trusted.any(axis=1) | forgotten)
 
     def still_empty(self, row: np.void) -> bool:
-        """Whether an account still has acts on distrusted targets, or on one target, only."""
+        """Whether all acts of an account are still on distrusted targets or within an hour of them, or on one."""
         recent = recent_targets(row)
-        trusted = {each.target for each in recent if each.target not in self.distrusted and not each.sign_up}
-        return len(trusted) <= (1 if len(recent) == len(trusted) else 0)
+        trusted = [each for each in recent if each.target not in self.distrusted and not each.sign_up]
+        doubtful = [each.at_ms for each in recent if each.target in self.distrusted]
+        if not doubtful:
+            return len(trusted) <= (1 if len(recent) == len(trusted) else 0)
+        away_ms = AWAY_MINUTES * MINUTE_MS
+        return all(min(abs(each.at_ms - at) for at in doubtful) <= away_ms for each in trusted)
 
     # ---------------------------------------------------------------- what is usual
 
-    def _usual(self, rows: Rows, table: Table, newcomers: Newcomers) -> tuple[int, int]:
-        """(acted, empty) of other accounts, in the mix of ages and of hours in which these were first seen."""
-        hours, ages = rows["first_s"].astype(np.int64) * 1000 // HOUR_MS, ages_of(rows)
-        cohorts: dict[tuple[int, int], int] = {}
-        for cohort in zip(hours.tolist(), ages.tolist(), strict=True):
-            cohorts[cohort] = cohorts.get(cohort, 0) + 1
-        weights = shares = 0.0
-        accounts = 0.0
-        ranked = sorted(cohorts.items(), key=lambda item: (-item[1], item[0]))
-        for place, ((hour, age), weight) in enumerate(ranked):
-            sample = newcomers.sample(hour, age) if place < COHORTS_MAX else []
-            acted, empty = self._outcome_of(sample, table)
+    def _usual(self, question: Question, rows: Rows, table: Table, newcomers: Newcomers) -> tuple[int, int]:
+        """(acted, empty) of accounts first seen before the incident, in the mix of ages of the accounts asked about.
+
+        They count as having come back if they did within the time that each of these had.
+        """
+        first_hour, span_ms = question.onset // HOUR_MS, question.due - question.until
+        ages, counts = np.unique(ages_of(rows), return_counts=True)
+        weights = shares = accounts = 0.0
+        for age, weight in zip(ages.tolist(), counts.tolist(), strict=True):
+            sample: list[int] = []
+            for hour in range(first_hour - 1, first_hour - 1 - BEFORE_HOURS, -1):
+                sample += newcomers.sample(hour, age)
+                if len(sample) >= USUAL_ENOUGH:
+                    break
+            acted, empty = self._outcome_of(sample, table, span_ms)
             if not acted + empty:
                 learned = newcomers.learned[age]
                 scale = min(1.0, weight / max(1.0, sum(learned)))  # others do not count for more than those asked about
@@ -210,16 +238,16 @@ class Settlement:
         return usual, max(0, round(accounts) - usual)
 
     def learn_expired(self, now_ms: int, table: Table, newcomers: Newcomers) -> None:
-        """Learn of samples that are too old how many of their accounts acted again."""
+        """Learn of samples that are too old how many of their accounts came back within LEARNED_MS."""
         for age, actors in newcomers.take_expired(now_ms):
-            acted, empty = self._outcome_of(actors, table)
+            acted, empty = self._outcome_of(actors, table, LEARNED_MS)
             newcomers.learn(age, acted, empty)
 
-    def _outcome_of(self, actors: list[int], table: Table) -> tuple[float, float]:
-        """(acted again, did nothing else) of a sample, without those who acted on distrusted targets.
+    def _outcome_of(self, actors: list[int], table: Table, span_ms: int) -> tuple[float, float]:
+        """(came back within a span, did nothing else) of a sample, without those who acted on distrusted targets.
 
-        Accounts that came for the same target count as SAME_TARGET at most: no crowd becomes the yardstick by which it
-        is measured itself.
+        Accounts that came for the same target count as SAME_TARGET at most: no crowd becomes the yardstick by which
+        another is measured.
         """
         rows = table.look_up(actors)
         when = rows["ring_when"] > 0
@@ -227,7 +255,9 @@ class Settlement:
         full = (rows["ring_when"] > 0).all(axis=1)
         first = np.arange(len(rows)), np.where(full, rows["ring_at"], 0)
         target, owner = rows["ring_target"][first].astype(np.int64), rows["ring_owner"][first].astype(np.int64)
-        acted = full | self.have_other_acts(rows, target, np.where(owner == NO_OWNER, -1, owner))
+        within = (rows["first_s"].astype(np.int64) * 1000 + span_ms) // MINUTE_MS
+        known = np.where(full, -1, target), np.where(full | (owner == NO_OWNER), -1, owner)
+        acted = self.have_other_acts(rows, *known, within=within)
         _, group, sizes = np.unique(target, return_inverse=True, return_counts=True)
         weights = np.minimum(1.0, SAME_TARGET / sizes)[group]
         return math.fsum(weights[acted].tolist()), math.fsum(weights[~acted].tolist())

@@ -23,7 +23,7 @@ from detectors.accounts.rulings.verdicts import (
 )
 from detectors.accounts.settings import AccountSettings
 from detectors.accounts.storage.bits import distinct
-from detectors.accounts.storage.columns import ACTIVE, CHANGED, NO_KIND, RETURNED, ROBOT, Rows
+from detectors.accounts.storage.columns import ACTIVE, ADDRESS, CHANGED, NO_KIND, RETURNED, ROBOT, Rows
 from detectors.accounts.storage.table import Table
 from detectors.controls import AUTOMATED, DECLARED_ROBOT, DORMANT, EMPTY, HUMAN, SELLER, Removed
 from detectors.windows.scales import DAY_MS
@@ -136,7 +136,8 @@ class Evaluation:
         if self.changes.full:
             return
         allowed = name in self._settings.allow
-        verdict = capped(verdict, account=is_account(row, self.gives_ages))
+        address = bool(int(row["flags"]) & ADDRESS)
+        verdict = capped(verdict, account=is_account(row, self.gives_ages), address=address)
         if apply(row, verdict, now_ms, self._settings, allowed=allowed) and not int(row["flags"]) & CHANGED:
             row["flags"] |= np.uint16(CHANGED)
             self.changes.pending.append(int(row["actor"]))

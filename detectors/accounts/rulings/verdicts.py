@@ -17,7 +17,10 @@ REVERSALS = (None, "conduct", "settlement", "allow", "expired")
 """Why the ruling before was taken back, by the number in a row."""
 
 NO_ACCOUNT_MAX = 50
-"""Highest score of an address or a guest id: many people may be behind it, or it may be somebody else tomorrow."""
+"""Highest score of a guest id: it may be somebody else tomorrow."""
+SHARED_MAX = 40
+"""Highest score where several people may be behind an id: of an address, and of an account whose conduct is that of a
+shared one. It is below ``actors.conduct.AUTOMATED_MIN``, so no event is invalid because of it."""
 
 CROWDS_MIN, CONDEMNED_MIN, CONDEMNED_KEEP = 2, 1.2, 0.6
 """A seller's account was in two condemned crowds, of which at least 60 % each were bought (less with more crowds). The
@@ -91,7 +94,8 @@ def _automated(judged: Judged) -> Verdict | None:
     kept = judged.has(AUTOMATED) and suspicion.joint >= JOINT_KEEP
     if not suspicion.convincing and not kept:
         return None
-    return Verdict(AUTOMATED, max(0, min(99, round(60 + 10 * (suspicion.joint - JOINT_MIN)))))
+    most = 99 if suspicion.regular else SHARED_MAX
+    return Verdict(AUTOMATED, max(0, min(most, round(60 + 10 * (suspicion.joint - JOINT_MIN)))))
 
 
 def _empty(judged: Judged) -> Verdict | None:
@@ -136,10 +140,8 @@ def condemned_at(row: np.void, now_ms: int) -> float:
     return float(row["condemned"]) * math.pow(0.5, since / CONDEMNED_HALF_LIFE_MS)
 
 
-def capped(verdict: Verdict, *, account: bool) -> Verdict:
+def capped(verdict: Verdict, *, account: bool, address: bool = False) -> Verdict:
     """The ruling with the score of an actor that may be no account."""
-    return (
-        verdict
-        if account or verdict.kind == DECLARED_ROBOT
-        else verdict._replace(score=min(verdict.score, NO_ACCOUNT_MAX))
-    )
+    if account or verdict.kind == DECLARED_ROBOT:
+        return verdict
+    return verdict._replace(score=min(verdict.score, SHARED_MAX if address else NO_ACCOUNT_MAX))

@@ -11,10 +11,11 @@ ALREADY_COUNTED = "already_counted"
 DOUBLE_CLICK = "double_click"
 RATE = "rate"
 RATE_DAY = "rate_day"
+AUTOMATED_ACTOR = "automated_actor"
 
 RULES: tuple[str, ...] = (
     *(DUPLICATE_ID, LISTED_NETWORK, LISTED_AGENT, DECLARED_ROBOT),
-    *(ALREADY_COUNTED, DOUBLE_CLICK, RATE, RATE_DAY),
+    *(ALREADY_COUNTED, DOUBLE_CLICK, RATE, RATE_DAY, AUTOMATED_ACTOR),
 )
 """The reason codes of all rules. If several catch an event, the first one is its reason."""
 

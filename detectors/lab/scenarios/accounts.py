@@ -18,6 +18,8 @@ from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 SETTLED_MS = 54 * HOUR_MS
 """What must follow an incident: 48 hours of the accounts' conduct, and six until the case has closed and its settlement
 is published."""
+SETTLED_DAY_MS = SETTLED_MS + 12 * HOUR_MS
+"""The same where a few likes of a day are found when the day has ended."""
 
 FOLLOWERS = 1200
 """Followers of an order, as they are sold."""
@@ -61,7 +63,7 @@ def likes_only_fresh(scene: Scene) -> list[Labelled]:
     popular = scene.platform.ranked()[: max(10, len(scene.platform.names) // 20)]
     for item, size in zip(scene.targets(len(sizes), 0.1, 0.95), sizes, strict=False):
         span = scene.rng.uniform(2, 24) * HOUR_MS
-        start = _early(scene, span)
+        start = _early(scene, span, SETTLED_DAY_MS)
         days = 0.0 if scene.rng.random() < 0.5 else scene.rng.uniform(0, 5)
         batch = _batch(scene, size, int(start - days * DAY_MS), 6 * HOUR_MS)
         for ts, who in zip(scene.spread_out(size, start, span).tolist(), batch, strict=True):
@@ -92,7 +94,7 @@ def likes_only_hits(scene: Scene) -> list[Labelled]:
     made: list[Labelled] = []
     members = Members(scene, scene.rng, "h")
     for item in scene.targets(scene.crowd_count(4), 0.1, 0.9):
-        start = _early(scene, 12 * HOUR_MS)
+        start = _early(scene, 12 * HOUR_MS, SETTLED_DAY_MS)
         for ts in scene.flash(scene.size(250), start, 20 * MINUTE_MS, 4 * HOUR_MS).tolist():
             if scene.rng.random() < 0.04:
                 who = members.register(ts - int(scene.rng.exponential(10 * MINUTE_MS)))
@@ -113,7 +115,7 @@ def likes_only_course(scene: Scene) -> list[Labelled]:
     made: list[Labelled] = []
     members = Members(scene, scene.rng, "k")
     for item in scene.targets(3, 0.3, 0.95):
-        start = _early(scene, 8 * HOUR_MS)
+        start = _early(scene, 8 * HOUR_MS, SETTLED_DAY_MS)
         amount = int(scene.rng.integers(20, 46))
         shown = scene.targets(3, 0.1, 0.9)
         new = _batch(scene, amount, start, 2 * HOUR_MS)
@@ -211,7 +213,7 @@ def _batch(scene: Scene, amount: int, before_ms: int, span_ms: int) -> list[Pers
     return [who._replace(created_at=at) for who, at in zip(accounts, born, strict=True)]
 
 
-def _early(scene: Scene, span_ms: float) -> int:
+def _early(scene: Scene, span_ms: float, settled_ms: int = SETTLED_MS) -> int:
     """A random start such that what follows an incident of ``span_ms`` ends before the scenario does."""
-    latest = max(scene.from_ms, int(scene.end_ms - SETTLED_MS - span_ms))
+    latest = max(scene.from_ms, int(scene.end_ms - settled_ms - span_ms))
     return int(scene.rng.integers(scene.from_ms, latest + 1))

@@ -113,7 +113,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("poisoning", STEALTHY, stealthy.poisoning, days=2.0, quiet_days=5.0),
         Scenario("lockstep", STEALTHY, together.lockstep, days=2.0),
         _on_channels("fresh_followers", OVERT, accounts.fresh_followers, days=2.75, quiet_days=1.5),
-        _on_likes("likes_only_fresh", OVERT, accounts.likes_only_fresh, days=3.75, quiet_days=2.0),
+        _on_likes("likes_only_fresh", OVERT, accounts.likes_only_fresh, days=4.25, quiet_days=2.0),
         _on_channels("driven_browsers", STEALTHY, sessions.driven_browsers, days=1.0),
         _on_channels("view_exchange", STEALTHY, sessions.view_exchange, days=2.0),
         Scenario("news_spike", HONEST, honest.news_spike),
@@ -136,8 +136,8 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("ended_views", HONEST, rewrite=honest_delivery.ended_views),
         Scenario("outage", HONEST, rewrite=honest_delivery.outage),
         _on_channels("sign_up_wave", HONEST, accounts.sign_up_wave, days=2.75, quiet_days=1.5),
-        _on_likes("likes_only_hits", HONEST, accounts.likes_only_hits, days=3.75, quiet_days=2.0),
-        _on_likes("likes_only_course", HONEST, accounts.likes_only_course, days=3.75, quiet_days=2.0),
+        _on_likes("likes_only_hits", HONEST, accounts.likes_only_hits, days=4.25, quiet_days=2.0),
+        _on_likes("likes_only_course", HONEST, accounts.likes_only_course, days=4.25, quiet_days=2.0),
     )
 }
 """Quiet days come first, because an audit without history judges nothing. Scenarios over several days have more."""

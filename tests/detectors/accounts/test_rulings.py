@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from detectors.accounts.acts.conduct import Suspicion
 from detectors.accounts.outcome import AccountsOutcome, RulingRecord
+from detectors.accounts.rulings.verdicts import NO_ACCOUNT_MAX, SHARED_MAX, Judged, verdict_on
+from detectors.accounts.storage.columns import blank
+from detectors.actors.conduct import AUTOMATED_MIN
 from detectors.controls import AUTOMATED, KINDS, Removed, Ruled
 from detectors.windows.scales import DAY_MS, HOUR_MS
 from tests.detectors.accounts.traffic import LIKE, START_MS, Act, accounts_with, actor_hash, block_of, people, play
@@ -85,8 +89,17 @@ class TestAutomated:
 
     def test_an_address_counts_half_even_with_an_age(self) -> None:
         found = rulings_with(replay("203.0.113.9", gap=75_000, hours=5))
-        assert found["203.0.113.9"].score <= 50
+        assert found["203.0.113.9"].score <= SHARED_MAX
         assert not found["203.0.113.9"].account
+
+    def test_an_account_that_a_household_may_share_counts_less_than_a_session_of_a_program(self) -> None:
+        suspicion = Suspicion(8.0, (2, 3))
+        assert suspicion.convincing
+        assert not suspicion.regular
+        row = blank(np.array([2]))[0]
+        found = verdict_on(Judged(row, 0, suspicion, allowed=False, settled_empty=False, returns_are_rare=True))
+        assert (found.kind, found.score) == (AUTOMATED, SHARED_MAX)
+        assert SHARED_MAX < AUTOMATED_MIN <= NO_ACCOUNT_MAX
 
     def test_on_a_platform_without_ages_everybody_is_an_account(self) -> None:
         acts = [

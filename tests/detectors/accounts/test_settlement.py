@@ -14,12 +14,15 @@ from detectors.windows.scales import DAY_MS, HOUR_MS
 from tests.detectors.accounts.traffic import FOLLOW, START_MS, Act, accounts_with, actor_hash, block_of, hash_of
 
 MINUTE = 60_000
+AWAY = 90 * MINUTE
 
 
-def question(case: str, target: str, actors: list[str], *, due: int = 2 * HOUR_MS, owner: str | None = None) -> Asked:
+def question(
+    case: str, target: str, actors: list[str], *, due: int = 2 * HOUR_MS, owner: str | None = None, onset: int = 0
+) -> Asked:
     hashed = sorted(actor_hash(actor) for actor in actors)
     owned = -1 if owner is None else hash_of(owner) & 0x7FFFFFFF
-    return Asked(case, f"2{target}", 3, owned, START_MS, START_MS + HOUR_MS, START_MS + due, hashed)
+    return Asked(case, f"2{target}", 3, owned, START_MS + onset, START_MS + onset + HOUR_MS, START_MS + due, hashed)
 
 
 def answers(accounts: Accounts, at: int) -> list[Answered]:
@@ -42,15 +45,34 @@ def follow(actor: str, *, at: int = 0, target: str = "star", **fields: Any) -> A
 class TestAnswers:
     def test_accounts_with_other_acts_before_or_after_empty_and_unknown_ones_are_counted(self) -> None:
         accounts = observed(
-            Act(0, "earlier", "v1"), follow("earlier", at=1), follow("later", at=1), follow("empty", at=1)
+            Act(0, "earlier", "v1"), follow("later", at=1), follow("empty", at=1), follow("earlier", at=AWAY)
         )
         accounts.control(question("f", "star", ["earlier", "later", "empty", "nobody"]), AccountsOutcome())
-        accounts.observe(block_of([Act(HOUR_MS, "later", "v2")]), AccountsOutcome())
+        accounts.observe(block_of([Act(AWAY, "later", "v2")]), AccountsOutcome())
         assert answers(accounts, HOUR_MS) == []
         (answer,) = answers(accounts, 2 * HOUR_MS)
         assert (answer.acted, answer.empty, answer.unknown) == (2, 1, 1)
         assert (answer.case, answer.key, answer.at) == ("f", "2star", START_MS + 2 * HOUR_MS)
         assert answers(accounts, 3 * HOUR_MS) == []
+
+    def test_what_comes_to_hand_within_an_hour_does_not_count(self) -> None:
+        acts = [Act(n * 20 * MINUTE, "bot", f"popular{n}") for n in (0, 1, 3, 4)]
+        accounts = observed(*acts[:2], follow("bot", at=40 * MINUTE), *acts[2:])
+        accounts.control(question("f", "star", ["bot"]), AccountsOutcome())
+        assert answers(accounts, 2 * HOUR_MS)[0].empty == 1
+
+    def test_who_came_back_so_often_that_the_target_is_forgotten_has_acted(self) -> None:
+        acts = [Act(DAY_MS + n * MINUTE, "person", f"v{n}") for n in range(4)]
+        accounts = observed(follow("person", at=1), *acts)
+        accounts.control(question("f", "star", ["person"], due=2 * DAY_MS), AccountsOutcome())
+        assert answers(accounts, 2 * DAY_MS)[0].acted == 1
+
+    def test_a_target_stays_distrusted_after_its_answer(self) -> None:
+        accounts = observed(follow("bot", target="acquitted"), follow("bot", at=AWAY))
+        accounts.control(question("f0", "acquitted", ["bot"]), AccountsOutcome())
+        answers(accounts, 2 * HOUR_MS)
+        accounts.control(question("f1", "star", ["bot"], due=4 * HOUR_MS), AccountsOutcome())
+        assert answers(accounts, 4 * HOUR_MS)[0].empty == 1
 
     def test_acts_on_other_targets_of_the_owner_do_not_count(self) -> None:
         accounts = observed(follow("fan", at=1), Act(2, "fan", "v1", owner="star"), Act(3, "fan", "v2", owner="star"))
@@ -74,7 +96,8 @@ class TestAnswers:
 
     def test_a_busy_account_has_acted_even_if_its_latest_targets_are_in_question(self) -> None:
         accounts = observed(
-            *(Act(at, "busy", f"v{at}") for at in range(20)), *(follow("busy", at=99, target=f"c{n}") for n in range(4))
+            *(Act(at, "busy", f"v{at}") for at in range(20)),
+            *(follow("busy", at=AWAY, target=f"c{n}") for n in range(4)),
         )
         for number in range(4):
             accounts.control(question(f"f{number}", f"c{number}", ["busy"]), AccountsOutcome())
@@ -97,23 +120,25 @@ class TestAnswers:
         assert (answer.case, answer.unknown, outcome.refused) == ("g", 1, 1)
 
 
-def newcomers(rng: np.random.Generator, count: int, *, stays: float) -> list[Act]:
-    """New accounts, each with an act on a target of its own, some of which act again."""
+def newcomers(rng: np.random.Generator, count: int, *, stays: float, hours: int = 1) -> list[Act]:
+    """New accounts, each with an act on a target of its own, some of which come back."""
     acts = []
     for number in range(count):
-        at = int(rng.integers(0, HOUR_MS))
+        at = int(rng.integers(0, hours * HOUR_MS))
         acts.append(Act(at, f"n{number}", f"v{number}", created=at - 90_000))
         if rng.random() < stays:
-            acts.append(Act(at + HOUR_MS, f"n{number}", f"v{number + 1}", created=at - 90_000))
+            acts.append(Act(at + AWAY, f"n{number}", f"v{number + 1}", created=at - 90_000))
     return sorted(acts, key=lambda act: act.at)
 
 
 class TestWhatIsUsual:
     def test_others_that_are_equally_new_are_measured_too(self) -> None:
         rng = np.random.default_rng(1)
-        bots = [follow(f"b{number}", at=number * 9_000, created=number * 9_000 - 90_000) for number in range(100)]
+        bots = [follow(f"b{n}", at=HOUR_MS + n * 9_000, created=HOUR_MS + n * 9_000 - 90_000) for n in range(100)]
         accounts = observed(*sorted([*newcomers(rng, 200, stays=0.7), *bots], key=lambda act: act.at))
-        accounts.control(question("f", "star", [bot.actor for bot in bots], due=DAY_MS), AccountsOutcome())
+        accounts.control(
+            question("f", "star", [bot.actor for bot in bots], due=DAY_MS, onset=HOUR_MS), AccountsOutcome()
+        )
         (answer,) = answers(accounts, DAY_MS)
         assert (answer.acted, answer.empty) == (0, 100)
         others = answer.usual_acted + answer.usual_empty
@@ -122,18 +147,23 @@ class TestWhatIsUsual:
 
     def test_a_crowd_that_is_not_in_question_does_not_become_the_yardstick(self) -> None:
         rng = np.random.default_rng(2)
-        bots = [follow(f"b{n}", at=n * 3_000, target=f"star{n % 2}", created=n * 3_000 - 90_000) for n in range(1_000)]
-        accounts = observed(*sorted([*newcomers(rng, 500, stays=0.8), *bots], key=lambda act: act.at))
-        accounts.control(question("f", "star0", [bot.actor for bot in bots[::2]][:256], due=DAY_MS), AccountsOutcome())
+        bots = [
+            follow(f"b{n}", at=n * 28_000, target=f"star{n // 500}", created=n * 28_000 - 90_000) for n in range(1_000)
+        ]
+        accounts = observed(*sorted([*newcomers(rng, 500, stays=0.8, hours=4), *bots], key=lambda act: act.at))
+        accounts.control(
+            question("f", "star1", [bot.actor for bot in bots[-256:]], due=DAY_MS, onset=4 * HOUR_MS), AccountsOutcome()
+        )
         (answer,) = answers(accounts, DAY_MS)
         assert answer.usual_acted > 2 * answer.usual_empty
 
     def test_old_samples_teach_what_is_usual_of_accounts_that_were_first_seen_long_ago(self) -> None:
         accounts = observed(*newcomers(np.random.default_rng(3), 300, stays=0.7))
-        answers(accounts, 6 * DAY_MS)
-        accounts.observe(block_of([follow("late", at=6 * DAY_MS, created=6 * DAY_MS - 90_000)]), AccountsOutcome())
-        accounts.control(question("f", "star", ["late"], due=7 * DAY_MS), AccountsOutcome())
-        (answer,) = answers(accounts, 7 * DAY_MS)
+        answers(accounts, 9 * DAY_MS)
+        accounts.observe(block_of([follow("late", at=9 * DAY_MS, created=9 * DAY_MS - 90_000)]), AccountsOutcome())
+        asked = question("f", "star", ["late"], due=10 * DAY_MS, onset=9 * DAY_MS)
+        accounts.control(asked, AccountsOutcome())
+        (answer,) = answers(accounts, 10 * DAY_MS)
         assert answer.usual_acted + answer.usual_empty == 1
 
     def test_without_others_nothing_is_usual(self) -> None:
@@ -161,7 +191,7 @@ class TestRulings:
 
     def test_people_who_registered_for_one_thing_are_not_if_most_others_of_the_crowd_went_on(self) -> None:
         crowd = [follow(f"p{number}", at=number, created=-9 * MINUTE) for number in range(30)]
-        on = [Act(HOUR_MS + number, f"p{number}", f"v{number}") for number in range(20)]
+        on = [Act(AWAY + number, f"p{number}", f"v{number}") for number in range(20)]
         accounts, outcome = observed(*crowd, *on), AccountsOutcome()
         accounts.control(question("f", "star", [act.actor for act in crowd]), outcome)
         accounts.advance(START_MS + 2 * HOUR_MS, outcome)

@@ -62,3 +62,13 @@ def test_the_last_ruling_on_an_actor_counts_also_after_a_restart(
     for actor, (kind, score, expiry) in expected.items():
         counts = kind not in (HUMAN, DORMANT, KINDS.index("declared_robot")) and expiry > len(records)
         assert share(rulings, [actor], len(records)) == (score / 100 if counts else 0.0)
+
+
+def test_rulings_stored_without_their_kinds_are_evidence_and_reject_nothing() -> None:
+    rulings, loaded = ConductRulings(), ConductRulings()
+    rulings.note(Ruled(0, [2, 4], [AUTOMATED, EMPTY], [90, 50], [1000, 1000]))
+    loaded.load(rulings.dump())
+    assert loaded.automated(0).tolist() == [2]
+    loaded.load(rulings.dump()[:3])
+    assert loaded.automated(0).tolist() == []
+    assert share(loaded, [3, 5]) == 0.7

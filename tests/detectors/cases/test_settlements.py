@@ -112,7 +112,7 @@ def test_events_of_accounts_that_did_nothing_else_are_condemned_and_the_others_g
     target.answer(acted=28, empty=212)
     assert target.parts == (1_000 - 212, 0, {EMPTY_ACCOUNTS: 212})
     assert (target.flag.status, target.flag.verdict) == ("closed", ARTIFICIAL)
-    assert target.flag.reasons[-1].text == "212 of 240 accounts did nothing else within 48 hours; usual is 22%"
+    assert target.flag.reasons[-1].text == "212 of 240 accounts did nothing else within 48 hours; usual is 25%"
     assert target.flag.artificial.low < target.flag.artificial.value == 212 < target.flag.artificial.high
     moved = [(c.from_, c.to, c.count, c.reason) for c in target.outcome.corrections[-2:]]
     assert moved == [(QUARANTINED, EMPTY_ACCOUNTS, 212, EMPTY_ACCOUNTS), (QUARANTINED, VALID, 28, ACTED)]

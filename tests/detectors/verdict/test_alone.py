@@ -37,7 +37,7 @@ def test_nearly_all_new_accounts_beyond_everything_seen_are_suspect_and_must_be_
     "finding",
     [
         found(p=1e-3),
-        found(share=0.4),
+        found(share=0.2),
         found(beyond_all=False),
         found(code="unseen_accounts"),
         found(code="few_networks"),
@@ -48,10 +48,17 @@ def test_other_evidence_does_not_count_alone(finding: Finding) -> None:
     assert overwhelming([finding], DEFAULTS) is None
 
 
+def test_without_a_surge_one_in_ten_thousand_is_rare_enough_because_conduct_settles_it() -> None:
+    view = judged(surge=0.0, finding=found(p=1e-4, share=0.4), expected=70.0)
+    assert view is not None
+    assert view.settles
+    assert view.certain_artificial is None, "all marked events are quarantined"
+
+
 @pytest.mark.parametrize(
     "more",
     [
-        {"surge": 0.5, "finding": found(p=1e-5)},
+        {"surge": 0.5, "finding": found(p=1e-3)},
         {"count": 5.0, "expected": 1.0},
         {"finding": found(share=0.6)},
         {"already": 84},
