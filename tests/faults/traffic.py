@@ -96,7 +96,7 @@ def _event(ident: str, ts: int, actor: str, target: str, person: int, *, more: s
     return (
         f'{{"id":"{ident}","ts":{ts},"actor":"{actor}","target":"{target}","ip":"10.{person % 40}.{person % 97}.7",'
         f'"user_agent":"agent/{person % 30}","country":"{("de", "fr", "us", "br", "in")[person % 5]}",'
-        f'"actor_created_at":{START_MS - (40 + person % 900) * DAY_MS}{more}}}'
+        f'"actor_created_at":{START_MS - (40 + person % 900) * DAY_MS},"owner":"channel-{target}"{more}}}'
     ).encode()
 
 
@@ -105,7 +105,7 @@ def _bought(rng: random.Random, number: int, start: int, bought: int, target: st
     ts = start + int(rng.random() * MINUTE_MS)
     actor = int(rng.random() * (300 if bought % 2 else 12))
     value = (
-        f'{{"id":"b{number}","ts":{ts},"actor":"bot{bought}-{actor}","target":"{target}",'
+        f'{{"id":"b{number}","ts":{ts},"actor":"bot{bought % 2}-{actor}","target":"{target}",'
         f'"ip":"203.0.{actor % 3}.{1 + actor % 250}","user_agent":"phone/1.0","country":"us",'
         f'"actor_created_at":{ts - 3_600_000 - actor * 60_000}}}'
     ).encode()
