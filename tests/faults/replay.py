@@ -70,6 +70,7 @@ def replayed(
             continue
         audit, outcome = audits[record.partition], Outcome()
         audit.apply(record.value, record.offset, outcome)
+        outputs.controls.update(type(request).__name__ for request in outcome.requests)
         for place, frame in audit.requests_of(outcome, record.offset, partitions):
             outputs.to_actors.setdefault((decode_controls(frame).source, place), []).append(frame)
         outputs.flags.setdefault(record.partition, []).extend(map(flag_value, outcome.flags))

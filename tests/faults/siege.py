@@ -21,7 +21,7 @@ from bench.testbed.workers import Installation, Worker, install
 from streams.log.hashing import partition_of
 from tests.faults.comparison import SHOWN, differences, log_problems
 from tests.faults.replay import Outputs, replayed, ruling_line, sent_controls, unequal
-from tests.faults.traffic import CLOSING_TARGET, DAY_MS, Traffic, closing
+from tests.faults.traffic import CLOSING_MINUTES, CLOSING_TARGET, DAY_MS, Traffic, closing
 from tests.faults.truth import Published, Record, Tally, undisturbed
 
 WORKERS = 3
@@ -37,6 +37,11 @@ POLL_SECONDS = 0.5
 SETTLEMENT_HOURS = 1
 """Questions about accounts are answered while the traffic goes on."""
 ACTORS_TIME = "truecount_actors_event_time_seconds"
+LAG = "truecount_lag_records"
+CAUGHT_UP_EVERY_MINUTES = 60
+"""Minutes of the traffic after which it waits until both logs are read: it goes faster than the clock, and control
+records must meet the events that come minutes after them."""
+CATCH_UP_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class Report:
     controls: int = 0
     """control frames of both logs"""
     kinds: dict[str, int] = field(default_factory=dict)
-    """control records to by-target by their kind"""
+    """control records of both logs by their kind"""
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
 
@@ -208,7 +213,7 @@ class Siege:
         await producer.start()
         try:
             began, sent = time.monotonic(), 0
-            for minute in self.traffic.by_minute():
+            for minutes, minute in enumerate(self.traffic.by_minute(), 1):
                 by_source: dict[tuple[str, int], list[bytes]] = {}
                 for metric, value in minute:
                     topic = self.installation.inputs[metric]
@@ -216,6 +221,8 @@ class Siege:
                     by_source.setdefault((topic, place), []).append(value)
                     sent += 1
                 await self._send(producer, by_source)
+                if minutes % CAUGHT_UP_EVERY_MINUTES == 0:
+                    await self._caught_up()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.hurry.wait(), max(0.0, began + sent / self._rate - time.monotonic()))
             self.report.records = sent
@@ -229,8 +236,18 @@ class Siege:
             for values in closing(self.traffic.end_ms, self._closers()):
                 for topic, partitions in self.input_partitions.items():
                     await self._send(producer, {(topic, place): values for place in range(partitions)})
+                await self._caught_up()
         finally:
             await producer.stop()
+
+    async def _caught_up(self) -> None:
+        """Wait until the workers have read all logs to their ends, or for CATCH_UP_SECONDS if they cannot."""
+        deadline, read = time.monotonic() + CATCH_UP_SECONDS, 0
+        while read < 2 and time.monotonic() < deadline:  # what was read last may have been answered
+            series = [await asyncio.to_thread(self.series, slot) for slot in range(len(self.workers))]
+            behind = sum(value for shown in series for name, value in shown.items() if name.startswith(LAG))
+            read = read + 1 if behind == 0 and all(series) else 0
+            await asyncio.sleep(2 * POLL_SECONDS)
 
     def _closers(self) -> list[str]:
         """A closing target for each partition of by-target."""
@@ -267,7 +284,8 @@ class Siege:
         """Wait until the counts of the closing targets are out, for every metric: all before them are then too."""
         topic = self.installation.topics.audited_counts
         sources = {metric: self.input_partitions[topic] for metric, topic in self.installation.inputs.items()}
-        waiting = {(name, metric): sources[metric] for name in self._closers() for metric in sources}
+        rounds = len(CLOSING_MINUTES) - 1
+        waiting = {(name, metric): rounds * sources[metric] for name in self._closers() for metric in sources}
         deadline = time.monotonic() + seconds
         said = Published()
         consumer = await self._reader(topic)
