@@ -358,6 +358,8 @@ class Siege:
         expected = await asyncio.to_thread(undisturbed, self.installation.settings, self.as_sent(sources))
         self.report.flags, self.report.corrections = len(said.flags), len(said.corrections)
         problems = self.report.problems
+        states = sum(map(tally.settled, tally.events), Counter[str]())
+        problems += [f"no like or follow was {what}" for what in ("undone", "already_counted") if not states[what]]
         problems += differences(tally, expected, said, exact=self.exact)
         problems += await self._logs(sources)
 
