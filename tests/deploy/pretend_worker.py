@@ -11,7 +11,9 @@ import time
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from detectors.controls import KINDS
 from detectors.events.event import METRICS
+from detectors.relations.relation_entry import UNDO_RESULTS
 from streams import metrics
 from streams.deadletters import SKIPPED, UNREAD, Why
 from streams.grammar.fields import OPTIONAL
@@ -35,6 +37,8 @@ LABELS: dict[str, tuple[str, ...]] = {
     "detector": ("surge", "accounts"),
     "version": ("0.0.0",),
     "config": ("sha256:0",),
+    "found": UNDO_RESULTS,
+    "kind": KINDS,
 }
 """A value or two for every label; a new label needs a line."""
 
