@@ -37,8 +37,8 @@ LABELS: dict[str, tuple[str, ...]] = {
     "detector": ("surge", "accounts"),
     "version": ("0.0.0",),
     "config": ("sha256:0",),
-    "found": UNDO_RESULTS,
     "kind": KINDS,
+    "found": UNDO_RESULTS,
 }
 """A value or two for every label; a new label needs a line."""
 
