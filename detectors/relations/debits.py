@@ -3,7 +3,7 @@
 **An undo of a relation** takes back its own event, as far as that is known. A case quarantines a number of events and
 no single ones. So an undo of a relation that was created within a case's time takes from the case's part first, until
 nothing of it is left: those who leave a bought crowd are mostly those who were bought. Every other undo takes a valid
-event.
+event; if there is none, one of a case.
 
 **An undo outside relations** (no actor, an input without relations) takes a valid event, else a quarantined one, as
 long as the count has events outside relations.

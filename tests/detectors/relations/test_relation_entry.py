@@ -19,7 +19,10 @@ from detectors.intake.rules.settings import RuleSettings
 from detectors.records import Outcome
 from detectors.relations import relation_entry
 from detectors.relations.debits import live_events
+from detectors.state.case import Case
 from detectors.state.ledger import Ledger
+from detectors.state.relations import cover
+from detectors.state.settlement import Settlement
 from detectors.state.target_state import TargetState
 
 START_MS = 1_700_000_000_000 // 300_000 * 300_000
@@ -289,3 +292,16 @@ def test_neither_order_nor_blocks_change_anything(
         assert ledger.invalid.get("already_counted", 0) == counts["already_counted"]
         assert ledger.invalid.get("undone", 0) == counts["undone"]
         assert ledger.valid == live_events(ledger) == counts["valid"] - counts["undone"] == counts["current"]
+
+
+def test_an_undo_while_a_case_waits_for_its_settlement_leaves_less_to_settle() -> None:
+    run = Run().take(*(Act(n, 2 * n + 2) for n in range(6))).until(20_000)
+    state = run.state()
+    assert state.relations is not None
+    span = START_MS, START_MS + 60_000
+    state.ledger.move("valid", "quarantined", 4)
+    cover(state.relations, "f", ("valid", "quarantined", 4), span)
+    case = Case("f", *span, 0, "suspect", "few_networks", artificial=4)
+    state.settlements = [Settlement(case, END_MS, END_MS)]
+    run.take(undone(30_000)).until(60_000)
+    assert (case.undone, state.ledger.valid, state.ledger.quarantined) == (1, 2, 3)

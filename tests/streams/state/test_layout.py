@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from detectors.audit import Audit, AuditSettings
+from detectors.controls import AUTOMATED, SELLER, Ruled
 from detectors.events.event import METRICS
 from detectors.events.key import VIEW, key_of
 from detectors.features import names as f
@@ -142,6 +143,7 @@ def _teach(audit: Audit) -> None:
             for detector in detectors.values():
                 detector.learn_one({f.COUNT: 9.0, f.EXPECTED: 8.0, f.DISPERSION: 5.0, f.NETWORK: 0.2, f.REPEATS: 0.1})
     audit.rulings.note([2, 1 << 40], key_of(VIEW, "v"))
+    audit.rulings.conduct.note(Ruled(600_000, [2, 1 << 40], [AUTOMATED, SELLER], [90, 50], [900_000, 900_000]))
     audit.bands.lockstep.note(600_000, 3, 1.0, [5, 7])
     audit.bands.lockstep.learn()
     audit.bands.lockstep.note(900_000, 4, 1.0, [5, 7])
@@ -249,6 +251,7 @@ def test_every_part_of_an_audit_is_recorded_with_all_its_records() -> None:
         "platform/": ["0", "1", "2"],
         "platform/lockstep/": ["head", *recorded_pages()],
         "platform/rulings": [""],
+        "platform/conduct": [""],
         "platform/days/": ["0", "1", "2"],
     }
     assert [kind.prefix.decode() for kind in AUDIT_KINDS] == list(recorded()["parts"])

@@ -94,7 +94,8 @@ class World:
         came = self.current.pop(actor, None)
         self.send(follow(ts, actor, undo=True))
         if came is not None:
-            assert self.state.ledger.valid == valid - (not covered)
+            takes_valid = not covered and valid > 0
+            assert self.state.ledger.valid == valid - takes_valid
 
     def covered(self, ts: int) -> bool:
         """Whether a case covers who came at this time, to the span, and something of its part is left."""
