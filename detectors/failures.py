@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from detectors.windows.scales import DAY, HOUR, MINUTES, TICK
 
+ACCOUNT_PARTS = ("acts", "followers", "settlement", "rulings", "learning")
+"""Where an exception can be contained in the role ``actors``. In this order: events or control records do not enter the
+accounts; new followers are not counted or not reported; a question is answered as unknown; an account gets no ruling,
+or a ruling is not published; nothing is learned of what is usual."""
+
 PARTS: tuple[str, ...] = (
     *(TICK, "early", MINUTES, HOUR, DAY),
     *("case", "learning", "shadow", "rules", "lockstep", "platform", "step", "output"),
+    *("acts", "followers", "settlement", "rulings"),
 )
 """Where an exception can be contained; the label of a metric. In this order: judging a window of a scale, or an open
 one; the end of a case; learning from a window; a detector in shadow; rules that compare a tick's events, and rule
-bursts; learning of bands; learning of the platform; a whole record of the log; encoding a flag or correction."""
+bursts; learning of bands; learning of the platform; a whole record of the log; encoding a flag or correction; and those
+of ACCOUNT_PARTS."""
 
 FRAMES_MAX = 12
 """Innermost frames of a traceback that its text contains."""

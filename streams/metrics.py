@@ -78,7 +78,7 @@ BROKEN_FRAMES = Counter(
 UNJUDGED_WINDOWS = Counter(
     "truecount_unjudged_windows_total",
     "Contained exceptions in detection, by part: a window was not judged, was not learned from, or was judged without"
-    " a rule. Its events are counted.",
+    " a rule; or something was not concluded of accounts. All events are counted.",
     ["part"],
     registry=REGISTRY,
 )
@@ -206,7 +206,8 @@ OPEN_QUESTIONS = Gauge(
 )
 ANSWERED = Counter(
     "truecount_answered_questions_total",
-    "Questions of suspect cases that the role actors has answered, by outcome: answered, refused (too many were open).",
+    "Questions of suspect cases that the role actors has answered, by outcome: answered; refused, as too many were open"
+    " or as it failed.",
     ["outcome"],
     registry=REGISTRY,
 )

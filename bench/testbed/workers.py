@@ -58,6 +58,7 @@ dedupe_ids = {dedupe_ids}
 [actors]
 enabled = {actors}
 state_seconds = 2
+settlement_hours = {settlement_hours}
 
 {inputs}
 """
@@ -295,6 +296,7 @@ def install(
     client: Broker | None = None,
     topics: bool = True,
     actors: bool = False,
+    settlement_hours: int = 48,
 ) -> Installation:
     """An installation with unique names, without the role actors unless ``actors``.
 
@@ -320,6 +322,7 @@ def install(
             directory=directory,
             dedupe_ids=dedupe_ids,
             actors=str(actors).lower(),
+            settlement_hours=settlement_hours,
             inputs="\n".join(sections),
             broker_lines=broker_lines,
         )

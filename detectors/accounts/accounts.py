@@ -13,10 +13,11 @@ from detectors.accounts.acts.rates import GRID_MS
 from detectors.accounts.acts.updates import sort_by_account, update
 from detectors.accounts.addresses import is_address
 from detectors.accounts.block import ActorBlock
+from detectors.accounts.containment import contained
 from detectors.accounts.crowds.followers import Followers
 from detectors.accounts.crowds.newcomers import Newcomers
-from detectors.accounts.crowds.settlement import Settlement
-from detectors.accounts.outcome import AccountsOutcome
+from detectors.accounts.crowds.settlement import Settled, Settlement, unknown_answer
+from detectors.accounts.outcome import ACTS, FOLLOWERS, LEARNING, RULINGS, SETTLEMENT, AccountsOutcome
 from detectors.accounts.pages import AccountPages, Page, PagesInMemory
 from detectors.accounts.profile import Profile, profile_of
 from detectors.accounts.rulings.evaluation import Evaluation
@@ -25,7 +26,7 @@ from detectors.accounts.state import ACCOUNT_PAGES, ACCOUNTS, AccountPagesPart, 
 from detectors.accounts.storage.columns import ADDRESS
 from detectors.accounts.storage.idle import PageIndex
 from detectors.accounts.storage.table import Table
-from detectors.controls import Answered, Asked, Forgotten, ToActors
+from detectors.controls import Asked, Forgotten, ToActors
 from detectors.state.parts import Part
 
 BLOCK_MAX = 65_536
@@ -38,6 +39,9 @@ class Accounts:
     The outputs and the state depend on the order of events and control records in the log and on event time, never on
     how the log is cut into blocks. ``target_hash`` hashes a target's text as ``ActorBlock.target`` does.
     ``target_partition`` is the partition of ``by-target`` of a target's text.
+
+    Exceptions are contained: events may be missing in the accounts, a ruling or an answer may not be found, and the
+    outcome says so. Only failures of the machine (``failures.UNCONTAINED``) are raised, and of loading a state.
     """
 
     def __init__(
@@ -71,6 +75,12 @@ class Accounts:
     def observe(self, block: ActorBlock, outcome: AccountsOutcome) -> None:
         """Add events, in log order."""
         self._finish_loading()
+        outcome.events += len(block)
+        with contained(ACTS, outcome):
+            self._observe(block, outcome)
+            outcome.dropped += self._table.take_dropped()
+
+    def _observe(self, block: ActorBlock, outcome: AccountsOutcome) -> None:
         actors, begin = block.actor.tolist(), 0
         while begin < len(actors):
             end = min(begin + BLOCK_MAX, len(actors))
@@ -78,28 +88,36 @@ class Accounts:
             if len(places):
                 end = begin + len(places)
                 whole = begin == 0 and end == len(actors)
-                self._add(block if whole else block.part(begin, end), places, created)
+                with contained(ACTS, outcome):
+                    self._add(block if whole else block.part(begin, end), places, created, outcome)
                 begin = end
                 outcome.created += len(created)
             else:
                 self._table.evict_idle()
-        outcome.events += len(actors)
-        outcome.dropped += self._table.take_dropped()
 
     def control(self, record: ToActors | Forgotten, outcome: AccountsOutcome) -> None:
         """Take a question, a removal or a request to delete, at its position in the log."""
         self._finish_loading()
         if isinstance(record, Forgotten):
-            outcome.dropped += self._table.forget(record.actor)
             outcome.forgotten.append(record.name)
-        elif not isinstance(record, Asked):
-            self._settlement.condemn(record.key, record.at)
-            self._evaluation.condemn(record, self._table)
-        elif not self._settlement.ask(record):
-            unknown = Answered(max(self._now, 0), record.case, record.key, 0, 0, len(record.actors), 0, 0)
-            outcome.controls.append((record.partition, unknown))
+            with contained(ACTS, outcome):
+                outcome.dropped += self._table.forget(record.actor)
+        elif isinstance(record, Asked):
+            self._ask(record, outcome)
+        else:
+            with contained(SETTLEMENT, outcome):
+                self._settlement.condemn(record.key, record.at)
+            with contained(RULINGS, outcome):
+                self._evaluation.condemn(record, self._table)
+                outcome.dropped += self._table.take_dropped()
+
+    def _ask(self, record: Asked, outcome: AccountsOutcome) -> None:
+        taken = False
+        with contained(SETTLEMENT, outcome):
+            taken = self._settlement.ask(record)
+        if not taken:
+            outcome.controls.append((record.partition, unknown_answer(record, max(self._now, 0))))
             outcome.refused += 1
-        outcome.dropped += self._table.take_dropped()
 
     def advance(self, now_ms: int, outcome: AccountsOutcome) -> None:
         """Move event time to ``now_ms``. Rulings, answers and followers are emitted at each multiple of five minutes.
@@ -108,17 +126,18 @@ class Accounts:
         last call, there is one report, at the latest of them: nothing has happened between them.
         """
         self._finish_loading()
-        point = now_ms // GRID_MS
-        if point > self._now // GRID_MS:
-            self._report(point * GRID_MS, outcome)
+        point, last = now_ms // GRID_MS, self._now // GRID_MS
         self._now = max(self._now, now_ms)
+        if point > last:
+            self._report(point * GRID_MS, outcome)
 
-    def _add(self, block: ActorBlock, places: NDArray[np.intp], created: list[int]) -> None:
+    def _add(self, block: ActorBlock, places: NDArray[np.intp], created: list[int], outcome: AccountsOutcome) -> None:
         table = self._table
         rows_used, account = _numbered(places, len(table.active))
         events, order = sort_by_account(block, account, len(rows_used))
         rows = table.gather(rows_used)
-        self._followers.note(rows, events, block.target_name, order)
+        with contained(FOLLOWERS, outcome):
+            self._followers.note(rows, events, block.target_name, order)
         update(rows, events)
         if created:
             new = np.searchsorted(rows_used, np.array(created, np.intp))
@@ -126,22 +145,46 @@ class Accounts:
                 if is_address(table.name(place)):
                     rows["flags"][row] |= ADDRESS
             first = events.starts[new]
-            self._newcomers.note(rows["actor"][new], events.ts[first], events.created[first])
+            with contained(LEARNING, outcome):
+                self._newcomers.note(rows["actor"][new], events.ts[first], events.created[first])
             given = int(np.count_nonzero(events.given[first]))
             self._evaluation.note_ages(given, len(new) - given)
         table.scatter(rows_used, rows)
 
     def _report(self, now_ms: int, outcome: AccountsOutcome) -> None:
-        for followed in self._followers.take(now_ms, self._settings.followers_min):
-            outcome.controls.append((self._target_partition(followed.target), followed))
-        self._settlement.learn_expired(now_ms, self._table, self._newcomers)
-        for settled in self._settlement.settle(now_ms, self._table, self._newcomers):
-            outcome.controls.append((settled.question.partition, settled.answer))
+        with contained(FOLLOWERS, outcome):
+            for followed in self._followers.take(now_ms, self._settings.followers_min):
+                outcome.controls.append((self._target_partition(followed.target), followed))
+        with contained(LEARNING, outcome):
+            self._settlement.learn_expired(now_ms, self._table, self._newcomers)
+        with contained(SETTLEMENT, outcome):
+            self._settle(now_ms, outcome)
+        with contained(RULINGS, outcome):
+            self._evaluation.evaluate(now_ms, self._table, self._settlement, outcome)
+        with contained(RULINGS, outcome):
+            self._evaluation.publish(now_ms, self._table, outcome)
+        with contained(ACTS, outcome):
+            outcome.dropped += self._table.take_dropped()
+
+    def _settle(self, now_ms: int, outcome: AccountsOutcome) -> None:
+        """Answer the questions that are due. One that cannot be answered is answered as unknown."""
+        due = self._settlement.take_due(now_ms)
+        found: dict[str, Settled] = {}
+        for question in due:
+            with contained(SETTLEMENT, outcome):
+                found[question.case] = self._settlement.settle(question, now_ms, self._table, self._newcomers)
+        with contained(SETTLEMENT, outcome):
+            self._settlement.distrust(found.values(), now_ms)
+        for question in due:
+            settled = found.get(question.case)
+            if settled is None:
+                outcome.controls.append((question.partition, unknown_answer(question, now_ms)))
+                outcome.refused += 1
+                continue
+            outcome.controls.append((question.partition, settled.answer))
             outcome.answered += 1
-            self._evaluation.rule_empty(settled, now_ms, self._table)
-        self._evaluation.evaluate(now_ms, self._table, self._settlement)
-        self._evaluation.publish(now_ms, self._table, outcome)
-        outcome.dropped += self._table.take_dropped()
+            with contained(RULINGS, outcome):
+                self._evaluation.rule_empty(settled, now_ms, self._table)
 
     # ---------------------------------------------------------------- questions of people
 

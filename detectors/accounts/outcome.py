@@ -7,6 +7,11 @@ from dataclasses import dataclass, field, fields, replace
 import msgspec
 
 from detectors.controls import ToTargets
+from detectors.events.key import NO_KEY
+from detectors.failures import ACCOUNT_PARTS, text_of
+from detectors.records import UNJUDGED_MAX, Unjudged
+
+ACTS, FOLLOWERS, SETTLEMENT, RULINGS, LEARNING = ACCOUNT_PARTS
 
 
 class RulingReason(msgspec.Struct):
@@ -61,7 +66,17 @@ class AccountsOutcome:
     """rulings taken back, by kind"""
     answered: int = 0
     refused: int = 0
-    """questions answered as unknown because too many are open"""
+    """questions answered as unknown because too many are open, or because answering them failed"""
+    failures: dict[str, int] = field(default_factory=dict)
+    """contained failures, by part (failures.ACCOUNT_PARTS)"""
+    unjudged: list[Unjudged] = field(default_factory=list)
+    """the first UNJUDGED_MAX of them"""
+
+    def fail(self, part: str, error: Exception) -> None:
+        """Report a contained exception."""
+        self.failures[part] = self.failures.get(part, 0) + 1
+        if len(self.unjudged) < UNJUDGED_MAX:
+            self.unjudged.append(Unjudged(part, NO_KEY, -1, 0, text_of(error)))
 
     def drain(self) -> AccountsOutcome:
         """Move all that was reported so far into a new outcome. Afterwards this one is empty."""

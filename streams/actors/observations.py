@@ -17,6 +17,8 @@ def count_outcome(outcome: AccountsOutcome) -> None:
         metrics.REVERSED_RULINGS.labels(kind).inc(count)
     metrics.ANSWERED.labels(ANSWERED).inc(outcome.answered)
     metrics.ANSWERED.labels(REFUSED).inc(outcome.refused)
+    for part, failures in outcome.failures.items():
+        metrics.UNJUDGED_WINDOWS.labels(part).inc(failures)
 
 
 class ActorGauges:

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from detectors.accounts.accounts import Accounts
-from detectors.accounts.outcome import AccountsOutcome
+from detectors.accounts.containment import contained
+from detectors.accounts.outcome import ACTS, AccountsOutcome
 from detectors.accounts.pages import AccountPages
 from detectors.accounts.settings import AccountSettings
 from detectors.controls import Answered, Followed, ToTargets
@@ -125,7 +126,9 @@ class PartitionAccounts:
         if frame.next <= seen:
             self.redelivered += len(frame.target)
             return
-        block = actor_block_of(frame, seen)
+        block = None
+        with contained(ACTS, outcome):
+            block = actor_block_of(frame, seen)
         if block is not None:
             self.accounts.observe(block, outcome)
 

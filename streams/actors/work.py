@@ -19,6 +19,7 @@ from streams.actors.step import PartitionAccounts, account_settings
 from streams.clock import Clock
 from streams.engine.dead_letters import letter_output
 from streams.engine.failed_records import Failed
+from streams.engine.failure_log import FailureLog
 from streams.engine.outlet import Delivered, Output
 from streams.engine.step_error import StepError
 from streams.engine.task import PENDING_MAX
@@ -82,6 +83,7 @@ class Actors:
         self._cut: list[tuple[bytes, bytes | None]] = []
         self._cut_pages: list[int] = []
         self._gauges = ActorGauges(tp.partition)
+        self._failures = FailureLog(tp.partition, clock)
 
     async def restore(self) -> int:
         """See Work. The state is that of the last full checkpoint; the log after it is applied again."""
@@ -151,6 +153,8 @@ class Actors:
         ]
         self._outputs += [Output(topics.actors, self._partition, name.encode(), None) for name in outcome.forgotten]
         count_outcome(outcome)
+        for failure in outcome.unjudged:
+            self._failures.contained(failure, position)
 
     def heartbeat(self, now_ms: int, at_end: bool) -> None:
         """See Work. Event time comes from the log alone, so this only updates gauges."""

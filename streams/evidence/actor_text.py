@@ -12,6 +12,8 @@ DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 BLOCKS = " ▁▂▃▄▅▆▇█"
 HOURS_SHOWN = 72
 TARGETS_SHOWN, ACTS_SHOWN = 8, 12
+LATEST_SHOWN = 6
+HOURS_HEAD = "0     6     12    18     in which hours of the week it acts (UTC)"
 
 
 def time_of(ms: int) -> str:
@@ -33,9 +35,11 @@ def ruling_fields(ruling: dict[str, Any]) -> tuple[str, ...]:
 def ruling_lines(ruling: dict[str, Any]) -> Iterator[str]:
     """A ruling with its reasons in sentences."""
     name, kind, score, since, until, _ = ruling_fields(ruling)
-    current = ruling["until"] > ruling["as_of"]
     kind = kind.replace("_", " ")
-    yield f"{name}: {kind}, score {score}, since {since}, until {until}" if current else f"{name}: no ruling any more"
+    if ruling["until"] > ruling["as_of"]:
+        yield f"{name}: {kind}, score {score} of 100, since {since}, valid until {until} (UTC)"
+    else:
+        yield f"{name}: no ruling any more"
     if not ruling["account"]:
         yield "  it is no account (an address or a guest id): many people may be behind it"
     for reason in ruling["reasons"]:
@@ -48,24 +52,41 @@ def ruling_lines(ruling: dict[str, Any]) -> Iterator[str]:
 def profile_lines(profile: dict[str, Any]) -> Iterator[str]:
     """What is stored of an actor."""
     created = profile["created_at"]
-    age = f", created {time_of(created)}" if created is not None else ""
-    yield f"seen {time_of(profile['first_seen'])} to {time_of(profile['last_seen'])}{age}"
+    age = f", account created {time_of(created)}" if created is not None else ""
+    yield f"seen     {time_of(profile['first_seen'])} to {time_of(profile['last_seen'])} (UTC){age}"
     acts = ", ".join(f"{count:,} {metric}s" for metric, count in profile["acts"].items() if count)
     yield f"acts     {acts or 'none'}, {profile['undos']:,} undone"
-    rates = ", ".join(f"{rate:,.1f} a {span}" for span, rate in profile["rates"].items())
-    yield f"rates    {rates}"
+    rates = profile["rates"]
     yield (
-        f"breadth  about {profile['targets']:,} targets, {profile['owners']:,} owners, {profile['networks']:,} networks"
+        f"rates    {rates['minute']:,.0f} in its busiest minute; lately about {rates['hour']:,.1f} an hour and"
+        f" {rates['day']:,.1f} a day"
     )
     yield (
-        f"views    {profile['views_without_watch_time']:,} without watch time, {profile['watched_ms'] / 3.6e6:,.1f} h "
+        f"breadth  about {profile['targets']:,} targets of {profile['owners']:,} owners, from {profile['networks']:,}"
+        " networks"
+    )
+    yield (
+        f"views    {profile['views_without_watch_time']:,} without watch time; {profile['watched_ms'] / 3.6e6:,.1f} h "
         f"watched, {profile['overlap_share']:.0%} of it two at once"
     )
-    yield f"pauses   the longest run without one is {profile['longest_run_hours']:,.1f} h"
-    gaps = ", ".join(f"{gap} {count:,}" for gap, count in profile["gaps"].items() if count)
-    yield f"gaps     {gaps or 'none'}"
+    yield f"pauses   its longest time without a pause of three hours is {profile['longest_run_hours']:,.1f} h"
+    gaps = ", ".join(f"{gap}: {count:,}" for gap, count in profile["gaps"].items() if count)
+    yield f"gaps     acts by the time since the act before: {gaps or 'none'}"
+    if profile["condemned"]:
+        yield f"removed  in about {profile['condemned']:,.1f} crowds whose acts were taken out of counts"
+    yield f"hours    {HOURS_HEAD}"
     for day, hours in zip(DAYS, profile["hours"], strict=False):
-        yield f"{day}      {hours}"
+        yield f"  {day}    {hours}"
+    yield from _latest_lines(profile["recent"])
+
+
+def _latest_lines(recent: list[dict[str, Any]]) -> Iterator[str]:
+    """The last acts on different targets, whose names are not stored."""
+    if recent:
+        yield "its last acts on different targets (their names are not stored):"
+    for act in recent[:LATEST_SHOWN]:
+        removed = ", on a target whose crowd is suspect or was removed" if act["removed"] else ""
+        yield f"  {time_of(act['at'])}  {act['metric']}{removed}"
 
 
 def activity_lines(activity: dict[str, Any]) -> Iterator[str]:

@@ -44,6 +44,8 @@ class AccountReplay:
         self.rulings: Counter[str] = Counter()
         """new or changed rulings by kind"""
         self.reversed: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        """contained exceptions by part (failures.ACCOUNT_PARTS)"""
 
     def take(self, frames: Frames) -> Frames:
         """Apply frames in order. Returns the control frames for by-target."""
@@ -53,6 +55,7 @@ class AccountReplay:
             controls += made
             self.rulings.update(outcome.ruled)
             self.reversed.update(outcome.reversed)
+            self.failures.update(outcome.failures)
             for ruling in outcome.rulings:
                 self._sink(ACTORS, ruling_value(ruling))
                 if ruling.ruling != HUMAN_NAME:

@@ -239,6 +239,8 @@ class Offline:
         if self._accounts is not None:
             summary.rulings = dict(sorted(self._accounts.rulings.items()))
             summary.reversed_rulings = dict(sorted(self._accounts.reversed.items()))
+            for part, failures in self._accounts.failures.items():
+                summary.failures[part] = summary.failures.get(part, 0) + failures
         losses = self.losses
         losses.records, losses.events, losses.late = summary.records, summary.events, summary.late
         summary.refused, summary.skipped, summary.unread = losses.refused, losses.skipped, losses.unread

@@ -20,6 +20,7 @@ from streams.clock import Clock
 from streams.deadletters import DeadLetter, Headers, Why
 from streams.engine.dead_letters import letter_output
 from streams.engine.failed_records import Failed, FailureCounts, Positions
+from streams.engine.failure_log import FailureLog
 from streams.engine.outlet import Delivered, Output
 from streams.engine.step_error import StepError
 from streams.engine.task import PENDING_MAX
@@ -33,7 +34,6 @@ from streams.targets.changelog import dump_changes, load
 from streams.targets.observations import OutputTimes, count_outcome
 from streams.targets.outputs import cloud_headers, correction_value, count_key, count_value, flag_value
 from streams.targets.step import PartitionAudit, audit_settings
-from streams.targets.unjudged import FailureLog
 
 log = structlog.get_logger()
 

@@ -86,13 +86,13 @@ def row(report: Report) -> str:
     """A line of the table."""
     return (
         f"| {report.name} | {report.faults} | {report.kills} | {report.events:,} | {report.flags:,} |"
-        f" {report.corrections:,} | {len(report.problems)} | {report.seconds:.0f} |"
+        f" {report.corrections:,} | {report.controls:,} | {len(report.problems)} | {report.seconds:.0f} |"
     )
 
 
 HEAD = [
-    "| what | faults | kills | events | flag revisions | corrections | differences | seconds |",
-    "|---|---|---|---|---|---|---|---|",
+    "| what | faults | kills | events | flag revisions | corrections | control frames | differences | seconds |",
+    "|---|---|---|---|---|---|---|---|---|",
 ]
 
 
@@ -133,7 +133,7 @@ def main() -> int:
                 if plan.small_disk:
                     siege.disks[0] = SmallDisk(siege.state_directory(0))
                 reports.append(asyncio.run(siege.run(plan.disturb, drain_seconds=DRAIN_SECONDS)))
-                print(row(reports[-1]), *reports[-1].problems[:20], sep="\n  ", flush=True)
+                print(row(reports[-1]), str(reports[-1].kinds), *reports[-1].problems[:20], sep="\n  ", flush=True)
         finally:
             kafka.stop()
     print("", *HEAD, *map(row, reports), sep="\n")

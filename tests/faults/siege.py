@@ -20,7 +20,8 @@ from bench.testbed.brokers import KafkaServer, log_tail
 from bench.testbed.workers import Installation, Worker, install
 from streams.log.hashing import partition_of
 from tests.faults.comparison import SHOWN, differences, log_problems
-from tests.faults.traffic import CLOSING_TARGET, Traffic, closing
+from tests.faults.replay import Outputs, replayed, ruling_line, sent_controls, unequal
+from tests.faults.traffic import CLOSING_MINUTES, CLOSING_TARGET, DAY_MS, Traffic, closing
 from tests.faults.truth import Published, Record, Tally, undisturbed
 
 WORKERS = 3
@@ -33,6 +34,14 @@ DRAIN_SECONDS = 8
 DELIVERY_MS = 180_000
 """The traffic's producer outlasts every fault of the broker."""
 POLL_SECONDS = 0.5
+SETTLEMENT_HOURS = 1
+"""Questions about accounts are answered while the traffic goes on."""
+ACTORS_TIME = "truecount_actors_event_time_seconds"
+LAG = "truecount_lag_records"
+CAUGHT_UP_EVERY_MINUTES = 60
+"""Minutes of the traffic after which it waits until both logs are read: it goes faster than the clock, and control
+records must meet the events that come minutes after them."""
+CATCH_UP_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,10 @@ class Report:
     kills: int = 0
     flags: int = 0
     corrections: int = 0
+    controls: int = 0
+    """control frames of both logs"""
+    kinds: dict[str, int] = field(default_factory=dict)
+    """control records of both logs by their kind"""
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
 
@@ -98,6 +111,8 @@ class Siege:
             recovery_seconds=timing.recovery_seconds,
             dedupe_ids=DEDUPE_IDS,
             processing=processing,
+            actors=True,
+            settlement_hours=SETTLEMENT_HOURS,
         )
         self.exact = processing == "exactly_once"
         self.workers: list[Worker] = []
@@ -198,7 +213,7 @@ class Siege:
         await producer.start()
         try:
             began, sent = time.monotonic(), 0
-            for minute in self.traffic.by_minute():
+            for minutes, minute in enumerate(self.traffic.by_minute(), 1):
                 by_source: dict[tuple[str, int], list[bytes]] = {}
                 for metric, value in minute:
                     topic = self.installation.inputs[metric]
@@ -206,6 +221,8 @@ class Siege:
                     by_source.setdefault((topic, place), []).append(value)
                     sent += 1
                 await self._send(producer, by_source)
+                if minutes % CAUGHT_UP_EVERY_MINUTES == 0:
+                    await self._caught_up()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.hurry.wait(), max(0.0, began + sent / self._rate - time.monotonic()))
             self.report.records = sent
@@ -219,8 +236,18 @@ class Siege:
             for values in closing(self.traffic.end_ms, self._closers()):
                 for topic, partitions in self.input_partitions.items():
                     await self._send(producer, {(topic, place): values for place in range(partitions)})
+                await self._caught_up()
         finally:
             await producer.stop()
+
+    async def _caught_up(self) -> None:
+        """Wait until the workers have read all logs to their ends, or for CATCH_UP_SECONDS if they cannot."""
+        deadline, read = time.monotonic() + CATCH_UP_SECONDS, 0
+        while read < 2 and time.monotonic() < deadline:  # what was read last may have been answered
+            series = [await asyncio.to_thread(self.series, slot) for slot in range(len(self.workers))]
+            behind = sum(value for shown in series for name, value in shown.items() if name.startswith(LAG))
+            read = read + 1 if behind == 0 and all(series) else 0
+            await asyncio.sleep(2 * POLL_SECONDS)
 
     def _closers(self) -> list[str]:
         """A closing target for each partition of by-target."""
@@ -257,7 +284,8 @@ class Siege:
         """Wait until the counts of the closing targets are out, for every metric: all before them are then too."""
         topic = self.installation.topics.audited_counts
         sources = {metric: self.input_partitions[topic] for metric, topic in self.installation.inputs.items()}
-        waiting = {(name, metric): sources[metric] for name in self._closers() for metric in sources}
+        rounds = len(CLOSING_MINUTES) - 1
+        waiting = {(name, metric): rounds * sources[metric] for name in self._closers() for metric in sources}
         deadline = time.monotonic() + seconds
         said = Published()
         consumer = await self._reader(topic)
@@ -273,6 +301,13 @@ class Siege:
             await consumer.stop()
         if waiting:
             self.report.problems.append(f"not drained after {seconds:.0f} s: {len(waiting)} closing counts are missing")
+        await self.until(self._actors_at_end, "take all of by-actor", max(POLL_SECONDS, deadline - time.monotonic()))
+
+    def _actors_at_end(self) -> bool:
+        """Whether the event time of all partitions of by-actor is behind the first closing records."""
+        series = [pair for slot in range(WORKERS) for pair in self.series(slot).items()]
+        times = [1000 * value for name, value in series if name.startswith(ACTORS_TIME)]
+        return len(times) == PARTITIONS and min(times) > self.traffic.end_ms + DAY_MS
 
     # ---------------------------------------------------------------- the comparison
 
@@ -323,8 +358,10 @@ class Siege:
         expected = await asyncio.to_thread(undisturbed, self.installation.settings, self.as_sent(sources))
         self.report.flags, self.report.corrections = len(said.flags), len(said.corrections)
         problems = self.report.problems
+        states = sum(map(tally.settled, tally.events), Counter[str]())
+        problems += [f"no like or follow was {what}" for what in ("undone", "already_counted") if not states[what]]
         problems += differences(tally, expected, said, exact=self.exact)
-        problems += await self._log(sources)
+        problems += await self._logs(sources)
 
     def as_sent(self, sources: dict[tuple[str, int], list[Record]]) -> dict[tuple[str, int], list[Record]]:
         """The inputs as they would be without a disturbance."""
@@ -344,9 +381,13 @@ class Siege:
         said.repeated += sorted(f"dead letter {place}" for place, n in Counter(places).items() if n > 1)[:SHOWN]
         return said
 
-    async def _log(self, sources: dict[tuple[str, int], list[Record]]) -> list[str]:
-        """Input must be committed to its end and stand in the log; what is not taken of the log may only be time."""
+    async def _logs(self, sources: dict[tuple[str, int], list[Record]]) -> list[str]:
+        """Input must be committed to its end and be in both logs, and the logs must give all that was published.
+
+        What is not taken of a log may only be time and control records.
+        """
         settings, topics = self.installation.settings, self.installation.topics
+        logs = {"targets": topics.by_target, "actors": topics.by_actor}
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.kafka.address.servers, group_id=settings.app, enable_auto_commit=False
         )
@@ -357,7 +398,38 @@ class Siege:
                 committed, end = await consumer.committed(TopicPartition(topic, place)), records[-1][0] + 1
                 if committed != end:
                     problems.append(f"{topic}/{place}: committed {committed}, the end is {end}")
-            taken = {p: await consumer.committed(TopicPartition(topics.by_target, p)) or 0 for p in range(PARTITIONS)}
+            taken = {
+                (role, place): await consumer.committed(TopicPartition(topic, place)) or 0
+                for role, topic in logs.items()
+                for place in range(PARTITIONS)
+            }
         finally:
             await consumer.stop()
-        return problems + log_problems(await self._records(topics.by_target), taken, sources)
+        by_target, by_actor = await self._records(topics.by_target), await self._records(topics.by_actor)
+        problems += log_problems("targets", by_target, taken, sources)
+        problems += log_problems("actors", by_actor, taken, sources)
+        outputs = await asyncio.to_thread(replayed, settings, by_target, by_actor, taken)
+        self.report.controls = sum(map(len, (*outputs.to_targets.values(), *outputs.to_actors.values())))
+        self.report.kinds = dict(outputs.controls)
+        return problems + await self._differences(outputs, by_target, by_actor)
+
+    async def _differences(self, outputs: Outputs, by_target: list[Any], by_actor: list[Any]) -> list[str]:
+        """Where the topics are not what the logs give."""
+        topics, found = self.installation.topics, []
+        for what, expected, topic in (
+            ("flags", outputs.flags, topics.flagged_events),
+            ("corrections", outputs.corrections, topics.corrections),
+            ("counts", outputs.counts, topics.audited_counts),
+            ("rulings", outputs.rulings, topics.actors),
+        ):
+            values: dict[int, list[bytes]] = {}
+            for record in await self._records(topic):
+                line = ruling_line(record.key, record.value) if what == "rulings" else record.value
+                values.setdefault(record.partition, []).append(line)
+            found += unequal(what, expected, values, exact=self.exact)
+        found += unequal("controls in by-target", outputs.to_targets, sent_controls(by_target), exact=self.exact)
+        found += unequal("controls in by-actor", outputs.to_actors, sent_controls(by_actor), exact=self.exact)
+        found += [f"contained: {part} failed {times} times" for part, times in outputs.failures.items()]
+        if outputs.late:
+            found.append(f"{outputs.late} events were late")
+        return found

@@ -96,7 +96,7 @@ def _event(ident: str, ts: int, actor: str, target: str, person: int, *, more: s
     return (
         f'{{"id":"{ident}","ts":{ts},"actor":"{actor}","target":"{target}","ip":"10.{person % 40}.{person % 97}.7",'
         f'"user_agent":"agent/{person % 30}","country":"{("de", "fr", "us", "br", "in")[person % 5]}",'
-        f'"actor_created_at":{START_MS - (40 + person % 900) * DAY_MS}{more}}}'
+        f'"actor_created_at":{START_MS - (40 + person % 900) * DAY_MS},"owner":"channel-{target}"{more}}}'
     ).encode()
 
 
@@ -105,23 +105,26 @@ def _bought(rng: random.Random, number: int, start: int, bought: int, target: st
     ts = start + int(rng.random() * MINUTE_MS)
     actor = int(rng.random() * (300 if bought % 2 else 12))
     value = (
-        f'{{"id":"b{number}","ts":{ts},"actor":"bot{bought}-{actor}","target":"{target}",'
+        f'{{"id":"b{number}","ts":{ts},"actor":"bot{bought % 2}-{actor}","target":"{target}",'
         f'"ip":"203.0.{actor % 3}.{1 + actor % 250}","user_agent":"phone/1.0","country":"us",'
         f'"actor_created_at":{ts - 3_600_000 - actor * 60_000}}}'
     ).encode()
     return ts, "view" if bought % 2 else "like", value
 
 
+CLOSING_MINUTES = (45, 90, 135, 48 * 60, 50 * 60, 51 * 60)
+"""Minutes of event time behind the traffic at which it is closed."""
 CLOSING_TARGET = "~closing"
 """Begins the names of targets that only the end of the traffic has; they stand in no comparison."""
 
 
 def closing(end_ms: int, names: list[str]) -> list[list[bytes]]:
-    """Two rounds of records that every source must get after its last: event time passes over all windows and cases.
+    """Rounds of records that every source must get after its last: event time passes over all windows and cases.
 
-    Once the first round's counts are published, everything before it has been.
+    The first hours pass step by step, so that questions about accounts can be answered before their cases expire. Once
+    the last round but one has been counted, everything before it has been.
     """
     return [
-        [_event(f"~{after}{name}", end_ms + after, "closer", name, 1) for name in names]
-        for after in (2 * DAY_MS, 2 * DAY_MS + 2 * 3_600_000)
+        [_event(f"~{minutes}{name}", end_ms + minutes * MINUTE_MS, "closer", name, 1) for name in names]
+        for minutes in CLOSING_MINUTES
     ]

@@ -167,6 +167,7 @@ ACCOUNTS = (
     "accounts.acts.updates",
     "accounts.addresses",
     "accounts.block",
+    "accounts.containment",
     "accounts.crowds.followers",
     "accounts.crowds.newcomers",
     "accounts.crowds.settlement",
@@ -184,7 +185,8 @@ ACCOUNTS = (
     "accounts.storage.index",
     "accounts.storage.table",
 )
-"""Modules of the role ``actors``, which no audit calls."""
+"""Modules of the role ``actors``, which no audit calls. ``tests/detectors/accounts/test_containment.py`` puts
+exceptions into them."""
 APART = frozenset(
     {
         *ACCOUNTS,
@@ -348,6 +350,13 @@ class Injection:
         with pytest.MonkeyPatch.context() as patch:
             for owner, entrance in ENTRANCES:
                 patch.setattr(owner, entrance, _noting(getattr(owner, entrance)))
+            with self.anywhere():
+                yield self
+
+    @contextmanager
+    def anywhere(self) -> Iterator[Injection]:
+        """Raise from here on, where no target is looked at."""
+        with pytest.MonkeyPatch.context() as patch:
             name, _, method = self.place.partition(":")
             if method:
                 kind = type(REGISTRY[name]())

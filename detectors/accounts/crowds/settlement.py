@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -85,6 +85,11 @@ class Settled(NamedTuple):
         return max(0.0, (share - usual) / share)
 
 
+def unknown_answer(question: Question | Asked, now_ms: int) -> Answered:
+    """The answer that nothing is known of the accounts."""
+    return Answered(now_ms, question.case, question.key, 0, 0, len(question.actors), 0, 0)
+
+
 class Distrusted:
     """Targets whose crowds are under question or were removed, by the lowest 32 bits of their hash."""
 
@@ -121,7 +126,10 @@ class Settlement:
         self.distrusted = Distrusted()
 
     def ask(self, asked: Asked) -> bool:
-        """Take a question. One that is asked again gets further accounts. False if too many are open."""
+        """Take a question. One that is asked again gets further accounts. False if too many are open.
+
+        If it raises, no question was added.
+        """
         known = self.questions.get(asked.case)
         if known is None:
             if len(self.questions) >= self._max:
@@ -129,28 +137,24 @@ class Settlement:
             known = Question(
                 asked.case, asked.key, asked.partition, asked.owner, asked.onset, asked.until, asked.due, []
             )
-            self.questions[asked.case] = known
-        known.onset, known.until = min(known.onset, asked.onset), max(known.until, asked.until)
-        known.due = max(known.due, asked.due)
+        due = max(known.due, asked.due)
+        self.distrusted.add(self._target(known.key), due)
+        known.onset, known.until, known.due = min(known.onset, asked.onset), max(known.until, asked.until), due
         known.actors = list(dict.fromkeys((*known.actors, *asked.actors)))[:ACTORS_MAX]
-        self.distrusted.add(self._target(known.key), known.due)
+        self.questions[asked.case] = known
         return True
 
     def condemn(self, key: str, at_ms: int) -> None:
         """Note that the crowd of a target was removed."""
         self.distrusted.add(self._target(key), at_ms + CONDEMNED_MS)
 
-    def settle(self, now_ms: int, table: Table, newcomers: Newcomers) -> list[Settled]:
-        """Answer the questions that are due, in the order of their ids."""
+    def take_due(self, now_ms: int) -> list[Question]:
+        """Remove the questions that are due, in the order of their ids. Each must get an answer."""
         due = sorted(case for case, question in self.questions.items() if question.due <= now_ms)
-        settled = [self._settled(self.questions[case], now_ms, table, newcomers) for case in due]
-        for each in settled:
-            del self.questions[each.question.case]
-            self.distrusted.add(self._target(each.question.key), now_ms + DOUBTFUL_MS)
-        self.distrusted.expire(now_ms)
-        return settled
+        return [self.questions.pop(case) for case in due]
 
-    def _settled(self, question: Question, now_ms: int, table: Table, newcomers: Newcomers) -> Settled:
+    def settle(self, question: Question, now_ms: int, table: Table, newcomers: Newcomers) -> Settled:
+        """Answer a question. Nothing changes."""
         rows = table.look_up(question.actors)
         target = self._target(question.key)
         empty = rows["actor"][~self.have_other_acts(rows, target, question.owner)].tolist()
@@ -166,6 +170,12 @@ class Settlement:
             usual_empty=usual_empty,
         )
         return Settled(question, answer, empty)
+
+    def distrust(self, answered: Iterable[Settled], now_ms: int) -> None:
+        """Distrust the targets of answered questions for a while, and forget those whose time is over."""
+        for each in answered:
+            self.distrusted.add(self._target(each.question.key), now_ms + DOUBTFUL_MS)
+        self.distrusted.expire(now_ms)
 
     def have_other_acts(
         self, rows: Rows, target: Any, owner: Any, *, within: NDArray[np.int64] | None = None

@@ -6,7 +6,8 @@ import numpy as np
 
 from detectors.accounts.acts.conduct import KINDS as CONDUCTS
 from detectors.accounts.acts.conduct import UsualConduct, conduct_of
-from detectors.accounts.outcome import AccountsOutcome, RulingReason, RulingRecord
+from detectors.accounts.containment import contained
+from detectors.accounts.outcome import RULINGS, AccountsOutcome, RulingReason, RulingRecord
 from detectors.accounts.rulings.verdicts import (
     BY_ALLOW,
     BY_CONDUCT,
@@ -78,7 +79,10 @@ class RulingChanges:
     def publish(
         self, now_ms: int, table: Table, usual: UsualConduct, gives_ages: bool, outcome: AccountsOutcome
     ) -> None:
-        """Report the rulings that wait, as many as one point of the grid takes, in order of hash."""
+        """Report the rulings that wait, as many as one point of the grid takes, in order of hash.
+
+        One that cannot be reported is left out; the next change of that account's ruling is reported again.
+        """
         chosen, self.pending = self.pending[: self._settings.ruled_max], self.pending[self._settings.ruled_max :]
         places = table.places(sorted(chosen))
         if not len(places):
@@ -87,17 +91,24 @@ class RulingChanges:
         ruled = Ruled(now_ms, [], [], [], [])
         for place in places.tolist():
             row = rows[place]
-            record = record_of(row, table.name(place), now_ms, usual, gives_ages)
-            outcome.rulings.append(record)
-            ruled.actors.append(int(row["actor"]))
-            ruled.kinds.append(KINDS.index(record.ruling))
-            ruled.scores.append(record.score)
-            ruled.until.append(record.until)
-            if int(row["flags"]) & NEW_KIND:
-                _count(record, outcome)
+            new = int(row["flags"]) & NEW_KIND
             row["flags"] &= ~np.uint16(CHANGED | NEW_KIND)
+            with contained(RULINGS, outcome):
+                record = record_of(row, table.name(place), now_ms, usual, gives_ages)
+                _add(record, int(row["actor"]), ruled)
+                outcome.rulings.append(record)
+                if new:
+                    _count(record, outcome)
         table.mark(places)
-        outcome.controls.append((None, ruled))
+        if ruled.actors:
+            outcome.controls.append((None, ruled))
+
+
+def _add(record: RulingRecord, actor: int, ruled: Ruled) -> None:
+    ruled.kinds.append(KINDS.index(record.ruling))
+    ruled.actors.append(actor)
+    ruled.scores.append(record.score)
+    ruled.until.append(record.until)
 
 
 def _count(record: RulingRecord, outcome: AccountsOutcome) -> None:

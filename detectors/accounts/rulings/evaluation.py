@@ -6,10 +6,11 @@ from zlib import crc32
 
 import numpy as np
 
-from detectors.accounts.acts.conduct import NOTHING, UsualConduct, conduct_of
+from detectors.accounts.acts.conduct import NOTHING, Suspicion, UsualConduct, conduct_of
 from detectors.accounts.acts.rates import GRID_MS, fold
+from detectors.accounts.containment import contained
 from detectors.accounts.crowds.settlement import Settled, Settlement
-from detectors.accounts.outcome import AccountsOutcome
+from detectors.accounts.outcome import LEARNING, RULINGS, AccountsOutcome
 from detectors.accounts.rulings.changes import RulingChanges, apply, is_account
 from detectors.accounts.rulings.verdicts import (
     HUMAN_DAYS,
@@ -26,6 +27,7 @@ from detectors.accounts.storage.bits import distinct
 from detectors.accounts.storage.columns import ACTIVE, ADDRESS, CHANGED, NO_KIND, RETURNED, ROBOT, Rows
 from detectors.accounts.storage.table import Table
 from detectors.controls import AUTOMATED, DECLARED_ROBOT, DORMANT, EMPTY, HUMAN, SELLER, Removed
+from detectors.failures import UNCONTAINED
 from detectors.windows.scales import DAY_MS
 
 TEACH_JOINT_MAX = 2.0
@@ -68,9 +70,8 @@ class Evaluation:
         """Add a membership in a condemned crowd to accounts. One case counts once, with its first share."""
         places = table.places(removed.actors)
         case = case_hash(removed.case)
-        rows = table.active
-        for place in places.tolist():
-            row = rows[place]
+        rows = table.gather(places)
+        for row in rows:
             if int(row["last_case"]) == case:
                 continue
             row["condemned"] = condemned_at(row, removed.at) + min(1.0, max(0.0, removed.share))
@@ -78,27 +79,31 @@ class Evaluation:
             row["last_case"] = case
             row["crowds"] = min(255, int(row["crowds"]) + 1)
             row["flags"] |= np.uint16(ACTIVE)
-        table.mark(places)
+        table.scatter(places, rows)
 
     def rule_empty(self, settled: Settled, now_ms: int, table: Table) -> None:
         """Rulings on the accounts of a question that did nothing else, if most did so, and that is not usual."""
         if not settled.speaks_against:
             return
         places = table.places(settled.empty)
-        rows = table.active
-        for place in places.tolist():
-            row = rows[place]
+        rows = table.gather(places)
+        for row, place in zip(rows, places.tolist(), strict=True):
             if int(row["kind"]) in (NO_KIND, HUMAN, DORMANT):
                 self._change(row, table.name(place), Verdict(EMPTY, round(100 * settled.excess)), now_ms)
-        table.mark(places)
+        table.scatter(places, rows)
 
-    def evaluate(self, now_ms: int, table: Table, settlement: Settlement) -> None:
-        """Judge the accounts that acted since the last point of the grid, in order of their hashes."""
+    def evaluate(self, now_ms: int, table: Table, settlement: Settlement, outcome: AccountsOutcome) -> None:
+        """Judge the accounts that acted since the last point of the grid, in order of their hashes.
+
+        If one cannot be judged, its ruling stays as it is. If it raises, that is so of all.
+        """
         places = np.flatnonzero(table.active["flags"] & ACTIVE)
         if not len(places):
             return
         places = places[np.argsort(table.active["actor"][places], kind="stable")]
         rows = table.gather(places)
+        table.active["flags"][places] &= ~np.uint16(ACTIVE)  # what fails is not tried again at every point
+        table.mark(places)
         fold(rows, now_ms // GRID_MS)
         conduct = conduct_of(rows)
         suspect = self.usual.candidates(conduct)
@@ -109,15 +114,25 @@ class Evaluation:
         self._note_returns(rows, now_ms)
         rows["flags"] &= ~np.uint16(ACTIVE)
         for place in np.flatnonzero(judged).tolist():
-            suspicion = self.usual.suspicion(conduct, place) if suspect[place] else NOTHING
-            teaches[place] &= suspicion.joint <= TEACH_JOINT_MAX
-            row, name = rows[place], table.name(int(places[place]))
-            empty = bool(row["kind"] == EMPTY) and settlement.still_empty(row)
-            known = Judged(row, now_ms, suspicion, name in self._settings.allow, empty, self.returns_are_rare)
-            self._change(row, name, verdict_on(known), now_ms)
-            row["flags"] &= ~np.uint16(RETURNED)
-        rows["taught"] |= self.usual.learn(conduct, teaches, rows["taught"])
+            before = rows[place].copy()
+            try:
+                suspicion = self.usual.suspicion(conduct, place) if suspect[place] else NOTHING
+                self._judge(rows[place], table.name(int(places[place])), suspicion, now_ms, settlement)
+                teaches[place] &= suspicion.joint <= TEACH_JOINT_MAX
+            except UNCONTAINED:
+                raise
+            except Exception as error:  # noqa: BLE001  # it costs the ruling on one account
+                rows[place], teaches[place] = before, False
+                outcome.fail(RULINGS, error)
+        with contained(LEARNING, outcome):
+            rows["taught"] |= self.usual.learn(conduct, teaches, rows["taught"])
         table.scatter(places, rows)
+
+    def _judge(self, row: np.void, name: str, suspicion: Suspicion, now_ms: int, settlement: Settlement) -> None:
+        empty = bool(row["kind"] == EMPTY) and settlement.still_empty(row)
+        known = Judged(row, now_ms, suspicion, name in self._settings.allow, empty, self.returns_are_rare)
+        self._change(row, name, verdict_on(known), now_ms)
+        row["flags"] &= ~np.uint16(RETURNED)
 
     def _note_returns(self, rows: Rows, now_ms: int) -> None:
         today = rows["seen_day"] < now_ms // DAY_MS

@@ -175,6 +175,7 @@ class Table:
         """Append rows for accounts: those of idle ones, and new ones. Returns the places of the new ones."""
         if not actors:
             return []
+        begin = len(self._names)
         hashed = np.array(actors, np.int64)
         rows, ids = blank(hashed), list(map(names.get, actors, repeat("")))
         new = np.ones(len(actors), np.bool_)
@@ -187,7 +188,6 @@ class Table:
                     ids[place] = name
                 self.idle.take(hashed[back], found[back])
                 new[back] = False
-        begin = len(self._names)
         self._grow(begin + len(actors))
         self._rows[begin : begin + len(actors)] = rows
         self._names += ids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -192,8 +193,11 @@ def _print(rows: list[dict[str, Any]], shown: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    more = "" if len(rows) == len(shown) else f", {len(shown):,} shown"
-    table = Table(title=f"{len(rows):,} rulings{more}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    kinds = Counter(row["ruling"].replace("_", " ") for row in rows)
+    more = "" if len(rows) == len(shown) else f"; {len(shown):,} shown, --limit shows more"
+    counted = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    title = f"{len(rows):,} rulings ({counted}){more}. Times in UTC; `truecount actor ID` shows one"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for head in heads:
         right = head == "score"
         table.add_column(head, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")

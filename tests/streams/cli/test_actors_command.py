@@ -55,7 +55,7 @@ def test_a_selection_that_is_empty_is_a_sentence(audited: Path) -> None:
 def test_one_actor_on_a_screen(audited: Path) -> None:
     done = truecount("actor", "robot 1", "--from", str(audited))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("robot 1: declared robot, score 100, since ")
+    assert done.stdout.startswith("robot 1: declared robot, score 100 of 100, since ")
     assert "acts     45 views, 0 undone" in done.stdout
     assert len(done.stdout.splitlines()) < 30
     found = json.loads(truecount("actor", "robot 1", "--from", str(audited), "--json").stdout)

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 from detectors.events.key import VIEW, key_of
 from detectors.records import Unjudged
 from streams.clock import FakeClock
+from streams.engine import failure_log
 from streams.engine.failed_records import RANGES_MAX, FailureCounts, Positions
-from streams.targets import unjudged
-from streams.targets.unjudged import FailureLog
+from streams.engine.failure_log import FailureLog
 
 KEY = key_of(VIEW, "v")
 
@@ -79,7 +79,7 @@ def test_another_part_or_another_error_is_another_failure() -> None:
 
 
 def test_of_failures_without_end_a_bounded_number_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unjudged, "SIGNATURES_MAX", 3)
+    monkeypatch.setattr(failure_log, "SIGNATURES_MAX", 3)
     failures = FailureLog(partition=0, clock=FakeClock())
     with capture_logs() as logs:
         for error in ("a", "b", "c", "a", "d", "a"):
