@@ -323,7 +323,9 @@ def test_a_glance_at_a_record_sees_what_is_still_to_come() -> None:
 def test_a_record_is_read_by_the_checksum_of_its_version_and_by_no_other(version: int, seed: int) -> None:
     """Version 2 had a checksum without a seed; from the next on the version is the seed."""
     payload = msgspec.msgpack.encode({"a": 1})
-    sealed = {seed: bytes((version,)) + xxhash.xxh32_digest(payload, seed) + payload for seed in range(STATE_VERSION + 1)}
+    sealed = {
+        seed: bytes((version,)) + xxhash.xxh32_digest(payload, seed) + payload for seed in range(STATE_VERSION + 1)
+    }
     assert unseal(sealed.pop(seed)) == (version, payload)
     for other in sealed.values():
         with pytest.raises(DamagedError):
