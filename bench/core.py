@@ -13,6 +13,7 @@ from bench.events import Traffic
 from bench.measured import Measured, print_result
 from streams.offline.pipeline import Offline
 from streams.service import memory
+from streams.settings.actors import Actors
 from streams.settings.settings import Settings
 
 
@@ -20,7 +21,7 @@ def measure(traffic: Traffic) -> Measured:
     """Audit all events. Generating them is not measured."""
     values = list(itertools.chain.from_iterable(traffic.chunks()))
     memory.collect_rarely()  # as the command does
-    offline = Offline(Settings(), lambda name, line: None)  # noqa: ARG005  # the sink's signature
+    offline = Offline(Settings(actors=Actors(enabled=False)), lambda name, line: None)  # noqa: ARG005  # the sink's signature
     began, cpu = time.perf_counter(), time.process_time()
     summary = offline.run(values)
     measured = Measured(summary.records, time.perf_counter() - began, time.process_time() - cpu)

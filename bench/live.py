@@ -16,6 +16,7 @@ from bench.events import FIRST_TS_MS, Traffic
 from bench.measured import Measured, print_result
 from streams.offline.pipeline import BATCH, Offline
 from streams.service import memory
+from streams.settings.actors import Actors
 from streams.settings.settings import Settings
 
 BUSY = 10_000
@@ -34,7 +35,7 @@ def measure(events: int, targets: int, seed: int) -> Measured:
     """Audit the past, then measure the traffic."""
     memory.collect_rarely()
     values = list(itertools.chain.from_iterable(Traffic(events, BUSY, SPAN_SECONDS, True, seed).chunks()))
-    offline = Offline(Settings(), lambda name, line: None)  # noqa: ARG005  # the sink's signature
+    offline = Offline(Settings(actors=Actors(enabled=False)), lambda name, line: None)  # noqa: ARG005  # the sink's signature
     marks: list[float] = []
 
     def both() -> Iterator[bytes]:

@@ -26,6 +26,7 @@ from detectors.records import Outcome
 from detectors.windows.scales import MINUTES_MS
 from streams.offline.pipeline import Offline
 from streams.service import memory
+from streams.settings.actors import Actors
 from streams.settings.settings import Settings
 
 CHUNK = 20_000
@@ -118,7 +119,7 @@ def measure(traffic: RealTraffic) -> dict[str, float]:
     """Audit all events. Generating and encoding them is not measured."""
     memory.collect_rarely()  # as the command does
     prepare()  # a worker does it once, when it starts
-    offline = Offline(Settings(), lambda name, line: None)  # noqa: ARG005  # the sink's signature
+    offline = Offline(Settings(actors=Actors(enabled=False)), lambda name, line: None)  # noqa: ARG005  # the sink's signature
     generated = 0.0
 
     def values() -> Iterator[bytes]:

@@ -9,9 +9,9 @@ from streams.settings.section import Section
 
 
 class Actors(Section):
-    """Whether accounts are audited, and how. Switch it on when all workers are upgraded."""
+    """Whether accounts are audited, and how. To be switched off until all workers are upgraded."""
 
-    enabled: bool = False
+    enabled: bool = True
     """ingest also writes each event to by-actor, and the role actors reads it"""
     memory_bytes: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024)
     """memory for active accounts, of all partitions together; the others are on disk"""

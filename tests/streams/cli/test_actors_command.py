@@ -25,11 +25,10 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     events = in_order(ordinary(1, minutes=20, targets=6), robots)
     lines = [msgspec.json.encode(msgspec.structs.replace(event, metric="view")) for event in events]
     (directory / "recorded.ndjson").write_bytes(b"\n".join(lines))
-    (directory / "truecount.toml").write_text("[actors]\nenabled = true\n")
     done = truecount(
         "replay",
         str(directory / "recorded.ndjson"),
-        *("--config", str(directory / "truecount.toml"), "--offline", "--out", str(directory), "--json"),
+        *("--offline", "--out", str(directory), "--json"),
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rulings"] == {"declared_robot": 2}
@@ -70,13 +69,15 @@ def test_an_actor_of_whom_nothing_is_known_is_a_failure(audited: Path) -> None:
 
 
 def test_without_the_role_the_commands_say_how_to_switch_it_on(tmp_path: Path) -> None:
+    config = tmp_path / "off.toml"
+    config.write_text("[actors]\nenabled = false\n")
     for command in (["actors"], ["actor", "a"], ["forget", "a"]):
-        done = truecount(*command)
+        done = truecount(*command, "--config", str(config))
         assert done.returncode == 2, done.stderr
         assert "actors" in done.stderr
     missing = truecount("actors", "--from", str(tmp_path))
     assert missing.returncode == 2
     assert "actors.enabled = true" in missing.stderr
-    worker = truecount("worker", "--roles", "actors")
+    worker = truecount("worker", "--roles", "actors", "--config", str(config))
     assert worker.returncode == 2
     assert "set actors.enabled = true" in worker.stderr

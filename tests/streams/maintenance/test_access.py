@@ -30,13 +30,13 @@ from tests.command import truecount
 SETTINGS = Settings(app="audit", prefix="audit.", broker=Broker(servers="kafka:9093", username="auditor"))
 
 
-WITH_ACTORS = SETTINGS.model_copy(update={"actors": Actors(enabled=True)})
+WITHOUT_ACTORS = SETTINGS.model_copy(update={"actors": Actors(enabled=False)})
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, WITH_ACTORS], ids=["targets", "actors too"])
+@pytest.mark.parametrize("settings", [SETTINGS, WITHOUT_ACTORS], ids=["all roles", "without actors"])
 def test_inputs_and_log_are_read_state_is_both_and_outputs_are_written(settings: Settings) -> None:
     access = set(worker_access(settings))
-    of_actors = {"audit.by-actor", "audit.actors-state"} if settings is WITH_ACTORS else set()
+    of_actors = {"audit.by-actor", "audit.actors-state"} if settings is SETTINGS else set()
     assert {each.name for each in access if each.operation == "READ" and each.resource == "topic"} == {
         *(each.topic for each in settings.inputs),
         "audit.by-target",

@@ -27,7 +27,7 @@ CLOCK_MS = START_MS + 30 * 24 * 60 * MINUTE_MS
 ROBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 PARTITIONS = 3
 SETTINGS = Settings.model_validate({"partitions": PARTITIONS, "actors": {"enabled": True}})
-OFF = Settings.model_validate({"partitions": PARTITIONS})
+OFF = Settings.model_validate({"partitions": PARTITIONS, "actors": {"enabled": False}})
 
 
 @cache

@@ -23,6 +23,7 @@ import pytest
 from bench.testbed.workers import CLI, ROOT, clean_environment
 from streams.cli.outputs.progress import ReplayProgress
 from streams.offline import pipeline
+from streams.offline.accounts import ACTORS
 from streams.offline.partitions import Audited, InProcess
 from streams.offline.pipeline import FILES, Files, Offline, audit_file
 from streams.offline.processes import (
@@ -89,13 +90,13 @@ def audited(
     settings: Settings, recorded: RecordedFile, out: Path, jobs: int
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The output files and the summary."""
-    files = Files(out)
+    files = Files(out, actors=settings.actors.enabled)
     try:
         offline = audit_file(settings, recorded, files, CLOCK_MS, jobs=jobs)
     finally:
         files.close()
     # As JSON: the order of reasons is part of what is printed.
-    return {name: (out / f"{name}.ndjson").read_bytes() for name in FILES}, json.loads(
+    return {name: (out / f"{name}.ndjson").read_bytes() for name in (*FILES, ACTORS)}, json.loads(
         json.dumps(offline.summary.as_dict()), object_pairs_hook=list
     )
 
