@@ -9,7 +9,6 @@ from detectors.catalog.accounts import Accounts
 from detectors.catalog.cadence import Cadence
 from detectors.catalog.drip import DRIP_CODE, Drip
 from detectors.catalog.engagement import Engagement
-from detectors.catalog.following import Following
 from detectors.catalog.lockstep import LOCKSTEP_CODE, Lockstep
 from detectors.catalog.origin import Origin
 from detectors.catalog.outlier import Outlier
@@ -24,20 +23,17 @@ from detectors.scoring.shares import codes_of
 
 REGISTRY: dict[str, Callable[[], Detector]] = {
     detector.name: detector
-    for detector in (
-        *(Surge, Accounts, Origin, Record, Repetition, Cadence, Watch, Engagement, Following, Outlier, Drip, Lockstep),
-    )
+    for detector in (Surge, Accounts, Origin, Record, Repetition, Cadence, Watch, Engagement, Outlier, Drip, Lockstep)
 }
 
 SURGE, DRIP, ACCOUNTS, ORIGIN, RECORD = Surge.name, Drip.name, Accounts.name, Origin.name, Record.name
 LOCKSTEP = Lockstep.name
 REPETITION, CADENCE, WATCH, ENGAGEMENT = Repetition.name, Cadence.name, Watch.name, Engagement.name
-FOLLOWING = Following.name
 ONCE_ONLY = REPETITION
 """Convicts alone if honest actors can do an act only once."""
 
 WHO: tuple[str, ...] = (ACCOUNTS, ORIGIN, RECORD)
-HOW: tuple[str, ...] = (REPETITION, CADENCE, WATCH, ENGAGEMENT, FOLLOWING)
+HOW: tuple[str, ...] = (REPETITION, CADENCE, WATCH, ENGAGEMENT)
 """Families of evidence that a verdict needs: *who* came and *how* they behaved. Detectors in neither family appear in
 the reasons, without a vote."""
 
@@ -47,7 +43,7 @@ IN_SHADOW = frozenset({Outlier.name})
 CROWD_DETECTORS: tuple[str, ...] = tuple(name for name in REGISTRY if name != SURGE)
 
 CONDUCT: tuple[str, ...] = (REPETITION, CADENCE, WATCH)
-"""Detectors of what the events show. ENGAGEMENT and FOLLOWING are not among them: they measure what is missing."""
+"""Detectors of what the events show. ENGAGEMENT is not among them: it measures what is missing."""
 
 ESTIMATING_CODES = codes_of((Accounts, Origin, Record, Repetition, Watch)) | {"no_views", LOCKSTEP_CODE}
 """Reason codes whose share estimates the artificial share. Evenness has no share. Missing likes are left out: many

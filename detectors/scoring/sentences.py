@@ -21,10 +21,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "suspected_accounts",
         "{value} are held to be automated, empty or a seller's by what they do elsewhere; {baseline} is usual",
     ),
-    f.UNVIEWED: (
-        "unviewed_owner",
-        "{value} of the new followers had viewed nothing of this owner; {baseline} is usual",
-    ),
     f.NETWORK: ("few_networks", "{value} came from networks that should send far fewer; {baseline} is usual"),
     f.SPREAD: ("rented_networks", "{value} came from several networks that should send far fewer; {baseline} is usual"),
 }

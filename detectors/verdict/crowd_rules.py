@@ -16,7 +16,6 @@ from detectors.catalog.registry import (
     CADENCE,
     CONDUCT,
     ENGAGEMENT,
-    FOLLOWING,
     HOW,
     ONCE_ONLY,
     ORIGIN,
@@ -125,7 +124,7 @@ def _likes_without_views_are_usual(crowd: CrowdEvidence) -> bool:
 
 NEW_ACCOUNTS = Required((ACCOUNTS, OWN_WHO), PART_MIN)
 MANY_REPEAT = Required((REPETITION,), MOST)
-OTHER_CONDUCT = Required((CADENCE, WATCH, ENGAGEMENT, FOLLOWING), PART_MIN)
+OTHER_CONDUCT = Required((CADENCE, WATCH, ENGAGEMENT), PART_MIN)
 
 RULES: tuple[Rule, ...] = (
     Rule(
