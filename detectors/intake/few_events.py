@@ -149,7 +149,7 @@ class FewEvents:
         found: dict[str, list[int]] = {}
         events = zip(self._metrics, _actors_in(b"".join(self._rows)), _moments_in(b"".join(self._moments)), strict=True)
         for place, (of, (actor,), (at, _)) in enumerate(events):
-            if of == metric and at >= 0 and actor & WITHOUT_ACCOUNT in actors and place not in self._removed:
+            if of == metric and at >= 0 and actor in actors and place not in self._removed:
                 found.setdefault(self._targets[place], []).append(place)
         return list(found.items())
 

@@ -169,9 +169,9 @@ class Heap:
         return row
 
     def of_actors(self, actors: NDArray[np.int64]) -> list[tuple[str, list[int]]]:
-        """Places of the acts of some actors (hashes without account bit, in order) that no rule has caught, by target.
+        """Places of the acts of some actors (in order) that no rule has caught, by target.
 
-        Acts to which no rule applies are left out.
+        Actors are compared with their account bit. Acts to which no rule applies are left out.
         """
         self._gather()
         if not self._rows:
@@ -179,9 +179,9 @@ class Heap:
         moments, rows = _joined(self._moments or [], MOMENT), _joined(self._rows, WHOLE)
         codes = _joined(self._codes, np.int32)
         self._codes, self._rows, self._moments = [codes], [rows], [moments]
-        bare = without_account(rows.view(PACKED)["actor"])
-        at = np.minimum(np.searchsorted(actors, bare), len(actors) - 1)
-        found = (actors[at] == bare) & (moments["at"] >= 0)
+        here = rows.view(PACKED)["actor"]
+        at = np.minimum(np.searchsorted(actors, here), len(actors) - 1)
+        found = (actors[at] == here) & (moments["at"] >= 0)
         places = np.nonzero(found if self._left is None else found & self._left)[0]
         by_code: dict[int, list[int]] = {}
         for place, code in zip(places.tolist(), codes[places].tolist(), strict=True):

@@ -156,9 +156,9 @@ class Tick:
         return self._few.row(place) if self._few is not None else self._heaps[metric].row(place)
 
     def of_actors(self, metric: int, actors: NDArray[np.int64]) -> list[tuple[str, list[int]]]:
-        """Places of the acts of some actors (hashes without account bit, in order) that no rule has caught, by target.
+        """Places of the acts of some actors (in order) that no rule has caught, by target.
 
-        Acts to which no rule applies are left out.
+        Actors are compared with their account bit. Acts to which no rule applies are left out.
         """
         if self._few is not None:
             return self._few.of_actors(metric, frozenset(actors.tolist()))

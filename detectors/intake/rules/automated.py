@@ -1,5 +1,8 @@
 """The rule on actors that programs drive, by rulings of the role ``actors``.
 
+It applies to events without the age of an account, as those of sessions. An account with an age is a person's, who may
+lend it to a program: what the person does must count, so its ruling is evidence about crowds and rejects nothing.
+
 Which acts a program's are is known one by one: everything that the actor does. So no surge of the target is needed: a
 driven browser gives each of forty videos one view. A ruling takes effect at its position in the log, and applies to the
 ticks that close from then on: what the actor did before is in the counts, because which events these were is not stored
@@ -18,7 +21,9 @@ from detectors.intake.ticks import Tick
 
 
 def reject_automated(tick: Tick, actors: NDArray[np.int64]) -> None:
-    """Reject the acts of some actors (hashes without account bit, in order) that no other rule has caught.
+    """Reject the acts of some actors (hashes without account bit, in order) that came without the age of an account.
+
+    Acts that another rule has caught keep their reason.
 
     If this fails, nothing was rejected.
     """

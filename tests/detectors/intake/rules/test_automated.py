@@ -51,15 +51,15 @@ def parts(audit: Audit, target: str = "v", metric: int = VIEW) -> tuple[int, dic
 
 
 @pytest.mark.parametrize("rows", [0, 256])
-def test_events_of_automated_actors_are_invalid_and_those_of_others_count(
+def test_events_of_automated_sessions_are_invalid_and_those_of_accounts_count(
     rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ticks, "FEW_ROWS", rows)
     audit, outcome = audit_with()
     ruled(audit, outcome)
-    audit.observe(block_of([BOT + 1, GUEST, ADDRESS, SELLERS, PERSON, PERSON + 1]), 1, outcome)
+    audit.observe(block_of([BOT, BOT + 1, GUEST, ADDRESS, SELLERS, PERSON, PERSON + 1]), 1, outcome)
     audit.advance(START_MS + 600_000, outcome)
-    assert parts(audit) == (4, {AUTOMATED_ACTOR: 2})
+    assert parts(audit) == (5, {AUTOMATED_ACTOR: 2})
     assert [(hit.reason, hit.events) for hit in outcome.hits] == [(AUTOMATED_ACTOR, 2)]
 
 
@@ -117,6 +117,6 @@ def test_raw_is_the_sum_of_its_parts_whatever_other_rules_find(acts: list[tuple[
         of_metric = [actor for _, actor, of in acts if of == metric]
         valid, invalid = parts(audit, metric=metric)
         assert valid + sum(invalid.values()) == len(of_metric)
-        bots = sum(actor // 2 * 2 in (BOT, GUEST) for actor in of_metric)
+        bots = sum(actor in (BOT, GUEST) for actor in of_metric)
         assert invalid.get(AUTOMATED_ACTOR, 0) <= bots
         assert valid <= len(of_metric) - bots
