@@ -72,7 +72,8 @@ def omissions(kind: str) -> str:
     """What leaving something out does, and what baselines reach: mean recall of overt and stealthy attacks, the most
     it costs, the least precision, honest harm."""
     record = json.loads(ABLATION.read_text())
-    whole = _whole()
+    measured = {scenario for runs in record[kind].values() for scenario in runs}
+    whole = {scenario: run for scenario, run in _whole().items() if scenario in measured}
     heads = f"without this {kind}", *OMISSION_HEADS
     rows = [f"| {' | '.join(heads)} |", "|---|--:|--:|---|--:|--:|--:|"]
     baselines = [(f"*{name}* instead", runs) for name, runs in record["baseline"].items()]

@@ -81,9 +81,9 @@ def precision_and_recall() -> str:
             f'<rect x="{left}" y="{y + 5}" width="{at(figures["recall"]) - left:g}" height="14" '
             f'fill="{FOUND}" opacity="0.75"/>'
         )
-        lines.append(
-            f'<circle cx="{at(figures["precision"]):g}" cy="{y + 12}" r="4.5" fill="{GOOD}" stroke="#ffffff"/>'
-        )
+        if figures["precision"] is not None:  # something was removed
+            center = f'cx="{at(figures["precision"]):g}" cy="{y + 12}"'
+            lines.append(f'<circle {center} r="4.5" fill="{GOOD}" stroke="#ffffff"/>')
         lines.append(_text(right + 12, y + 16, f"{figures['recall']:.2f}", size=11, fill=QUIET, at="start"))
     key = bottom + 38
     lines.append(f'<rect x="{left}" y="{key - 11}" width="22" height="12" fill="{FOUND}" opacity="0.75"/>')

@@ -24,9 +24,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--record", action="store_true", help="write the figures of this run as the new base")
     parser.add_argument("--only", nargs="*", help="scenario ids; without, all of them")
-    parser.add_argument("--accounts", action="store_true", help="observe accounts beside the audits")
+    parser.add_argument(
+        "--without-accounts", action="store_true", help="without the role actors, which is on by default"
+    )
     told = parser.parse_args()
-    plan = Plan(methods=("truecount",), views=VIEWS, accounts=told.accounts)
+    plan = Plan(methods=("truecount",), views=VIEWS, accounts=not told.without_accounts)
     began = time.monotonic()
     jobs = [(name, seed) for name in told.only or scenario_ids() for seed in SEEDS]
     head = by_scenario(run_scenarios(jobs, plan, lambda name, n: print(f"{n}/{len(jobs)} {name}", flush=True)))
