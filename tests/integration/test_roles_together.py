@@ -123,13 +123,17 @@ def outputs(truecount: Installation, topics: Topics) -> dict[str, dict[int, list
 
 def assert_consistent(truecount: Installation, tally: Tally) -> None:
     """Raw counts are the input; without a flag, all of a count is as counted independently; corrections are once."""
-    counts = {key: count for key, count in truecount.counts().items() if not key[0].startswith("~")}
+    counts = {
+        TargetMetric(target, metric): count
+        for (target, metric), count in truecount.counts().items()
+        if not target.startswith("~")
+    }
     flagged = {(flag["target"], flag["metric"]) for flag in flags(truecount, truecount.topics)}
-    assert {TargetMetric(*key): count["raw"] for key, count in counts.items()} == dict(tally.events)
+    assert {key: count["raw"] for key, count in counts.items()} == dict(tally.events)
     for key, count in counts.items():
         assert count["quarantined"] == 0 or key in flagged
         if key not in flagged:
-            expected = tally.parts(TargetMetric(*key))
+            expected = tally.parts(key)
             assert {name: count[name] for name in expected} == expected, key
     ids = [json.loads(record.value)["correction_id"] for record in truecount.records(truecount.topics.corrections)]
     assert len(ids) == len(set(ids))

@@ -251,9 +251,8 @@ def test_nothing_that_detects_is_left_out() -> None:
         if path.stem != "__init__" and "lab" not in path.parts
     }
     rules = {module for module in modules if module.startswith("intake.rules.")}
-    assert rules == {
-        f"intake.rules.{name}" for name in ("acts", "act_rules", "daily_rate", "reasons", "repeats", "settings")
-    }
+    names = ("act_rules", "acts", "automated", "daily_rate", "reasons", "repeats", "settings")
+    assert rules == {f"intake.rules.{name}" for name in names}
     catalog = {module for module in modules if module.startswith("catalog.")} - {"catalog.registry"}
     assert catalog == {kind().__class__.__module__.removeprefix("detectors.") for kind in REGISTRY.values()}
     assert modules - rules - catalog == {*FEATURES, *JUDGING, *LEARNING, *SETTLING, *APART}
