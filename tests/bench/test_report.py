@@ -24,6 +24,7 @@ FIGURES: dict[str, dict[str, Any]] = {
     "tick": {"nearly_empty_tick_us": 49.9},
     "closing": {"usual_window_cpu_us": 14.9},
     "across": {"flag_latency_p99_s": 16.0, "unflagged_share": 0.05, "sender_behind_s": 2.0},
+    "across_rise": {"flag_latency_p99_s": 16.0},
 }
 
 
