@@ -43,8 +43,8 @@ SETTLED_P = 0.01
 """Highest p-value of so many accounts that did nothing else."""
 
 WAVE_CORRELATION = 0.05
-"""ρ: assumed correlation of the people of one wave; some waves are lazier than others. Social clusters have 0.01 … 0.1
-(Kish 1965). 256 accounts count as nineteen."""
+"""ρ: assumed correlation of the people of one wave; of some waves fewer people come back than of others. Social
+clusters have 0.01 … 0.1 (Kish 1965). 256 accounts count as nineteen."""
 
 PRIOR_EMPTY, PRIOR_ACTED = 5.0, 5.0
 """Accounts that are added to those that are equally new: of the people who register for one thing half are assumed not

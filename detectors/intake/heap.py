@@ -144,9 +144,7 @@ class Heap:
         self._gather()
         if not self._rows:
             return
-        moments, rows = _joined(self._moments or [], MOMENT), _joined(self._rows, WHOLE)
-        codes = _joined(self._codes, np.int32)
-        self._codes, self._rows, self._moments = [codes], [rows], [moments]
+        codes, rows, moments = self._join()
         places = np.nonzero((moments["at"] >= 0) & (moments["spent"] != UNRELATED))[0]
         if not len(places):
             return
@@ -163,6 +161,13 @@ class Heap:
             listed = zip(*(column.tolist() for column in columns), strict=True)
             yield [RelatedAct(names[code], *act) for code, act in zip(of[begin:end].tolist(), listed, strict=True)]
 
+    def _join(self) -> tuple[NDArray[np.int32], NDArray[Any], NDArray[Any]]:
+        """Targets' numbers, rows and moments as one array each, which replace the parts."""
+        codes, rows = _joined(self._codes, np.int32), _joined(self._rows, WHOLE)
+        moments = _joined(self._moments or [], MOMENT)
+        self._codes, self._rows, self._moments = [codes], [rows], [moments]
+        return codes, rows, moments
+
     def row(self, place: int) -> bytes:
         """The packed row of an act that ``related`` has yielded."""
         row: bytes = self._rows[0][place].tobytes()
@@ -176,9 +181,7 @@ class Heap:
         self._gather()
         if not self._rows:
             return []
-        moments, rows = _joined(self._moments or [], MOMENT), _joined(self._rows, WHOLE)
-        codes = _joined(self._codes, np.int32)
-        self._codes, self._rows, self._moments = [codes], [rows], [moments]
+        codes, rows, moments = self._join()
         here = rows.view(PACKED)["actor"]
         at = np.minimum(np.searchsorted(actors, here), len(actors) - 1)
         found = (actors[at] == here) & (moments["at"] >= 0)

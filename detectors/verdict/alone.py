@@ -7,7 +7,7 @@ surge. At the end of a day no surge is needed, if the evidence is rarer by as mu
 
 An honest wave of sign-ups may look the same. So the verdict is ``suspect``, and what the accounts do besides settles it
 (``cases.settlements``). The bound of false discoveries limits the number of such cases. Where conduct is seen and is
-not odd, it speaks for the crowd, and evidence of one kind opens nothing.
+not odd, it is evidence that the crowd is honest, and evidence of one kind opens nothing.
 """
 
 from __future__ import annotations

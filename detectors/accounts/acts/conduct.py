@@ -128,7 +128,8 @@ class UsualConduct(msgspec.Struct):
     def learn(self, conduct: Conduct, teaches: NDArray[np.bool_], taught: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Learn from some accounts, in their order, the kinds that they have not taught yet. Returns these kinds.
 
-        The kinds of an account are bits. Each account teaches each kind once a day, so that nobody is the yardstick.
+        The kinds of an account are bits. Each account teaches each kind once a day, so that no account
+        alone decides what is usual.
         """
         kinds = np.zeros_like(taught)
         for number, (tail, values, known) in enumerate(zip(self.tails, *conduct, strict=True)):

@@ -26,10 +26,10 @@ CONDEMNED_MS = 30 * DAY_MS
 """How long acts on a target whose crowd was removed say nothing for an account."""
 DOUBTFUL_MS = 7 * DAY_MS
 """How long the same applies after an answer, whatever it says: other customers of the same seller are still in
-question, and a crowd that is wrongly acquitted must not acquit the next one."""
+question, and a crowd that was wrongly given back must not make the next one look usual."""
 MOST, EXCESS_MIN = 0.6, 0.5
-"""An answer speaks against a crowd if most of its accounts did nothing else, half of them beyond what is usual. Of
-people who register for one thing many never come back, but not most."""
+"""A crowd counts as bought if most of its accounts did nothing else, half of them beyond what is usual. Of people who
+register for one thing many never come back, but not most."""
 DISTRUSTED_MAX = 8_192
 """Targets under question or condemned that are known; the oldest are forgotten."""
 FORGOTTEN_MIN = 3
@@ -41,9 +41,10 @@ items at once, and serve another customer on the way; people too do most of what
 distinguishes them is that people come back."""
 SAME_TARGET = 1.0
 BEFORE_HOURS = 72
-"""Hours before an incident whose new accounts are its yardstick. Those of its own hours may be bots of other orders."""
+"""Hours before an incident whose new accounts its own are compared with. New accounts of its own hours may be bots of
+other orders."""
 USUAL_ENOUGH = 256
-"""Accounts of one age that are enough of a yardstick: as many as are asked about."""
+"""Accounts of one age that are enough to compare with: as many as are asked about."""
 LEARNED_MS = 2 * DAY_MS
 """The time in which accounts have come back, where no question says how long it is: 48 hours, as by default."""
 
@@ -256,7 +257,7 @@ class Settlement:
     def _outcome_of(self, actors: list[int], table: Table, span_ms: int) -> tuple[float, float]:
         """(came back within a span, did nothing else) of a sample, without those who acted on distrusted targets.
 
-        Accounts that came for the same target count as SAME_TARGET at most: no crowd becomes the yardstick by which
+        Accounts that came for the same target count as SAME_TARGET at most: no crowd becomes what is usual, by which
         another is measured.
         """
         rows = table.look_up(actors)

@@ -23,9 +23,7 @@ from detectors.intake.ticks import Tick
 def reject_automated(tick: Tick, actors: NDArray[np.int64]) -> None:
     """Reject the acts of some actors (hashes without account bit, in order) that came without the age of an account.
 
-    Acts that another rule has caught keep their reason.
-
-    If this fails, nothing was rejected.
+    Acts that another rule has caught keep their reason. If this fails, nothing was rejected.
     """
     if not len(actors):
         return

@@ -50,7 +50,7 @@ def fresh_followers(scene: Scene) -> list[Labelled]:
 def likes_only_fresh(scene: Scene) -> list[Labelled]:
     """Bought likes on a platform that sends only likes: orders of 15 to 90, within two to 24 hours, by accounts that
     were created within six hours of one day, on which the order begins or some days before. A fifth of them like a few
-    popular items too, which is camouflage and not labelled as artificial. Must be flagged: hardly anybody on this
+    popular items too, which hides them and is not labelled as artificial. Must be flagged: hardly anybody on this
     platform is that new, and nobody else's likes are by accounts of one day."""
     made: list[Labelled] = []
     sizes: list[int] = []

@@ -6,13 +6,12 @@ to the channels; visits and sign-ups are added to them.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from detectors.events.event import MetricName
-from detectors.lab.scenarios.scene import Scene, time_of
+from detectors.lab.scenarios.scene import Scene
 from detectors.lab.traffic.platform import Labelled
 from detectors.lab.traffic.population import COUNTRIES, MOBILE_SHARE, Person, home_address, rhythm, world_rhythm
 from detectors.lab.traffic.stream import FOLLOWS_PER_VIEW, LIKES_PER_VIEW
@@ -52,19 +51,7 @@ recorded account, 15 % had registered on the day on which they followed (``follo
 def channels(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[list[Labelled]]:
     """The background of a platform with channels. It does not depend on what the scenario adds."""
     visitors = Visitors(scene, np.random.default_rng([scene.platform.seed, 6, scene.start_ms]))
-    pending: list[Labelled] = []
-    hour = scene.start_ms
-    for chunk in background:
-        last = chunk[-1].event.ts
-        while hour <= last:
-            pending += visitors.hour(hour)
-            hour += HOUR_MS
-        pending.sort(key=time_of)
-        ready = bisect_right(pending, last, key=time_of)
-        merged = sorted([*visitors.follow_channels(chunk), *pending[:ready]], key=time_of)
-        pending = pending[ready:]
-        if merged:
-            yield merged
+    pending = yield from scene.with_hourly(background, visitors.hour, visitors.follow_channels)
     rest = [labelled for labelled in pending if labelled.event.ts < scene.end_ms]
     if rest:
         yield rest

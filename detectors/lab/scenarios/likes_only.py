@@ -6,13 +6,12 @@ of 15 to 90 accounts created on one day (Dagster 2023; StarScout, ICSE 2026).
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from zlib import crc32
 
 import numpy as np
 
-from detectors.lab.scenarios.scene import Scene, time_of
+from detectors.lab.scenarios.scene import Scene
 from detectors.lab.traffic.platform import Labelled
 from detectors.lab.traffic.population import Person, world_rhythm
 from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
@@ -36,19 +35,7 @@ SPREE_SHARE, SPREE_LIKES = 0.05, (8, 40)
 def likes_only(scene: Scene, background: Iterator[list[Labelled]]) -> Iterator[list[Labelled]]:
     """The background of a platform that sends only likes. It does not depend on what the scenario adds."""
     members = Members(scene, np.random.default_rng([scene.platform.seed, 7, scene.start_ms]))
-    pending: list[Labelled] = []
-    hour = scene.start_ms
-    for chunk in background:
-        last = chunk[-1].event.ts
-        while hour <= last:
-            pending += members.hour(hour)
-            hour += HOUR_MS
-        pending.sort(key=time_of)
-        ready = bisect_right(pending, last, key=time_of)
-        merged = sorted([*members.likes_of(chunk), *pending[:ready]], key=time_of)
-        pending = pending[ready:]
-        if merged:
-            yield merged
+    yield from scene.with_hourly(background, members.hour, members.likes_of)
 
 
 def like(scene: Scene, ts: int, who: Person, item: int, *, artificial: bool = False) -> Labelled:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -65,6 +65,31 @@ class Scene:
         amount = max(1, round(self.budget / (typical * np.exp(spread**2 / 2))))
         sizes = self.rng.lognormal(0.0, spread, amount)
         return [max(1, round(s)) for s in sizes / sizes.sum() * self.budget]
+
+    def with_hourly(
+        self,
+        background: Iterator[list[Labelled]],
+        hour: Callable[[int], Iterable[Labelled]],
+        change: Callable[[list[Labelled]], Iterable[Labelled]],
+    ) -> Generator[list[Labelled], None, list[Labelled]]:
+        """The changed chunks of a background, merged with the events that ``hour`` makes for each hour of the run.
+
+        Returns the events that come after the last chunk.
+        """
+        pending: list[Labelled] = []
+        at = self.start_ms
+        for chunk in background:
+            last = chunk[-1].event.ts
+            while at <= last:
+                pending += hour(at)
+                at += HOUR_MS
+            pending.sort(key=time_of)
+            ready = bisect_right(pending, last, key=time_of)
+            merged = sorted([*change(chunk), *pending[:ready]], key=time_of)
+            pending = pending[ready:]
+            if merged:
+                yield merged
+        return pending
 
     def crowd_count(self, amount: int) -> int:
         """Number of honest crowds: ``amount``, or fewer in proportion if the budget is below 6,000 events."""
