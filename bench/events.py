@@ -40,13 +40,14 @@ CLOSING_TARGET = "closing"
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Parameters of the traffic: events, targets, span of event time, whether events have ids, seed."""
+    """Parameters of the traffic: events, targets, span of event time, whether events have ids, seed, actors."""
 
     events: int
     targets: int = 100_000
     span_seconds: int = 180
     ids: bool = True
     seed: int = 1
+    actors: int = ACTORS
 
     def last_ts_ms(self) -> int:
         """The time of the last event."""
@@ -62,7 +63,7 @@ class Traffic:
         for first in range(0, self.events, CHUNK):
             count = min(CHUNK, self.events - first)
             ranks = np.minimum(np.searchsorted(edges, rng.random(count)), self.targets - 1)
-            actors = rng.integers(0, ACTORS, count)
+            actors = rng.integers(0, self.actors, count)
             watch_ms = rng.integers(1_000, 900_000, count)
             places = np.arange(first, first + count)
             times = FIRST_TS_MS + places * self.span_seconds * 1000 // self.events

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,10 @@ PAST_CHUNK = 5_000
 BEHIND_SECONDS = 2.0
 """Largest delay of the sender for which the rate counts as reached."""
 ACCOUNT_AGE_MS = 400 * 86_400_000
-POOL = 200_000
+VIEWS_EACH = 2
+"""Views of a person in STEADY_SECONDS. The same people, again and again, would be a platform of programs."""
+ENDLESS = 1_000_000_000
+"""Ordinary events, more than any run sends. They are generated when they are sent."""
 LATENESS_SECONDS = 0.5
 """Short, because all events arrive in order here."""
 
@@ -94,13 +98,14 @@ def measure(
         for sample in population.watch(process, lambda page: "truecount_ready 1.0" in page, 60):
             del sample
         history = HISTORY_SECONDS * HISTORY_EVENTS_S
-        asyncio.run(_past(population, history, until=time.time() - (STEADY_SECONDS if steady else 0)))
+        bodies = _bodies(events_s)
+        asyncio.run(_past(population, bodies, history, until=time.time() - (STEADY_SECONDS if steady else 0)))
         if steady:
-            history += asyncio.run(_steady_past(population, events_s))
+            history += asyncio.run(_steady_past(population, bodies, events_s))
         for sample in population.watch(process, lambda page: total(page, "truecount_records_total") >= history, 1_800):
             del sample
         time.sleep(pause(time.time(), across=across))
-        played = asyncio.run(_play(population, events_s))
+        played = asyncio.run(_play(population, bodies, events_s))
     finally:
         population.stop(process)
     return _figures(population, played, events_s)
@@ -137,34 +142,33 @@ def _producer(population: Population) -> AIOKafkaProducer:
     )
 
 
-async def _past(population: Population, events: int, *, until: float) -> None:
+async def _past(population: Population, bodies: Iterator[bytes], events: int, *, until: float) -> None:
     producer = _producer(population)
     await producer.start()
-    pool, topic = _pool(), population.settings.inputs[0].topic
+    topic = population.settings.inputs[0].topic
     first_ms = int((until - HISTORY_SECONDS) * 1000)
     try:
         for at in range(0, events, PAST_CHUNK):
             numbers = range(at, min(at + PAST_CHUNK, events))
             values = [
-                b'{"id":"h%d","ts":%d,%b' % (n, first_ms + n * 1000 // HISTORY_EVENTS_S, pool[n % POOL])
-                for n in numbers
+                b'{"id":"h%d","ts":%d,%b' % (n, first_ms + n * 1000 // HISTORY_EVENTS_S, next(bodies)) for n in numbers
             ]
             await _deliver(producer, topic, values)
     finally:
         await producer.stop()
 
 
-async def _steady_past(population: Population, events_s: int) -> int:
+async def _steady_past(population: Population, bodies: Iterator[bytes], events_s: int) -> int:
     """Send events at a rate of event time, from STEADY_SECONDS ago until the present. Returns their number."""
     producer = _producer(population)
     await producer.start()
-    pool, topic = _pool(), population.settings.inputs[0].topic
+    topic = population.settings.inputs[0].topic
     per_turn, turn_ms = round(events_s * TURN_SECONDS), TURN_SECONDS * 1000
     first_ms, sent, at_ms = time.time() * 1000 - STEADY_SECONDS * 1000, 0, 0.0
     try:
         while first_ms + at_ms < (time.time() - CAUGHT_UP_SECONDS) * 1000:
             values = [
-                b'{"id":"s%d","ts":%d,%b' % (n, first_ms + at_ms, pool[n % POOL]) for n in range(sent, sent + per_turn)
+                b'{"id":"s%d","ts":%d,%b' % (n, first_ms + at_ms, next(bodies)) for n in range(sent, sent + per_turn)
             ]
             await _deliver(producer, topic, values)
             sent += per_turn
@@ -174,14 +178,14 @@ async def _steady_past(population: Population, events_s: int) -> int:
     return sent
 
 
-async def _play(population: Population, events_s: int) -> Played:
+async def _play(population: Population, bodies: Iterator[bytes], events_s: int) -> Played:
     played = Played()
     over = asyncio.Event()
     reading = asyncio.create_task(_read(population, played, over))
     producer = _producer(population)
     await producer.start()
     try:
-        await _send(population, producer, played, events_s)
+        await _send(population, producer, bodies, played, events_s)
         await asyncio.sleep(DRAIN_SECONDS)
     finally:
         over.set()
@@ -191,9 +195,8 @@ async def _play(population: Population, events_s: int) -> Played:
     return played
 
 
-async def _send(population: Population, producer: Any, played: Played, events_s: int) -> None:
+async def _send(population: Population, producer: Any, bodies: Iterator[bytes], played: Played, events_s: int) -> None:
     topic = population.settings.inputs[0].topic
-    pool = _pool()
     turns = round(RUN_SECONDS / TURN_SECONDS)
     per_turn = round(events_s * TURN_SECONDS)
     began = time.time()
@@ -204,10 +207,9 @@ async def _send(population: Population, producer: Any, played: Played, events_s:
             await asyncio.sleep(-behind)
         played.behind = max(played.behind, behind)
         now_ms = int(time.time() * 1000)
-        values = []
-        for number in range(per_turn):
-            place = (played.sent + number) % POOL
-            values.append(b'{"id":"n%d","ts":%d,%b' % (played.sent + number, now_ms, pool[place]))
+        values = [
+            b'{"id":"n%d","ts":%d,%b' % (played.sent + number, now_ms, next(bodies)) for number in range(per_turn)
+        ]
         played.sent += per_turn
         values += _bought(turn * TURN_SECONDS, now_ms, played)
         await _deliver(producer, topic, values)
@@ -245,15 +247,13 @@ async def _deliver(producer: Any, topic: str, values: list[bytes]) -> None:
         await producer.send_batch(batch, topic, partition=partition)
 
 
-def _pool() -> list[bytes]:
+def _bodies(events_s: int) -> Iterator[bytes]:
     """Bodies of ordinary events: all fields but id and time."""
-    ends = []
-    for chunk in Traffic(POOL).chunks():
-        for value in chunk:
-            body = value[value.index(b'"metric"') : -1]
-            age = ACCOUNT_AGE_MS + hash_of(body) % ACCOUNT_AGE_MS
-            ends.append(body + b',"actor_created_at":%d}' % (int(time.time() * 1000) - age))
-    return ends
+    now_ms, people = int(time.time() * 1000), events_s * STEADY_SECONDS // VIEWS_EACH
+    for value in chain.from_iterable(Traffic(ENDLESS, actors=people).chunks()):
+        body = value[value.index(b'"metric"') : -1]
+        age = ACCOUNT_AGE_MS + hash_of(body) % ACCOUNT_AGE_MS
+        yield body + b',"actor_created_at":%d}' % (now_ms - age)
 
 
 def hash_of(body: bytes) -> int:
