@@ -18,6 +18,7 @@ from detectors.catalog.registry import ACCOUNTS
 from detectors.features import names as f
 from detectors.features.names import Features
 from detectors.scoring.detector import Finding, score_of
+from detectors.scoring.empty_accounts import SETTLED_P
 from detectors.scoring.sentences import TEXTS, usual
 from detectors.state.case import SUSPECT, Case
 from detectors.thresholds import Thresholds
@@ -30,9 +31,9 @@ ALONE = frozenset(TEXTS[name][0] for name in (f.FRESH, f.COHORT))
 """Reason codes that count alone: accounts that are new, or of one age. The others were measured and do not
 (docs/detection.md)."""
 
-SETTLED_SCORE = 2.0
-"""-log10 p that the conduct of the accounts must reach when it settles the case (``cases.settlements.SETTLED_P``). So
-evidence that is 10⁻⁴ or rarer opens a case, and both together are as rare as two kinds of evidence."""
+SETTLED_SCORE = score_of(SETTLED_P)
+"""-log10 p that the conduct of the accounts must reach when it settles the case. So evidence that is 10⁻⁴ or rarer
+opens a case, and both together are as rare as two kinds of evidence."""
 
 SEEN_CONDUCT = (f.WATCH, f.SILENT, f.LONELY)
 """Features of conduct that nearly every crowd has, as far as the platform sends what they need. Followers who mostly

@@ -18,6 +18,7 @@ from detectors.accounts.storage.columns import NO_OWNER, RING, Rows
 from detectors.accounts.storage.table import Table
 from detectors.controls import Answered, Asked
 from detectors.events.key import Key, target_of
+from detectors.scoring.empty_accounts import EmptyAccounts, empty_accounts
 from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 ACTORS_MAX = 4_096
@@ -27,9 +28,6 @@ CONDEMNED_MS = 30 * DAY_MS
 DOUBTFUL_MS = 7 * DAY_MS
 """How long the same applies after an answer, whatever it says: other customers of the same seller are still in
 question, and a crowd that was wrongly given back must not make the next one look usual."""
-MOST, EXCESS_MIN = 0.6, 0.5
-"""A crowd counts as bought if most of its accounts did nothing else, half of them beyond what is usual. Of people who
-register for one thing many never come back, but not most."""
 DISTRUSTED_MAX = 8_192
 """Targets under question or condemned that are known; the oldest are forgotten."""
 FORGOTTEN_MIN = 3
@@ -70,20 +68,10 @@ class Settled(NamedTuple):
     empty: list[int]
 
     @property
-    def speaks_against(self) -> bool:
-        """Whether the accounts are those of a crowd that was bought."""
+    def compared(self) -> EmptyAccounts:
+        """How many accounts did nothing else, compared with what is usual."""
         answer = self.answer
-        return answer.empty >= MOST * max(1, answer.acted + answer.empty) and self.excess >= EXCESS_MIN
-
-    @property
-    def excess(self) -> float:
-        """Share of the empty accounts that is beyond what is usual; 1.0 if nothing is known of others."""
-        answer = self.answer
-        others, accounts = answer.usual_acted + answer.usual_empty, answer.acted + answer.empty
-        if not others or not answer.empty:
-            return 1.0
-        usual, share = answer.usual_empty / others, answer.empty / accounts
-        return max(0.0, (share - usual) / share)
+        return empty_accounts(answer.acted, answer.empty, answer.usual_acted, answer.usual_empty)
 
 
 def unknown_answer(question: Question | Asked, now_ms: int) -> Answered:
