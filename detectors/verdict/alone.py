@@ -3,7 +3,8 @@
 A verdict needs *who* came and *how* they behaved. A platform that has only likes, or follows of channels and views of
 videos, shows nothing of *how*, so 87 accounts of one day out of 90 would mean nothing. Such evidence counts alone if
 it is beyond anything that the platform's own windows of a similar size have shown, and accounts for nearly all of the
-surge. At the end of a day no surge is needed, if the evidence is rarer by as much.
+surge. At the end of a day no surge is needed. Surge and evidence together must be as rare as ``joint_score`` asks, less
+what the settlement adds: with the default thresholds such evidence always is, and higher ones make it stricter.
 
 An honest wave of sign-ups may look the same. So the verdict is ``suspect``, and what the accounts do besides settles it
 (``cases.settlements``). The bound of false discoveries limits the number of such cases. Where conduct is seen and is
