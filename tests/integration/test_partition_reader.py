@@ -41,8 +41,8 @@ async def written(address: BrokerAddress, topic: str, batches: Sequence[int]) ->
 
 @pytest.fixture
 def settings(broker: BrokerAddress) -> Settings:
-    processing = "exactly_once" if broker.transactions else "at_least_once"
-    return Settings(broker=Broker(servers=broker.servers), processing=processing)
+    connection = Broker(servers=broker.servers)
+    return Settings(broker=connection, processing="exactly_once" if broker.transactions else "at_least_once")
 
 
 @pytest.mark.parametrize("batches", BATCHES, ids=str)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from detectors.accounts.accounts import Accounts
+from detectors.accounts.crowds import settlement
 from detectors.accounts.crowds.newcomers import SAMPLE
-from detectors.accounts.crowds.settlement import Question, Settled
+from detectors.accounts.crowds.settlement import LOOKED_UP_MAX, Question, Settled
 from detectors.accounts.outcome import AccountsOutcome
+from detectors.accounts.state import Head
 from detectors.cases.settlements import conclusion
 from detectors.controls import Answered, Asked, Removed
 from detectors.state.case import SUSPECT, Case
@@ -171,6 +174,30 @@ class TestWhatIsUsual:
         accounts.control(asked, AccountsOutcome())
         (answer,) = answers(accounts, 10 * DAY_MS)
         assert answer.usual_acted + answer.usual_empty == 1
+
+    @given(
+        st.lists(st.tuples(st.integers(0, 400), st.integers(0, 30), st.integers(0, 5)), min_size=1, max_size=120),
+        st.sampled_from([1, 2, LOOKED_UP_MAX]),
+        st.booleans(),
+    )
+    def test_samples_that_expire_together_teach_what_they_teach_one_by_one(
+        self, acts: list[tuple[int, int, int]], at_once: int, idle: bool
+    ) -> None:
+        rows = sorted((Act(at * HOUR_MS // 7, f"n{n}", f"v{v}", created=0) for at, n, v in acts), key=lambda a: a.at)
+
+        def learned(expired_at: list[int], samples_at_once: int) -> list[list[float]]:
+            accounts = accounts_with(active_max=8) if idle else accounts_with()
+            accounts.observe(block_of(rows), AccountsOutcome())
+            accounts.control(question("f", "v1", ["n0"], due=300 * DAY_MS), AccountsOutcome())
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(settlement, "LOOKED_UP_MAX", samples_at_once)
+                for at in expired_at:
+                    answers(accounts, at)
+            (head,) = [state for part in accounts.parts for _, state in part.take_changed() if isinstance(state, Head)]
+            return head.learned
+
+        hourly = [7 * DAY_MS + hour * HOUR_MS for hour in range(60)]
+        assert learned([hourly[-1]], at_once) == learned(hourly, LOOKED_UP_MAX)
 
     def test_without_others_nothing_is_usual(self) -> None:
         accounts = observed(follow("a"))
