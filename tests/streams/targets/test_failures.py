@@ -28,8 +28,8 @@ from streams.engine.step_error import StepError
 from streams.engine.task import PENDING_MAX
 from streams.kafka.transport import Batch
 from streams.state import keyed
-from streams.state.disk import POSITION_HEADER
 from streams.state.sealed import META_KEY, meta_of
+from streams.state.uncommitted import POSITION_HEADER
 from streams.targets import work as targets
 from streams.targets.outputs import flag_value
 from streams.targets.step import PartitionAudit, audit_settings
