@@ -61,7 +61,7 @@ def test_without_a_surge_one_in_ten_thousand_is_rare_enough_because_conduct_sett
 @pytest.mark.parametrize("stricter", [{"surge_score": 6.0}, {"suspect_score": 6.0}])
 @pytest.mark.parametrize(("surge", "p", "opens"), [(0.0, 1e-7, True), (2.9, 1e-4, False), (3.0, 1e-4, True)])
 def test_higher_thresholds_ask_for_more_of_surge_and_evidence_together(
-    stricter: dict[str, float], surge: float, p: float, opens: bool
+    stricter: Any, surge: float, p: float, opens: bool
 ) -> None:
     limits, evidence = replace(DEFAULTS, **stricter), found(p=p)
     assert overwhelming([evidence], limits) is evidence
