@@ -20,7 +20,16 @@ from detectors.windows.crowd import Crowd
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(
-    tuple[list[Step], Slow | None, Case | None, Explained | None, RuleBurst | None, list[Settlement], list[Covered]],
+    tuple[
+        list[Step],
+        list[int],
+        Slow | None,
+        Case | None,
+        Explained | None,
+        RuleBurst | None,
+        list[Settlement],
+        list[Covered],
+    ],
     strict=False,
 ).decode
 
@@ -39,7 +48,7 @@ class Savepoint:
         self._ledger = ledger.valid, ledger.quarantined, dict(ledger.invalid)
         covered = [] if state.relations is None else state.relations.covered
         incident = (
-            *(state.trail, state.slow, state.case, state.explained, state.rule_burst),
+            *(state.trail, state.case_onsets, state.slow, state.case, state.explained, state.rule_burst),
             *(state.settlements, covered),
         )
         self._incident = _encode(incident) if any(incident) else None
@@ -56,9 +65,9 @@ class Savepoint:
         """Restore the copied state and outcome."""
         state, outcome, ledger = self._state, self._outcome, self._state.ledger
         ledger.valid, ledger.quarantined, ledger.invalid = self._ledger
-        state.trail, state.slow, state.case, state.explained, state.rule_burst, state.settlements, covered = (
-            ([], None, None, None, None, [], []) if self._incident is None else _decode(self._incident)
-        )
+        incident = ([], [], None, None, None, None, [], []) if self._incident is None else _decode(self._incident)
+        state.trail, state.case_onsets, state.slow, state.case = incident[:4]
+        state.explained, state.rule_burst, state.settlements, covered = incident[4:]
         if state.relations is not None:
             state.relations.covered = covered
         state.cusum, state.cusum_at, state.judged_lately, state.judged_lately_at, state.surging = self._surge

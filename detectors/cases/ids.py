@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 
 
-def flag_id(target: str, metric: str, detectors: str, onset_ms: int) -> str:
-    """Deterministic id of an incident. It never depends on clock, worker or score."""
-    return _digest("flag", target, metric, detectors, str(onset_ms))
+def flag_id(target: str, metric: str, detectors: str, onset_ms: int, number: int = 0) -> str:
+    """Deterministic id of an incident. It never depends on clock, worker or score.
+
+    ``number`` is the number of earlier incidents of the target and metric with the same onset.
+    """
+    again = (str(number),) if number else ()
+    return _digest("flag", target, metric, detectors, str(onset_ms), *again)
 
 
 def explained_id(target: str, metric: str, detectors: str, onset_ms: int) -> str:

@@ -124,9 +124,9 @@ class Incidents:
         state, onset, log_from = window.target_state, window.start, window.crowd.log_from
         if window.scale.name == TICK and state.trail:
             onset, log_from = state.trail[0].start, state.trail[0].log_from
-        metric = metric_name_of(window.key)
+        metric, number = metric_name_of(window.key), self._note_onset(window, onset)
         case = Case(
-            flag_id=flag_id(target_of(window.key), metric, DETECTOR_SET, onset),
+            flag_id=flag_id(target_of(window.key), metric, DETECTOR_SET, onset, number),
             onset=onset,
             until=onset,
             close_at=0,
@@ -137,6 +137,17 @@ class Incidents:
         )
         state.case = case
         return case
+
+    def _note_onset(self, window: WindowView, onset: int) -> int:
+        """Note the onset of a new case. Returns how many earlier cases have the same.
+
+        A window of an hour or a day can open a case that begins where a closed one began. No later case begins before
+        the start of the longest window, so older onsets are forgotten.
+        """
+        state, since = window.target_state, window.until - self._scales[-1].span_ms
+        number = state.case_onsets.count(onset)
+        state.case_onsets = [*(each for each in state.case_onsets if each >= since), onset]
+        return number
 
     def _weigh(self, case: Case, window: WindowView, view: Opinion) -> None:
         excess = window.x[f.COUNT] - window.x[f.EXPECTED]

@@ -5,13 +5,8 @@ case ends, and the role ``actors`` is asked about a sample of the accounts: the 
 case, the smallest hashes first. The accounts have ``settle_ms`` from the end of the incident to do something else.
 
 Of the accounts known, a share m did nothing else: within an hour of the act in question people and bots alike do what
-comes to hand, so only acts at other times count. Among the platform's accounts that are equally new it is u. The events
-of the accounts that did nothing else are condemned if
-
-* most of the accounts did nothing else: m is more than half. Of the people who register for one thing many never come
-  back, but not most;
-* m is beyond what an honest crowd of correlated people reaches (``tails.beta_binomial_tail``, p ≤ SETTLED_P). This test
-  has the sampling error of m, so the first one needs no margin.
+comes to hand, so only acts at other times count. The events of these accounts are condemned if they are most, and that
+is not usual among the platform's accounts that are equally new (``scoring.empty_accounts``).
 
 The sample is a random one, so its share m applies to all quarantined
 events of the case; the 95 % interval of m (Agresti and Coull 1998) is that of the flag. Everything else is given back:
@@ -28,27 +23,15 @@ from detectors.cases.statuses import CLOSED, REVERSED, UPDATED
 from detectors.controls import Answered, Asked, Removed
 from detectors.events.key import Key
 from detectors.records import Outcome
+from detectors.scoring.empty_accounts import empty_accounts
 from detectors.scoring.normal import TWO_SIDED_95
-from detectors.scoring.tails import beta_binomial_tail
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case, Evidence
 from detectors.state.ledger import QUARANTINED, VALID
 from detectors.state.relations import cover
 from detectors.state.settlement import Settlement
 from detectors.state.target_state import TargetState
-from detectors.verdict.evidence import MOST
 from detectors.verdict.marked_share import share_beyond
 from detectors.windows.scales import HOUR_MS
-
-SETTLED_P = 0.01
-"""Highest p-value of so many accounts that did nothing else."""
-
-WAVE_CORRELATION = 0.05
-"""ρ: assumed correlation of the people of one wave; of some waves fewer people come back than of others. Social
-clusters have 0.01 … 0.1 (Kish 1965). 256 accounts count as nineteen."""
-
-PRIOR_EMPTY, PRIOR_ACTED = 5.0, 5.0
-"""Accounts that are added to those that are equally new: of the people who register for one thing half are assumed not
-to come back, a third to two thirds within a standard error. It counts where hardly anybody else is new."""
 
 LATE_MS = HOUR_MS
 """How long answers are waited for, in event time. Accounts without an answer are not known."""
@@ -155,23 +138,21 @@ def conclusion(settlement: Settlement) -> tuple[float, float, float, Evidence]:
     """The part of a case's events to condemn (low, value, high, in 0 … 1), and the reason in a sentence."""
     known, asked = settlement.acted + settlement.empty, len(settlement.case.sample)
     equally_new = settlement.usual_acted + settlement.usual_empty
-    usual = (settlement.usual_empty + PRIOR_EMPTY) / (equally_new + PRIOR_EMPTY + PRIOR_ACTED)
     if not known:
         text = "it could not be settled: nothing is known of what its accounts did besides"
         return 0.0, 0.0, 0.0, Evidence(UNSETTLED, DETECTOR, 0.0, 0.0, 1.0, text)
-    share = settlement.empty / known
-    doubt = 1.0 / (equally_new + PRIOR_EMPTY + PRIOR_ACTED + 1.0)  # of what is usual, as a correlation
-    p = beta_binomial_tail(known, share, usual, correlation=WAVE_CORRELATION + doubt)
+    found = empty_accounts(settlement.acted, settlement.empty, settlement.usual_acted, settlement.usual_empty)
+    share, usual = found.share, found.usual
     error = share_beyond(share, 0.0, known).standard_error
     hours = round((settlement.due - settlement.case.until) / HOUR_MS)
     beside = f"usual is {usual:.0%}" if equally_new else "what is usual is not known"
-    if p > SETTLED_P or share <= MOST:
+    if not found.unusual:
         text = f"{settlement.empty:,} of {known:,} accounts did nothing else within {hours} hours, which is not unusual"
         return 0.0, 0.0, 0.0, Evidence(ACTED, DETECTOR, 1.0 - share, 1.0 - usual, 1.0, text)
     text = f"{settlement.empty:,} of {known:,} accounts did nothing else within {hours} hours; {beside}"
     margin, part = TWO_SIDED_95 * error, known / asked
     bounds = max(0.0, share - margin) * part, share * part, min(1.0, share + margin)
-    return *bounds, Evidence(EMPTY_ACCOUNTS, DETECTOR, share, usual, p, text)
+    return *bounds, Evidence(EMPTY_ACCOUNTS, DETECTOR, share, usual, found.p, text)
 
 
 def _clock(ms: int) -> str:

@@ -72,6 +72,8 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
     unknown_acts: int = 0
     """events whose actors are not known: of a version that stored no relations, or counted without judging. An undo
     without a relation takes one of these back"""
+    case_onsets: list[int] = []
+    """onsets of the latest cases, open or closed: no two flags may have one id"""
 
     def agenda(self) -> Agenda:
         """What is scheduled."""

@@ -3,7 +3,8 @@
 A verdict needs *who* came and *how* they behaved. A platform that has only likes, or follows of channels and views of
 videos, shows nothing of *how*, so 87 accounts of one day out of 90 would mean nothing. Such evidence counts alone if
 it is beyond anything that the platform's own windows of a similar size have shown, and accounts for nearly all of the
-surge. At the end of a day no surge is needed, if the evidence is rarer by as much.
+surge. At the end of a day no surge is needed. Surge and evidence together must be as rare as ``joint_score`` asks, less
+what the settlement adds: with the default thresholds such evidence always is, and higher ones make it stricter.
 
 An honest wave of sign-ups may look the same. So the verdict is ``suspect``, and what the accounts do besides settles it
 (``cases.settlements``). The bound of false discoveries limits the number of such cases. Where conduct is seen and is
@@ -18,6 +19,7 @@ from detectors.catalog.registry import ACCOUNTS
 from detectors.features import names as f
 from detectors.features.names import Features
 from detectors.scoring.detector import Finding, score_of
+from detectors.scoring.empty_accounts import SETTLED_P
 from detectors.scoring.sentences import TEXTS, usual
 from detectors.state.case import SUSPECT, Case
 from detectors.thresholds import Thresholds
@@ -30,9 +32,9 @@ ALONE = frozenset(TEXTS[name][0] for name in (f.FRESH, f.COHORT))
 """Reason codes that count alone: accounts that are new, or of one age. The others were measured and do not
 (docs/detection.md)."""
 
-SETTLED_SCORE = 2.0
-"""-log10 p that the conduct of the accounts must reach when it settles the case (``cases.settlements.SETTLED_P``). So
-evidence that is 10⁻⁴ or rarer opens a case, and both together are as rare as two kinds of evidence."""
+SETTLED_SCORE = score_of(SETTLED_P)
+"""-log10 p that the conduct of the accounts must reach when it settles the case. So evidence that is 10⁻⁴ or rarer
+opens a case, and both together are as rare as two kinds of evidence."""
 
 SEEN_CONDUCT = (f.WATCH, f.SILENT, f.LONELY)
 """Features of conduct that nearly every crowd has, as far as the platform sends what they need. Followers who mostly

@@ -27,7 +27,8 @@ from streams.kafka.partition_reader import StateReader
 from streams.kafka.topics import Topics
 from streams.kafka.transport import Batch
 from streams.settings.settings import Settings
-from streams.state.disk import POSITION_HEADER, StateOnDisk
+from streams.state.disk import StateOnDisk
+from streams.state.uncommitted import POSITION_HEADER
 
 log = structlog.get_logger()
 

@@ -14,6 +14,8 @@ from streams.cli.options import ConfigOption, JsonOption, ServersOption, setting
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from streams.ingest.mapping.records import Records
+    from streams.maps.sample import Draft
     from streams.maps.sampling import Sampled
     from streams.maps.trial import Totals, Tried
     from streams.settings.inputs import Input, Mapping
@@ -55,6 +57,7 @@ def map_suggest(
     """Suggest a map for records that have none, and list what is missing. Example: truecount map suggest likes.csv"""
     from streams.maps.draft import draft
     from streams.maps.page import page_of
+    from streams.maps.repeats import suggest_relations
     from streams.maps.sampling import file_without_map, topic_sample
     from streams.settings.section import SettingsError
 
@@ -71,6 +74,8 @@ def map_suggest(
         size = len(sampled.records.value) + sampled.unreadable
         raise SettingsError(f"{sampled.name}: none of {size:,} records is a document, so no map can be suggested")
     made = draft(sample)
+    if not made.missing:
+        suggest_relations(made, *_read_by(made, path, sampled, samples, clock_ms), int(sample.latest_ms))
     what = f"file {sampled.name}" if topic is None else f"topic {topic}"
     head = [
         f"Suggested by `truecount map suggest` from {len(sample.documents):,} records of the {what}.",
@@ -88,6 +93,18 @@ def map_suggest(
     print(_sentence(made.missing, out, given), file=sys.stderr)
     if made.missing:
         raise typer.Exit(1)
+
+
+def _read_by(made: Draft, file: Path | None, sampled: Sampled, samples: int, clock_ms: int) -> tuple[Input, Records]:
+    """The input that reads the sampled records with a draft, and the records."""
+    from streams.maps.sampling import file_sample, input_of
+    from streams.settings.inputs import Mapping, ReplayMap
+
+    if file is None:
+        return input_of(Mapping.model_validate(made.mapping()), sampled.name, sampled.codec), sampled.records
+    layout = ReplayMap.model_validate({**made.mapping(), "file": {"format": sampled.format}})
+    again, source = file_sample(file, samples, clock_ms, layout)
+    return source, again.records
 
 
 def _sentence(missing: list[str], out: Path | None, given: str) -> str:

@@ -48,12 +48,16 @@ class StateReader:
 
         The end of the *committed* records is before the first record of any open transaction. In a partition that
         several tasks write to, it can be before a record of this task that was committed long ago.
+        Brokers without transactions are asked twice: the end that the embedded one gives first is in the last batch.
         """
         consumer = AIOKafkaConsumer(enable_auto_commit=False, **aiokafka_options(self._settings.broker))
         await consumer.start()
         tp = TopicPartition(topic, partition)
         try:
-            return int((await consumer.beginning_offsets([tp]))[tp]), int((await consumer.end_offsets([tp]))[tp])
+            first, end = int((await consumer.beginning_offsets([tp]))[tp]), int((await consumer.end_offsets([tp]))[tp])
+            if first < end and self._settings.processing == "at_least_once":
+                end = max(end, await _end_of_last_batch(consumer, tp, end))
+            return first, end
         finally:
             await consumer.stop()
 
@@ -92,6 +96,15 @@ class StateReader:
         finally:
             progress.ended()
             await consumer.stop()
+
+
+async def _end_of_last_batch(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int) -> int:
+    """The end of a partition by the answer to a fetch. ``end`` is in the last batch, or behind it."""
+    consumer.assign([tp])
+    consumer.seek(tp, end - 1)
+    while (fetched := consumer.highwater(tp)) is None:
+        await consumer.getmany(tp, timeout_ms=READ_TIMEOUT_MS, max_records=1)
+    return int(fetched)
 
 
 class _Progress:

@@ -46,9 +46,7 @@ class Reader:
     def to_end(self) -> Iterator[Any]:
         """Yield all records from the position to the present end."""
         try:
-            ends = self._consumer.end_offsets(self._parts)
-            while any(self._consumer.position(tp) < end for tp, end in ends.items()):
-                yield from self._poll()
+            yield from self._read_to(self._consumer.end_offsets(self._parts))
         except (KafkaError, OSError) as error:
             raise BrokerError(describe(error, self._settings)) from error
 
@@ -81,8 +79,8 @@ class Reader:
             while wanted := [tp for tp in self._parts if tp.partition not in found and begins[tp] < ends[tp]]:
                 for tp in self._parts:
                     self._consumer.seek(tp, max(begins[tp], ends[tp] - back) if tp in wanted else ends[tp])
-                while any(self._consumer.position(tp) < ends[tp] for tp in wanted):
-                    found.update((record.partition, record) for record in self._poll() if record.key == key)
+                read = self._read_to({tp: ends[tp] for tp in wanted})
+                found.update((record.partition, record) for record in read if record.key == key)
                 if all(ends[tp] - back <= begins[tp] for tp in wanted):
                     break
                 back *= TAIL_FACTOR
@@ -104,6 +102,18 @@ class Reader:
             return list(self._poll(0))
         except (KafkaError, OSError) as error:
             raise BrokerError(describe(error, self._settings)) from error
+
+    def _read_to(self, ends: dict[TopicPartition, int]) -> Iterator[Any]:
+        """Yield the records of all partitions until the ends of some are reached.
+
+        The end that the embedded broker gives is in the last batch. The answers to fetches have the right one.
+        """
+        while any(self._consumer.position(tp) < end for tp, end in ends.items()):
+            yield from self._poll()
+        if self._settings.processing == "at_least_once":
+            ends = {tp: max(end, self._consumer.highwater(tp) or 0) for tp, end in ends.items()}
+            while any(self._consumer.position(tp) < end for tp, end in ends.items()):
+                yield from self._poll()
 
     def _poll(self, timeout_ms: int = POLL_MS) -> Iterator[Any]:
         for records in self._consumer.poll(timeout_ms=timeout_ms).values():

@@ -87,6 +87,7 @@ def guess_metric(made: Draft, found: dict[str, Choice | None]) -> None:
             guess = (
                 f'metric = "{made.metric}" is a guess: the records do not show whether they are views, likes or follows'
             )
+            made.metric_guessed = True
             made.notes.append(guess)
 
 

@@ -47,6 +47,8 @@ def _top(draft: Draft) -> list[str]:
     lines = [] if draft.metric is None else [f"metric = {_value(draft.metric)}"]
     if draft.each is not None:
         lines.append(f"each = {_value(draft.each)}  # each element of this list becomes an event")
+    if draft.repeated is not None:
+        lines += [f"# {draft.repeated}", "relations = false"]
     for name, conditions, comment in (
         ("keep", draft.keep, "other records are skipped, and counted as skipped"),
         ("skip", draft.skip, "these records are skipped"),

@@ -33,6 +33,8 @@ class Draft:
 
     choices: dict[str, Choice] = field(default_factory=dict)
     metric: str | None = None
+    metric_guessed: bool = False
+    """whether nothing in the records shows the metric"""
     each: str | list[str] | None = None
     keep: list[dict[str, Any]] = field(default_factory=list)
     skip: list[dict[str, Any]] = field(default_factory=list)
@@ -41,6 +43,8 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     rows: bool = False
     """whether the records are changes of rows"""
+    repeated: str | None = None
+    """why likes and follows are no relations, if they are none (``relations = false``)"""
 
     def mapping(self) -> dict[str, Any]:
         """The keys of the map, for ``inputs.Mapping``."""
@@ -51,4 +55,6 @@ class Draft:
             found["keep"] = self.keep
         if self.skip:
             found["skip"] = self.skip
+        if self.repeated is not None:
+            found["relations"] = False
         return {**found, "map": {name: choice.source for name, choice in self.choices.items()}}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import structlog
 
@@ -28,11 +27,9 @@ from streams.state.sealed import (
     unseal,
 )
 from streams.state.store import Store, StoreError, discard
+from streams.state.uncommitted import UncommittedRecords
 
 log = structlog.get_logger()
-
-POSITION_HEADER = "position"
-"""Header of state records that are written without a transaction: the position of their checkpoint."""
 
 WRITE_RECORDS = 2_000
 """Records that a restore applies at once; other tasks run in between."""
@@ -144,7 +141,7 @@ class StateOnDisk:
             in_memory = {key: value for kind in self._in_memory for key, value in store.scan(kind.prefix)}
         batch: dict[bytes, bytes | None] = {}
         damaged: dict[bytes, DeadLetter] = {}
-        uncommitted = _UncommittedRecords()
+        uncommitted = UncommittedRecords(store)
         self.tail = 0
         next_offset = start or 0
         async for record in reader.records(self._topic, self._partition, start=start):
@@ -155,15 +152,19 @@ class StateOnDisk:
                     _apply(in_memory, key, value)
                 if store is not None:
                     batch[key] = value
-            if not uncommitted.waiting:
+                    if uncommitted and len(batch) >= WRITE_RECORDS:  # more of the same checkpoint follow
+                        store.write(batch.items(), born=born, next_offset=next_offset)
+                        batch = {}
+                        await asyncio.sleep(0)
+            if not uncommitted:
                 next_offset = record.offset + 1
             if store is not None and len(batch) >= WRITE_RECORDS:
                 store.write(batch.items(), born=born, next_offset=next_offset)
                 batch = {}
                 await asyncio.sleep(0)
-        if uncommitted.waiting:
+        if uncommitted:
             where = f"{self._topic}/{self._partition}"
-            log.warning("an incomplete checkpoint is skipped", where=where, records=len(uncommitted.waiting))
+            log.warning("an incomplete checkpoint is skipped", where=where, records=len(uncommitted))
         if store is not None and self.tail:
             if META_KEY in in_memory:
                 born = meta_of(in_memory[META_KEY]).born
@@ -215,40 +216,3 @@ def _apply(in_memory: dict[bytes, bytes], key: bytes, value: bytes | None) -> No
         in_memory.pop(key, None)
     else:
         in_memory[key] = value
-
-
-class _UncommittedRecords:
-    """Buffers records that were written without a transaction until the last record of their checkpoint is read.
-
-    Such records have the position of their checkpoint in a header. After a crash, a checkpoint may lack its last
-    records. Its first ones must not be applied then: the task goes on from an earlier position, and would count their
-    events again.
-
-    Compaction deletes the meta records of all checkpoints but the newest. So the records of an earlier checkpoint are
-    complete too, if offsets are missing behind them. If its meta record was never written, what is missing there are
-    records that the task wrote again later, as it did all others of that checkpoint.
-    """
-
-    def __init__(self) -> None:
-        self.waiting: list[tuple[bytes, bytes | None, int, bytes]] = []
-
-    def completed(self, record: Any) -> list[tuple[bytes, bytes | None, int]]:
-        """Key, value and offset of the records that are complete with this one."""
-        key, position = record.key, next((text for name, text in record.headers if name == POSITION_HEADER), None)
-        if key is None:
-            return []
-        if position is None:
-            return [(key, record.value, record.offset)]
-        self.waiting.append((key, record.value, record.offset, position))
-        if key != META_KEY:
-            return []
-        waiting, self.waiting = self.waiting, []
-        completed: list[tuple[bytes, bytes | None, int]] = []
-        complete, behind = True, (position, record.offset)
-        for k, value, offset, at in reversed(waiting):
-            if at != behind[0]:
-                complete = at == position or (int(at) < int(position) and offset + 1 < behind[1])
-            behind = at, offset
-            if complete:
-                completed.append((k, value, offset))
-        return completed[::-1]

@@ -28,8 +28,9 @@ from streams.kafka.partition_reader import StateReader
 from streams.kafka.topics import Topics
 from streams.kafka.transport import Batch
 from streams.settings.settings import Settings
-from streams.state.disk import POSITION_HEADER, StateOnDisk
+from streams.state.disk import StateOnDisk
 from streams.state.keyed import Budget, KeyedState
+from streams.state.uncommitted import POSITION_HEADER
 from streams.targets.changelog import dump_changes, load
 from streams.targets.observations import OutputTimes, count_outcome
 from streams.targets.outputs import cloud_headers, correction_value, count_key, count_value, flag_value

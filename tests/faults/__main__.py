@@ -33,7 +33,8 @@ from tests.faults.faults import (
     silent_broker,
 )
 from tests.faults.live import LiveSiege
-from tests.faults.siege import Disturbance, Report, Siege
+from tests.faults.results import Report
+from tests.faults.siege import Disturbance, Siege
 from tests.faults.traffic import Traffic
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"

@@ -15,7 +15,8 @@ from kafka import KafkaProducer
 
 from bench.testbed.brokers import KafkaServer
 from streams.settings.broker import Broker
-from tests.faults.siege import PARTITIONS, WORKERS, Siege, Timing
+from tests.faults.results import PARTITIONS
+from tests.faults.siege import WORKERS, Siege, Timing
 from tests.faults.traffic import DAY_MS, MINUTE_MS, Traffic
 from tests.faults.truth import Record
 

@@ -7,25 +7,21 @@ import contextlib
 import random
 import re
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.structs import TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from bench.testbed.brokers import KafkaServer, log_tail
 from bench.testbed.workers import Installation, Worker, install
 from streams.log.hashing import partition_of
-from tests.faults.comparison import SHOWN, differences, log_problems
-from tests.faults.replay import Outputs, replayed, ruling_line, sent_controls, unequal
+from tests.faults.results import PARTITIONS, Report, Results, Sources
 from tests.faults.traffic import CLOSING_MINUTES, CLOSING_TARGET, DAY_MS, Traffic, closing
-from tests.faults.truth import Published, Record, Tally, undisturbed
+from tests.faults.truth import Published
 
 WORKERS = 3
-PARTITIONS = 3
 COUNTS_SECONDS = 600
 DEDUPE_IDS = 250_000
 """Copies go to any partition of the input. While workers are killed, sources have been up to 200,000 ids apart."""
@@ -58,25 +54,6 @@ PRETENDED = Timing(lateness_seconds=60, idle_seconds=3600, recovery_seconds=2)
 whatever is done to it: what is late is counted, but judged by no window."""
 
 Disturbance = Callable[["Siege"], Awaitable[None]]
-
-
-@dataclass
-class Report:
-    """What came of a siege. ``problems`` is empty if everything was equal."""
-
-    name: str
-    records: int = 0
-    events: int = 0
-    faults: int = 0
-    kills: int = 0
-    flags: int = 0
-    corrections: int = 0
-    controls: int = 0
-    """control frames of both logs"""
-    kinds: dict[str, int] = field(default_factory=dict)
-    """control records of both logs by their kind"""
-    seconds: float = 0.0
-    problems: list[str] = field(default_factory=list)
 
 
 class Siege:
@@ -114,7 +91,7 @@ class Siege:
             actors=True,
             settlement_hours=SETTLEMENT_HOURS,
         )
-        self.exact = processing == "exactly_once"
+        self._results = Results(self.installation, exact=processing == "exactly_once")
         self.workers: list[Worker] = []
         self.hurry = asyncio.Event()
         """the disturbance is over: traffic need not be paced any more"""
@@ -204,7 +181,8 @@ class Siege:
                 worker.kill()
             for disk in self.disks.values():
                 disk.remove()
-        await self._compare()
+        tally, sources = await self._results.sources(self.input_partitions)
+        await self._results.compare(self.report, tally, sources, self.as_sent(sources))
         self.report.seconds = time.monotonic() - began
         return self.report
 
@@ -288,7 +266,7 @@ class Siege:
         waiting = {(name, metric): rounds * sources[metric] for name in self._closers() for metric in sources}
         deadline = time.monotonic() + seconds
         said = Published()
-        consumer = await self._reader(topic)
+        consumer = await self._results.reader(topic)
         try:
             while waiting and time.monotonic() < deadline:
                 for records in (await consumer.getmany(timeout_ms=500)).values():
@@ -309,127 +287,6 @@ class Siege:
         times = [1000 * value for name, value in series if name.startswith(ACTORS_TIME)]
         return len(times) == PARTITIONS and min(times) > self.traffic.end_ms + DAY_MS
 
-    # ---------------------------------------------------------------- the comparison
-
-    async def _reader(self, *topics: str) -> Any:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.kafka.address.servers,
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=8_000_000,
-            fetch_max_bytes=64_000_000,
-            enable_auto_commit=False,
-        )
-        await consumer.start()
-        await consumer._client.force_metadata_update()  # partitions_for_topic answers from memory
-        for topic in topics:
-            await consumer.topics()
-            consumer._client.add_topic(topic)  # as above
-        await consumer._client.force_metadata_update()  # as above
-        partitions = [TopicPartition(t, p) for t in topics for p in sorted(consumer.partitions_for_topic(t))]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        return consumer
-
-    async def _records(self, topic: str) -> list[Any]:
-        """All committed records of a topic, each partition in order."""
-        consumer = await self._reader(topic)
-        try:
-            ends = await consumer.end_offsets(list(consumer.assignment()))
-            got: list[Any] = []
-            while True:
-                behind = [tp for tp, end in ends.items() if await consumer.position(tp) < end]
-                if not behind:
-                    return got
-                for records in (await consumer.getmany(*behind, timeout_ms=500)).values():
-                    got += records
-        finally:
-            await consumer.stop()
-
-    async def _compare(self) -> None:
-        tally, sources = Tally(), {}
-        for metric, topic in self.installation.inputs.items():
-            for place in range(self.input_partitions[topic]):
-                sources[topic, place] = list[Record]()
-            for record in await self._records(topic):
-                tally.add(metric, record.value)
-                sources[topic, record.partition].append((record.offset, record.timestamp, record.value))
-        self.report.events = sum(tally.events.values()) + sum(tally.undos.values())
-        said = await self._said()
-        expected = await asyncio.to_thread(undisturbed, self.installation.settings, self.as_sent(sources))
-        self.report.flags, self.report.corrections = len(said.flags), len(said.corrections)
-        problems = self.report.problems
-        states = sum(map(tally.settled, tally.events), Counter[str]())
-        problems += [f"no like or follow was {what}" for what in ("undone", "already_counted") if not states[what]]
-        problems += differences(tally, expected, said, exact=self.exact)
-        problems += await self._logs(sources)
-
-    def as_sent(self, sources: dict[tuple[str, int], list[Record]]) -> dict[tuple[str, int], list[Record]]:
+    def as_sent(self, sources: Sources) -> Sources:
         """The inputs as they would be without a disturbance."""
         return sources
-
-    async def _said(self) -> Published:
-        said, topics = Published(), self.installation.topics
-        for record in await self._records(topics.flagged_events):
-            said.flag(record.value)
-        for record in await self._records(topics.corrections):
-            said.correction(record.value)
-        for record in await self._records(topics.audited_counts):
-            said.count(record.value)
-        letters = await self._records(topics.dead_letters)
-        places = [tuple(dict(r.headers)[name] for name in ("topic", "partition", "offset")) for r in letters]
-        said.dead_letters = len(set(places))
-        said.repeated += sorted(f"dead letter {place}" for place, n in Counter(places).items() if n > 1)[:SHOWN]
-        return said
-
-    async def _logs(self, sources: dict[tuple[str, int], list[Record]]) -> list[str]:
-        """Input must be committed to its end and be in both logs, and the logs must give all that was published.
-
-        What is not taken of a log may only be time and control records.
-        """
-        settings, topics = self.installation.settings, self.installation.topics
-        logs = {"targets": topics.by_target, "actors": topics.by_actor}
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.kafka.address.servers, group_id=settings.app, enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            problems = []
-            for (topic, place), records in sources.items():
-                committed, end = await consumer.committed(TopicPartition(topic, place)), records[-1][0] + 1
-                if committed != end:
-                    problems.append(f"{topic}/{place}: committed {committed}, the end is {end}")
-            taken = {
-                (role, place): await consumer.committed(TopicPartition(topic, place)) or 0
-                for role, topic in logs.items()
-                for place in range(PARTITIONS)
-            }
-        finally:
-            await consumer.stop()
-        by_target, by_actor = await self._records(topics.by_target), await self._records(topics.by_actor)
-        problems += log_problems("targets", by_target, taken, sources)
-        problems += log_problems("actors", by_actor, taken, sources)
-        outputs = await asyncio.to_thread(replayed, settings, by_target, by_actor, taken)
-        self.report.controls = sum(map(len, (*outputs.to_targets.values(), *outputs.to_actors.values())))
-        self.report.kinds = dict(outputs.controls)
-        return problems + await self._differences(outputs, by_target, by_actor)
-
-    async def _differences(self, outputs: Outputs, by_target: list[Any], by_actor: list[Any]) -> list[str]:
-        """Where the topics are not what the logs give."""
-        topics, found = self.installation.topics, []
-        for what, expected, topic in (
-            ("flags", outputs.flags, topics.flagged_events),
-            ("corrections", outputs.corrections, topics.corrections),
-            ("counts", outputs.counts, topics.audited_counts),
-            ("rulings", outputs.rulings, topics.actors),
-        ):
-            values: dict[int, list[bytes]] = {}
-            for record in await self._records(topic):
-                line = ruling_line(record.key, record.value) if what == "rulings" else record.value
-                values.setdefault(record.partition, []).append(line)
-            found += unequal(what, expected, values, exact=self.exact)
-        found += unequal("controls in by-target", outputs.to_targets, sent_controls(by_target), exact=self.exact)
-        found += unequal("controls in by-actor", outputs.to_actors, sent_controls(by_actor), exact=self.exact)
-        found += [f"contained: {part} failed {times} times" for part, times in outputs.failures.items()]
-        if outputs.late:
-            found.append(f"{outputs.late} events were late")
-        return found

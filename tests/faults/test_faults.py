@@ -20,7 +20,8 @@ from tests.faults.faults import (
     kills,
     silent_broker,
 )
-from tests.faults.siege import Report, Siege
+from tests.faults.results import Report
+from tests.faults.siege import Siege
 from tests.faults.traffic import Traffic
 
 DRAIN_SECONDS = 150

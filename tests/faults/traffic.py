@@ -20,6 +20,7 @@ HISTORY_MINUTES = 80
 PURCHASE_EVERY_MINUTES = 15
 PURCHASE_MINUTES = 6
 BOUGHT_PER_MINUTE = 90
+BOUGHT_ACCOUNTS = 300
 
 LIKE_SHARE = 0.2
 FOLLOW_SHARE = 0.08
@@ -101,9 +102,12 @@ def _event(ident: str, ts: int, actor: str, target: str, person: int, *, more: s
 
 
 def _bought(rng: random.Random, number: int, start: int, bought: int, target: str) -> tuple[int, str, bytes]:
-    """Every other purchase is of views by new accounts from three networks, the others likes that repeat themselves."""
+    """Every other purchase is of views, the others of likes, by new accounts from three networks.
+
+    Some of them like the target more than once, which is no second like.
+    """
     ts = start + int(rng.random() * MINUTE_MS)
-    actor = int(rng.random() * (300 if bought % 2 else 12))
+    actor = int(rng.random() * BOUGHT_ACCOUNTS)
     value = (
         f'{{"id":"b{number}","ts":{ts},"actor":"bot{bought % 2}-{actor}","target":"{target}",'
         f'"ip":"203.0.{actor % 3}.{1 + actor % 250}","user_agent":"phone/1.0","country":"us",'

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from bench.testbed.brokers import BrokerAddress
-from bench.testbed.workers import Installation, Worker, install, run_cli
+from bench.testbed.workers import DRAIN_SECONDS, READY_SECONDS, Installation, Worker, install, run_cli
 from detectors.events.event import Event
 from streams.actors.outputs import ruling_key, ruling_value
 from streams.actors.step import PartitionAccounts, account_settings
@@ -76,6 +76,7 @@ def reproduced(truecount: Installation) -> Iterator[tuple[int, list[tuple[bytes,
         yield partition, rulings, controls
 
 
+@pytest.mark.timeout(3 * READY_SECONDS + 2 * DRAIN_SECONDS)  # three workers start, on a machine that may be busy
 def test_killed_workers_lose_and_repeat_no_ruling_and_no_control_record(
     broker: BrokerAddress, tmp_path: Path, unique: Unique
 ) -> None:

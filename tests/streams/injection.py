@@ -114,7 +114,7 @@ LEARNING = (
     "measurement.open_hour",
 )
 """Modules that learn of the whole platform."""
-SETTLING = ("control_entry", "cases.settlements", "verdict.alone", "actors.conduct")
+SETTLING = ("control_entry", "cases.settlements", "scoring.empty_accounts", "verdict.alone", "actors.conduct")
 """Modules for control records and for likes without views, which this log has not. ``tests/detectors/test_controls.py``
 puts exceptions into them."""
 RULE_PLACES: dict[str, tuple[str, ...]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ from detectors.accounts.storage.columns import NO_OWNER, RING, Rows
 from detectors.accounts.storage.table import Table
 from detectors.controls import Answered, Asked
 from detectors.events.key import Key, target_of
+from detectors.scoring.empty_accounts import EmptyAccounts, empty_accounts
 from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 
 ACTORS_MAX = 4_096
@@ -27,9 +29,6 @@ CONDEMNED_MS = 30 * DAY_MS
 DOUBTFUL_MS = 7 * DAY_MS
 """How long the same applies after an answer, whatever it says: other customers of the same seller are still in
 question, and a crowd that was wrongly given back must not make the next one look usual."""
-MOST, EXCESS_MIN = 0.6, 0.5
-"""A crowd counts as bought if most of its accounts did nothing else, half of them beyond what is usual. Of people who
-register for one thing many never come back, but not most."""
 DISTRUSTED_MAX = 8_192
 """Targets under question or condemned that are known; the oldest are forgotten."""
 FORGOTTEN_MIN = 3
@@ -45,6 +44,8 @@ BEFORE_HOURS = 72
 other orders."""
 USUAL_ENOUGH = 256
 """Accounts of one age that are enough to compare with: as many as are asked about."""
+LOOKED_UP_MAX = 128
+"""Samples that are read at once: at most 6,144 accounts, some 4 MB."""
 LEARNED_MS = 2 * DAY_MS
 """The time in which accounts have come back, where no question says how long it is: 48 hours, as by default."""
 
@@ -70,20 +71,10 @@ class Settled(NamedTuple):
     empty: list[int]
 
     @property
-    def speaks_against(self) -> bool:
-        """Whether the accounts are those of a crowd that was bought."""
+    def compared(self) -> EmptyAccounts:
+        """How many accounts did nothing else, compared with what is usual."""
         answer = self.answer
-        return answer.empty >= MOST * max(1, answer.acted + answer.empty) and self.excess >= EXCESS_MIN
-
-    @property
-    def excess(self) -> float:
-        """Share of the empty accounts that is beyond what is usual; 1.0 if nothing is known of others."""
-        answer = self.answer
-        others, accounts = answer.usual_acted + answer.usual_empty, answer.acted + answer.empty
-        if not others or not answer.empty:
-            return 1.0
-        usual, share = answer.usual_empty / others, answer.empty / accounts
-        return max(0.0, (share - usual) / share)
+        return empty_accounts(answer.acted, answer.empty, answer.usual_acted, answer.usual_empty)
 
 
 def unknown_answer(question: Question | Asked, now_ms: int) -> Answered:
@@ -234,7 +225,7 @@ class Settlement:
                 sample += newcomers.sample(hour, age)
                 if len(sample) >= USUAL_ENOUGH:
                     break
-            acted, empty = self._outcome_of(sample, table, span_ms)
+            acted, empty = self._outcomes_of([sample], table, span_ms)[0]
             if not acted + empty:
                 learned = newcomers.learned[age]
                 scale = min(1.0, weight / max(1.0, sum(learned)))  # others do not count for more than those asked about
@@ -250,28 +241,38 @@ class Settlement:
 
     def learn_expired(self, now_ms: int, table: Table, newcomers: Newcomers) -> None:
         """Learn of samples that are too old how many of their accounts came back within LEARNED_MS."""
-        for age, actors in newcomers.take_expired(now_ms):
-            acted, empty = self._outcome_of(actors, table, LEARNED_MS)
-            newcomers.learn(age, acted, empty)
+        expired = newcomers.take_expired(now_ms)
+        for begin in range(0, len(expired), LOOKED_UP_MAX):
+            part = expired[begin : begin + LOOKED_UP_MAX]
+            outcomes = self._outcomes_of([actors for _, actors in part], table, LEARNED_MS)
+            for (age, _), (acted, empty) in zip(part, outcomes, strict=True):
+                newcomers.learn(age, acted, empty)
 
-    def _outcome_of(self, actors: list[int], table: Table, span_ms: int) -> tuple[float, float]:
-        """(came back within a span, did nothing else) of a sample, without those who acted on distrusted targets.
+    def _outcomes_of(self, samples: list[list[int]], table: Table, span_ms: int) -> list[tuple[float, float]]:
+        """Of each sample (came back within a span, did nothing else), without those who acted on distrusted targets.
 
-        Accounts that came for the same target count as SAME_TARGET at most: no crowd becomes what is usual, by which
-        another is measured.
+        Accounts of a sample that came for the same target count as SAME_TARGET at most: no crowd becomes what is
+        usual, by which another is measured.
         """
-        rows = table.look_up(actors)
+        actors = [actor for sample in samples for actor in sample]
+        rows, sample = table.look_up(actors), np.repeat(np.arange(len(samples)), [len(each) for each in samples])
+        sample = sample[np.isin(np.array(actors, np.int64), rows["actor"])]
         when = rows["ring_when"] > 0
-        rows = rows[when.any(axis=1) & ~(when & self.distrusted.among(rows["ring_target"])).any(axis=1)]
+        kept = when.any(axis=1) & ~(when & self.distrusted.among(rows["ring_target"])).any(axis=1)
+        rows, sample = rows[kept], sample[kept]
         full = (rows["ring_when"] > 0).all(axis=1)
         first = np.arange(len(rows)), np.where(full, rows["ring_at"], 0)
         target, owner = rows["ring_target"][first].astype(np.int64), rows["ring_owner"][first].astype(np.int64)
         within = (rows["first_s"].astype(np.int64) * 1000 + span_ms) // MINUTE_MS
         known = np.where(full, -1, target), np.where(full | (owner == NO_OWNER), -1, owner)
         acted = self.have_other_acts(rows, *known, within=within)
-        _, group, sizes = np.unique(target, return_inverse=True, return_counts=True)
+        _, group, sizes = np.unique(sample << 32 | target, return_inverse=True, return_counts=True)
         weights = np.minimum(1.0, SAME_TARGET / sizes)[group]
-        return math.fsum(weights[acted].tolist()), math.fsum(weights[~acted].tolist())
+        ends = np.searchsorted(sample, np.arange(len(samples) + 1)).tolist()
+        return [
+            (math.fsum(weights[begin:end][acted[begin:end]]), math.fsum(weights[begin:end][~acted[begin:end]]))
+            for begin, end in pairwise(ends)
+        ]
 
     def _target(self, key: str) -> int:
         return self._target_hash(target_of(Key(key))) & NO_OWNER

@@ -83,13 +83,15 @@ class Evaluation:
 
     def rule_empty(self, settled: Settled, now_ms: int, table: Table) -> None:
         """Rulings on the accounts of a question that did nothing else, if most did so, and that is not usual."""
-        if not settled.speaks_against:
+        compared = settled.compared
+        if not compared.unusual:
             return
+        verdict = Verdict(EMPTY, round(100 * compared.excess))
         places = table.places(settled.empty)
         rows = table.gather(places)
         for row, place in zip(rows, places.tolist(), strict=True):
             if int(row["kind"]) in (NO_KIND, HUMAN, DORMANT):
-                self._change(row, table.name(place), Verdict(EMPTY, round(100 * settled.excess)), now_ms)
+                self._change(row, table.name(place), verdict, now_ms)
         table.scatter(places, rows)
 
     def evaluate(self, now_ms: int, table: Table, settlement: Settlement, outcome: AccountsOutcome) -> None:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from detectors.accounts.accounts import Accounts
+from detectors.accounts.crowds import settlement
 from detectors.accounts.crowds.newcomers import SAMPLE
+from detectors.accounts.crowds.settlement import LOOKED_UP_MAX, Question, Settled
 from detectors.accounts.outcome import AccountsOutcome
+from detectors.accounts.state import Head
+from detectors.cases.settlements import conclusion
 from detectors.controls import Answered, Asked, Removed
+from detectors.state.case import SUSPECT, Case
+from detectors.state.settlement import Settlement
 from detectors.windows.scales import DAY_MS, HOUR_MS
 from tests.detectors.accounts.traffic import FOLLOW, START_MS, Act, accounts_with, actor_hash, block_of, hash_of
 
@@ -166,6 +175,30 @@ class TestWhatIsUsual:
         (answer,) = answers(accounts, 10 * DAY_MS)
         assert answer.usual_acted + answer.usual_empty == 1
 
+    @given(
+        st.lists(st.tuples(st.integers(0, 400), st.integers(0, 30), st.integers(0, 5)), min_size=1, max_size=120),
+        st.sampled_from([1, 2, LOOKED_UP_MAX]),
+        st.booleans(),
+    )
+    def test_samples_that_expire_together_teach_what_they_teach_one_by_one(
+        self, acts: list[tuple[int, int, int]], at_once: int, idle: bool
+    ) -> None:
+        rows = sorted((Act(at * HOUR_MS // 7, f"n{n}", f"v{v}", created=0) for at, n, v in acts), key=lambda a: a.at)
+
+        def learned(expired_at: list[int], samples_at_once: int) -> list[list[float]]:
+            accounts = accounts_with(active_max=8) if idle else accounts_with()
+            accounts.observe(block_of(rows), AccountsOutcome())
+            accounts.control(question("f", "v1", ["n0"], due=300 * DAY_MS), AccountsOutcome())
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(settlement, "LOOKED_UP_MAX", samples_at_once)
+                for at in expired_at:
+                    answers(accounts, at)
+            (head,) = [state for part in accounts.parts for _, state in part.take_changed() if isinstance(state, Head)]
+            return head.learned
+
+        hourly = [7 * DAY_MS + hour * HOUR_MS for hour in range(60)]
+        assert learned([hourly[-1]], at_once) == learned(hourly, LOOKED_UP_MAX)
+
     def test_without_others_nothing_is_usual(self) -> None:
         accounts = observed(follow("a"))
         accounts.control(question("f", "star", ["a"]), AccountsOutcome())
@@ -188,6 +221,36 @@ class TestRulings:
         (record,) = later.rulings
         assert (record.actor, record.ruling, record.previous, record.reversed_by) == ("b3", "human", "empty", "conduct")
         assert later.reversed == {"empty": 1}
+
+    @given(st.tuples(*[st.integers(0, 130)] * 4))
+    @example((6, 12, 18, 6))
+    def test_a_crowd_counts_as_bought_if_and_only_if_its_case_would_be_condemned(
+        self, counts: tuple[int, int, int, int]
+    ) -> None:
+        acted, empty, *usual = counts
+        actors = list(range(acted + empty))
+        case = Case("f", START_MS, START_MS, START_MS, SUSPECT, "fresh_accounts", sample=actors)
+        _, share, _, _ = conclusion(Settlement(case, START_MS, START_MS, acted, empty, 0, *usual))
+        asked = Question("f", "2star", 3, -1, START_MS, START_MS, START_MS, actors)
+        settled = Settled(asked, Answered(START_MS, "f", "2star", acted, empty, 0, *usual), actors[:empty])
+        assert settled.compared.unusual == (share > 0)
+
+    def test_a_course_of_which_some_do_not_come_back_is_no_empty_crowd(self) -> None:
+        others = [
+            Act(n * MINUTE + away, f"n{n}", f"v{n + away}", created=n * MINUTE - 90_000)
+            for n in range(24)
+            for away in ((0, AWAY) if n < 18 else (0,))
+        ]
+        at = HOUR_MS + MINUTE
+        course = [follow(f"p{number}", at=at + number, created=at - 90_000) for number in range(18)]
+        on = [Act(at + AWAY + number, f"p{number}", f"v{number}", created=at - 90_000) for number in range(6)]
+        accounts, outcome = observed(*sorted([*others, *course, *on], key=lambda act: act.at)), AccountsOutcome()
+        accounts.control(question("f", "star", [act.actor for act in course], due=DAY_MS, onset=HOUR_MS), outcome)
+        accounts.advance(START_MS + DAY_MS, outcome)
+        (answer,) = (record for _, record in outcome.controls if isinstance(record, Answered))
+        assert (answer.acted, answer.empty) == (6, 12)
+        assert (answer.usual_acted, answer.usual_empty) == (18, 6)
+        assert outcome.rulings == []
 
     def test_people_who_registered_for_one_thing_are_not_if_most_others_of_the_crowd_went_on(self) -> None:
         crowd = [follow(f"p{number}", at=number, created=-9 * MINUTE) for number in range(30)]

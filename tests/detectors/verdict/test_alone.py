@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from detectors.features import names as f
 from detectors.scoring.detector import Finding
@@ -53,6 +56,23 @@ def test_without_a_surge_one_in_ten_thousand_is_rare_enough_because_conduct_sett
     assert view is not None
     assert view.settles
     assert view.certain_artificial is None, "all marked events are quarantined"
+
+
+@pytest.mark.parametrize("stricter", [{"surge_score": 6.0}, {"suspect_score": 6.0}])
+@pytest.mark.parametrize(("surge", "p", "opens"), [(0.0, 1e-7, True), (2.9, 1e-4, False), (3.0, 1e-4, True)])
+def test_higher_thresholds_ask_for_more_of_surge_and_evidence_together(
+    stricter: Any, surge: float, p: float, opens: bool
+) -> None:
+    limits, evidence = replace(DEFAULTS, **stricter), found(p=p)
+    assert overwhelming([evidence], limits) is evidence
+    assert (judged(surge, finding=evidence, limits=limits) is not None) == opens
+
+
+@given(st.floats(0.0, 40.0), st.floats(1e-30, 1e-4))
+def test_with_the_default_thresholds_evidence_that_counts_alone_needs_no_surge(surge: float, p: float) -> None:
+    evidence = found(p=p)
+    assert overwhelming([evidence], DEFAULTS) is evidence
+    assert judged(surge, finding=evidence) is not None
 
 
 @pytest.mark.parametrize(

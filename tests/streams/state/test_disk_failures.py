@@ -17,9 +17,10 @@ from streams.deadletters import Why
 from streams.metrics import REGISTRY
 from streams.settings.settings import Settings, State
 from streams.state import disk
-from streams.state.disk import POSITION_HEADER, StateOnDisk
+from streams.state.disk import StateOnDisk
 from streams.state.sealed import META_KEY, Meta, MovedError, StateError, encode, encode_meta, encode_target, seal
 from streams.state.store import Stamp, Store, StoreError
+from streams.state.uncommitted import POSITION_HEADER
 from tests.streams.state.test_disk import Record
 
 TOPIC = "targets-state"
