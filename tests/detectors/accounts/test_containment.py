@@ -61,6 +61,7 @@ def acts() -> tuple[tuple[Act, ...], ...]:
     rng = np.random.default_rng(3)
     rows = people(rng, 30, hours=6, days=DAYS)
     rows += [Act(at, "bot", f"v{at % 7}", watch=30_000, duration=30_000) for at in range(0, DAYS * DAY_MS, 90_000)]
+    rows += [Act(at, "replayer", "clip", watch=20_000, duration=20_000) for at in range(0, 3 * HOUR_MS, 90_000)]
     rows += [Act(at, "crawler", f"v{at % 11}", robot=True) for at in range(0, DAY_MS, HOUR_MS)]
     for number in range(80):
         at = 10 * HOUR_MS + number * MINUTE_MS // 2
