@@ -25,10 +25,11 @@ ENTRANCES = {
     *(f"accounts.accounts.Accounts.{name}" for name in ("observe", "control", "advance", "load_page", "load_record")),
     *(
         f"accounts.accounts.Accounts.{name}"
-        for name in ("memory_bytes", "profile", "take_changed", "take_changed_pages")
+        for name in ("memory_bytes", "profile", "replaying", "take_changed", "take_changed_pages")
     ),
     *(f"accounts.state.{kind}.take_changed" for kind in ("AccountsPart", "AccountPagesPart")),
     "accounts.profile.profile_of",
+    "accounts.rulings.replays.Replays.of",
     "accounts.containment.contained",
     "accounts.crowds.settlement.unknown_answer",
     "accounts.outcome.AccountsOutcome.fail",

@@ -100,7 +100,9 @@ def test_answers_go_to_the_partition_that_asked_and_followers_and_replays_to_tha
     followed, replayed = Followed(1, "v7", 2, 3, 4, 5), Replayed(1, "v8", 9, [2])
     outcome = AccountsOutcome(controls=[(9, answer), (2, answer), (None, followed), (9, replayed)])
     places = [place for place, _ in accounts.controls_of(outcome, 10_000)]
-    assert places == sorted({2, partition_of("v7", 4), partition_of("v8", 4)}), "nobody is at partition 9 since there are fewer"
+    assert places == sorted({2, partition_of("v7", 4), partition_of("v8", 4)}), (
+        "nobody is at partition 9 since there are fewer"
+    )
 
 
 def test_what_is_no_frame_is_counted_and_what_comes_again_is_skipped() -> None:

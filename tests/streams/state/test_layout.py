@@ -253,6 +253,7 @@ def test_every_part_of_an_audit_is_recorded_with_all_its_records() -> None:
         "platform/lockstep/": ["head", *recorded_pages()],
         "platform/rulings": [""],
         "platform/conduct": [""],
+        "platform/replays": [""],
         "platform/days/": ["0", "1", "2"],
     }
     assert [kind.prefix.decode() for kind in AUDIT_KINDS] == list(recorded()["parts"])

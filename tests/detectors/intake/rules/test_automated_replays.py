@@ -18,6 +18,8 @@ from detectors.intake import ticks
 from detectors.intake.rules.reasons import AUTOMATED_ACTOR, AUTOMATED_REPLAY, EXEMPT
 from detectors.intake.rules.settings import RuleSettings
 from detectors.records import Outcome
+from detectors.state.case import ARTIFICIAL, Case
+from detectors.state.marks import Marks
 
 START_MS = 1_700_000_040_000
 HOUR_MS = 3_600_000
@@ -113,6 +115,18 @@ def test_the_earliest_to_expire_are_dropped_first(monkeypatch: pytest.MonkeyPatc
         rulings.note(Replayed(0, f"v{number % 3}", 1_000 + number, [2 * number]))
     assert len(rulings) == 4
     assert rulings.in_force(0).actors.tolist()[::2] == [8, 10, 12, 14]
+
+
+def test_a_case_that_repeats_opened_goes_on_by_credible_evidence_only() -> None:
+    audit, outcome = audit_with()
+    for target in ("v", "w"):
+        state = audit.target_states.change(key_of(VIEW, target))
+        state.case = Case("f", 0, 0, 0, ARTIFICIAL, "few_actors", marks=Marks(watches=[12], codes=["few_actors", "x"]))
+    inform(audit, outcome)
+    inform(audit, outcome, target="nobody")
+    cases = [audit.target_states[key_of(VIEW, target)].case for target in ("v", "w")]
+    assert [case and case.marks.codes for case in cases] == [["x"], ["few_actors", "x"]]
+    assert not outcome.failures
 
 
 @given(
