@@ -71,8 +71,11 @@ class ControlEntry:
         self.rulings.replays.note(record)
         key = key_of(VIEW, record.target)
         known = self.target_states.peek(key)
-        if known is not None and known.case is not None and REPEATED in known.case.marks.codes:
-            self.target_states.change(key).case.marks.codes.remove(REPEATED)
+        if known is None or known.case is None or REPEATED not in known.case.marks.codes:
+            return
+        case = self.target_states.change(key).case
+        if case is not None:
+            case.marks.codes.remove(REPEATED)
 
     def _followed(self, record: Followed) -> None:
         """Add new followers to the target's, and teach the platform how many of its followers had not viewed."""

@@ -102,4 +102,5 @@ def _in_run(events: Sorted, counted: Flags, same: Flags, carried: NDArray[np.uin
     begins = events.first | ~same
     start = np.maximum.accumulate(np.where(begins, np.arange(len(total)), 0))
     earlier = np.where(same[start], carried.astype(np.int64)[events.account], 0)
-    return np.minimum(total - (total - counted)[start] + earlier, RUN_MAX)
+    so_far: Ints = np.minimum(total - (total - counted)[start] + earlier, RUN_MAX)
+    return so_far
