@@ -53,11 +53,11 @@ def note_replays(rows: Rows, events: Sorted) -> Timed:
     A row of views ends with an act on another target.
     """
     target = events.target & NO_OWNER
-    before, _ = events.highest_before(events.ts, rows["last_ms"])
-    same = (events.previous(target, rows["last_target"].astype(np.int64)) == target) & (before > 0)
-    if not same.any():
+    same = events.previous(target, rows["last_target"].astype(np.int64)) == target
+    if not same.any():  # so it is in most blocks of a platform where few replay
         rows["replay_gap"] = rows["replays"] = rows["timed_replays"] = 0
         return Timed(np.empty(0, np.intp), np.empty(0, np.int64), np.empty(0, np.int64))
+    before, _ = events.highest_before(events.ts, rows["last_ms"])
     viewed = events.previous(events.watch, rows["last_watch"].astype(np.int64))
     again = same & (events.metric == VIEW) & ~events.undo & (events.watch > 0) & (viewed > 0)
     gaps = np.where(again, np.clip(events.ts - before, 1, 0xFFFF_FFFF), 0)
