@@ -231,6 +231,7 @@ APART = frozenset(
             "events.event",
             "events.buckets",
             "controls",
+            "actors.replays",
             "records",
             "failures",
             "rollback",
