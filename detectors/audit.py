@@ -34,8 +34,8 @@ from detectors.events.event import METRICS
 from detectors.events.key import NO_KEY, Key, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.intake import Intake
-from detectors.intake.rules.automated import reject_automated
-from detectors.intake.rules.reasons import ALREADY_COUNTED, AUTOMATED_ACTOR
+from detectors.intake.rules.automated import reject_automated, reject_replays
+from detectors.intake.rules.reasons import ALREADY_COUNTED, AUTOMATED_ACTOR, AUTOMATED_REPLAY
 from detectors.intake.ticks import Tick
 from detectors.judge import Judge
 from detectors.measurement.early_windows import EarlyContext, EarlyWindows
@@ -261,11 +261,13 @@ class Audit:
             outcome.fail("rules", NO_KEY, start, 0, error)
 
     def _reject_automated(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
-        """Reject the events of actors that programs drive, by the rulings that are in force when the tick closes."""
-        if AUTOMATED_ACTOR in self.settings.rules.off:
-            return
+        """Reject what programs do, by the rulings that are in force when the tick closes."""
         try:
-            reject_automated(tick, self.rulings.conduct.automated(end))
+            if AUTOMATED_ACTOR not in (off := self.settings.rules.off):
+                reject_automated(tick, self.rulings.conduct.automated(end))
+            if AUTOMATED_REPLAY not in off:
+                in_force = self.rulings.replays.in_force(end)
+                reject_replays(tick, in_force.targets, in_force.actors)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the events are counted without the rule

@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 from detectors.actors.rulings import Rulings
 from detectors.cases.settlements import Settlements
-from detectors.controls import Answered, Followed, Ruled, ToTargets
+from detectors.controls import Answered, Followed, Replayed, Ruled, ToTargets
 from detectors.events.event import METRIC_INDEX
-from detectors.events.key import NO_KEY, Key, key_of
+from detectors.events.key import NO_KEY, VIEW, Key, key_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
 from detectors.rollback import Savepoint
+from detectors.scoring.sentences import TEXTS
 from detectors.state.followers import Followers
 from detectors.state.target_states import TargetStates
 
 FOLLOW = METRIC_INDEX["follow"]
+REPEATED = TEXTS[f.REPEATS][0]
+"""Reason code of repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class ControlEntry:
         try:
             if isinstance(record, Ruled):
                 self.rulings.conduct.note(record)
+            elif isinstance(record, Replayed):
+                self._replayed(record)
             elif isinstance(record, Followed):
                 self._followed(record)
             else:
@@ -56,6 +61,21 @@ class ControlEntry:
         except Exception:
             savepoint.restore()
             raise
+
+    def _replayed(self, record: Replayed) -> None:
+        """Note accounts whose views of the target are invalid from now on.
+
+        A case of the target that was opened by repeats is continued by credible evidence only: those who repeated are
+        in no window any more, and some of the people who remain always come twice.
+        """
+        self.rulings.replays.note(record)
+        key = key_of(VIEW, record.target)
+        known = self.target_states.peek(key)
+        if known is None or known.case is None or REPEATED not in known.case.marks.codes:
+            return
+        case = self.target_states.change(key).case
+        if case is not None:
+            case.marks.codes.remove(REPEATED)
 
     def _followed(self, record: Followed) -> None:
         """Add new followers to the target's, and teach the platform how many of its followers had not viewed."""

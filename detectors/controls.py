@@ -37,6 +37,16 @@ class Followed(msgspec.Struct, array_like=True, tag="followed"):
     unviewed: int
 
 
+class Replayed(msgspec.Struct, array_like=True, tag="replayed"):
+    """From ``actors`` to the partition of a target: accounts that replay it by a program."""
+
+    at: int
+    target: str
+    until: int
+    """when it expires, if it is not sent again"""
+    actors: list[int]
+
+
 class Asked(msgspec.Struct, array_like=True, tag="asked"):
     """From ``targets`` to a partition of ``by-actor``: which of these accounts do something else until ``due``?"""
 
@@ -91,6 +101,6 @@ class Forgotten(msgspec.Struct, array_like=True, tag="forgotten"):
     """the key of its record in the topic actors"""
 
 
-ToTargets = Ruled | Followed | Answered
+ToTargets = Ruled | Followed | Replayed | Answered
 ToActors = Asked | Removed
-Control = Ruled | Followed | Answered | Asked | Removed | Forgotten
+Control = Ruled | Followed | Replayed | Answered | Asked | Removed | Forgotten

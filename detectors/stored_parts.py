@@ -6,12 +6,23 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from detectors.actors.conduct import ConductRulings
+from detectors.actors.replays import ReplayRulings
 from detectors.actors.rulings import Rulings
 from detectors.campaigns.pairs import ActorPairs
 from detectors.events.key import Key
 from detectors.intake.intake import Intake
 from detectors.platform.platform import Platform
-from detectors.state.parts import CONDUCT, DAYS, LOCKSTEP, PLATFORM, RELATIONS, RULINGS, TARGET_STATES, Part
+from detectors.state.parts import (
+    CONDUCT,
+    DAYS,
+    LOCKSTEP,
+    PLATFORM,
+    RELATIONS,
+    REPLAYS,
+    RULINGS,
+    TARGET_STATES,
+    Part,
+)
 from detectors.state.relation_pages import RelationPages
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
@@ -28,6 +39,7 @@ def stored_parts(
         LockstepPart(lockstep),
         RulingsPart(rulings),
         ConductPart(rulings.conduct),
+        ReplaysPart(rulings.replays),
         DaysPart(intake),
     )
 
@@ -138,6 +150,24 @@ class ConductPart:
     def load(self, suffix: str, state: Any) -> None:
         """See Part."""
         self._conduct.load(state)
+
+
+class ReplaysPart:
+    """One record with all accounts that replay a target by a program."""
+
+    kind = REPLAYS
+
+    def __init__(self, replays: ReplayRulings) -> None:
+        self._replays = replays
+
+    def take_changed(self) -> Iterator[tuple[str, Any]]:
+        """See Part."""
+        if self._replays.take_changed():
+            yield "", self._replays.dump()
+
+    def load(self, suffix: str, state: Any) -> None:
+        """See Part."""
+        self._replays.load(state)
 
 
 class DaysPart:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.accounts.acts.rates import GRID_MS
+from detectors.accounts.acts.replays import note_replays
 from detectors.accounts.acts.updates import sort_by_account, update
 from detectors.accounts.addresses import is_address
 from detectors.accounts.block import ActorBlock
@@ -102,6 +103,7 @@ class Accounts:
             outcome.forgotten.append(record.name)
             with contained(ACTS, outcome):
                 outcome.dropped += self._table.forget(record.actor)
+                self._evaluation.replays.forget(record.actor)
         elif isinstance(record, Asked):
             self._ask(record, outcome)
         else:
@@ -138,6 +140,10 @@ class Accounts:
         rows = table.gather(rows_used)
         with contained(FOLLOWERS, outcome):
             self._followers.note(rows, events, block.target_name, order)
+        timed = note_replays(rows, events)
+        if len(timed.places):
+            with contained(RULINGS, outcome):
+                self._evaluation.replays.note(timed, events, block, order)
         update(rows, events)
         if created:
             new = np.searchsorted(rows_used, np.array(created, np.intp))
@@ -163,6 +169,9 @@ class Accounts:
             self._evaluation.evaluate(now_ms, self._table, self._settlement, outcome)
         with contained(RULINGS, outcome):
             self._evaluation.publish(now_ms, self._table, outcome)
+        with contained(RULINGS, outcome):
+            for replayed in self._evaluation.replays.take(now_ms):
+                outcome.controls.append((self._target_partition(replayed.target), replayed))
         with contained(ACTS, outcome):
             outcome.dropped += self._table.take_dropped()
 
@@ -195,6 +204,11 @@ class Accounts:
         if name is None or not len(rows):
             return None
         return profile_of(rows, name, max(self._now, 0), self._evaluation, self._settlement.distrusted)
+
+    def replaying(self) -> list[str]:
+        """The accounts that replay a target by a program, in the order in which they were found."""
+        self._finish_loading()
+        return list(dict.fromkeys(replay.name for replay in self._evaluation.replays.found.values() if replay.until))
 
     def memory_bytes(self) -> int:
         """Bytes in memory, without those of the pages; estimated for Python objects."""
@@ -281,6 +295,8 @@ class Accounts:
             learned=[list(counts) for counts in self._newcomers.learned],
             ages=evaluation.ages,
             returns=evaluation.returns,
+            replays=[msgspec.structs.replace(replay) for replay in evaluation.replays.found.values()],
+            replays_counted=evaluation.replays.counted,
         )
 
     def _load_head(self, head: Head) -> None:
@@ -288,6 +304,8 @@ class Accounts:
         self._now, self._next_page = head.now, head.next_page
         evaluation.usual, evaluation.ages, evaluation.returns = head.usual, head.ages, head.returns
         evaluation.changes.pending = head.pending
+        evaluation.replays.found = {(replay.actor, replay.target): replay for replay in head.replays}
+        evaluation.replays.counted = head.replays_counted
         settlement.questions = {question.case: question for question in head.questions}
         settlement.distrusted.until = dict(head.distrusted)
         self._followers.counts = {(start, target): [n, new] for start, target, n, new in head.followers}

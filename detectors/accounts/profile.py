@@ -33,6 +33,16 @@ class Act(msgspec.Struct):
     """whether the target's crowd is under question or was removed"""
 
 
+class ReplayFound(msgspec.Struct):
+    """A target that an account replays by a program. Times are epoch ms."""
+
+    target: str
+    since: int
+    until: int
+    """when it expires"""
+    text: str
+
+
 class Profile(msgspec.Struct):
     """What is known of one account. Times are epoch ms; counts are exact unless their text says "about"."""
 
@@ -67,6 +77,8 @@ class Profile(msgspec.Struct):
     recent: list[Act]
     """latest first"""
     ruling: RulingRecord | None
+    replays: list[ReplayFound] = []
+    """targets whose views by this account are invalid because a program makes them, the latest first"""
 
 
 def profile_of(rows: Rows, name: str, now_ms: int, evaluation: Evaluation, distrusted: Distrusted) -> Profile:
@@ -108,6 +120,10 @@ def profile_of(rows: Rows, name: str, now_ms: int, evaluation: Evaluation, distr
         ruling=None
         if row["kind"] == NO_KIND
         else record_of(row, name, now_ms, evaluation.usual, evaluation.gives_ages),
+        replays=[
+            ReplayFound(replay.target, replay.since, replay.until, replay.text)
+            for replay in evaluation.replays.of(int(row["actor"]))
+        ],
     )
 
 

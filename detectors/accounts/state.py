@@ -10,6 +10,7 @@ import msgspec
 from detectors.accounts.acts.conduct import UsualConduct
 from detectors.accounts.crowds.settlement import Question
 from detectors.accounts.pages import Page
+from detectors.accounts.rulings.replays import Replay
 from detectors.state.parts import RecordKind
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Head(msgspec.Struct, omit_defaults=True):
     ages: tuple[int, int] = (0, 0)
     """new accounts with and without an age"""
     returns: tuple[int, int] = (0, 0)
+    replays: list[Replay] = []
+    replays_counted: tuple[int, int] = (0, 0)
 
 
 class AccountsPart:

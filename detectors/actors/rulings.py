@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.actors.conduct import ConductRulings
+from detectors.actors.replays import ReplayRulings
 from detectors.events.actor import all_without_account, without_account
 from detectors.events.key import Key, target_of
 
@@ -34,7 +35,8 @@ class Rulings:
 
     def __init__(self) -> None:
         self.conduct = ConductRulings()
-        """rulings of the role ``actors``, which are stored by themselves"""
+        self.replays = ReplayRulings()
+        """rulings and findings of the role ``actors``, which are stored by themselves"""
         self._newer: dict[int, int] = {}
         self._older: dict[int, int] = {}
         self._changed = False

@@ -69,6 +69,7 @@ WHAT: dict[str, str] = {
     rules.RATE: "events beyond what one person does in a minute",
     rules.RATE_DAY: "events beyond what one person does in a day",
     rules.AUTOMATED_ACTOR: "events of actors that programs drive",
+    rules.AUTOMATED_REPLAY: "views of accounts that replay this target by a program",
 }
 """Reason code → what was removed, in words."""
 

@@ -19,7 +19,7 @@ from detectors.intake.recent_ids import RecentIds
 from detectors.intake.related import related
 from detectors.intake.rules.act_rules import ActRules
 from detectors.intake.rules.daily_rate import Days
-from detectors.intake.rules.reasons import ALREADY_COUNTED, AUTOMATED_ACTOR, EXEMPT, TAGS
+from detectors.intake.rules.reasons import ALREADY_COUNTED, AUTOMATED_ACTOR, AUTOMATED_REPLAY, EXEMPT, TAGS
 from detectors.intake.rules.repeats import HORIZON_MS
 from detectors.intake.rules.settings import RuleSettings
 from detectors.intake.ticks import Tick, acts_of
@@ -53,7 +53,7 @@ class Intake:
         self._rolls: frozenset[int] = frozenset()
         self.rules = ActRules(rules)
         states = ALREADY_COUNTED not in rules.off
-        rulings = AUTOMATED_ACTOR not in rules.off
+        rulings = not {AUTOMATED_ACTOR, AUTOMATED_REPLAY} <= rules.off
         self._timed = [
             judged or rulings or (states and metric != VIEW) for metric, judged in enumerate(self.rules.judged)
         ]

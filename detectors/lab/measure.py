@@ -21,7 +21,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 from statistics import median
+from typing import NamedTuple
 
 from detectors.intake.rules.reasons import ALREADY_COUNTED, DOUBLE_CLICK
 from detectors.lab.removals import Removal, TargetMetric
@@ -118,6 +120,19 @@ class Report:
     """wall time, set by the caller; no figure depends on it"""
 
 
+class RuledOut(NamedTuple):
+    """Events of a key that a rule has removed, from ``start_ms``: all, the artificial ones, and those wrongly removed.
+
+    The others are double clicks of honest actors, and likes by honest actors whose like stands.
+    """
+
+    key: TargetMetric
+    start_ms: int
+    events: int
+    artificial: int
+    wrong: int
+
+
 class Truth:
     """Labels of a run by key: times of all events, times of the artificial ones, and the scenario's targets."""
 
@@ -164,7 +179,7 @@ def measure(report: Report, truth: Truth, removals: list[Removal], alarms: list[
     """Fill a report. ``alarms`` are the flags that accuse (no ``explained`` ones)."""
     total = sum(len(times) for times in truth.artificial.values())
     report.events, report.artificial = truth.events, total
-    right_of_flag, count_of_flag, by_rules = _account(report, truth, removals)
+    right_of_flag, count_of_flag, by_rules, ruled = _account(report, truth, removals)
     found = sum(right_of_flag.values())
     removed = sum(count_of_flag.values())
     report.precision = found / removed if removed else None
@@ -190,17 +205,18 @@ def measure(report: Report, truth: Truth, removals: list[Removal], alarms: list[
             report.flags_on_background += 1
     report.flag_precision = good / len(alarms) if alarms else None
     _times(report, truth, alarms, by_rules)
-    report.average_precision, report.auc, report.curve = _ranking(truth, alarms, total)
+    report.average_precision, report.auc, report.curve = _ranking(truth, alarms, total, ruled)
     return report
 
 
 def _account(
     report: Report, truth: Truth, removals: list[Removal]
-) -> tuple[dict[str, int], dict[str, int], dict[TargetMetric, int]]:
-    """Right and removed events by flag, and artificial events removed by rules by key."""
+) -> tuple[dict[str, int], dict[str, int], dict[TargetMetric, int], list[RuledOut]]:
+    """Right and removed events by flag, artificial events removed by rules by key, and what each rule removed."""
     right: dict[str, int] = defaultdict(int)
     count: dict[str, int] = defaultdict(int)
     by_rules: dict[TargetMetric, int] = defaultdict(int)
+    ruled: list[RuledOut] = []
     small = truth.small_targets()
     report.honest_small = sum(
         len(times) - len(truth.artificial.get(key, ())) for key, times in truth.all.items() if key.target in small
@@ -212,6 +228,8 @@ def _account(
         if removal.reason in (DOUBLE_CLICK, ALREADY_COUNTED):
             report.double_clicks += wrong
             wrong = 0
+        if removal.reason:
+            ruled.append(RuledOut(removal.key, removal.start_ms, removal.count, claimed, wrong))
         right[removal.flag] += claimed
         count[removal.flag] += claimed + wrong
         if removal.key.target not in truth.touched:
@@ -220,7 +238,7 @@ def _account(
             report.removed_honest_small += wrong
     if report.honest_small:
         report.removed_honest_small_share = report.removed_honest_small / report.honest_small
-    return right, count, by_rules
+    return right, count, by_rules, ruled
 
 
 def claim(truth: Truth, removals: list[Removal]) -> Iterator[tuple[Removal, int]]:
@@ -261,15 +279,22 @@ def _times(report: Report, truth: Truth, alarms: list[Alarm], by_rules: dict[Tar
 
 
 def _ranking(
-    truth: Truth, alarms: list[Alarm], total: int
+    truth: Truth, alarms: list[Alarm], total: int, ruled: list[RuledOut]
 ) -> tuple[float | None, float | None, list[tuple[float, float, float]]]:
     """Average precision, AUC and curve of all events, ranked by the highest score of a flag that covers them.
 
-    Events without a flag come last. Events of equal score form one group.
+    Events that a rule has removed come first, as nothing is more certain to the method; honest double clicks are left
+    out. Events without a flag come last. Events of equal score form one group.
     """
     if not total:
         return None, None, []
     groups: dict[float, list[int]] = defaultdict(lambda: [0, 0])
+    out: dict[TargetMetric, list[RuledOut]] = defaultdict(list)
+    for each in ruled:
+        groups[inf][0] += each.artificial
+        groups[inf][1] += each.wrong
+        out[each.key].append(each)
+    excused = sum(each.events - each.artificial - each.wrong for each in ruled)
     by_key: dict[TargetMetric, list[Alarm]] = defaultdict(list)
     for alarm in alarms:
         by_key[alarm.key].append(alarm)
@@ -278,12 +303,14 @@ def _ranking(
         for low, high in pairwise(edges):
             score = max((a.score for a in mine if a.start_ms <= low and high <= a.end_ms), default=0.0)
             if score > 0.0:
+                gone = [each for each in out[key] if low <= each.start_ms < high]
                 bought = truth.bought(key, low, high)
-                groups[score][0] += bought
-                groups[score][1] += truth.seen(key, low, high) - bought
+                honest = truth.seen(key, low, high) - bought
+                groups[score][0] += bought - sum(each.artificial for each in gone)
+                groups[score][1] += honest - sum(each.events - each.artificial for each in gone)
     groups[-1.0] = [
         total - sum(g[0] for g in groups.values()),
-        truth.events - total - sum(g[1] for g in groups.values()),
+        truth.events - total - excused - sum(g[1] for g in groups.values()),
     ]
     precision_sum = auc = 0.0
     true = false = 0

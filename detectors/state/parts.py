@@ -67,13 +67,15 @@ RULINGS = RecordKind(b"platform/rulings")
 """Actors whose events were removed from a count; the suffix is empty."""
 CONDUCT = RecordKind(b"platform/conduct")
 """Rulings of the role ``actors``; the suffix is empty."""
+REPLAYS = RecordKind(b"platform/replays")
+"""Accounts that replay a target by a program; the suffix is empty."""
 DAYS = RecordKind(b"platform/days/")
 """Pairs of actor and target that are counted over a day, by metric."""
 
 RELATIONS = RecordKind(b"r/", bytes, bytes, keyed=True)
 """Pages of relations; the suffix is the page's number, "/" and the key (``relation_pages.name_of``)."""
 
-AUDIT_KINDS = (TARGET_STATES, RELATIONS, PLATFORM, LOCKSTEP, RULINGS, CONDUCT, DAYS)
+AUDIT_KINDS = (TARGET_STATES, RELATIONS, PLATFORM, LOCKSTEP, RULINGS, CONDUCT, REPLAYS, DAYS)
 """The kinds of records of an audit, in the order of its parts.
 
 When partitions are split, keyed records go to the partition of their target. All others are copied to each.

@@ -13,7 +13,7 @@ from detectors.accounts.containment import contained
 from detectors.accounts.outcome import ACTS, AccountsOutcome
 from detectors.accounts.pages import AccountPages
 from detectors.accounts.settings import AccountSettings
-from detectors.controls import Answered, Followed, ToTargets
+from detectors.controls import Answered, Followed, Replayed, ToTargets
 from detectors.failures import UNCONTAINED
 from detectors.windows.clock import EventClock, SourceTime
 from streams.engine.failed_records import Failed, FailureCounts, Positions
@@ -167,7 +167,7 @@ class PartitionAccounts:
 
     def _places(self, to: int | None, record: ToTargets) -> Sequence[int]:
         """The partitions of by-target that get a record."""
-        if isinstance(record, Followed):
+        if isinstance(record, Followed | Replayed):
             return (partition_of(record.target, self._target_partitions),)
         if to is None:
             return range(self._target_partitions)

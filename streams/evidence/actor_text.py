@@ -74,6 +74,8 @@ def profile_lines(profile: dict[str, Any]) -> Iterator[str]:
     yield f"gaps     acts by the time since the act before: {gaps or 'none'}"
     if profile["condemned"]:
         yield f"removed  in about {profile['condemned']:,.1f} crowds whose acts were taken out of counts"
+    for replay in profile.get("replays", ()):
+        yield f"replays  {plain(replay['text'])}; these views are invalid until {time_of(replay['until'])}"
     yield f"hours    {HOURS_HEAD}"
     for day, hours in zip(DAYS, profile["hours"], strict=False):
         yield f"  {day}    {hours}"

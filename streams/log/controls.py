@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from detectors.controls import Asked, Control, Forgotten, Removed, Ruled, ToActors, ToTargets
+from detectors.controls import Asked, Control, Forgotten, Removed, Replayed, Ruled, ToActors, ToTargets
 from streams.log.hashing import actor_partition
 from streams.log.versions import FrameError
 
@@ -25,6 +25,9 @@ WEIGHT_MAX = 10_000
 """Actors in one control frame at most: some 250 kB, see ``weight_of``. A frame must stay under 1 MB."""
 FEW = 8
 """The weight of a record without actors: it takes as many bytes as some eight actors."""
+
+_SPLIT = Ruled | Replayed | Removed
+"""Records with many actors that may be sent in several."""
 
 Place = tuple[int, int, int]
 
@@ -160,18 +163,18 @@ def by_actor_partition(requests: Iterable[ToActors], partitions: int) -> list[tu
 
 def weight_of(record: Control) -> int:
     """The size of a record, in actors."""
-    return FEW + (len(record.actors) if isinstance(record, Ruled | Removed | Asked) else 0)
+    return FEW + (len(record.actors) if isinstance(record, Ruled | Replayed | Removed | Asked) else 0)
 
 
 def _pieces(record: Control) -> Iterator[Control]:
     """A record, or several with a part of its actors each. A question is never split: each part would get an answer."""
-    if isinstance(record, Asked) or weight_of(record) <= WEIGHT_MAX or not isinstance(record, Ruled | Removed):
+    if isinstance(record, Asked) or weight_of(record) <= WEIGHT_MAX or not isinstance(record, _SPLIT):
         yield record
         return
     most = WEIGHT_MAX - FEW
     for begin in range(0, len(record.actors), most):
         part = slice(begin, begin + most)
-        if isinstance(record, Removed):
+        if isinstance(record, Removed | Replayed):
             yield replace(record, actors=record.actors[part])
         else:
             columns = {name: getattr(record, name)[part] for name in ("actors", "kinds", "scores", "until")}

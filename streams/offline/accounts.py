@@ -63,8 +63,12 @@ class AccountReplay:
         return controls
 
     def write_profiles(self) -> None:
-        """Write what is known of the actors with a ruling against them, the first PROFILES_MAX of them."""
-        for name in list(self._ruled)[:PROFILES_MAX]:
+        """Write what is known of the actors with a ruling against them, or that replay a target by a program.
+
+        The first PROFILES_MAX of them.
+        """
+        replaying = (name for partition in self._partitions for name in partition.replaying())
+        for name in list(dict.fromkeys([*self._ruled, *replaying]))[:PROFILES_MAX]:
             actor = int(name, 16) if self._pseudonyms else actor_hash(name)
             profile = self._partitions[actor_partition(actor, len(self._partitions))].profile(actor)
             if profile is not None:
@@ -117,6 +121,9 @@ class _Partition:
 
     def profile(self, actor: int) -> Profile | None:
         return self._accounts.accounts.profile(actor)
+
+    def replaying(self) -> list[str]:
+        return self._accounts.accounts.replaying()
 
     def close(self) -> None:
         self._log.close()

@@ -149,6 +149,7 @@ RULE_PLACES: dict[str, tuple[str, ...]] = {
         "intake.rules.daily_rate.Days.counted",
     ),
     "automated_actor": ("intake.rules.automated.reject_automated",),
+    "automated_replay": ("intake.rules.automated.reject_replays",),
 }
 """Rule → where it is applied, to a tick of few events."""
 PLACES_OF_MANY = (
@@ -164,6 +165,7 @@ ACCOUNTS = (
     "accounts.acts.conduct",
     "accounts.acts.rates",
     "accounts.acts.recent_targets",
+    "accounts.acts.replays",
     "accounts.acts.updates",
     "accounts.addresses",
     "accounts.block",
@@ -176,6 +178,7 @@ ACCOUNTS = (
     "accounts.profile",
     "accounts.rulings.changes",
     "accounts.rulings.evaluation",
+    "accounts.rulings.replays",
     "accounts.rulings.verdicts",
     "accounts.settings",
     "accounts.state",
@@ -228,6 +231,7 @@ APART = frozenset(
             "events.event",
             "events.buckets",
             "controls",
+            "actors.replays",
             "records",
             "failures",
             "rollback",

@@ -12,6 +12,7 @@ from detectors.accounts.containment import contained
 from detectors.accounts.crowds.settlement import Settled, Settlement
 from detectors.accounts.outcome import LEARNING, RULINGS, AccountsOutcome
 from detectors.accounts.rulings.changes import RulingChanges, apply, is_account
+from detectors.accounts.rulings.replays import Replays
 from detectors.accounts.rulings.verdicts import (
     HUMAN_DAYS,
     HUMAN_TARGETS,
@@ -49,6 +50,7 @@ class Evaluation:
         self.ages: tuple[int, int] = (0, 0)
         self.returns: tuple[int, int] = (0, 0)
         """accounts that returned after a long absence, and all that were active, each once a day"""
+        self.replays = Replays(settings)
 
     @property
     def gives_ages(self) -> bool:
@@ -140,6 +142,7 @@ class Evaluation:
         today = rows["seen_day"] < now_ms // DAY_MS
         rows["seen_day"] = now_ms // DAY_MS
         rows["taught"][today] = 0
+        self.replays.note_active(int(np.count_nonzero(today)))
         returned = int(np.count_nonzero(rows["flags"] & RETURNED))
         self.returns = self.returns[0] + returned, self.returns[1] + int(np.count_nonzero(today))
         if self.returns[1] > RETURNS_COUNTED_MAX:

@@ -81,6 +81,9 @@ ROW = np.dtype(
         ("reversal", "<u1"),
         ("since_s", "<u4"),
         ("until_s", "<u4"),
+        ("replay_gap", "<u4"),  # ms since the view before, if the last act was a replay of the same target; else 0
+        ("replays", "<u2"),  # of the present row of views of one target, those that no player on repeat makes
+        ("timed_replays", "<u2"),  # of these the timed ones, see acts/replays.py
     ]
 )
 

@@ -12,10 +12,11 @@ DOUBLE_CLICK = "double_click"
 RATE = "rate"
 RATE_DAY = "rate_day"
 AUTOMATED_ACTOR = "automated_actor"
+AUTOMATED_REPLAY = "automated_replay"
 
 RULES: tuple[str, ...] = (
     *(DUPLICATE_ID, LISTED_NETWORK, LISTED_AGENT, DECLARED_ROBOT),
-    *(ALREADY_COUNTED, DOUBLE_CLICK, RATE, RATE_DAY, AUTOMATED_ACTOR),
+    *(ALREADY_COUNTED, DOUBLE_CLICK, RATE, RATE_DAY, AUTOMATED_ACTOR, AUTOMATED_REPLAY),
 )
 """The reason codes of all rules. If several catch an event, the first one is its reason."""
 

@@ -104,7 +104,7 @@ def actor(
         found["activity"] = None if known.activity is None else known.activity.as_dict()
     activity = found.get("activity")
     if found["ruling"] is None and found["profile"] is None and not (activity and activity["acts"]):
-        only = ", which has only actors with a ruling" if from_dir is not None else ""
+        only = ", which has only actors with a ruling or with replays by a program" if from_dir is not None else ""
         raise Failure(f"nothing is known of {plain(ident)} in {from_dir or 'the log and the state'}{only}")
     if as_json:
         print(orjson.dumps(found).decode())

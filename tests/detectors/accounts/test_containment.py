@@ -25,10 +25,11 @@ ENTRANCES = {
     *(f"accounts.accounts.Accounts.{name}" for name in ("observe", "control", "advance", "load_page", "load_record")),
     *(
         f"accounts.accounts.Accounts.{name}"
-        for name in ("memory_bytes", "profile", "take_changed", "take_changed_pages")
+        for name in ("memory_bytes", "profile", "replaying", "take_changed", "take_changed_pages")
     ),
     *(f"accounts.state.{kind}.take_changed" for kind in ("AccountsPart", "AccountPagesPart")),
     "accounts.profile.profile_of",
+    "accounts.rulings.replays.Replays.of",
     "accounts.containment.contained",
     "accounts.crowds.settlement.unknown_answer",
     "accounts.outcome.AccountsOutcome.fail",
@@ -61,6 +62,7 @@ def acts() -> tuple[tuple[Act, ...], ...]:
     rng = np.random.default_rng(3)
     rows = people(rng, 30, hours=6, days=DAYS)
     rows += [Act(at, "bot", f"v{at % 7}", watch=30_000, duration=30_000) for at in range(0, DAYS * DAY_MS, 90_000)]
+    rows += [Act(at, "replayer", "clip", watch=20_000, duration=20_000) for at in range(0, 3 * HOUR_MS, 90_000)]
     rows += [Act(at, "crawler", f"v{at % 11}", robot=True) for at in range(0, DAY_MS, HOUR_MS)]
     for number in range(80):
         at = 10 * HOUR_MS + number * MINUTE_MS // 2

@@ -63,6 +63,20 @@ def test_a_perfect_ranking_has_an_auc_of_one_and_none_of_a_half() -> None:
     assert measured([], []).auc == 0.5
 
 
+def test_what_a_rule_has_removed_is_ranked_first_and_no_flag_ranks_it_again() -> None:
+    by_rule = [Removal(KEY, 100_000, 110_000, 15, reason="rate")]  # ten were bought
+    assert measured(by_rule).average_precision == pytest.approx(0.2 * 10 / 15 + 0.8 * 50 / 250)
+    flag = Alarm("f", KEY, 100_000, 150_000, raised_ms=110_000, score=0.9, estimate=40)
+    both = measured(by_rule, [flag])
+    assert both.average_precision == pytest.approx(0.2 * 10 / 15 + 0.8 * 50 / (50 + 50))
+
+
+def test_an_honest_double_click_is_not_ranked() -> None:
+    report = measured([Removal(KEY, 0, 10_000, 10, reason="double_click")])
+    assert report.auc == 0.5
+    assert report.average_precision == pytest.approx(50 / 240)
+
+
 @pytest.mark.slow
 def test_an_undisturbed_platform_gives_no_flags() -> None:
     (report,) = run(QUIET.id, 11, views=60_000)

@@ -14,7 +14,7 @@ from detectors.accounts.accounts import Accounts
 from detectors.accounts.outcome import AccountsOutcome
 from detectors.accounts.pages import Page
 from detectors.accounts.settings import AccountSettings
-from detectors.controls import Answered, Asked, Followed, Forgotten
+from detectors.controls import Answered, Asked, Followed, Forgotten, Replayed
 from detectors.events.event import Event
 from streams.actors.pages import StoredPages
 from streams.actors.step import ACTIVE_MIN, PartitionAccounts, account_settings
@@ -92,15 +92,17 @@ def test_a_record_that_raises_is_skipped_the_second_time(
     assert len(again.accounts) == len(accounts.accounts), "a restore skips the same"
 
 
-def test_answers_go_to_the_partition_that_asked_and_followers_to_that_of_the_target() -> None:
+def test_answers_go_to_the_partition_that_asked_and_followers_and_replays_to_that_of_the_target() -> None:
     accounts = accounts_of()
     frames = applied(accounts, log_of())
     assert {place for place, _ in frames} == {0}
     answer = Answered(1, "case", "0v", 1, 2, 3, 4, 5)
-    followed = Followed(1, "v7", 2, 3, 4, 5)
-    outcome = AccountsOutcome(controls=[(9, answer), (2, answer), (None, followed)])
+    followed, replayed = Followed(1, "v7", 2, 3, 4, 5), Replayed(1, "v8", 9, [2])
+    outcome = AccountsOutcome(controls=[(9, answer), (2, answer), (None, followed), (9, replayed)])
     places = [place for place, _ in accounts.controls_of(outcome, 10_000)]
-    assert places == sorted([2, partition_of("v7", 4)]), "nobody is at partition 9 since there are fewer"
+    assert places == sorted({2, partition_of("v7", 4), partition_of("v8", 4)}), (
+        "nobody is at partition 9 since there are fewer"
+    )
 
 
 def test_what_is_no_frame_is_counted_and_what_comes_again_is_skipped() -> None:

@@ -17,12 +17,16 @@ ROBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of an offline replay with two robots."""
+    """The directory of an offline replay with two robots, and an account that replays a clip."""
     directory = tmp_path_factory.mktemp("audited")
     robots = [
         Event(ts=START_MS + 9_000 * n, actor=f"robot {n % 2}", target=f"v{n % 7}", user_agent=ROBOT) for n in range(90)
     ]
-    events = in_order(ordinary(1, minutes=20, targets=6), robots)
+    replays = [
+        Event(ts=START_MS + 60_000 * n, actor="replayer", target="v1", watch_ms=20_000, duration_ms=20_000)
+        for n in range(60)
+    ]
+    events = in_order(ordinary(1, minutes=20, targets=6), robots, replays)
     lines = [msgspec.json.encode(msgspec.structs.replace(event, metric="view")) for event in events]
     (directory / "recorded.ndjson").write_bytes(b"\n".join(lines))
     done = truecount(
@@ -60,6 +64,16 @@ def test_one_actor_on_a_screen(audited: Path) -> None:
     found = json.loads(truecount("actor", "robot 1", "--from", str(audited), "--json").stdout)
     assert found["ruling"]["reasons"]
     assert found["profile"]["acts"]["view"] == 45
+
+
+def test_an_account_that_replays_a_target_by_a_program(audited: Path) -> None:
+    done = truecount("actor", "replayer", "--from", str(audited))
+    assert done.stdout.startswith("replayer: no ruling\n"), done.stderr
+    assert "replays  it replayed v1 " in done.stdout
+    assert "60 s apart at last with 20 s watched" in done.stdout
+    counts = [json.loads(line) for line in (audited / "audited-counts.ndjson").read_text().splitlines()]
+    last = {count["target"]: count for count in counts}["v1"]
+    assert 1 <= last["invalid"]["automated_replay"] <= 48
 
 
 def test_an_actor_of_whom_nothing_is_known_is_a_failure(audited: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.controls import Answered, Asked, Control, Followed, Removed, Ruled
+from detectors.controls import Answered, Asked, Control, Followed, Removed, Replayed, Ruled
 from streams.log.controls import (
     CONTROL_VERSION,
     FEW,
@@ -31,7 +31,16 @@ ruled = st.lists(st.tuples(hashes, st.integers(0, 5), st.integers(0, 100), st.in
     lambda rows: Ruled(7, *(list(column) for column in zip(*rows, strict=True))) if rows else Ruled(7, [], [], [], [])
 )
 controls = st.lists(
-    st.tuples(st.integers(0, 3), st.one_of(ruled, st.just(ANSWERED), st.just(Followed(1, "v", 2, 3, 4, 5)))), max_size=9
+    st.tuples(
+        st.integers(0, 3),
+        st.one_of(
+            ruled,
+            st.just(ANSWERED),
+            st.just(Followed(1, "v", 2, 3, 4, 5)),
+            st.builds(Replayed, st.just(7), st.just("v"), st.just(9), st.lists(hashes, max_size=9)),
+        ),
+    ),
+    max_size=9,
 )
 
 
@@ -89,12 +98,16 @@ def test_no_frame_is_too_large_for_the_log(actors: int, records: int) -> None:
         assert weight <= WEIGHT_MAX or weight - FEW <= WEIGHT_MAX
 
 
-def test_a_removal_is_split_and_a_question_never() -> None:
+def test_a_removal_and_a_finding_on_replays_are_split_and_a_question_never() -> None:
     many = list(range(0, 60_000, 2))
     frames = sent([(0, Removed(1, "case", "0v", 0.5, many))])
     found = [record for _, value in frames for record in to_actors(decode_controls(value))]
     assert len(found) > 1
     assert [actor for record in found if isinstance(record, Removed) for actor in record.actors] == many
+    frames = sent([(0, Replayed(1, "v", 9, many))])
+    found_of_targets = [record for _, value in frames for record in to_targets(decode_controls(value))]
+    assert len(found_of_targets) > 1
+    assert [actor for record in found_of_targets if isinstance(record, Replayed) for actor in record.actors] == many
     asked = Asked("case", "0v", 0, -1, 1, 2, 3, many)
     assert [list(to_actors(decode_controls(value))) for _, value in sent([(0, asked)])] == [[asked]]
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from detectors.audit import Audit, AuditSettings
-from detectors.controls import AUTOMATED, SELLER, Ruled
+from detectors.controls import AUTOMATED, SELLER, Replayed, Ruled
 from detectors.events.event import METRICS
 from detectors.events.key import VIEW, key_of
 from detectors.features import names as f
@@ -144,6 +144,7 @@ def _teach(audit: Audit) -> None:
                 detector.learn_one({f.COUNT: 9.0, f.EXPECTED: 8.0, f.DISPERSION: 5.0, f.NETWORK: 0.2, f.REPEATS: 0.1})
     audit.rulings.note([2, 1 << 40], key_of(VIEW, "v"))
     audit.rulings.conduct.note(Ruled(600_000, [2, 1 << 40], [AUTOMATED, SELLER], [90, 50], [900_000, 900_000]))
+    audit.rulings.replays.note(Replayed(600_000, "v", 900_000, [2, 1 << 40]))
     audit.bands.lockstep.note(600_000, 3, 1.0, [5, 7])
     audit.bands.lockstep.learn()
     audit.bands.lockstep.note(900_000, 4, 1.0, [5, 7])
@@ -252,6 +253,7 @@ def test_every_part_of_an_audit_is_recorded_with_all_its_records() -> None:
         "platform/lockstep/": ["head", *recorded_pages()],
         "platform/rulings": [""],
         "platform/conduct": [""],
+        "platform/replays": [""],
         "platform/days/": ["0", "1", "2"],
     }
     assert [kind.prefix.decode() for kind in AUDIT_KINDS] == list(recorded()["parts"])
