@@ -17,6 +17,7 @@ from detectors.accounts.containment import contained
 from detectors.accounts.crowds.followers import Followers
 from detectors.accounts.crowds.newcomers import Newcomers
 from detectors.accounts.crowds.settlement import Settled, Settlement, unknown_answer
+from detectors.accounts.crowds.stocks import FIND_MS
 from detectors.accounts.outcome import ACTS, FOLLOWERS, LEARNING, RULINGS, SETTLEMENT, AccountsOutcome
 from detectors.accounts.pages import AccountPages, Page, PagesInMemory
 from detectors.accounts.profile import Profile, profile_of
@@ -129,7 +130,8 @@ class Accounts:
         point, last = now_ms // GRID_MS, self._now // GRID_MS
         self._now = max(self._now, now_ms)
         if point > last:
-            self._report(point * GRID_MS, outcome)
+            finds = point * GRID_MS // FIND_MS > last * GRID_MS // FIND_MS
+            self._report(point * GRID_MS, outcome, finds_stocks=finds)
 
     def _add(self, block: ActorBlock, places: NDArray[np.intp], created: list[int], outcome: AccountsOutcome) -> None:
         table = self._table
@@ -151,7 +153,7 @@ class Accounts:
             self._evaluation.note_ages(given, len(new) - given)
         table.scatter(rows_used, rows)
 
-    def _report(self, now_ms: int, outcome: AccountsOutcome) -> None:
+    def _report(self, now_ms: int, outcome: AccountsOutcome, *, finds_stocks: bool) -> None:
         with contained(FOLLOWERS, outcome):
             for followed in self._followers.take(now_ms, self._settings.followers_min):
                 outcome.controls.append((self._target_partition(followed.target), followed))
@@ -159,6 +161,9 @@ class Accounts:
             self._settlement.learn_expired(now_ms, self._table, self._newcomers)
         with contained(SETTLEMENT, outcome):
             self._settle(now_ms, outcome)
+        if finds_stocks:
+            with contained(RULINGS, outcome):
+                self._evaluation.stocks.find(now_ms, self._table)
         with contained(RULINGS, outcome):
             self._evaluation.evaluate(now_ms, self._table, self._settlement, outcome)
         with contained(RULINGS, outcome):
@@ -281,6 +286,8 @@ class Accounts:
             learned=[list(counts) for counts in self._newcomers.learned],
             ages=evaluation.ages,
             returns=evaluation.returns,
+            stocks=[msgspec.structs.replace(stock) for stock in evaluation.stocks.found.values()],
+            latest_stock=evaluation.stocks.latest,
         )
 
     def _load_head(self, head: Head) -> None:
@@ -288,6 +295,8 @@ class Accounts:
         self._now, self._next_page = head.now, head.next_page
         evaluation.usual, evaluation.ages, evaluation.returns = head.usual, head.ages, head.returns
         evaluation.changes.pending = head.pending
+        evaluation.stocks.found = {stock.number: stock for stock in head.stocks}
+        evaluation.stocks.latest = head.latest_stock
         settlement.questions = {question.case: question for question in head.questions}
         settlement.distrusted.until = dict(head.distrusted)
         self._followers.counts = {(start, target): [n, new] for start, target, n, new in head.followers}

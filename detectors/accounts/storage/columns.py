@@ -81,6 +81,7 @@ ROW = np.dtype(
         ("reversal", "<u1"),
         ("since_s", "<u4"),
         ("until_s", "<u4"),
+        ("stock", "<u2"),  # number of the stock it was found with; 0: none
     ]
 )
 
