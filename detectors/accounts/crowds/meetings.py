@@ -8,8 +8,9 @@ Two gatherings at targets of different owners are *linked* if far more accounts 
 chosen its targets independently, in proportion to their visitors, at the hours at which it was active. Their number is
 compared with TASTE times that expectation by Chernoff's bound for a Poisson variable (Hoeffding 1963). The expectation
 by numbers of visitors is that of the bipartite configuration model (as in Pacheco et al. 2021), so popular targets
-explain themselves. Cores of accounts and targets within a span of time are what CopyCatch looks for (Beutel et al., WWW
-2013).
+explain themselves. Where a group makes most of an hour's visits, it would explain itself too: so the expectation is at
+most OTHERS_FACTOR times that by the part of the other accounts of the hour that came. CopyCatch, too, looks for cores
+of accounts and targets within a span of time (Beutel et al., WWW 2013).
 
 A list that many play in order (a playlist, autoplay, lessons) is no link: everybody needs the same time from one target
 to the next.
@@ -58,6 +59,8 @@ IN_ORDER_MINUTES, IN_ORDER_SHARE = 2, 0.6
 """Two gatherings are of one list if so large a share of the common accounts took the same time, to within two minutes,
 from one to the other."""
 LEAST_EXPECTED = 1e-3
+OTHERS_FACTOR = 2.0
+"""Factor by which accounts that came to one gathering are more active than others of the hour."""
 PAIRS = tuple((i, j) for i in range(RING) for j in range(i + 1, RING))
 CELLS = 1 << 16
 """Cells in which visits are counted first: those of a cell with few visits are of no gathering."""
@@ -116,8 +119,8 @@ def groups_of(rows: Rows, now_ms: int) -> list[Group]:
     if len(links.lower) < MEMBER_LINKS:
         return []
     number = _linked(visits, links)
-    members = ((number > 0).sum(axis=1) >= MEMBER_VISITS) & (number.max(axis=1) >= MEMBER_LINKS)
-    return _groups(rows, recent, visits, links, number > 0, np.flatnonzero(members))
+    found = np.flatnonzero(((number > 0).sum(axis=1) >= MEMBER_VISITS) & (number.max(axis=1) >= MEMBER_LINKS))
+    return _groups(rows[recent[found]], recent[found], visits.gathering[found], number[found] > 0, links)
 
 
 def _latest(last_ms: Ints, now_ms: int) -> NDArray[np.intp]:
@@ -181,11 +184,26 @@ def _links(visits: Visits) -> Links:
     lower, higher = pairs // gatherings, pairs % gatherings
     early, late = visits.hours[lower], visits.hours[higher]
     expected = both_hours[early, late] * sizes[lower] * sizes[higher] / (in_hour[early] * in_hour[late])
-    expected = np.maximum(np.where(early == late, 2.0, 1.0) * expected, LEAST_EXPECTED)
+    expected = np.where(early == late, 2.0, 1.0) * expected
+    smaller = np.minimum(sizes[lower], sizes[higher])
+    larger = np.maximum(sizes[lower], sizes[higher])
+    others = np.maximum(_accounts_in_hours(visits)[np.where(sizes[lower] == larger, early, late)] - smaller, 1)
+    apart = OTHERS_FACTOR * smaller * (larger - shared) / others
+    expected = np.maximum(np.minimum(expected, apart), LEAST_EXPECTED)
     linked = _score(shared, TASTE * expected) >= LINK_SCORE
-    linked &= shared >= SHARED_PART * np.minimum(sizes[lower], sizes[higher])
+    linked &= shared >= SHARED_PART * smaller
     linked[linked] = ~_in_order(pairs[linked], number, lag)
     return Links(lower[linked], higher[linked], shared[linked], expected[linked])
+
+
+def _accounts_in_hours(visits: Visits) -> Ints:
+    """The number of accounts with a visit in each hour."""
+    counted = np.zeros(int(visits.hour.max()) + 1, np.int64)
+    for column in range(RING):
+        hour = visits.hour[:, column]
+        new = (hour >= 0) & (visits.hour[:, :column] != hour[:, None]).all(axis=1)
+        counted += np.bincount(hour[new], minlength=len(counted))
+    return counted
 
 
 def _score(found: Ints, expected: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -226,14 +244,11 @@ def _linked(visits: Visits, links: Links) -> Ints:
     return found
 
 
-def _groups(
-    rows: Rows, recent: NDArray[np.intp], visits: Visits, links: Links, linked: Flags, members: NDArray[np.intp]
-) -> list[Group]:
+def _groups(members: Rows, places: NDArray[np.intp], visited: Ints, linked: Flags, links: Links) -> list[Group]:
     """Members by the connected parts of the links between the gatherings that they came to."""
     if not len(members):
         return []
-    visited, linked = visits.gathering[members], linked[members]
-    only = distinct(rows["targets"][recent[members]]) <= linked.sum(axis=1)
+    only = distinct(members["targets"]) <= linked.sum(axis=1)
     used = np.unique(visited[linked])
     inside = np.isin(links.lower, used) & np.isin(links.higher, used)
     part = _connected(used, links.lower[inside], links.higher[inside])
@@ -241,7 +256,7 @@ def _groups(
     of_link = part[np.searchsorted(used, links.lower[inside])]
     found = [
         Group(
-            members=recent[members[of_member == each]],
+            members=places[of_member == each],
             gatherings=int(np.count_nonzero(part == each)),
             shared=float(np.median(links.shared[inside][of_link == each])),
             expected=float(np.median(links.expected[inside][of_link == each])),
@@ -249,7 +264,7 @@ def _groups(
         )
         for each in np.unique(of_member).tolist()
     ]
-    return sorted(found, key=lambda group: (-len(group.members), int(rows["actor"][group.members].min())))
+    return sorted(found, key=lambda group: -len(group.members))
 
 
 def _connected(numbers: Ints, lower: Ints, higher: Ints) -> Ints:
