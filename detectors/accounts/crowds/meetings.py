@@ -9,8 +9,9 @@ chosen its targets independently, in proportion to their visitors, at the hours 
 compared with TASTE times that expectation by Chernoff's bound for a Poisson variable (Hoeffding 1963). The expectation
 by numbers of visitors is that of the bipartite configuration model (as in Pacheco et al. 2021), so popular targets
 explain themselves. Where a group makes most of an hour's visits, it would explain itself too: so the expectation is at
-most OTHERS_FACTOR times that by the part of the other accounts of the hour that came. CopyCatch, too, looks for cores
-of accounts and targets within a span of time (Beutel et al., WWW 2013).
+most OTHERS_FACTOR times that by the part of the other accounts of the hour that came. If it makes
+nearly all, no expectation is left: gatherings of the same accounts are linked then, and the group is *dominant*.
+CopyCatch, too, looks for cores of accounts and targets within a span of time (Beutel et al., WWW 2013).
 
 A list that many play in order (a playlist, autoplay, lessons) is no link: everybody needs the same time from one target
 to the next.
@@ -49,6 +50,9 @@ SHARED_MIN = 5
 SHARED_PART = 0.2
 """Least part of the smaller of two linked gatherings that came to both. People of one country or of one taste share
 more than chance would have it, but seldom so large a part of an hour's visitors."""
+SAME_PART, SAME_MIN = 0.15, 20
+"""Two gatherings are of the same accounts if they share so large a part of the larger one, and so many. The part is
+small because only RING targets of an account are known: of those that came to twelve, each pair shares a quarter."""
 TASTE = 4.0
 """Factor by which people with a taste or a country in common meet more often than independent ones."""
 LINK_SCORE = 4.0
@@ -104,7 +108,9 @@ class Group(NamedTuple):
     expected: float
     """the number expected by chance"""
     only: int
-    """members that have had no other target"""
+    """members that have had no more targets than these"""
+    dominant: bool = False
+    """whether it makes most of an hour's visits, so that chance cannot be computed without it"""
 
 
 def groups_of(rows: Rows, now_ms: int) -> list[Group]:
@@ -115,7 +121,12 @@ def groups_of(rows: Rows, now_ms: int) -> list[Group]:
     visits = _visits(rows, recent, now_ms)
     if len(visits.sizes) < MEMBER_VISITS:
         return []
-    links = _links(visits)
+    usual, dominant = _links(visits)
+    groups = _groups_by(usual, visits, rows, recent)
+    return groups or [group._replace(dominant=True) for group in _groups_by(dominant, visits, rows, recent)]
+
+
+def _groups_by(links: Links, visits: Visits, rows: Rows, recent: NDArray[np.intp]) -> list[Group]:
     if len(links.lower) < MEMBER_LINKS:
         return []
     number = _linked(visits, links)
@@ -174,8 +185,8 @@ def _pairs(visits: Visits) -> tuple[Ints, Ints, NDArray[np.float64]]:
     return np.concatenate(numbers), np.concatenate(lags), both_hours.reshape(span, span)
 
 
-def _links(visits: Visits) -> Links:
-    """The linked pairs of gatherings."""
+def _links(visits: Visits) -> tuple[Links, Links]:
+    """The pairs of gatherings that are linked, and those of the same accounts, whatever chance is."""
     sizes, gatherings = visits.sizes, len(visits.sizes)
     number, lag, both_hours = _pairs(visits)
     in_hour = np.bincount(visits.hour[visits.hour >= 0], minlength=len(both_hours))
@@ -192,8 +203,12 @@ def _links(visits: Visits) -> Links:
     expected = np.maximum(np.minimum(expected, apart), LEAST_EXPECTED)
     linked = _score(shared, TASTE * expected) >= LINK_SCORE
     linked &= shared >= SHARED_PART * smaller
-    linked[linked] = ~_in_order(pairs[linked], number, lag)
-    return Links(lower[linked], higher[linked], shared[linked], expected[linked])
+    same = (shared >= SAME_PART * larger) & (shared >= SAME_MIN)
+    either = linked | same
+    either[either] = ~_in_order(pairs[either], number, lag)
+    columns = lower, higher, shared, expected
+    usual, dominant = (Links(*(column[chosen & either] for column in columns)) for chosen in (linked, same))
+    return usual, dominant
 
 
 def _accounts_in_hours(visits: Visits) -> Ints:
@@ -248,19 +263,19 @@ def _groups(members: Rows, places: NDArray[np.intp], visited: Ints, linked: Flag
     """Members by the connected parts of the links between the gatherings that they came to."""
     if not len(members):
         return []
-    only = distinct(members["targets"]) <= linked.sum(axis=1)
     used = np.unique(visited[linked])
     inside = np.isin(links.lower, used) & np.isin(links.higher, used)
     part = _connected(used, links.lower[inside], links.higher[inside])
     of_member = part[np.searchsorted(used, visited[np.arange(len(members)), np.argmax(linked, axis=1)])]
     of_link = part[np.searchsorted(used, links.lower[inside])]
+    targets = distinct(members["targets"])
     found = [
         Group(
             members=places[of_member == each],
             gatherings=int(np.count_nonzero(part == each)),
             shared=float(np.median(links.shared[inside][of_link == each])),
             expected=float(np.median(links.expected[inside][of_link == each])),
-            only=int(np.count_nonzero(only[of_member == each])),
+            only=int(np.count_nonzero(targets[of_member == each] <= np.count_nonzero(part == each))),
         )
         for each in np.unique(of_member).tolist()
     ]

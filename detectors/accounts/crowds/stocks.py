@@ -112,6 +112,9 @@ class Stocks:
         for number in [stock.number for stock in self.found.values() if stock.seen < now_ms - STOCK_MS]:
             del self.found[number]
         for group in groups_of(table.active, now_ms):
+            members = np.isin(np.arange(len(table.active)), group.members)
+            if group.dominant and conduct_of_stock(table.active, members, group, now_ms)[0] == NOT_KNOWN:
+                continue  # it may be an honest crowd, which must not be marked with a stock
             stock = self._stock_of(group, table.active["stock"][group.members], now_ms)
             if stock is not None:
                 self._add(stock, group, now_ms, table)
@@ -148,7 +151,7 @@ class Stocks:
 def conduct_of_stock(rows: Rows, ours: NDArray[np.bool_], group: Group, now_ms: int) -> tuple[int, float, float]:
     """What distinguishes some accounts from the others, with its value and the usual one; NOT_KNOWN if nothing."""
     others = ~ours & (rows["stock"] == 0)
-    difference = _watch_difference(rows, ours, others)
+    difference = 0.0 if group.dominant else _watch_difference(rows, ours, others)
     if difference >= DIFFERENCE_MIN:
         return WATCH, difference, 0.0
     aged = (rows["created_s"] > 0) & (rows["created_s"].astype(np.int64) * 1000 < now_ms - AGED_MS)

@@ -98,8 +98,35 @@ class TestSuspected:
         assert len(found) >= 0.6 * len(STOCK)
         assert set(found) <= set(STOCK)
 
+    @pytest.mark.parametrize("channels", [False, True])
+    def test_a_burst_that_makes_most_of_the_hours_visits(self, channels: bool) -> None:
+        burst = six_targets_at_once(np.random.default_rng(7), channels=channels, likes=True)
+        found = ruled(accounts_with(), burst)
+        assert len(found) >= 0.8 * BURST
+        assert all(actor.startswith("burst") for actor in found)
+
+
+BURST = 300
+
+
+def six_targets_at_once(rng: np.random.Generator, *, channels: bool, likes: bool) -> list[Act]:
+    """Aged accounts that come to six targets within half an hour; follows are of the channel, or of the video."""
+    acts = []
+    for number in range(BURST):
+        for target in range(6):
+            at = 4 * HOUR_MS + 15 * MINUTE + int(rng.integers(0, 30 * MINUTE))
+            who, video, owner = f"burst{number}", f"t{target}", f"o{target}"
+            acts.append(Act(at, who, video, owner=owner, watch=30_000, duration=100_000))
+            if likes:
+                acts.append(Act(at + 20_000, who, video, LIKE, owner))
+                acts.append(Act(at + 30_000, who, owner if channels else video, FOLLOW, owner))
+    return acts
+
 
 class TestNotSuspected:
+    def test_people_who_all_come_to_the_headlines_of_the_day(self) -> None:
+        assert ruled(accounts_with(), six_targets_at_once(np.random.default_rng(7), channels=False, likes=False)) == {}
+
     def test_people_of_one_taste_who_watch_as_others_do(self) -> None:
         assert ruled(accounts_with(), orders(np.random.default_rng(2), watched=lambda rng: float(rng.random()))) == {}
 
