@@ -206,9 +206,12 @@ def _links(visits: Visits) -> tuple[Links, Links]:
     same = (shared >= SAME_PART * larger) & (shared >= SAME_MIN)
     either = linked | same
     either[either] = ~_in_order(pairs[either], number, lag)
-    columns = lower, higher, shared, expected
-    usual, dominant = (Links(*(column[chosen & either] for column in columns)) for chosen in (linked, same))
-    return usual, dominant
+    pair = Links(lower, higher, shared, expected)
+    return _chosen(pair, linked & either), _chosen(pair, same & either)
+
+
+def _chosen(links: Links, which: Flags) -> Links:
+    return Links(links.lower[which], links.higher[which], links.shared[which], links.expected[which])
 
 
 def _accounts_in_hours(visits: Visits) -> Ints:
