@@ -30,7 +30,14 @@ from detectors.verdict.bands import band_opinion
 from detectors.verdict.crowd import crowd_score
 from detectors.verdict.days import accumulate, artificial_of, known_past, opinion_of
 from detectors.verdict.evidence import CREDIBLE_P, PART_MIN, WITNESS_SCORE, WindowEvidence
-from detectors.verdict.marked_share import EstimatedShare, convicting_marks, share_beyond, share_with_marks
+from detectors.verdict.marked_share import (
+    RULINGS,
+    EstimatedShare,
+    convicting_marks,
+    share_beyond,
+    share_with_marks,
+    share_with_rulings,
+)
 from detectors.verdict.opinion import Opinion, about_several_events, opinion
 from detectors.verdict.referrers import UNSEEN_CODE, by_networks, by_unusual_referrers
 from detectors.verdict.repeated_tests import count_judging, limit_false_discoveries
@@ -303,7 +310,11 @@ class Judge:
         wanted = marks if case is None else case.marks.joined(marks)
         share_found = max((finding.share for finding in findings if finding.code in wanted.codes), default=0.0)
         by_marks = share_with_marks(window.crowd, wanted, mixes, window.reference.usual(f.FRESH) or 0.0)
-        return marks, max(by_marks, share_beyond(share_found, 0.0, window.crowd.n))
+        found = max(by_marks, share_beyond(share_found, 0.0, window.crowd.n))
+        if window.rulings is not None and not RULINGS.isdisjoint(wanted.codes):
+            ruled = window.rulings.with_ruling(list(window.crowd.people), window.key, window.until)
+            found = max(found, share_with_rulings(window.crowd, ruled))
+        return marks, found
 
     def _track_onset(self, window: WindowView) -> None:
         state = window.target_state

@@ -18,6 +18,7 @@ from detectors.accounts.containment import contained
 from detectors.accounts.crowds.followers import Followers
 from detectors.accounts.crowds.newcomers import Newcomers
 from detectors.accounts.crowds.settlement import Settled, Settlement, unknown_answer
+from detectors.accounts.crowds.stocks import FIND_MS
 from detectors.accounts.outcome import ACTS, FOLLOWERS, LEARNING, RULINGS, SETTLEMENT, AccountsOutcome
 from detectors.accounts.pages import AccountPages, Page, PagesInMemory
 from detectors.accounts.profile import Profile, profile_of
@@ -131,7 +132,8 @@ class Accounts:
         point, last = now_ms // GRID_MS, self._now // GRID_MS
         self._now = max(self._now, now_ms)
         if point > last:
-            self._report(point * GRID_MS, outcome)
+            finds = point * GRID_MS // FIND_MS > last * GRID_MS // FIND_MS
+            self._report(point * GRID_MS, outcome, finds_stocks=finds)
 
     def _add(self, block: ActorBlock, places: NDArray[np.intp], created: list[int], outcome: AccountsOutcome) -> None:
         table = self._table
@@ -157,7 +159,7 @@ class Accounts:
             self._evaluation.note_ages(given, len(new) - given)
         table.scatter(rows_used, rows)
 
-    def _report(self, now_ms: int, outcome: AccountsOutcome) -> None:
+    def _report(self, now_ms: int, outcome: AccountsOutcome, *, finds_stocks: bool) -> None:
         with contained(FOLLOWERS, outcome):
             for followed in self._followers.take(now_ms, self._settings.followers_min):
                 outcome.controls.append((self._target_partition(followed.target), followed))
@@ -165,6 +167,9 @@ class Accounts:
             self._settlement.learn_expired(now_ms, self._table, self._newcomers)
         with contained(SETTLEMENT, outcome):
             self._settle(now_ms, outcome)
+        if finds_stocks:
+            with contained(RULINGS, outcome):
+                self._evaluation.stocks.find(now_ms, self._table)
         with contained(RULINGS, outcome):
             self._evaluation.evaluate(now_ms, self._table, self._settlement, outcome)
         with contained(RULINGS, outcome):
@@ -297,6 +302,8 @@ class Accounts:
             returns=evaluation.returns,
             replays=[msgspec.structs.replace(replay) for replay in evaluation.replays.found.values()],
             replays_counted=evaluation.replays.counted,
+            stocks=[msgspec.structs.replace(stock) for stock in evaluation.stocks.found.values()],
+            latest_stock=evaluation.stocks.latest,
         )
 
     def _load_head(self, head: Head) -> None:
@@ -306,6 +313,8 @@ class Accounts:
         evaluation.changes.pending = head.pending
         evaluation.replays.found = {(replay.actor, replay.target): replay for replay in head.replays}
         evaluation.replays.counted = head.replays_counted
+        evaluation.stocks.found = {stock.number: stock for stock in head.stocks}
+        evaluation.stocks.latest = head.latest_stock
         settlement.questions = {question.case: question for question in head.questions}
         settlement.distrusted.until = dict(head.distrusted)
         self._followers.counts = {(start, target): [n, new] for start, target, n, new in head.followers}

@@ -117,9 +117,7 @@ def profile_of(rows: Rows, name: str, now_ms: int, evaluation: Evaluation, distr
             Act(each.at_ms, METRICS[each.metric], each.target, each.target in distrusted)
             for each in recent_targets(row)
         ],
-        ruling=None
-        if row["kind"] == NO_KIND
-        else record_of(row, name, now_ms, evaluation.usual, evaluation.gives_ages),
+        ruling=None if row["kind"] == NO_KIND else record_of(row, name, now_ms, evaluation.grounds()),
         replays=[
             ReplayFound(replay.target, replay.since, replay.until, replay.text)
             for replay in evaluation.replays.of(int(row["actor"]))

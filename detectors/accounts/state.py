@@ -9,6 +9,7 @@ import msgspec
 
 from detectors.accounts.acts.conduct import UsualConduct
 from detectors.accounts.crowds.settlement import Question
+from detectors.accounts.crowds.stocks import Stock
 from detectors.accounts.pages import Page
 from detectors.accounts.rulings.replays import Replay
 from detectors.state.parts import RecordKind
@@ -40,6 +41,8 @@ class Head(msgspec.Struct, omit_defaults=True):
     returns: tuple[int, int] = (0, 0)
     replays: list[Replay] = []
     replays_counted: tuple[int, int] = (0, 0)
+    stocks: list[Stock] = []
+    latest_stock: int = 0
 
 
 class AccountsPart:

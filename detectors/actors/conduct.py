@@ -105,8 +105,20 @@ class ConductRulings:
             return np.zeros(windows)
         bare = without_account(actors)
         at = np.minimum(np.searchsorted(self._actors, bare), len(self._actors) - 1)
-        ruled = (self._actors[at] == bare) & (self._until[at] > now_ms)
-        return np.bincount(place, np.where(ruled, self._scores[at], 0) / SCORE_MAX, windows) / people
+        return np.bincount(place, np.where(self.ruled(bare, now_ms), self._scores[at], 0) / SCORE_MAX, windows) / people
+
+    def ruled(self, actors: NDArray[np.int64], now_ms: int) -> NDArray[np.bool_]:
+        """Which actors (hashes without the account bit) have a ruling in force that counts.
+
+        >>> rulings = ConductRulings()
+        >>> rulings.note(Ruled(0, [2, 4], [AUTOMATED, EMPTY], [100, 50], [1000, 500]))
+        >>> rulings.ruled(np.array([4, 2, 6]), 500).tolist()
+        [False, True, False]
+        """
+        if not len(self._actors):
+            return np.zeros(len(actors), np.bool_)
+        at = np.minimum(np.searchsorted(self._actors, actors), len(self._actors) - 1)
+        return np.asarray((self._actors[at] == actors) & (self._until[at] > now_ms))
 
     def take_changed(self) -> bool:
         """Whether a ruling has come since the last call."""

@@ -105,6 +105,17 @@ class Rulings:
                 found[row] += newer.get(actor, older.get(actor)) != _place(keys[row])
         return found / people
 
+    def with_ruling(self, actors: Sequence[int], key: Key, now_ms: int) -> set[int]:
+        """Actors with a ruling on another target than this key's, or with one of the role ``actors`` in force."""
+        newer, older, here = self._newer, self._older, _place(key)
+        bare = np.fromiter(all_without_account(actors), np.int64, len(actors))
+        found = self.conduct.ruled(bare, now_ms)
+        return {
+            actor
+            for actor, hashed, ruled in zip(actors, bare.tolist(), found.tolist(), strict=True)
+            if ruled or newer.get(hashed, older.get(hashed, here)) != here
+        }
+
     def take_changed(self) -> bool:
         """Whether there was a new ruling since the last call."""
         changed, self._changed = self._changed, False

@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from detectors.features.names import COHORT, FRESH, NETWORK, SPREAD, WATCH
+from detectors.features.names import COHORT, FRESH, NETWORK, RULED, SPREAD, SUSPECTED, WATCH
 from detectors.reference.mixes import Mix
 from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import Marks
@@ -23,6 +23,11 @@ from detectors.windows.crowd import ACCOUNT, DIMENSIONS, ActorTraits, Crowd
 
 USUAL_MAX = 0.9
 """Usual share of a mark above which it is no evidence."""
+
+RULINGS = frozenset(TEXTS[name][0] for name in (RULED, SUSPECTED))
+"""Codes of rulings on the people of a crowd."""
+KEPT = RULINGS | {TEXTS[FRESH][0]}
+"""Codes that are stored for later windows whatever their share."""
 
 _NETWORK = DIMENSIONS.index("network")
 
@@ -37,12 +42,12 @@ class EstimatedShare(NamedTuple):
 def convicting_marks(crowd: Crowd, shares: Mapping[str, float], mixes: dict[str, Mix]) -> Marks:
     """Marks of a crowd by its findings, given as reason code → share of the crowd.
 
-    A code is stored for later windows only if it applies to MOST of the crowd (new accounts always are). Otherwise a
-    code of the honest part, such as returning viewers of a hit, would be taken for a mark of the bought part.
+    A code is stored for later windows only if it applies to MOST of the crowd (KEPT always are). Otherwise a code of
+    the honest part, such as returning viewers of a hit, would be taken for a mark of the bought part.
     """
     crowd.settle()
     codes = shares.keys()
-    marks = Marks(codes=sorted(code for code, share in shares.items() if share >= MOST or code == TEXTS[FRESH][0]))
+    marks = Marks(codes=sorted(code for code, share in shares.items() if share >= MOST or code in KEPT))
     if TEXTS[NETWORK][0] in codes or TEXTS[SPREAD][0] in codes:
         marks.networks = sorted(mixes["network"].over(crowd.histogram("network")))
     if TEXTS[COHORT][0] in codes:
@@ -61,6 +66,26 @@ def share_with_marks(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_
     share, error = max(_by_people(crowd, marks, mixes, usually_fresh), _by_watch_times(crowd, marks, mixes))
     named = crowd.named / max(1, crowd.n)
     return EstimatedShare(share * named, error * named)
+
+
+def share_with_rulings(crowd: Crowd, ruled: set[int]) -> EstimatedShare:
+    """Estimated artificial share of a crowd that rulings on its people have convicted: that of their events.
+
+    Each counts as a whole, whatever the score of its ruling: one in ten accounts of a stock may be honest, but hardly
+    those that are here with the others. Their events are counted one by one, so there is no error if everybody is in
+    the sample (the correction for finite populations).
+    """
+    crowd.settle()
+    events = marked = 0
+    for actor in crowd.people:
+        count = crowd.actors[actor]
+        events += count
+        if actor in ruled:
+            marked += count
+    share, error = share_beyond(marked / max(1, events), 0.0, len(crowd.people))
+    named = crowd.named / max(1, crowd.n)
+    rest = max(0.0, 1.0 - len(crowd.people) / max(1.0, crowd.distinct_actors()))
+    return EstimatedShare(share * named, error * named * math.sqrt(rest))
 
 
 def marked_people(crowd: Crowd, marks: Marks) -> list[int]:

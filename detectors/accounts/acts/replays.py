@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.accounts.acts.updates import EVEN_MS, EVEN_PART, Flags, Ints, Sorted
-from detectors.accounts.storage.columns import NO_OWNER, NO_SHARE, SHARE_ONE, Rows
+from detectors.accounts.storage.columns import GAP_UNIT_MS, NO_OWNER, NO_SHARE, SHARE_ONE, Rows
 from detectors.events.key import VIEW
 
 TIMED_MIN = 10
@@ -61,14 +61,15 @@ def note_replays(rows: Rows, events: Sorted) -> Timed:
     viewed = events.previous(events.watch, rows["last_watch"].astype(np.int64))
     again = same & (events.metric == VIEW) & ~events.undo & (events.watch > 0) & (viewed > 0)
     gaps = np.where(again, np.clip(events.ts - before, 1, 0xFFFF_FFFF), 0)
-    gaps_before = events.previous(gaps, rows["replay_gap"].astype(np.int64))
+    noted = np.minimum(gaps // GAP_UNIT_MS, np.iinfo(rows["replay_gap"].dtype).max)
+    gaps_before = events.previous(noted, rows["replay_gap"].astype(np.int64)) * GAP_UNIT_MS
     compared, unexplained = _unlike_playback(events, viewed, gaps)
     compared &= gaps_before > 0
     even = np.abs(gaps - gaps_before) <= np.maximum(gaps, gaps_before) // EVEN_PART + EVEN_MS
     timed = compared & unexplained & even
     replays = _in_run(events, compared, same, rows["replays"])
     number = _in_run(events, timed, same, rows["timed_replays"])
-    rows["replay_gap"], rows["replays"] = events.last(gaps), events.last(replays)
+    rows["replay_gap"], rows["replays"] = events.last(noted), events.last(replays)
     rows["timed_replays"] = events.last(number)
     places = np.flatnonzero(timed & (number >= TIMED_MIN) & (number >= TIMED_SHARE * replays))
     return Timed(places, gaps[places], number[places])

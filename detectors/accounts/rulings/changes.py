@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from detectors.accounts.acts.conduct import KINDS as CONDUCTS
 from detectors.accounts.acts.conduct import UsualConduct, conduct_of
 from detectors.accounts.containment import contained
+from detectors.accounts.crowds.stocks import Stocks
 from detectors.accounts.outcome import RULINGS, AccountsOutcome, RulingReason, RulingRecord
 from detectors.accounts.rulings.verdicts import (
     BY_ALLOW,
@@ -64,6 +67,14 @@ def apply(row: np.void, verdict: Verdict, now_ms: int, settings: AccountSettings
     return False
 
 
+class Grounds(NamedTuple):
+    """What the reasons of rulings are read from, besides rows."""
+
+    usual: UsualConduct
+    gives_ages: bool
+    stocks: Stocks
+
+
 class RulingChanges:
     """Rulings that have changed and wait for a point of the grid, in the order in which they came."""
 
@@ -76,9 +87,7 @@ class RulingChanges:
         """Whether as many wait as may."""
         return len(self.pending) >= PENDING_MAX
 
-    def publish(
-        self, now_ms: int, table: Table, usual: UsualConduct, gives_ages: bool, outcome: AccountsOutcome
-    ) -> None:
+    def publish(self, now_ms: int, table: Table, grounds: Grounds, outcome: AccountsOutcome) -> None:
         """Report the rulings that wait, as many as one point of the grid takes, in order of hash.
 
         One that cannot be reported is left out; the next change of that account's ruling is reported again.
@@ -94,7 +103,7 @@ class RulingChanges:
             new = int(row["flags"]) & NEW_KIND
             row["flags"] &= ~np.uint16(CHANGED | NEW_KIND)
             with contained(RULINGS, outcome):
-                record = record_of(row, table.name(place), now_ms, usual, gives_ages)
+                record = record_of(row, table.name(place), now_ms, grounds)
                 _add(record, int(row["actor"]), ruled)
                 outcome.rulings.append(record)
                 if new:
@@ -118,15 +127,15 @@ def _count(record: RulingRecord, outcome: AccountsOutcome) -> None:
         outcome.reversed[record.previous] = outcome.reversed.get(record.previous, 0) + 1
 
 
-def record_of(row: np.void, name: str, now_ms: int, usual: UsualConduct, gives_ages: bool) -> RulingRecord:
+def record_of(row: np.void, name: str, now_ms: int, grounds: Grounds) -> RulingRecord:
     """The record of a row's ruling. Without a ruling, it says that the previous one was taken back."""
     kind = int(row["kind"])
-    account = is_account(row, gives_ages)
+    account = is_account(row, grounds.gives_ages)
     return RulingRecord(
         actor=name,
         ruling=KINDS[HUMAN if kind == NO_KIND else kind],
         score=int(row["score"]),
-        reasons=reasons_of(row, now_ms, usual, account),
+        reasons=reasons_of(row, now_ms, grounds, account=account),
         since=1000 * int(row["since_s"]),
         until=1000 * int(row["until_s"]),
         previous=None if row["previous"] == NO_KIND else KINDS[int(row["previous"])],
@@ -142,9 +151,9 @@ def is_account(row: np.void, gives_ages: bool) -> bool:
     return not flags & ADDRESS and (bool(flags & ACCOUNT) or not gives_ages)
 
 
-def reasons_of(row: np.void, now_ms: int, usual: UsualConduct, account: bool) -> list[RulingReason]:
+def reasons_of(row: np.void, now_ms: int, grounds: Grounds, *, account: bool) -> list[RulingReason]:
     """The reasons of a row's present ruling, with figures."""
-    kind = int(row["kind"])
+    kind, usual = int(row["kind"]), grounds.usual
     found = []
     if kind == AUTOMATED:
         conduct = conduct_of(np.array([row], row.dtype))
@@ -154,9 +163,12 @@ def reasons_of(row: np.void, now_ms: int, usual: UsualConduct, account: bool) ->
             text = usual.sentence(number, value)
             found.append(RulingReason(CONDUCTS[number].code, value, usual.usual(number), text))
     elif kind == SELLER:
-        condemned = condemned_at(row, now_ms)
-        text = f"it was in {int(row['crowds'])} crowds whose acts were taken out of counts as bought"
-        found.append(RulingReason("condemned_crowds", condemned, 0.0, text))
+        stock = grounds.stocks.suspected(int(row["stock"]))
+        if stock is not None:
+            found.append(RulingReason("shared_targets", stock.shared, stock.expected, stock.sentence()))
+        if row["crowds"]:
+            text = f"it was in {int(row['crowds'])} crowds whose acts were taken out of counts as bought"
+            found.append(RulingReason("condemned_crowds", condemned_at(row, now_ms), 0.0, text))
     elif kind == EMPTY:
         text = "it did nothing except what was bought until the case was settled"
         found.append(RulingReason("nothing_else", 1.0, 0.0, text))

@@ -10,8 +10,9 @@ from detectors.accounts.acts.conduct import NOTHING, Suspicion, UsualConduct, co
 from detectors.accounts.acts.rates import GRID_MS, fold
 from detectors.accounts.containment import contained
 from detectors.accounts.crowds.settlement import Settled, Settlement
+from detectors.accounts.crowds.stocks import Stocks
 from detectors.accounts.outcome import LEARNING, RULINGS, AccountsOutcome
-from detectors.accounts.rulings.changes import RulingChanges, apply, is_account
+from detectors.accounts.rulings.changes import Grounds, RulingChanges, apply, is_account
 from detectors.accounts.rulings.replays import Replays
 from detectors.accounts.rulings.verdicts import (
     HUMAN_DAYS,
@@ -47,6 +48,7 @@ class Evaluation:
         self._settings = settings
         self.usual = UsualConduct()
         self.changes = RulingChanges(settings)
+        self.stocks = Stocks()
         self.ages: tuple[int, int] = (0, 0)
         self.returns: tuple[int, int] = (0, 0)
         """accounts that returned after a long absence, and all that were active, each once a day"""
@@ -63,6 +65,10 @@ class Evaluation:
         """Whether few active accounts return after a long absence."""
         returned, active = self.returns
         return returned <= RETURNS_MAX * active
+
+    def grounds(self) -> Grounds:
+        """What reasons of rulings are read from."""
+        return Grounds(self.usual, self.gives_ages, self.stocks)
 
     def note_ages(self, given: int, missing: int) -> None:
         """Count new accounts with and without an age."""
@@ -113,6 +119,7 @@ class Evaluation:
         suspect = self.usual.candidates(conduct)
         teaches = ~np.isin(rows["kind"], (DECLARED_ROBOT, AUTOMATED, SELLER))
         judged = suspect | (rows["kind"] > HUMAN) | (rows["flags"] & (ROBOT | RETURNED) > 0) | (rows["crowds"] > 0)
+        judged |= rows["stock"] > 0
         unruled = (rows["kind"] == NO_KIND) | ((rows["kind"] == HUMAN) & (rows["until_s"] <= now_ms // 1000))
         judged |= unruled & (rows["days"] >= HUMAN_DAYS) & (distinct(rows["targets"]) >= HUMAN_TARGETS)
         self._note_returns(rows, now_ms)
@@ -134,7 +141,8 @@ class Evaluation:
 
     def _judge(self, row: np.void, name: str, suspicion: Suspicion, now_ms: int, settlement: Settlement) -> None:
         empty = bool(row["kind"] == EMPTY) and settlement.still_empty(row)
-        known = Judged(row, now_ms, suspicion, name in self._settings.allow, empty, self.returns_are_rare)
+        in_stock = self.stocks.suspected(int(row["stock"])) is not None
+        known = Judged(row, now_ms, suspicion, name in self._settings.allow, empty, self.returns_are_rare, in_stock)
         self._change(row, name, verdict_on(known), now_ms)
         row["flags"] &= ~np.uint16(RETURNED)
 
@@ -150,7 +158,7 @@ class Evaluation:
 
     def publish(self, now_ms: int, table: Table, outcome: AccountsOutcome) -> None:
         """Report the rulings that have changed."""
-        self.changes.publish(now_ms, table, self.usual, self.gives_ages, outcome)
+        self.changes.publish(now_ms, table, self.grounds(), outcome)
 
     def _change(self, row: np.void, name: str, verdict: Verdict, now_ms: int) -> None:
         if self.changes.full:

@@ -26,6 +26,8 @@ CROWDS_MIN, CONDEMNED_MIN, CONDEMNED_KEEP = 2, 1.2, 0.6
 """A seller's account was in two condemned crowds, of which at least 60 % each were bought (less with more crowds). The
 ruling is kept for a half-life."""
 CONDEMNED_HALF_LIFE_MS = 30 * DAY_MS
+STOCK_SCORE = 90
+"""Score of an account that was found with a suspected stock: one in ten may have come by chance."""
 HONEST_SHARE = 0.2
 """Factor by which each membership reduces the probability that an account is honest: one in five members of a condemned
 crowd may be."""
@@ -63,6 +65,8 @@ class Judged(NamedTuple):
     """whether it still has done nothing but what was bought"""
     returns_are_rare: bool
     """whether few accounts of the platform come back after a long absence"""
+    in_stock: bool = False
+    """whether it was found with a suspected stock (``crowds.stocks``)"""
 
     def has(self, kind: int) -> bool:
         """Whether the account's present ruling is of this kind."""
@@ -84,9 +88,10 @@ def _declared_robot(judged: Judged) -> Verdict | None:
 def _seller(judged: Judged) -> Verdict | None:
     condemned = condemned_at(judged.row, judged.now_ms)
     least = CONDEMNED_KEEP if judged.has(SELLER) else CONDEMNED_MIN
-    if judged.row["crowds"] < CROWDS_MIN or condemned < least:
-        return None
-    return Verdict(SELLER, min(99, round(100 * (1.0 - HONEST_SHARE**condemned))))
+    score = STOCK_SCORE if judged.in_stock else 0
+    if judged.row["crowds"] >= CROWDS_MIN and condemned >= least:
+        score = max(score, min(99, round(100 * (1.0 - HONEST_SHARE**condemned))))
+    return Verdict(SELLER, score) if score else None
 
 
 def _automated(judged: Judged) -> Verdict | None:

@@ -25,6 +25,8 @@ ruling has changed and is not published yet. NEW_KIND: it is of another kind tha
 NO_SHARE = 0xFFFF
 """In place of a share of the duration: not given."""
 SHARE_ONE = 1024
+GAP_UNIT_MS = 16
+"""Unit of the gap of a replay, so that two bytes have seventeen minutes."""
 NO_OWNER = 0xFFFF_FFFF
 NO_KIND = -1
 """In place of a kind of ruling: none."""
@@ -81,9 +83,10 @@ ROW = np.dtype(
         ("reversal", "<u1"),
         ("since_s", "<u4"),
         ("until_s", "<u4"),
-        ("replay_gap", "<u4"),  # ms since the view before, if the last act was a replay of the same target; else 0
+        ("replay_gap", "<u2"),  # in GAP_UNIT_MS, since the view before, if the last act was a replay of the same target
         ("replays", "<u2"),  # of the present row of views of one target, those that no player on repeat makes
         ("timed_replays", "<u2"),  # of these the timed ones, see acts/replays.py
+        ("stock", "<u2"),  # number of the stock it was found with; 0: none
     ]
 )
 

@@ -14,7 +14,7 @@ from detectors.controls import Answered, Asked, Forgotten, Removed
 from detectors.failures import ACCOUNT_PARTS
 from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.detectors.accounts.test_chunks import state_of
-from tests.detectors.accounts.traffic import FOLLOW, START_MS, Act, accounts_with, actor_hash, block_of, people
+from tests.detectors.accounts.traffic import FOLLOW, LIKE, START_MS, Act, accounts_with, actor_hash, block_of, people
 from tests.streams.injection import ACCOUNTS, InjectedError, Injection, places_in
 
 DAYS = 5
@@ -58,7 +58,7 @@ FINDS_QUESTIONS = "accounts.crowds.settlement.Settlement.take_due"
 
 @cache
 def acts() -> tuple[tuple[Act, ...], ...]:
-    """Hours of acts: people, a program that never rests, a declared robot, new followers, addresses, undos."""
+    """Hours of acts: people, a program that never rests, a declared robot, new followers, addresses, undos, a stock."""
     rng = np.random.default_rng(3)
     rows = people(rng, 30, hours=6, days=DAYS)
     rows += [Act(at, "bot", f"v{at % 7}", watch=30_000, duration=30_000) for at in range(0, DAYS * DAY_MS, 90_000)]
@@ -69,6 +69,11 @@ def acts() -> tuple[tuple[Act, ...], ...]:
         rows.append(Act(at, f"new{number}", "channel", FOLLOW, created=at - HOUR_MS))
         rows.append(Act(at + 500, f"192.0.2.{number}", f"v{number}", created=None))
         rows.append(Act(at + 900, f"p{number % 30}", "channel", FOLLOW, undo=True))
+    for number in range(25):  # a stock of accounts that come together
+        for place in range(4):
+            at = 100 * HOUR_MS + int(rng.integers(0, 55)) * MINUTE_MS
+            rows.append(Act(at, f"aged{number}", f"t{place}", owner=f"o{place}", watch=9_000, duration=30_000))
+            rows.append(Act(at + 1_000, f"aged{number}", f"t{place}", LIKE, owner=f"o{place}"))
     rows += [Act(33 * DAY_MS + place * MINUTE_MS, f"p{place}", "v1") for place in range(30)]
     rows.sort(key=lambda act: act.at)
     hours: dict[int, list[Act]] = {}

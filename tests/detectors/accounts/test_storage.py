@@ -100,7 +100,7 @@ def stored_bytes(accounts: Accounts) -> int:
 
 
 def test_the_layout_of_a_row_is_persisted() -> None:
-    assert ROW.itemsize == 247
+    assert ROW.itemsize == 255
     names = list(ROW.names or ())
     assert names[:6] == ["actor", "last_ms", "acts", "first_s", "created_s", "busy_s"]
-    assert names[-2:] == ["since_s", "until_s"]
+    assert names[-2:] == ["timed_replays", "stock"]

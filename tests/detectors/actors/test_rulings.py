@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.actors.rulings import RULED_MAX, Rulings
+from detectors.controls import SELLER, Ruled
 from detectors.events.key import VIEW, Key, key_of, other_metric, target_of
 
 ASKED = A, B, C, _ = [key_of(VIEW, target) for target in "abcd"]
@@ -28,6 +29,13 @@ def test_a_record_is_what_was_noted_of_the_actor_on_another_target(
 ) -> None:
     targets = {target_of(noted) for actors, noted in notes if any(one // 2 == actor // 2 for one in actors)}
     assert ruled(notes).share([actor], key) == (1.0 if targets - {target_of(key)} else 0.0)
+
+
+def test_who_has_a_ruling_on_another_target_or_on_conduct() -> None:
+    rulings = ruled([({2, 3}, A), ({4}, B)])
+    rulings.conduct.note(Ruled(0, [6, 8], [SELLER, SELLER], [90, 40], [1000, 500]))
+    assert rulings.with_ruling([3, 5, 7, 9, 11], B, 600) == {3, 7}
+    assert rulings.with_ruling([3, 5, 7, 9, 11], A, 400) == {5, 7, 9}
 
 
 @given(NOTES)

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.events.key import VIEW, key_of
-from detectors.features.names import COHORT, FRESH, NETWORK, SPREAD, WATCH
+from detectors.features.names import COHORT, FRESH, NETWORK, SPREAD, SUSPECTED, WATCH
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.platform.platform import Platform
 from detectors.reference.mixes import Mix, platform_mixes
 from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import MARKS_MAX, Marks
 from detectors.state.target_states import MemoryTargetStates
-from detectors.verdict.marked_share import convicting_marks, share_beyond, share_with_marks
+from detectors.verdict.marked_share import convicting_marks, share_beyond, share_with_marks, share_with_rulings
 from detectors.windows.crowd import Crowd, Row, pack_row
 from detectors.windows.scales import ladder
 from tests.crowds import fold
@@ -237,3 +237,28 @@ def test_what_a_code_points_at_is_noted_and_nothing_else() -> None:
     assert convicting_marks(crowd, codes(FRESH), usual) == Marks(codes=[TEXTS[FRESH][0]])
     same_days = crowd_of([(*bought(rng)[:5], 4 << 1, 0) for _ in range(60)])
     assert convicting_marks(same_days, codes(COHORT), usual).cohorts == [4]
+
+
+def test_events_of_actors_with_rulings_are_counted_one_by_one() -> None:
+    rng = random.Random(5)
+    rows = [bought(rng) for _ in range(30)] + [honest(rng) for _ in range(10)]
+    ruled = {row[0] for row in rows[:30]}
+    estimate = share_with_rulings(crowd_of(rows), {actor for actor in crowd_of(rows).people if actor in ruled})
+    assert estimate == pytest.approx((0.75, 0.0))
+    assert share_with_rulings(crowd_of(rows), set()).share == 0.0
+
+
+def test_events_of_a_crowd_that_is_only_sampled_have_an_error() -> None:
+    rng = random.Random(6)
+    crowd = crowd_of([bought(rng) for _ in range(3000)])
+    chosen = set(sorted(crowd.people)[: len(crowd.people) // 2])
+    estimate = share_with_rulings(crowd, chosen)
+    assert estimate.share == pytest.approx(0.5, abs=0.1)
+    assert estimate.standard_error > 0.01
+
+
+def test_rulings_are_kept_as_marks_though_few_of_a_crowd_have_them() -> None:
+    rng = random.Random(7)
+    crowd = crowd_of([honest(rng) for _ in range(30)])
+    assert convicting_marks(crowd, codes(SUSPECTED, share=0.3), mixes(rng)).codes == [TEXTS[SUSPECTED][0]]
+    assert convicting_marks(crowd, codes(WATCH, share=0.3), mixes(rng)).codes == []
