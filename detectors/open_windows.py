@@ -36,8 +36,7 @@ class OpenWindows:
             return window
         if log_from < window.log_from or window.log_from < 0:
             window.log_from = log_from
-        if log_to > window.log_to:
-            window.log_to = log_to
+        window.log_to = max(window.log_to, log_to)
         return window
 
     def merge(self, order: int, start: int, key: Key, state: TargetState, crowd: Crowd) -> Crowd:

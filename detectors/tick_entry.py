@@ -34,13 +34,15 @@ STEP_KEYS = 32
 
 
 class ClosedTick(NamedTuple):
-    """A closed tick: start in epoch ms, its first and last position in the log, the outcome of its step, owners."""
+    """A closed tick: start in epoch ms, its first and last position in the log, and the outcome of its step."""
 
     start: int
     log: tuple[int, int]
     outcome: Outcome
     owners: dict[str, int]
     """target → hash of its owner, if given"""
+    nobody: dict[Key, int]
+    """events without an actor"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +63,13 @@ class TickEntry:
 
     def enter_all(self, tick: Tick, start: int, outcome: Outcome) -> Generator[None, None, int]:
         """Enter the events of a tick that no rule caught, with a pause after every few keys. Returns their number."""
-        at, nobody = ClosedTick(start, (tick.log_from, tick.log_to), outcome, tick.owners), tick.nobody
+        at = ClosedTick(start, (tick.log_from, tick.log_to), outcome, tick.owners, tick.nobody)
         entered = [0] * len(METRICS)
         closed, rows_by_key = 0, tick.by_key()
         while some := list(islice(rows_by_key, STEP_KEYS)):
             states = self.target_states.change_many([key for key, _, _ in some])
             for (key, rows, folded), state in zip(some, states, strict=True):
-                entered[metric_of(key)] += self._enter(key, state, rows, folded, nobody.get(key, 0), at)
+                entered[metric_of(key)] += self._enter(key, state, rows, folded, at)
             closed += len(some)
             if len(some) == STEP_KEYS:
                 yield
@@ -76,14 +78,13 @@ class TickEntry:
         outcome.windows += closed
         return sum(entered)
 
-    def _enter(
-        self, key: Key, state: TargetState, rows: bytes, folded: Crowd | None, nobody: int, at: ClosedTick
-    ) -> int:
+    def _enter(self, key: Key, state: TargetState, rows: bytes, folded: Crowd | None, at: ClosedTick) -> int:
         """Enter a key's events of a closed tick, without duplicates and undos. Returns their number.
 
-        The events are packed ``rows``, a crowd of rows that were ``folded`` before, and ``nobody`` events without an
-        actor. Most keys have few events, and nothing but this and ``Crowd.take`` is called for them.
+        The events are packed ``rows``, a crowd of rows that were ``folded`` before, and those without an actor. Most
+        keys have few events, so as little as possible is called for these.
         """
+        nobody = at.nobody.get(key, 0)
         count = len(rows) // ROW_BYTES + nobody
         if folded is not None:
             count += folded.n
@@ -131,7 +132,7 @@ class TickEntry:
 
     def _judge(self, key: Key, state: TargetState, crowd: Crowd, at: ClosedTick) -> None:
         """Judge a tick by itself."""
-        start, log, outcome, _ = at
+        start, log, outcome = at.start, at.log, at.outcome
         crowd.settle()
         crowd.log_from, crowd.log_to = log
         metric = metric_of(key)

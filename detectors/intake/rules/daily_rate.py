@@ -146,9 +146,9 @@ class Days:
             earned = (more if counted[place] else 1) * self._pace_ms
             due[place] = min(due[place] + earned, latest)
             at = HOURS * place + hour
-            more = min(more, HOUR_MAX - hours[at])
-            hours[at] += more
-            counted[place] += more
+            fitting = min(more, HOUR_MAX - hours[at])
+            hours[at] += fitting
+            counted[place] += fitting
             self._changed = True
 
     def _columns(self) -> tuple[Keys, NDArray[np.int64], NDArray[np.uint16]]:
