@@ -69,7 +69,7 @@ class TickEntry:
         while some := list(islice(rows_by_key, STEP_KEYS)):
             states = self.target_states.change_many([key for key, _, _ in some])
             for (key, rows, folded), state in zip(some, states, strict=True):
-                entered[metric_of(key)] += self._enter(key, state, rows, folded, at)
+                entered[metric_of(key)] += self.enter(key, state, rows, folded, at)
             closed += len(some)
             if len(some) == STEP_KEYS:
                 yield
@@ -78,7 +78,7 @@ class TickEntry:
         outcome.windows += closed
         return sum(entered)
 
-    def _enter(self, key: Key, state: TargetState, rows: bytes, folded: Crowd | None, at: ClosedTick) -> int:
+    def enter(self, key: Key, state: TargetState, rows: bytes, folded: Crowd | None, at: ClosedTick) -> int:
         """Enter a key's events of a closed tick, without duplicates and undos. Returns their number.
 
         The events are packed ``rows``, a crowd of rows that were ``folded`` before, and those without an actor. Most
