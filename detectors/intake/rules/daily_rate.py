@@ -44,7 +44,7 @@ _NO_ACTS = array("H", bytes(2 * HOURS))
 class Days:
     """The followed pairs of one metric of a partition: a dict of their places in columns.
 
-    Most calls are about a handful of pairs, for which arrays of NumPy take ten times as long.
+    Most calls are about a handful of pairs, for which arrays of NumPy take five times as long.
     """
 
     def __init__(self, per_day: int) -> None:
