@@ -8,10 +8,13 @@ from detectors.events.key import NO_KEY, Key
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import MINUTES, Scale
+from detectors.windows.scales import MINUTES, MINUTES_MS, Scale
 
 Due = tuple[int, int, int, Key]
 """Work that is due: the moment of event time, the order among works of one moment, a window's start and a key."""
+
+MINUTES_ORDER = 1
+"""Position of this scale among all."""
 
 
 class OpenWindows:
@@ -27,18 +30,14 @@ class OpenWindows:
         log_from, log_to = log
         window = state.open.get(MINUTES)
         if window is None:
-            return self._opened(1, start, key, state, log)
+            start -= start % MINUTES_MS
+            window = state.open[MINUTES] = Crowd(start=start, log_from=log_from, log_to=log_to)
+            self.wait(MINUTES_ORDER, start, key)
+            return window
         if log_from < window.log_from or window.log_from < 0:
             window.log_from = log_from
         window.log_to = max(window.log_to, log_to)
         return window
-
-    def _opened(self, order: int, ts_ms: int, key: Key, state: TargetState, log: tuple[int, int]) -> Crowd:
-        scale = self._scales[order]
-        start = scale.start(ts_ms)
-        crowd = state.open[scale.name] = Crowd(start=start, log_from=log[0], log_to=log[1])
-        self.wait(order, start, key)
-        return crowd
 
     def merge(self, order: int, start: int, key: Key, state: TargetState, crowd: Crowd) -> Crowd:
         """Merge a closed window into the longer one. If there is none yet, the shorter becomes the longer one."""

@@ -16,7 +16,7 @@ from detectors.events.event import METRICS
 from detectors.events.key import Key, is_view, metric_of, target_of
 from detectors.failures import UNCONTAINED
 from detectors.intake.ticks import Tick
-from detectors.judge import Judge
+from detectors.judge import TICK_EVENTS_MIN, Judge
 from detectors.measurement.early_windows import EarlyWindows
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
@@ -39,6 +39,10 @@ class ClosedTick(NamedTuple):
     start: int
     log: tuple[int, int]
     outcome: Outcome
+    owners: dict[str, int]
+    """target → hash of its owner, if given"""
+    nobody: dict[Key, int]
+    """events without an actor"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +63,13 @@ class TickEntry:
 
     def enter_all(self, tick: Tick, start: int, outcome: Outcome) -> Generator[None, None, int]:
         """Enter the events of a tick that no rule caught, with a pause after every few keys. Returns their number."""
-        at, nobody, owners = ClosedTick(start, (tick.log_from, tick.log_to), outcome), tick.nobody, tick.owners
+        at = ClosedTick(start, (tick.log_from, tick.log_to), outcome, tick.owners, tick.nobody)
         entered = [0] * len(METRICS)
         closed, rows_by_key = 0, tick.by_key()
         while some := list(islice(rows_by_key, STEP_KEYS)):
             states = self.target_states.change_many([key for key, _, _ in some])
             for (key, rows, folded), state in zip(some, states, strict=True):
-                owner = owners.get(target_of(key), -1) if owners else -1
-                count = self.enter(key, rows, at, state=state, folded=folded, owner=owner, nobody=nobody.get(key, 0))
-                entered[metric_of(key)] += count
+                entered[metric_of(key)] += self.enter(key, state, rows, folded, at)
             closed += len(some)
             if len(some) == STEP_KEYS:
                 yield
@@ -76,37 +78,28 @@ class TickEntry:
         outcome.windows += closed
         return sum(entered)
 
-    def enter(
-        self,
-        key: Key,
-        rows: bytes,
-        at: ClosedTick,
-        *,
-        state: TargetState | None = None,
-        folded: Crowd | None = None,
-        owner: int = -1,
-        nobody: int = 0,
-    ) -> int:
+    def enter(self, key: Key, state: TargetState, rows: bytes, folded: Crowd | None, at: ClosedTick) -> int:
         """Enter a key's events of a closed tick, without duplicates and undos. Returns their number.
 
-        The events are packed ``rows``, a crowd of rows that were ``folded`` before, and ``nobody`` events without an
-        actor. ``state`` is the key's, if it has been read.
+        The events are packed ``rows``, a crowd of rows that were ``folded`` before, and those without an actor. Most
+        keys have few events, so as little as possible is called for these.
         """
-        start, log, outcome = at
-        state = self.target_states.change(key) if state is None else state
-        count = len(rows) // ROW_BYTES + nobody + (0 if folded is None else folded.n)
+        nobody = at.nobody.get(key, 0)
+        count = len(rows) // ROW_BYTES + nobody
+        if folded is not None:
+            count += folded.n
+            if not is_view(key):
+                state.unknown_acts += folded.n
         state.ledger.valid += count
-        if folded is not None and not is_view(key):
-            state.unknown_acts += folded.n
         if not state.count_pending:
-            self.pending_counts.add_state(key, state, start + self.scale.span_ms)
-        minutes = self.windows.minutes(key, state, start, log)
-        if owner >= 0:
-            minutes.owner = max(minutes.owner, owner)
+            self.pending_counts.add_state(key, state, at.start + self.scale.span_ms)
+        minutes = self.windows.minutes(key, state, at.start, at.log)
+        if at.owners:
+            minutes.owner = max(minutes.owner, at.owners.get(target_of(key), -1))
         unjudged = minutes.n - minutes.unjudged + count
-        judged_alone = folded is not None or self._needs_judging(key, state, count, at)
+        few = count < TICK_EVENTS_MIN and folded is None and state.case is None
         try:
-            if not judged_alone:
+            if few or not (folded is not None or self._needs_judging(key, state, count, at)):
                 minutes.take(rows, nobody)
             else:
                 crowd = folded if folded is not None else Crowd()
@@ -118,18 +111,15 @@ class TickEntry:
             raise
         except Exception as error:  # noqa: BLE001  # the contents of a half-entered window are unknown
             del state.open["minutes"]
-            self.containment.record(("tick", error), key, start, unjudged, outcome)
+            self.containment.record(("tick", error), key, at.start, unjudged, at.outcome)
             return count
-        self._enter_early(key, state, at)
-        return count
-
-    def _enter_early(self, key: Key, state: TargetState, at: ClosedTick) -> None:
         try:
             self.early.entered(key, state)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the windows are judged when they end
             at.outcome.fail("early", key, at.start, 0, error)
+        return count
 
     def _needs_judging(self, key: Key, state: TargetState, count: int, at: ClosedTick) -> bool:
         try:
@@ -142,7 +132,7 @@ class TickEntry:
 
     def _judge(self, key: Key, state: TargetState, crowd: Crowd, at: ClosedTick) -> None:
         """Judge a tick by itself."""
-        start, log, outcome = at
+        start, log, outcome = at.start, at.log, at.outcome
         crowd.settle()
         crowd.log_from, crowd.log_to = log
         metric = metric_of(key)

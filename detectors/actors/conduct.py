@@ -88,6 +88,8 @@ class ConductRulings:
         """
         if self._automated is None:
             self._automated = np.flatnonzero((self._kinds == AUTOMATED) & (self._scores >= AUTOMATED_MIN))
+        if not len(self._automated):  # as nearly always: this is asked at every tick
+            return self._automated
         return self._actors[self._automated[self._until[self._automated] > now_ms]]
 
     def shares(

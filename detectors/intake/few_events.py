@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from operator import itemgetter
 
 import numpy as np
 
@@ -34,7 +33,7 @@ _moments_in = struct.Struct("<ii").iter_unpack
 class FewEvents:
     """See the module. Rows and moments are packed, as those of ``Heap``."""
 
-    __slots__ = ("_acts", "_metrics", "_moments", "_removed", "_rows", "_targets", "_undone")
+    __slots__ = ("_acts", "_metrics", "_moments", "_numbers", "_removed", "_rows", "_targets", "_undone")
 
     def __init__(self) -> None:
         self._metrics: list[int] = []
@@ -43,7 +42,9 @@ class FewEvents:
         self._moments: list[bytes] = []
         """of one or several events each"""
         self._undone: list[tuple[int, str, int, int]] = []
-        self._acts: list[FewActs] | None = None
+        self._acts: list[tuple[FewActs, list[int]]] | None = None
+        """by metric, the acts that rules compare, and the places of those that are events"""
+        self._numbers: tuple[list[int], list[tuple[int, int]]] | None = None
         self._removed: dict[int, str] = {}
         """places of the events that a rule caught → its reason"""
 
@@ -60,6 +61,7 @@ class FewEvents:
         self._targets += targets
         self._rows.append(rows)
         self._moments.append(moments)
+        self._acts = self._numbers = None
 
     def note_undo(self, metric: int, target: str, actor: int, at: int) -> None:
         """See Heap."""
@@ -84,13 +86,12 @@ class FewEvents:
         """As ``Heap.sift`` for the events of a metric."""
         if self._acts is None:
             self._acts = self._by_metric(start)
-        few = self._acts[metric]
+        few, ruled = self._acts[metric]
         if not few:
             return {}
-        hits = repeats.judge(TickActs(few=few), lambda: self._ruled_rows(metric), start, end, replayed=replayed)
+        hits = repeats.judge(TickActs(few=few), lambda: self._rows_at(ruled), start, end, replayed=replayed)
         if not hits:
             return {}
-        ruled = self._ruled(metric)
         caught: dict[tuple[str, str], int] = {}
         for reason, places in hits.items():
             for place in places.tolist():
@@ -100,45 +101,41 @@ class FewEvents:
             self._removed.update(dict.fromkeys((ruled[place] for place in places.tolist()), reason))
         return caught
 
-    def _by_metric(self, start: int) -> list[FewActs]:
-        """The acts that rules compare, by metric. Undos come last."""
-        acts: list[FewActs] = [[] for _ in METRICS]
-        pairs = pairs_of_few(map(itemgetter(0), _actors_in(b"".join(self._rows))), self._targets)
-        moments = _moments_in(b"".join(self._moments))
-        for metric, pair, (at, spent) in zip(self._metrics, pairs, moments, strict=True):
+    def _unpacked(self) -> tuple[list[int], list[tuple[int, int]]]:
+        """The actor, and time and watch time of each event."""
+        if self._numbers is None:
+            actors = [actor for (actor,) in _actors_in(b"".join(self._rows))]
+            self._numbers = actors, list(_moments_in(b"".join(self._moments)))
+        return self._numbers
+
+    def _by_metric(self, start: int) -> list[tuple[FewActs, list[int]]]:
+        """By metric, the acts that rules compare, undos last, and the places of those that are events."""
+        found: list[tuple[FewActs, list[int]]] = [([], []) for _ in METRICS]
+        actors, moments = self._unpacked()
+        pairs = pairs_of_few(actors, self._targets)
+        for place, (metric, pair, (at, spent)) in enumerate(zip(self._metrics, pairs, moments, strict=True)):
             if at >= 0:
-                acts[metric].append((pair, start + at, spent))
+                acts, ruled = found[metric]
+                acts.append((pair, start + at, spent))
+                ruled.append(place)
         for metric, target, actor, at in self._undone:
-            acts[metric].append((pairs_of_few([actor], [target])[0], start + at, UNDONE))
-        return acts
+            found[metric][0].append((pairs_of_few([actor], [target])[0], start + at, UNDONE))
+        return found
 
-    def _ruled(self, metric: int) -> list[int]:
-        """Places of the events of a metric that rules compare."""
-        moments = _moments_in(b"".join(self._moments))
-        return [
-            place
-            for place, (of, (at, _)) in enumerate(zip(self._metrics, moments, strict=True))
-            if of == metric and at >= 0
-        ]
-
-    def _ruled_rows(self, metric: int) -> Packed:
+    def _rows_at(self, places: list[int]) -> Packed:
         rows = np.frombuffer(b"".join(self._rows), WHOLE)
-        return rows.take(self._ruled(metric)).view(PACKED)
+        return rows.take(np.array(places, np.intp)).view(PACKED)
 
     def related(self, metric: int) -> list[RelatedAct]:
         """The acts of a metric that are states, by target."""
-        if metric not in self._metrics:
-            return []
-        removed = self._removed
-        events = zip(
-            *(self._metrics, self._targets, _actors_in(b"".join(self._rows)), _moments_in(b"".join(self._moments))),
-            strict=True,
-        )
-        return sorted(
-            RelatedAct(target, actor & WITHOUT_ACCOUNT, at, place, place in removed)
-            for place, (of, target, (actor,), (at, spent)) in enumerate(events)
-            if of == metric and at >= 0 and spent != UNRELATED
-        )
+        actors, moments = self._unpacked()
+        acts, removed, targets = list[RelatedAct](), self._removed, self._targets
+        for place in [place for place, of in enumerate(self._metrics) if of == metric]:
+            at, spent = moments[place]
+            if at >= 0 and spent != UNRELATED:
+                acts.append(RelatedAct(targets[place], actors[place] & WITHOUT_ACCOUNT, at, place, place in removed))
+        acts.sort()
+        return acts
 
     def row(self, place: int) -> bytes:
         """The packed row of an event."""
@@ -147,8 +144,7 @@ class FewEvents:
     def of_actors(self, metric: int, actors: frozenset[int]) -> list[tuple[str, list[int]]]:
         """As ``Heap.of_actors`` for the events of a metric."""
         found: dict[str, list[int]] = {}
-        events = zip(self._metrics, _actors_in(b"".join(self._rows)), _moments_in(b"".join(self._moments)), strict=True)
-        for place, (of, (actor,), (at, _)) in enumerate(events):
+        for place, (of, actor, (at, _)) in enumerate(zip(self._metrics, *self._unpacked(), strict=True)):
             if of == metric and at >= 0 and actor in actors and place not in self._removed:
                 found.setdefault(self._targets[place], []).append(place)
         return list(found.items())

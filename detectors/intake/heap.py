@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.events.actor import without_account
+from detectors.events.key import Key, key_of
 from detectors.intake.related import CHUNK_ACTS, UNRELATED, RelatedAct
 from detectors.intake.rules.acts import UNDONE, Acts, TickActs
 from detectors.intake.rules.daily_rate import marks_of, pairs_of
@@ -203,18 +204,21 @@ class Heap:
         self._caught[reason] = np.append(self._caught.get(reason, np.empty(0, np.intp)), places)
         return reasons
 
-    def by_target(self, also: Set[str] = frozenset()) -> Iterator[tuple[str, bytes, Crowd | None]]:
-        """Each target with its packed rows and its crowd of folded rows, in the order of ids.
+    def by_key(self, metric: int, also: Set[str] = frozenset()) -> Iterator[tuple[Key, bytes, Crowd | None]]:
+        """The key of each target with its packed rows and its crowd of folded rows, in the order of ids.
 
         Targets in ``also`` are included even without rows.
         """
         packed, ends = self._in_order()
-        code_of, folded = self._names.get, self._folded.get
-        for target in sorted(self._names.keys() | also):
-            code, before = code_of(target), folded(target)
-            rows = b"" if code is None else packed[ends[code] : ends[code + 1]]
+        targets, folded = list(self._names), self._folded
+        unnamed = [target for target in also if target not in self._names]
+        targets += unnamed
+        ends += [ends[-1]] * len(unnamed)
+        for code in sorted(range(len(targets)), key=targets.__getitem__):
+            target, rows = targets[code], packed[ends[code] : ends[code + 1]]
+            before = folded.get(target) if folded else None
             if rows or before is not None or target in also:
-                yield target, rows, before
+                yield key_of(metric, target), rows, before
 
     def counts(self) -> dict[str, int]:
         """The number of events by target, in the order of ids. It works even if the rows cannot be read."""

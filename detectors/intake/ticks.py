@@ -186,8 +186,7 @@ class Tick:
             return
         for metric, heap in enumerate(self._heaps):
             also = {target_of(key) for key in self.nobody if metric_of(key) == metric}
-            for target, packed, folded in heap.by_target(also):
-                yield key_of(metric, target), packed, folded
+            yield from heap.by_key(metric, also)
 
     def counts(self) -> list[tuple[Key, int]]:
         """The number of events by key, in order. It works even if the rows cannot be read."""

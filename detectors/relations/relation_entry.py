@@ -158,10 +158,11 @@ class RelationEntry:
     def _settled(
         self, tick: Tick, acts_by_key: list[tuple[Key, list[RelatedAct]]], states: list[TargetState], start: int
     ) -> list[_Settled]:
-        undos = [_undos_of(tick.withdrawn.get(key, ()), acts) for key, acts in acts_by_key]
+        withdrawn = tick.withdrawn
+        undos = [_undos_of(withdrawn.get(key, ()), acts) if withdrawn else [] for key, acts in acts_by_key]
         relations = [state.relations or Relations() for state in states]
         wanted = [
-            (key, each, [*(act.actor for act in acts), *(actor for actor, _ in takes)])
+            (key, each, [act.actor for act in acts] + [actor for actor, _ in takes])
             for (key, acts), each, takes in zip(acts_by_key, relations, undos, strict=True)
         ]
         opened = open_all(wanted, self._target_states.pages)

@@ -96,7 +96,9 @@ class MemoryTargetStates:
 
     def change_many(self, keys: Sequence[Key]) -> list[TargetState]:
         """See TargetStates."""
-        return [self.change(key) for key in keys]
+        self._changed.update(keys)
+        states = self.states
+        return [states.get(key) or self.change(key) for key in keys]
 
     def peek(self, key: Key) -> TargetState | None:
         """See TargetStates."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from detectors.events.event import METRICS
 from detectors.events.key import Key, key_of, metric_of, target_of
 from detectors.failures import UNCONTAINED
-from detectors.intake.rules.daily_rate import Days, marks_of, pairs_of
+from detectors.intake.rules.daily_rate import Days, pairs_of_few
 from detectors.intake.rules.repeats import repeats_of
 from detectors.intake.rules.settings import RuleSettings
 from detectors.intake.ticks import Tick
@@ -55,9 +53,9 @@ class ActRules:
         days = repeats.days
         actors = crowd.returning(days.often)
         if actors:
-            pairs = np.unique(pairs_of(np.array(actors, np.int64), marks_of([target_of(key)])))
+            pairs = set(pairs_of_few(actors, [target_of(key)] * len(actors)))
             days.turn(end - 1)
-            days.follow(pairs)
+            days.follow(sorted(pairs))
 
     def broken_off(self, metric: int) -> None:
         """Handle a rule that failed half way: the daily counts are stored as they are now."""

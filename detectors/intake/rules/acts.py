@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,12 +44,14 @@ FewActs = list[tuple[int, int, int]]
 class TickActs:
     """The acts of one metric in a tick: as columns, as a list if they are few, or both."""
 
-    __slots__ = ("_columns", "_few", "_keys", "last_ms")
+    __slots__ = ("_columns", "_few", "_keys", "_places", "last_ms")
 
     def __init__(self, columns: Acts | None = None, few: FewActs | None = None) -> None:
         """One of the two forms is given."""
         self._columns, self._few = columns, few
         self._keys: frozenset[int] | None = None
+        self._places: dict[int, int] | None = None
+        """key → place of its last act in the list"""
         self.last_ms = -1
         """the time of the last act, -1 without any"""
         if few:
@@ -84,6 +87,16 @@ class TickActs:
         if self._few is None:
             self._few = list(zip(*(column.tolist() for column in self.columns), strict=True))
         return self._few
+
+    def of_pairs(self, keys: Iterable[int]) -> FewActs:
+        """The acts of some pairs."""
+        acts = self.listed()
+        if self._places is None:
+            self._places = {key: place for place, (key, _, _) in enumerate(acts)}
+        if len(self._places) < len(acts):
+            wanted = frozenset(keys)
+            return [act for act in acts if act[0] in wanted]
+        return [acts[place] for place in map(self._places.get, keys) if place is not None]
 
     def since(self, ms: int) -> TickActs:
         """The acts from this time on. It may be this object."""

@@ -16,7 +16,8 @@ that the limit grants it. The table depends on the ticks of a whole day, so it i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Set
+from array import array
+from collections.abc import Collection, Iterable, Sequence, Set
 from typing import Any
 from zlib import compress, crc32, decompress
 
@@ -32,37 +33,44 @@ PAIRS_MAX = 4096
 HOURS = 24
 HOUR_MAX = (1 << 16) - 1
 
-PAIR_BYTES = 8 + 8 + 2 * HOURS + 100
-"""Bytes of a followed pair: its columns, and its key in a set."""
+PAIR_BYTES = 8 + 8 + 4 + 2 * HOURS + 100
+"""Bytes of a followed pair: its columns, and its key and place in a dict."""
 
 Keys = NDArray[np.uint64]
-Counts = NDArray[np.int64]
 
-
-_NOWHERE: NDArray[np.intp] = np.array((), np.intp)
+_NO_ACTS = array("H", bytes(2 * HOURS))
 
 
 class Days:
-    """The followed pairs of one metric of a partition, as columns sorted by key."""
+    """The followed pairs of one metric of a partition: a dict of their places in columns.
+
+    Most calls are about a handful of pairs, for which arrays of NumPy take five times as long.
+    """
 
     def __init__(self, per_day: int) -> None:
         """``per_day`` is the limit of acts in 24 hours, at least 1."""
         self.per_day = per_day
         self._pace_ms = max(1, DAY_MS // per_day)
-        self._keys: Keys = np.empty(0, np.uint64)
-        self._followed: set[int] = set()
-        """the same keys, to ask for a few of them"""
-        self._due: Counts = np.empty(0, np.int64)
+        self._places: dict[int, int] = {}
+        """key → place in the columns"""
+        self._keys = array("Q")
+        self._due = array("q")
         """epoch ms until which a pair can pause and still be at the pace of the limit since it was followed"""
-        self._hours: NDArray[np.uint16] = np.empty((0, HOURS), np.uint16)
-        """acts by hour of the day (UTC) in the last 24 hours"""
+        self._hours = array("H")
+        """acts by hour of the day (UTC) in the last 24 hours: HOURS numbers for each pair"""
+        self._counted = array("I")
+        """their sum"""
+        self._in_order: Keys | None = None
+        """the keys in order, None if they must be sorted again"""
         self._now = -1
         self._changed = False
 
     @property
     def keys(self) -> Keys:
         """The keys of the followed pairs, in order."""
-        return self._keys
+        if self._in_order is None:
+            self._in_order = np.sort(np.array(self._keys, np.uint64))
+        return self._in_order
 
     @property
     def often(self) -> int:
@@ -83,68 +91,79 @@ class Days:
         self._now = now_ms
         if hour == before:
             return
-        self._hours[:, [past % HOURS for past in range(max(before, hour - HOURS) + 1, hour + 1)]] = 0
-        left = self._hours.any(axis=1) | (self._due >= (hour - 1) * HOUR_MS)
-        if not left.all():
-            self._select(left)
+        keys, due, hours = self._columns()
+        hours[:, [past % HOURS for past in range(max(before, hour - HOURS) + 1, hour + 1)]] = 0
+        left = hours.any(axis=1) | (due >= (hour - 1) * HOUR_MS)
+        self._set(keys[left], due[left], hours[left])
+        self._changed = self._changed or not left.all()
 
-    def follow(self, keys: Keys) -> None:
+    def follow(self, keys: Sequence[int]) -> None:
         """Start to follow pairs (distinct keys, in order) that are not followed yet."""
-        if self._followed.issuperset(keys.tolist()):
+        fresh = [key for key in keys if key not in self._places][:PAIRS_MAX]
+        if not fresh:
             return
-        new = np.ones(len(keys), np.bool_)
-        new[self._found(keys)[0]] = False
-        fresh = keys[new][:PAIRS_MAX]
         excess = len(self._keys) + len(fresh) - PAIRS_MAX
         if excess > 0:
-            left = np.ones(len(self._keys), np.bool_)
-            left[np.lexsort((self._keys, self._due))[:excess]] = False
-            self._select(left)
-        places = np.searchsorted(self._keys, fresh)
-        self._keys = np.insert(self._keys, places, fresh)
-        self._followed.update(fresh.tolist())
-        self._due = np.insert(self._due, places, self._now)
-        self._hours = np.insert(self._hours, places, 0, axis=0)
-        self._changed = True
+            self._evict(excess)
+        for key in fresh:
+            self._places[key] = len(self._keys)
+            self._keys.append(key)
+            self._due.append(self._now)
+            self._hours.extend(_NO_ACTS)
+            self._counted.append(0)
+        self._changed, self._in_order = True, None
+
+    def _evict(self, count: int) -> None:
+        """Drop the pairs furthest behind the pace. The last pair takes the place of each."""
+        behind = np.lexsort((np.array(self._keys), np.array(self._due)))[:count]
+        for place in sorted(behind.tolist(), reverse=True):
+            del self._places[self._keys[place]]
+            key, due, counted = self._keys.pop(), self._due.pop(), self._counted.pop()
+            hours = self._hours[-HOURS:]
+            del self._hours[-HOURS:]
+            if place < len(self._keys):
+                self._places[key], self._keys[place], self._due[place], self._counted[place] = place, key, due, counted
+                self._hours[HOURS * place : HOURS * (place + 1)] = hours
 
     def followed(self, keys: Set[int]) -> set[int]:
         """Those of these pairs that are followed."""
-        return self._followed.intersection(keys)
+        return self._places.keys() & keys
 
-    def counted(self, keys: Keys) -> Counts:
+    def counted(self, keys: Iterable[int]) -> list[int]:
         """Counted acts of each pair in the last 24 hours, 0 for a pair that is not followed."""
-        totals = np.zeros(len(keys), np.int64)
-        known, at = self._found(keys)
-        totals[known] = self._hours[at].sum(axis=1)
-        return totals
+        counted, places = self._counted, map(self._places.get, keys)
+        return [0 if place is None else counted[place] for place in places]
 
-    def count(self, keys: Keys, acts: Counts) -> None:
+    def count(self, keys: Iterable[int], acts: Iterable[int]) -> None:
         """Add acts of distinct pairs. Acts of pairs that are not followed are ignored."""
-        acting = np.nonzero(acts)[0]
-        known, at = self._found(keys[acting])
-        if not len(known):
-            return
-        acts = acts[acting][known]
-        hour = self._now // HOUR_MS % HOURS
-        # A pair that starts with two acts at once earns no more than one with a single act: most are double clicks.
-        earned = np.where(self._hours[at].any(axis=1), acts, 1) * self._pace_ms
-        self._hours[at, hour] = np.minimum(self._hours[at, hour] + acts, HOUR_MAX)
-        # At most a day ahead: by then all counted hours have been dropped.
-        self._due[at] = np.minimum(self._due[at] + earned, self._now + DAY_MS)
-        self._changed = True
+        hours, counted, due, hour = self._hours, self._counted, self._due, self._now // HOUR_MS % HOURS
+        latest = self._now + DAY_MS  # by then all counted hours have been dropped
+        for key, more in zip(keys, acts, strict=True):
+            place = self._places.get(key)
+            if place is None or not more:
+                continue
+            # A pair that starts with two acts at once earns no more than one with a single act: most are double clicks.
+            earned = (more if counted[place] else 1) * self._pace_ms
+            due[place] = min(due[place] + earned, latest)
+            at = HOURS * place + hour
+            fitting = min(more, HOUR_MAX - hours[at])
+            hours[at] += fitting
+            counted[place] += fitting
+            self._changed = True
 
-    def _found(self, keys: Keys) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Places of the keys that are followed, and their places in the table."""
-        if not len(self._keys):
-            return _NOWHERE, _NOWHERE
-        at = np.minimum(self._keys.searchsorted(keys), len(self._keys) - 1)
-        known = np.nonzero(self._keys[at] == keys)[0]
-        return known, at[known]
+    def _columns(self) -> tuple[Keys, NDArray[np.int64], NDArray[np.uint16]]:
+        """Copies of the columns, sorted by key."""
+        keys, due = np.array(self._keys, np.uint64), np.array(self._due, np.int64)
+        hours = np.array(self._hours, np.uint16).reshape(-1, HOURS)
+        order = np.argsort(keys)
+        return keys[order], due[order], hours[order]
 
-    def _select(self, left: NDArray[np.bool_]) -> None:
-        self._followed.difference_update(self._keys[~left].tolist())
-        self._keys, self._due, self._hours = self._keys[left], self._due[left], self._hours[left]
-        self._changed = True
+    def _set(self, keys: Keys, due: NDArray[np.int64], hours: NDArray[np.uint16]) -> None:
+        self._keys, self._due = array("Q", keys.tobytes()), array("q", due.tobytes())
+        self._hours = array("H", hours.tobytes())
+        self._counted = array("I", hours.sum(axis=1, dtype=np.uint32).tobytes())
+        self._places = {key: place for place, key in enumerate(keys.tolist())}
+        self._in_order = None
 
     def broken_off(self) -> None:
         """Handle a failure half way: the state in memory, whatever has changed of it, is stored next."""
@@ -157,16 +176,18 @@ class Days:
         if not self._changed:
             return None
         self._changed = False
-        columns = (compress(part.tobytes(), 1) for part in (self._keys, self._due, self._hours))
+        columns = (compress(part.tobytes(), 1) for part in self._columns())
         return {"now": self._now, "columns": list(columns)}
 
     def load(self, state: Any) -> None:
         """Load the result of ``take_changed``."""
         keys, due, hours = map(decompress, state["columns"])
         self._now = int(state["now"])
-        self._keys, self._due = np.frombuffer(keys, np.uint64), np.frombuffer(due, np.int64).copy()
-        self._followed = set(self._keys.tolist())
-        self._hours = np.frombuffer(hours, np.uint16).reshape(-1, HOURS).copy()
+        self._set(
+            np.frombuffer(keys, np.uint64),
+            np.frombuffer(due, np.int64),
+            np.frombuffer(hours, np.uint16).reshape(-1, HOURS),
+        )
 
 
 def marks_of(targets: Collection[str]) -> Keys:

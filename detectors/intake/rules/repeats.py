@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +118,7 @@ class Repeats:
         if not (len(places) and len(rows)):
             return {}
         if days is not None:
-            days.follow(np.unique(acts.keys[places]))
+            days.follow(np.unique(acts.keys[places]).tolist())
         return self._sift(acts, rows, places, before, days)
 
     def _again(self, keys: Keys, days: Days | None) -> tuple[NDArray[np.intp], list[Acts]]:
@@ -186,30 +185,30 @@ class Repeats:
         if days is not None:
             counted &= act
             pairs = np.nonzero(~same)[0]
-            number = _numbered(counted, ~same) + days.counted(keys[pairs])[np.cumsum(~same) - 1]
+            listed = keys[pairs].tolist()
+            number = _numbered(counted, ~same) + np.array(days.counted(listed), np.int64)[np.cumsum(~same) - 1]
             hits[RATE_DAY] = place[counted & ~double & (number >= days.per_day)]
-            days.count(keys[pairs], np.add.reduceat(counted, pairs, dtype=np.int64))
+            days.count(listed, np.add.reduceat(counted, pairs, dtype=np.int64).tolist())
         return hits
 
     def _judged_few(self, acts: FewActs, again: set[int], rows: Callable[[], Packed], days: Days | None) -> Hits:
         """As ``_judged`` for a few pairs that act ``again`` or are followed: for these, arrays take longer."""
         if all(spent == UNDONE for _, _, spent in acts):
             return {}
-        pairs = np.array(sorted(again), np.uint64)
+        pairs = sorted(again)
         if days is not None:
             days.follow(pairs)
-        compared = [(key, ts, spent, place) for place, (key, ts, spent) in enumerate(acts) if key in again]
+        compared = [(*act, place) for place, act in enumerate(acts) if act[0] in again]
         for recent in self._recent:
-            if not again.isdisjoint(recent.keys_if_few() or ()):
-                compared += [(key, ts, spent, _EARLIER) for key, ts, spent in recent.listed() if key in again]
+            compared += [(*act, _EARLIER) for act in recent.of_pairs(pairs)]
         compared.sort()
-        if any(one[:3] == other[:3] for one, other in pairwise(compared)):
+        if len({act[:3] for act in compared}) < len(compared):
             row = rows()
             compared.sort(key=lambda act: (*act[:3], row[act[3]].item()[::-1] if 0 <= act[3] < len(row) else ()))
-        counted = {} if days is None else dict(zip(pairs.tolist(), days.counted(pairs).tolist(), strict=True))
+        counted = {} if days is None else dict(zip(pairs, days.counted(pairs), strict=True))
         hits, acts_by_pair = self._sift_few(compared, counted, None if days is None else days.per_day)
         if days is not None:
-            days.count(pairs, np.array([acts_by_pair[key] for key in pairs.tolist()], np.int64))
+            days.count(pairs, [acts_by_pair[key] for key in pairs])
         return {reason: np.array(places, np.intp) for reason, places in hits.items()}
 
     def _sift_few(

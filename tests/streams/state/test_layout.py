@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 
 from detectors.audit import Audit, AuditSettings
@@ -150,8 +149,8 @@ def _teach(audit: Audit) -> None:
     audit.bands.lockstep.note(900_000, 4, 1.0, [5, 7])
     for _, days in audit.intake.days():
         days.turn(1)
-        days.follow(np.array([3, 1 << 63], np.uint64))
-        days.count(np.array([3], np.uint64), np.array([2]))
+        days.follow([3, 1 << 63])
+        days.count([3], [2])
 
 
 def _shape(value: Any) -> Any:

@@ -100,12 +100,12 @@ def test_what_was_saved_goes_on_as_what_was_not(steps: list[tuple[int, set[int]]
             if saved is not None:
                 again.load(msgspec.msgpack.decode(saved))
             now += minutes * minutes * MINUTE_MS
-            keys = np.array(sorted(pairs), np.uint64)
+            keys = sorted(pairs)
             for part in (whole, again):
                 part.turn(now)
                 part.follow(keys)
-                part.count(keys, keys.astype(np.int64) % 3)
-            assert whole.counted(keys).tolist() == again.counted(keys).tolist()
+                part.count(keys, [key % 3 for key in keys])
+            assert whole.counted(keys) == again.counted(keys)
             assert whole.keys.tolist() == again.keys.tolist()
             changed, other = whole.take_changed(), again.take_changed()
             assert other in {None, changed} if changed is None else other == changed
@@ -168,24 +168,24 @@ def test_times_that_are_known_to_the_day_alone_accuse_nobody() -> None:
 def test_memory_is_bounded_and_a_machine_stays_while_double_clickers_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(days, "PAIRS_MAX", 64)
     followed = Days(800)
-    machine = np.array([7], np.uint64)
+    machine = [7]
     for minute in range(60 * 20):
         followed.turn(START_MS + minute * MINUTE_MS)
-        passing = np.arange(30, dtype=np.uint64) + np.uint64(1000 + 30 * minute)
+        passing = range(1000 + 30 * minute, 1030 + 30 * minute)
         followed.follow(passing)
-        followed.count(passing, np.full(30, 2))
+        followed.count(passing, [2] * 30)
         followed.follow(machine)
-        followed.count(machine, np.array([1]))
+        followed.count(machine, [1])
     assert followed.memory_bytes() <= 64 * PAIR_BYTES
-    assert followed.counted(machine).tolist() == [1200]
+    assert followed.counted(machine) == [1200]
 
 
-ONE = np.array([7], np.uint64)
+ONE = [7]
 
 
 def counted_at(followed: Days, at_ms: int) -> int:
     followed.turn(at_ms)
-    return int(followed.counted(ONE)[0])
+    return followed.counted(ONE)[0]
 
 
 def test_a_pair_that_does_not_act_is_followed_until_the_end_of_the_next_hour() -> None:
@@ -204,7 +204,7 @@ def test_acts_are_counted_in_their_hour_and_the_twenty_three_after_it() -> None:
     for hour, acts in ((20, 5), (21, 3)):
         followed.turn(START_MS + hour * HOUR_MS)
         followed.follow(ONE)
-        followed.count(ONE, np.array([acts]))
+        followed.count(ONE, [acts])
     assert counted_at(followed, START_MS + 44 * HOUR_MS - 1) == 8
     assert counted_at(followed, START_MS + 44 * HOUR_MS) == 3
     assert counted_at(followed, START_MS + 45 * HOUR_MS - 1) == 3
@@ -227,9 +227,38 @@ def test_those_furthest_behind_the_pace_of_the_limit_leave_first(monkeypatch: py
     monkeypatch.setattr(days, "PAIRS_MAX", 2)
     followed = Days(800)
     followed.turn(START_MS)
-    pairs = np.array([3, 9], np.uint64)
+    pairs = [3, 9]
     followed.follow(pairs)
-    followed.count(pairs, np.array([1, 2]))
-    followed.count(pairs, np.array([2, 0]))
-    followed.follow(np.array([5], np.uint64))
+    followed.count(pairs, [1, 2])
+    followed.count(pairs, [2, 0])
+    followed.follow([5])
     assert followed.keys.tolist() == [3, 5]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.dictionaries(st.integers(0, 30), st.integers(0, 3))), max_size=30))
+def test_a_full_table_has_the_pairs_at_the_pace_of_the_limit_whatever_their_places(
+    steps: list[tuple[int, dict[int, int]]],
+) -> None:
+    """The same with a dict in order of the pace."""
+    room, pace_ms, hours, due, now = 6, DAY_MS // 800, Counter[tuple[int, int]](), dict[int, int](), START_MS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(days, "PAIRS_MAX", room)
+        followed = Days(800)
+        for minutes, acts in steps:
+            now += minutes * MINUTE_MS
+            pairs = sorted(acts)
+            followed.turn(now)
+            followed.follow(pairs)
+            before = followed.counted(pairs)
+            followed.count(pairs, [acts[pair] for pair in pairs])
+            due = {pair: at for pair, at in due.items() if at >= (now // HOUR_MS - 1) * HOUR_MS or hours[pair, 0]}
+            fresh = [pair for pair in pairs if pair not in due][:room]
+            for pair in sorted(due, key=lambda pair: (due[pair], pair))[: max(0, len(due) + len(fresh) - room)]:
+                del due[pair], hours[pair, 0]
+            due |= dict.fromkeys(fresh, now)
+            assert before == [hours[pair, 0] for pair in pairs]
+            for pair in pairs:
+                if pair in due and acts[pair]:
+                    due[pair] += pace_ms * (acts[pair] if hours[pair, 0] else 1)
+                    hours[pair, 0] += acts[pair]
+            assert followed.keys.tolist() == sorted(due)
