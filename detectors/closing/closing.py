@@ -123,11 +123,11 @@ class WindowClosing:
         if table.people is not None:
             self._note_actors(table, place, closing)
         crowd.events_judged = crowd.n
-        if place not in table.windows:
+        if place in table.windows or place in table.crowds:
+            score = self._judge(table, place) if table.is_judged(place) else 0.0
+            learn_window(table, place, closing, score)
+        else:
             learn_small(table, place, closing)
-            return
-        score = self._judge(table, place) if table.is_judged(place) else 0.0
-        learn_window(table, place, closing, score)
         if table.metric == VIEW and crowd.n >= EVENTS_MIN:
             self._note_views(table, place, closing)
 
@@ -158,9 +158,9 @@ class WindowClosing:
     def _note_views(self, table: ClosingTable, place: int, closing: Closing) -> None:
         """Record a closed window of views for the windows of likes and follows that close after it."""
         key, _, crowd = table.rows[place]
-        lessons, window = closing.lessons, table.windows[place]
+        lessons, window = closing.lessons, table.windows.get(place)
         try:
-            if closing.order > 1 and table.teaching[place].crowd and window.other_counts is not None:
+            if closing.order > 1 and table.teaching[place].crowd and window is not None and window.other_counts is not None:
                 people = table.people_who_can_act(place)
                 table.interactions.append((people, *window.other_counts[1:]))
             lessons.viewed.update(self.other_metrics.viewers_in_closing_window(key, closing.order, crowd))
@@ -168,7 +168,7 @@ class WindowClosing:
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the verdict on the views is kept
-            window.fail("learning", error)
+            closing.outcome.fail("learning", key, closing.start, 0, error)
 
     def _unjudged(self, row: Row, closing: Closing, error: Exception) -> None:
         key, _, crowd = row

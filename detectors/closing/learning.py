@@ -16,6 +16,7 @@ from detectors.events.key import NO_KEY
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.columns import selected
+from detectors.measurement.window_view import WindowView, habits_unknown
 from detectors.platform.platform import RUNGS, Platform
 from detectors.state.level import Level
 from detectors.state.target_state import TargetState
@@ -30,7 +31,7 @@ LEARN_CROWD_BELOW = 2.0
 
 
 def learn_small(table: ClosingTable, place: int, closing: Closing) -> None:
-    """Learn from a window without a crowd. Most windows are so small; there may be millions of them."""
+    """Learn from a window without a crowd, or with one that is not measured. There may be millions of them."""
     _, state, crowd = table.rows[place]
     _learn_level(state, closing, crowd.n - crowd.quarantined, table.season)
     if not crowd.quarantined:
@@ -42,18 +43,20 @@ def learn_window(table: ClosingTable, place: int, closing: Closing, crowd_score:
 
     Quarantined events are excluded. An exception ends only the learning; the verdict remains valid.
     """
-    window = table.windows[place]
+    window = table.windows.get(place)
     try:
-        _learn(table, place, closing, crowd_score)
+        if window is None:
+            learn_small(table, place, closing)
+        else:
+            _learn(table, place, window, closing, crowd_score)
     except UNCONTAINED:
         raise
     except Exception as error:  # noqa: BLE001  # any failure is limited to learning from this window
-        window.platform.changed = True
-        window.fail("learning", error)
+        table.platform.changed = True
+        closing.outcome.fail("learning", table.rows[place][0], closing.start, 0, error)
 
 
-def _learn(table: ClosingTable, place: int, closing: Closing, crowd_score: float) -> None:
-    window = table.windows[place]
+def _learn(table: ClosingTable, place: int, window: WindowView, closing: Closing, crowd_score: float) -> None:
     state, crowd, surge = window.target_state, window.crowd, window.surge
     slow = state.slow
     suspicious = (surge >= SURGE_SCORE and not window.reference.experienced()) or (
@@ -71,7 +74,7 @@ def _learn(table: ClosingTable, place: int, closing: Closing, crowd_score: float
         return
     _teach_platform(table, place, crowd, closing)
     measured = table.measured.get(place)
-    if measured is None or not (table.teaching[place].crowd or window.habits_unknown()):
+    if measured is None or not (table.teaching[place].crowd or habits_unknown(state, closing.scale)):
         return
     if table.teaching[place].crowd:
         table.teaching_crowds.append(measured)

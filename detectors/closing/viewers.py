@@ -22,13 +22,13 @@ def count_viewers(table: ClosingTable, closing: Closing, other: OtherMetrics, vi
         if teaches and closing.scale.name == HOUR:
             table.acts.append((crowd.n, viewed))
         teaches = viewed and state.case is None and not crowd.quarantined
-        if not teaches and crowd.n < EVENTS_MIN:
+        window = table.windows.get(place) if crowd.n >= EVENTS_MIN else None
+        if not teaches and window is None:
             continue
         viewers, checked = other.viewer_events(key, crowd), other.checkable_people(key, crowd)
         if teaches and crowd.named and checked == crowd.sampled_people():
             table.checked_acts.append((crowd.named, viewers))
-        if crowd.n >= EVENTS_MIN:
-            window = table.windows[place]
+        if window is not None:
             possible = other.possible_viewer_events(key, crowd, viewers)
             window.viewer_events = possible + closing.lessons.viewed.get(key, 0.0)
             window.all_views_emitted = checked >= f.PEOPLE_MIN and closing.lessons.emits_every_view(views, table.metric)

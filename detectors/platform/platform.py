@@ -69,6 +69,7 @@ class Teaching(NamedTuple):
 
 
 EVERYTHING = Teaching()
+_TEACHING = tuple(tuple(Teaching(mix, crowd) for crowd in (False, True)) for mix in (False, True))
 
 ENDED_VIEWS_MAX = 1000
 """Most mixes of ended views that are kept, of some kB each."""
@@ -244,13 +245,15 @@ class Platform:
         if usual is not None:
             self.typical[scale.name] = usual
 
-    def teaching(self, scale: Scale, key: Key, start_ms: int) -> Teaching:
-        """What to learn from this key's window: a sample, if many windows closed together the last time."""
+    def teaching(self, scale: Scale, keys: Sequence[Key], start_ms: int) -> list[Teaching]:
+        """What to learn from the windows of these keys: a sample, if many windows closed together the last time."""
         windows, crowds = self.closings.get(scale.name, (0, 0))
         if windows < 2 * TEACHERS:
-            return EVERYTHING
-        lot = crc32(b"%b%d" % (key.encode(), start_ms))
-        return Teaching(lot % (windows // TEACHERS) == 0, lot % max(1, crowds // TEACHERS) == 0)
+            return [EVERYTHING] * len(keys)
+        mix_every, crowd_every = windows // TEACHERS, max(1, crowds // TEACHERS)
+        salt = b"%d" % start_ms
+        lots = [crc32(key.encode() + salt) for key in keys]
+        return [_TEACHING[lot % mix_every == 0][lot % crowd_every == 0] for lot in lots]
 
     def closed(self, scale: Scale, windows: int, crowds: int) -> None:
         """Record how many windows have closed together, and how many of them had a crowd."""
