@@ -88,7 +88,7 @@ class WindowClosing:
                 return
             key, _, crowd = rows[0]
             closing.outcome.windows += 1
-            closing.lessons.add_window(metric_of(key), crowd)
+            closing.lessons.add_windows(metric_of(key), [crowd.n])
             self._unjudged(rows[0], closing, error)
         else:
             yield from self._decide(table, closing)
@@ -103,9 +103,9 @@ class WindowClosing:
     def _decide(self, table: ClosingTable, closing: Closing) -> Iterator[None]:
         """Judge the rows that surge or have a case, one by one, and learn from each what its target learns."""
         closing.outcome.windows += len(table.rows)
+        closing.lessons.add_windows(table.metric, [crowd.n for _, _, crowd in table.rows])
         judged = 0
         for place, row in enumerate(table.rows):
-            closing.lessons.add_window(table.metric, row[2])
             try:
                 self._finish(table, place, closing)
             except UNCONTAINED:

@@ -94,19 +94,17 @@ def _meet(table: ClosingTable, bands: Bands) -> dict[int, list[int]]:
     counts = [column.tolist() for column in numbers_of_newcomers(people, unmet)]
     suspects = np.bincount(people.window, bands.lockstep.are_suspects(people.actor), people.windows)
     found: dict[int, list[int]] = {}
-    edges = np.searchsorted(people.window, np.arange(people.windows + 1)).tolist()
+    seen, first_seen, first = people.actor[~unmet].tolist(), 0, 0
     for place, ((_, _, crowd), number, new, aged, new_aged, odd) in enumerate(
         zip(table.rows, *counts, suspects.tolist(), strict=True)
     ):
         crowd.met, crowd.unmet, crowd.asked, crowd.newcomers = number - new, new, aged, new_aged
         table.met.append(number)
-        if number < 2 or crowd.sampled:
-            continue
-        here = slice(edges[place], edges[place + 1])
-        if number <= CROWD_MAX and number - new >= 2:
-            table.together[place] = people.actor[here][~unmet[here]].tolist()
-        if odd >= BAND_MIN:
-            found[place] = people.actor[here].tolist()
+        if number - new >= 2 and number <= CROWD_MAX and not crowd.sampled:
+            table.together[place] = seen[first_seen : first_seen + number - new]
+        if odd >= BAND_MIN and not crowd.sampled:
+            found[place] = people.actor[first : first + number].tolist()
+        first, first_seen = first + number, first_seen + number - new
     return found
 
 

@@ -44,6 +44,8 @@ class People:
 
     def selected(self, windows: Places) -> People:
         """The people of some of the windows, which must be in ascending order."""
+        if len(windows) == self.windows:
+            return self
         places = np.full(self.windows, -1, np.intp)
         places[windows] = np.arange(len(windows))
         window, watched = places[self.window], places[self.watch_window]

@@ -18,7 +18,7 @@ from detectors.actors.rulings import Rulings
 from detectors.events.key import Key, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
-from detectors.measurement.expectation import usual_count
+from detectors.measurement.expectation import usual_mean
 from detectors.measurement.measuring import measure_all
 from detectors.measurement.open_hour import merge_open_windows, split_result
 from detectors.measurement.other_metrics import OtherMetrics
@@ -132,7 +132,7 @@ class EarlyWindows:
         young = level is None or level.windows < YOUNG_WINDOWS
         if young and count <= FACTOR * platform.typical.get(name, 1.0):  # the usual count is at least that
             return
-        usual, _ = usual_count(state, name, platform)
+        usual = usual_mean(state, name, platform)
         if count > FACTOR * usual and context.other_metrics.reference(metric).experienced():
             self._candidates.append((-count / (1.0 + usual), order, key))
 

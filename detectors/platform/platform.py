@@ -22,7 +22,7 @@ from detectors.reference.rates import Rates
 from detectors.reference.seasons import Seasons
 from detectors.scoring.detector import Detector
 from detectors.scoring.river_models import ConfiguredModel
-from detectors.windows.crowd import DIMENSIONS
+from detectors.windows.crowd import ACCOUNT, DIMENSIONS, REFERRER
 from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, TICK, Scale
 
 SHORT = "short"
@@ -208,23 +208,20 @@ class Platform:
         """
         self.events += sum(min(number, WEIGHT_CAP) for number in named)
         weights = weights_of(people.window)
-        for name in DIMENSIONS:
-            buckets = people.column(name)
-            given = buckets >= 0
-            if given.any():
-                window = people.window[given]
-                self.mixes[name].learn(buckets[given], weights if given.all() else weights_of(window))
+        given = people.traits[:, : len(DIMENSIONS)].T >= 0
+        for name, there, number in zip(DIMENSIONS, given, given.sum(axis=1).tolist(), strict=True):
+            if number == len(weights):
+                self.mixes[name].learn(people.column(name), weights)
+            elif number:
+                self.mixes[name].learn(people.column(name)[there], weights_of(people.window[there]))
         if len(people.watch_bucket):
             self._ended_views.clear()
             self.mixes["watch"].learn(people.watch_bucket, weights_of(people.watch_window, people.watch_events))
         sampled = people.number().tolist()
+        fresh_accounts = given[ACCOUNT] & (people.column("account") & 1 == 1)
         without, aged, fresh = (
             np.bincount(people.window, there, people.windows).tolist()
-            for there in (
-                people.column("referrer") < 0,
-                people.column("account") >= 0,
-                (people.column("account") >= 0) & (people.column("account") & 1 == 1),
-            )
+            for there in (~given[REFERRER], given[ACCOUNT], fresh_accounts)
         )
         for place, (checked, unknown) in enumerate(accounts):
             if checked:

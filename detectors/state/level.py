@@ -57,7 +57,8 @@ class Level(msgspec.Struct, array_like=True, gc=False):
         over = variance - self.mean
         if over <= 0.0:
             return high
-        return min(high, max(low, self.mean * self.mean / over))
+        size = self.mean * self.mean / over
+        return high if size > high else max(size, low)
 
     def _silence(self, windows: int, memory: int) -> None:
         """As ``_update(0.0)`` that many times, in one step."""
@@ -69,8 +70,8 @@ class Level(msgspec.Struct, array_like=True, gc=False):
         self.mean_square *= remaining
 
     def _update(self, x: float, memory: int) -> None:
-        self.windows += 1
-        fading = max(1.0 / memory, 1.0 / self.windows)
+        self.windows = windows = self.windows + 1
+        fading = 1.0 / min(memory, windows)
         self.mean = _faded(fading, self.mean, x)
         self.mean_square = _faded(fading, self.mean_square, x * x)
 
