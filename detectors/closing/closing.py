@@ -143,10 +143,10 @@ class WindowClosing:
     def _note_actors(self, table: ClosingTable, place: int, closing: Closing) -> None:
         """Let the daily rule count the actors who came often, and note who came together."""
         key, state, crowd = table.rows[place]
-        people, together = table.met[place], table.together.get(place)
-        if crowd.named > people:
+        most, together = table.most.get(place), table.together.get(place)
+        if most is not None:
             try:
-                self.rules.follow(key, crowd, people, closing.start + closing.scale.span_ms)
+                self.rules.follow(key, crowd, most, closing.start + closing.scale.span_ms)
             except UNCONTAINED:
                 raise
             except Exception as error:  # noqa: BLE001  # the window is judged without the rule

@@ -60,8 +60,8 @@ class ClosingTable:
     """by row, what the platform may learn of the window"""
     people: People | None = None
     """of all rows, for windows of five minutes only"""
-    met: list[int] = field(default_factory=list)
-    """with ``people``: by row, their number"""
+    most: dict[int, int] = field(default_factory=dict)
+    """with ``people``: by place, the most events of one actor, where that is several"""
     together: dict[int, list[int]] = field(default_factory=dict)
     """by place, the actors seen before whose meetings may be learned"""
     crowds: dict[int, CrowdCount] = field(default_factory=dict)

@@ -93,13 +93,15 @@ def _meet(table: ClosingTable, bands: Bands) -> dict[int, list[int]]:
     unmet = are_unknown(people.actor, (table.platform.known, table.reference.known))
     counts = [column.tolist() for column in numbers_of_newcomers(people, unmet)]
     suspects = np.bincount(people.window, bands.lockstep.are_suspects(people.actor), people.windows)
+    several = np.nonzero(people.events > 1)[0]
+    for place, events in zip(people.window[several].tolist(), people.events[several].tolist(), strict=True):
+        table.most[place] = max(events, table.most.get(place, 0))
     found: dict[int, list[int]] = {}
     seen, first_seen, first = people.actor[~unmet].tolist(), 0, 0
     for place, ((_, _, crowd), number, new, aged, new_aged, odd) in enumerate(
         zip(table.rows, *counts, suspects.tolist(), strict=True)
     ):
         crowd.met, crowd.unmet, crowd.asked, crowd.newcomers = number - new, new, aged, new_aged
-        table.met.append(number)
         if number - new >= 2 and number <= CROWD_MAX and not crowd.sampled:
             table.together[place] = seen[first_seen : first_seen + number - new]
         if odd >= BAND_MIN and not crowd.sampled:

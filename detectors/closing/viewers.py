@@ -25,10 +25,10 @@ def count_viewers(table: ClosingTable, closing: Closing, other: OtherMetrics, vi
         window = table.windows.get(place) if crowd.n >= EVENTS_MIN else None
         if not teaches and window is None:
             continue
-        viewers, checked = other.viewer_events(key, crowd), other.checkable_people(key, crowd)
-        if teaches and crowd.named and checked == crowd.sampled_people():
-            table.checked_acts.append((crowd.named, viewers))
+        viewers = other.viewers(key, crowd)
+        if teaches and crowd.named and viewers.checkable == crowd.sampled_people():
+            table.checked_acts.append((crowd.named, viewers.events))
         if window is not None:
-            possible = other.possible_viewer_events(key, crowd, viewers)
-            window.viewer_events = possible + closing.lessons.viewed.get(key, 0.0)
-            window.all_views_emitted = checked >= f.PEOPLE_MIN and closing.lessons.emits_every_view(views, table.metric)
+            window.viewer_events = viewers.possible + closing.lessons.viewed.get(key, 0.0)
+            emitted = viewers.checkable >= f.PEOPLE_MIN and closing.lessons.emits_every_view(views, table.metric)
+            window.all_views_emitted = emitted

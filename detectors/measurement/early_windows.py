@@ -219,7 +219,7 @@ class EarlyWindows:
     def _surround(self, window: WindowView, order: int, start: int) -> None:
         other, key, crowd = self._context.other_metrics, window.key, window.crowd
         window.other_counts = other.counts(key, order, start, {})
-        window.viewer_events = other.possible_viewer_events(key, crowd, other.viewer_events(key, crowd))
+        window.viewer_events = other.viewers(key, crowd).possible
 
     def _view(self, order: int, key: Key, state: TargetState, crowd: Crowd, *, at: tuple[int, Outcome]) -> WindowView:
         context, metric = self._context, metric_of(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
@@ -30,10 +31,10 @@ def audited(monkeypatch: pytest.MonkeyPatch) -> tuple[Audit, Outcome, Counter[in
     taught: Counter[int] = Counter()
     teaching = Platform.teaching
 
-    def recorded(self: Platform, scale: Scale, key: Key, start_ms: int) -> Teaching:
-        chosen = teaching(self, scale, key, start_ms)
+    def recorded(self: Platform, scale: Scale, keys: Sequence[Key], start_ms: int) -> list[Teaching]:
+        chosen = teaching(self, scale, keys, start_ms)
         if scale == MINUTES:
-            taught[start_ms] += chosen.crowd
+            taught[start_ms] += sum(each.crowd for each in chosen)
         return chosen
 
     monkeypatch.setattr(platforms, "TEACHERS", TEACHERS)
@@ -73,9 +74,9 @@ def test_the_sample_is_the_same_after_a_restart() -> None:
     platform.closed(MINUTES, 30_000, 3_000)
     restored.load(platform.dump())
     keys = [key_of(VIEW, f"v{n}") for n in range(30_000)]
-    chosen = [platform.teaching(MINUTES, key, START_MS) for key in keys]
-    assert chosen == [restored.teaching(MINUTES, key, START_MS) for key in keys]
-    assert chosen != [platform.teaching(MINUTES, key, START_MS + 5 * MINUTE_MS) for key in keys]
+    chosen = platform.teaching(MINUTES, keys, START_MS)
+    assert chosen == restored.teaching(MINUTES, keys, START_MS)
+    assert chosen != platform.teaching(MINUTES, keys, START_MS + 5 * MINUTE_MS)
     mixes, crowds = (sum(lessons) for lessons in zip(*chosen, strict=True))
     assert mixes == pytest.approx(30_000 / (30_000 // TEACHERS_DEFAULT), rel=0.3)
     assert crowds == pytest.approx(30_000 / (3_000 // TEACHERS_DEFAULT), rel=0.3)
