@@ -22,9 +22,9 @@ come" and "had we seen them before"; see docs/decisions/0004-one-sample-of-actor
 HASH_SPACE = 1 << 63
 """Actor hashes are uniform in [0, HASH_SPACE)."""
 
-PENDING_ROWS = 256
-"""Rows above which a window longer than a tick folds them. Rows take no more space than what they are folded into, and
-tables of windows read them as they are."""
+PENDING_ROWS = 512
+"""Rows above which a window longer than a tick folds them. Rows take less memory than what they are folded into, tables
+of windows read them as they are, and so many are folded as arrays: of most actors beyond the sample no object is made."""
 
 FEW_ACTORS = 3
 """Number of actors up to which they are looked for in packed rows one by one (measured)."""
