@@ -120,7 +120,7 @@ class WindowClosing:
     def _finish(self, table: ClosingTable, place: int, closing: Closing) -> None:
         """Judge a row if it is suspicious, and let its target learn."""
         crowd = table.rows[place][2]
-        if table.people is not None:
+        if place in table.most or place in table.together:
             self._note_actors(table, place, closing)
         crowd.events_judged = crowd.n
         if place in table.windows or place in table.crowds:
@@ -159,10 +159,10 @@ class WindowClosing:
         """Record a closed window of views for the windows of likes and follows that close after it."""
         key, _, crowd = table.rows[place]
         lessons, window = closing.lessons, table.windows.get(place)
+        others = None if window is None else window.other_counts
         try:
-            if closing.order > 1 and table.teaching[place].crowd and window is not None and window.other_counts is not None:
-                people = table.people_who_can_act(place)
-                table.interactions.append((people, *window.other_counts[1:]))
+            if closing.order > 1 and table.teaching[place].crowd and others is not None:
+                table.interactions.append((table.people_who_can_act(place), *others[1:]))
             lessons.viewed.update(self.other_metrics.viewers_in_closing_window(key, closing.order, crowd))
             lessons.views[key] = crowd.n - crowd.quarantined
         except UNCONTAINED:
@@ -181,7 +181,7 @@ class WindowClosing:
         order, outcome = closing.order + 1, closing.outcome
         name = self.scales[order].name
         longer = state.open.get(name)
-        unjudged = crowd.n - crowd.unjudged + (0 if longer is None else longer.n - longer.unjudged)
+        unjudged = 0 if longer is None else longer.n - longer.unjudged
         try:
             crowd.squares = crowd.n * crowd.n
             longer = self.open_windows.merge(order, closing.start, key, state, crowd)
@@ -189,7 +189,7 @@ class WindowClosing:
             raise
         except Exception as error:  # noqa: BLE001  # the contents of a half-merged window are unknown
             state.open.pop(name, None)
-            self.record((name, error), key, closing.start, unjudged, outcome)
+            self.record((name, error), key, closing.start, unjudged + crowd.n - crowd.unjudged, outcome)
             return
         try:
             self.early.merged(order, key, state, longer)

@@ -35,7 +35,7 @@ def learn_small(table: ClosingTable, place: int, closing: Closing) -> None:
     _, state, crowd = table.rows[place]
     _learn_level(state, closing, crowd.n - crowd.quarantined, table.season)
     if not crowd.quarantined:
-        _teach_platform(table, place, crowd, closing)
+        _teach_platform(table, place, crowd)
 
 
 def learn_window(table: ClosingTable, place: int, closing: Closing, crowd_score: float) -> None:
@@ -72,7 +72,7 @@ def _learn(table: ClosingTable, place: int, window: WindowView, closing: Closing
     _learn_level(state, closing, honest, table.season)
     if crowd.quarantined or suspicious or state.case is not None:
         return
-    _teach_platform(table, place, crowd, closing)
+    _teach_platform(table, place, crowd)
     measured = table.measured.get(place)
     if measured is None or not (table.teaching[place].crowd or habits_unknown(state, closing.scale)):
         return
@@ -89,9 +89,9 @@ def _learn_level(state: TargetState, closing: Closing, honest: int, season: floa
     level.learn(closing.scale, closing.start, max(0, honest), season)
 
 
-def _teach_platform(table: ClosingTable, place: int, crowd: Crowd, closing: Closing) -> None:
+def _teach_platform(table: ClosingTable, place: int, crowd: Crowd) -> None:
     table.typical.append(crowd.n)
-    if closing.order == 1 and crowd.named and table.teaching[place].mix:
+    if table.people is not None and crowd.n > crowd.nobody and table.teaching[place].mix:
         table.mixing.append(place)
 
 

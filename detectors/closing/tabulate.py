@@ -122,7 +122,10 @@ def _expect(table: ClosingTable, closing: Closing, other: OtherMetrics) -> None:
     if not crowds:
         return
     places, counts, sinces, means, dispersions = zip(*crowds, strict=True)
-    columns = {name: np.array(c, np.float64) for name, c in ((f.COUNT, counts), (f.EXPECTED, means), (f.DISPERSION, dispersions))}
+    columns = {
+        name: np.array(column, np.float64)
+        for name, column in ((f.COUNT, counts), (f.EXPECTED, means), (f.DISPERSION, dispersions))
+    }
     surges = score_many(platform.detectors_of(scale)[SURGE], columns).tolist()
     table.crowds = dict(zip(places, map(CrowdCount, means, dispersions, sinces, surges), strict=True))
 

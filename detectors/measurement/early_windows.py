@@ -118,8 +118,9 @@ class EarlyWindows:
 
     def merged(self, order: int, key: Key, state: TargetState, crowd: Crowd) -> None:
         """Consider a longer window after a closed shorter one was merged into it."""
-        if crowd.n >= f.FEW_MIN and crowd.n >= GROWTH * crowd.events_judged:
-            self._consider(order, key, state, crowd.n)
+        count = crowd.n
+        if count >= f.FEW_MIN and count >= GROWTH * crowd.events_judged:
+            self._consider(order, key, state, count)
 
     def _consider(self, order: int, key: Key, state: TargetState, count: int) -> None:
         """Add a window of ``count`` events if that is far above its usual count."""

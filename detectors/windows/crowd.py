@@ -24,7 +24,7 @@ HASH_SPACE = 1 << 63
 
 PENDING_ROWS = 512
 """Rows above which a window longer than a tick folds them. Rows take less memory than what they are folded into, tables
-of windows read them as they are, and so many are folded as arrays: of most actors beyond the sample no object is made."""
+of windows read them as they are, and so many are folded as arrays: actors beyond the sample never become objects."""
 
 FEW_ACTORS = 3
 """Number of actors up to which they are looked for in packed rows one by one (measured)."""
