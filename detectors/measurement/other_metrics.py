@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from detectors.events.event import METRICS
 from detectors.events.key import VIEW, Key, is_view, other_metric
 from detectors.features.names import EVENTS_MIN
 from detectors.platform.platform import Platform
+from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import Scale
@@ -58,9 +59,9 @@ class OtherMetrics:
         )
         return views, likes, follows
 
-    def viewed(self, key: Key) -> bool:
-        """Whether a view of a key's target is known."""
-        return self._watches.peek(other_metric(key, VIEW)) is not None
+    def views_of(self, keys: Sequence[Key]) -> list[TargetState | None]:
+        """The states of the views of some keys' targets, at most CHANGED_AT_ONCE; None where no view is known."""
+        return self._watches.peek_many([other_metric(key, VIEW) for key in keys])
 
     def days(self, key: Key) -> int:
         """Closed days in the history of the views of a key's target."""
@@ -77,19 +78,10 @@ class OtherMetrics:
         return level.windows + max(0, (start - level.last_start) // scale.span_ms - 1)
 
     def viewers(self, key: Key, crowd: Crowd) -> Viewers:
-        """The viewers among the actors of a crowd of likes or follows. A crowd of views has none."""
+        """The viewers among the actors of a key's crowd of likes or follows. A crowd of views has none."""
         if is_view(key):
             return Viewers(0.0, 0.0, 0)
-        views = self._views(key)
-        actors = crowd.events_by_actor()
-        checkable = min([len(_checkable(actors, window)) for window in views], default=len(actors))
-        certain = min(float(crowd.named), _viewer_events(crowd, actors, views))
-        nobody = sum([window.nobody for window in views])
-        possible = certain
-        if nobody:  # they may be anyone's
-            most = most_viewers(certain, sum([window.named for window in views]), nobody)
-            possible = min(float(crowd.named), most)
-        return Viewers(certain, possible, checkable)
+        return viewers_among(crowd, self._watches.peek(other_metric(key, VIEW)))
 
     def viewers_in_closing_window(self, key: Key, order: int, crowd: Crowd) -> dict[Key, float]:
         """Upper bound on the events by viewers in a closing view window, by the keys of the target's likes and follows.
@@ -107,10 +99,6 @@ class OtherMetrics:
                 found[other] = most_viewers(viewers, crowd.named, crowd.nobody)
         return found
 
-    def _views(self, key: Key) -> list[Crowd]:
-        state = self._watches.peek(other_metric(key, VIEW))
-        return [] if state is None else [window for window in state.open.values() if window.n]
-
     def _count(self, other: Key, order: int, start: int, closed: dict[Key, int]) -> int:
         """Events of the open windows at this scale and below; for five minutes, of the open hour too."""
         count = closed.get(other, 0)
@@ -123,6 +111,20 @@ class OtherMetrics:
             if window is not None and window.start < end and start < window.start + scale.span_ms:
                 count += window.n - window.quarantined
         return count
+
+
+def viewers_among(crowd: Crowd, state: TargetState | None) -> Viewers:
+    """The viewers among the actors of a crowd of likes or follows, by the state of the views of its target."""
+    views = [] if state is None else [window for window in state.open.values() if window.n]
+    actors = crowd.events_by_actor()
+    checkable = min([len(_checkable(actors, window)) for window in views], default=len(actors))
+    certain = min(float(crowd.named), _viewer_events(crowd, actors, views))
+    nobody = sum([window.nobody for window in views])
+    possible = certain
+    if nobody:  # they may be anyone's
+        most = most_viewers(certain, sum([window.named for window in views]), nobody)
+        possible = min(float(crowd.named), most)
+    return Viewers(certain, possible, checkable)
 
 
 def _viewer_events(acts: Crowd, actors: Mapping[int, int], windows: Iterable[Crowd]) -> float:
