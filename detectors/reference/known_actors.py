@@ -73,7 +73,8 @@ def are_unknown(actors: NDArray[np.int64], known: Iterable[KnownActors]) -> NDAr
     for filter_ in dict.fromkeys(known):
         for generation in (filter_.newer, filter_.older):
             found |= _in(np.frombuffer(generation, np.uint8), at, bits)
-    return found == 0
+    unknown: NDArray[np.bool_] = found == 0
+    return unknown
 
 
 def _places(actors: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
@@ -84,7 +85,8 @@ def _places(actors: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.ui
 
 def _in(generation: NDArray[np.uint8], at: NDArray[np.int64], bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """1 for the actors all of whose bits are set in a generation, else 0."""
-    return np.bitwise_and.reduce(generation[at] >> bits, axis=0) & 1
+    there: NDArray[np.uint8] = np.bitwise_and.reduce(generation[at] >> bits, axis=0) & 1
+    return there
 
 
 def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]) -> list[int]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from detectors.audit import Audit, AuditSettings
+from detectors.closing.closing import WindowClosing
+from detectors.closing.table import Closing, ClosingTable, Row
 from detectors.events.key import VIEW, Key, key_of
 from detectors.lab.traffic.blocks import Packer
 from detectors.measurement.window_view import HABIT_WINDOWS
@@ -60,6 +62,24 @@ def test_a_sample_teaches_and_every_window_is_judged_and_teaches_its_level(monke
     assert {(flag.target, flag.verdict) for flag in outcome.flags} == {("v3", "artificial"), ("v5", "explained")}
     levels = {state.levels["minutes"].windows for state in states_of(audit).values()}
     assert min(levels) >= HISTORY_MINUTES // 5
+
+
+def test_of_most_crowds_only_the_count_is_learned_when_their_habits_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    tabulate, opened = WindowClosing._tabulate, {}
+
+    def tabulated(self: WindowClosing, rows: list[Row], closing: Closing) -> ClosingTable:
+        table = tabulate(self, rows, closing)
+        if closing.order == 1:
+            opened[closing.start] = len(table.crowds), len(table.windows)
+        return table
+
+    monkeypatch.setattr(WindowClosing, "_tabulate", tabulated)
+    audited(monkeypatch)
+    (crowds, windows), (last_crowds, last_windows) = (
+        opened[start] for start in (min(opened), BURST_MS - 5 * MINUTE_MS)
+    )
+    assert windows == crowds
+    assert last_windows < last_crowds / 2
 
 
 def test_habits_are_asked_of_every_window_until_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
