@@ -88,7 +88,7 @@ class WindowClosing:
                 return
             key, _, crowd = rows[0]
             closing.outcome.windows += 1
-            closing.lessons.add_window(metric_of(key), crowd)
+            closing.lessons.add_windows(metric_of(key), [crowd.n])
             self._unjudged(rows[0], closing, error)
         else:
             yield from self._decide(table, closing)
@@ -103,9 +103,9 @@ class WindowClosing:
     def _decide(self, table: ClosingTable, closing: Closing) -> Iterator[None]:
         """Judge the rows that surge or have a case, one by one, and learn from each what its target learns."""
         closing.outcome.windows += len(table.rows)
+        closing.lessons.add_windows(table.metric, [crowd.n for _, _, crowd in table.rows])
         judged = 0
         for place, row in enumerate(table.rows):
-            closing.lessons.add_window(table.metric, row[2])
             try:
                 self._finish(table, place, closing)
             except UNCONTAINED:
@@ -120,14 +120,14 @@ class WindowClosing:
     def _finish(self, table: ClosingTable, place: int, closing: Closing) -> None:
         """Judge a row if it is suspicious, and let its target learn."""
         crowd = table.rows[place][2]
-        if table.people is not None:
+        if place in table.most or place in table.together:
             self._note_actors(table, place, closing)
         crowd.events_judged = crowd.n
-        if place not in table.windows:
+        if place in table.windows or place in table.crowds:
+            score = self._judge(table, place) if table.is_judged(place) else 0.0
+            learn_window(table, place, closing, score)
+        else:
             learn_small(table, place, closing)
-            return
-        score = self._judge(table, place) if table.is_judged(place) else 0.0
-        learn_window(table, place, closing, score)
         if table.metric == VIEW and crowd.n >= EVENTS_MIN:
             self._note_views(table, place, closing)
 
@@ -143,10 +143,10 @@ class WindowClosing:
     def _note_actors(self, table: ClosingTable, place: int, closing: Closing) -> None:
         """Let the daily rule count the actors who came often, and note who came together."""
         key, state, crowd = table.rows[place]
-        people, together = table.met[place], table.together.get(place)
-        if crowd.named > people:
+        most, together = table.most.get(place), table.together.get(place)
+        if most is not None:
             try:
-                self.rules.follow(key, crowd, people, closing.start + closing.scale.span_ms)
+                self.rules.follow(key, crowd, most, closing.start + closing.scale.span_ms)
             except UNCONTAINED:
                 raise
             except Exception as error:  # noqa: BLE001  # the window is judged without the rule
@@ -158,17 +158,17 @@ class WindowClosing:
     def _note_views(self, table: ClosingTable, place: int, closing: Closing) -> None:
         """Record a closed window of views for the windows of likes and follows that close after it."""
         key, _, crowd = table.rows[place]
-        lessons, window = closing.lessons, table.windows[place]
+        lessons, window = closing.lessons, table.windows.get(place)
+        others = None if window is None else window.other_counts
         try:
-            if closing.order > 1 and table.teaching[place].crowd and window.other_counts is not None:
-                people = table.people_who_can_act(place)
-                table.interactions.append((people, *window.other_counts[1:]))
+            if closing.order > 1 and table.teaching[place].crowd and others is not None:
+                table.interactions.append((table.people_who_can_act(place), *others[1:]))
             lessons.viewed.update(self.other_metrics.viewers_in_closing_window(key, closing.order, crowd))
             lessons.views[key] = crowd.n - crowd.quarantined
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the verdict on the views is kept
-            window.fail("learning", error)
+            closing.outcome.fail("learning", key, closing.start, 0, error)
 
     def _unjudged(self, row: Row, closing: Closing, error: Exception) -> None:
         key, _, crowd = row
@@ -181,7 +181,7 @@ class WindowClosing:
         order, outcome = closing.order + 1, closing.outcome
         name = self.scales[order].name
         longer = state.open.get(name)
-        unjudged = crowd.n - crowd.unjudged + (0 if longer is None else longer.n - longer.unjudged)
+        unjudged = 0 if longer is None else longer.n - longer.unjudged
         try:
             crowd.squares = crowd.n * crowd.n
             longer = self.open_windows.merge(order, closing.start, key, state, crowd)
@@ -189,7 +189,7 @@ class WindowClosing:
             raise
         except Exception as error:  # noqa: BLE001  # the contents of a half-merged window are unknown
             state.open.pop(name, None)
-            self.record((name, error), key, closing.start, unjudged, outcome)
+            self.record((name, error), key, closing.start, unjudged + crowd.n - crowd.unjudged, outcome)
             return
         try:
             self.early.merged(order, key, state, longer)

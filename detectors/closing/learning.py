@@ -16,6 +16,7 @@ from detectors.events.key import NO_KEY
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.columns import selected
+from detectors.measurement.window_view import WindowView, habits_unknown
 from detectors.platform.platform import RUNGS, Platform
 from detectors.state.level import Level
 from detectors.state.target_state import TargetState
@@ -30,11 +31,11 @@ LEARN_CROWD_BELOW = 2.0
 
 
 def learn_small(table: ClosingTable, place: int, closing: Closing) -> None:
-    """Learn from a window without a crowd. Most windows are so small; there may be millions of them."""
+    """Learn from a window without a crowd, or with one that is not measured. There may be millions of them."""
     _, state, crowd = table.rows[place]
     _learn_level(state, closing, crowd.n - crowd.quarantined, table.season)
     if not crowd.quarantined:
-        _teach_platform(table, place, crowd, closing)
+        _teach_platform(table, place, crowd)
 
 
 def learn_window(table: ClosingTable, place: int, closing: Closing, crowd_score: float) -> None:
@@ -42,18 +43,20 @@ def learn_window(table: ClosingTable, place: int, closing: Closing, crowd_score:
 
     Quarantined events are excluded. An exception ends only the learning; the verdict remains valid.
     """
-    window = table.windows[place]
+    window = table.windows.get(place)
     try:
-        _learn(table, place, closing, crowd_score)
+        if window is None:
+            learn_small(table, place, closing)
+        else:
+            _learn(table, place, window, closing, crowd_score)
     except UNCONTAINED:
         raise
     except Exception as error:  # noqa: BLE001  # any failure is limited to learning from this window
-        window.platform.changed = True
-        window.fail("learning", error)
+        table.platform.changed = True
+        closing.outcome.fail("learning", table.rows[place][0], closing.start, 0, error)
 
 
-def _learn(table: ClosingTable, place: int, closing: Closing, crowd_score: float) -> None:
-    window = table.windows[place]
+def _learn(table: ClosingTable, place: int, window: WindowView, closing: Closing, crowd_score: float) -> None:
     state, crowd, surge = window.target_state, window.crowd, window.surge
     slow = state.slow
     suspicious = (surge >= SURGE_SCORE and not window.reference.experienced()) or (
@@ -69,9 +72,9 @@ def _learn(table: ClosingTable, place: int, closing: Closing, crowd_score: float
     _learn_level(state, closing, honest, table.season)
     if crowd.quarantined or suspicious or state.case is not None:
         return
-    _teach_platform(table, place, crowd, closing)
+    _teach_platform(table, place, crowd)
     measured = table.measured.get(place)
-    if measured is None or not (table.teaching[place].crowd or window.habits_unknown()):
+    if measured is None or not (table.teaching[place].crowd or habits_unknown(state, closing.scale)):
         return
     if table.teaching[place].crowd:
         table.teaching_crowds.append(measured)
@@ -86,9 +89,9 @@ def _learn_level(state: TargetState, closing: Closing, honest: int, season: floa
     level.learn(closing.scale, closing.start, max(0, honest), season)
 
 
-def _teach_platform(table: ClosingTable, place: int, crowd: Crowd, closing: Closing) -> None:
+def _teach_platform(table: ClosingTable, place: int, crowd: Crowd) -> None:
     table.typical.append(crowd.n)
-    if closing.order == 1 and crowd.named and table.teaching[place].mix:
+    if table.people is not None and crowd.n > crowd.nobody and table.teaching[place].mix:
         table.mixing.append(place)
 
 

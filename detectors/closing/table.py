@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from detectors.events.key import Key
 from detectors.features import names as f
@@ -34,6 +35,17 @@ class Closing:
     outcome: Outcome
 
 
+class CrowdCount(NamedTuple):
+    """The count of a closed window with a crowd, compared with what is expected."""
+
+    expected: float
+    dispersion: float
+    """see ``expectation.expected_count``"""
+    windows_since_first_view: int
+    surge: float
+    """see ``WindowView``"""
+
+
 @dataclass(slots=True)
 class ClosingTable:
     """Rows of one metric. Platforms do not change while their windows are judged: they learn afterwards."""
@@ -48,12 +60,14 @@ class ClosingTable:
     """by row, what the platform may learn of the window"""
     people: People | None = None
     """of all rows, for windows of five minutes only"""
-    met: list[int] = field(default_factory=list)
-    """with ``people``: by row, their number"""
+    most: dict[int, int] = field(default_factory=dict)
+    """with ``people``: by place, the most events of one actor, where that is several"""
     together: dict[int, list[int]] = field(default_factory=dict)
     """by place, the actors seen before whose meetings may be learned"""
+    crowds: dict[int, CrowdCount] = field(default_factory=dict)
+    """by place, the rows that have a crowd"""
     windows: dict[int, WindowView] = field(default_factory=dict)
-    """by place, the rows that have a crowd, a case or a band"""
+    """by place, the rows that are measured, surge, or have a case, suspicious days or a band"""
     columns: Columns = field(default_factory=dict)
     measured: dict[int, int] = field(default_factory=dict)
     """place of a measured row → its place in ``columns``"""
@@ -87,12 +101,14 @@ class ClosingTable:
 
     def is_judged(self, place: int) -> bool:
         """Whether a row is judged by itself."""
-        window = self.windows[place]
+        window = self.windows.get(place)
+        if window is None:
+            return False
         return place in self.judged or window.target_state.case is not None or f.BAND in window.x
 
     def expected(self, place: int, scale: Scale, start: int) -> float:
         """The expected count of a row."""
-        window = self.windows.get(place)
-        if window is not None:
-            return window.x[f.EXPECTED]
+        crowd = self.crowds.get(place)
+        if crowd is not None:
+            return crowd.expected
         return expected_count(self.rows[place][1], scale, start, self.platform)[0]

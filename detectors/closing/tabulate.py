@@ -12,24 +12,26 @@ from detectors.campaigns.bands import Bands
 from detectors.campaigns.pairs import BAND_MIN
 from detectors.campaigns.visits import CROWD_MAX
 from detectors.catalog.registry import SURGE
-from detectors.closing.table import Closing, ClosingTable, Row
+from detectors.closing.table import Closing, ClosingTable, CrowdCount, Row
 from detectors.closing.viewers import count_viewers
 from detectors.events.key import metric_of
 from detectors.features import names as f
-from detectors.features.columns import columns_of, selected
+from detectors.features.columns import selected
 from detectors.features.crowd import numbers_of_newcomers
 from detectors.features.names import EVENTS_MIN
 from detectors.features.people import people_of
 from detectors.judge import Judge
-from detectors.measurement.measuring import expect, features_of, measure
+from detectors.measurement.expectation import expected_count
+from detectors.measurement.measuring import expect, features_of, measure, set_expected
 from detectors.measurement.other_metrics import OtherMetrics
-from detectors.measurement.window_view import WindowView
+from detectors.measurement.window_view import WindowView, habits_unknown
 from detectors.platform.platform import Platform
 from detectors.reference.known_actors import are_unknown
 from detectors.scoring.detector import score_many
 from detectors.scoring.sentences import usual
 from detectors.scoring.shares import Shares
 from detectors.thresholds import SURGE_LEAST
+from detectors.windows.scales import DAY_MS
 
 
 class Surroundings(Protocol):
@@ -70,16 +72,16 @@ def tabulate(rows: list[Row], closing: Closing, around: Surroundings) -> Closing
     """The table of rows of one metric. It changes nothing that could not be computed again."""
     metric = metric_of(rows[0][0])
     platform, reference = around.platforms[metric], around.other_metrics.reference(metric)
-    teaching = [platform.teaching(closing.scale, key, closing.start) for key, _, _ in rows]
+    teaching = platform.teaching(closing.scale, [key for key, _, _ in rows], closing.start)
     season = platform.season(closing.scale, closing.start)
     table = ClosingTable(rows, metric, platform, reference, season, teaching)
     bands: dict[int, list[int]] = {}
     if closing.order == 1:
         bands = _meet(table, around.bands)
+    _expect(table, closing, around.other_metrics)
     _open(table, closing, around, bands)
     if metric:
         count_viewers(table, closing, around.other_metrics, around.platforms[0])
-    _expect(table, around, bands)
     _measure(table)
     _ask(table, around.judge.voting)
     return table
@@ -91,76 +93,94 @@ def _meet(table: ClosingTable, bands: Bands) -> dict[int, list[int]]:
     unmet = are_unknown(people.actor, (table.platform.known, table.reference.known))
     counts = [column.tolist() for column in numbers_of_newcomers(people, unmet)]
     suspects = np.bincount(people.window, bands.lockstep.are_suspects(people.actor), people.windows)
+    several = np.nonzero(people.events > 1)[0]
+    for place, events in zip(people.window[several].tolist(), people.events[several].tolist(), strict=True):
+        table.most[place] = max(events, table.most.get(place, 0))
     found: dict[int, list[int]] = {}
-    edges = np.searchsorted(people.window, np.arange(people.windows + 1)).tolist()
+    seen, first_seen, first = people.actor[~unmet].tolist(), 0, 0
     for place, ((_, _, crowd), number, new, aged, new_aged, odd) in enumerate(
         zip(table.rows, *counts, suspects.tolist(), strict=True)
     ):
         crowd.met, crowd.unmet, crowd.asked, crowd.newcomers = number - new, new, aged, new_aged
-        table.met.append(number)
-        if number < 2 or crowd.sampled:
-            continue
-        here = slice(edges[place], edges[place + 1])
-        if number <= CROWD_MAX and number - new >= 2:
-            table.together[place] = people.actor[here][~unmet[here]].tolist()
-        if odd >= BAND_MIN:
-            found[place] = people.actor[here].tolist()
+        if number - new >= 2 and number <= CROWD_MAX and not crowd.sampled:
+            table.together[place] = seen[first_seen : first_seen + number - new]
+        if odd >= BAND_MIN and not crowd.sampled:
+            found[place] = people.actor[first : first + number].tolist()
+        first, first_seen = first + number, first_seen + number - new
     return found
 
 
-def _open(table: ClosingTable, closing: Closing, around: Surroundings, bands: dict[int, list[int]]) -> None:
-    """Make a window under judgement of each row that has a crowd, a case or possibly a band."""
-    views, other = around.platforms[0], around.other_metrics
+def _expect(table: ClosingTable, closing: Closing, other: OtherMetrics) -> None:
+    """Set the expected counts and the scores of the surges of all crowds."""
+    platform, scale, start = table.platform, closing.scale, closing.start
+    crowds: list[tuple[int, int, int, float, float]] = []
     for place, (key, state, crowd) in enumerate(table.rows):
-        if crowd.n >= EVENTS_MIN or state.case is not None or place in bands:
-            window = WindowView(
-                *(key, state, closing.scale, closing.start, crowd, table.platform, table.reference, closing.outcome),
-                parts=around.parts[closing.order],
-                rates=views.rates,
-                rulings=around.rulings,
-            )
-            table.windows[place] = window
-            if crowd.n >= EVENTS_MIN:
-                window.other_counts = other.counts(key, closing.order, closing.start, closing.lessons.views)
-                window.views_days = other.days(key) if window.is_closed_day() else 0
-                window.windows_since_first_view = other.windows_since_first_view(key, closing.scale, closing.start)
-
-
-def _expect(table: ClosingTable, around: Surroundings, bands: dict[int, list[int]]) -> None:
-    """Set the expected counts, the bands and the scores of the surges."""
-    crowds = []
-    for place, window in table.windows.items():
-        expect(window)
-        if place in bands:
-            around.bands.find_band(window, bands[place])
-        if window.crowd.n >= EVENTS_MIN:
-            crowds.append(place)
+        if crowd.n >= EVENTS_MIN:
+            since = other.windows_since_first_view(key, scale, start)
+            expected = expected_count(state, scale, start, platform, since_first_view=since)
+            crowds.append((place, crowd.n, since, *expected))
     if not crowds:
         return
-    detector = table.platform.detectors_of(table.windows[crowds[0]].scale)[SURGE]
-    scores = score_many(detector, columns_of([table.windows[place].x for place in crowds]))
-    for place, surge in zip(crowds, scores.tolist(), strict=True):
-        window = table.windows[place]
-        window.surge = surge
-        window.note_surge(surge)
+    places, counts, sinces, means, dispersions = zip(*crowds, strict=True)
+    columns = {
+        name: np.array(column, np.float64)
+        for name, column in ((f.COUNT, counts), (f.EXPECTED, means), (f.DISPERSION, dispersions))
+    }
+    surges = score_many(platform.detectors_of(scale)[SURGE], columns).tolist()
+    table.crowds = dict(zip(places, map(CrowdCount, means, dispersions, sinces, surges), strict=True))
+
+
+def _open(table: ClosingTable, closing: Closing, around: Surroundings, bands: dict[int, list[int]]) -> None:
+    """Make a window under judgement of each row that is measured, surges, or has evidence of its own.
+
+    Of the other rows only the count is learned. They are most of those that close together.
+    """
+    experienced, is_day = table.reference.experienced(), closing.scale.span_ms >= DAY_MS
+    for place, (_, state, _) in enumerate(table.rows):
+        count = table.crowds.get(place)
+        if count is None:
+            if state.case is not None or place in bands:
+                expect(_view(table, place, closing, around))
+            continue
+        surging = count.surge >= SURGE_LEAST or state.case is not None
+        judged = experienced and (surging or is_day)
+        measured = judged or table.teaching[place].crowd or habits_unknown(state, closing.scale)
+        if measured or surging or state.slow is not None or place in bands:
+            _open_crowd(_view(table, place, closing, around), count, closing, around.other_metrics)
+        if judged:
+            table.judged.add(place)
+        if measured:
+            table.measured[place] = len(table.measured)
+    for place, actors in bands.items():
+        around.bands.find_band(table.windows[place], actors)
+
+
+def _view(table: ClosingTable, place: int, closing: Closing, around: Surroundings) -> WindowView:
+    key, state, crowd = table.rows[place]
+    window = table.windows[place] = WindowView(
+        *(key, state, closing.scale, closing.start, crowd, table.platform, table.reference, closing.outcome),
+        parts=around.parts[closing.order],
+        rates=around.platforms[0].rates,
+        rulings=around.rulings,
+    )
+    return window
+
+
+def _open_crowd(window: WindowView, count: CrowdCount, closing: Closing, other: OtherMetrics) -> None:
+    """Set what is known of a window with a crowd before it is measured."""
+    set_expected(window, count.expected, count.dispersion)
+    window.windows_since_first_view = count.windows_since_first_view
+    window.other_counts = other.counts(window.key, closing.order, closing.start, closing.lessons.views)
+    window.views_days = other.days(window.key) if window.is_closed_day() else 0
+    window.surge = count.surge
+    window.note_surge(count.surge)
 
 
 def _measure(table: ClosingTable) -> None:
     """Measure the crowds that are judged, and those that are learned from."""
-    experienced = table.reference.experienced()
-    places: list[int] = []
-    for place, window in table.windows.items():
-        if window.crowd.n < EVENTS_MIN:
-            continue
-        surging = window.surge >= SURGE_LEAST or window.target_state.case is not None
-        judged = experienced and (surging or window.is_closed_day())
-        if judged:
-            table.judged.add(place)
-        if judged or table.teaching[place].crowd or window.habits_unknown():
-            table.measured[place] = len(places)
-            places.append(place)
-    if not places:
+    if not table.measured:
         return
+    places = list(table.measured)
     windows = [table.windows[place] for place in places]
     people = None if table.people is None else table.people.selected(np.array(places, np.intp))
     table.columns = measure(windows, people)

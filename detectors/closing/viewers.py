@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from detectors.closing.table import Closing, ClosingTable
 from detectors.features import names as f
-from detectors.features.names import EVENTS_MIN
-from detectors.measurement.other_metrics import OtherMetrics
+from detectors.measurement.other_metrics import OtherMetrics, viewers_among
 from detectors.platform.lessons import FROM_VIEWS
 from detectors.platform.platform import Platform
 from detectors.windows.scales import HOUR
@@ -16,19 +15,27 @@ def count_viewers(table: ClosingTable, closing: Closing, other: OtherMetrics, vi
 
     Their number is a feature of a window with a crowd, and part of the platform's baseline (``table.acts``).
     """
-    for place, (key, state, crowd) in enumerate(table.rows):
-        teaches = table.teaching[place].mix
-        viewed = teaches and closing.scale.name in FROM_VIEWS and other.viewed(key)
-        if teaches and closing.scale.name == HOUR:
+    from_views, is_hour = closing.scale.name in FROM_VIEWS, closing.scale.name == HOUR
+    places = [
+        place
+        for place, teaching in enumerate(table.teaching)
+        if (from_views and teaching.mix) or (place in table.windows and place in table.crowds)
+    ]
+    states = other.views_of([table.rows[place][0] for place in places])
+    for place, views_state in zip(places, states, strict=True):
+        key, state, crowd = table.rows[place]
+        teaches = from_views and table.teaching[place].mix
+        viewed = teaches and views_state is not None
+        if teaches and is_hour:
             table.acts.append((crowd.n, viewed))
         teaches = viewed and state.case is None and not crowd.quarantined
-        if not teaches and crowd.n < EVENTS_MIN:
+        window = table.windows.get(place) if place in table.crowds else None
+        if not teaches and window is None:
             continue
-        viewers, checked = other.viewer_events(key, crowd), other.checkable_people(key, crowd)
-        if teaches and crowd.named and checked == crowd.sampled_people():
-            table.checked_acts.append((crowd.named, viewers))
-        if crowd.n >= EVENTS_MIN:
-            window = table.windows[place]
-            possible = other.possible_viewer_events(key, crowd, viewers)
-            window.viewer_events = possible + closing.lessons.viewed.get(key, 0.0)
-            window.all_views_emitted = checked >= f.PEOPLE_MIN and closing.lessons.emits_every_view(views, table.metric)
+        viewers = viewers_among(crowd, views_state)
+        if teaches and crowd.named and viewers.checkable == crowd.sampled_people():
+            table.checked_acts.append((crowd.named, viewers.events))
+        if window is not None:
+            window.viewer_events = viewers.possible + closing.lessons.viewed.get(key, 0.0)
+            emitted = viewers.checkable >= f.PEOPLE_MIN and closing.lessons.emits_every_view(views, table.metric)
+            window.all_views_emitted = emitted

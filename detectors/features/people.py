@@ -44,6 +44,8 @@ class People:
 
     def selected(self, windows: Places) -> People:
         """The people of some of the windows, which must be in ascending order."""
+        if len(windows) == self.windows:
+            return self
         places = np.full(self.windows, -1, np.intp)
         places[windows] = np.arange(len(windows))
         window, watched = places[self.window], places[self.watch_window]
@@ -64,9 +66,9 @@ def people_of(crowds: Sequence[Crowd]) -> People:
     window = np.repeat(np.arange(len(crowds)), lengths)
     actor, traits = np.frombuffer(raw, PACKED)["actor"], np.frombuffer(raw, "<i4").reshape(-1, ROW_BYTES // 4)[:, 2:]
     watch = traits[:, WATCH]
-    given = watch >= 0
-    parts = [_of_rows(window, actor, traits)]
-    watched = [(window[given], watch[given].astype(np.int64), np.ones(int(given.sum()), np.int64))]
+    given = np.nonzero(watch >= 0)[0]
+    parts = [_of_rows(window, actor, traits, sort=max(lengths, default=0) > 1)]
+    watched = [(window[given], watch[given].astype(np.int64), np.ones(len(given), np.int64))]
     for place, crowd in enumerate(crowds):
         if crowd.actors:
             parts.append(_of_folded(place, crowd))
@@ -118,8 +120,10 @@ def _of_folded(place: int, crowd: Crowd) -> _Part:
     )
 
 
-def _of_rows(window: Places, actor: NDArray[np.int64], traits: NDArray[np.int32]) -> _Part:
-    """One row for each person, from events of windows in ascending order."""
+def _of_rows(window: Places, actor: NDArray[np.int64], traits: NDArray[np.int32], *, sort: bool) -> _Part:
+    """One row for each person, from events of windows in ascending order; without ``sort``, one of each window."""
+    if not sort:
+        return window, actor, np.ones(len(window), np.int64), traits
     order = np.lexsort((actor, window))
     window, actor = window[order], actor[order]
     first = np.ones(len(order), np.bool_)

@@ -18,7 +18,7 @@ from detectors.actors.rulings import Rulings
 from detectors.events.key import Key, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
-from detectors.measurement.expectation import usual_count
+from detectors.measurement.expectation import usual_mean
 from detectors.measurement.measuring import measure_all
 from detectors.measurement.open_hour import merge_open_windows, split_result
 from detectors.measurement.other_metrics import OtherMetrics
@@ -118,8 +118,9 @@ class EarlyWindows:
 
     def merged(self, order: int, key: Key, state: TargetState, crowd: Crowd) -> None:
         """Consider a longer window after a closed shorter one was merged into it."""
-        if crowd.n >= f.FEW_MIN and crowd.n >= GROWTH * crowd.events_judged:
-            self._consider(order, key, state, crowd.n)
+        count = crowd.n
+        if count >= f.FEW_MIN and count >= GROWTH * crowd.events_judged:
+            self._consider(order, key, state, count)
 
     def _consider(self, order: int, key: Key, state: TargetState, count: int) -> None:
         """Add a window of ``count`` events if that is far above its usual count."""
@@ -132,7 +133,7 @@ class EarlyWindows:
         young = level is None or level.windows < YOUNG_WINDOWS
         if young and count <= FACTOR * platform.typical.get(name, 1.0):  # the usual count is at least that
             return
-        usual, _ = usual_count(state, name, platform)
+        usual = usual_mean(state, name, platform)
         if count > FACTOR * usual and context.other_metrics.reference(metric).experienced():
             self._candidates.append((-count / (1.0 + usual), order, key))
 
@@ -219,7 +220,7 @@ class EarlyWindows:
     def _surround(self, window: WindowView, order: int, start: int) -> None:
         other, key, crowd = self._context.other_metrics, window.key, window.crowd
         window.other_counts = other.counts(key, order, start, {})
-        window.viewer_events = other.possible_viewer_events(key, crowd, other.viewer_events(key, crowd))
+        window.viewer_events = other.viewers(key, crowd).possible
 
     def _view(self, order: int, key: Key, state: TargetState, crowd: Crowd, *, at: tuple[int, Outcome]) -> WindowView:
         context, metric = self._context, metric_of(key)

@@ -7,7 +7,7 @@ import math
 from detectors.platform.platform import Platform
 from detectors.records import Interval
 from detectors.scoring.normal import TWO_SIDED_95
-from detectors.state.level import YOUNG_WINDOWS, Level
+from detectors.state.level import DISPERSION_RANGE, YOUNG_WINDOWS, Level
 from detectors.state.target_state import TargetState
 from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, MINUTES_MS, TICK, Scale
 
@@ -61,21 +61,35 @@ root of their number, which is between these two cases."""
 def usual_count(
     state: TargetState, name: str, platform: Platform, *, windows_since_first_view: int = 0
 ) -> tuple[float, float]:
-    """Usual events of a target's window at one scale, and their dispersion.
+    """Usual events of a target's window at one scale (``usual_mean``), and their dispersion."""
+    level = state.levels.get(name)
+    if level is not None and level.windows >= YOUNG_WINDOWS:
+        return level.mean, level.dispersion()
+    mean = usual_mean(state, name, platform, windows_since_first_view=windows_since_first_view)
+    shorter, parts = _shorter_level(state, name)
+    return mean, DISPERSION_RANGE[0] if shorter is None else shorter.dispersion() * math.sqrt(parts)
+
+
+def usual_mean(state: TargetState, name: str, platform: Platform, *, windows_since_first_view: int = 0) -> float:
+    """Usual events of a target's window at one scale.
 
     With YOUNG_WINDOWS windows or more it is the target's own level. With fewer it is at least the platform's typical
     count, and at least the sum of the shorter windows. ``windows_since_first_view`` is as in ``WindowView``.
     """
-    level = state.levels.get(name) or Level()
-    mean, dispersion = level.mean, level.dispersion()
-    if level.windows < YOUNG_WINDOWS:
-        typical = platform.typical.get(name, 1.0)
-        if windows_since_first_view > YOUNG_WINDOWS:  # the target was viewed, so empty windows are observations too
-            mean *= level.windows / windows_since_first_view
-            typical = min(typical, RULE_OF_THREE / windows_since_first_view)
-        mean = max(mean, typical)
-        shorter = state.levels.get(SHORTER.get(name, ("", 1))[0])
-        if shorter is not None and shorter.windows >= YOUNG_WINDOWS:
-            parts = SHORTER[name][1]
-            mean, dispersion = max(mean, parts * shorter.mean), shorter.dispersion() * math.sqrt(parts)
-    return mean, dispersion
+    level = state.levels.get(name)
+    mean, windows = (0.0, 0) if level is None else (level.mean, level.windows)
+    if windows >= YOUNG_WINDOWS:
+        return mean
+    typical = platform.typical.get(name, 1.0)
+    if windows_since_first_view > YOUNG_WINDOWS:  # the target was viewed, so empty windows are observations too
+        mean *= windows / windows_since_first_view
+        typical = min(typical, RULE_OF_THREE / windows_since_first_view)
+    shorter, parts = _shorter_level(state, name)
+    return max(mean, typical) if shorter is None else max(mean, typical, parts * shorter.mean)
+
+
+def _shorter_level(state: TargetState, name: str) -> tuple[Level | None, int]:
+    """The level that replaces a young one, if it has enough windows itself, and how many of its windows one spans."""
+    shorter, parts = SHORTER.get(name, ("", 1))
+    level = state.levels.get(shorter)
+    return (None if level is None or level.windows < YOUNG_WINDOWS else level), parts

@@ -33,14 +33,20 @@ VIEWED_MS = 3 * HOUR_MS
 
 def expect(window: WindowView) -> None:
     """Set count, expected count and dispersion."""
-    window.x[f.COUNT] = float(window.crowd.n)
-    if window.crowd.nobody:
-        window.x[f.NAMED] = window.crowd.named / window.crowd.n
-    window.x[f.EXPECTED], window.x[f.DISPERSION] = expected_count(
+    expected, dispersion = expected_count(
         *(window.target_state, window.scale, window.start, window.platform),
         ratio=window.ratio,
         since_first_view=window.windows_since_first_view,
     )
+    set_expected(window, expected, dispersion)
+
+
+def set_expected(window: WindowView, expected: float, dispersion: float) -> None:
+    """As ``expect``, if the expected count is known."""
+    window.x[f.COUNT] = float(window.crowd.n)
+    if window.crowd.nobody:
+        window.x[f.NAMED] = window.crowd.named / window.crowd.n
+    window.x[f.EXPECTED], window.x[f.DISPERSION] = expected, dispersion
 
 
 def measure(windows: Sequence[WindowView], people: People | None = None) -> Columns:

@@ -12,7 +12,6 @@ def merge_open_windows(longer: Crowd, shorter: Crowd, known: Sequence[KnownActor
     """A copy of both open windows as one. The originals do not change; see ``split_result``."""
     late = Crowd()
     late.merge(shorter)
-    late.settle()
     count_newcomers(late, late.actor_hashes(), known)
     both = Crowd(start=longer.start, events_judged=longer.events_judged, expected_cased=longer.expected_cased)
     both.merge(longer)

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from detectors.events.event import METRICS
 from detectors.events.key import VIEW, Key, is_view, other_metric
 from detectors.features.names import EVENTS_MIN
 from detectors.platform.platform import Platform
+from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import Scale
 
 VIEWER_STANDARD_ERRORS = 3.0
 """Standard errors by which the viewers found among the views with an actor may be fewer than the real viewers."""
+
+
+class Viewers(NamedTuple):
+    """The viewers among the actors of a crowd of likes or follows."""
+
+    events: float
+    """events by actors who are in the target's open view windows"""
+    possible: float
+    """upper bound on the events by viewers: views without an actor may be anyone's (see ``most_viewers``)"""
+    checkable: int
+    """sampled people of the crowd who would be found in the view windows if they had viewed. A window stores only a
+    sample of its actors; others cannot be checked"""
 
 
 class OtherMetrics:
@@ -45,9 +59,9 @@ class OtherMetrics:
         )
         return views, likes, follows
 
-    def viewed(self, key: Key) -> bool:
-        """Whether a view of a key's target is known."""
-        return self._watches.peek(other_metric(key, VIEW)) is not None
+    def views_of(self, keys: Sequence[Key]) -> list[TargetState | None]:
+        """The states of the views of some keys' targets, at most CHANGED_AT_ONCE; None where no view is known."""
+        return self._watches.peek_many([other_metric(key, VIEW) for key in keys])
 
     def days(self, key: Key) -> int:
         """Closed days in the history of the views of a key's target."""
@@ -63,31 +77,11 @@ class OtherMetrics:
             return 0
         return level.windows + max(0, (start - level.last_start) // scale.span_ms - 1)
 
-    def viewer_events(self, key: Key, crowd: Crowd) -> float:
-        """Likes or follows of a crowd whose actors are in the target's open view windows. 0 for views."""
+    def viewers(self, key: Key, crowd: Crowd) -> Viewers:
+        """The viewers among the actors of a key's crowd of likes or follows. A crowd of views has none."""
         if is_view(key):
-            return 0.0
-        return min(float(crowd.named), _viewer_events(crowd, self._views(key)))
-
-    def possible_viewer_events(self, key: Key, crowd: Crowd, viewers: float) -> float:
-        """Upper bound on the likes or follows of a crowd by viewers. ``viewers`` of them are certainly by viewers.
-
-        Views without an actor may be anyone's (see ``most_viewers``).
-        """
-        views = self._views(key)
-        nobody = sum(window.nobody for window in views)
-        if not nobody:
-            return viewers
-        most = most_viewers(viewers, sum(window.named for window in views), nobody)
-        return min(float(crowd.named), most)
-
-    def checkable_people(self, key: Key, crowd: Crowd) -> int:
-        """Sampled people of a crowd who would be found in the target's view windows if they had viewed.
-
-        A window stores only a sample of its actors. Others cannot be checked.
-        """
-        actors = crowd.events_by_actor()
-        return min((len(_checkable(actors, window)) for window in self._views(key)), default=len(actors))
+            return Viewers(0.0, 0.0, 0)
+        return viewers_among(crowd, self._watches.peek(other_metric(key, VIEW)))
 
     def viewers_in_closing_window(self, key: Key, order: int, crowd: Crowd) -> dict[Key, float]:
         """Upper bound on the events by viewers in a closing view window, by the keys of the target's likes and follows.
@@ -101,12 +95,9 @@ class OtherMetrics:
             state = self._watches.peek(other)
             acts = None if state is None else state.open.get(self._scales[order].name)
             if acts is not None and acts.n >= EVENTS_MIN:
-                found[other] = most_viewers(_viewer_events(acts, (crowd,)), crowd.named, crowd.nobody)
+                viewers = _viewer_events(acts, acts.events_by_actor(), (crowd,))
+                found[other] = most_viewers(viewers, crowd.named, crowd.nobody)
         return found
-
-    def _views(self, key: Key) -> list[Crowd]:
-        state = self._watches.peek(other_metric(key, VIEW))
-        return [] if state is None else [window for window in state.open.values() if window.n]
 
     def _count(self, other: Key, order: int, start: int, closed: dict[Key, int]) -> int:
         """Events of the open windows at this scale and below; for five minutes, of the open hour too."""
@@ -122,11 +113,24 @@ class OtherMetrics:
         return count
 
 
-def _viewer_events(acts: Crowd, windows: Iterable[Crowd]) -> float:
-    """Likes or follows of a crowd whose actors are in these view windows."""
-    actors = acts.events_by_actor()
+def viewers_among(crowd: Crowd, state: TargetState | None) -> Viewers:
+    """The viewers among the actors of a crowd of likes or follows, by the state of the views of its target."""
+    views = [] if state is None else [window for window in state.open.values() if window.n]
+    actors = crowd.events_by_actor()
+    checkable = min([len(_checkable(actors, window)) for window in views], default=len(actors))
+    certain = min(float(crowd.named), _viewer_events(crowd, actors, views))
+    nobody = sum([window.nobody for window in views])
+    possible = certain
+    if nobody:  # they may be anyone's
+        most = most_viewers(certain, sum([window.named for window in views]), nobody)
+        possible = min(float(crowd.named), most)
+    return Viewers(certain, possible, checkable)
+
+
+def _viewer_events(acts: Crowd, actors: Mapping[int, int], windows: Iterable[Crowd]) -> float:
+    """Likes or follows of a crowd by those of its ``actors`` who are in these view windows."""
     left = dict(actors)
-    found = sum(_take_viewers(left, window) for window in windows)
+    found = sum([_take_viewers(left, window) for window in windows])
     return found * acts.named / max(1, sum(actors.values()))
 
 
@@ -146,8 +150,8 @@ def _take_viewers(left: dict[int, int], window: Crowd) -> float:
     """
     total = sum(left.values())
     checkable = _checkable(left, window)
-    checked = sum(left[actor] for actor in checkable)
-    found = sum(left.pop(actor) for actor in window.has_any(checkable))
+    checked = sum([left[actor] for actor in checkable])
+    found = sum([left.pop(actor) for actor in window.has_any(checkable)])
     return (1.0 - min(1.0, window.quarantined / max(1, window.named))) * found * total / max(1, checked)
 
 

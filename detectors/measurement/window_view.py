@@ -128,11 +128,12 @@ class WindowView:
         """Whether this is a closed window of a day."""
         return self.scale.span_ms >= DAY_MS and not self.early
 
-    def habits_unknown(self) -> bool:
-        """Whether the target has fewer than HABIT_WINDOWS windows of habits at this scale."""
-        habits = self.target_state.habits.get(RUNGS[self.scale.name])
-        return habits is None or habits.get(f.REPEATS, (0.0, 0))[1] < HABIT_WINDOWS
-
     def fail(self, part: str, error: Exception) -> None:
         """Record a failed part; the window's verdict remains valid. See ``Outcome.fail``."""
         self.outcome.fail(part, self.key, self.start, 0, error)
+
+
+def habits_unknown(state: TargetState, scale: Scale) -> bool:
+    """Whether a target has fewer than HABIT_WINDOWS windows of habits at a scale."""
+    habits = state.habits.get(RUNGS[scale.name])
+    return habits is None or habits.get(f.REPEATS, (0.0, 0))[1] < HABIT_WINDOWS

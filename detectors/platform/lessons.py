@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from detectors.events.event import METRICS
@@ -14,7 +14,6 @@ from detectors.features.names import EVENTS_MIN
 from detectors.features.people import People, together
 from detectors.platform.platform import HOURLY_CAP, Platform
 from detectors.scoring.detector import learn_many
-from detectors.windows.crowd import Crowd
 from detectors.windows.scales import DAY, HOUR, MINUTES, Scale
 
 VIEWERS_CAP = 4
@@ -112,12 +111,12 @@ class Lessons:
     viewed: dict[Key, float] = field(default_factory=dict)
     """key of likes or follows → events of its window by actors of the target's window of views that has closed"""
 
-    def add_window(self, metric: int, crowd: Crowd) -> None:
-        """Add a window."""
-        self.events += crowd.n
-        self.capped[metric] += min(crowd.n, HOURLY_CAP)
-        self.windows[metric] += 1
-        self.crowds[metric] += crowd.n >= EVENTS_MIN
+    def add_windows(self, metric: int, counts: Sequence[int]) -> None:
+        """Add windows of these numbers of events."""
+        self.events += sum(counts)
+        self.capped[metric] += sum([min(count, HOURLY_CAP) for count in counts])
+        self.windows[metric] += len(counts)
+        self.crowds[metric] += sum([count >= EVENTS_MIN for count in counts])
 
     def add_acts(self, metric: int, events: int, *, viewed: bool) -> None:
         """Add likes or follows, and whether their target is also viewed."""

@@ -22,7 +22,7 @@ from detectors.reference.rates import Rates
 from detectors.reference.seasons import Seasons
 from detectors.scoring.detector import Detector
 from detectors.scoring.river_models import ConfiguredModel
-from detectors.windows.crowd import DIMENSIONS
+from detectors.windows.crowd import ACCOUNT, DIMENSIONS, REFERRER
 from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, TICK, Scale
 
 SHORT = "short"
@@ -69,6 +69,7 @@ class Teaching(NamedTuple):
 
 
 EVERYTHING = Teaching()
+_TEACHING = tuple(tuple(Teaching(mix, crowd) for crowd in (False, True)) for mix in (False, True))
 
 ENDED_VIEWS_MAX = 1000
 """Most mixes of ended views that are kept, of some kB each."""
@@ -207,23 +208,20 @@ class Platform:
         """
         self.events += sum(min(number, WEIGHT_CAP) for number in named)
         weights = weights_of(people.window)
-        for name in DIMENSIONS:
-            buckets = people.column(name)
-            given = buckets >= 0
-            if given.any():
-                window = people.window[given]
-                self.mixes[name].learn(buckets[given], weights if given.all() else weights_of(window))
+        given = people.traits[:, : len(DIMENSIONS)].T >= 0
+        for name, there, number in zip(DIMENSIONS, given, given.sum(axis=1).tolist(), strict=True):
+            if number == len(weights):
+                self.mixes[name].learn(people.column(name), weights)
+            elif number:
+                self.mixes[name].learn(people.column(name)[there], weights_of(people.window[there]))
         if len(people.watch_bucket):
             self._ended_views.clear()
             self.mixes["watch"].learn(people.watch_bucket, weights_of(people.watch_window, people.watch_events))
         sampled = people.number().tolist()
+        fresh_accounts = given[ACCOUNT] & (people.column("account") & 1 == 1)
         without, aged, fresh = (
             np.bincount(people.window, there, people.windows).tolist()
-            for there in (
-                people.column("referrer") < 0,
-                people.column("account") >= 0,
-                (people.column("account") >= 0) & (people.column("account") & 1 == 1),
-            )
+            for there in (~given[REFERRER], given[ACCOUNT], fresh_accounts)
         )
         for place, (checked, unknown) in enumerate(accounts):
             if checked:
@@ -244,13 +242,15 @@ class Platform:
         if usual is not None:
             self.typical[scale.name] = usual
 
-    def teaching(self, scale: Scale, key: Key, start_ms: int) -> Teaching:
-        """What to learn from this key's window: a sample, if many windows closed together the last time."""
+    def teaching(self, scale: Scale, keys: Sequence[Key], start_ms: int) -> list[Teaching]:
+        """What to learn from the windows of these keys: a sample, if many windows closed together the last time."""
         windows, crowds = self.closings.get(scale.name, (0, 0))
         if windows < 2 * TEACHERS:
-            return EVERYTHING
-        lot = crc32(b"%b%d" % (key.encode(), start_ms))
-        return Teaching(lot % (windows // TEACHERS) == 0, lot % max(1, crowds // TEACHERS) == 0)
+            return [EVERYTHING] * len(keys)
+        mix_every, crowd_every = windows // TEACHERS, max(1, crowds // TEACHERS)
+        salt = b"%d" % start_ms
+        lots = [crc32(key.encode() + salt) for key in keys]
+        return [_TEACHING[lot % mix_every == 0][lot % crowd_every == 0] for lot in lots]
 
     def closed(self, scale: Scale, windows: int, crowds: int) -> None:
         """Record how many windows have closed together, and how many of them had a crowd."""

@@ -13,6 +13,7 @@ from detectors.windows.crowd import Crowd
 KNOWN_BITS = 1 << 18
 KNOWN_HASHES = 3
 _BYTE = KNOWN_BITS // 8 - 1
+_SHIFTS = 18 * np.arange(KNOWN_HASHES)[:, None]
 KNOWN_FILL = 60_000
 """Actors in one generation: with 60,000 actors, 2¹⁸ bits and 3 hashes at most 12 % of look-ups are false positives,
 equally for every crowd."""
@@ -31,28 +32,12 @@ class KnownActors:
     def add_all(self, actors: Sequence[int]) -> None:
         """Add the hashes of many actors at once. A generation may exceed its limit by their number."""
         hashes = np.asarray(actors, np.int64)
+        at, bits = _places(hashes)
         newer = np.frombuffer(self.newer, np.uint8)
-        places = [hashes >> (18 * number) & (KNOWN_BITS - 1) for number in range(KNOWN_HASHES)]
-        there = np.ones(len(hashes), bool)
-        for bits in places:
-            there &= newer[bits >> 3] >> (bits & 7).astype(np.uint8) & 1 == 1
-        self.filled += len(np.unique(hashes[~there]))
-        for bits in places:
-            np.bitwise_or.at(newer, bits >> 3, np.left_shift(1, bits & 7).astype(np.uint8))
+        self.filled += len(set(hashes[_in(newer, at, bits) == 0].tolist()))
+        np.bitwise_or.at(newer, at.ravel(), np.left_shift(1, bits, dtype=np.uint8).ravel())
         if self.filled >= KNOWN_FILL:
             self.older, self.newer, self.filled = self.newer, bytearray(KNOWN_BITS // 8), 0
-
-    def are_unmet(self, actors: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether each actor is in neither generation; see ``unmet``."""
-        unmet = np.ones(len(actors), np.bool_)
-        places = [actors >> (18 * number) & (KNOWN_BITS - 1) for number in range(KNOWN_HASHES)]
-        for generation in (self.newer, self.older):
-            bits = np.frombuffer(generation, np.uint8)
-            there = np.ones(len(actors), np.bool_)
-            for at in places:
-                there &= bits[at >> 3] >> (at & 7).astype(np.uint8) & 1 == 1
-            unmet &= ~there
-        return unmet
 
     def unmet(self, actors: Iterable[int]) -> list[int]:
         """The actors that are in neither generation; false positives are missing (``KNOWN_FILL``).
@@ -82,11 +67,26 @@ def unknown_to_all(actors: Iterable[int], known: Sequence[KnownActors]) -> list[
 
 
 def are_unknown(actors: NDArray[np.int64], known: Iterable[KnownActors]) -> NDArray[np.bool_]:
-    """Whether each actor is in none of these filters."""
-    unknown = np.ones(len(actors), np.bool_)
+    """Whether each actor is in none of these filters; see ``KnownActors.unmet``."""
+    at, bits = _places(actors)
+    found = np.zeros(len(actors), np.uint8)
     for filter_ in dict.fromkeys(known):
-        unknown &= filter_.are_unmet(actors)
+        for generation in (filter_.newer, filter_.older):
+            found |= _in(np.frombuffer(generation, np.uint8), at, bits)
+    unknown: NDArray[np.bool_] = found == 0
     return unknown
+
+
+def _places(actors: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """The byte and the bit in it of each Bloom hash of each actor."""
+    places = actors >> _SHIFTS & (KNOWN_BITS - 1)
+    return places >> 3, (places & 7).astype(np.uint8)
+
+
+def _in(generation: NDArray[np.uint8], at: NDArray[np.int64], bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """1 for the actors all of whose bits are set in a generation, else 0."""
+    there: NDArray[np.uint8] = np.bitwise_and.reduce(generation[at] >> bits, axis=0) & 1
+    return there
 
 
 def count_newcomers(crowd: Crowd, actors: set[int], known: Sequence[KnownActors]) -> list[int]:

@@ -41,11 +41,16 @@ class Level(msgspec.Struct, array_like=True, gc=False):
             gap = (start_ms - self.last_start) // scale.span_ms - 1
             if gap > 0:
                 self._silence(gap, memory)
+        mean, mean_square, windows = self.mean, self.mean_square, self.windows
         x = count / season
-        if self.windows >= YOUNG_WINDOWS:
-            spread = math.sqrt(max(self.mean_square - self.mean * self.mean, self.mean, 1.0))
-            x = min(x, self.mean + CLIP_SPREADS * spread)
-        self._update(x, memory)
+        if windows >= YOUNG_WINDOWS:
+            spread = math.sqrt(max(mean_square - mean * mean, mean, 1.0))
+            x = min(x, mean + CLIP_SPREADS * spread)
+        # River's EWMean, bit for bit (tests/detectors/state/test_level.py), without two calls for every window.
+        self.windows = windows + 1
+        fading = 1.0 / min(memory, windows + 1)
+        self.mean = fading * x + (1.0 - fading) * mean
+        self.mean_square = fading * (x * x) + (1.0 - fading) * mean_square
         self.last_start = start_ms
 
     def dispersion(self) -> float:
@@ -57,32 +62,14 @@ class Level(msgspec.Struct, array_like=True, gc=False):
         over = variance - self.mean
         if over <= 0.0:
             return high
-        return min(high, max(low, self.mean * self.mean / over))
+        size = self.mean * self.mean / over
+        return high if size > high else max(size, low)
 
     def _silence(self, windows: int, memory: int) -> None:
-        """As ``_update(0.0)`` that many times, in one step."""
+        """Learn that many empty windows, in one step."""
         young = min(windows, max(0, memory - self.windows))
         remaining = self.windows / (self.windows + young)
         remaining *= (1.0 - 1.0 / memory) ** min(windows - young, GAP_WINDOWS_MAX)
         self.windows += windows
         self.mean *= remaining
         self.mean_square *= remaining
-
-    def _update(self, x: float, memory: int) -> None:
-        self.windows += 1
-        fading = max(1.0 / memory, 1.0 / self.windows)
-        self.mean = _faded(fading, self.mean, x)
-        self.mean_square = _faded(fading, self.mean_square, x * x)
-
-
-def _faded(fading: float, old: float, new: float) -> float:
-    """River's EWMean after ``old`` and ``new``, bit for bit. It makes no object: two are needed for every window.
-
-    >>> from river import stats
-    >>> ew = stats.EWMean(fading_factor=0.3)
-    >>> ew.update(1.7)
-    >>> ew.update(2.9)
-    >>> _faded(0.3, 1.7, 2.9) == ew.get()
-    True
-    """
-    return fading * new + (1.0 - fading) * old

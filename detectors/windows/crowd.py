@@ -22,9 +22,12 @@ come" and "had we seen them before"; see docs/decisions/0004-one-sample-of-actor
 HASH_SPACE = 1 << 63
 """Actor hashes are uniform in [0, HASH_SPACE)."""
 
-PENDING_ROWS = 256
-"""Rows above which a window longer than a tick folds them. Rows take no more space than what they are folded into, and
-tables of windows read them as they are."""
+PENDING_ROWS = 512
+"""Rows above which a window longer than a tick folds them. Rows take less memory than what they are folded into, tables
+of windows read them as they are, and so many are folded as arrays: actors beyond the sample never become objects."""
+
+FEW_ACTORS = 3
+"""Number of actors up to which they are looked for in packed rows one by one (measured)."""
 
 COUNTER_FROM = 24
 ARRAY_FROM = 400
@@ -207,6 +210,8 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
 
     def sampled_people(self) -> int:
         """The number of different actors, of all or of the sampled ones."""
+        if len(self.rows) == ROW_BYTES and not self.actors:
+            return 1
         return len(self.actor_hashes()) if self.rows else len(self.actors)
 
     def events_by_actor(self) -> dict[int, int]:
@@ -216,6 +221,8 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         if self.actors or self.sampled:
             self.settle()
             return self.actors
+        if len(self.rows) == ROW_BYTES:  # most likes are alone in their window
+            return {_ROW.unpack(self.rows)[0]: 1}
         counts: dict[int, int] = {}
         _count(counts, np.frombuffer(self.rows, PACKED)["actor"].tolist())
         return counts
@@ -226,12 +233,14 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             return set(self.actors)
         return set(np.frombuffer(self.rows, PACKED)["actor"].tolist()).union(self.actors)
 
-    def has_any(self, actors: Iterable[int]) -> set[int]:
+    def has_any(self, actors: Sequence[int]) -> set[int]:
         """Those of the actors who are among all, or among the sampled ones."""
-        known = self.actors
+        known, rows = self.actors, self.rows
         found = {actor for actor in actors if actor in known}
-        if self.rows:
-            found.update(set(np.frombuffer(self.rows, PACKED)["actor"].tolist()).intersection(actors))
+        if rows and len(actors) <= FEW_ACTORS:
+            found.update([actor for actor in actors if _has_row(rows, actor)])
+        elif rows:
+            found.update(set(np.frombuffer(rows, PACKED)["actor"].tolist()).intersection(actors))
         return found
 
     def returning(self, times: int) -> list[int]:
@@ -263,6 +272,15 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             self.actors = {key: self.actors[key] for key in smallest}
             self.people = {key: self.people[key] for key in smallest}
             self.sampled = True
+
+
+def _has_row(rows: bytes, actor: int) -> bool:
+    """Whether one of some packed rows is an actor's."""
+    wanted = actor.to_bytes(8, "little", signed=True)
+    at = rows.find(wanted)
+    while at >= 0 and at % ROW_BYTES:
+        at = rows.find(wanted, at + 1)
+    return at >= 0
 
 
 def _count(into: dict[int, int], values: Sequence[int]) -> None:

@@ -267,7 +267,7 @@ NOT_CALLED = frozenset(
     {
         *(
             "events.watch_buckets.watch_bucket",
-            "measurement.window_view.WindowView.habits_unknown",
+            "measurement.window_view.habits_unknown",
         ),  # of single events; where thousands of windows close
         *(
             "verdict.bands.band_opinion",

@@ -42,13 +42,13 @@ class ActRules:
                     key = key_of(metric, target), reason
                     tick.rejected[key] = tick.rejected.get(key, 0) + count
 
-    def follow(self, key: Key, crowd: Crowd, people: int, end: int) -> None:
+    def follow(self, key: Key, crowd: Crowd, most: int, end: int) -> None:
         """Start the daily count of the actors who acted often in a key's five minutes, which end at ``end``.
 
-        ``people`` is the number of different actors: if each acted once, there is nothing to count.
+        ``most`` are the most events of one actor: if they are few, there is nothing to count.
         """
         repeats = self.by_metric[metric_of(key)]
-        if crowd.named <= people or repeats is None or repeats.days is None:
+        if repeats is None or repeats.days is None or most < repeats.days.often:
             return
         days = repeats.days
         actors = crowd.returning(days.often)

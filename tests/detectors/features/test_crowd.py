@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import msgspec
@@ -90,6 +91,21 @@ def test_people_are_those_of_the_folded_crowd(seed: int) -> None:
         ):
             watched[bucket] = watched.get(bucket, 0) + events
         assert watched == crowd.watch
+
+
+@given(st.integers(0, 1000))
+def test_people_of_windows_with_one_event_each_are_those_of_the_folded_crowds(seed: int) -> None:
+    rng = random.Random(seed)
+    crowds = [Crowd() for _ in range(rng.randrange(1, 9))]
+    for crowd in crowds:
+        if rng.random() < 0.8:
+            crowd.take(pack_row(*row(rng, 5)))
+    folded = [copy(crowd) for crowd in crowds]
+    for crowd in folded:
+        crowd.settle()
+    for field in dataclasses.fields(People):
+        ours, theirs = (getattr(people_of(some), field.name) for some in (crowds, folded))
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @given(st.integers(0, 1000))

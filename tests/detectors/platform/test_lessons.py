@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
 from detectors.audit import Audit, AuditSettings
+from detectors.closing.closing import WindowClosing
+from detectors.closing.table import Closing, ClosingTable, Row
 from detectors.events.key import VIEW, Key, key_of
 from detectors.lab.traffic.blocks import Packer
 from detectors.measurement.window_view import HABIT_WINDOWS
@@ -30,10 +33,10 @@ def audited(monkeypatch: pytest.MonkeyPatch) -> tuple[Audit, Outcome, Counter[in
     taught: Counter[int] = Counter()
     teaching = Platform.teaching
 
-    def recorded(self: Platform, scale: Scale, key: Key, start_ms: int) -> Teaching:
-        chosen = teaching(self, scale, key, start_ms)
+    def recorded(self: Platform, scale: Scale, keys: Sequence[Key], start_ms: int) -> list[Teaching]:
+        chosen = teaching(self, scale, keys, start_ms)
         if scale == MINUTES:
-            taught[start_ms] += chosen.crowd
+            taught[start_ms] += sum(each.crowd for each in chosen)
         return chosen
 
     monkeypatch.setattr(platforms, "TEACHERS", TEACHERS)
@@ -61,6 +64,24 @@ def test_a_sample_teaches_and_every_window_is_judged_and_teaches_its_level(monke
     assert min(levels) >= HISTORY_MINUTES // 5
 
 
+def test_of_most_crowds_only_the_count_is_learned_when_their_habits_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    tabulate, opened = WindowClosing._tabulate, {}
+
+    def tabulated(self: WindowClosing, rows: list[Row], closing: Closing) -> ClosingTable:
+        table = tabulate(self, rows, closing)
+        if closing.order == 1:
+            opened[closing.start] = len(table.crowds), len(table.windows)
+        return table
+
+    monkeypatch.setattr(WindowClosing, "_tabulate", tabulated)
+    audited(monkeypatch)
+    (crowds, windows), (last_crowds, last_windows) = (
+        opened[start] for start in (min(opened), BURST_MS - 5 * MINUTE_MS)
+    )
+    assert windows == crowds
+    assert last_windows < last_crowds / 2
+
+
 def test_habits_are_asked_of_every_window_until_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     audit, _, _ = audited(monkeypatch)
     known = [state.habits["short"]["repeats"][1] for state in states_of(audit).values()]
@@ -73,9 +94,9 @@ def test_the_sample_is_the_same_after_a_restart() -> None:
     platform.closed(MINUTES, 30_000, 3_000)
     restored.load(platform.dump())
     keys = [key_of(VIEW, f"v{n}") for n in range(30_000)]
-    chosen = [platform.teaching(MINUTES, key, START_MS) for key in keys]
-    assert chosen == [restored.teaching(MINUTES, key, START_MS) for key in keys]
-    assert chosen != [platform.teaching(MINUTES, key, START_MS + 5 * MINUTE_MS) for key in keys]
+    chosen = platform.teaching(MINUTES, keys, START_MS)
+    assert chosen == restored.teaching(MINUTES, keys, START_MS)
+    assert chosen != platform.teaching(MINUTES, keys, START_MS + 5 * MINUTE_MS)
     mixes, crowds = (sum(lessons) for lessons in zip(*chosen, strict=True))
     assert mixes == pytest.approx(30_000 / (30_000 // TEACHERS_DEFAULT), rel=0.3)
     assert crowds == pytest.approx(30_000 / (3_000 // TEACHERS_DEFAULT), rel=0.3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from detectors.events.watch_buckets import WATCH_BINS
 from detectors.features.crowd import newcomers_of
 from detectors.features.names import NETWORK
 from detectors.features.people import people_of
-from detectors.reference.known_actors import KNOWN_FILL, KnownActors
+from detectors.reference.known_actors import KNOWN_FILL, KnownActors, are_unknown, unknown_to_all
 from detectors.reference.mixes import (
     FORGET_AT,
     MIX_MIN,
@@ -129,6 +130,17 @@ def test_who_was_met_is_known(actors: list[int]) -> None:
     known = KnownActors()
     known.add_all(actors)
     assert known.unmet(actors) == []
+
+
+@given(st.lists(st.integers(0, HASH_SPACE - 1), max_size=40), st.integers(0, 40), st.integers(0, 40))
+def test_many_actors_asked_at_once_are_as_unknown_as_one_by_one(actors: list[int], first: int, second: int) -> None:
+    older, other = KnownActors(), KnownActors()
+    older.add_all(actors[:first])
+    older.older, older.newer = older.newer, older.older
+    other.add_all(actors[second:])
+    for known in ((older,), (older, other), (other, other)):
+        unknown = are_unknown(np.array(actors, np.int64), known)
+        assert [actor for actor, new in zip(actors, unknown, strict=True) if new] == unknown_to_all(actors, known)
 
 
 @given(st.lists(st.lists(st.integers(0, 40), max_size=30), max_size=10))

@@ -7,9 +7,16 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from river import stats
 
 from detectors.reference.seasons import Seasons
-from detectors.state.level import CLIP_SPREADS, DISPERSION_RANGE, GAP_WINDOWS_MAX, MEMORY_WINDOWS, Level
+from detectors.state.level import (
+    CLIP_SPREADS,
+    DISPERSION_RANGE,
+    GAP_WINDOWS_MAX,
+    MEMORY_WINDOWS,
+    Level,
+)
 from detectors.windows.scales import HOUR_MS, MINUTE_MS, Scale
 
 MINUTES = Scale("minutes", 5 * MINUTE_MS)
@@ -53,6 +60,17 @@ def test_a_burst_teaches_no_more_than_its_clip(counts: list[int], burst: int) ->
     before = level.mean
     level.learn(MINUTES, len(counts) * MINUTES.span_ms, burst, 1.0)
     assert level.mean <= before + fading * (most - before) + 1e-6
+
+
+@given(st.lists(st.integers(0, 12), max_size=20), st.integers(0, 12))
+def test_a_level_fades_as_the_mean_of_river_bit_for_bit(counts: list[int], count: int) -> None:
+    level, memory = _level([10] * MEMORY_WINDOWS["minutes"] + counts), MEMORY_WINDOWS["minutes"]
+    rivers = stats.EWMean(1.0 / memory), stats.EWMean(1.0 / memory)
+    for river, before, new in zip(rivers, (level.mean, level.mean_square), (count, count * count), strict=True):
+        river.update(before)
+        river.update(new)
+    level.learn(MINUTES, level.windows * MINUTES.span_ms, count, 1.0)
+    assert (level.mean, level.mean_square) == tuple(river.get() for river in rivers)
 
 
 def test_a_lasting_change_arrives_within_the_memory() -> None:

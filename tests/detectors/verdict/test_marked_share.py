@@ -135,7 +135,7 @@ def test_viewers_are_found_among_the_people_who_like(viewers: int) -> None:
         [honest(rng, actor=actor) for actor in came] or [honest(rng)]
     )
     crowd = crowd_of([honest(rng, actor=actor) for actor in likers])
-    estimate = OtherMetrics(watches, [Platform()], scales).viewer_events(key_of(1, "v"), crowd)
+    estimate = OtherMetrics(watches, [Platform()], scales).viewers(key_of(1, "v"), crowd).events
     assert estimate == pytest.approx(min(60, viewers), abs=1e-6)
 
 
@@ -146,7 +146,7 @@ def test_quarantined_views_do_not_count_for_likes() -> None:
     watches.change(key_of(VIEW, "v")).open["hour"] = views = crowd_of(rows)
     views.quarantined = 30
     other_metrics = OtherMetrics(watches, [Platform()], scales)
-    assert other_metrics.viewer_events(key_of(1, "v"), crowd_of(rows)) == pytest.approx(10)
+    assert other_metrics.viewers(key_of(1, "v"), crowd_of(rows)).events == pytest.approx(10)
     assert other_metrics.counts(key_of(1, "v"), 2, 0, {})[0] == 10
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.windows.crowd import ACTOR_SAMPLE, HASH_SPACE, Crowd, Row
+from detectors.windows.crowd import ACTOR_SAMPLE, FEW_ACTORS, HASH_SPACE, PENDING_ROWS, Crowd, Row, pack_row
 from detectors.windows.scales import ladder
 from tests.crowds import fold
 
@@ -60,6 +60,19 @@ def test_so_it_does_when_there_are_more_actors_than_the_sample_holds(seed: int) 
     assert _grouped(events, seed) == whole
 
 
+@given(st.lists(st.integers(0, 30), max_size=40), st.lists(st.integers(0, 40), unique=True, max_size=2 * FEW_ACTORS))
+def test_actors_are_found_in_rows_and_in_what_is_folded_however_many_are_looked_for(
+    came: list[int], wanted: list[int]
+) -> None:
+    """The bytes of one actor are also in the rows of others, across two of their numbers."""
+    crowd, folded = Crowd(), Crowd()
+    for actor in came:
+        crowd.take(pack_row(actor, -1, actor << 24, actor, 0, -1, actor))
+    fold(folded, [(actor, -1, actor << 24, actor, 0, -1, actor) for actor in came])
+    assert crowd.rows or not came
+    assert crowd.has_any(wanted) == folded.has_any(wanted) == set(came) & set(wanted)
+
+
 def test_a_sampled_actor_is_counted_in_full() -> None:
     events = _rows(5, 600, 3000)
     crowd = _grouped(events, 5)
@@ -73,6 +86,18 @@ def test_the_number_of_different_actors_is_estimated_within_its_error(actors: in
     crowd = Crowd()
     fold(crowd, [(rng.randrange(HASH_SPACE), -1, -1, -1, -1, -1, -1) for _ in range(actors)])
     assert crowd.distinct_actors() == pytest.approx(actors, rel=0.2 if actors > ACTOR_SAMPLE else 0)
+
+
+@given(st.integers(0, 1000))
+def test_a_window_that_folds_its_rows_when_they_are_many_is_the_same_crowd(seed: int) -> None:
+    events = _rows(seed, 400, 2 * PENDING_ROWS)
+    whole, window = Crowd(), Crowd()
+    fold(whole, events)
+    for event in events:
+        window.take(pack_row(*event))
+    assert len(window.rows) < len(events) * len(pack_row(*events[0]))
+    window.settle()
+    assert window == whole
 
 
 def test_what_was_not_given_is_counted_nowhere() -> None:
