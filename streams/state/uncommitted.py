@@ -1,4 +1,4 @@
-"""Holds back changelog records that were written without a transaction until their checkpoint is complete."""
+"""Changelog records that were written without a transaction, kept until their checkpoint is complete."""
 
 from __future__ import annotations
 
