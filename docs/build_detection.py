@@ -73,7 +73,7 @@ def omissions(kind: str) -> str:
     it costs, the least precision, honest harm."""
     record = json.loads(ABLATION.read_text())
     measured = {scenario for runs in record[kind].values() for scenario in runs}
-    whole = {scenario: run for scenario, run in _whole().items() if scenario in measured}
+    whole = {scenario: run for scenario, run in record["whole"]["nothing left out"].items() if scenario in measured}
     heads = f"without this {kind}", *OMISSION_HEADS
     rows = [f"| {' | '.join(heads)} |", "|---|--:|--:|---|--:|--:|--:|"]
     baselines = [(f"*{name}* instead", runs) for name, runs in record["baseline"].items()]

@@ -25,12 +25,15 @@ FIELDS = ("ip", "user_agent", "watch_ms", "actor_created_at", "country", "referr
 WHOLE = Plan(methods=("truecount",), views=VIEWS)
 SPARSE = "all but who, what, when"
 BASELINE = "baseline"
+WHOLE_KIND, NOTHING = "whole", "nothing left out"
+"""The run with which the others are compared: without the role ``actors``, as they are."""
 
 
 def plans() -> dict[str, dict[str, Plan]]:
     """Kind of omission → what is left out → how that is run."""
     voters = [name for name in CROWD_DETECTORS if name not in IN_SHADOW]
     return {
+        WHOLE_KIND: {NOTHING: WHOLE},
         "detector": {name: replace(WHOLE, without_detectors=(name,)) for name in voters},
         "field": {
             **{name: replace(WHOLE, without_fields=(name,)) for name in FIELDS},
