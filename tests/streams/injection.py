@@ -114,9 +114,12 @@ LEARNING = (
     "measurement.open_hour",
 )
 """Modules that learn of the whole platform."""
-SETTLING = ("control_entry", "cases.settlements", "scoring.empty_accounts", "verdict.alone", "actors.conduct")
+SETTLING = (
+    *("control_entry", "cases.settlements", "scoring.empty_accounts", "verdict.alone"),
+    *("actors.conduct", "actors.replays"),
+)
 """Modules for control records and for likes without views, which this log has not. ``tests/detectors/test_controls.py``
-puts exceptions into them."""
+and ``tests/detectors/intake/rules/test_automated_replays.py`` put exceptions into them."""
 RULE_PLACES: dict[str, tuple[str, ...]] = {
     "duplicate_id": ("intake.recent_ids.RecentIds.add_all", "intake.ticks.acts_of"),
     "listed_network": ("intake.intake._tagged",),
@@ -233,7 +236,6 @@ APART = frozenset(
             "events.event",
             "events.buckets",
             "controls",
-            "actors.replays",
             "records",
             "failures",
             "rollback",

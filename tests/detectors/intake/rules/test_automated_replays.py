@@ -150,3 +150,18 @@ def test_raw_is_the_sum_of_its_parts_whatever_other_rules_find(acts: list[tuple[
         assert valid + sum(invalid.values()) == len(here)
         assert invalid.get(AUTOMATED_REPLAY, 0) <= replayed
         assert valid <= len(here) - replayed
+
+
+@pytest.mark.parametrize("place", ["note", "in_force"])
+def test_a_failure_costs_no_event(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    audit, outcome = audit_with()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("injected")
+
+    monkeypatch.setattr(ReplayRulings, place, fail)
+    inform(audit, outcome)
+    audit.observe(block_of([("v", LOOPER), ("v", PERSON)]), 2, outcome)
+    audit.advance(START_MS + HOUR_MS, outcome)
+    assert parts(audit) == (2, {})
+    assert sum(outcome.failures.values()) >= 1
