@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,19 @@ from streams.actors.step import PartitionAccounts, account_settings
 from streams.kafka.topics import Topics
 from streams.log.controls import decode_controls, is_control, to_actors
 from streams.maintenance.rebuild import parallel_settings
-from tests.faults.traffic import Traffic, closing
+from tests.faults.traffic import MINUTE_MS, Sent, Traffic, closing
 from tests.faults.truth import Tally, TargetMetric
 from tests.integration.test_repartition import configure
 
 Unique = Callable[[str], str]
 
 TRAFFIC = Traffic(21, 40, 130)
+ORDER = range(80, 86)
+"""Minutes in which empty new accounts like one target, which alone is no proof: their accounts are asked."""
+ORDERED_TARGET = "v33"
+ORDERED_PER_MINUTE = 25
 CUT = 108
-"""The minute of a repartition: likes were bought in minutes 80 to 85, and are not settled yet."""
+"""The minute of a repartition: the accounts of the order have been asked, and the case is not settled yet."""
 
 
 def installed(kafka: BrokerAddress, tmp_path: Path, unique: Unique) -> Installation:
@@ -49,11 +53,29 @@ def sent(truecount: Installation, tally: Tally, minutes: range) -> None:
     """Send minutes of the traffic, and count them independently."""
     values: dict[str, list[bytes]] = {metric: [] for metric in truecount.inputs}
     for minute, rows in enumerate(TRAFFIC.by_minute()):
-        for metric, value in rows if minute in minutes else ():
+        for metric, value in [*rows, *ordered(minute)] if minute in minutes else ():
             values[metric].append(value)
             tally.add(metric, value)
     for metric, topic in truecount.inputs.items():
         truecount.send(topic, values[metric])
+
+
+def ordered(minute: int) -> Iterator[Sent]:
+    """The likes ordered for a minute: each of another account, all created today, and like people in all else."""
+    for n in range(ORDERED_PER_MINUTE if minute in ORDER else 0):
+        person = (minute - ORDER.start) * ORDERED_PER_MINUTE + n
+        ts = TRAFFIC.start_ms + minute * MINUTE_MS + n * (MINUTE_MS // ORDERED_PER_MINUTE)
+        value = {
+            "id": f"o{person}",
+            "ts": ts,
+            "actor": f"new{person}",
+            "target": ORDERED_TARGET,
+            "ip": f"10.{person % 40}.{person % 97}.7",
+            "user_agent": f"agent/{person % 30}",
+            "country": ("de", "fr", "us", "br", "in")[person % 5],
+            "actor_created_at": TRAFFIC.start_ms - person * MINUTE_MS,
+        }
+        yield "like", json.dumps(value).encode()
 
 
 def close(truecount: Installation, worker: Worker, records: int) -> None:
