@@ -26,7 +26,7 @@ from detectors.accounts.rulings.evaluation import Evaluation
 from detectors.accounts.settings import AccountSettings
 from detectors.accounts.state import ACCOUNT_PAGES, ACCOUNTS, AccountPagesPart, AccountsPart, Head
 from detectors.accounts.storage.columns import ADDRESS
-from detectors.accounts.storage.idle import PageIndex
+from detectors.accounts.storage.idle import PageChanges, PageIndex
 from detectors.accounts.storage.table import Table
 from detectors.controls import Asked, Forgotten, ToActors
 from detectors.state.parts import Part
@@ -64,7 +64,8 @@ class Accounts:
         self._evaluation = Evaluation(settings)
         self._now = -1
         self._next_page = 0
-        self._indexes: dict[int, Any] = {}
+        self._indexes: dict[int, PageIndex] = {}
+        self._here: dict[int, bytes] = {}
         self._loading = False
         self.parts: tuple[Part, ...] = (AccountsPart(self), AccountPagesPart(self))
 
@@ -232,15 +233,20 @@ class Accounts:
         yield "head", self._head()
         for number, page in self._table.take_changed():
             yield f"rows/{number}", page
-        for number, index in self._table.idle.take_changed_indexes():
-            yield f"index/{number}", index
+        yield from self._table.idle.take_changed_indexes()
         for hour, samples in self._newcomers.take_changed():
             yield f"new/{hour}", samples
 
+    def take_page_changes(self) -> PageChanges:
+        """Which records of ACCOUNT_PAGES changed since the last call."""
+        self._finish_loading()
+        return self._table.idle.take_page_changes()
+
     def take_changed_pages(self) -> Iterator[tuple[str, Page | None]]:
         """The records of ACCOUNT_PAGES that changed since the last call."""
-        for number, page in self._table.idle.take_changed_pages():
-            yield str(number), page
+        changes = self.take_page_changes()
+        yield from ((str(number), None) for number in changes.dropped)
+        yield from ((str(number), self._pages[number]) for number in changes.written)
 
     def dump(self) -> list[tuple[str, Any]]:
         """The whole state: (key, value that msgspec can encode), as the records of all parts would be."""
@@ -248,7 +254,7 @@ class Accounts:
         table, idle = self._table, self._table.idle
         records: list[tuple[str, Any]] = [("head", self._head())]
         records += [(f"rows/{number}", page) for number, page in table.records()]
-        records += [(f"index/{number}", idle.page_index(number)) for number in idle.numbers()]
+        records += idle.indexes()
         records += [(f"new/{hour}", self._newcomers.record(hour)) for hour in self._newcomers.hours()]
         named = [(ACCOUNTS.prefix.decode() + suffix, value) for suffix, value in records]
         return named + [(f"{ACCOUNT_PAGES.prefix.decode()}{number}", self._pages[number]) for number in idle.numbers()]
@@ -276,6 +282,8 @@ class Accounts:
             self._table.load_record(int(number), state)
         elif name == "index":
             self._indexes[int(number)] = msgspec.convert(state, PageIndex)
+        elif name == "here":
+            self._here[int(number)] = state
         elif name == "new":
             self._newcomers.load(int(number), state)
 
@@ -283,8 +291,8 @@ class Accounts:
         if self._loading:
             self._loading = False
             self._table.finish_loading()
-            self._table.idle.load(self._next_page, self._indexes)
-            self._indexes = {}
+            self._table.idle.load(self._next_page, self._indexes, self._here)
+            self._indexes, self._here = {}, {}
 
     def _head(self) -> Head:
         settlement, evaluation = self._settlement, self._evaluation

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import msgspec
 
-PAGE_ACCOUNTS = 256
-"""Accounts of a page: about 70 kB. An idle account that acts again costs the reading of its page."""
+PAGE_ACCOUNTS = 64
+"""Accounts of a page: about 20 kB. An idle account that acts again costs the reading of its page."""
 
 
 class Page(msgspec.Struct, array_like=True):

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from detectors.accounts.accounts import Accounts
 
 ACCOUNTS = RecordKind(b"accounts/")
-"""``head``; ``rows/N``, the active accounts; ``index/N``, which accounts a page has; ``new/HOUR``, samples of new
-accounts. A value of None removes the record."""
+"""``head``; ``rows/N``, the active accounts; ``index/N``, which accounts a page was written with; ``here/N``, which of
+them are still there, if not all are; ``new/HOUR``, samples of new accounts. A value of None removes the record."""
 ACCOUNT_PAGES = RecordKind(b"idle/", Page, keyed=True)
 """Pages of idle accounts; the suffix is the number. A value of None removes the page."""
 

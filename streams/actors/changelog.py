@@ -31,8 +31,13 @@ class Restored(NamedTuple):
 
 
 def dump_full(accounts: PartitionAccounts, position: int) -> tuple[list[tuple[bytes, bytes | None]], dict[str, Any]]:
-    """The changelog records of what changed since the last full checkpoint, and the state for the meta record."""
-    records = dump_or_delete(accounts.accounts.parts)
+    """The changelog records of what changed since the last full checkpoint, and the state for the meta record.
+
+    Without the new pages of idle accounts, which the store of pages has.
+    """
+    dropped = accounts.accounts.take_page_changes().dropped
+    records = dump_or_delete(part for part in accounts.accounts.parts if part.kind != ACCOUNT_PAGES)
+    records += [(ACCOUNT_PAGES.prefix + b"%d" % number, None) for number in dropped]
     return records, state_at(accounts, position)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from streams.actors.outputs import ruling_key, ruling_value
 from streams.actors.pages import StoredPages
 from streams.actors.step import PartitionAccounts, account_settings
 from streams.clock import Clock
+from streams.engine.checkpoint_outputs import CheckpointOutputs
 from streams.engine.dead_letters import letter_output
 from streams.engine.failed_records import Failed
 from streams.engine.failure_log import FailureLog
@@ -58,7 +59,7 @@ class Actors:
         self.every_seconds = settings.checkpoint_seconds
         self._full_seconds = settings.actors.state_seconds
         self._topics = Topics.of(settings)
-        self._partition = tp.partition
+        self._partition, self._partitions = tp.partition, settings.partitions
         self._atomic = settings.processing == "exactly_once"
         self._reader = state
         self._clock = clock
@@ -79,10 +80,9 @@ class Actors:
         self._state: dict[str, Any]
         """of the last full checkpoint; set by ``restore``"""
         self._full_at: float
-        """monotonic seconds of the last full checkpoint; set by ``restore``"""
+        """monotonic seconds of the last full checkpoint; set by ``restore`` so that partitions take turns"""
         self._outputs: list[Output] = []
         self._cut: list[tuple[bytes, bytes | None]] = []
-        self._cut_pages: list[int] = []
         self._gauges = ActorGauges(tp.partition)
         self._failures = FailureLog(tp.partition, clock)
 
@@ -90,7 +90,7 @@ class Actors:
         """See Work. The state is that of the last full checkpoint; the log after it is applied again."""
         saved = await self._disk.restore(self._reader)
         self._pages.use_store(self._disk.store)
-        self._full_at = self._clock.monotonic()
+        self._full_at = self._clock.monotonic() - self._full_seconds * self._partition / self._partitions
         for letter in self._disk.damaged:
             metrics.DAMAGED_STATE.inc()
             metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
@@ -169,20 +169,19 @@ class Actors:
         """See Work. What is concluded of accounts waits for a point of event time anyway."""
         return False
 
-    def cut(self, position: int) -> list[Output]:
+    def cut(self, position: int) -> Iterable[Output]:
         """See Work."""
         outputs, self._outputs = self._outputs, []
         records: list[tuple[bytes, bytes | None]] = []
-        self._cut_pages = []
         if self._full_due():
             records, self._state = dump_full(self.accounts, position)
-            self._cut_pages = self._pages.cut()
+            self._pages.cut()
             self._full_at = self._clock.monotonic()
         records.append(meta_record(self.accounts, position, self._state, born=self._disk.born, configs=self._configs))
         self._cut = records
         headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]
         place = self._topics.actors_state, self._partition
-        return outputs + [Output(*place, key, value, headers) for key, value in records]
+        return CheckpointOutputs(outputs, self._pages.records, records, place=place, headers=headers)
 
     def _full_due(self) -> bool:
         since = self._clock.monotonic() - self._full_at
@@ -191,9 +190,9 @@ class Actors:
     def stored(self, delivered: Delivered) -> Iterator[None]:
         """See Work. It writes to the disk what Kafka has committed."""
         records, self._cut = self._cut, []
+        yield from self._pages.stored()  # before the records, which have the indexes of the pages
         self._disk.write(records, delivered[self._topics.actors_state, self._partition])
         yield
-        self._pages.stored(self._cut_pages)
         full_at = int(self._state[FULL_AT])
         for position in [position for position in self._failed if position < full_at]:
             del self._failed[position]  # now it is part of the stored state

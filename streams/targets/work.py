@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 from typing import Any
 
 import structlog
@@ -18,6 +17,7 @@ from detectors.state.relation_pages import key_of_page
 from streams import metrics
 from streams.clock import Clock
 from streams.deadletters import DeadLetter, Headers, Why
+from streams.engine.checkpoint_outputs import CheckpointOutputs
 from streams.engine.dead_letters import letter_output
 from streams.engine.failed_records import Failed, FailureCounts, Positions
 from streams.engine.failure_log import FailureLog
@@ -216,7 +216,8 @@ class Targets:
         states.note_record_sizes(sum(sizes), len(sizes))
         self._cut = list(records)
         headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]
-        return _CheckpointOutputs(outputs, states, self._cut, (self._topics.targets_state, self._partition), headers)
+        place = self._topics.targets_state, self._partition
+        return CheckpointOutputs(outputs, states.spilled, self._cut, place=place, headers=headers)
 
     def stored(self, delivered: Delivered) -> Iterator[None]:
         """See Work. It writes to the disk what Kafka has committed."""
@@ -273,26 +274,3 @@ class Targets:
         self._states.other_bytes = self.audit.memory_bytes() + OUTPUT_BYTES * len(outputs)
         self._times.add(outcome)
         count_outcome(outcome)
-
-
-class _CheckpointOutputs:
-    """All outputs of a checkpoint, to be read once or twice. Spilled records are read from the disk each time."""
-
-    def __init__(
-        self,
-        outputs: list[Output],
-        states: KeyedState,
-        records: list[tuple[bytes, bytes | None]],
-        place: tuple[str, int],
-        headers: Headers | None,
-    ) -> None:
-        self._outputs = outputs
-        self._states = states
-        self._records = records
-        self._place = place
-        self._headers = headers
-
-    def __iter__(self) -> Iterator[Output]:
-        yield from self._outputs
-        for key, value in chain(self._states.spilled(), self._records):
-            yield Output(*self._place, key, value, self._headers)

@@ -25,7 +25,7 @@ ENTRANCES = {
     *(f"accounts.accounts.Accounts.{name}" for name in ("observe", "control", "advance", "load_page", "load_record")),
     *(
         f"accounts.accounts.Accounts.{name}"
-        for name in ("memory_bytes", "profile", "replaying", "take_changed", "take_changed_pages")
+        for name in ("memory_bytes", "profile", "replaying", "take_changed", "take_changed_pages", "take_page_changes")
     ),
     *(f"accounts.state.{kind}.take_changed" for kind in ("AccountsPart", "AccountPagesPart")),
     "accounts.profile.profile_of",
@@ -43,7 +43,7 @@ OF_STATE = {
     "accounts.crowds.newcomers.Newcomers.memory_bytes",
     *(
         f"accounts.storage.idle.IdleAccounts.{name}"
-        for name in ("take_changed_pages", "take_changed_indexes", "page_index", "memory_bytes")
+        for name in ("take_page_changes", "take_changed_indexes", "indexes", "memory_bytes")
     ),
     *(
         f"accounts.storage.table.Table.{name}"
