@@ -231,6 +231,7 @@ PARTS: dict[str, Callable[[Bench], Measured | dict[str, Any] | None]] = {
     "across_rise": _own("latency", LATENCY_EVENTS_S, "across_rise"),
     "restore": _own("restore"),
     "memory": Bench.memory,
+    "memory_accounts": _own("memory", 1_000_000, 128, 64),
     "relations": _own("relations"),
 }
 ON_THE_TOPIC = ("ceiling", "per_message", "quix", "flink", "truecount", "all_roles", "two_workers")

@@ -36,8 +36,10 @@ PARTITIONS = 4
 RATE = 20_000
 """Events per second of event time."""
 CHUNK = 20_000
+PEOPLE = 400_000
+ACTORS_BYTES = 256 << 20
 EVENT = (
-    b'{"id":"view-%010d","ts":%d,"actor":"u%07d","target":"%s","ip":"10.%d.%d.7",'
+    b'{"id":"view-%010d","ts":%d,"actor":"u%09d","target":"%s","ip":"10.%d.%d.7",'
     b'"user_agent":"Mozilla/5.0 (X11; Linux x86_64) Firefox/139.0","watch_ms":%d,"country":"DE"}'
 )
 CLOSING_TARGET = "closing"
@@ -53,6 +55,8 @@ servers = "{servers}"
 [state]
 directory = "{directory}/state"
 memory_bytes = {memory_bytes}
+[actors]
+memory_bytes = {actors_bytes}
 [[inputs]]
 topic = "{app}-views"
 metric = "view"
@@ -74,20 +78,40 @@ class WorkerSample:
 
 
 class Population:
-    """An installation whose input has ``targets`` targets with random ids, and one event each."""
+    """An installation whose input has ``targets`` targets with random ids, and one event each.
 
-    def __init__(self, servers: str, directory: Path, *, targets: int, memory_bytes: int, seed: int) -> None:
+    Each event is by one of ``people``. ``actors_bytes`` is the budget of the role actors.
+    """
+
+    def __init__(
+        self,
+        servers: str,
+        directory: Path,
+        *,
+        targets: int,
+        memory_bytes: int,
+        seed: int,
+        people: int = PEOPLE,
+        actors_bytes: int = ACTORS_BYTES,
+    ) -> None:
         self.app = f"bench-{targets}"
         self.targets = targets
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.config = directory / "truecount.toml"
         self.config.write_text(
-            CONFIG.format(app=self.app, servers=servers, directory=directory, memory_bytes=memory_bytes)
+            CONFIG.format(
+                app=self.app,
+                servers=servers,
+                directory=directory,
+                memory_bytes=memory_bytes,
+                actors_bytes=actors_bytes,
+            )
         )
         self.settings: Settings = load(self.config, environ={})
         self._servers = servers
         self._seed = seed
+        self._people = people
         self._port = free_port()
         self.log = directory / "worker.log"
 
@@ -136,7 +160,7 @@ class Population:
                 % (
                     place,
                     FIRST_TS_MS + place * 1000 // RATE,
-                    rng.randrange(400_000),
+                    rng.randrange(self._people),
                     b"%016x" % rng.getrandbits(64),
                     place % 250,
                     place // 250 % 250,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.accounts.pages import PAGE_ACCOUNTS, AccountPages, Page
-from detectors.accounts.storage.columns import ROW, Rows, blank
+from detectors.accounts.storage.columns import ROW, Rows
 from detectors.accounts.storage.index import GONE, Index
 
 Ints = NDArray[np.int64]
@@ -67,16 +67,18 @@ class IdleAccounts:
 
     def read(self, places: Ints) -> tuple[Rows, list[str]]:
         """The rows and ids at these places, in their order."""
-        rows, names = blank(np.zeros(len(places), np.int64)), [""] * len(places)
-        numbers = places // PAGE_ACCOUNTS
-        for number in np.unique(numbers).tolist():
-            page = self._pages[number]
-            wanted = np.flatnonzero(numbers == number)
-            slots = places[wanted] % PAGE_ACCOUNTS
-            rows[wanted] = rows_of(page)[slots]
-            for place, slot in zip(wanted.tolist(), slots.tolist(), strict=True):
-                names[place] = page.names[slot]
-        return rows, names
+        size = ROW.itemsize
+        rows, names = [b""] * len(places), [""] * len(places)
+        order = np.argsort(places, kind="stable").tolist()
+        place_of, page, number = places.tolist(), Page(b"", []), -1
+        for at in order:
+            if place_of[at] // PAGE_ACCOUNTS != number:
+                number = place_of[at] // PAGE_ACCOUNTS
+                page = self._pages[number]
+            slot = place_of[at] % PAGE_ACCOUNTS
+            rows[at] = page.rows[slot * size : (slot + 1) * size]
+            names[at] = page.names[slot]
+        return np.frombuffer(b"".join(rows), ROW), names
 
     def take(self, actors: Ints, places: Ints) -> None:
         """Remove accounts from their places."""

@@ -183,7 +183,8 @@ class Table:
             found = self.idle.find(hashed)
             back = np.flatnonzero(found != GONE)
             if len(back):
-                rows[back], known = self.idle.read(found[back])
+                stored, known = self.idle.read(found[back])
+                rows.view(_WHOLE)[back] = stored.view(_WHOLE)
                 for place, name in zip(back.tolist(), known, strict=True):
                     ids[place] = name
                 self.idle.take(hashed[back], found[back])
