@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import TopicPartition
 
 from streams import metrics
@@ -17,6 +18,8 @@ from streams.settings.settings import Settings
 log = structlog.get_logger()
 
 READ_TIMEOUT_MS = 1000
+FETCH_TURNS_MAX = 30
+"""Fetches of READ_TIMEOUT_MS that may get no answer before the end of a partition counts as unknown."""
 LOG_EVERY_SECONDS = 5.0
 
 
@@ -56,7 +59,7 @@ class StateReader:
         try:
             first, end = int((await consumer.beginning_offsets([tp]))[tp]), int((await consumer.end_offsets([tp]))[tp])
             if first < end and self._settings.processing == "at_least_once":
-                end = max(end, await _end_of_last_batch(consumer, tp, end))
+                end = max(end, await end_of_last_batch(consumer, tp, end))
             return first, end
         finally:
             await consumer.stop()
@@ -98,13 +101,19 @@ class StateReader:
             await consumer.stop()
 
 
-async def _end_of_last_batch(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int) -> int:
-    """The end of a partition by the answer to a fetch. ``end`` is in the last batch, or behind it."""
+async def end_of_last_batch(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int) -> int:
+    """The end of a partition by the answer to a fetch. ``end`` is in the last batch, or behind it.
+
+    Raises KafkaTimeoutError if no fetch is answered within FETCH_TURNS_MAX seconds.
+    """
     consumer.assign([tp])
     consumer.seek(tp, end - 1)
-    while (fetched := consumer.highwater(tp)) is None:
+    for _ in range(FETCH_TURNS_MAX):
         await consumer.getmany(tp, timeout_ms=READ_TIMEOUT_MS, max_records=1)
-    return int(fetched)
+        fetched = consumer.highwater(tp)
+        if fetched is not None:
+            return int(fetched)
+    raise KafkaTimeoutError(f"{tp.topic}/{tp.partition}: the broker answered no fetch for {FETCH_TURNS_MAX} s")
 
 
 class _Progress:
