@@ -165,7 +165,8 @@ class AuditRun:
                 f"no such detector: {', '.join(unknown)}; one of {', '.join(CROWD_DETECTORS)} can be left out"
             )
         names |= settings.shadow
-        self.audits = [Audit(replace(settings, partition=p, config="lab", shadow=names)) for p in range(partitions)]
+        settings = replace(settings, partitions=partitions, config="lab", shadow=names)
+        self.audits = [Audit(replace(settings, partition=partition)) for partition in range(partitions)]
         self.accounts = None if accounts is None else CoupledAccounts(self.audits, without, accounts)
         self.outcome = Outcome()
         self._position = 0
