@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -124,7 +126,7 @@ def test_viewed_first_is_given_if_all_views_are_emitted() -> None:
 
 
 @pytest.mark.parametrize("given", [{"all_views_emitted": False}, {"windows_since_first_view": 2}])
-def test_viewed_first_is_absent_if_views_are_missing_or_the_target_is_new(given: dict[str, object]) -> None:
+def test_viewed_first_is_absent_if_views_are_missing_or_the_target_is_new(given: dict[str, Any]) -> None:
     assert f.VIEWED_FIRST not in liked(**given).x
 
 
