@@ -78,7 +78,7 @@ class Audit:
             settings
         )
         self._parts = parts_of(self.scales)
-        self.bands = Bands()
+        self.bands = Bands(settings.partitions)
         self.rulings = Rulings()
         self._other_metrics = OtherMetrics(self.target_states, self.platforms, self.scales)
         self._containment = Containment(self, self.target_states, self.pending_counts, self.scales)

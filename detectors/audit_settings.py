@@ -20,6 +20,8 @@ class AuditSettings:
     counts_seconds: int = 30
     dedupe_ids: int = 100_000
     partition: int = 0
+    partitions: int = 1
+    """partitions over which the targets are spread"""
     config: str = "sha256:unset"
     shadow: frozenset[str] = IN_SHADOW
     """detectors that learn but have no part in verdicts"""

@@ -23,15 +23,17 @@ MEMBERS_PER_NETWORK = 3
 class Bands:
     """Looks up the band in each small window, and collects its actors for learning pairs."""
 
-    def __init__(self) -> None:
-        self.lockstep = ActorPairs()
+    def __init__(self, partitions: int = 1) -> None:
+        """``partitions`` is the number of partitions over which the targets are spread."""
+        self.lockstep = ActorPairs(partitions)
 
     def find_band(self, window: WindowView, actors: Collection[int]) -> None:
-        """Set the features of the band among a window's actors, if there is one."""
+        """Set the features of the band among a window's actors, if there is one. The window's count is expected."""
         crowd = window.crowd
         if len(actors) < BAND_MIN or crowd.sampled or not self.lockstep.suspects(actors):
             return
-        band = self.lockstep.band(actors, owner_bit(crowd.owner, target_of(window.key)))
+        weight = weight_of(crowd.n, window.x[f.EXPECTED], _events_of_day(window.target_state))
+        band = self.lockstep.band(actors, owner_bit(crowd.owner, target_of(window.key)), window.start, weight)
         if band is None:
             return
         crowd.settle()
@@ -56,13 +58,17 @@ class Bands:
         ``known`` are at least two actors who were seen on the platform before; ``expected`` returns the expected count
         of the window.
         """
-        day, before = state.levels.get(DAY), 0.0
-        for name in LONGER:
-            if name in state.open:
-                before += state.open[name].n
-        if day is not None and day.mean > before:
-            before = day.mean
+        before = _events_of_day(state)
         if weight_of(crowd.n, 0.0, before) < WEIGHT_MIN:
             return  # before the expected count is computed, which takes longer
         weight = weight_of(crowd.n, expected(), before)
         self.lockstep.note(crowd.start, owner_bit(crowd.owner, target_of(key)), weight, known)
+
+
+def _events_of_day(state: TargetState) -> float:
+    """A target's events of the day before the open five minutes, or those of a usual day if these are more."""
+    day, before = state.levels.get(DAY), 0.0
+    for name in LONGER:
+        if name in state.open:
+            before += state.open[name].n
+    return day.mean if day is not None and day.mean > before else before

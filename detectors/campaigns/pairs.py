@@ -3,7 +3,12 @@
 When a window of five minutes closes, the actors of every small window are paired. A table stores on how many
 *occasions* each pair has met. Occasions of a pair are on targets of different owners (on different targets, if owners
 are not given), and at least CHAIN_MS after the pair was last seen together. A *session*, in which two people play the
-same list or feed, is one occasion, however long it is, and its weight falls with every further target.
+same list or feed, is one occasion, however long it is. Each further target within PLAYED_MS takes an occasion back, so
+people who play lists together do not become suspects, however often they do.
+
+A partition has one of P targets, so it sees one of P tracks of a list, and the pauses between these are P times as
+long. Both times are therefore multiplied by the number of partitions. A pair that is sent to single targets meets P
+times less often in a partition, so as few of its meetings fall into a session as with one partition.
 
 The weight of an occasion is the part that the target's own course cannot explain. It is 0 if most events of the day are
 in these minutes (a release, a première), or if the count is usual for this hour. It is 1 if the pair meets in a window
@@ -49,7 +54,11 @@ from detectors.windows.scales import DAY_MS, MINUTE_MS, MINUTES_MS
 PAGES = 16
 """Records in which the table is stored: a record of the state must be well below a megabyte."""
 CHAIN_MS = 15 * MINUTE_MS
-"""Longest pause within a session: longer than a song, shorter than the time people wait for the next one."""
+"""Longest pause within a session, with one partition: longer than a song, shorter than the time people wait for the
+next one."""
+PLAYED_MS = 10 * MINUTE_MS
+"""Longest pause after which a further target was played after the last one, with one partition. After a longer pause
+within a session, two strikes of a ring are as likely: such a meeting is no occasion, and takes none back."""
 UNIT_MS = MINUTES_MS
 STALE_UNITS = 7 * DAY_MS // UNIT_MS
 """Time after which a new pair may replace one with several occasions: a week."""
@@ -58,8 +67,9 @@ FORGET_AT = 1 << 20
 
 ONE = 256
 """Weight 1 in the table's units."""
-SESSION_COST = ONE // 2
-"""Weight that each further target of a session subtracts: people who play a list together were not sent there."""
+SESSION_COST = ONE
+"""Weight that each further target of a session subtracts: people who play a list together were not sent there. It is an
+occasion, because of a session a partition may see two targets only."""
 RHYTHM = 4.0
 """Factor by which people of one country meet more often than people who are active at all hours."""
 LEAST = 1e-3
@@ -70,7 +80,7 @@ PAIR_SCORE = 3.0
 seldom in the same window or linked to each other."""
 PAIR_SCORE_MAX = 12.0
 OCCASIONS_MIN = 3
-"""Least number of different owners or targets, without the present one, on which a pair has met."""
+"""Least number of different owners or targets, without the present one, on which a pair has met before."""
 PARTNERS_MIN = 2
 BAND_MIN = 3
 """Least members of a band: two may be a couple, or one person's two devices."""
@@ -91,7 +101,10 @@ class Band(NamedTuple):
 class ActorPairs:
     """The pairs of one task, over all its metrics and targets. See the module."""
 
-    def __init__(self) -> None:
+    def __init__(self, partitions: int = 1) -> None:
+        """``partitions`` is the number of partitions over which the targets are spread."""
+        self._chain_units = CHAIN_MS * partitions // UNIT_MS
+        self._played_units = PLAYED_MS * partitions // UNIT_MS
         self._prints = np.zeros(SLOTS * WAYS, np.uint32)
         self._bits = np.zeros(SLOTS * WAYS, np.uint64)
         self._weights = np.zeros(SLOTS * WAYS, np.uint16)
@@ -139,11 +152,10 @@ class ActorPairs:
         here = rows_at(self._prints, slots) == prints[:, None]
         found = here.view(np.uint32)[:, 0] != 0  # the four flags of a row as one number
         at = slots[found] * WAYS + here[found].argmax(axis=1)
-        in_session = (unit - self._last[at]) * UNIT_MS <= CHAIN_MS
-        further_target = at[in_session & (self._where[at] != where[found])]
-        new_occasion = (self._bits[at] & bits[found] == 0) & ~in_session
+        new_occasion, further_target = self._session(at, where[found], unit)
+        new_occasion &= self._bits[at] & bits[found] == 0
         self._last[at], self._where[at] = unit, where[found]
-        self._weights[further_target] = np.maximum(self._weights[further_target], SESSION_COST) - SESSION_COST
+        self._weights[at[further_target]] = np.maximum(self._weights[at[further_target]], SESSION_COST) - SESSION_COST
         at, new = at[new_occasion], np.nonzero(found)[0][new_occasion]
         self._bits[at] |= bits[new]
         self._weights[at] = np.minimum(self._weights[at].astype(np.int64) + weights[new], 65535).astype(np.uint16)
@@ -170,6 +182,11 @@ class ActorPairs:
         self._last[places], self._where[places] = unit, where[fresh]
         pages = np.concatenate([places // WAYS, slots[found]]) // (SLOTS // PAGES)
         self._pages.update(np.nonzero(np.bincount(pages, minlength=PAGES))[0].tolist())
+
+    def _session(self, at: NDArray[np.int64], where: Any, unit: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Whether meetings of known pairs begin a session, and whether they are on a further target of one."""
+        pause = unit - self._last[at]
+        return pause > self._chain_units, (pause <= self._played_units) & (self._where[at] != where)
 
     def _forget(self) -> None:
         """Halve the visits, and drop every second bit of each pair's occasions (odd and even bits alternately)."""
@@ -201,8 +218,11 @@ class ActorPairs:
         """Whether each actor may be part of a band, without false negatives."""
         return np.frombuffer(self._suspects, np.bool_)[cells_of(actors)[0]]
 
-    def band(self, actors: Iterable[int], bit: int) -> Band | None:
-        """The band among a window's actors, by meetings on other owners' targets than ``bit``'s; None without one."""
+    def band(self, actors: Iterable[int], bit: int, start_ms: int, weight: float) -> Band | None:
+        """The band among a window's actors, by meetings on other owners' targets than ``bit``'s; None without one.
+
+        The window, which starts at ``start_ms`` and has this weight, is a meeting of each pair too.
+        """
         actors = list(actors)
         suspects = self.suspects(actors)
         if not suspects:
@@ -214,7 +234,9 @@ class ActorPairs:
         at = slots * WAYS + here.argmax(axis=1)
         bits, mark = self._bits[at], np.uint64(1 << bit)
         met = np.where(here.any(axis=1), bits_set(bits & ~mark), 0)
-        weights = self._weights[at].astype(np.int64) - np.where(bits & mark != 0, ONE, 0)
+        begins, further_target = self._session(at, bit, start_ms // UNIT_MS)
+        here_weight = np.where(begins, round(ONE * weight), 0) - np.where(further_target, SESSION_COST, 0)
+        weights = self._weights[at].astype(np.int64) + np.where(bits & mark != 0, -ONE, here_weight)
         counted = [row[cells] for row, cells in zip(self._visits, cells_of(people), strict=True)]
         visits = np.minimum(*counted).astype(np.float64)
         scale = RHYTHM * self._mass / ONE / max(1, self._total) ** 2

@@ -17,9 +17,10 @@ class EarlyJudge:
 
     def prepare(self, window: WindowView, actors: Set[int]) -> bool:
         """See OpenJudge."""
+        measured = self._judge.prepare_open(window)
         if actors:
             self._bands.find_band(window, actors)
-        return self._judge.prepare_open(window)
+        return measured
 
     def decide(self, window: WindowView, *, judged: bool) -> None:
         """See OpenJudge."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from detectors.closing.table import Closing, ClosingTable
 from detectors.features import names as f
-from detectors.measurement.other_metrics import OtherMetrics, viewers_among
+from detectors.measurement.other_metrics import OtherMetrics, viewers_among, watch_buckets_of
 from detectors.platform.lessons import FROM_VIEWS
 from detectors.platform.platform import Platform
+from detectors.reference.ended_views import longest_view_ms
 from detectors.windows.scales import HOUR
 
 
@@ -39,3 +40,5 @@ def count_viewers(table: ClosingTable, closing: Closing, other: OtherMetrics, vi
             window.viewer_events = viewers.possible + closing.lessons.viewed.get(key, 0.0)
             emitted = viewers.checkable >= f.PEOPLE_MIN and closing.lessons.emits_every_view(views, table.metric)
             window.all_views_emitted = emitted
+            if is_hour and not views.rates.emitted_at_start():
+                window.longest_view_ms = longest_view_ms(watch_buckets_of(views_state))

@@ -60,11 +60,13 @@ def run(
     shadow: Iterable[str] = (),
     settings: AuditSettings | None = None,
     accounts: AccountSettings | None = None,
+    partitions: int = PARTITIONS,
 ) -> list[Report]:
     """Reports of the methods ("truecount" or a baseline's name) on the same events of one scenario.
 
     ``without`` are event fields that the platform does not send. ``shadow`` are detectors without a vote, in addition
     to those of ``settings``, the settings of the audits. With ``accounts``, accounts are observed beside the audits.
+    The targets are spread over ``partitions``.
     """
     scenario = QUIET if scenario_id == QUIET.id else SCENARIOS[scenario_id]
     platform = platform_for(scenario, seed, views=views)
@@ -80,6 +82,7 @@ def run(
         shadow=shadow,
         settings=settings,
         accounts=accounts,
+        partitions=partitions,
     )
 
 
@@ -94,6 +97,7 @@ def judge_stream(
     shadow: Iterable[str] = (),
     settings: AuditSettings | None = None,
     accounts: AccountSettings | None = None,
+    partitions: int = PARTITIONS,
 ) -> list[Report]:
     """Reports of the methods on any labelled stream; other parameters as in ``run``.
 
@@ -102,7 +106,7 @@ def judge_stream(
     truth = Truth()
     without, methods = tuple(without), tuple(methods)
     runners: list[Runner] = [
-        AuditRun(without, shadow=shadow, settings=settings, accounts=accounts)
+        AuditRun(without, partitions=partitions, shadow=shadow, settings=settings, accounts=accounts)
         if m == METHOD
         else BASELINES[m](quiet_until_ms, without)
         for m in methods
@@ -165,7 +169,8 @@ class AuditRun:
                 f"no such detector: {', '.join(unknown)}; one of {', '.join(CROWD_DETECTORS)} can be left out"
             )
         names |= settings.shadow
-        self.audits = [Audit(replace(settings, partition=p, config="lab", shadow=names)) for p in range(partitions)]
+        settings = replace(settings, partitions=partitions, config="lab", shadow=names)
+        self.audits = [Audit(replace(settings, partition=partition)) for partition in range(partitions)]
         self.accounts = None if accounts is None else CoupledAccounts(self.audits, without, accounts)
         self.outcome = Outcome()
         self._position = 0

@@ -27,6 +27,7 @@ HABIT_WINDOWS_MIN = 3
 UNVIEWED_MAX = 0.5
 """Usual share of followers without a view from which on such followers are no evidence."""
 
+HALF_HOUR_MS = HOUR_MS // 2
 VIEWED_MS = 3 * HOUR_MS
 """Time since a target's first view after which likes by people who did not view it may count as evidence."""
 
@@ -179,13 +180,15 @@ def _usual_without_views(window: WindowView, metric: int, rates: Rates) -> float
     """Usual share of likes or follows without a view so far, None while it cannot be known.
 
     If views are emitted when playback ends, it is known for a closed day. It is known for a closed hour too if the
-    surge is at least half an hour old, or if there is no surge.
+    surge is at least half an hour old, or if there is no surge, unless views of the target may last longer than that:
+    then many who came in this hour are still viewing.
     """
     without_views, age_ms = rates.usually_lonely(metric), window.age_ms()
     if window.is_closed_day() or without_views is None:
         return without_views
     closed_hour = window.scale.span_ms >= HOUR_MS and not window.early
-    if not rates.emitted_at_start() and not (closed_hour and (age_ms is None or age_ms >= HOUR_MS // 2)):
+    ended = window.longest_view_ms <= HALF_HOUR_MS and (age_ms is None or age_ms >= HALF_HOUR_MS)
+    if not rates.emitted_at_start() and not (closed_hour and ended):
         return None
     first = rates.viewed_first(HOUR if closed_hour else MINUTES, metric)
     return None if first is None else max(without_views, 1.0 - first)

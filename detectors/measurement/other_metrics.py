@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -125,6 +126,16 @@ def viewers_among(crowd: Crowd, state: TargetState | None) -> Viewers:
         most = most_viewers(certain, sum([window.named for window in views]), nobody)
         possible = min(float(crowd.named), most)
     return Viewers(certain, possible, checkable)
+
+
+def watch_buckets_of(state: TargetState | None) -> Counter[int]:
+    """Events by watch bucket in the open windows of a target's views."""
+    found: Counter[int] = Counter()
+    for window in () if state is None else state.open.values():
+        found.update(window.watch)
+        if window.rows:
+            found.update(bucket for bucket in window.columns()[-1] if bucket >= 0)
+    return found
 
 
 def _viewer_events(acts: Crowd, actors: Mapping[int, int], windows: Iterable[Crowd]) -> float:

@@ -54,6 +54,8 @@ class WindowView:
     """views, likes and follows of the target around the window, None if not computed"""
     viewer_events: float = 0.0
     """for likes and follows: events by people who viewed the target around the window"""
+    longest_view_ms: int = 0
+    """for closed likes and follows: longest view of the target's length class, 0 if not known"""
     all_views_emitted: bool = False
     """for closed likes: whether every view that started in that time has been emitted"""
     rates: Rates | None = None

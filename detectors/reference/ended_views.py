@@ -14,7 +14,7 @@ starts so late that the first viewers have left.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -78,3 +78,15 @@ def known_after(bucket: int, age_ms: int) -> float:
     """
     length, fraction = divmod(bucket, WATCH_BINS)
     return max(0.0, 1.0 - FRACTIONS[fraction] * ENDS_MS[length] / max(1, age_ms)) ** 2
+
+
+def longest_view_ms(counts: Mapping[int, int]) -> int:
+    """Longest view of the length class that most views of a target are of, by their watch buckets; 0 without any.
+
+    >>> longest_view_ms({8: 3, 15: 4, 31: 6}), longest_view_ms({31: 6}), longest_view_ms({})
+    (300000, 3600000, 0)
+    """
+    views = [0] * len(ENDS_MS)
+    for bucket, count in counts.items():
+        views[bucket // WATCH_BINS] += count
+    return max(zip(views, ENDS_MS, strict=True))[1] if any(views) else 0

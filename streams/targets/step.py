@@ -40,6 +40,7 @@ def audit_settings(settings: Settings, partition: int) -> AuditSettings:
         counts_seconds=settings.time.counts_seconds,
         dedupe_ids=settings.state.dedupe_ids,
         partition=partition,
+        partitions=settings.partitions,
         config=settings.version(),
         shadow=frozenset(settings.detection.shadow),
         rules=rule_settings(settings.rules),

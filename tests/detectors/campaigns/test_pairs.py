@@ -8,6 +8,8 @@ from itertools import count
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from detectors.campaigns import pair_arrays
 from detectors.campaigns.pairs import FORGET_AT, ActorPairs, Band
@@ -19,11 +21,15 @@ RING = list(range(10**9, 10**9 + 10 * 2**26, 2**26 + 2))
 EVERYBODY = [random.Random(7).getrandbits(62) & ~1 for _ in range(3000)]
 
 
+WEIGHT = 0.9
+
+
 class Town:
     """Three thousand people who come to small targets as they like, and whoever else a test sends there."""
 
-    def __init__(self, seed: int = 1) -> None:
-        self.lockstep = ActorPairs()
+    def __init__(self, seed: int = 1, *, partitions: int = 1) -> None:
+        self.lockstep = ActorPairs(partitions)
+        self.partitions = partitions
         self.rng = random.Random(seed)
         self.now = 0
         self._names = count()
@@ -32,7 +38,7 @@ class Town:
         for _ in range(windows):
             self.together()
 
-    def together(self, *groups: tuple[list[int], int], weight: float = 0.9) -> None:
+    def together(self, *groups: tuple[list[int], int], weight: float = WEIGHT) -> None:
         """Five minutes in which each of ``groups`` (people, whose target) comes together."""
         for _ in range(15):
             self.lockstep.note(self.now, self.elsewhere(), 0.8, self.rng.sample(EVERYBODY, self.rng.randint(2, 6)))
@@ -45,13 +51,20 @@ class Town:
         return owner_bit(-1, f"t{next(self._names)}")
 
     def band(self, people: list[int]) -> Band | None:
-        return self.lockstep.band(people, owner_bit(-1, "here"))
+        """The band of a window that follows the others."""
+        return self.lockstep.band(people, owner_bit(-1, "here"), self.now, WEIGHT)
 
     def strike(self, people: list[int], times: int, *, owner: int = -1) -> None:
         for _ in range(times):
             bit = self.elsewhere() if owner < 0 else owner_bit(owner, "")
             self.together((self.rng.sample(people, min(7, len(people))), bit))
-            self.let_pass(11)
+            self.let_pass(12 * self.partitions - 1)
+
+    def play(self, people: list[int], tracks: int) -> None:
+        """A list that is played together, a track every five minutes, of which one in ``partitions`` is seen here."""
+        for _ in range(tracks):
+            here = self.rng.random() * self.partitions < 1.0
+            self.together(*([(people, self.elsewhere())] if here else []))
 
 
 def test_a_ring_is_found_once_it_has_come_together_often_enough() -> None:
@@ -87,6 +100,80 @@ def test_a_sitting_over_many_targets_is_no_band_however_often_it_is_repeated() -
             town.together((RING, town.elsewhere()))
         town.let_pass(24)
     assert town.band(RING) is None
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 4, 8])
+def test_listeners_of_a_daily_list_are_no_band_over_how_many_partitions_it_is_spread(partitions: int) -> None:
+    town = Town(partitions=partitions)
+    for _ in range(12):
+        town.let_pass(42)
+        town.play(RING, 24)
+        assert town.band(RING) is None
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 4, 8])
+def test_a_ring_is_found_over_how_many_partitions_its_targets_are_spread(partitions: int) -> None:
+    town = Town(partitions=partitions)
+    town.strike(RING, 20)
+    band = town.band(RING[:7])
+    assert band is not None
+    assert band.score > 6.0
+
+
+def test_a_list_that_seems_to_pause_needs_times_in_proportion_to_the_partitions() -> None:
+    town = Town(partitions=8)
+    town.lockstep = ActorPairs(partitions=1)
+    for _ in range(12):
+        town.let_pass(42)
+        town.play(RING, 24)
+    assert town.band(RING) is not None
+
+
+def _met(times: int, partitions: int, pause: int) -> Town:
+    """Four people who have met so many times, ``pause`` windows apart."""
+    town = Town(partitions=partitions)
+    for _ in range(times):
+        town.together((RING[:4], town.elsewhere()))
+        town.let_pass(8)
+        town.now += (pause - 9) * MINUTES
+    return town
+
+
+@given(partitions=st.integers(4, 64), beyond=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_a_session_ends_a_quarter_of_an_hour_after_the_last_meeting_for_each_partition(
+    partitions: int, beyond: bool
+) -> None:
+    town = _met(8, partitions, 3 * partitions + beyond)
+    assert (town.band(RING[:4]) is not None) == beyond
+
+
+@given(partitions=st.integers(4, 64), beyond=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_a_further_target_takes_an_occasion_back_within_ten_minutes_for_each_partition(
+    partitions: int, beyond: bool
+) -> None:
+    town = _met(7, partitions, 3 * partitions + 1)
+    at = town.now - (3 * partitions + 1) * MINUTES
+    bit = owner_bit(-1, "here")
+    near, in_session = (
+        town.lockstep.band(RING[:4], bit, at + pause * MINUTES, WEIGHT)
+        for pause in (2 * partitions + beyond, 3 * partitions)
+    )
+    assert in_session is not None
+    assert (near == in_session) == beyond
+
+
+def test_the_present_meeting_counts_and_one_that_continues_a_session_takes_an_occasion_back() -> None:
+    town = _met(7, 4, 16)
+    after, unweighted, at_once = (
+        town.lockstep.band(RING[:4], owner_bit(-1, "here"), start, weight)
+        for start, weight in ((town.now, WEIGHT), (town.now, 0.0), (town.now - 15 * MINUTES, WEIGHT))
+    )
+    assert after is not None
+    assert unweighted is not None
+    assert after.score > unweighted.score + 1.0
+    assert at_once is None or at_once.score < unweighted.score - 1.0
 
 
 def test_a_crowd_that_its_target_accounts_for_teaches_nothing() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from detectors.events.event import Event
-from detectors.lab.backtest import NoSuchDetectorError, judge_stream, run
+from detectors.lab.backtest import AuditRun, NoSuchDetectorError, judge_stream, run
 from detectors.lab.baselines import BASELINES
 from detectors.lab.measure import Alarm, Report, Truth, measure
 from detectors.lab.removals import Removal, TargetMetric
@@ -84,6 +84,20 @@ def test_an_undisturbed_platform_gives_no_flags() -> None:
     assert report.removed_honest == 0
 
 
+@pytest.mark.slow
+def test_listeners_of_a_list_are_no_ring_over_eight_partitions() -> None:
+    (report,) = run("playlist_followers", 311, views=60_000, partitions=8)
+    assert (report.flags, report.removed_honest) == (0, 0)
+
+
+@pytest.mark.slow
+def test_a_ring_is_found_before_its_work_ends() -> None:
+    (report,) = run("lockstep", 9001, views=60_000)
+    assert report.recall is not None
+    assert report.recall > 0.1
+    assert report.precision == 1.0
+
+
 @pytest.mark.parametrize("views", [6_000, pytest.param(60_000, marks=pytest.mark.slow)])
 def test_a_run_gives_a_report_for_every_method_that_any_program_can_read(views: int) -> None:
     reports = run("botnet_burst", 12, views=views, methods=("truecount", *BASELINES))
@@ -96,6 +110,10 @@ def test_labels_of_any_stream_are_enough() -> None:
     rows = [Labelled(Event(ts=1000 * i, actor=f"a{i}", target="t", metric="view"), "", False) for i in range(500)]
     (report,) = judge_stream(iter([rows]), "mine", quiet_until_ms=0)
     assert (report.events, report.artificial, report.flags) == (500, 0, 0)
+
+
+def test_audits_know_over_how_many_partitions_targets_are_spread() -> None:
+    assert [audit.settings.partitions for audit in AuditRun(partitions=3).audits] == [3, 3, 3]
 
 
 def test_a_detector_in_shadow_has_no_vote_and_an_unknown_one_is_refused() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,15 +12,16 @@ from detectors.events.key import VIEW, key_of
 from detectors.features import names as f
 from detectors.measurement.expectation import RULE_OF_THREE
 from detectors.measurement.measuring import expect, measure_all
-from detectors.measurement.other_metrics import OtherMetrics
+from detectors.measurement.other_metrics import OtherMetrics, watch_buckets_of
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
+from detectors.reference.ended_views import longest_view_ms
 from detectors.state.level import Level
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import MemoryTargetStates
-from detectors.windows.crowd import Crowd
-from detectors.windows.scales import ladder
+from detectors.windows.crowd import Crowd, pack_row
+from detectors.windows.scales import HOUR_MS, MINUTE_MS, ladder
 from tests.crowds import fold
 
 SCALES = ladder(10)
@@ -99,13 +102,13 @@ def test_if_views_are_emitted_at_their_end_earlier_follows_are_no_evidence() -> 
     assert f.LONELY not in loneliness(beside=100, emitted_at_start=False).x
 
 
-def liked(**given: object) -> WindowView:
+def liked(*, emitted_at_start: bool = True, **given: object) -> WindowView:
     """Forty likes without viewers, in a closed hour, of a target that is viewed every hour."""
     hour, platform = SCALES[2], Platform()
     platform.rates.learn("hour", [(50.0, 2, 1)] * 20)
     platform.rates.learn_acts_on_viewed(1, 100, 100)
-    for scale in ("minutes", "hour"):
-        platform.rates.learn_viewers(scale, 1, 200, 198.0)
+    platform.rates.learn_viewers("minutes", 1, 200, 198.0 if emitted_at_start else 120.0)
+    platform.rates.learn_viewers("hour", 1, 200, 198.0)
     window = WindowView(
         key_of(1, "v"), TargetState(), hour, 0, Crowd(n=40), platform, platform, Outcome(), rates=platform.rates
     )
@@ -123,8 +126,28 @@ def test_viewed_first_is_given_if_all_views_are_emitted() -> None:
 
 
 @pytest.mark.parametrize("given", [{"all_views_emitted": False}, {"windows_since_first_view": 2}])
-def test_viewed_first_is_absent_if_views_are_missing_or_the_target_is_new(given: dict[str, object]) -> None:
+def test_viewed_first_is_absent_if_views_are_missing_or_the_target_is_new(given: dict[str, Any]) -> None:
     assert f.VIEWED_FIRST not in liked(**given).x
+
+
+@pytest.mark.parametrize("longest_ms", [0, 20 * MINUTE_MS, 30 * MINUTE_MS])
+def test_at_the_end_of_an_hour_likes_without_views_are_evidence_if_views_have_ended_by_then(longest_ms: int) -> None:
+    assert liked(emitted_at_start=False, longest_view_ms=longest_ms).x[f.LONELY] == 1.0
+
+
+def test_likes_of_a_long_film_have_no_views_yet_at_the_end_of_an_hour() -> None:
+    assert f.LONELY not in liked(emitted_at_start=False, longest_view_ms=HOUR_MS).x
+    assert liked(longest_view_ms=HOUR_MS).x[f.LONELY] == 1.0
+
+
+def test_the_length_of_views_is_that_of_folded_and_of_pending_rows() -> None:
+    state = TargetState()
+    assert longest_view_ms(watch_buckets_of(None)) == longest_view_ms(watch_buckets_of(state)) == 0
+    state.open["hour"], state.open["day"] = Crowd(), Crowd()
+    state.open["hour"].take(b"".join(pack_row(2, 1, -1, -1, -1, -1, watch) for watch in (-1, 27)))
+    assert longest_view_ms(watch_buckets_of(state)) == HOUR_MS
+    fold(state.open["day"], [(2 * n, n, -1, -1, -1, -1, 20) for n in range(2)])
+    assert longest_view_ms(watch_buckets_of(state)) == 20 * MINUTE_MS
 
 
 def surging(starts: list[int], scale: int = 1) -> WindowView:

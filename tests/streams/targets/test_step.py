@@ -18,8 +18,9 @@ from detectors.events.key import VIEW, key_of, target_of
 from detectors.records import Outcome
 from detectors.state.ledger import DUPLICATE_ID
 from streams.log.versions import decode
+from streams.settings.settings import Settings
 from streams.targets import step
-from streams.targets.step import PartitionAudit
+from streams.targets.step import PartitionAudit, audit_settings
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, in_order, ordinary
 from tests.states import states_of
 from tests.streams.pipeline import Pipeline, audit_of, said
@@ -289,3 +290,7 @@ def test_a_record_whose_events_cannot_be_judged_is_counted_and_known_as_such(mon
     assert audit.counted_only == len(pipe.logs[0])
     assert set(bearing) <= {at for first, last in audit.unjudged.ranges() for at in range(first, last + 1)}
     assert outcome.failures["step"] == len(pipe.logs[0])
+
+
+def test_an_audit_knows_over_how_many_partitions_targets_are_spread() -> None:
+    assert audit_settings(Settings(partitions=5), 3).partitions == 5
