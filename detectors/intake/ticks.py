@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,16 +146,21 @@ class Tick:
             return self._few.sift(metric, repeats, start, end, replayed=replayed)
         return self._heaps[metric].sift(repeats, start, end, replayed=replayed)
 
-    def related(self, metric: int) -> Iterator[list[RelatedAct]]:
-        """The acts of a metric that are states, by target, in chunks. All acts of a pair are in one chunk."""
+    def related(self) -> Iterator[list[tuple[Key, list[RelatedAct]]]]:
+        """The acts that are states, by key, in chunks. All acts of a pair are in one chunk."""
         if self._few is not None:
-            acts = self._few.related(metric)
-            return iter([acts] if acts else [])
-        return self._heaps[metric].related()
+            acts = self._few.related()
+            if acts:
+                yield acts
+            return
+        for metric, heap in enumerate(self._heaps):
+            if metric != VIEW:
+                for chunk in heap.related():
+                    yield [(key_of(metric, target), list(some)) for target, some in groupby(chunk, itemgetter(0))]
 
-    def row(self, metric: int, place: int) -> bytes:
-        """The packed row of an act, by its place."""
-        return self._few.row(place) if self._few is not None else self._heaps[metric].row(place)
+    def row(self, key: Key, place: int) -> bytes:
+        """The packed row of an act of a key, by its place."""
+        return self._few.row(place) if self._few is not None else self._heaps[metric_of(key)].row(place)
 
     def of_actors(self, metric: int, actors: NDArray[np.int64]) -> list[tuple[str, list[int]]]:
         """Places of the acts of some actors (in order) that no rule has caught, by target.
