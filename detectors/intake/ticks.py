@@ -182,15 +182,16 @@ class Tick:
                 self.rejected[key, before] = left
         self.rejected[key, reason] = self.rejected.get((key, reason), 0) + len(places)
 
-    def by_key(self) -> Iterator[tuple[Key, bytes, Crowd | None]]:
+    def by_key(self) -> Iterable[tuple[Key, bytes, Crowd | None]]:
         """Each key with its packed rows and its crowd of folded rows, in order. Keys without an actor have no rows."""
-        if self._few is not None:
-            rows = self._few.by_key()
-            for key in self.nobody:
-                rows.setdefault(key, b"")
-            for key in sorted(rows):
-                yield key, rows[key], None
-            return
+        if self._few is None:
+            return self._by_key_of_many()
+        rows = self._few.by_key()
+        for key in self.nobody:
+            rows.setdefault(key, b"")
+        return [(key, rows[key], None) for key in sorted(rows)]
+
+    def _by_key_of_many(self) -> Iterator[tuple[Key, bytes, Crowd | None]]:
         for metric, heap in enumerate(self._heaps):
             also = {target_of(key) for key in self.nobody if metric_of(key) == metric}
             yield from heap.by_key(metric, also)
