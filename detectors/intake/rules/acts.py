@@ -12,7 +12,7 @@ UNDONE = -2
 """In place of a watch time: the actor undid an act, so its next act is no repetition."""
 
 ACT_BYTES = 20
-FEW_ACT_BYTES = 200
+FEW_ACT_BYTES = 400
 """Bytes of an act as columns, and of one in a list, with its key in a set (measured, CPython 3.11)."""
 
 FEW_ACTS = 1024
@@ -44,14 +44,14 @@ FewActs = list[tuple[int, int, int]]
 class TickActs:
     """The acts of one metric in a tick: as columns, as a list if they are few, or both."""
 
-    __slots__ = ("_columns", "_few", "_keys", "_places", "last_ms")
+    __slots__ = ("_by_key", "_columns", "_few", "_keys", "last_ms")
 
     def __init__(self, columns: Acts | None = None, few: FewActs | None = None) -> None:
         """One of the two forms is given."""
         self._columns, self._few = columns, few
         self._keys: frozenset[int] | None = None
-        self._places: dict[int, int] | None = None
-        """key → place of its last act in the list"""
+        self._by_key: dict[int, list[tuple[int, int, int, int]]] | None = None
+        """the acts of each pair, with their places in the list"""
         self.last_ms = -1
         """the time of the last act, -1 without any"""
         if few:
@@ -88,15 +88,22 @@ class TickActs:
             self._few = list(zip(*(column.tolist() for column in self.columns), strict=True))
         return self._few
 
-    def of_pairs(self, keys: Iterable[int]) -> FewActs:
-        """The acts of some pairs."""
-        acts = self.listed()
-        if self._places is None:
-            self._places = {key: place for place, (key, _, _) in enumerate(acts)}
-        if len(self._places) < len(acts):
-            wanted = frozenset(keys)
-            return [act for act in acts if act[0] in wanted]
-        return [acts[place] for place in map(self._places.get, keys) if place is not None]
+    def only_undone(self) -> bool:
+        """Whether all of them are undos."""
+        return all(spent == UNDONE for _, _, spent in self.listed())
+
+    def with_places(self, keys: Iterable[int]) -> list[tuple[int, int, int, int]]:
+        """The acts of some pairs, each with its place."""
+        if self._by_key is None:
+            by_key: dict[int, list[tuple[int, int, int, int]]] = {}
+            for place, (key, ts, spent) in enumerate(self.listed()):
+                act = key, ts, spent, place
+                if key in by_key:
+                    by_key[key].append(act)
+                else:
+                    by_key[key] = [act]
+            self._by_key = by_key
+        return [act for acts in map(self._by_key.get, keys) if acts is not None for act in acts]
 
     def since(self, ms: int) -> TickActs:
         """The acts from this time on. It may be this object."""

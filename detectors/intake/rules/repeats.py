@@ -17,11 +17,13 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.intake.rules.acts import UNDONE, Acts, FewActs, Keys, Spans, TickActs, Times
+from detectors.intake.rules.acts import UNDONE, Acts, Keys, Spans, TickActs, Times
 from detectors.intake.rules.daily_rate import Days
 from detectors.intake.rules.reasons import DOUBLE_CLICK, RATE, RATE_DAY
 from detectors.intake.rules.settings import RuleSettings
@@ -46,6 +48,18 @@ _NONE: Keys = np.array((), np.uint64)
 _NOWHERE: NDArray[np.intp] = np.array((), np.intp)
 _EARLIER = -1
 """In place of the place of an act, if it is of an earlier tick."""
+_KEY_AND_TIME = itemgetter(0, 1)
+
+
+class _Again(NamedTuple):
+    """Pairs of a tick that must be looked at."""
+
+    repeated: set[int]
+    """with another act within HORIZON_MS"""
+    before: list[tuple[TickActs, frozenset[int]]]
+    """earlier ticks, and which of the repeated pairs acted in them"""
+    followed: set[int]
+    """the others that are followed: with one act, of which only the number in a day matters"""
 
 
 class Repeats:
@@ -86,27 +100,37 @@ class Repeats:
             again = self._pairs_again(acts, days)
             if again is None:
                 return self._judged(acts.columns, rows(), days)
-            return self._judged_few(acts.listed(), again, rows, days) if again else {}
+            if not (again.repeated or again.followed) or acts.only_undone():
+                return {}
+            hits = self._judged_few(acts, again, rows, days) if again.repeated else {}
+            if again.followed and days is not None:
+                over = _over_the_day(acts, again.followed, days)
+                if over:
+                    hits.setdefault(RATE_DAY, []).extend(over)
+            return {reason: np.array(places, np.intp) for reason, places in hits.items()}
         finally:  # stored acts must be the same after a restore, where the failure may not occur
             late = acts if start >= end - HORIZON_MS else acts.since(end - HORIZON_MS)
             if len(late):
                 self._recent.append(late)
 
-    def _pairs_again(self, acts: TickActs, days: Days | None) -> set[int] | None:
-        """Keys of the pairs that act again or are followed; None if they, or the acts, are too many for sets."""
+    def _pairs_again(self, acts: TickActs, days: Days | None) -> _Again | None:
+        """The pairs that act again or are followed; None if they, or the acts, are too many for sets."""
         keys = acts.keys_if_few()
         if keys is None:
             return None
-        again = set[int]() if days is None else days.followed(keys)
+        repeated, before = set[int](), list[tuple[TickActs, frozenset[int]]]()
         if len(keys) < len(acts):
-            again.update(key for key, times in Counter(key for key, _, _ in acts.listed()).items() if times > 1)
+            repeated.update(key for key, times in Counter(key for key, _, _ in acts.listed()).items() if times > 1)
         for recent in self._recent:
             earlier = recent.keys_if_few()
             if earlier is None:
                 return None
             if not keys.isdisjoint(earlier):
-                again |= keys & earlier
-        return again if len(again) <= FEW_AGAIN else None
+                common = keys & earlier
+                before.append((recent, common))
+                repeated |= common
+        followed = set[int]() if days is None else days.followed(keys) - repeated
+        return _Again(repeated, before, followed) if len(repeated) <= FEW_AGAIN else None
 
     def _forget(self, start: int) -> None:
         """Remove acts that no later tick is compared with."""
@@ -191,25 +215,31 @@ class Repeats:
             days.count(listed, np.add.reduceat(counted, pairs, dtype=np.int64).tolist())
         return hits
 
-    def _judged_few(self, acts: FewActs, again: set[int], rows: Callable[[], Packed], days: Days | None) -> Hits:
-        """As ``_judged`` for a few pairs that act ``again`` or are followed: for these, arrays take longer."""
-        if all(spent == UNDONE for _, _, spent in acts):
-            return {}
-        pairs = sorted(again)
+    def _judged_few(
+        self, acts: TickActs, again: _Again, rows: Callable[[], Packed], days: Days | None
+    ) -> dict[str, list[int]]:
+        """As ``_judged`` for a few pairs that act again: for these, arrays take longer."""
+        pairs = sorted(again.repeated)
         if days is not None:
             days.follow(pairs)
-        compared = [(*act, place) for place, act in enumerate(acts) if act[0] in again]
-        for recent in self._recent:
-            compared += [(*act, _EARLIER) for act in recent.of_pairs(pairs)]
+        compared = acts.with_places(pairs)
         compared.sort()
         if len({act[:3] for act in compared}) < len(compared):
             row = rows()
-            compared.sort(key=lambda act: (*act[:3], row[act[3]].item()[::-1] if 0 <= act[3] < len(row) else ()))
+            compared.sort(key=lambda act: (*act[:3], row[act[3]].item()[::-1] if act[3] < len(row) else ()))
+        earlier = [
+            (key, ts, spent, _EARLIER)
+            for recent, common in again.before
+            for key, ts, spent, _ in recent.with_places(common)
+        ]
+        earlier.sort()
+        compared = earlier + compared
+        compared.sort(key=_KEY_AND_TIME)  # acts of this tick and of earlier ones have different times
         counted = {} if days is None else dict(zip(pairs, days.counted(pairs), strict=True))
         hits, acts_by_pair = self._sift_few(compared, counted, None if days is None else days.per_day)
         if days is not None:
             days.count(pairs, [acts_by_pair[key] for key in pairs])
-        return {reason: np.array(places, np.intp) for reason, places in hits.items()}
+        return hits
 
     def _sift_few(
         self, compared: list[tuple[int, int, int, int]], counted: dict[int, int], per_day: int | None
@@ -239,6 +269,15 @@ class Repeats:
             elif per_day is not None and acts[key] + counted[key] > per_day:
                 hits.setdefault(RATE_DAY, []).append(place)
         return hits, acts
+
+
+def _over_the_day(acts: TickActs, pairs: set[int], days: Days) -> list[int]:
+    """Count the single acts of followed pairs. Returns the places of those beyond the limit of a day."""
+    done = [(key, place) for key, _, spent, place in acts.with_places(sorted(pairs)) if spent != UNDONE]
+    keys = [key for key, _ in done]
+    over = [place for (_, place), before in zip(done, days.counted(keys), strict=True) if before >= days.per_day]
+    days.count(keys, [1] * len(keys))
+    return over
 
 
 def repeats_of(rules: RuleSettings, metric: int) -> Repeats | None:
