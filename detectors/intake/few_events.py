@@ -164,11 +164,12 @@ class FewEvents:
 
     def by_key(self) -> dict[Key, bytes]:
         """The packed rows of each key, without what a rule caught."""
-        events = zip(map(key_of, self._metrics, self._targets), _rows_in(b"".join(self._rows)), strict=True)
         removed, rows = self._removed, dict[Key, bytes]()
-        left = (event for place, event in enumerate(events) if place not in removed) if removed else events
-        for key, (row,) in left:
-            rows[key] = rows[key] + row if key in rows else row
+        events = zip(self._metrics, self._targets, _rows_in(b"".join(self._rows)), strict=True)
+        for place, (metric, target, (row,)) in enumerate(events):
+            if place not in removed:
+                key: Key = f"{metric}{target}"  # type: ignore[assignment]  # key_of without its call, for each event
+                rows[key] = rows[key] + row if key in rows else row
         return rows
 
     def counts(self) -> dict[Key, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +39,9 @@ class Acts(NamedTuple):
 FewActs = list[tuple[int, int, int]]
 """A few acts: key, time and watch time of each, as in ``Acts``. A list of them costs less than columns."""
 
+FewAct = tuple[int, int, int]
+"""An act of a pair: its time, its watch time and its place in a list of acts."""
+
 
 class TickActs:
     """The acts of one metric in a tick: as columns, as a list if they are few, or both."""
@@ -50,8 +52,7 @@ class TickActs:
         """One of the two forms is given."""
         self._columns, self._few = columns, few
         self._keys: frozenset[int] | None = None
-        self._by_key: dict[int, list[tuple[int, int, int, int]]] | None = None
-        """the acts of each pair, with their places in the list"""
+        self._by_key: dict[int, list[FewAct]] | None = None
         self.last_ms = -1
         """the time of the last act, -1 without any"""
         if few:
@@ -92,18 +93,20 @@ class TickActs:
         """Whether all of them are undos."""
         return all(spent == UNDONE for _, _, spent in self.listed())
 
-    def with_places(self, keys: Iterable[int]) -> list[tuple[int, int, int, int]]:
-        """The acts of some pairs, each with its place."""
+    def by_key(self) -> dict[int, list[FewAct]]:
+        """The acts of each pair, each with its place in the list, in order of time, watch time and place."""
         if self._by_key is None:
-            by_key: dict[int, list[tuple[int, int, int, int]]] = {}
+            by_key: dict[int, list[FewAct]] = {}
             for place, (key, ts, spent) in enumerate(self.listed()):
-                act = key, ts, spent, place
                 if key in by_key:
-                    by_key[key].append(act)
+                    by_key[key].append((ts, spent, place))
                 else:
-                    by_key[key] = [act]
+                    by_key[key] = [(ts, spent, place)]
+            if len(by_key) < len(self):
+                for acts in by_key.values():
+                    acts.sort()
             self._by_key = by_key
-        return [act for acts in map(self._by_key.get, keys) if acts is not None for act in acts]
+        return self._by_key
 
     def since(self, ms: int) -> TickActs:
         """The acts from this time on. It may be this object."""

@@ -15,15 +15,14 @@ of the log. The daily counts are stored.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.intake.rules.acts import UNDONE, Acts, Keys, Spans, TickActs, Times
+from detectors.intake.rules.acts import UNDONE, Acts, FewAct, Keys, Spans, TickActs, Times
 from detectors.intake.rules.daily_rate import Days
 from detectors.intake.rules.reasons import DOUBLE_CLICK, RATE, RATE_DAY
 from detectors.intake.rules.settings import RuleSettings
@@ -46,9 +45,6 @@ Hits = dict[str, NDArray[np.intp]]
 """Reason → places of invalid acts."""
 _NONE: Keys = np.array((), np.uint64)
 _NOWHERE: NDArray[np.intp] = np.array((), np.intp)
-_EARLIER = -1
-"""In place of the place of an act, if it is of an earlier tick."""
-_KEY_AND_TIME = itemgetter(0, 1)
 
 
 class _Again(NamedTuple):
@@ -120,7 +116,7 @@ class Repeats:
             return None
         repeated, before = set[int](), list[tuple[TickActs, frozenset[int]]]()
         if len(keys) < len(acts):
-            repeated.update(key for key, times in Counter(key for key, _, _ in acts.listed()).items() if times > 1)
+            repeated.update(key for key, some in acts.by_key().items() if len(some) > 1)
         for recent in self._recent:
             earlier = recent.keys_if_few()
             if earlier is None:
@@ -219,63 +215,68 @@ class Repeats:
         self, acts: TickActs, again: _Again, rows: Callable[[], Packed], days: Days | None
     ) -> dict[str, list[int]]:
         """As ``_judged`` for a few pairs that act again: for these, arrays take longer."""
-        pairs = sorted(again.repeated)
+        pairs, here = sorted(again.repeated), acts.by_key()
         if days is not None:
             days.follow(pairs)
-        compared = acts.with_places(pairs)
-        compared.sort()
-        if len({act[:3] for act in compared}) < len(compared):
-            row = rows()
-            compared.sort(key=lambda act: (*act[:3], row[act[3]].item()[::-1] if act[3] < len(row) else ()))
-        earlier = [
-            (key, ts, spent, _EARLIER)
-            for recent, common in again.before
-            for key, ts, spent, _ in recent.with_places(common)
-        ]
-        earlier.sort()
-        compared = earlier + compared
-        compared.sort(key=_KEY_AND_TIME)  # acts of this tick and of earlier ones have different times
-        counted = {} if days is None else dict(zip(pairs, days.counted(pairs), strict=True))
-        hits, acts_by_pair = self._sift_few(compared, counted, None if days is None else days.per_day)
+        earlier: dict[int, list[FewAct]] = {}
+        for recent, common in again.before:
+            by_key = recent.by_key()
+            for key in common:
+                earlier[key] = earlier[key] + by_key[key] if key in earlier else by_key[key]
+        hits, numbers = dict[str, list[int]](), list[int]()
+        for key, counted in zip(pairs, [0] * len(pairs) if days is None else days.counted(pairs), strict=True):
+            ordered = here[key]
+            if len({act[:2] for act in ordered}) < len(ordered):
+                ordered = _ordered_by_rows(ordered, rows())
+            left = None if days is None else days.per_day - counted
+            numbers.append(self._sift_few(ordered, earlier.get(key, []), left, hits))
         if days is not None:
-            days.count(pairs, [acts_by_pair[key] for key in pairs])
+            days.count(pairs, numbers)
         return hits
 
-    def _sift_few(
-        self, compared: list[tuple[int, int, int, int]], counted: dict[int, int], per_day: int | None
-    ) -> tuple[dict[str, list[int]], Counter[int]]:
-        """As ``_sift``. ``compared`` are key, time, watch time and place of each act, in order; ``counted`` are the
-        acts of pairs in the last 24 hours. Returns the places of invalid acts, and the acts of each pair.
+    def _sift_few(self, acts: list[FewAct], earlier: list[FewAct], left: int | None, hits: dict[str, list[int]]) -> int:
+        """As ``_sift`` for one pair, with its acts of this tick and of earlier ones, each in order of time.
+
+        ``left`` are the acts that it has left today. Adds the places of invalid acts to ``hits``, by reason. Returns
+        the number of its acts that count.
         """
-        hits, acts = dict[str, list[int]](), Counter[int]()
-        in_minute, before = 0, (-1, 0, 0)
-        for key, ts, spent, place in compared:
-            before_key, before_ts, before_spent = before
-            before = key, ts, spent
-            same, gap = key == before_key, ts - before_ts
-            if not same or ts // MINUTE_MS != before_ts // MINUTE_MS:
-                in_minute = 0
-            if spent == UNDONE or (same and gap == 0 and ts % MINUTE_MS == 0):
+        in_minute, minute, before_ts, before_spent = 0, -1, -1, 0
+        for ts, spent, _ in earlier:
+            if ts // MINUTE_MS != minute:
+                minute, in_minute = ts // MINUTE_MS, 0
+            in_minute += spent != UNDONE and (ts != before_ts or ts % MINUTE_MS != 0)
+            before_ts, before_spent = ts, spent
+        same, number = bool(earlier), 0
+        for ts, spent, place in acts:
+            gap, last_spent = ts - before_ts, before_spent
+            if ts // MINUTE_MS != minute:
+                minute, in_minute = ts // MINUTE_MS, 0
+            unknown = same and gap == 0 and ts % MINUTE_MS == 0
+            first, same, before_ts, before_spent = not same, True, ts, spent
+            if spent == UNDONE or unknown:
                 continue
             in_minute += 1
-            if place == _EARLIER:
-                continue
-            acts[key] += 1
-            viewed = VIEWING_MS <= spent <= gap or VIEWING_MS <= before_spent <= gap or before_spent == UNDONE
-            if same and not viewed and gap < self._within_ms:
+            number += 1
+            viewed = VIEWING_MS <= spent <= gap or VIEWING_MS <= last_spent <= gap or last_spent == UNDONE
+            if not (first or viewed) and gap < self._within_ms:
                 hits.setdefault(DOUBLE_CLICK, []).append(place)
             elif self._per_minute and in_minute > self._per_minute:
                 hits.setdefault(RATE, []).append(place)
-            elif per_day is not None and acts[key] + counted[key] > per_day:
+            elif left is not None and number > left:
                 hits.setdefault(RATE_DAY, []).append(place)
-        return hits, acts
+        return number
+
+
+def _ordered_by_rows(acts: list[FewAct], rows: Packed) -> list[FewAct]:
+    """A pair's acts, those of the same moment in the order of their rows. Undos have none."""
+    return sorted(acts, key=lambda act: (*act[:2], rows[act[2]].item()[::-1] if act[2] < len(rows) else ()))
 
 
 def _over_the_day(acts: TickActs, pairs: set[int], days: Days) -> list[int]:
     """Count the single acts of followed pairs. Returns the places of those beyond the limit of a day."""
-    done = [(key, place) for key, _, spent, place in acts.with_places(sorted(pairs)) if spent != UNDONE]
-    keys = [key for key, _ in done]
-    over = [place for (_, place), before in zip(done, days.counted(keys), strict=True) if before >= days.per_day]
+    by_key = acts.by_key()
+    keys = [key for key in sorted(pairs) if by_key[key][0][1] != UNDONE]
+    over = [by_key[key][0][2] for key, before in zip(keys, days.counted(keys), strict=True) if before >= days.per_day]
     days.count(keys, [1] * len(keys))
     return over
 
