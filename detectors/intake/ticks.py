@@ -158,6 +158,10 @@ class Tick:
                 for chunk in heap.related():
                     yield [(key_of(metric, target), list(some)) for target, some in groupby(chunk, itemgetter(0))]
 
+    def has_undos(self) -> bool:
+        """Whether there are undos to be entered."""
+        return bool(self.undos or self.ended or self.lost or self.withdrawn)
+
     def row(self, key: Key, place: int) -> bytes:
         """The packed row of an act of a key, by its place."""
         return self._few.row(place) if self._few is not None else self._heaps[metric_of(key)].row(place)
