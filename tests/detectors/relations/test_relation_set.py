@@ -54,7 +54,10 @@ def test_a_relation_added_to_an_encoded_page_is_one_added_to_the_page(
     page: dict[int, int], actor: int, span: int, number: int, bits: int
 ) -> None:
     number &= (1 << bits) - 1
-    of_page = lambda one: ((one >> ACCOUNT_BITS) >> bits << bits | number) << ACCOUNT_BITS  # noqa: E731
+
+    def of_page(one: int) -> int:
+        return ((one >> ACCOUNT_BITS) >> bits << bits | number) << ACCOUNT_BITS
+
     before = encode({of_page(one): at for one, at in page.items()}, bits) if page else b""
     decoded = decode(before, number) if before else {}
     longer = with_relation(before, of_page(actor), span, bits)
