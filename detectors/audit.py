@@ -280,9 +280,8 @@ class Audit:
         for (key, reason), count in sorted(tick.rejected.items()) if tick.rejected else ():
             self._reject(Hit(key, reason, start, end, count), outcome)
             self.pending_counts.add(key, end)
-        if tick.has_undos():
-            for key in self.relations.enter_undos(tick, end, outcome):
-                self.pending_counts.add(key, end)
+        for key in self.relations.enter_undos(tick, end, outcome) if tick.has_undos() else ():
+            self.pending_counts.add(key, end)
 
     # ---------------------------------------------------------------- counts
 
