@@ -275,12 +275,12 @@ class Audit:
 
     def settle_tick(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
         """Enter the events of a closed tick that are in no window: invalid ones, undos, those that are only counted."""
-        for (key, _), count in sorted(tick.counted.items()):
+        for (key, _), count in sorted(tick.counted.items()) if tick.counted else ():
             self._containment.count(key, count, outcome)
-        for (key, reason), count in sorted(tick.rejected.items()):
+        for (key, reason), count in sorted(tick.rejected.items()) if tick.rejected else ():
             self._reject(Hit(key, reason, start, end, count), outcome)
             self.pending_counts.add(key, end)
-        for key in self.relations.enter_undos(tick, end, outcome):
+        for key in self.relations.enter_undos(tick, end, outcome) if tick.has_undos() else ():
             self.pending_counts.add(key, end)
 
     # ---------------------------------------------------------------- counts

@@ -36,7 +36,8 @@ class OpenWindows:
             return window
         if log_from < window.log_from or window.log_from < 0:
             window.log_from = log_from
-        window.log_to = max(window.log_to, log_to)
+        if log_to > window.log_to:  # noqa: PLR1730  # max() takes longer, and this is done for each target of a tick
+            window.log_to = log_to
         return window
 
     def merge(self, order: int, start: int, key: Key, state: TargetState, crowd: Crowd) -> Crowd:

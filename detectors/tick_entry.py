@@ -65,7 +65,7 @@ class TickEntry:
         """Enter the events of a tick that no rule caught, with a pause after every few keys. Returns their number."""
         at = ClosedTick(start, (tick.log_from, tick.log_to), outcome, tick.owners, tick.nobody)
         entered = [0] * len(METRICS)
-        closed, rows_by_key = 0, tick.by_key()
+        closed, rows_by_key = 0, iter(tick.by_key())
         while some := list(islice(rows_by_key, STEP_KEYS)):
             states = self.target_states.change_many([key for key, _, _ in some])
             for (key, rows, folded), state in zip(some, states, strict=True):
@@ -84,7 +84,7 @@ class TickEntry:
         The events are packed ``rows``, a crowd of rows that were ``folded`` before, and those without an actor. Most
         keys have few events, so as little as possible is called for these.
         """
-        nobody = at.nobody.get(key, 0)
+        nobody = at.nobody.get(key, 0) if at.nobody else 0
         count = len(rows) // ROW_BYTES + nobody
         if folded is not None:
             count += folded.n
@@ -114,7 +114,7 @@ class TickEntry:
             self.containment.record(("tick", error), key, at.start, unjudged, at.outcome)
             return count
         try:
-            self.early.entered(key, state)
+            self.early.entered(key, state, minutes)
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # the windows are judged when they end

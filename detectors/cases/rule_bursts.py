@@ -95,9 +95,14 @@ class RuleBursts:
 
     def settle(self, tick: Tick, start: int, end: int, outcome: Outcome) -> None:
         """Consider what rules have removed of a closed tick, after all its events were entered."""
+        if not tick.rejected:  # as most ticks with few events
+            for shares, entered in zip(self._shares, tick.entered, strict=True):
+                if entered:
+                    shares.note(start, entered, {})
+            return
         removed: list[dict[str, float]] = [{} for _ in self._shares]
         by_key: dict[Key, dict[str, int]] = {}
-        for (key, reason), count in sorted(tick.rejected.items()) if tick.rejected else ():
+        for (key, reason), count in sorted(tick.rejected.items()):
             by_key.setdefault(key, {})[reason] = count
             of_metric = removed[metric_of(key)]
             of_metric[reason] = of_metric.get(reason, 0.0) + count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -21,13 +22,8 @@ def columns_of(rows: Sequence[Mapping[str, float]]) -> Columns:
     >>> columns["count"].tolist(), columns["fresh"].tolist()
     ([3.0, 5.0], [nan, 0.5])
     """
-    columns: Columns = {}
-    for place, x in enumerate(rows):
-        for name, value in x.items():
-            if name not in columns:
-                columns[name] = np.full(len(rows), np.nan)
-            columns[name][place] = value
-    return columns
+    names = dict.fromkeys(name for x in rows for name in x)
+    return {name: np.array([x.get(name, math.nan) for x in rows], np.float64) for name in names}
 
 
 def number_of(columns: Columns) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from detectors.events.actor import WITHOUT_ACCOUNT
 from detectors.events.event import METRICS
-from detectors.events.key import Key, key_of
+from detectors.events.key import VIEW, Key, key_of
 from detectors.intake.heap import MOMENT, WHOLE, Moments
 from detectors.intake.related import UNRELATED, RelatedAct
 from detectors.intake.rules.acts import UNDONE, FewActs, TickActs
@@ -126,16 +126,23 @@ class FewEvents:
         rows = np.frombuffer(b"".join(self._rows), WHOLE)
         return rows.take(np.array(places, np.intp)).view(PACKED)
 
-    def related(self, metric: int) -> list[RelatedAct]:
-        """The acts of a metric that are states, by target."""
+    def related(self) -> list[tuple[Key, list[RelatedAct]]]:
+        """The acts that are states, by key, in order."""
+        places = [place for place, metric in enumerate(self._metrics) if metric != VIEW]
+        if not places:
+            return []
         actors, moments = self._unpacked()
-        acts, removed, targets = list[RelatedAct](), self._removed, self._targets
-        for place in [place for place, of in enumerate(self._metrics) if of == metric]:
+        by_key, removed, metrics, targets = dict[Key, list[RelatedAct]](), self._removed, self._metrics, self._targets
+        for place in places:
             at, spent = moments[place]
             if at >= 0 and spent != UNRELATED:
-                acts.append(RelatedAct(targets[place], actors[place] & WITHOUT_ACCOUNT, at, place, place in removed))
-        acts.sort()
-        return acts
+                target = targets[place]
+                act = RelatedAct(target, actors[place] & WITHOUT_ACCOUNT, at, place, place in removed)
+                by_key.setdefault(key_of(metrics[place], target), []).append(act)
+        for acts in by_key.values():
+            if len(acts) > 1:
+                acts.sort()
+        return sorted(by_key.items())
 
     def row(self, place: int) -> bytes:
         """The packed row of an event."""
@@ -157,11 +164,12 @@ class FewEvents:
 
     def by_key(self) -> dict[Key, bytes]:
         """The packed rows of each key, without what a rule caught."""
-        events = zip(map(key_of, self._metrics, self._targets), _rows_in(b"".join(self._rows)), strict=True)
         removed, rows = self._removed, dict[Key, bytes]()
-        left = (event for place, event in enumerate(events) if place not in removed) if removed else events
-        for key, (row,) in left:
-            rows[key] = rows[key] + row if key in rows else row
+        events = zip(self._metrics, self._targets, _rows_in(b"".join(self._rows)), strict=True)
+        for place, (metric, target, (row,)) in enumerate(events):
+            if place not in removed:
+                key: Key = f"{metric}{target}"  # type: ignore[assignment]  # key_of without its call, for each event
+                rows[key] = rows[key] + row if key in rows else row
         return rows
 
     def counts(self) -> dict[Key, int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,16 +146,25 @@ class Tick:
             return self._few.sift(metric, repeats, start, end, replayed=replayed)
         return self._heaps[metric].sift(repeats, start, end, replayed=replayed)
 
-    def related(self, metric: int) -> Iterator[list[RelatedAct]]:
-        """The acts of a metric that are states, by target, in chunks. All acts of a pair are in one chunk."""
+    def related(self) -> Iterator[list[tuple[Key, list[RelatedAct]]]]:
+        """The acts that are states, by key, in chunks. All acts of a pair are in one chunk."""
         if self._few is not None:
-            acts = self._few.related(metric)
-            return iter([acts] if acts else [])
-        return self._heaps[metric].related()
+            acts = self._few.related()
+            if acts:
+                yield acts
+            return
+        for metric, heap in enumerate(self._heaps):
+            if metric != VIEW:
+                for chunk in heap.related():
+                    yield [(key_of(metric, target), list(some)) for target, some in groupby(chunk, itemgetter(0))]
 
-    def row(self, metric: int, place: int) -> bytes:
-        """The packed row of an act, by its place."""
-        return self._few.row(place) if self._few is not None else self._heaps[metric].row(place)
+    def has_undos(self) -> bool:
+        """Whether there are undos to be entered."""
+        return bool(self.undos or self.ended or self.lost or self.withdrawn)
+
+    def row(self, key: Key, place: int) -> bytes:
+        """The packed row of an act of a key, by its place."""
+        return self._few.row(place) if self._few is not None else self._heaps[metric_of(key)].row(place)
 
     def of_actors(self, metric: int, actors: NDArray[np.int64]) -> list[tuple[str, list[int]]]:
         """Places of the acts of some actors (in order) that no rule has caught, by target.
@@ -175,15 +186,16 @@ class Tick:
                 self.rejected[key, before] = left
         self.rejected[key, reason] = self.rejected.get((key, reason), 0) + len(places)
 
-    def by_key(self) -> Iterator[tuple[Key, bytes, Crowd | None]]:
+    def by_key(self) -> Iterable[tuple[Key, bytes, Crowd | None]]:
         """Each key with its packed rows and its crowd of folded rows, in order. Keys without an actor have no rows."""
-        if self._few is not None:
-            rows = self._few.by_key()
-            for key in self.nobody:
-                rows.setdefault(key, b"")
-            for key in sorted(rows):
-                yield key, rows[key], None
-            return
+        if self._few is None:
+            return self._by_key_of_many()
+        rows = self._few.by_key()
+        for key in self.nobody:
+            rows.setdefault(key, b"")
+        return [(key, rows[key], None) for key in sorted(rows)]
+
+    def _by_key_of_many(self) -> Iterator[tuple[Key, bytes, Crowd | None]]:
         for metric, heap in enumerate(self._heaps):
             also = {target_of(key) for key in self.nobody if metric_of(key) == metric}
             yield from heap.by_key(metric, also)

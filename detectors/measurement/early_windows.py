@@ -25,7 +25,7 @@ from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
 from detectors.records import Outcome
-from detectors.state.level import YOUNG_WINDOWS
+from detectors.state.level import YOUNG_WINDOWS, Level
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
 from detectors.windows.crowd import Crowd
@@ -106,29 +106,33 @@ class EarlyWindows:
         self._candidates: list[tuple[float, int, Key]] = []
         """minus the ratio of the count to the usual count (a heap takes the least), position of the scale, key"""
 
-    def entered(self, key: Key, state: TargetState) -> None:
+    def entered(self, key: Key, state: TargetState, minutes: Crowd) -> None:
         """Consider a key's open five minutes after events were entered, and its open hour together with them."""
-        minutes, hour = state.open[MINUTES], state.open.get(HOUR)
         count = minutes.n
         # Most keys end here: they have few events, or were judged and have not grown since.
         if count >= f.FEW_MIN and count >= GROWTH * minutes.events_judged:
-            self._consider(MINUTES_ORDER, key, state, count)
-        if hour is not None and hour.n + count >= f.FEW_MIN and hour.n + count >= GROWTH * hour.events_judged:
-            self._consider(HOUR_ORDER, key, state, hour.n + count)
+            level = state.levels.get(MINUTES)
+            if level is None or count > FACTOR * level.mean:
+                self._consider(MINUTES_ORDER, key, state, level, count)
+        hour = state.open.get(HOUR)
+        if hour is not None:
+            count += hour.n
+            if count >= f.FEW_MIN and count >= GROWTH * hour.events_judged:
+                level = state.levels.get(HOUR)
+                if level is None or count > FACTOR * level.mean:
+                    self._consider(HOUR_ORDER, key, state, level, count)
 
     def merged(self, order: int, key: Key, state: TargetState, crowd: Crowd) -> None:
         """Consider a longer window after a closed shorter one was merged into it."""
         count = crowd.n
         if count >= f.FEW_MIN and count >= GROWTH * crowd.events_judged:
-            self._consider(order, key, state, count)
+            level = state.levels.get(SCALE_NAMES[order])
+            if level is None or count > FACTOR * level.mean:
+                self._consider(order, key, state, level, count)
 
-    def _consider(self, order: int, key: Key, state: TargetState, count: int) -> None:
-        """Add a window of ``count`` events if that is far above its usual count."""
-        name = SCALE_NAMES[order]
-        level = state.levels.get(name)
-        if level is not None and count <= FACTOR * level.mean:
-            return
-        context, metric = self._context, metric_of(key)
+    def _consider(self, order: int, key: Key, state: TargetState, level: Level | None, count: int) -> None:
+        """Add a window of ``count`` events, which is more than FACTOR times its level, if that is far above usual."""
+        name, context, metric = SCALE_NAMES[order], self._context, metric_of(key)
         platform = context.platforms[metric]
         young = level is None or level.windows < YOUNG_WINDOWS
         if young and count <= FACTOR * platform.typical.get(name, 1.0):  # the usual count is at least that

@@ -109,11 +109,12 @@ def _compare_with_ended_views(windows: Sequence[WindowView], people: People, wat
     """Set WATCH anew for windows of which only people who have left may be known (``WindowView.mixes``)."""
     if windows[0].platform.rates.emitted_at_start():
         return
+    edges = np.searchsorted(people.watch_window, np.arange(len(windows) + 1)).tolist()
     for place, window in enumerate(windows):
         if watch[place] == watch[place] and window.age_ms() is not None:  # not NaN
             mix = window.mixes()[f.WATCH]
             if isinstance(mix, EndedViews):
-                here = people.watch_window == place
+                here = slice(edges[place], edges[place + 1])
                 counts: dict[int, int] = {}
                 for bucket, events in zip(
                     people.watch_bucket[here].tolist(), people.watch_events[here].tolist(), strict=True

@@ -118,8 +118,13 @@ def viewers_among(crowd: Crowd, state: TargetState | None) -> Viewers:
     """The viewers among the actors of a crowd of likes or follows, by the state of the views of its target."""
     views = [] if state is None else [window for window in state.open.values() if window.n]
     actors = crowd.events_by_actor()
-    checkable = min([len(_checkable(actors, window)) for window in views], default=len(actors))
-    certain = min(float(crowd.named), _viewer_events(crowd, actors, views))
+    if any(window.sampled or window.quarantined for window in views):
+        checkable = min([len(_checkable(actors, window)) for window in views])
+        found = _viewer_events(crowd, actors, views)
+    else:
+        checkable = len(actors)
+        found = _found_events(crowd, actors, views)
+    certain = min(float(crowd.named), found)
     nobody = sum([window.nobody for window in views])
     possible = certain
     if nobody:  # they may be anyone's
@@ -143,6 +148,17 @@ def _viewer_events(acts: Crowd, actors: Mapping[int, int], windows: Iterable[Cro
     left = dict(actors)
     found = sum([_take_viewers(left, window) for window in windows])
     return found * acts.named / max(1, sum(actors.values()))
+
+
+def _found_events(acts: Crowd, actors: Mapping[int, int], windows: Iterable[Crowd]) -> float:
+    """As ``_viewer_events`` where every actor can be checked, and no view is in quarantine."""
+    left, found = list(actors), 0
+    for window in windows:
+        present = window.has_any(left)
+        if present:
+            found += sum([actors[actor] for actor in present])
+            left = [actor for actor in left if actor not in present]
+    return float(found) * acts.named / max(1, sum(actors.values()))
 
 
 def _checkable(actors: Iterable[int], window: Crowd) -> list[int]:

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from functools import partial
-from itertools import groupby
 from operator import itemgetter
 
-from detectors.events.event import METRICS
-from detectors.events.key import NO_KEY, VIEW, Key, key_of, metric_of
+from detectors.events.key import NO_KEY, Key
 from detectors.failures import UNCONTAINED
 from detectors.intake.related import RelatedAct
 from detectors.intake.rules.reasons import ALREADY_COUNTED
@@ -28,9 +26,6 @@ from detectors.state.relation_pages import SPAN_MS
 from detectors.state.relations import Relations
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
-
-RELATED = tuple(metric for metric in range(len(METRICS)) if metric != VIEW)
-"""The metrics whose acts are states."""
 
 KEYS_TOGETHER = 64
 """Keys that are settled between two pauses: some milliseconds of work."""
@@ -117,12 +112,12 @@ class RelationEntry:
         """
         if not self._on:
             return
-        for metric in RELATED:
-            for acts in _chunks(tick, metric, start, outcome):
-                by_key = [(key_of(metric, target), list(some)) for target, some in groupby(acts, itemgetter(0))]
-                for begin in range(0, len(by_key), KEYS_TOGETHER):
-                    self._settle_keys(tick, by_key[begin : begin + KEYS_TOGETHER], start, outcome)
-                    yield
+        for by_key in _chunks(tick, start, outcome):
+            for begin in range(0, len(by_key), KEYS_TOGETHER):
+                self._settle_keys(tick, by_key[begin : begin + KEYS_TOGETHER], start, outcome)
+                yield
+        if not tick.withdrawn:
+            return
         left = [(key, list[RelatedAct]()) for key in sorted(tick.withdrawn)]
         for begin in range(0, len(left), KEYS_TOGETHER):
             self._settle_keys(tick, left[begin : begin + KEYS_TOGETHER], start, outcome)
@@ -149,7 +144,7 @@ class RelationEntry:
                 tick.ended.setdefault(key, []).extend(result.ended)
             if result.lost:
                 tick.lost.setdefault(key, []).extend(result.lost)
-            if key in tick.withdrawn:
+            if tick.withdrawn and key in tick.withdrawn:
                 settled_actors = {act.actor for act in acts}
                 tick.withdrawn[key] = [undo for undo in tick.withdrawn[key] if acts and undo[0] not in settled_actors]
                 if not tick.withdrawn[key]:
@@ -159,18 +154,18 @@ class RelationEntry:
         self, tick: Tick, acts_by_key: list[tuple[Key, list[RelatedAct]]], states: list[TargetState], start: int
     ) -> list[_Settled]:
         withdrawn = tick.withdrawn
-        undos = [_undos_of(withdrawn.get(key, ()), acts) if withdrawn else [] for key, acts in acts_by_key]
-        relations = [state.relations or Relations() for state in states]
+        undos = [_undos_of(withdrawn.get(key, ()), acts) if withdrawn else () for key, acts in acts_by_key]
         wanted = [
-            (key, each, [act.actor for act in acts] + [actor for actor, _ in takes])
-            for (key, acts), each, takes in zip(acts_by_key, relations, undos, strict=True)
+            (key, state.relations or Relations(), [act.actor for act in acts] + [actor for actor, _ in takes])
+            for (key, acts), state, takes in zip(acts_by_key, states, undos, strict=True)
         ]
         opened = open_all(wanted, self._target_states.pages)
-        settled = []
-        for relation_set, (key, acts), takes in zip(opened, acts_by_key, undos, strict=True):
-            settled.append(_settle(relation_set, acts, takes, start, partial(tick.row, metric_of(key))))
-        for state, each, relation_set in zip(states, relations, opened, strict=True):
-            state.relations = each
+        settled = [
+            _settle(relation_set, acts, takes, start, partial(tick.row, key))
+            for relation_set, (key, acts), takes in zip(opened, acts_by_key, undos, strict=True)
+        ]
+        for state, (_, relations, _), relation_set in zip(states, wanted, opened, strict=True):
+            state.relations = relations
             relation_set.write(self._target_states.pages)
         return settled
 
@@ -278,17 +273,17 @@ class RelationEntry:
         state.unknown_acts = live_events(state.ledger)
 
 
-def _chunks(tick: Tick, metric: int, start: int, outcome: Outcome) -> Iterator[list[RelatedAct]]:
+def _chunks(tick: Tick, start: int, outcome: Outcome) -> Iterator[list[tuple[Key, list[RelatedAct]]]]:
     """See Tick.related. If that fails, the remaining acts are counted without relations."""
     try:
-        yield from tick.related(metric)
+        yield from tick.related()
     except UNCONTAINED:
         raise
     except Exception as error:  # noqa: BLE001  # the events are counted
         outcome.fail("rules", NO_KEY, start, 0, error)
 
 
-def _undos_of(undos: Collection[Undo], acts: list[RelatedAct]) -> list[Undo]:
+def _undos_of(undos: Collection[Undo], acts: list[RelatedAct]) -> Collection[Undo]:
     """The undos of the actors of some acts; without acts, all."""
     if not (undos and acts):
         return list(undos)
@@ -297,11 +292,11 @@ def _undos_of(undos: Collection[Undo], acts: list[RelatedAct]) -> list[Undo]:
 
 
 def _settle(
-    relation_set: RelationSet, acts: list[RelatedAct], undos: list[Undo], start: int, row: Callable[[int], bytes]
+    relation_set: RelationSet, acts: list[RelatedAct], undos: Collection[Undo], start: int, row: Callable[[int], bytes]
 ) -> _Settled:
     """Settle one key's acts and undos of a tick. Acts of the same moment are ordered by their rows."""
     settled = _Settled(relation_set, start)
-    if not undos and len({act.actor for act in acts}) == len(acts):
+    if not undos and (len(acts) == 1 or len({act.actor for act in acts}) == len(acts)):
         settled.already = relation_set.add_all(acts, start // SPAN_MS)
         return settled
     by_actor: dict[int, tuple[list[RelatedAct], list[int]]] = {}

@@ -19,6 +19,7 @@ from detectors.state.relation_pages import (
     encode,
     name_of,
     page_of,
+    with_relation,
 )
 from detectors.state.relations import Relations
 
@@ -29,15 +30,20 @@ _WIDTH = 8 * HASH_BYTES - ACCOUNT_BITS
 
 
 class RelationSet:
-    """The relations of one target and metric, as far as they were read. ``write`` stores what has changed."""
+    """The relations of one target and metric, as far as they were read. ``write`` stores what has changed.
 
-    __slots__ = ("_changed", "_key", "_pages", "_relations", "count")
+    A page to which relations are only added is not decoded.
+    """
+
+    __slots__ = ("_changed", "_encoded", "_key", "_pages", "_relations", "count")
 
     def __init__(self, key: Key, relations: Relations) -> None:
         self._key = key
         self._relations = relations
+        self._encoded: dict[int, bytes] = {} if relations.pages else {0: relations.few}
+        """the pages that were read and not decoded, by number; without pages, the few relations are page 0"""
         self._pages: dict[int, Page] = {}
-        """the pages that were read, by number; without pages, the few relations are page 0"""
+        """the other pages that were read"""
         self._changed: set[int] = set()
         self.count = relations.current
 
@@ -45,53 +51,62 @@ class RelationSet:
         """The numbers of the pages that these actors need and that were not read."""
         pages = self._relations.pages
         if not pages:
-            if 0 not in self._pages:
-                few = self._relations.few
-                self._pages[0] = decode(few) if few else {}
             return set()
-        return {page_of(actor, pages) for actor in actors} - self._pages.keys()
+        return {page_of(actor, pages) for actor in actors} - self._pages.keys() - self._encoded.keys()
 
     def set_page(self, number: int, page: bytes | None) -> None:
         """Set a page that was read."""
-        self._pages[number] = {} if page is None else decode(page, number)
+        self._encoded[number] = page or b""
+
+    def _page(self, number: int) -> Page:
+        """A page that was read, decoded."""
+        page = self._pages.get(number)
+        if page is None:
+            encoded = self._encoded.pop(number)
+            page = self._pages[number] = decode(encoded, number) if encoded else {}
+        return page
 
     def created(self, actor: int) -> int | None:
         """The span in which an actor's relation was created, None if it has none. Its page must be read."""
-        return self._pages[self._number(actor)].get(actor)
+        return self._page(self._number(actor)).get(actor)
 
     def add(self, actor: int, span: int) -> None:
         """Add a relation that is not there."""
         number = self._number(actor)
-        self._pages[number][actor] = max(0, span)
+        self._page(number)[actor] = max(0, span)
         self._changed.add(number)
         self.count += 1
 
-    def add_all(self, acts: Iterable[RelatedAct], span: int) -> list[int]:
+    def add_all(self, acts: Sequence[RelatedAct], span: int) -> list[int]:
         """Add the relations of different actors' acts. Returns the places of acts whose actor has one already.
 
         An act that a rule has caught adds nothing.
         """
-        pages, changed, already, count = self._pages, self._changed, list[int](), self._relations.pages
-        bits = max(1, count.bit_length())
-        both, low, number = (1 << bits) - 1, (1 << (bits - 1)) - 1, 0
+        already, encoded, pages = list[int](), self._encoded, self._relations.pages
+        fits = self.count + len(acts) <= (pages * LOAD if pages else FEW_MAX)  # no page will be split
         for _, actor, _, place, caught in acts:
-            if count:
-                number = actor >> ACCOUNT_BITS & both
-                if number >= count:
-                    number &= low
-            page = pages[number]
-            if actor in page:
+            number = page_of(actor, pages) if pages else 0
+            if caught or not fits or number not in encoded:
+                page = self._page(number)
+                known = actor in page
+                if not (known or caught):
+                    page[actor] = span
+            else:
+                before = encoded[number]
+                longer = with_relation(before, actor, span, 0 if before or not pages else bits_of(number, pages))
+                known = longer is None
+                encoded[number] = longer or before
+            if known:
                 already.append(place)
             elif not caught:
-                page[actor] = span
-                changed.add(number)
+                self._changed.add(number)
                 self.count += 1
         return already
 
     def remove(self, actor: int) -> None:
         """Remove a relation."""
         number = self._number(actor)
-        del self._pages[number][actor]
+        del self._page(number)[actor]
         self._changed.add(number)
         self.count -= 1
 
@@ -103,9 +118,12 @@ class RelationSet:
         """Store what has changed, and split pages if there are more relations than they should have."""
         if not self._changed:
             return
-        relations = self._relations
+        relations, encoded = self._relations, self._encoded
         relations.current = self.count
         if not relations.pages:
+            if 0 in encoded:
+                relations.few = encoded[0]
+                return
             page = self._pages[0]
             if len(page) <= FEW_MAX:
                 relations.few = encode(page) if page else b""
@@ -114,18 +132,20 @@ class RelationSet:
         while relations.pages * LOAD < self.count:
             self._split(store)
         for number in sorted(self._changed):
-            bits = bits_of(number, relations.pages)
-            store.put(name_of(self._key, number), encode(self._pages[number], bits))
+            page_bytes = encoded.get(number)
+            if page_bytes is None:
+                page_bytes = encode(self._pages[number], bits_of(number, relations.pages))
+            store.put(name_of(self._key, number), page_bytes)
 
     def _split(self, store: RelationPages) -> None:
         """Split the next page: every second of its hashes goes to a new page."""
         relations = self._relations
         new = relations.pages
         old = new - (1 << (new.bit_length() - 1))
-        if old not in self._pages:
+        if old not in self._pages and old not in self._encoded:
             self.set_page(old, store.get_many([name_of(self._key, old)])[0])
         relations.pages += 1
-        page, bit = self._pages[old], (new ^ old) << ACCOUNT_BITS
+        page, bit = self._page(old), (new ^ old) << ACCOUNT_BITS
         self._pages[old] = {actor: span for actor, span in page.items() if not actor & bit}
         self._pages[new] = {actor: span for actor, span in page.items() if actor & bit}
         self._changed.update((old, new))
@@ -135,8 +155,9 @@ def open_all(wanted: Sequence[tuple[Key, Relations, Iterable[int]]], store: Rela
     """The relations of keys, with the pages of the given actors (without account bit), which are read together."""
     opened = [RelationSet(key, relations) for key, relations, _ in wanted]
     missing: list[tuple[RelationSet, int, str]] = []
-    for relation_set, (key, _, actors) in zip(opened, wanted, strict=True):
-        missing += [(relation_set, number, name_of(key, number)) for number in sorted(relation_set.wanted(actors))]
+    for relation_set, (key, relations, actors) in zip(opened, wanted, strict=True):
+        if relations.pages:
+            missing += [(relation_set, number, name_of(key, number)) for number in sorted(relation_set.wanted(actors))]
     if missing:
         for (relation_set, number, _), page in zip(
             missing, store.get_many([name for *_, name in missing]), strict=True

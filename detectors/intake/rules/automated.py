@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.events.actor import without_account
-from detectors.events.key import VIEW, key_of
+from detectors.events.key import VIEW, Key, key_of
 from detectors.intake.rules.reasons import AUTOMATED_ACTOR, AUTOMATED_REPLAY
 from detectors.intake.ticks import Tick
 from detectors.windows.crowd import PACKED
@@ -53,13 +53,14 @@ def reject_replays(tick: Tick, targets: Mapping[str, Set[int]], actors: NDArray[
     for target, places in tick.of_actors(VIEW, actors):
         replaying = targets.get(target)
         if replaying:
-            some = [place for place in places if _actor_of(tick, place) in replaying]
+            key = key_of(VIEW, target)
+            some = [place for place in places if _actor_of(tick, key, place) in replaying]
             if some:
-                found.append((key_of(VIEW, target), some))
+                found.append((key, some))
     for key, some in found:
         tick.reject_places(key, some, AUTOMATED_REPLAY)
 
 
-def _actor_of(tick: Tick, place: int) -> int:
-    """The actor of a view, without the account bit."""
-    return without_account(int(np.frombuffer(tick.row(VIEW, place), PACKED)["actor"][0]))
+def _actor_of(tick: Tick, key: Key, place: int) -> int:
+    """The actor of an act of a key, without the account bit."""
+    return without_account(int(np.frombuffer(tick.row(key, place), PACKED)["actor"][0]))

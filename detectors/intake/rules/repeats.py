@@ -15,13 +15,14 @@ of the log. The daily counts are stored.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.intake.rules.acts import UNDONE, Acts, FewActs, Keys, Spans, TickActs, Times
+from detectors.intake.rules.acts import UNDONE, Acts, FewAct, Keys, Spans, TickActs, Times
 from detectors.intake.rules.daily_rate import Days
 from detectors.intake.rules.reasons import DOUBLE_CLICK, RATE, RATE_DAY
 from detectors.intake.rules.settings import RuleSettings
@@ -44,8 +45,17 @@ Hits = dict[str, NDArray[np.intp]]
 """Reason → places of invalid acts."""
 _NONE: Keys = np.array((), np.uint64)
 _NOWHERE: NDArray[np.intp] = np.array((), np.intp)
-_EARLIER = -1
-"""In place of the place of an act, if it is of an earlier tick."""
+
+
+class _Again(NamedTuple):
+    """Pairs of a tick that must be looked at."""
+
+    repeated: set[int]
+    """with another act within HORIZON_MS"""
+    before: list[tuple[TickActs, frozenset[int]]]
+    """earlier ticks, and which of the repeated pairs acted in them"""
+    followed: set[int]
+    """the others that are followed: with one act, of which only the number in a day matters"""
 
 
 class Repeats:
@@ -86,27 +96,37 @@ class Repeats:
             again = self._pairs_again(acts, days)
             if again is None:
                 return self._judged(acts.columns, rows(), days)
-            return self._judged_few(acts.listed(), again, rows, days) if again else {}
+            if not (again.repeated or again.followed) or acts.only_undone():
+                return {}
+            hits = self._judged_few(acts, again, rows, days) if again.repeated else {}
+            if again.followed and days is not None:
+                over = _over_the_day(acts, again.followed, days)
+                if over:
+                    hits.setdefault(RATE_DAY, []).extend(over)
+            return {reason: np.array(places, np.intp) for reason, places in hits.items()}
         finally:  # stored acts must be the same after a restore, where the failure may not occur
             late = acts if start >= end - HORIZON_MS else acts.since(end - HORIZON_MS)
             if len(late):
                 self._recent.append(late)
 
-    def _pairs_again(self, acts: TickActs, days: Days | None) -> set[int] | None:
-        """Keys of the pairs that act again or are followed; None if they, or the acts, are too many for sets."""
+    def _pairs_again(self, acts: TickActs, days: Days | None) -> _Again | None:
+        """The pairs that act again or are followed; None if they, or the acts, are too many for sets."""
         keys = acts.keys_if_few()
         if keys is None:
             return None
-        again = set[int]() if days is None else days.followed(keys)
+        repeated, before = set[int](), list[tuple[TickActs, frozenset[int]]]()
         if len(keys) < len(acts):
-            again.update(key for key, times in Counter(key for key, _, _ in acts.listed()).items() if times > 1)
+            repeated.update(key for key, some in acts.by_key().items() if len(some) > 1)
         for recent in self._recent:
             earlier = recent.keys_if_few()
             if earlier is None:
                 return None
             if not keys.isdisjoint(earlier):
-                again |= keys & earlier
-        return again if len(again) <= FEW_AGAIN else None
+                common = keys & earlier
+                before.append((recent, common))
+                repeated |= common
+        followed = set[int]() if days is None else days.followed(keys) - repeated
+        return _Again(repeated, before, followed) if len(repeated) <= FEW_AGAIN else None
 
     def _forget(self, start: int) -> None:
         """Remove acts that no later tick is compared with."""
@@ -191,54 +211,74 @@ class Repeats:
             days.count(listed, np.add.reduceat(counted, pairs, dtype=np.int64).tolist())
         return hits
 
-    def _judged_few(self, acts: FewActs, again: set[int], rows: Callable[[], Packed], days: Days | None) -> Hits:
-        """As ``_judged`` for a few pairs that act ``again`` or are followed: for these, arrays take longer."""
-        if all(spent == UNDONE for _, _, spent in acts):
-            return {}
-        pairs = sorted(again)
+    def _judged_few(
+        self, acts: TickActs, again: _Again, rows: Callable[[], Packed], days: Days | None
+    ) -> dict[str, list[int]]:
+        """As ``_judged`` for a few pairs that act again: for these, arrays take longer."""
+        pairs, here = sorted(again.repeated), acts.by_key()
         if days is not None:
             days.follow(pairs)
-        compared = [(*act, place) for place, act in enumerate(acts) if act[0] in again]
-        for recent in self._recent:
-            compared += [(*act, _EARLIER) for act in recent.of_pairs(pairs)]
-        compared.sort()
-        if len({act[:3] for act in compared}) < len(compared):
-            row = rows()
-            compared.sort(key=lambda act: (*act[:3], row[act[3]].item()[::-1] if 0 <= act[3] < len(row) else ()))
-        counted = {} if days is None else dict(zip(pairs, days.counted(pairs), strict=True))
-        hits, acts_by_pair = self._sift_few(compared, counted, None if days is None else days.per_day)
+        earlier: dict[int, list[FewAct]] = {}
+        for recent, common in again.before:
+            by_key = recent.by_key()
+            for key in common:
+                earlier[key] = earlier[key] + by_key[key] if key in earlier else by_key[key]
+        hits, numbers = dict[str, list[int]](), list[int]()
+        for key, counted in zip(pairs, [0] * len(pairs) if days is None else days.counted(pairs), strict=True):
+            ordered = here[key]
+            if len({act[:2] for act in ordered}) < len(ordered):
+                ordered = _ordered_by_rows(ordered, rows())
+            left = None if days is None else days.per_day - counted
+            numbers.append(self._sift_few(ordered, earlier.get(key, []), left, hits))
         if days is not None:
-            days.count(pairs, [acts_by_pair[key] for key in pairs])
-        return {reason: np.array(places, np.intp) for reason, places in hits.items()}
+            days.count(pairs, numbers)
+        return hits
 
-    def _sift_few(
-        self, compared: list[tuple[int, int, int, int]], counted: dict[int, int], per_day: int | None
-    ) -> tuple[dict[str, list[int]], Counter[int]]:
-        """As ``_sift``. ``compared`` are key, time, watch time and place of each act, in order; ``counted`` are the
-        acts of pairs in the last 24 hours. Returns the places of invalid acts, and the acts of each pair.
+    def _sift_few(self, acts: list[FewAct], earlier: list[FewAct], left: int | None, hits: dict[str, list[int]]) -> int:
+        """As ``_sift`` for one pair, with its acts of this tick and of earlier ones, each in order of time.
+
+        ``left`` are the acts that it has left today. Adds the places of invalid acts to ``hits``, by reason. Returns
+        the number of its acts that count.
         """
-        hits, acts = dict[str, list[int]](), Counter[int]()
-        in_minute, before = 0, (-1, 0, 0)
-        for key, ts, spent, place in compared:
-            before_key, before_ts, before_spent = before
-            before = key, ts, spent
-            same, gap = key == before_key, ts - before_ts
-            if not same or ts // MINUTE_MS != before_ts // MINUTE_MS:
-                in_minute = 0
-            if spent == UNDONE or (same and gap == 0 and ts % MINUTE_MS == 0):
+        in_minute, minute, before_ts, before_spent = 0, -1, -1, 0
+        for ts, spent, _ in earlier:
+            if ts // MINUTE_MS != minute:
+                minute, in_minute = ts // MINUTE_MS, 0
+            in_minute += spent != UNDONE and (ts != before_ts or ts % MINUTE_MS != 0)
+            before_ts, before_spent = ts, spent
+        same, number = bool(earlier), 0
+        for ts, spent, place in acts:
+            gap, last_spent = ts - before_ts, before_spent
+            if ts // MINUTE_MS != minute:
+                minute, in_minute = ts // MINUTE_MS, 0
+            unknown = same and gap == 0 and ts % MINUTE_MS == 0
+            first, same, before_ts, before_spent = not same, True, ts, spent
+            if spent == UNDONE or unknown:
                 continue
             in_minute += 1
-            if place == _EARLIER:
-                continue
-            acts[key] += 1
-            viewed = VIEWING_MS <= spent <= gap or VIEWING_MS <= before_spent <= gap or before_spent == UNDONE
-            if same and not viewed and gap < self._within_ms:
+            number += 1
+            viewed = VIEWING_MS <= spent <= gap or VIEWING_MS <= last_spent <= gap or last_spent == UNDONE
+            if not (first or viewed) and gap < self._within_ms:
                 hits.setdefault(DOUBLE_CLICK, []).append(place)
             elif self._per_minute and in_minute > self._per_minute:
                 hits.setdefault(RATE, []).append(place)
-            elif per_day is not None and acts[key] + counted[key] > per_day:
+            elif left is not None and number > left:
                 hits.setdefault(RATE_DAY, []).append(place)
-        return hits, acts
+        return number
+
+
+def _ordered_by_rows(acts: list[FewAct], rows: Packed) -> list[FewAct]:
+    """A pair's acts, those of the same moment in the order of their rows. Undos have none."""
+    return sorted(acts, key=lambda act: (*act[:2], rows[act[2]].item()[::-1] if act[2] < len(rows) else ()))
+
+
+def _over_the_day(acts: TickActs, pairs: set[int], days: Days) -> list[int]:
+    """Count the single acts of followed pairs. Returns the places of those beyond the limit of a day."""
+    by_key = acts.by_key()
+    keys = [key for key in sorted(pairs) if by_key[key][0][1] != UNDONE]
+    over = [by_key[key][0][2] for key, before in zip(keys, days.counted(keys), strict=True) if before >= days.per_day]
+    days.count(keys, [1] * len(keys))
+    return over
 
 
 def repeats_of(rules: RuleSettings, metric: int) -> Repeats | None:

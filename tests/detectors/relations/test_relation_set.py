@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.events.key import Key, key_of
+from detectors.intake.related import RelatedAct
 from detectors.relations.relation_set import open_all, sample
 from detectors.state.relation_pages import (
     ACCOUNT_BITS,
@@ -21,6 +22,7 @@ from detectors.state.relation_pages import (
     decode,
     encode,
     page_of,
+    with_relation,
 )
 from detectors.state.relations import Relations
 
@@ -39,6 +41,63 @@ def test_a_page_reads_as_it_was_written(page: dict[int, int], number: int, bits:
 
 def test_what_is_older_than_a_page_can_say_is_as_old_as_it_can_say() -> None:
     assert decode(encode({2: 5, 4: 100_000})) == {2: 100_000 - OLDEST, 4: 100_000}
+
+
+@given(
+    st.dictionaries(actors, st.integers(0, 3 * OLDEST) | st.integers(0, 3), max_size=40),
+    actors,
+    st.integers(0, 4 * OLDEST) | st.integers(0, 3),
+    st.integers(0, 1 << 20),
+    st.integers(0, 40),
+)
+def test_a_relation_added_to_an_encoded_page_is_one_added_to_the_page(
+    page: dict[int, int], actor: int, span: int, number: int, bits: int
+) -> None:
+    number &= (1 << bits) - 1
+
+    def of_page(one: int) -> int:
+        return ((one >> ACCOUNT_BITS) >> bits << bits | number) << ACCOUNT_BITS
+
+    before = encode({of_page(one): at for one, at in page.items()}, bits) if page else b""
+    decoded = decode(before, number) if before else {}
+    longer = with_relation(before, of_page(actor), span, bits)
+    if of_page(actor) in decoded:
+        assert longer is None
+    else:
+        assert longer == encode({**decoded, of_page(actor): span}, bits)
+
+
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=9, unique=True), st.permutations(range(9)))
+def test_actors_whose_hashes_begin_alike_are_found_in_a_page(there: list[int], order: list[int]) -> None:
+    page = b""
+    for low in sorted(there, key=order.__getitem__):
+        page = with_relation(page, (7 << 56) + (low << ACCOUNT_BITS), 3) or page
+    assert page == encode({(7 << 56) + (low << ACCOUNT_BITS): 3 for low in there})
+    assert [with_relation(page, (7 << 56) + (low << ACCOUNT_BITS), 3) for low in there] == [None] * len(there)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.tuples(actors, st.booleans()), max_size=20, unique_by=lambda act: act[0]), max_size=12),
+    st.integers(0, 60),
+)
+def test_acts_added_together_leave_what_acts_added_one_by_one_do(
+    ticks: list[list[tuple[int, bool]]], there: int
+) -> None:
+    together, alone = (Target().grown(random.Random(there), there) for _ in range(2))
+    for span, tick in enumerate(ticks, 40):
+        acts = [RelatedAct("c/7", actor, 0, place, caught) for place, (actor, caught) in enumerate(tick)]
+        (one,) = open_all([(KEY, together.relations, [act.actor for act in acts])], together.pages)
+        (other,) = open_all([(KEY, alone.relations, [act.actor for act in acts])], alone.pages)
+        already = [act.place for act in acts if other.created(act.actor) is not None]
+        for act in acts:
+            if act.place not in already and not act.caught:
+                other.add(act.actor, span)
+        assert one.add_all(acts, span) == already
+        one.write(together.pages)
+        other.write(alone.pages)
+        assert together.relations == alone.relations
+        assert together.pages.pages == alone.pages.pages
 
 
 @pytest.mark.parametrize("damaged", [b"", b"\0\0\0\0\0x", b"\0\0\0\0\xff" + b"x" * 9])
