@@ -274,6 +274,7 @@ NOT_CALLED = frozenset(
         ),  # of single events; where thousands of windows close
         *(
             "verdict.bands.band_opinion",
+            "verdict.bands.with_band",
             "campaigns.pairs.ActorPairs.band",
             "campaigns.pairs.ActorPairs.broken_off",
         ),  # nobody comes in bands
