@@ -21,6 +21,7 @@ from detectors.campaigns.bands import Bands
 from detectors.cases.case_records import CaseRecords
 from detectors.cases.explanations import Explanations
 from detectors.cases.flags import Flags
+from detectors.cases.given_back import GivenBack
 from detectors.cases.incidents import Incidents
 from detectors.cases.rule_bursts import RuleBursts
 from detectors.cases.settlements import Settlements
@@ -73,13 +74,13 @@ class Audit:
         self.due: list[Due] = []
         self._windows = OpenWindows(self.target_states, self.scales, self.due)
         self.now = -1
+        self.rulings = Rulings()
         self._rule_shares = [RuleShares() for _ in METRICS]
         self._incidents, self._settlements, self._explanations, self._rule_bursts, self._judge = self._make_judge(
             settings
         )
         self._parts = parts_of(self.scales)
         self.bands = Bands(settings.partitions)
-        self.rulings = Rulings()
         self._other_metrics = OtherMetrics(self.target_states, self.platforms, self.scales)
         self._containment = Containment(self, self.target_states, self.pending_counts, self.scales)
         self._early = EarlyWindows(
@@ -113,15 +114,12 @@ class Audit:
     def _make_judge(self, settings: AuditSettings) -> tuple[Incidents, Settlements, Explanations, RuleBursts, Judge]:
         flags = Flags(partition=settings.partition, config=settings.config)
         records = CaseRecords(self, flags)
-        settlements = Settlements(
-            self, records, partition=settings.partition, settle_ms=settings.settle_hours * HOUR_MS
-        )
-        incidents = Incidents(self, self.scales, records, settlements)
+        settle_ms = settings.settle_hours * HOUR_MS
+        settlements = Settlements(self, records, partition=settings.partition, settle_ms=settle_ms)
+        given_back = GivenBack(self.rulings.conduct, records)
+        incidents = Incidents(self, self.scales, records, settlements, given_back)
         explanations = Explanations(
-            self.schedule_case,
-            enabled=settings.explained,
-            promotions=settings.promotions,
-            flags=flags,
+            self.schedule_case, enabled=settings.explained, promotions=settings.promotions, flags=flags
         )
         judge = Judge(
             self.scales,

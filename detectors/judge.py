@@ -6,7 +6,17 @@ from detectors.actors.rulings import CERTAIN
 from detectors.cases.explanations import Explanations
 from detectors.cases.incidents import Incidents
 from detectors.cases.settlements import SETTLEMENTS_MAX
-from detectors.catalog.registry import ACCOUNTS, CROWD_DETECTORS, DRIP, ESTIMATING_CODES, LOCKSTEP, SURGE, WATCH, WHO
+from detectors.catalog.registry import (
+    ACCOUNTS,
+    CROWD_DETECTORS,
+    DRIP,
+    ESTIMATING_CODES,
+    LOCKSTEP,
+    RECORD,
+    SURGE,
+    WATCH,
+    WHO,
+)
 from detectors.catalog.surge import cusum
 from detectors.controls import Removed
 from detectors.events.key import is_view
@@ -26,7 +36,7 @@ from detectors.state.marks import Marks
 from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST, Rulebook, Thresholds
 from detectors.verdict.alone import ALONE, alone_opinion, conduct_is_seen, overwhelming
-from detectors.verdict.bands import band_opinion
+from detectors.verdict.bands import with_band
 from detectors.verdict.crowd import crowd_score
 from detectors.verdict.days import accumulate, artificial_of, known_past, opinion_of
 from detectors.verdict.evidence import CREDIBLE_P, PART_MIN, WITNESS_SCORE, WindowEvidence
@@ -42,6 +52,7 @@ from detectors.verdict.opinion import Opinion, about_several_events, opinion
 from detectors.verdict.referrers import UNSEEN_CODE, by_networks, by_unusual_referrers
 from detectors.verdict.repeated_tests import count_judging, limit_false_discoveries
 from detectors.verdict.same_people import same_people
+from detectors.verdict.sellers import with_sellers
 from detectors.windows.scales import MINUTES, TICK, Scale
 
 TRAIL_MAX = 360
@@ -157,7 +168,7 @@ class Judge:
                 crowd = view.crowd
             if window.is_closed_day() and DRIP in self.voting:
                 view = self._with_past_days(window, surge, window_evidence, view)
-        view = self._with_band(window, view)
+        view = self._with_known_people(window, view)
         if tick:
             self._track_onset(window)
         if view is not None and view.verdict is not None:
@@ -281,22 +292,16 @@ class Judge:
         over_days.marks, _ = self._marked_share(window, window_evidence.findings, convicted=True)
         return over_days
 
-    def _with_band(self, window: WindowView, view: Opinion | None) -> Opinion | None:
-        """The opinion of a window, or of the band found in it if that has more artificial events."""
-        if f.BAND not in window.x or LOCKSTEP not in self.voting or not window.reference.experienced():
+    def _with_known_people(self, window: WindowView, view: Opinion | None) -> Opinion | None:
+        """The opinion of a window, or of those of its people whose events are known one by one if they have more."""
+        if not window.reference.experienced():
             return view
-        surges = window.platform.detectors_of(window.scale)[SURGE]
-        surge, limits = surges.score_one(window.x), self._rulebook.of(window.key)
-        band = band_opinion(
-            window.x, surge, case=window.target_state.case, already=window.crowd.quarantined, limits=limits
-        )
-        if band is None or (view is not None and view.verdict is not None and view.artificial >= band.artificial):
-            return view
-        band.findings = [
-            *surges.findings(window.x),
-            *window.platform.detector(LOCKSTEP, window.scale).findings(window.x),
-        ]
-        return band
+        limits = self._rulebook.of(window.key)
+        if f.BAND in window.x and LOCKSTEP in self.voting:
+            view = with_band(window, view, limits)
+        if window.sellers and RECORD in self.voting and WATCH in self.voting:
+            view = with_sellers(window, view, limits)
+        return view
 
     @staticmethod
     def _marked_share(window: WindowView, findings: list[Finding], *, convicted: bool) -> tuple[Marks, EstimatedShare]:
@@ -337,5 +342,7 @@ def _convicts(window: WindowView, view: Opinion) -> bool:
     """
     case = window.target_state.case
     reasons = [*view.findings, *(case.reasons if case is not None else ())]
+    if view.sellers:  # what rests on rulings gives no rulings
+        return False
     known = is_view(window.key) or any(reason.detector in WHO and reason.p <= CREDIBLE_P for reason in reasons)
     return known and view.verdict == ARTIFICIAL and view.artificial >= CERTAIN * window.crowd.n

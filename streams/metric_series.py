@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from detectors.cases.given_back import RULINGS_REVERSED
 from detectors.cases.settlements import CODES as SETTLED_CODES
 from detectors.cases.settlements import EMPTY_ACCOUNTS
 from detectors.cases.statuses import ENDINGS, STATUSES
@@ -74,7 +75,7 @@ def _detection_series(detectors: Iterable[str]) -> None:
     _fill(metrics.REJECTED, METRICS, RULES)
     _fill(metrics.UNDOS, UNDO_RESULTS)
     _fill(metrics.FLAGS, METRICS, ENDINGS, STATUSES)
-    _fill(metrics.FLAG_REASONS, METRICS, (*REASON_CODES, *SETTLED_CODES, *RULES, "none"))
+    _fill(metrics.FLAG_REASONS, METRICS, (*REASON_CODES, *SETTLED_CODES, RULINGS_REVERSED, *RULES, "none"))
     _fill(metrics.CORRECTED, METRICS, (VALID, QUARANTINED, *REASON_CODES, EMPTY_ACCOUNTS))
     _fill(metrics.DETECTION_SECONDS, METRICS)
     _fill(metrics.OUTPUT_LATENCY, OUTPUTS)

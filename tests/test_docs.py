@@ -16,9 +16,10 @@ import pytest
 import typer.main
 
 from detectors.cases.explanations import CODES as EXPLAINING
+from detectors.cases.given_back import RULINGS_REVERSED
 from detectors.cases.settlements import CODES as SETTLING
 from detectors.catalog.drip import DRIP_CODE
-from detectors.catalog.registry import REGISTRY
+from detectors.catalog.registry import REGISTRY, SELLERS_CODE
 from detectors.catalog.surge import SURGE_CODE
 from detectors.events.event import FIELDS
 from detectors.records import Correction, Count, Flag
@@ -277,7 +278,8 @@ def test_the_dead_letter_table_has_every_reason() -> None:
 
 
 def test_the_table_of_reasons_has_every_code() -> None:
-    codes = {SURGE_CODE, DRIP_CODE, UNLIKE_CROWD_CODE, *EXPLAINING, *SETTLING, *(code for code, _ in TEXTS.values())}
+    codes = {SURGE_CODE, DRIP_CODE, UNLIKE_CROWD_CODE, SELLERS_CODE, RULINGS_REVERSED, *EXPLAINING, *SETTLING}
+    codes |= {code for code, _ in TEXTS.values()}
     assert _first_cells(DOCS / "events.md", "## Reasons") == codes
 
 

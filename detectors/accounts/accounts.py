@@ -16,9 +16,9 @@ from detectors.accounts.addresses import is_address
 from detectors.accounts.block import ActorBlock
 from detectors.accounts.containment import contained
 from detectors.accounts.crowds.followers import Followers
+from detectors.accounts.crowds.meetings import FIND_MS
 from detectors.accounts.crowds.newcomers import Newcomers
 from detectors.accounts.crowds.settlement import Settled, Settlement, unknown_answer
-from detectors.accounts.crowds.stocks import FIND_MS
 from detectors.accounts.outcome import ACTS, FOLLOWERS, LEARNING, RULINGS, SETTLEMENT, AccountsOutcome
 from detectors.accounts.pages import AccountPages, Page, PagesInMemory
 from detectors.accounts.profile import Profile, profile_of

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.controls import AUTOMATED, EMPTY, SELLER, Ruled
-from detectors.events.actor import without_account
+from detectors.events.actor import with_account, without_account
+from detectors.events.event import MAX_TS_MS
 
 COUNTED = (AUTOMATED, EMPTY, SELLER)
 """Rulings that are evidence. People and dormant accounts are none, and rules remove declared robots."""
@@ -23,6 +24,10 @@ CONDUCT_MAX = 32_768
 AUTOMATED_MIN = 50
 """Least score of a ruling ``automated`` by which the actor's events are invalid one by one: that of a session whose
 conduct is evidence. Addresses have less: many people may be behind one."""
+
+SELLER_MIN = 60
+"""Least score of a ruling ``seller`` by which the actor's earlier events may be condemned (``verdict.sellers``):
+accounts have it, addresses and guest ids have less."""
 
 UNKNOWN_KIND = -1
 """In place of a kind: a ruling that was stored without it."""
@@ -41,6 +46,8 @@ class ConductRulings:
         self._scores = np.empty(0, np.int16)
         self._kinds = np.empty(0, np.int8)
         self._automated: NDArray[np.int64] | None = None
+        self._sellers: tuple[int, frozenset[int]] | None = None
+        """when the first of them expires, and what ``sellers`` returned last"""
         self._changed = False
         self.received = False
         """whether any ruling has ever come: without the role ``actors`` the feature is absent"""
@@ -76,7 +83,7 @@ class ConductRulings:
     def _select(self, places: NDArray[np.intp]) -> None:
         self._actors, self._until = self._actors[places], self._until[places]
         self._scores, self._kinds = self._scores[places], self._kinds[places]
-        self._automated = None
+        self._automated = self._sellers = None
 
     def automated(self, now_ms: int) -> NDArray[np.int64]:
         """Actors, in order, whose acts are those of a program by a ruling in force.
@@ -91,6 +98,23 @@ class ConductRulings:
         if not len(self._automated):  # as nearly always: this is asked at every tick
             return self._automated
         return self._actors[self._automated[self._until[self._automated] > now_ms]]
+
+    def sellers(self, now_ms: int) -> frozenset[int]:
+        """Actors, with and without the account bit, that are a seller's accounts by a ruling in force.
+
+        ``now_ms`` never goes back.
+
+        >>> rulings = ConductRulings()
+        >>> rulings.note(Ruled(0, [6, 4, 2], [SELLER, SELLER, AUTOMATED], [90, 50, 90], [1000, 1000, 1000]))
+        >>> sorted(rulings.sellers(999)), sorted(rulings.sellers(1000))
+        ([6, 7], [])
+        """
+        if self._sellers is None or self._sellers[0] <= now_ms:
+            found = (self._kinds == SELLER) & (self._scores >= SELLER_MIN) & (self._until > now_ms)
+            bare = self._actors[found]
+            actors = frozenset([*bare.tolist(), *with_account(bare, given=True).tolist()])
+            self._sellers = int(self._until[found].min(initial=MAX_TS_MS)), actors
+        return self._sellers[1]
 
     def shares(
         self, place: NDArray[np.intp], actors: NDArray[np.int64], windows: int, now_ms: int
@@ -140,5 +164,5 @@ class ConductRulings:
         self._until = self._until.astype(np.int64)
         unknown = np.full(len(self._actors), UNKNOWN_KIND, np.int8)
         self._kinds = np.frombuffer(kinds[0], "<i1").astype(np.int8) if kinds else unknown
-        self._automated = None
+        self._automated = self._sellers = None
         self.received = True

@@ -5,9 +5,10 @@ from __future__ import annotations
 from detectors.cases.case_records import CaseRecords, CaseSchedule
 from detectors.cases.closing_time import close_time
 from detectors.cases.expected import expect
+from detectors.cases.given_back import GivenBack
 from detectors.cases.ids import flag_id
 from detectors.cases.settlements import SAMPLE_MAX, Settlements
-from detectors.cases.statuses import CLOSED, ENDINGS, OPENED, UPDATED
+from detectors.cases.statuses import CLOSED, ENDINGS, OPENED, REVERSED, UPDATED
 from detectors.catalog.registry import DETECTOR_SET, ESTIMATING_CODES
 from detectors.catalog.surge import SURGE_CODE
 from detectors.events.actor import all_without_account
@@ -38,12 +39,18 @@ class Incidents:
     """The cases of one partition."""
 
     def __init__(
-        self, schedule: CaseSchedule, scales: tuple[Scale, ...], records: CaseRecords, settlements: Settlements
+        self,
+        schedule: CaseSchedule,
+        scales: tuple[Scale, ...],
+        records: CaseRecords,
+        settlements: Settlements,
+        given_back: GivenBack,
     ) -> None:
         self._schedule = schedule
         self._scales = scales
         self._records = records
         self._settlements = settlements
+        self._given_back = given_back
 
     def act(self, window: WindowView, view: Opinion) -> None:
         """Open or continue the case of a judged window, and quarantine its artificial events."""
@@ -75,6 +82,7 @@ class Incidents:
         )
         moved = self._move(window, case, fresh, window.start, window.end)
         crowd.quarantined += moved
+        _note_rulings(case, view, moved)
         if window.scale.name == TICK and state.trail:
             state.trail[-1].quarantined = crowd.quarantined
         uncased = 0.0 if crowd.expected_cased else 1.0 - crowd.cased / crowd.n
@@ -104,13 +112,15 @@ class Incidents:
         if case.settles and case.verdict == SUSPECT and case.artificial and case.sample:
             self._settlements.begin(key, state, case, now, outcome)
             return
+        held = case.artificial
+        self._given_back.settle(key, state, case, now, outcome)
         if case.artificial:
             to = ENDINGS[case.verdict].becomes or case.reason
             moved = state.ledger.move(QUARANTINED, to, case.artificial - case.undone)
             if moved:
                 cover(state.relations, case.flag_id, (QUARANTINED, to, moved), (case.onset, case.until))
                 self._records.emit_correction(key, case, (QUARANTINED, to, moved), (case.onset, case.until), outcome)
-        self._records.emit_flag(key, case, CLOSED, outcome)
+        self._records.emit_flag(key, case, REVERSED if held and not case.artificial else CLOSED, outcome)
 
     @staticmethod
     def follow(window: WindowView) -> None:
@@ -220,6 +230,13 @@ class Incidents:
             cover(window.target_state.relations, case.flag_id, (VALID, QUARANTINED, moved), (start, end))
             self._records.emit_correction(window.key, case, (VALID, QUARANTINED, moved), (start, end), window.outcome)
         return moved
+
+
+def _note_rulings(case: Case, view: Opinion, moved: int) -> None:
+    """Note whose rulings have condemned the events that were moved, if rulings have."""
+    if view.sellers and moved:
+        case.by_rulings += moved
+        case.sellers = sorted({*case.sellers, *all_without_account(view.sellers)})[:SAMPLE_MAX]
 
 
 def _quiet_span(case: Case, span_ms: int) -> int:

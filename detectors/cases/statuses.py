@@ -13,7 +13,7 @@ STATUSES = {
     OPENED: "a window gets a verdict",
     UPDATED: "the artificial part grows, or the verdict changes",
     CLOSED: "nothing new for five minutes, or for two windows of a longer scale",
-    REVERSED: "in place of closed: what its accounts did since shows nothing bought",
+    REVERSED: "in place of closed: what its accounts did since, or new rulings on them, show nothing bought",
 }
 """Status of a flag's revision → when it is published. The first one is opened, the last one closed or reversed."""
 

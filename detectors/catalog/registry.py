@@ -28,6 +28,8 @@ REGISTRY: dict[str, Callable[[], Detector]] = {
 
 SURGE, DRIP, ACCOUNTS, ORIGIN, RECORD = Surge.name, Drip.name, Accounts.name, Origin.name, Record.name
 LOCKSTEP = Lockstep.name
+SELLERS_CODE = "seller_accounts"
+"""Reason code of accounts of sellers, by rulings that came after their acts (``verdict.sellers``)."""
 REPETITION, CADENCE, WATCH, ENGAGEMENT = Repetition.name, Cadence.name, Watch.name, Engagement.name
 ONCE_ONLY = REPETITION
 """Convicts alone if honest actors can do an act only once."""
@@ -45,7 +47,7 @@ CROWD_DETECTORS: tuple[str, ...] = tuple(name for name in REGISTRY if name != SU
 CONDUCT: tuple[str, ...] = (REPETITION, CADENCE, WATCH)
 """Detectors of what the events show. ENGAGEMENT is not among them: it measures what is missing."""
 
-ESTIMATING_CODES = codes_of((Accounts, Origin, Record, Repetition, Watch)) | {"no_views", LOCKSTEP_CODE}
+ESTIMATING_CODES = codes_of((Accounts, Origin, Record, Repetition, Watch)) | {"no_views", LOCKSTEP_CODE, SELLERS_CODE}
 """Reason codes whose share estimates the artificial share. Evenness has no share. Missing likes are left out: many
 honest crowds have none at all."""
 
@@ -53,6 +55,7 @@ REASON_CODES: tuple[str, ...] = (
     SURGE_CODE,
     DRIP_CODE,
     LOCKSTEP_CODE,
+    SELLERS_CODE,
     UNLIKE_CROWD_CODE,
     *(code for code, _ in TEXTS.values()),
 )

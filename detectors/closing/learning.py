@@ -22,6 +22,7 @@ from detectors.state.level import Level
 from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST, SURGE_SCORE
 from detectors.windows.crowd import Crowd
+from detectors.windows.scales import HOUR
 
 HABIT_FADING = 0.1
 """Weight of a window in the target's own habits (about its last ten windows)."""
@@ -128,6 +129,8 @@ def _hand_over(table: ClosingTable, closing: Closing) -> None:
     lessons.interactions += table.interactions
     own = lessons.by_metric[metric]
     own.typical += table.typical
+    if closing.scale.name == HOUR:
+        own.add_sellers([n for place, n in table.sellers_among.items() if not table.rows[place][2].quarantined])
     if table.people is not None:
         lessons.actors[metric].frombytes(table.people.actor.tobytes())
         if table.mixing:

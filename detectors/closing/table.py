@@ -64,6 +64,10 @@ class ClosingTable:
     """with ``people``: by place, the most events of one actor, where that is several"""
     together: dict[int, list[int]] = field(default_factory=dict)
     """by place, the actors seen before whose meetings may be learned"""
+    sellers: dict[int, set[int]] = field(default_factory=dict)
+    """of an hour or a day: by place, its sampled people that are a seller's accounts, if these are SELLERS_MIN"""
+    sellers_among: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """by place of a crowd, the number of its sampled people that are a seller's accounts, and of all of them"""
     crowds: dict[int, CrowdCount] = field(default_factory=dict)
     """by place, the rows that have a crowd"""
     windows: dict[int, WindowView] = field(default_factory=dict)
@@ -104,7 +108,9 @@ class ClosingTable:
         window = self.windows.get(place)
         if window is None:
             return False
-        return place in self.judged or window.target_state.case is not None or f.BAND in window.x
+        return (
+            place in self.judged or window.target_state.case is not None or f.BAND in window.x or bool(window.sellers)
+        )
 
     def expected(self, place: int, scale: Scale, start: int) -> float:
         """The expected count of a row."""

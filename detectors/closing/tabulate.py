@@ -7,9 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
+from detectors.actors.conduct import ConductRulings
 from detectors.actors.rulings import Rulings
 from detectors.campaigns.bands import Bands
 from detectors.campaigns.pairs import BAND_MIN
+from detectors.campaigns.sellers import find_sellers, sellers_among
 from detectors.campaigns.visits import CROWD_MAX
 from detectors.catalog.registry import SURGE
 from detectors.closing.table import Closing, ClosingTable, CrowdCount, Row
@@ -31,7 +33,7 @@ from detectors.scoring.detector import score_many
 from detectors.scoring.sentences import usual
 from detectors.scoring.shares import Shares
 from detectors.thresholds import SURGE_LEAST
-from detectors.windows.scales import DAY_MS
+from detectors.windows.scales import DAY_MS, HOUR_MS
 
 
 class Surroundings(Protocol):
@@ -79,6 +81,8 @@ def tabulate(rows: list[Row], closing: Closing, around: Surroundings) -> Closing
     if closing.order == 1:
         bands = _meet(table, around.bands)
     _expect(table, closing, around.other_metrics)
+    if closing.scale.span_ms >= HOUR_MS:
+        _find_sellers(table, closing, around.rulings.conduct)
     _open(table, closing, around, bands)
     if metric:
         count_viewers(table, closing, around.other_metrics, around.platforms[0])
@@ -130,6 +134,18 @@ def _expect(table: ClosingTable, closing: Closing, other: OtherMetrics) -> None:
     table.crowds = dict(zip(places, map(CrowdCount, means, dispersions, sinces, surges), strict=True))
 
 
+def _find_sellers(table: ClosingTable, closing: Closing, conduct: ConductRulings) -> None:
+    """Find the accounts of sellers among the people of crowds, by the rulings that are known now."""
+    sellers = conduct.sellers(closing.start + closing.scale.span_ms)
+    if not sellers:
+        return
+    for place in table.crowds:
+        found, people = sellers_among(table.rows[place][2], sellers)
+        table.sellers_among[place] = len(found), people
+        if len(found) >= f.SELLERS_MIN:
+            table.sellers[place] = found
+
+
 def _open(table: ClosingTable, closing: Closing, around: Surroundings, bands: dict[int, list[int]]) -> None:
     """Make a window under judgement of each row that is measured, surges, or has evidence of its own.
 
@@ -145,12 +161,14 @@ def _open(table: ClosingTable, closing: Closing, around: Surroundings, bands: di
         surging = count.surge >= SURGE_LEAST or state.case is not None
         judged = experienced and (surging or is_day)
         measured = judged or table.teaching[place].crowd or habits_unknown(state, closing.scale)
-        if measured or surging or state.slow is not None or place in bands:
+        if measured or surging or state.slow is not None or place in bands or place in table.sellers:
             _open_crowd(_view(table, place, closing, around), count, closing, around.other_metrics)
         if judged:
             table.judged.add(place)
         if measured:
             table.measured[place] = len(table.measured)
+    for place, sellers in table.sellers.items():
+        find_sellers(table.windows[place], sellers)
     for place, actors in bands.items():
         around.bands.find_band(table.windows[place], actors)
 

@@ -103,6 +103,17 @@ BAND_EXPECTED = "band_expected"
 BAND_KNOWN = "band_known"
 """1.0 if owners and networks are given, so that one channel's fans or one household cannot be mistaken for a band."""
 
+SELLERS = "sellers"
+"""Sampled people of a closed hour or day that are a seller's accounts by rulings, ≥ SELLERS_MIN; absent below that."""
+SELLERS_AMONG = "sellers_among"
+"""All sampled people of that window."""
+SELLERS_EXPECTED = "sellers_expected"
+"""The number of these accounts expected by chance, > 0."""
+SELLERS_WATCH = "sellers_watch"
+"""WATCH of their views alone. Absent if they have no watch times."""
+SELLERS_VIEWS = "sellers_views"
+"""Their views with a watch time."""
+
 CROWD_FEATURES: tuple[str, ...] = (
     *(REPEATS, EVEN, STRANGERS, FRESH, COHORT, DORMANT, NETWORK, SPREAD),
     *(AGENT, REFERRER, COUNTRY, WATCH, SILENT, LONELY),
@@ -123,6 +134,9 @@ PEOPLE_MIN = 8
 FEW_MIN = 5
 """Least events of a crowd. A crowd below PEOPLE_MIN is *few*: it is judged only before the window's end, by exact
 tests, and an optional field counts as given only if all of them have it."""
+
+SELLERS_MIN = PEOPLE_MIN
+"""Least accounts of sellers in a window whose views are condemned by rulings."""
 
 EVEN_PARTS_MIN = 8
 """Least parts of a window for its evenness."""

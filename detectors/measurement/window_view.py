@@ -61,6 +61,8 @@ class WindowView:
     rates: Rates | None = None
     rulings: Rulings | None = None
     """recorded rulings on actors, None if they are not used"""
+    sellers: set[int] = field(default_factory=set)
+    """its sampled people that are a seller's accounts, if these are several and it is a closed hour or day"""
     x: Features = field(default_factory=dict)
     people: float = 0.0
     """different actors, 0.0 until they are counted"""

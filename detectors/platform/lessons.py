@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from detectors.events.event import METRICS
 from detectors.events.key import Key
 from detectors.failures import UNCONTAINED
+from detectors.features import names as f
 from detectors.features.columns import Columns, joined, number_of
 from detectors.features.names import EVENTS_MIN
 from detectors.features.people import People, together
@@ -45,6 +46,8 @@ class CrowdLessons:
     named: list[int] = field(default_factory=list)
     accounts: list[tuple[int, int]] = field(default_factory=list)
     """see Platform.learn_people"""
+    sellers: list[tuple[int, int]] = field(default_factory=list)
+    """by window, people that are a seller's accounts, and all"""
     crowds: list[tuple[int, Columns]] = field(default_factory=list)
     """features of crowds, as (number of windows, columns)"""
 
@@ -60,12 +63,19 @@ class CrowdLessons:
         if sum(number for number, _ in self.crowds) < TAUGHT_MAX:
             self.crowds.append((number_of(columns), columns))
 
+    def add_sellers(self, numbers: list[tuple[int, int]]) -> None:
+        """Add how many people of windows are a seller's accounts, each with the number of all its people."""
+        if len(self.sellers) < TAUGHT_MAX:
+            self.sellers += numbers
+
     def teach(self, platform: Platform, scale: Scale, fail: Callable[[Exception], None]) -> Iterator[None]:
         """Update a platform, with pauses. ``fail`` gets the exception of a detector; the others still learn."""
         if not self.typical:
             return
         platform.changed = True
         platform.learn_typical(scale, self.typical)
+        for having, checked in self.sellers:
+            platform.learn_share(f.SELLERS, having, checked)
         if self.people:
             platform.learn_people(together(self.people), self.named, self.accounts)
             yield

@@ -74,7 +74,7 @@ _TEACHING = tuple(tuple(Teaching(mix, crowd) for crowd in (False, True)) for mix
 ENDED_VIEWS_MAX = 1000
 """Most mixes of ended views that are kept, of some kB each."""
 
-SHARES = (f.FRESH, f.DORMANT, f.NO_REFERRER, f.UNVIEWED)
+SHARES = (f.FRESH, f.DORMANT, f.NO_REFERRER, f.UNVIEWED, f.SELLERS)
 """Features of people whose share is learned over the whole platform."""
 
 

@@ -30,6 +30,19 @@ def poisson_lower_tail(expected: float, seen: int) -> float:
     return total
 
 
+def poisson_score(found: float, expected: float) -> float:
+    """-log10 of Chernoff's bound on P(K ≥ ``found``) of a Poisson variable (Hoeffding 1963).
+
+    0.0 if no more than expected were found.
+
+    >>> round(poisson_score(8, 0.5), 1), poisson_score(2, 4.0)
+    (6.4, 0.0)
+    """
+    if found <= expected:
+        return 0.0
+    return (found * math.log(found / expected) - found + expected) / math.log(10.0)
+
+
 def geometric_tail(expected: float, seen: int) -> float:
     """P(K ≥ ``seen``) of a Poisson variable whose mean differs between targets, exponentially around ``expected``.
 

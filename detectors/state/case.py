@@ -79,6 +79,10 @@ class Case(msgspec.Struct):
     """hash of the target's owner, -1 if not known; if it settles"""
     undone: int = 0
     """events that it has quarantined, and that undos of relations have taken back since"""
+    sellers: list[int] = []
+    """accounts of sellers whose events it has quarantined by rulings: without the account bit, the smallest first"""
+    by_rulings: int = 0
+    """events that it has quarantined for that reason alone"""
 
     def purity(self) -> float:
         """Artificial events per excess event: the estimate for windows without one of their own."""

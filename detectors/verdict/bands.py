@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+from detectors.catalog.registry import LOCKSTEP, SURGE
 from detectors.features import names as f
 from detectors.features.names import Features
+from detectors.measurement.window_view import WindowView
 from detectors.scoring.normal import TWO_SIDED_95
 from detectors.state.case import ARTIFICIAL, SUSPECT, Case
 from detectors.thresholds import Thresholds
@@ -17,6 +19,17 @@ BAND_EVENTS_MIN = 3
 EXTRA_SUSPECT_SCORE, EXTRA_ARTIFICIAL_SCORE = 1.0, 2.0
 """Extra -log10 p that a band needs compared with other crowds: it needs no surge, and people with shared tastes meet
 more often than the model expects."""
+
+
+def with_band(window: WindowView, view: Opinion | None, limits: Thresholds) -> Opinion | None:
+    """The opinion of a window, or of the band found in it if that has more artificial events."""
+    surges = window.platform.detectors_of(window.scale)[SURGE]
+    surge = surges.score_one(window.x)
+    band = band_opinion(window.x, surge, case=window.target_state.case, already=window.crowd.quarantined, limits=limits)
+    if band is None or (view is not None and view.verdict is not None and view.artificial >= band.artificial):
+        return view
+    band.findings = [*surges.findings(window.x), *window.platform.detector(LOCKSTEP, window.scale).findings(window.x)]
+    return band
 
 
 def band_opinion(x: Features, surge: float, *, case: Case | None, already: int, limits: Thresholds) -> Opinion | None:

@@ -45,6 +45,8 @@ class Opinion(msgspec.Struct):
     """marks of the crowd by its findings"""
     certain_artificial: float | None = None
     """artificial events minus their standard error, if known: the number that is quarantined"""
+    sellers: list[int] = []
+    """accounts of sellers whose events are condemned by rulings, if it rests on them (``verdict.sellers``)"""
     settles: bool = False
     """whether it rests on evidence of one kind, so that the conduct of the accounts must settle it"""
 

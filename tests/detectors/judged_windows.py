@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from detectors.actors.conduct import ConductRulings
+from detectors.cases.case_records import CaseRecords
 from detectors.cases.flags import Flags
+from detectors.cases.given_back import GivenBack
 from detectors.events.key import VIEW, Key, key_of
 from detectors.features import names as f
 from detectors.measurement.window_view import WindowView
@@ -19,6 +22,11 @@ SCALES = ladder(10)
 TICK, MINUTES, HOUR, DAY = SCALES
 START_MS = 10_000 * DAY_MS
 """Start of a window of every scale."""
+
+
+def given_back(records: CaseRecords, conduct: ConductRulings | None = None) -> GivenBack:
+    """What gives back events of cases, by these rulings or by none."""
+    return GivenBack(ConductRulings() if conduct is None else conduct, records)
 
 
 def flags() -> Flags:

@@ -117,9 +117,10 @@ LEARNING = (
 SETTLING = (
     *("control_entry", "cases.settlements", "scoring.empty_accounts", "verdict.alone"),
     *("actors.conduct", "actors.replays"),
+    *("campaigns.sellers", "verdict.sellers", "cases.given_back"),
 )
-"""Modules for control records and for likes without views, which this log has not. ``tests/detectors/test_controls.py``
-and ``tests/detectors/intake/rules/test_automated_replays.py`` put exceptions into them."""
+"""Modules for control records and likes without views, which this log has not. ``tests/detectors/test_controls.py``,
+``test_sellers.py`` and ``intake/rules/test_automated_replays.py`` put exceptions into them."""
 RULE_PLACES: dict[str, tuple[str, ...]] = {
     "duplicate_id": ("intake.recent_ids.RecentIds.add_all", "intake.ticks.acts_of"),
     "listed_network": ("intake.intake._tagged",),
@@ -273,6 +274,7 @@ NOT_CALLED = frozenset(
         ),  # of single events; where thousands of windows close
         *(
             "verdict.bands.band_opinion",
+            "verdict.bands.with_band",
             "campaigns.pairs.ActorPairs.band",
             "campaigns.pairs.ActorPairs.broken_off",
         ),  # nobody comes in bands

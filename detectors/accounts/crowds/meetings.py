@@ -1,15 +1,15 @@
 """Finds accounts that come together to one target after another, more often than chance brings them there.
 
-A *gathering* is the accounts that came to one target within an hour, as far as they acted lately and the target is
-among their latest ones (``acts.recent_targets``). So nothing is stored for it, and an account with much other conduct
-leaves it by itself.
+A *gathering* is the accounts that came to one target within a span of two hours, as far as they acted lately and the
+target is among their latest ones (``acts.recent_targets``). So nothing is stored for it, and an account with much other
+conduct leaves it by itself.
 
 Two gatherings at targets of different owners are *linked* if far more accounts came to both than if each account had
-chosen its targets independently, in proportion to their visitors, at the hours at which it was active. Their number is
+chosen its targets independently, in proportion to their visitors, in the spans in which it was active. Their number is
 compared with TASTE times that expectation by Chernoff's bound for a Poisson variable (Hoeffding 1963). The expectation
 by numbers of visitors is that of the bipartite configuration model (as in Pacheco et al. 2021), so popular targets
-explain themselves. Where a group makes most of an hour's visits, it would explain itself too: so the expectation is at
-most OTHERS_FACTOR times that by the part of the other accounts of the hour that came. If it makes
+explain themselves. Where a group makes most of a span's visits, it would explain itself too: so the expectation is at
+most OTHERS_FACTOR times that by the part of the other accounts of the span that came. If it makes
 nearly all, no expectation is left: gatherings of the same accounts are linked then, and the group is *dominant*.
 CopyCatch, too, looks for cores of accounts and targets within a span of time (Beutel et al., WWW 2013).
 
@@ -37,6 +37,12 @@ from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+FIND_MS = 15 * MINUTE_MS
+"""How often accounts are compared."""
+SPAN_MS = 2 * HOUR_MS
+"""Visits of one span are of one gathering. Spans begin at even hours in one comparison and at odd ones in the next, so
+what takes at most an hour is within one span every other time: the end of a span cuts it in two, of which neither may
+be large enough."""
 ACTED_MS = HOUR_MS
 COMPARED_MIN = 8_192
 """Accounts that acted within an hour are compared, or the latest COMPARED_MIN of them if these are more. A group is
@@ -49,7 +55,7 @@ SHARED_MIN = 5
 """Least accounts that two linked gatherings share."""
 SHARED_PART = 0.2
 """Least part of the smaller of two linked gatherings that came to both. People of one country or of one taste share
-more than chance would have it, but seldom so large a part of an hour's visitors."""
+more than chance would have it, but seldom so large a part of a span's visitors."""
 SAME_PART, SAME_MIN = 0.15, 20
 """Two gatherings are of the same accounts if they share so large a part of the larger one, and so many. The part is
 small because only RING targets of an account are known: of those that came to twelve, each pair shares a quarter."""
@@ -64,7 +70,7 @@ IN_ORDER_MINUTES, IN_ORDER_SHARE = 2, 0.6
 from one to the other."""
 LEAST_EXPECTED = 1e-3
 OTHERS_FACTOR = 2.0
-"""Factor by which accounts that came to one gathering are more active than others of the hour."""
+"""Factor by which accounts that came to one gathering are more active than others of the span."""
 PAIRS = tuple((i, j) for i in range(RING) for j in range(i + 1, RING))
 CELLS = 1 << 16
 """Cells in which visits are counted first: those of a cell with few visits are of no gathering."""
@@ -75,14 +81,14 @@ class Visits(NamedTuple):
 
     gathering: Ints
     """number of the gathering, -1 for a visit that is of none"""
-    hour: Ints
-    """place of the visit's hour among all hours, -1 for no visit"""
+    span: Ints
+    """place of the visit's span among all spans, -1 for no visit"""
     owner: Ints
     minute: Ints
     sizes: Ints
     """accounts of each gathering"""
-    hours: Ints
-    """place of each gathering's hour among all hours"""
+    spans: Ints
+    """place of each gathering's span among all spans"""
 
 
 class Links(NamedTuple):
@@ -110,7 +116,7 @@ class Group(NamedTuple):
     only: int
     """members that have had no more targets than these"""
     dominant: bool = False
-    """whether it makes most of an hour's visits, so that chance cannot be computed without it"""
+    """whether it makes most of a span's visits, so that chance cannot be computed without it"""
 
 
 def groups_of(rows: Rows, now_ms: int) -> list[Group]:
@@ -146,59 +152,60 @@ def _latest(last_ms: Ints, now_ms: int) -> NDArray[np.intp]:
 def _visits(rows: Rows, recent: NDArray[np.intp], now_ms: int) -> Visits:
     when, target = (rows[name][recent].astype(np.int64) for name in ("ring_when", "ring_target"))
     minute = when >> WHEN_BITS
-    hour = minute // (HOUR_MS // MINUTE_MS)
-    used = (when > 0) & (hour >= (now_ms - VISITS_MS) // HOUR_MS)
-    hours, numbered = np.unique(hour[used], return_inverse=True)
+    shift = SPAN_MS // 2 * (now_ms // FIND_MS % 2) // MINUTE_MS
+    span = (minute + shift) // (SPAN_MS // MINUTE_MS)
+    used = (when > 0) & (span >= (now_ms - VISITS_MS) // SPAN_MS)
+    spans, numbered = np.unique(span[used], return_inverse=True)
     place = np.full(used.shape, -1, np.int64)
     place[used] = numbered
-    cell = (target * 31 + hour) & CELLS - 1
+    cell = (target * 31 + span) & CELLS - 1
     used &= np.bincount(cell[used], minlength=CELLS)[cell] >= GATHERING_MIN
     owner = rows["ring_owner"][recent].astype(np.int64)
     owner = np.where(owner == NO_OWNER, target & OWNER_MASK, owner)
-    keys, number, sizes = np.unique(hour[used] << 32 | target[used], return_inverse=True, return_counts=True)
+    keys, number, sizes = np.unique(span[used] << 32 | target[used], return_inverse=True, return_counts=True)
     large = sizes >= GATHERING_MIN
     gathering = np.full(used.shape, -1, np.int64)
     gathering[used] = np.where(large, np.cumsum(large) - 1, -1)[number]
     return Visits(
-        gathering, place, owner, minute, sizes[large].astype(np.int64), np.searchsorted(hours, keys[large] >> 32)
+        gathering, place, owner, minute, sizes[large].astype(np.int64), np.searchsorted(spans, keys[large] >> 32)
     )
 
 
 def _pairs(visits: Visits) -> tuple[Ints, Ints, NDArray[np.float64]]:
     """All accounts' pairs of gatherings at targets of different owners: their numbers, and the minutes between.
 
-    Also the number of pairs of any visits, by both hours, the earlier first.
+    Also the number of pairs of any visits, by both spans, the earlier first.
     """
-    span, numbers, lags = int(visits.hour.max()) + 1, [], []
-    both_hours = np.zeros(span * span)
+    number, numbers, lags = int(visits.span.max()) + 1, [], []
+    both_spans = np.zeros(number * number)
     for i, j in PAIRS:
         apart = np.flatnonzero(
-            (np.minimum(visits.hour[:, i], visits.hour[:, j]) >= 0) & (visits.owner[:, i] != visits.owner[:, j])
+            (np.minimum(visits.span[:, i], visits.span[:, j]) >= 0) & (visits.owner[:, i] != visits.owner[:, j])
         )
-        early, late = (pick(visits.hour[apart, i], visits.hour[apart, j]) for pick in (np.minimum, np.maximum))
-        both_hours += np.bincount(early * span + late, minlength=span * span)
+        early, late = (pick(visits.span[apart, i], visits.span[apart, j]) for pick in (np.minimum, np.maximum))
+        both_spans += np.bincount(early * number + late, minlength=number * number)
         apart = apart[np.minimum(visits.gathering[apart, i], visits.gathering[apart, j]) >= 0]
         first, second = visits.gathering[apart, i], visits.gathering[apart, j]
         lag = visits.minute[apart, j] - visits.minute[apart, i]
         numbers.append(np.minimum(first, second) * len(visits.sizes) + np.maximum(first, second))
         lags.append(np.where(first < second, lag, -lag))
-    return np.concatenate(numbers), np.concatenate(lags), both_hours.reshape(span, span)
+    return np.concatenate(numbers), np.concatenate(lags), both_spans.reshape(number, number)
 
 
 def _links(visits: Visits) -> tuple[Links, Links]:
     """The pairs of gatherings that are linked, and those of the same accounts, whatever chance is."""
     sizes, gatherings = visits.sizes, len(visits.sizes)
-    number, lag, both_hours = _pairs(visits)
-    in_hour = np.bincount(visits.hour[visits.hour >= 0], minlength=len(both_hours))
+    number, lag, both_spans = _pairs(visits)
+    in_span = np.bincount(visits.span[visits.span >= 0], minlength=len(both_spans))
     pairs, shared = np.unique(number, return_counts=True)
     pairs, shared = pairs[shared >= SHARED_MIN], shared[shared >= SHARED_MIN].astype(np.int64)
     lower, higher = pairs // gatherings, pairs % gatherings
-    early, late = visits.hours[lower], visits.hours[higher]
-    expected = both_hours[early, late] * sizes[lower] * sizes[higher] / (in_hour[early] * in_hour[late])
+    early, late = visits.spans[lower], visits.spans[higher]
+    expected = both_spans[early, late] * sizes[lower] * sizes[higher] / (in_span[early] * in_span[late])
     expected = np.where(early == late, 2.0, 1.0) * expected
     smaller = np.minimum(sizes[lower], sizes[higher])
     larger = np.maximum(sizes[lower], sizes[higher])
-    others = np.maximum(_accounts_in_hours(visits)[np.where(sizes[lower] == larger, early, late)] - smaller, 1)
+    others = np.maximum(_accounts_in_spans(visits)[np.where(sizes[lower] == larger, early, late)] - smaller, 1)
     apart = OTHERS_FACTOR * smaller * (larger - shared) / others
     expected = np.maximum(np.minimum(expected, apart), LEAST_EXPECTED)
     linked = _score(shared, TASTE * expected) >= LINK_SCORE
@@ -214,13 +221,13 @@ def _chosen(links: Links, which: Flags) -> Links:
     return Links(links.lower[which], links.higher[which], links.shared[which], links.expected[which])
 
 
-def _accounts_in_hours(visits: Visits) -> Ints:
-    """The number of accounts with a visit in each hour."""
-    counted = np.zeros(int(visits.hour.max()) + 1, np.int64)
+def _accounts_in_spans(visits: Visits) -> Ints:
+    """The number of accounts with a visit in each span."""
+    counted = np.zeros(int(visits.span.max()) + 1, np.int64)
     for column in range(RING):
-        hour = visits.hour[:, column]
-        new = (hour >= 0) & (visits.hour[:, :column] != hour[:, None]).all(axis=1)
-        counted += np.bincount(hour[new], minlength=len(counted))
+        span = visits.span[:, column]
+        new = (span >= 0) & (visits.span[:, :column] != span[:, None]).all(axis=1)
+        counted += np.bincount(span[new], minlength=len(counted))
     return counted
 
 

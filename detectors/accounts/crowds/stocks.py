@@ -24,10 +24,8 @@ from detectors.accounts.acts.updates import TO_THE_END
 from detectors.accounts.crowds.meetings import Group, groups_of
 from detectors.accounts.storage.columns import ACTIVE, NO_SHARE, SHARE_ONE, Rows
 from detectors.accounts.storage.table import Table
-from detectors.windows.scales import DAY_MS, MINUTE_MS
+from detectors.windows.scales import DAY_MS
 
-FIND_MS = 15 * MINUTE_MS
-"""How often stocks are looked for."""
 STOCK_MIN = 8
 """Least accounts of a new stock."""
 KNOWN_MIN = 3

@@ -72,6 +72,19 @@ class TestSuspected:
         assert "came together to" in reason.text
         assert "leave videos elsewhere" in reason.text
 
+    @pytest.mark.parametrize("first_hour", [2, 3])
+    def test_orders_that_the_end_of_an_hour_cuts_in_two(self, first_hour: int) -> None:
+        rng, acts = np.random.default_rng(8), []
+        for order in range(6):
+            end_of_hour = (first_hour + order // 2 * 2) * HOUR_MS
+            for number in rng.permutation(len(STOCK))[:30].tolist():
+                at = end_of_hour + int(rng.integers(-20 * MINUTE, 20 * MINUTE))
+                watch = int(np.clip(rng.normal(0.33, 0.08), 0.05, 0.9) * 100_000)
+                acts.append(Act(at, STOCK[number], f"t{order}", owner=f"o{order}", watch=watch, duration=100_000))
+        found = ruled(accounts_with(), acts)
+        assert len(found) >= 0.5 * len(STOCK)
+        assert set(found) <= set(STOCK)
+
     def test_the_profile_of_an_account_says_why(self) -> None:
         accounts = accounts_with()
         found = ruled(accounts, orders(np.random.default_rng(2)))

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.actors.conduct import CONDUCT_MAX, ConductRulings
-from detectors.controls import AUTOMATED, DORMANT, EMPTY, HUMAN, KINDS, Ruled
+from detectors.actors.conduct import CONDUCT_MAX, SELLER_MIN, ConductRulings
+from detectors.controls import AUTOMATED, DORMANT, EMPTY, HUMAN, KINDS, SELLER, Ruled
 
 
 def share(rulings: ConductRulings, actors: list[int], now_ms: int = 0) -> float:
@@ -62,6 +62,21 @@ def test_the_last_ruling_on_an_actor_counts_also_after_a_restart(
     for actor, (kind, score, expiry) in expected.items():
         counts = kind not in (HUMAN, DORMANT, KINDS.index("declared_robot")) and expiry > len(records)
         assert share(rulings, [actor], len(records)) == (score / 100 if counts else 0.0)
+        sellers = {actor, actor + 1} if counts and kind == SELLER and score >= SELLER_MIN else set()
+        assert rulings.sellers(len(records)) & {actor, actor + 1} == sellers
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 100), st.integers(1, 20)), max_size=8))
+def test_sellers_are_those_in_force_whenever_they_were_asked_for_before(rows: list[tuple[int, int, int]]) -> None:
+    rulings, expected = ConductRulings(), dict[int, tuple[int, int]]()
+    for now, (actor, score, until) in enumerate(rows):
+        rulings.note(Ruled(now, [2 * actor], [SELLER], [score], [until]))
+        expected[2 * actor] = score, until
+        found = {each for each, (high, end) in expected.items() if high >= SELLER_MIN and end > now}
+        assert rulings.sellers(now) == found | {each + 1 for each in found}
+    for now in range(len(rows), 22):
+        found = {each for each, (high, end) in expected.items() if high >= SELLER_MIN and end > now}
+        assert rulings.sellers(now) == found | {each + 1 for each in found}
 
 
 def test_rulings_stored_without_their_kinds_are_evidence_and_reject_nothing() -> None:

@@ -20,7 +20,7 @@ from detectors.state.target_state import TargetState
 from detectors.verdict.opinion import Opinion
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import DAY_MS, MINUTES_MS, Scale
-from tests.detectors.judged_windows import DAY, MINUTES, SCALES, START_MS, flags, verdict, window
+from tests.detectors.judged_windows import DAY, MINUTES, SCALES, START_MS, flags, given_back, verdict, window
 
 
 class Unscheduled:
@@ -43,7 +43,7 @@ class Target:
         self.outcome = Outcome()
         records = CaseRecords(Unscheduled(), flags())
         settlements = Settlements(Unscheduled(), records, partition=0, settle_ms=0)
-        self._incidents = Incidents(Unscheduled(), SCALES, records, settlements)
+        self._incidents = Incidents(Unscheduled(), SCALES, records, settlements, given_back(records))
 
     def judge(
         self,

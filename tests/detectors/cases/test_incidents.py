@@ -24,7 +24,7 @@ from detectors.state.target_state import TargetState
 from detectors.verdict.opinion import Opinion
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import DAY_MS, MINUTES_MS
-from tests.detectors.judged_windows import DAY, KEY, SCALES, START_MS, TICK, flags, verdict, window
+from tests.detectors.judged_windows import DAY, KEY, SCALES, START_MS, TICK, flags, given_back, verdict, window
 
 
 class Schedule:
@@ -50,7 +50,7 @@ class Target:
         self.schedule = Schedule()
         records = CaseRecords(self.schedule, flags())
         self.settlements = Settlements(self.schedule, records, partition=0, settle_ms=2 * DAY_MS)
-        self.incidents = Incidents(self.schedule, SCALES, records, self.settlements)
+        self.incidents = Incidents(self.schedule, SCALES, records, self.settlements, given_back(records))
         self.state = TargetState(ledger=Ledger(valid=10_000))
         self.outcome = Outcome()
 

@@ -20,7 +20,7 @@ from detectors.state.target_state import Outlook, TargetState
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import HOUR_MS, MINUTES_MS
 from tests.crowds import fold
-from tests.detectors.judged_windows import KEY, SCALES, START_MS, flags, verdict, window
+from tests.detectors.judged_windows import KEY, SCALES, START_MS, flags, given_back, verdict, window
 
 SETTLE_MS = 48 * HOUR_MS
 UNTIL = START_MS + MINUTES_MS
@@ -49,7 +49,7 @@ class Target:
         self.schedule = Schedule()
         records = CaseRecords(self.schedule, flags())
         self.settlements = Settlements(self.schedule, records, partition=3, settle_ms=SETTLE_MS)
-        self.incidents = Incidents(self.schedule, SCALES, records, self.settlements)
+        self.incidents = Incidents(self.schedule, SCALES, records, self.settlements, given_back(records))
         self.state = TargetState(ledger=Ledger(valid=1_000))
         self.outcome = Outcome()
         self.judge(SUSPECT, settles=True)

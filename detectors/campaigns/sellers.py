@@ -1,0 +1,44 @@
+"""Accounts of sellers in one closed window, and the features they give (``verdict.sellers``).
+
+The expectation is by the usual share of such accounts among the people of the platform's hours. It is learned from
+hours without a case, so it includes what a seller's accounts do besides, and bystanders with a ruling.
+"""
+
+from __future__ import annotations
+
+from detectors.features import names as f
+from detectors.measurement.window_view import WindowView
+from detectors.platform.platform import Platform
+from detectors.windows.crowd import WATCH, Crowd
+
+PRIOR, PRIOR_PEOPLE = 1.0, 100.0
+"""Usual share before windows were learned: one in a hundred, with the weight of a hundred people."""
+
+
+def sellers_among(crowd: Crowd, sellers: frozenset[int]) -> tuple[set[int], int]:
+    """The sampled people of a crowd that are among these accounts, and the number of all its sampled people."""
+    people = crowd.actor_hashes() if crowd.rows else crowd.actors.keys()
+    return people & sellers, len(people)
+
+
+def usual_share(platform: Platform) -> float:
+    """Usual share of sellers' accounts among the people of an hour, > 0."""
+    having, checked = platform.shares[f.SELLERS]
+    return (PRIOR + having) / (PRIOR_PEOPLE + checked)
+
+
+def find_sellers(window: WindowView, sellers: set[int]) -> None:
+    """Set the features of these accounts, which are among the window's people."""
+    crowd, x = window.crowd, window.x
+    window.sellers = sellers
+    crowd.settle()
+    x[f.SELLERS], x[f.SELLERS_AMONG] = float(len(sellers)), float(len(crowd.people))
+    x[f.SELLERS_EXPECTED] = usual_share(window.platform) * len(crowd.people)
+    watches: dict[int, int] = {}
+    for actor in sellers:
+        bucket = crowd.people[actor][WATCH]
+        if bucket >= 0:
+            watches[bucket] = watches.get(bucket, 0) + 1
+    if watches:
+        x[f.SELLERS_WATCH] = window.mixes()[f.WATCH].excess(watches)
+        x[f.SELLERS_VIEWS] = float(sum(watches.values()))
