@@ -285,6 +285,8 @@ NOT_CALLED = frozenset(
             "reference.ended_views.EndedViews.usual_share",
             "reference.ended_views.known_after",
             "reference.ended_views.is_known",
+            "reference.ended_views.longest_view_ms",
+            "measurement.other_metrics.watch_buckets_of",
         ),
     }
 )
