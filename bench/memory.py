@@ -20,7 +20,7 @@ TARGETS = 5_000_000
 BUDGET_MIB = 512
 ALLOWED_BEYOND_MIB = 350
 """Memory promised in addition to the budget: interpreter, libraries, RocksDB, data in flight."""
-ALLOWED_FOR_ACTORS_MIB, INDEX_BYTES = 120, 20
+ALLOWED_FOR_ACTORS_MIB, INDEX_BYTES = 120, 21
 """The same for the role actors: a store for each partition, and the index of idle accounts."""
 NEW_PEOPLE = 100_000_000
 """So many that hardly anybody comes twice."""
