@@ -16,9 +16,17 @@ PRIOR, PRIOR_PEOPLE = 1.0, 100.0
 
 
 def sellers_among(crowd: Crowd, sellers: frozenset[int]) -> tuple[set[int], int]:
-    """The sampled people of a crowd that are among these accounts, and the number of all its sampled people."""
+    """The sampled people of a crowd that are among these accounts, and the number of all its sampled people.
+
+    A crowd with SELLERS_MIN of them is settled: among its pending rows are people who are not in the sample then.
+    """
     people = crowd.actor_hashes() if crowd.rows else crowd.actors.keys()
-    return people & sellers, len(people)
+    found = people & sellers
+    if crowd.rows and len(found) >= f.SELLERS_MIN:
+        crowd.settle()
+        people = crowd.actors.keys()
+        found = people & sellers
+    return found, len(people)
 
 
 def usual_share(platform: Platform) -> float:
@@ -31,7 +39,6 @@ def find_sellers(window: WindowView, sellers: set[int]) -> None:
     """Set the features of these accounts, which are among the window's people."""
     crowd, x = window.crowd, window.x
     window.sellers = sellers
-    crowd.settle()
     x[f.SELLERS], x[f.SELLERS_AMONG] = float(len(sellers)), float(len(crowd.people))
     x[f.SELLERS_EXPECTED] = usual_share(window.platform) * len(crowd.people)
     watches: dict[int, int] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import starmap
 
 import pytest
 from hypothesis import given
@@ -18,13 +19,32 @@ from detectors.state.target_state import TargetState
 from detectors.thresholds import DEFAULTS
 from detectors.verdict.opinion import Opinion
 from detectors.verdict.sellers import sellers_opinion, with_sellers
-from detectors.windows.crowd import ACTOR_SAMPLE, Crowd
+from detectors.windows.crowd import ACTOR_SAMPLE, Crowd, pack_row
 from detectors.windows.scales import HOUR as HOUR_NAME
 from tests.crowds import fold
 from tests.detectors.judged_windows import HOUR, START_MS, verdict, window
 
 USUAL, ODD = range(8, 16), 11
 """Buckets of watch times."""
+
+
+@given(st.integers(0, 2 * ACTOR_SAMPLE), st.integers(0, 2 * ACTOR_SAMPLE), st.booleans())
+def test_accounts_that_leave_the_sample_when_a_crowd_is_settled_are_not_among_its_people(
+    accounts: int, others: int, first: bool
+) -> None:
+    crowd = Crowd(start=START_MS)
+    lower, upper = (accounts, others) if first else (others, accounts)
+    rows = [(2 * actor, -1, -1, -1, -1, -1, ODD) for actor in range(lower + upper)]
+    hashes = [row[0] for row in rows]
+    sellers = frozenset(hashes[:lower] if first else hashes[lower:])
+    crowd.take(b"".join(starmap(pack_row, rows)))
+    found, people = sellers_among(crowd, sellers)
+    closed = window(TargetState(), count=max(1, crowd.n), expected=10.0, crowd=crowd, scale=HOUR)
+    closed.platform = closed.reference = taught()
+    if len(found) >= f.SELLERS_MIN:
+        find_sellers(closed, found)
+        assert (len(found), people) == (closed.x[f.SELLERS], closed.x[f.SELLERS_AMONG])
+        assert found <= crowd.people.keys()
 
 
 @cache
