@@ -41,6 +41,7 @@ class GivenBack:
         back = state.ledger.move(QUARANTINED, VALID, wanted)
         if not back:
             return
+        movement, span = (QUARANTINED, VALID, back), (case.onset, case.until)
         case.by_rulings -= back
         case.artificial -= back
         case.artificial_low *= case.artificial / condemned
@@ -49,6 +50,5 @@ class GivenBack:
         case.reasons = [*case.reasons, Evidence(RULINGS_REVERSED, DETECTOR, 1.0 - kept, 0.0, 1.0, text)]
         if not case.artificial:
             case.verdict = SUSPECT
-            cover(state.relations, case.flag_id, (QUARANTINED, VALID, back), (case.onset, case.until))
-        span, movement = (case.onset, case.until), (QUARANTINED, VALID, back)
+            cover(state.relations, case.flag_id, movement, span)
         self._records.emit_correction(key, case, movement, span, outcome, reason=RULINGS_REVERSED)
