@@ -125,6 +125,7 @@ def judge_stream(
             for (detector, verdict), windows in sorted(runner.outcome.witnesses.items()):
                 report.witnesses.setdefault(detector, {})[verdict] = windows
             report.reversed = len({flag.flag_id for flag in runner.outcome.flags if flag.status == REVERSED})
+            note_failures(report, runner)
             measure_settlements(report, truth, runner.outcome)
             if runner.accounts is not None:
                 measure_rulings(report, truth, runner.accounts.rulings)
@@ -222,6 +223,15 @@ class AuditRun:
             self.accounts.advance(now_ms)
             self.accounts.hand_on(self._position, self.outcome)
         self.outcome.counts.clear()
+
+
+def note_failures(report: Report, run: AuditRun) -> None:
+    """Add the exceptions that a run has contained to its report."""
+    for outcome in (run.outcome,) if run.accounts is None else (run.outcome, run.accounts.outcome):
+        for part, failures in sorted(outcome.failures.items()):
+            report.failures[part] = report.failures.get(part, 0) + failures
+        if report.first_failure is None and outcome.unjudged:
+            report.first_failure = outcome.unjudged[0].error
 
 
 def _pieces(chunk: list[Labelled]) -> Iterator[list[Labelled]]:

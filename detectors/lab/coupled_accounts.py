@@ -21,7 +21,10 @@ from detectors.windows.scales import HOUR_MS
 
 
 class CoupledAccounts:
-    """The accounts of all partitions of one stream. ``rulings`` has the last one of each actor."""
+    """The accounts of all partitions of one stream.
+
+    ``rulings`` has the last one of each actor, and ``outcome`` the exceptions that were contained.
+    """
 
     def __init__(self, audits: list[Audit], without: tuple[str, ...], settings: AccountSettings) -> None:
         self._audits = audits
@@ -36,16 +39,16 @@ class CoupledAccounts:
             for _ in audits
         ]
         self.rulings: dict[str, RulingRecord] = {}
-        self._outcome = AccountsOutcome()
+        self.outcome = AccountsOutcome()
         self._requests: list[list[ToActors]] = [[] for _ in audits]
         self._hour = -1
 
     def hand_on(self, position: int, outcome: Outcome) -> None:
         """Give the audits what the accounts have emitted."""
-        for partition, record in self._outcome.controls:
+        for partition, record in self.outcome.controls:
             for audit in self._audits if partition is None else [self._audits[partition]]:
                 audit.control(record, position, outcome)
-        self._outcome.controls.clear()
+        self.outcome.controls.clear()
 
     def request(self, partition: int, requests: list[ToActors]) -> None:
         """Keep what the audit of a partition asks until the next whole hour."""
@@ -54,7 +57,7 @@ class CoupledAccounts:
     def observe(self, chunk: list[Labelled]) -> None:
         """Observe a chunk of the stream."""
         for place, block in self._packer.pack(labelled.event for labelled in chunk):
-            self.accounts[place].observe(block, self._outcome)
+            self.accounts[place].observe(block, self.outcome)
 
     def advance(self, now_ms: int) -> None:
         """Take what was asked if an hour has begun, and move event time to ``now_ms``."""
@@ -62,10 +65,10 @@ class CoupledAccounts:
             self._hour = now_ms // HOUR_MS
             self._hand_over()
         for accounts in self.accounts:
-            accounts.advance(now_ms, self._outcome)
-        for ruling in self._outcome.rulings:
+            accounts.advance(now_ms, self.outcome)
+        for ruling in self.outcome.rulings:
             self.rulings[ruling.actor] = ruling
-        self._outcome.rulings.clear()
+        self.outcome.rulings.clear()
 
     def _hand_over(self) -> None:
         for requests in self._requests:
@@ -74,5 +77,5 @@ class CoupledAccounts:
                 for actor in request.actors:
                     actors.setdefault(actor_partition(actor, self._partitions), []).append(actor)
                 for place, listed in sorted(actors.items()):
-                    self.accounts[place].control(replace(request, actors=listed), self._outcome)
+                    self.accounts[place].control(replace(request, actors=listed), self.outcome)
             requests.clear()

@@ -116,6 +116,10 @@ class Report:
     """actors without artificial events whose ruling is ``automated``, per thousand of them"""
     curve: list[tuple[float, float, float]] = field(default_factory=list)
     """recall, precision and share of honest events flagged, by falling score: the points of the curves"""
+    failures: dict[str, int] = field(default_factory=dict)
+    """contained exceptions by part (``detectors.failures``): the events concerned had no verdict"""
+    first_failure: str | None = None
+    """text of the first of them"""
     seconds: float = 0.0
     """wall time, set by the caller; no figure depends on it"""
 

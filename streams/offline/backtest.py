@@ -260,6 +260,17 @@ def account_cells_of(report: Report) -> list[str]:
     ]
 
 
+def failure_sentence(report: Report) -> str | None:
+    """What a run says of the exceptions that it has contained; None if there were none."""
+    if not report.failures:
+        return None
+    parts = ", ".join(f"{part} {failures:,}" for part, failures in sorted(report.failures.items()))
+    return (
+        f"{report.scenario}/{report.seed}: {sum(report.failures.values()):,} exceptions were contained in detection "
+        f"({parts}), so the figures lack what failed. The first one:\n{report.first_failure}"
+    )
+
+
 def _of(part: int, whole: int) -> str:
     return f"{part:,} of {whole:,}" if whole else "–"
 

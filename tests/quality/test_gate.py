@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from detectors.lab.measure import Report
+from streams.offline.backtest import failure_sentence
 from tests.quality.gate import fallen
 
 GOOD: dict[str, Any] = {"precision": 0.99, "recall": 0.96, "detect_seconds": 40.0, "wrong_flags": 0}
@@ -41,3 +43,13 @@ def test_an_attack_that_is_found_for_the_first_time_must_be_found_precisely() ->
     missed = {"mimic/1": {**GOOD, "precision": None, "recall": 0.0}}
     assert fallen(missed, {"mimic/1": {**GOOD, "precision": 0.97}}) == []
     assert len(fallen(missed, {"mimic/1": {**GOOD, "precision": 0.5}})) == 1
+
+
+def test_a_contained_exception_is_said_with_its_run_and_its_text() -> None:
+    assert failure_sentence(Report("mimic", "truecount", 1)) is None
+    failed = Report("mimic", "truecount", 1, failures={"hour": 2, "learning": 1}, first_failure="KeyError: 7")
+    sentence = failure_sentence(failed)
+    assert sentence is not None
+    assert "mimic/1: 3 exceptions" in sentence
+    assert "(hour 2, learning 1)" in sentence
+    assert sentence.endswith("KeyError: 7")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,7 +112,7 @@ def _show(reports: list[Report], plan: Plan, *, html: Path | None, as_json: bool
 
     from streams.cli.backtest.page import page
     from streams.cli.backtest.table import account_table, detector_table, table_of
-    from streams.offline.backtest import document
+    from streams.offline.backtest import document, failure_sentence
     from streams.settings.section import SettingsError
 
     if html is not None:
@@ -119,6 +120,8 @@ def _show(reports: list[Report], plan: Plan, *, html: Path | None, as_json: bool
             html.write_text(page(reports))
         except OSError as error:
             raise SettingsError(f"cannot write to --html {html}: {error.strerror}") from None
+    for sentence in filter(None, map(failure_sentence, reports)):
+        print(sentence, file=sys.stderr)
     if as_json:
         print(orjson.dumps(document(reports, plan)).decode())
         return

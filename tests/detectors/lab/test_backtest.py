@@ -7,6 +7,7 @@ from dataclasses import asdict
 import msgspec
 import pytest
 
+from detectors.accounts.settings import AccountSettings
 from detectors.events.event import Event
 from detectors.lab.backtest import AuditRun, NoSuchDetectorError, judge_stream, run
 from detectors.lab.baselines import BASELINES
@@ -14,6 +15,7 @@ from detectors.lab.measure import Alarm, Report, Truth, measure
 from detectors.lab.removals import Removal, TargetMetric
 from detectors.lab.scenarios.registry import QUIET
 from detectors.lab.traffic.platform import Labelled
+from detectors.state.level import Level
 
 KEY = TargetMetric("t", "view")
 
@@ -122,3 +124,21 @@ def test_a_detector_in_shadow_has_no_vote_and_an_unknown_one_is_refused() -> Non
     assert report.flags == 0
     with pytest.raises(NoSuchDetectorError, match="no such detector: nobody"):
         run("botnet_burst", 3, views=20_000, shadow=("nobody",))
+
+
+@pytest.mark.parametrize("accounts", [None, AccountSettings()])
+def test_what_is_contained_is_in_the_report(accounts: AccountSettings | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    (report,) = run("botnet_burst", 3, views=6_000, accounts=accounts)
+    assert (report.failures, report.first_failure) == ({}, None)
+
+    def fail(*_: object) -> None:
+        raise ValueError("the levels are broken")
+
+    monkeypatch.setattr(Level, "learn", fail)
+    if accounts is not None:
+        monkeypatch.setattr("detectors.accounts.accounts.update", fail)
+    (report,) = run("botnet_burst", 3, views=6_000, accounts=accounts)
+    assert report.failures["learning"] > 10
+    assert ("acts" in report.failures) == (accounts is not None)
+    assert report.first_failure is not None
+    assert report.first_failure.endswith("ValueError: the levels are broken")
