@@ -225,6 +225,7 @@ PARTS: dict[str, Callable[[Bench], Measured | dict[str, Any] | None]] = {
     "sparse": _own("real_days", "sparse", SPARSE_SHARE),
     "tick": _own("real_days", "tick"),
     "closing": _own("closing"),
+    "compiled": _own("compiled"),
     "stages": _own("stages"),
     "latency": _own("latency", LATENCY_EVENTS_S),
     "across": _own("latency", LATENCY_EVENTS_S, "across"),

@@ -225,7 +225,7 @@ class Intake:
         else:
             tick.note(tick.undos if undo else tick.rejected, key, reason)
         if undo and not reason and block.actor[index] >= 0 and not is_exempt(block, index):
-            at = block.ts[index] % self._scale.span_ms
+            at = int(block.ts[index]) % self._scale.span_ms
             tick.note_undo(block.metric[index], block.target[index], int(block.actor[index]), at)
 
     def _tick(self, start: int, position: int) -> Tick:

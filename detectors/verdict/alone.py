@@ -96,7 +96,7 @@ def alone_opinion(
     if score + rarity < limits.joint_score - SETTLED_SCORE:
         return None
     left = finding.share * count - (already if case is None else 0)
-    least: float = max(f.PEOPLE_MIN, required_excess_events(limits, crowd=rarity, share=finding.share))
+    least = max(float(f.PEOPLE_MIN), required_excess_events(limits, crowd=rarity, share=finding.share))
     if case is None:
         least = max(least, LEFT_SHARE * already)
     if round(left) < least or finding.share * count < NEARLY_ALL * (count - x[f.EXPECTED]):
