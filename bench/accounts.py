@@ -159,7 +159,7 @@ class Spent:
 def measure_returning() -> None:
     """Print what an event of an idle account costs, and a checkpoint for each event."""
     with tempfile.TemporaryDirectory() as directory:
-        store, pages = Store(Path(directory), "bench"), StoredPages()
+        store, pages = Store(Path(directory), "bench", read_once=True), StoredPages()
         pages.use_store(store)
         settings = AccountSettings(stored_max=2 * RETURNING_STORED, active_max=RETURNING_ACTIVE)
         accounts = Accounts(settings, pages, target_hash=len, target_partition=len)
@@ -181,7 +181,8 @@ def measure_returning() -> None:
                 checkpoints.add(*began)
         memory = accounts.memory_bytes() / 1e6
         print(f"{len(accounts):>10,} stored: {observed.each()} an event,", end=" ")
-        print(f"checkpoints {checkpoints.each()}; {memory:.0f} MB in memory")
+        disk = sum(path.stat().st_size for path in Path(directory).iterdir()) / 1e6
+        print(f"checkpoints {checkpoints.each()}; {memory:.0f} MB in memory, {disk:.0f} on disk")
         store.close()
 
 

@@ -73,7 +73,7 @@ class Actors:
             failed=self._failed,
         )
         kinds = [part.kind for part in self.accounts.accounts.parts]
-        self._disk = StateOnDisk(settings, self._topics.actors_state, tp.partition, kinds)
+        self._disk = StateOnDisk(settings, self._topics.actors_state, tp.partition, kinds, read_once=True)
         self._config = settings.version()
         self._configs: list[tuple[int, str]]
         """see Meta; set by ``restore``"""
