@@ -90,8 +90,9 @@ class StoredPages:
         if self._store is not None:
             for pages in self._cut_pages():
                 self._store.promote(self._records(pages))
+                self._store.delete_scratch(_scratch_keys(pages))
+                self._cut.difference_update(pages)
                 yield
-            self._store.delete_scratch(_scratch_keys(self._cut))
         self._cut = set()
         self._delete(self._dropped)
         self._dropped = []
@@ -119,13 +120,14 @@ class StoredPages:
         return values
 
     def _delete(self, pages: Sequence[int]) -> None:
+        temporary = [page for page in pages if page in self._temporary]
+        self._temporary.difference_update(temporary)
+        if self._store is not None:
+            self._store.delete_scratch(_scratch_keys(temporary))
+            return
         for page in pages:
             for number in pieces_of(page):
                 self._in_memory.pop(number, None)
-        temporary = [page for page in pages if page in self._temporary]
-        self._temporary.difference_update(temporary)
-        if self._store is not None and temporary:
-            self._store.delete_scratch(_scratch_keys(temporary))
 
 
 def piece_key(number: int) -> bytes:

@@ -258,9 +258,9 @@ def discard(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _read_once() -> ReadOptions:
-    """No cache, which would have nothing twice, and no checksum of blocks, since records have one."""
-    options = ReadOptions()
+def _read_once() -> Any:
+    """How values are read that are read once: blocks are not cached, nor their checksums compared. Records have one."""
+    options: Any = ReadOptions()  # its stub lacks an argument
     options.fill_cache(False)
     options.set_verify_checksums(False)
     return options
