@@ -39,14 +39,14 @@ class Presence:
     def add(self, number: int, here: bytes, *, written: int, group: int) -> None:
         """Add a page, with a higher number than any other. ``here`` has a bit for each account that is there."""
         if self._used == len(self._numbers):
-            self._make_room()
+            self._grow()
         row = self._used
         self._numbers[row], self._written[row], self._group[row], self._left[row] = number, written, group, False
         self._here[row] = np.frombuffer(here, np.uint8)
         self._count[row] = int.from_bytes(here, "little").bit_count()
         self._used += 1
 
-    def _make_room(self) -> None:
+    def _grow(self) -> None:
         """Leave out the rows of dropped pages, and make half as many again."""
         stays = np.flatnonzero(self._count[: self._used])
         more = max(_LEAST_PAGES, len(stays) // 2)
