@@ -4,6 +4,9 @@ A fixed set of accounts is active. The others were seen before and are idle. It 
 memory, and the bytes of an account, for 100,000 stored accounts and for ``--stored``. Then it measures events of random
 ids, of which each is a new account. Exits with 1 if the cost per event grows by more than 1.3, or an account takes more
 than 300 bytes.
+
+``--returning`` measures instead what an event costs if nearly each is of an idle account: pages in a real store on
+disk, blocks as large as a worker's, and a checkpoint every minute of event time.
 """
 
 from __future__ import annotations
@@ -11,8 +14,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -21,8 +26,12 @@ import numpy as np
 from detectors.accounts.accounts import Accounts
 from detectors.accounts.block import ActorBlock
 from detectors.accounts.outcome import AccountsOutcome
-from detectors.accounts.pages import PagesInMemory
+from detectors.accounts.pages import PagesInMemory, pieces_of
 from detectors.accounts.settings import AccountSettings
+from detectors.accounts.state import ACCOUNT_PAGES
+from streams.actors.pages import StoredPages, piece_key
+from streams.state.parts import dump_or_delete
+from streams.state.store import Store
 
 START_MS = 1_700_006_400_000
 BLOCK_EVENTS = 2_000
@@ -31,6 +40,12 @@ TARGETS = 5_000
 EVENTS_S = 200
 """Events per second of event time, so that each active account acts twice in five minutes."""
 BLOCKS = 300
+RETURNING_STORED, RETURNING_ACTIVE = 1_000_000, 67_108
+"""Accounts of one of eight partitions, stored and in memory, with a budget of 256 MiB."""
+RETURNING_BLOCK, RETURNING_S = 500, 2_500
+"""Events of a frame and per second of event time, in one of eight partitions of a worker with 20,000 a second."""
+RETURNING_EVENTS = 600_000
+CHECKPOINT_SECONDS = 60
 FEW = 100_000
 GROWTH_MAX, BYTES_MAX = 1.3, 300.0
 
@@ -49,13 +64,14 @@ class Traffic:
     rng: np.random.Generator
     now_ms: int = START_MS
     made: int = 0
+    events_s: int = EVENTS_S
 
     def block(self, numbers: np.ndarray) -> ActorBlock:
         """A block of events, one for each number of an account. Event time goes on."""
         n = len(numbers)
         target = self.rng.integers(0, TARGETS, n)
         duration = 15_000 + 11 * target
-        begin, self.now_ms = self.now_ms, self.now_ms + 1000 * n // EVENTS_S
+        begin, self.now_ms = self.now_ms, self.now_ms + 1000 * n // self.events_s
         return ActorBlock(
             actor=hashes(numbers),
             account=np.ones(n, np.bool_),
@@ -122,11 +138,77 @@ def bytes_of_an_account(accounts: Accounts) -> float:
     return sum(len(key) + len(msgspec.msgpack.encode(value)) for key, value in accounts.dump()) / len(accounts)
 
 
+@dataclass
+class Spent:
+    """Seconds of CPU time: of the thread that observes, and of the process with the threads of the store."""
+
+    thread: float = 0.0
+    process: float = 0.0
+
+    def add(self, thread: float, process: float) -> None:
+        """Add what has passed since these readings."""
+        self.thread += time.thread_time() - thread
+        self.process += time.process_time() - process
+
+    def each(self) -> str:
+        """The µs of an event."""
+        scale = 1e6 / RETURNING_EVENTS
+        return f"{self.thread * scale:.1f} µs ({self.process * scale:.1f} with the threads of the store)"
+
+
+def measure_returning() -> None:
+    """Print what an event of an idle account costs, and a checkpoint for each event."""
+    with tempfile.TemporaryDirectory() as directory:
+        store, pages = Store(Path(directory), "bench", read_once=True), StoredPages()
+        pages.use_store(store)
+        settings = AccountSettings(stored_max=2 * RETURNING_STORED, active_max=RETURNING_ACTIVE)
+        accounts = Accounts(settings, pages, target_hash=len, target_partition=len)
+        traffic = Traffic(np.random.default_rng(1), events_s=RETURNING_S)
+        while len(accounts) < RETURNING_STORED:
+            fill(accounts, traffic, len(accounts) + 100_000)
+            checkpoint(accounts, pages, store)
+        outcome, observed, checkpoints, since = AccountsOutcome(), Spent(), Spent(), 0
+        for _ in range(RETURNING_EVENTS // RETURNING_BLOCK):
+            block = traffic.block(traffic.rng.integers(0, traffic.made, RETURNING_BLOCK))
+            began = time.thread_time(), time.process_time()
+            accounts.observe(block, outcome)
+            accounts.advance(traffic.now_ms, outcome)
+            observed.add(*began)
+            since += RETURNING_BLOCK
+            if since >= CHECKPOINT_SECONDS * RETURNING_S:
+                began, since = (time.thread_time(), time.process_time()), 0
+                checkpoint(accounts, pages, store)
+                checkpoints.add(*began)
+        memory = accounts.memory_bytes() / 1e6
+        print(f"{len(accounts):>10,} stored: {observed.each()} an event,", end=" ")
+        disk = sum(path.stat().st_size for path in Path(directory).iterdir()) / 1e6
+        print(f"checkpoints {checkpoints.each()}; {memory:.0f} MB in memory, {disk:.0f} on disk")
+        store.close()
+
+
+def checkpoint(accounts: Accounts, pages: StoredPages, store: Store) -> None:
+    """What a task does for a full checkpoint, without Kafka."""
+    dropped = accounts.take_page_changes().dropped
+    records = dump_or_delete(part for part in accounts.parts if part.kind != ACCOUNT_PAGES)
+    records += [(piece_key(number), None) for page in dropped for number in pieces_of(page)]
+    pages.cut()
+    for _ in pages.records():
+        pass
+    for _ in pages.stored():
+        pass
+    store.write(records, born="", next_offset=1)
+
+
 def main() -> int:
     """Measure, print, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stored", type=int, default=10_000_000, help="accounts stored (10 million take 4 GB)")
-    stored = parser.parse_args().stored
+    parser.add_argument("--returning", action="store_true", help="events of idle accounts, with pages on disk")
+    arguments = parser.parse_args()
+    if arguments.returning:
+        measure_returning()
+        return 0
+    stored = arguments.stored
     found, each = {}, 0.0
     for size in (FEW, stored):
         pages = PagesInMemory()

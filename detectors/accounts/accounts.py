@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from detectors.accounts.crowds.meetings import FIND_MS
 from detectors.accounts.crowds.newcomers import Newcomers
 from detectors.accounts.crowds.settlement import Settled, Settlement, unknown_answer
 from detectors.accounts.outcome import ACTS, FOLLOWERS, LEARNING, RULINGS, SETTLEMENT, AccountsOutcome
-from detectors.accounts.pages import AccountPages, Page, PagesInMemory
+from detectors.accounts.pages import AccountPages, PagesInMemory, Piece, pieces_of
 from detectors.accounts.profile import Profile, profile_of
 from detectors.accounts.rulings.evaluation import Evaluation
 from detectors.accounts.settings import AccountSettings
@@ -238,15 +238,19 @@ class Accounts:
             yield f"new/{hour}", samples
 
     def take_page_changes(self) -> PageChanges:
-        """Which records of ACCOUNT_PAGES changed since the last call."""
+        """Which pages changed since the last call."""
         self._finish_loading()
         return self._table.idle.take_page_changes()
 
-    def take_changed_pages(self) -> Iterator[tuple[str, Page | None]]:
+    def take_changed_pages(self) -> Iterator[tuple[str, Piece | None]]:
         """The records of ACCOUNT_PAGES that changed since the last call."""
         changes = self.take_page_changes()
-        yield from ((str(number), None) for number in changes.dropped)
-        yield from ((str(number), self._pages[number]) for number in changes.written)
+        yield from ((str(number), None) for page in changes.dropped for number in pieces_of(page))
+        yield from self._pieces(changes.written)
+
+    def _pieces(self, pages: Iterable[int]) -> Iterator[tuple[str, Piece]]:
+        for page in pages:
+            yield from zip(map(str, pieces_of(page)), self._pages.read_page(page), strict=False)
 
     def dump(self) -> list[tuple[str, Any]]:
         """The whole state: (key, value that msgspec can encode), as the records of all parts would be."""
@@ -257,20 +261,21 @@ class Accounts:
         records += idle.indexes()
         records += [(f"new/{hour}", self._newcomers.record(hour)) for hour in self._newcomers.hours()]
         named = [(ACCOUNTS.prefix.decode() + suffix, value) for suffix, value in records]
-        return named + [(f"{ACCOUNT_PAGES.prefix.decode()}{number}", self._pages[number]) for number in idle.numbers()]
+        pages = ACCOUNT_PAGES.prefix.decode()
+        return named + [(pages + name, piece) for name, piece in self._pieces(idle.numbers())]
 
     def load(self, records: list[tuple[str, Any]]) -> None:
         """Load a dumped state into new, empty accounts."""
         accounts, pages = ACCOUNTS.prefix.decode(), ACCOUNT_PAGES.prefix.decode()
         for key, value in records:
             if key.startswith(pages):
-                self.load_page(int(key.removeprefix(pages)), msgspec.convert(value, Page))
+                self.load_piece(int(key.removeprefix(pages)), msgspec.convert(value, Piece))
             else:
                 self.load_record(key.removeprefix(accounts), value)
 
-    def load_page(self, number: int, page: Page) -> None:
-        """Load a page, if the store of pages has not got it."""
-        self._pages[number] = page
+    def load_piece(self, number: int, piece: Piece) -> None:
+        """Load a piece of a page, if the store of pages has not got it."""
+        self._pages.write([(number, piece)])
 
     def load_record(self, suffix: str, state: Any) -> None:
         """Load a record of ACCOUNTS. The table is put together when it is used for the first time."""
@@ -280,7 +285,7 @@ class Accounts:
             self._load_head(msgspec.convert(state, Head))
         elif name == "rows":
             self._table.load_record(int(number), state)
-        elif name == "index":
+        elif name == "pages":
             self._indexes[int(number)] = msgspec.convert(state, PageIndex)
         elif name == "here":
             self._here[int(number)] = state

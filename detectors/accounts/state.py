@@ -10,7 +10,7 @@ import msgspec
 from detectors.accounts.acts.conduct import UsualConduct
 from detectors.accounts.crowds.settlement import Question
 from detectors.accounts.crowds.stocks import Stock
-from detectors.accounts.pages import Page
+from detectors.accounts.pages import Piece
 from detectors.accounts.rulings.replays import Replay
 from detectors.state.parts import RecordKind
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from detectors.accounts.accounts import Accounts
 
 ACCOUNTS = RecordKind(b"accounts/")
-"""``head``; ``rows/N``, the active accounts; ``index/N``, which accounts a page was written with; ``here/N``, which of
+"""``head``; ``rows/N``, the active accounts; ``pages/N``, which accounts a page was written with; ``here/N``, which of
 them are still there, if not all are; ``new/HOUR``, samples of new accounts. A value of None removes the record."""
-ACCOUNT_PAGES = RecordKind(b"idle/", Page, keyed=True)
-"""Pages of idle accounts; the suffix is the number. A value of None removes the page."""
+ACCOUNT_PAGES = RecordKind(b"idle/", Piece, keyed=True)
+"""Pieces of the pages of idle accounts; the suffix is the number of the piece. A value of None removes the piece."""
 
 
 class Head(msgspec.Struct, omit_defaults=True):
@@ -70,10 +70,10 @@ class AccountPagesPart:
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    def take_changed(self) -> Iterator[tuple[str, Page | None]]:
+    def take_changed(self) -> Iterator[tuple[str, Piece | None]]:
         """See Part."""
         return self._accounts.take_changed_pages()
 
     def load(self, suffix: str, state: Any) -> None:
         """See Part. A store that has the pages need not load them."""
-        self._accounts.load_page(int(suffix), msgspec.convert(state, Page))
+        self._accounts.load_piece(int(suffix), msgspec.convert(state, Piece))

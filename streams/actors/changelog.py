@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from detectors.accounts.pages import PIECES, pieces_of
 from detectors.accounts.state import ACCOUNT_PAGES, ACCOUNTS
 from detectors.state.target_state import STATE_VERSION
+from streams.actors.pages import piece_key
 from streams.actors.step import PartitionAccounts
 from streams.state.parts import dump_or_delete, load_parts
 from streams.state.sealed import META_KEY, Meta, encode_meta, meta_of
@@ -37,7 +39,7 @@ def dump_full(accounts: PartitionAccounts, position: int) -> tuple[list[tuple[by
     """
     dropped = accounts.accounts.take_page_changes().dropped
     records = dump_or_delete(part for part in accounts.accounts.parts if part.kind != ACCOUNT_PAGES)
-    records += [(ACCOUNT_PAGES.prefix + b"%d" % number, None) for number in dropped]
+    records += [(piece_key(number), None) for page in dropped for number in pieces_of(page)]
     return records, state_at(accounts, position)
 
 
@@ -46,13 +48,16 @@ def state_at(accounts: PartitionAccounts, position: int) -> dict[str, Any]:
     return {**accounts.dump(), FULL_AT: position}
 
 
-def index_key(page_key: bytes) -> bytes:
-    """The key of the index of a page of accounts. Without its index, a page that is damaged is as if dropped.
+def index_key(key: bytes) -> bytes | None:
+    """The key of the index of the page of a piece; None for the key of another record.
 
-    >>> index_key(b"idle/7")
-    b'accounts/index/7'
+    Without its index, a page of which a piece is damaged is as if dropped.
+
+    >>> index_key(b"idle/%d" % (7 * PIECES + 3)), index_key(b"meta")
+    (b'accounts/pages/7', None)
     """
-    return ACCOUNTS.prefix + b"index/" + page_key.removeprefix(ACCOUNT_PAGES.prefix)
+    prefix = ACCOUNT_PAGES.prefix
+    return ACCOUNTS.prefix + b"pages/%d" % (int(key[len(prefix) :]) // PIECES) if key.startswith(prefix) else None
 
 
 def meta_record(

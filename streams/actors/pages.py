@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
-from detectors.accounts.pages import Page
+from detectors.accounts.pages import PIECES, Piece, pieces_of
 from detectors.accounts.state import ACCOUNT_PAGES
-from streams.state.sealed import decode, encode, seal
+from streams.state.sealed import decode_all, encode, seal
 from streams.state.store import SCRATCH, Store
 
-WRITTEN_AT_ONCE = 64
-"""Pages that become part of the stored state in one write: about a megabyte."""
+PAGES_AT_ONCE = 2
+"""Pages of a checkpoint that are read together, and become part of the stored state in one write: about a megabyte."""
+PIECES_AT_ONCE = PAGES_AT_ONCE * PIECES
+_KEY = ACCOUNT_PAGES.prefix + b"%d"
+_SCRATCH_KEY = SCRATCH + _KEY
 
 
 class StoredPages:
@@ -25,6 +29,7 @@ class StoredPages:
     def __init__(self) -> None:
         self._store: Store | None = None
         self._in_memory: dict[int, bytes] = {}
+        """pieces by number"""
         self._temporary: set[int] = set()
         self._cut: set[int] = set()
         """temporary pages of the checkpoint that is being committed"""
@@ -37,27 +42,38 @@ class StoredPages:
         """Set the store, which has the pages of the last checkpoint. Called before any other method."""
         self._store = store
 
-    def __getitem__(self, number: int) -> Page:
+    def read(self, numbers: Sequence[int]) -> list[Piece]:
         """See AccountPages."""
-        page: Page = decode(self._read(number), Page)
-        return page
+        found = self._find(numbers)
+        values = [value for value in found if value is not None]
+        if len(values) < len(found):
+            raise KeyError(numbers[found.index(None)])
+        return decode_all(values, Piece)
 
-    def __setitem__(self, number: int, page: Page) -> None:
+    def read_page(self, page: int) -> list[Piece]:
         """See AccountPages."""
-        value = seal(encode(page))
-        self.temporary_bytes += len(value)
-        self._temporary.add(number)
-        if self._store is None:
-            self._in_memory[number] = value
-        else:
-            self._store.write_scratch([(SCRATCH + _key(number), value)])
+        records = self._records([page])
+        if not records:
+            raise KeyError(page)
+        return decode_all((value for _, value in records), Piece)
 
-    def __delitem__(self, number: int) -> None:
-        """See AccountPages. The checkpoint after it deletes the record of the page."""
-        if number in self._cut:
-            self._dropped.append(number)
-            return
-        self._delete(number)
+    def write(self, pieces: Iterable[tuple[int, Piece]]) -> None:
+        """See AccountPages."""
+        left = iter(pieces)
+        while part := [(number, seal(encode(piece))) for number, piece in islice(left, PIECES_AT_ONCE)]:
+            self.temporary_bytes += sum(len(value) for _, value in part)
+            self._temporary.update(number // PIECES for number, _ in part)
+            if self._store is None:
+                self._in_memory.update(part)
+            else:
+                self._store.write_scratch((_SCRATCH_KEY % number, value) for number, value in part)
+
+    def drop(self, pages: Iterable[int]) -> None:
+        """See AccountPages. The checkpoint after it deletes the records of a page."""
+        gone: list[int] = []
+        for page in pages:
+            (self._dropped if page in self._cut else gone).append(page)
+        self._delete(gone)
 
     def cut(self) -> None:
         """Begin a checkpoint that has all pages. ``stored`` must have ended for the one before."""
@@ -66,40 +82,58 @@ class StoredPages:
 
     def records(self) -> Iterator[tuple[bytes, bytes]]:
         """The records of the pages that are new in the checkpoint. May be read more than once."""
-        for number in sorted(self._cut):
-            yield _key(number), self._read(number)
+        for pages in self._cut_pages():
+            yield from self._records(pages)
 
     def stored(self) -> Iterator[None]:
         """Make the pages of the checkpoint part of the stored state. Other tasks may run between the steps."""
         if self._store is not None:
-            numbers = sorted(self._cut)
-            for begin in range(0, len(numbers), WRITTEN_AT_ONCE):
-                part = numbers[begin : begin + WRITTEN_AT_ONCE]
-                self._store.promote((_key(number), self._read(number)) for number in part)
+            for pages in self._cut_pages():
+                self._store.promote(self._records(pages))
+                self._store.delete_scratch(_scratch_keys(pages))
+                self._cut.difference_update(pages)
                 yield
-            self._store.delete_scratch(SCRATCH + _key(number) for number in self._cut)
         self._cut = set()
-        for number in self._dropped:
-            self._delete(number)
+        self._delete(self._dropped)
         self._dropped = []
 
-    def _read(self, number: int) -> bytes:
+    def _cut_pages(self) -> Iterator[list[int]]:
+        pages = sorted(self._cut)
+        for begin in range(0, len(pages), PAGES_AT_ONCE):
+            yield pages[begin : begin + PAGES_AT_ONCE]
+
+    def _records(self, pages: Iterable[int]) -> list[tuple[bytes, bytes]]:
+        """The pieces that these pages have."""
+        numbers = [number for page in pages for number in pieces_of(page)]
+        found = zip(numbers, self._find(numbers), strict=True)
+        return [(piece_key(number), value) for number, value in found if value is not None]
+
+    def _find(self, numbers: Sequence[int]) -> list[bytes | None]:
         if self._store is None:
-            value = self._in_memory.get(number)
-        else:
-            temporary = number in self._temporary or number in self._cut
-            value = self._store.get(SCRATCH + _key(number) if temporary else _key(number))
-        if value is None:
-            raise KeyError(number)
-        return value
+            return list(map(self._in_memory.get, numbers))
+        temporary = self._temporary | self._cut if self._cut else self._temporary
+        keys = [(_SCRATCH_KEY if number // PIECES in temporary else _KEY) % number for number in numbers]
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        values: list[bytes | None] = [None] * len(keys)
+        for at, value in zip(order, self._store.get_many([keys[at] for at in order]), strict=True):
+            values[at] = value
+        return values
 
-    def _delete(self, number: int) -> None:
-        self._in_memory.pop(number, None)
-        if number in self._temporary:
-            self._temporary.discard(number)
-            if self._store is not None:
-                self._store.delete_scratch([SCRATCH + _key(number)])
+    def _delete(self, pages: Sequence[int]) -> None:
+        temporary = [page for page in pages if page in self._temporary]
+        self._temporary.difference_update(temporary)
+        if self._store is not None:
+            self._store.delete_scratch(_scratch_keys(temporary))
+            return
+        for page in pages:
+            for number in pieces_of(page):
+                self._in_memory.pop(number, None)
 
 
-def _key(number: int) -> bytes:
-    return ACCOUNT_PAGES.prefix + b"%d" % number
+def piece_key(number: int) -> bytes:
+    """The key of the record of a piece."""
+    return _KEY % number
+
+
+def _scratch_keys(pages: Iterable[int]) -> Iterator[bytes]:
+    return (_SCRATCH_KEY % number for page in pages for number in pieces_of(page))

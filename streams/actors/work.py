@@ -73,7 +73,7 @@ class Actors:
             failed=self._failed,
         )
         kinds = [part.kind for part in self.accounts.accounts.parts]
-        self._disk = StateOnDisk(settings, self._topics.actors_state, tp.partition, kinds)
+        self._disk = StateOnDisk(settings, self._topics.actors_state, tp.partition, kinds, read_once=True)
         self._config = settings.version()
         self._configs: list[tuple[int, str]]
         """see Meta; set by ``restore``"""
@@ -95,7 +95,7 @@ class Actors:
             metrics.DAMAGED_STATE.inc()
             metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
             self._outputs.append(letter_output(self._topics.dead_letters, self._partition, letter, []))
-            saved.pop(index_key(letter.key or b""), None)
+            saved.pop(index_key(letter.key or b"") or b"", None)
         restored = load(self.accounts, saved)
         if restored is None:
             self._state = state_at(self.accounts, 0)

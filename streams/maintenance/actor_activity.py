@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from detectors.accounts.pages import Page
+from detectors.accounts.pages import PagesInMemory, Piece
 from detectors.accounts.profile import Profile
 from detectors.accounts.state import ACCOUNT_PAGES
 from detectors.events.actor import without_account
 from detectors.events.event import METRICS
 from detectors.windows.scales import HOUR_MS
 from streams.actors.changelog import load
+from streams.actors.pages import piece_key
 from streams.actors.step import PartitionAccounts, account_settings
 from streams.kafka.bulk_reader import BulkReader, Progress
 from streams.kafka.topics import Topics
@@ -121,19 +122,19 @@ def _act(frame: ActorFrame, row: int) -> Act:
     )
 
 
-class _PageWantedError(Exception):
-    """A page that was not read."""
+class _PieceWantedError(Exception):
+    """A piece of a page that was not read."""
 
 
-class _Pages(dict[int, Page]):
-    def __missing__(self, number: int) -> Page:
-        raise _PageWantedError(number)
+class _Pages(PagesInMemory):
+    def __missing__(self, number: int) -> Piece:
+        raise _PieceWantedError(number)
 
 
 async def _profile(
     settings: Settings, actor: int, partition: int, partitions: int, progress: Progress | None
 ) -> Profile | None:
-    """The profile in the state of the last full checkpoint. Pages of accounts are large, so only one is read."""
+    """The profile in the state of the last full checkpoint. Of the pages of accounts, only one piece is read."""
     saved = await _state(settings, partition, None, progress)
     pages = _Pages()
     accounts = PartitionAccounts(
@@ -143,25 +144,25 @@ async def _profile(
         return None
     try:
         return accounts.accounts.profile(actor)
-    except _PageWantedError as wanted:
+    except _PieceWantedError as wanted:
         number = int(wanted.args[0])
-    key = ACCOUNT_PAGES.prefix + b"%d" % number
+    key = piece_key(number)
     found = await _state(settings, partition, key, progress)
     if key not in found:
         return None  # it was dropped between the two reads
-    pages[number] = decode(found[key], Page)
+    pages[number] = decode(found[key], Piece)
     return accounts.accounts.profile(actor)
 
 
 async def _state(
-    settings: Settings, partition: int, page: bytes | None, progress: Progress | None
+    settings: Settings, partition: int, piece: bytes | None, progress: Progress | None
 ) -> dict[bytes, bytes]:
-    """The newest records of the state: those of one page, or all but the pages."""
+    """The newest records of the state: that of one piece of a page, or all but the pages."""
     newest: dict[bytes, bytes | None] = {}
     async with BulkReader(settings, Topics.of(settings).actors_state) as reader:
         span = (await reader.spans())[partition]
         async for _, records in reader.read({partition: span}, progress):
             for record in records:
-                if record.key == page if page is not None else not record.key.startswith(ACCOUNT_PAGES.prefix):
+                if record.key == piece if piece is not None else not record.key.startswith(ACCOUNT_PAGES.prefix):
                     newest[record.key] = record.value
     return {key: value for key, value in newest.items() if value is not None}

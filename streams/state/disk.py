@@ -38,8 +38,20 @@ WRITE_RECORDS = 2_000
 class StateOnDisk:
     """The store of one changelog partition, opened by ``restore``, written at checkpoints."""
 
-    def __init__(self, settings: Settings, topic: str, partition: int, kinds: Sequence[RecordKind]) -> None:
-        """``kinds`` are those of the task's parts. With a store, records of keyed kinds are read only from there."""
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        partition: int,
+        kinds: Sequence[RecordKind],
+        *,
+        read_once: bool = False,
+    ) -> None:
+        """``kinds`` are those of the task's parts. With a store, records of keyed kinds are read only from there.
+
+        ``read_once``: see Store.
+        """
+        self._read_once = read_once
         self._in_memory = [kind for kind in kinds if not kind.keyed]
         self._keyed = [kind for kind in kinds if kind.keyed]
         self._path = settings.state.directory / settings.app / f"{topic}-{partition}"
@@ -111,12 +123,12 @@ class StateOnDisk:
 
     def _open(self) -> Store | None:
         try:
-            return Store(self._path, self._origin)
+            return Store(self._path, self._origin, read_once=self._read_once)
         except StoreError as error:
             first = error
         discard(self._path)
         try:
-            store = Store(self._path, self._origin)
+            store = Store(self._path, self._origin, read_once=self._read_once)
         except StoreError as error:
             self._use_memory_only(error)
             return None

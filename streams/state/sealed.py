@@ -11,6 +11,7 @@ begin.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -127,6 +128,19 @@ def decode(value: bytes, as_type: Any) -> Any:
     Raises StateError.
     """
     return _decoded(*unseal(value), as_type)
+
+
+def decode_all(values: Iterable[bytes], as_type: Any) -> list[Any]:
+    """Decode many records of one type, in less time for each. Raises StateError."""
+    decoder, digest, found = _decoder(as_type).decode, xxhash.xxh32_digest, []
+    for value in values:
+        payload = value[SEAL_BYTES:]
+        whole = value[:1] == _VERSION and digest(payload, STATE_VERSION) == value[1:SEAL_BYTES]
+        try:
+            found.append(decoder(payload) if whole else decode(value, as_type))
+        except _GARBAGE as error:
+            raise DamagedError(f"a state record cannot be read: {error}") from error
+    return found
 
 
 def outlook_of(value: bytes, kind: RecordKind) -> Any:

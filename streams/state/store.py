@@ -25,6 +25,7 @@ from rocksdict import (
     DBCompressionType,
     Options,
     Rdict,
+    ReadOptions,
     WriteBatch,
     WriteOptions,
 )
@@ -75,9 +76,13 @@ def _shared_cache() -> Cache:
 class Store:
     """A copy of one changelog partition. Keys and values are bytes. Not safe for threads."""
 
-    def __init__(self, path: Path, origin: str) -> None:
-        """Open or make the store at ``path``. Raises StoreError, also if it cannot be written."""
+    def __init__(self, path: Path, origin: str, *, read_once: bool = False) -> None:
+        """Open or make the store at ``path``. Raises StoreError, also if it cannot be written.
+
+        ``read_once``: most values are read at random, and seldom again. Half the CPU time for each (measured).
+        """
         self.path = path
+        self._read_once = read_once
         self._origin = origin
         self._db: Any = None
         self.stamp: Stamp | None = None
@@ -100,7 +105,9 @@ class Store:
     def _open(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._db = Rdict(str(self.path), _options())
+            self._db = Rdict(str(self.path), _options(read_once=self._read_once))
+            if self._read_once:
+                self._db.set_read_options(_read_once())
             self._db.delete_range(SCRATCH, _AFTER_SCRATCH)
         except Exception as error:  # RocksDB raises bare exceptions
             raise StoreError(f"{self.path}: {error}") from error
@@ -251,22 +258,33 @@ def discard(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _options() -> Options:
+def _read_once() -> Any:
+    """How values are read that are read once: blocks are not cached, nor their checksums compared. Records have one."""
+    options: Any = ReadOptions()  # its stub lacks an argument
+    options.fill_cache(False)
+    options.set_verify_checksums(False)
+    return options
+
+
+def _options(*, read_once: bool) -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_write_buffer_size(MEMTABLE_BYTES)
     options.set_max_write_buffer_number(2)
     options.set_max_open_files(OPEN_FILES)
-    options.set_compression_type(DBCompressionType.lz4())
+    options.set_compression_type(DBCompressionType.none() if read_once else DBCompressionType.lz4())
     options.set_keep_log_file_num(2)
     blocks = BlockBasedOptions()
     blocks.set_block_cache(_shared_cache())
     blocks.set_bloom_filter(BLOOM_BITS, False)
-    blocks.set_cache_index_and_filter_blocks(True)
-    # Partitioned: the filter of a file with half a million keys is larger than one shard of the cache. As a whole, it
-    # would be read from the disk for every look-up.
-    blocks.set_index_type(BlockBasedIndexType.two_level_index_search())
-    blocks.set_partition_filters(True)
-    blocks.set_metadata_block_size(FILTER_PIECE_BYTES)
+    if read_once:
+        blocks.set_cache_index_and_filter_blocks(False)  # in memory: few, because values are large
+    else:
+        blocks.set_cache_index_and_filter_blocks(True)
+        # Partitioned: the filter of a file with half a million keys is larger than one shard of the cache. As a whole,
+        # it would be read from the disk for every look-up.
+        blocks.set_index_type(BlockBasedIndexType.two_level_index_search())
+        blocks.set_partition_filters(True)
+        blocks.set_metadata_block_size(FILTER_PIECE_BYTES)
     options.set_block_based_table_factory(blocks)
     return options

@@ -192,6 +192,7 @@ ACCOUNTS = (
     "accounts.storage.columns",
     "accounts.storage.idle",
     "accounts.storage.index",
+    "accounts.storage.presence",
     "accounts.storage.table",
 )
 """Modules of the role ``actors``, which no audit calls. ``tests/detectors/accounts/test_containment.py`` puts

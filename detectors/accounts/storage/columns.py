@@ -93,6 +93,20 @@ ROW = np.dtype(
 MAX_MS = 0xFFFF_FFFF * 1000
 """Later times are cut to this (year 2106): rows store seconds in 32 bits."""
 
+_WHOLE = np.dtype((np.void, ROW.itemsize))
+"""A row without its fields: NumPy copies it in one piece instead of field by field (ten times as fast)."""
+
+
+def rows_at(rows: Rows, places: Any) -> Rows:
+    """Copies of the rows at some places, which may be a mask."""
+    copied: Rows = rows.view(_WHOLE)[places].view(ROW)
+    return copied
+
+
+def put_rows(rows: Rows, places: Any, values: Rows) -> None:
+    """Write rows to some places, which may be a mask or a slice."""
+    rows.view(_WHOLE)[places] = values.view(_WHOLE)
+
 
 def blank(actors: NDArray[np.int64]) -> Rows:
     """Rows of accounts of which nothing is known."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,15 @@ Ints = NDArray[np.int64]
 
 GONE = -1
 """In place of a place: the account is not here any more."""
+
+
+class Found(NamedTuple):
+    """Where some accounts are. Valid until the index changes."""
+
+    places: Ints
+    """the place of each account; GONE if it is not in the index"""
+    entries: list[tuple[Ints, NDArray[np.intp]]]
+    """the entries of those that are: arrays of places, and positions in them"""
 
 
 class Index:
@@ -34,19 +45,38 @@ class Index:
 
     def find(self, actors: Ints) -> Ints:
         """The place of each account; GONE if it is not in the index."""
-        found = np.full(len(actors), GONE, np.int64)
+        return self.locate(actors).places
+
+    def locate(self, actors: Ints) -> Found:
+        """Look accounts up so that those found can be removed. None may be there twice.
+
+        They are sorted, because the next search of NumPy begins at the last one found.
+        """
+        order = np.argsort(actors, kind="stable")
+        wanted = actors[order]
+        found, entries = np.full(len(actors), GONE, np.int64), []
         for known, places in self._runs:
-            at = np.minimum(np.searchsorted(known, actors), len(known) - 1)
-            here = known[at] == actors
-            found[here] = np.maximum(found[here], places[at[here]])
-        return found
+            at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+            stored = places[at]
+            here = np.flatnonzero((known[at] == wanted) & (stored != GONE))
+            if len(here):
+                found[order[here]] = stored[here]
+                entries.append((places, at[here]))
+        return Found(found, entries)
+
+    def remove_found(self, found: Found) -> None:
+        """Remove the accounts that were found."""
+        for places, at in found.entries:
+            places[at] = GONE
+            self._stored -= len(at)
 
     def remove(self, actors: Ints, places: Ints) -> int:
         """Remove accounts that are at these places; those at other places stay. Returns the number removed."""
-        removed = 0
+        order = np.argsort(actors, kind="stable")
+        wanted, left, removed = actors[order], places[order], 0
         for known, stored in self._runs:
-            at = np.minimum(np.searchsorted(known, actors), len(known) - 1)
-            here = (known[at] == actors) & (stored[at] == places)
+            at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+            here = (known[at] == wanted) & (stored[at] == left)
             stored[at[here]] = GONE
             removed += int(here.sum())
         self._stored -= removed

@@ -22,7 +22,7 @@ CASES = {f"case{number}": START_MS + (20 + 30 * number) * HOUR_MS for number in 
 """The questions, and when they are due."""
 
 ENTRANCES = {
-    *(f"accounts.accounts.Accounts.{name}" for name in ("observe", "control", "advance", "load_page", "load_record")),
+    *(f"accounts.accounts.Accounts.{name}" for name in ("observe", "control", "advance", "load_piece", "load_record")),
     *(
         f"accounts.accounts.Accounts.{name}"
         for name in ("memory_bytes", "profile", "replaying", "take_changed", "take_changed_pages", "take_page_changes")
@@ -50,8 +50,13 @@ OF_STATE = {
         for name in ("take_changed", "records", "load_record", "finish_loading", "memory_bytes", "find_name")
     ),
     "accounts.storage.index.Index.memory_bytes",
+    *(
+        f"accounts.storage.presence.Presence.{name}"
+        for name in ("all_here", "group", "here", "memory_bytes", "take_left")
+    ),
+    *(f"accounts.pages.AccountPages.{name}" for name in ("read", "read_page", "write", "drop")),
 }
-"""Called by checkpoints, restores, gauges and commands."""
+"""Called by checkpoints, restores, gauges, commands and requests to delete. AccountPages is a protocol."""
 
 FINDS_QUESTIONS = "accounts.crowds.settlement.Settlement.take_due"
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from detectors.accounts.accounts import Accounts
 from detectors.accounts.outcome import AccountsOutcome
-from detectors.accounts.pages import PagesInMemory
+from detectors.accounts.pages import PAGE_ACCOUNTS, PagesInMemory
 from detectors.accounts.storage.bits import bits_set, distinct, has_bit, united
 from detectors.accounts.storage.columns import ROW, add_saturating, blank
 from detectors.accounts.storage.index import GONE, Index
+from detectors.accounts.storage.presence import OFTEN, ONCE, SPARSE, Presence
 from tests.detectors.accounts.traffic import START_MS, Act, accounts_with, actor_hash, block_of, people, play
 
 words = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=9)
@@ -56,10 +57,38 @@ def test_the_index_is_a_dict(changes: list[tuple[bool, set[int]]]) -> None:
             place += len(new)
         else:
             known = sorted(actors & model.keys())
-            index.remove(np.array(known, np.int64), np.array([model.pop(actor) for actor in known], np.int64))
+            places = [model.pop(actor) for actor in known]
+            if place % 2:
+                index.remove(np.array(known, np.int64), np.array(places, np.int64))
+            else:
+                index.remove_found(index.locate(np.array(sorted(actors)[::-1], np.int64)))
         everyone = np.arange(32)
         assert index.find(everyone).tolist() == [model.get(actor, GONE) for actor in range(32)]
         assert len(index) == len(model)
+
+
+@given(st.lists(st.tuples(st.integers(1, PAGE_ACCOUNTS), st.sets(st.integers(0, PAGE_ACCOUNTS - 1))), max_size=200))
+def test_presence_is_a_set_of_places_for_each_page(pages: list[tuple[int, set[int]]]) -> None:
+    presence, model = Presence(), dict[int, set[int]]()
+    for number, (written, leaving) in enumerate(pages):
+        group = ONCE if written % 3 == 0 else OFTEN
+        presence.add(number, ((1 << written) - 1).to_bytes(PAGE_ACCOUNTS // 8, "little"), written=written, group=group)
+        model[number] = {number * PAGE_ACCOUNTS + slot for slot in range(written)}
+        page = number // 2
+        gone = {page * PAGE_ACCOUNTS + slot for slot in leaving} & model.get(page, set())
+        empty = [page] if gone and gone == model[page] else []
+        assert presence.leave(np.array(sorted(gone), np.int64)) == empty
+        presence.drop(empty)
+        model[page] = model.get(page, set()) - gone
+    stored = [number for number in model if model[number]]
+    assert presence.numbers() == stored
+    assert presence.places(stored).tolist() == [place for number in stored for place in sorted(model[number])]
+    once = [number for number in stored if pages[number][0] % 3 == 0]
+    assert presence.oldest() == next(iter(once or stored), None)
+    few = [number for number in stored if len(model[number]) < min(SPARSE, pages[number][0])]
+    assert presence.sparse(OFTEN) + presence.sparse(ONCE) == sorted(few, key=lambda number: (number in once, number))
+    assert presence.take_left() == [number for number in stored if not presence.all_here(number)]
+    assert presence.take_left() == []
 
 
 def test_an_idle_account_returns_with_all_it_had() -> None:

@@ -12,7 +12,7 @@ from faust.types import TP
 
 from detectors.accounts.accounts import Accounts
 from detectors.accounts.outcome import AccountsOutcome
-from detectors.accounts.pages import Page
+from detectors.accounts.pages import PIECES, Piece
 from detectors.accounts.settings import AccountSettings
 from detectors.controls import Answered, Asked, Followed, Forgotten, Replayed
 from detectors.events.event import Event
@@ -34,6 +34,8 @@ from tests.crowds import MINUTE_MS, START_MS, ordinary
 from tests.streams.pipeline import Pipeline
 
 ASKED = Asked("case", "0v", 0, -1, START_MS, START_MS, START_MS + 9 * MINUTE_MS, [actor_hash("a1")])
+FIRST, SECOND, THIRD = PIECES, 2 * PIECES, 3 * PIECES
+"""The first pieces of the pages 1, 2 and 3."""
 
 
 def log_of(minutes: int = 15) -> list[bytes]:
@@ -143,21 +145,29 @@ def test_pages_of_no_checkpoint_are_gone_after_a_restart(tmp_path: Path) -> None
         return store, pages
 
     store, pages = opened()
-    first, second = Page(b"1", ["a"]), Page(b"22", ["b"])
-    pages[1], pages[2] = first, second
-    assert (pages[1], pages[2]) == (first, second)
+    first, second, last = Piece(b"1", ["a"]), Piece(b"22", ["b"]), Piece(b"333", ["c"])
+    numbers = [FIRST, FIRST + 1, SECOND]
+    pages.write(zip(numbers, (first, second, last), strict=True))
+    assert pages.read(numbers[::-1]) == [last, second, first]
     pages.cut()
-    assert list(pages.records()) == [(b"idle/1", seal(encode(first))), (b"idle/2", seal(encode(second)))]
+    assert list(pages.records()) == [
+        (b"idle/%d" % FIRST, seal(encode(first))),
+        (b"idle/%d" % (FIRST + 1), seal(encode(second))),
+        (b"idle/%d" % SECOND, seal(encode(last))),
+    ]
     for _ in pages.stored():
-        assert (pages[1], pages[2]) == (first, second)
+        assert pages.read(numbers) == [first, second, last]
     store.write([], born="", next_offset=3)
-    pages[3] = Page(b"3", ["c"])
-    del pages[2]  # no checkpoint has it yet
+    pages.write([(THIRD, Piece(b"3", ["c"]))])
+    pages.drop([2])  # no checkpoint has it yet
     store.close()
     store, pages = opened()
-    assert (pages[1], pages[2]) == (first, second)
+    assert pages.read(numbers) == [first, second, last]
+    assert pages.read_page(1) == [first, second]
     with pytest.raises(KeyError):
-        _ = pages[3]
+        pages.read([THIRD])
+    with pytest.raises(KeyError):
+        pages.read_page(3)
     store.close()
 
 
@@ -168,21 +178,21 @@ def test_a_page_that_is_dropped_while_a_checkpoint_is_sent_stays_until_it_is_sto
     store = Store(tmp_path, "app/actors-state/0") if on_disk else None
     pages = StoredPages()
     pages.use_store(store)
-    first, second = Page(b"1", ["a"]), Page(b"22", ["b"])
-    pages[1] = first
+    first, second = Piece(b"1", ["a"]), Piece(b"22", ["b"])
+    pages.write([(FIRST, first)])
     pages.cut()
-    del pages[1]
-    pages[2] = second
+    pages.drop([1])
+    pages.write([(SECOND, second)])
     for _ in range(2):  # an outlet without transactions reads them twice
-        assert list(pages.records()) == [(b"idle/1", seal(encode(first)))]
+        assert list(pages.records()) == [(b"idle/%d" % FIRST, seal(encode(first)))]
     for _ in pages.stored():
         pass
-    assert pages[2] == second
+    assert pages.read([SECOND]) == [second]
     assert list(pages.records()) == []
     pages.cut()
-    assert list(pages.records()) == [(b"idle/2", seal(encode(second)))]
+    assert list(pages.records()) == [(b"idle/%d" % SECOND, seal(encode(second)))]
     if store is not None:
-        assert store.get(b"idle/1") == seal(encode(first)), "the next checkpoint deletes it"
+        assert store.get(b"idle/%d" % FIRST) == seal(encode(first)), "the next checkpoint deletes it"
         store.close()
 
 

@@ -40,6 +40,18 @@ def test_a_copy_of_another_changelog_is_emptied(path: Path) -> None:
     assert again.get(b"w/b") == b"2"
 
 
+@pytest.mark.parametrize("read_once", [True, False])
+def test_values_may_be_read_in_the_other_way_later(path: Path, *, read_once: bool) -> None:
+    records = [(b"idle/%d" % number, b"%d" % number * 600) for number in range(5_000)]
+    store = Store(path, "here", read_once=not read_once)
+    store.write(records, born="x", next_offset=1)  # more than a memtable has
+    store.close()
+    again = Store(path, "here", read_once=read_once)
+    assert again.stamp == Stamp("here", "x", 1)
+    assert again.get_many([key for key, _ in records]) == [value for _, value in records]
+    assert list(again.scan(b"idle/")) == sorted(records)
+
+
 def test_records_are_deleted_by_none(path: Path) -> None:
     store = Store(path, "here")
     store.write([(b"w/a", b"1"), (b"w/b", b"2")], born="x", next_offset=1)
