@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import faust.transport.drivers.aiokafka as driver
 import structlog
@@ -109,7 +109,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 await fetcher._subscriptions.wait_for_assignment()  # noqa: SLF001  # as above
             fetched = _fetched(fetcher)
             picked = await super()._fetch_records(consumer, active_partitions, timeout=0, max_records=max_records)
-            _free_dropped(fetcher, fetched)
             chunks = self._chunks(fetched, picked)
             if chunks:
                 return chunks
@@ -170,16 +169,6 @@ def _fetched(fetcher: Any) -> dict[Any, tuple[Any, int]]:
             parsed._consumer_record = _unchanged_record  # noqa: SLF001  # there is no option for it
             fetched[tp] = parsed, int(parsed.next_fetch_offset)
     return fetched
-
-
-def _free_dropped(fetcher: Any, fetched: dict[Any, tuple[Any, int]]) -> None:
-    """Free fetches that the fetcher has dropped: it does so while a partition is paused, and fetches them again.
-
-    Each is a cycle with up to 2 MiB, and the garbage collector runs rarely (``service.memory``).
-    """
-    for tp, (parsed, _) in fetched.items():
-        if getattr(fetcher._records.get(tp), "_partition_records", None) is not parsed:  # noqa: SLF001  # as above
-            parsed._records_iterator = None  # noqa: SLF001  # as above
 
 
 def _unchanged_record(_tp: TopicPartition, record: Any) -> Any:
@@ -334,11 +323,22 @@ class _NoReadOffsets(defaultdict[TP, Any]):
 
 
 def _message(tp: TP, batch: Batch, generation: int) -> ConsumerMessage:
-    last, value = batch.records[-1], cast(Any, batch)
-    seconds = last.timestamp / 1000.0 if last.timestamp is not None else 0.0
-    where = tp.topic, tp.partition, last.offset
+    last = batch.records[-1]
+    value: Any = batch
     return ConsumerMessage(
-        *where, seconds, last.timestamp_type, [], None, value, None, 0, 0, tp, generation_id=generation
+        tp.topic,
+        tp.partition,
+        last.offset,
+        last.timestamp / 1000.0 if last.timestamp is not None else 0.0,
+        last.timestamp_type,
+        [],
+        None,
+        value,
+        None,
+        0,
+        0,
+        tp,
+        generation_id=generation,
     )
 
 

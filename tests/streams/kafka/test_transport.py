@@ -261,23 +261,3 @@ def test_the_nodes_that_are_needed_lead_our_partitions_or_coordinate_our_group()
     assert asyncio.run(needed(ours, 4)) == Needed({1: "kafka-1:9092", 2: "kafka-2:9092", 4: "kafka-4:9092"})
     assert asyncio.run(needed({TP("follows", 7)}, 4)) == Needed({4: "kafka-4:9092"}, ("follows/7",))
     assert asyncio.run(needed(set(), None)).nodes.keys() == {1, 2, 3, 4}, "while it joins the group, any may be"
-
-
-def test_a_fetch_that_was_dropped_while_its_partition_was_paused_is_freed_at_once() -> None:
-    async def course() -> None:
-        broker = Broker()
-        thread, _, kafka = parts(broker)
-        broker.fetch(6)
-        parsed = broker._records[PLACE]._partition_records
-        parsed._records_iterator = iter(())  # in aiokafka it refers to the fetch
-        broker.state.paused = True
-        assert await thread._fetch_records(kafka, {HELD}, timeout=0, max_records=4) == {}
-        assert parsed._records_iterator is None
-        broker.state.paused = False
-        broker.fetch(6)
-        kept = broker._records[PLACE]._partition_records
-        kept._records_iterator = iter(())
-        assert await thread._fetch_records(kafka, {HELD}, timeout=0, max_records=2)
-        assert kept._records_iterator is not None, "it has more records"
-
-    asyncio.run(course())
