@@ -233,6 +233,7 @@ PARTS: dict[str, Callable[[Bench], Measured | dict[str, Any] | None]] = {
     "restore": _own("restore"),
     "memory": Bench.memory,
     "memory_accounts": _own("memory", 1_000_000, 128, 64),
+    "memory_returning": _own("memory", "returning"),
     "relations": _own("relations"),
 }
 ON_THE_TOPIC = ("ceiling", "per_message", "quix", "flink", "truecount", "all_roles", "two_workers")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ class Population:
         await producer.start()
         topic = self.settings.inputs[0].topic
         try:
-            for values in self._chunks():
+            for values in chain(self.events(), self._closing()):
                 sent = []
                 for partition in range(PARTITIONS):
                     batch = producer.create_batch()
@@ -152,7 +153,13 @@ class Population:
         finally:
             await producer.stop()
 
-    def _chunks(self) -> Iterator[list[bytes]]:
+    @property
+    def last_ts_ms(self) -> int:
+        """The time of the last event."""
+        return FIRST_TS_MS + self.targets * 1000 // RATE
+
+    def events(self) -> Iterator[list[bytes]]:
+        """The events in order of time."""
         rng = random.Random(self._seed)  # noqa: S311  # a seed is the point
         for first in range(0, self.targets, CHUNK):
             yield [
@@ -168,9 +175,12 @@ class Population:
                 )
                 for place in range(first, min(first + CHUNK, self.targets))
             ]
+
+    def _closing(self) -> Iterator[list[bytes]]:
+        """Events that only advance event time, until the last counts are published."""
         times = self.settings.time
         margin_ms = round((times.lateness_seconds + times.tick_seconds + times.counts_seconds + 1) * 1000)
-        last = FIRST_TS_MS + self.targets * 1000 // RATE
+        last = self.last_ts_ms
         for ts in range(last + STEP_MS, last + margin_ms + STEP_MS, STEP_MS):
             yield [b'{"ts":%d,"actor":"clock","target":"%b"}' % (ts, CLOSING_TARGET.encode())] * PARTITIONS
 
@@ -179,7 +189,7 @@ class Population:
     def counts_published(self, page: str) -> bool:
         """Whether event time of all partitions is past the time at which the last counts are published."""
         times = self.settings.time
-        last_s = FIRST_TS_MS / 1000 + self.targets / RATE
+        last_s = self.last_ts_ms / 1000
         reached = [
             float(line.rpartition(" ")[2])
             for line in page.splitlines()

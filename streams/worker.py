@@ -184,7 +184,7 @@ class Worker:
             )
         self.engine.closing = False
         self._reachability.start()
-        beats = asyncio.create_task(self._beat())
+        regular = [asyncio.create_task(self._beat()), asyncio.create_task(self._return_memory())]
         try:
             await app.start()
             while not (self._stopping.is_set() or app.crashed):
@@ -197,9 +197,10 @@ class Worker:
                 log.error("the consumer crashed; it starts again", error=repr(app.crash_reason))
             self.health.waiting_for = "stopping" if self._stopping.is_set() else "the consumer starts again"
             metrics.READY.set(0)
-            beats.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await beats
+            for each in regular:
+                each.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await each
             self._reachability.stop()
             await self._end(app)
 
@@ -252,6 +253,11 @@ class Worker:
                 unreachable=self._reachability.unreachable,
             )
             metrics.READY.set(1 if self.health.ready()[0] else 0)
+
+    async def _return_memory(self) -> None:
+        while True:
+            await self._clock.sleep(memory.RETURN_SECONDS)
+            await asyncio.to_thread(memory.return_free_pages)
 
     def _follow_inputs(self) -> None:
         """Add new partitions of inputs to the roster, which the tasks use: event time waits for them from now on.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -12,6 +13,7 @@ from faust.types import TP
 from detectors.accounts.outcome import AccountsOutcome
 from streams import metrics
 from streams.actors.changelog import FULL_AT, dump_full, index_key, load, meta_record, state_at
+from streams.actors.large_records import LargeRecords
 from streams.actors.observations import ActorGauges, count_outcome
 from streams.actors.outputs import ruling_key, ruling_value
 from streams.actors.pages import StoredPages
@@ -65,6 +67,7 @@ class Actors:
         self._clock = clock
         self._failed: Failed = {} if failed is None else failed
         self._pages = StoredPages()
+        self._large = LargeRecords()
         self.accounts = PartitionAccounts(
             account_settings(settings),
             partition=tp.partition,
@@ -90,6 +93,7 @@ class Actors:
         """See Work. The state is that of the last full checkpoint; the log after it is applied again."""
         saved = await self._disk.restore(self._reader)
         self._pages.use_store(self._disk.store)
+        self._large.use_store(self._disk.store)
         self._full_at = self._clock.monotonic() - self._full_seconds * self._partition / self._partitions
         for letter in self._disk.damaged:
             metrics.DAMAGED_STATE.inc()
@@ -174,14 +178,19 @@ class Actors:
         outputs, self._outputs = self._outputs, []
         records: list[tuple[bytes, bytes | None]] = []
         if self._full_due():
-            records, self._state = dump_full(self.accounts, position)
+            full, self._state = dump_full(self.accounts, position)
+            self._large.cut((key, value) for key, value in full if value is not None)
+            records = [(key, None) for key, value in full if value is None]
             self._pages.cut()
             self._full_at = self._clock.monotonic()
         records.append(meta_record(self.accounts, position, self._state, born=self._disk.born, configs=self._configs))
         self._cut = records
         headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]
         place = self._topics.actors_state, self._partition
-        return CheckpointOutputs(outputs, self._pages.records, records, place=place, headers=headers)
+        return CheckpointOutputs(outputs, self._on_disk, records, place=place, headers=headers)
+
+    def _on_disk(self) -> Iterable[tuple[bytes, bytes]]:
+        return chain(self._pages.records(), self._large.records())
 
     def _full_due(self) -> bool:
         since = self._clock.monotonic() - self._full_at
@@ -191,6 +200,7 @@ class Actors:
         """See Work. It writes to the disk what Kafka has committed."""
         records, self._cut = self._cut, []
         yield from self._pages.stored()  # before the records, which have the indexes of the pages
+        yield from self._large.stored()
         self._disk.write(records, delivered[self._topics.actors_state, self._partition])
         yield
         full_at = int(self._state[FULL_AT])

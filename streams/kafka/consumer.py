@@ -8,6 +8,7 @@ from typing import Any
 import faust
 from faust.auth import SASLCredentials, SSLCredentials
 
+from streams.kafka import fetched_records
 from streams.kafka.clients import servers, ssl_context
 from streams.kafka.transport import Batch, BatchTransport
 from streams.settings.broker import Broker
@@ -58,6 +59,7 @@ def consumer_app(
         stream_wait_empty=False,
         loghandlers=[],
     )
+    fetched_records.use()
     transport = app.transport = BatchTransport(app.conf.broker, app)
     transport.inputs = frozenset(each.topic for each in settings.inputs)
     for role, topics in reads.items():

@@ -1,7 +1,8 @@
 """Keyed state: hot keys as objects in memory, within a budget, and all keys as bytes in the store.
 
 There are two generations of hot keys. A key that changes moves to the newer one. When the newer one has half of the
-allowed keys, the older one is evicted. Evicted keys that changed since the last checkpoint are not in the store yet;
+allowed keys, the older one is evicted. How many are allowed follows from their mean size, which is measured when a
+generation begins, and while they grow. Evicted keys that changed since the last checkpoint are not in the store yet;
 they are written to a separate area on disk (``Spill``) and go into the next checkpoint. Without a store (the disk
 cannot be used) all keys stay in memory, whatever the budget is.
 """
@@ -18,21 +19,18 @@ from streams import metrics
 from streams.state.gauges import TargetGauges
 from streams.state.relation_pages import StoredPages
 from streams.state.sealed import agenda_of, decode_target, encode_target
+from streams.state.sizes import mean_bytes
 from streams.state.spill import Spill, WaitingKeys, changed_key
 from streams.state.store import Store
 
-OBJECT_BYTES = 1_500
-"""Memory of an empty key: a struct, its windows, their dicts (measured on CPython 3.11: 1,100 to 1,500, plus what the
-allocator adds)."""
-OBJECT_FACTOR = 9.0
-"""Bytes of objects for each byte of msgpack (measured, in total: 1,700 for 255, 5,700 for 519, 18,100 for 1,944)."""
-RECORD_SIZE_WEIGHT = 0.001
-"""Weight of a record in the moving average of record sizes, which covers about the last thousand."""
-FIRST_RECORD_BYTES = 400.0
+FIRST_KEY_BYTES = 5_100.0
+"""Bytes of a key that is in memory, until they have been measured."""
+CHANGES_MEASURED = 8
+"""Changes for each key in memory after which all are measured again: they grow, and measuring one takes 1 to 2 µs."""
 HOT_SHARE = 7 / 8
 """Share of the budget for hot keys. The rest is for what is not measured: fetched frames, pending outputs."""
-HOT_KEYS_MIN = 1_000
-"""Least number of hot keys of a task, however small the budget."""
+HOT_KEYS_MIN, HOT_BYTES_MIN = 1_000, 5_100_000
+"""Least number of hot keys of a task, however small the budget, unless so many take more than these bytes."""
 CHANGED_MAX = 50_000
 """Changed keys from which a checkpoint is taken early: its transaction should not grow without bound."""
 
@@ -60,7 +58,10 @@ class KeyedState:
         self._budget = budget
         self.other_bytes = 0
         """bytes of other data of the task in memory, which reduce its share of the budget"""
-        self._record_bytes = FIRST_RECORD_BYTES
+        self._key_bytes = FIRST_KEY_BYTES
+        """mean of the keys in memory"""
+        self._changes = 0
+        """changes since that was measured"""
         budget.tasks.add(id(self))
         self._newer: dict[Key, TargetState] = {}
         self._older: dict[Key, TargetState] = {}
@@ -183,16 +184,28 @@ class KeyedState:
 
     # ---------------------------------------------------------------- memory
 
-    def note_record_sizes(self, record_bytes: int, records: int) -> None:
-        """Update the average record size from ``records`` records of ``record_bytes`` bytes in total."""
-        if records:
-            weight = min(1.0, RECORD_SIZE_WEIGHT * records)
-            self._record_bytes += (record_bytes / records - self._record_bytes) * weight
-
     def hot_keys_max(self) -> int:
         """The number of keys that may be hot."""
-        each = OBJECT_BYTES + OBJECT_FACTOR * self._record_bytes
-        return max(HOT_KEYS_MIN, int((self._budget.share() - self.other_bytes) / each))
+        each = self._key_bytes
+        least = max(2, min(HOT_KEYS_MIN, int(HOT_BYTES_MIN / each)))
+        return max(least, int((self._budget.share() - self.other_bytes) / each))
+
+    def _measure(self, *generations: dict[Key, TargetState]) -> None:
+        """Measure the keys in memory, of which there are fewer if they are large."""
+        self._changes = 0
+        states = [state for generation in generations for state in generation.values()]
+        if states:
+            self._key_bytes = mean_bytes(states)
+
+    def _follow_growth(self) -> None:
+        """Evict keys if those in memory have grown. No state may be in use."""
+        self._changes += len(self._changed)
+        grown = self._changes > CHANGES_MEASURED * self.hot_keys()
+        if grown:
+            self._measure(self._newer, self._older)
+        self._half = self.hot_keys_max() // 2
+        if grown and len(self._newer) > self._half:
+            self._start_generation()
 
     def checkpoint_due(self) -> bool:
         """Whether so many keys have changed that a checkpoint is due."""
@@ -202,6 +215,7 @@ class KeyedState:
 
     def _start_generation(self) -> None:
         """Begin a new generation and evict the older one. Keys in use are in the newer one."""
+        self._measure(self._newer)
         self._half = self.hot_keys_max() // 2
         if self._spill is None:
             return
@@ -222,6 +236,7 @@ class KeyedState:
 
     def take_changed(self) -> set[Key]:
         """See TargetStates. ``spilled`` yields the records of evicted keys, which are older."""
+        self._follow_growth()
         self._in_checkpoint, self._changed = self._changed, set()
         if self._spill is not None:
             self._spill.cut()

@@ -212,8 +212,6 @@ class Targets:
         self._cut_at = position
         states = self._states
         records = dump_changes(self.audit, position, born=self._disk.born, totals=states.totals(), configs=self.configs)
-        sizes = [len(value) for key, value in records if key.startswith(TARGET_STATES.prefix)]
-        states.note_record_sizes(sum(sizes), len(sizes))
         self._cut = list(records)
         headers = None if self._atomic else [(POSITION_HEADER, b"%d" % position)]
         place = self._topics.targets_state, self._partition

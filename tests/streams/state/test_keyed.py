@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from detectors.events.event import METRIC_INDEX
-from detectors.events.key import VIEW, key_of
+from detectors.events.key import VIEW, Key, key_of
 from detectors.state.case import ARTIFICIAL, Case
 from detectors.state.target_state import TargetState
+from detectors.windows.crowd import Crowd
+from detectors.windows.scales import HOUR
 from streams.metrics import REGISTRY
 from streams.state import keyed
 from streams.state.gauges import contribution_of
-from streams.state.keyed import Budget, KeyedState
+from streams.state.keyed import HOT_BYTES_MIN, HOT_SHARE, Budget, KeyedState
 from streams.state.sealed import encode_target
+from streams.state.sizes import object_bytes
 from streams.state.spill import changed_key
 from streams.state.store import SCRATCH, Store
 
-RECORD_BYTES = 400
 LIKE = METRIC_INDEX["like"]
-KEY_BYTES = 1_500 + 9 * RECORD_BYTES
-"""Of a key in memory, before any record was seen."""
+KEY_BYTES = 5_100
+"""Of a key in memory, before any was measured."""
 
 
 def shown(name: str, **labels: str) -> float:
@@ -61,14 +63,64 @@ def test_however_small_the_budget_a_thousand_keys_stay_in_memory() -> None:
     assert KeyedState(Budget(1)).hot_keys_max() == 1_000
 
 
-def test_the_size_of_keys_is_learned_from_about_the_last_thousand_records() -> None:
-    state = KeyedState(Budget(8_000 * KEY_BYTES))
-    state.note_record_sizes(0, 0)
-    assert state.hot_keys_max() == 7_000
-    state.note_record_sizes(100 * 1_400, 100)
-    assert state.hot_keys_max() == int(7_000 * KEY_BYTES / (1_500 + 9 * 500))
-    state.note_record_sizes(5_000 * 900, 5_000)
-    assert state.hot_keys_max() == int(7_000 * KEY_BYTES / (1_500 + 9 * 900))
+def popular(state: TargetState, actors: int = 256) -> None:
+    """Give a target an open hour with so many sampled actors."""
+    state.open[HOUR] = Crowd(n=actors, actors=dict.fromkeys(range(actors), 1))
+
+
+def bytes_in_memory(state: KeyedState, names: Iterable[Key]) -> int:
+    """The estimated bytes of those keys that are in memory."""
+    return sum(object_bytes(found) for found in map(state._hot, names) if found is not None)
+
+
+def test_the_more_keys_take_the_fewer_stay_in_memory(tmp_path: Path) -> None:
+    small, large = KeyedState(Budget(20_000_000)), KeyedState(Budget(20_000_000))
+    names = [key_of(VIEW, str(number)) for number in range(2_000)]
+    for state, actors in ((small, 0), (large, 256)):
+        state.use_store(Store(tmp_path / str(actors), "here"))
+        for _ in range(3):
+            for name in names:
+                popular(state.change(name), actors)
+                assert bytes_in_memory(state, names) < 30_000_000 if name == names[-1] else True
+            state.take_changed()
+        assert bytes_in_memory(state, names) < HOT_SHARE * 20_000_000
+    assert small.hot_keys() == 2_000
+    assert large.hot_keys() < 250
+    assert all(len(large[name].open[HOUR].actors) == 256 for name in names), "wherever they are"
+    small.forget()
+    large.forget()
+
+
+def test_keys_that_grow_in_memory_leave_it_though_no_other_key_comes(tmp_path: Path) -> None:
+    state = KeyedState(Budget(20_000_000))
+    state.use_store(Store(tmp_path / "store", "here"))
+    names = [key_of(VIEW, str(number)) for number in range(1_000)]
+    truth: dict[Key, int] = {}
+    for round_number in range(16):
+        for name in names:
+            popular(state.change(name), 16 * (round_number + 1))
+            truth[name] = 16 * (round_number + 1)
+        cut = [(changed_key(name), encode_target(state[name])) for name in state.take_changed()]
+        list(state.store_spilled())
+        assert state.store is not None
+        state.store.write(cut, born="x", next_offset=1)
+        state.stored()
+        assert {name: len(state[name].open[HOUR].actors) for name in names} == truth
+    assert bytes_in_memory(state, names) < HOT_SHARE * 20_000_000 < 1_000 * 16 * 16 * 300
+    state.forget()
+
+
+def test_a_budget_that_is_too_small_for_large_keys_leaves_a_few_megabytes_of_them(tmp_path: Path) -> None:
+    state = KeyedState(Budget(1))
+    state.use_store(Store(tmp_path / "store", "here"))
+    names = [key_of(VIEW, str(number)) for number in range(1_500)]
+    for name in names:
+        popular(state.change(name))
+    assert state.hot_keys_max() < 100
+    for name in names:
+        state.change(name)
+    assert bytes_in_memory(state, names) < 2 * HOT_BYTES_MIN
+    state.forget()
 
 
 def test_a_checkpoint_is_due_when_more_keys_have_changed_than_one_should_take(
