@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streams.codecs.codec import MAX_RECORD_BYTES
@@ -108,6 +108,7 @@ objects = st.dictionaries(texts, documents, max_size=3)
 
 
 @given(records=st.lists(objects, max_size=5), indent=st.sampled_from([None, 1]), array=st.booleans(), size=pieces)
+@example(records=[{"": -(2**63) - 1}], indent=None, array=False, size=1)
 def test_json_records_are_read_one_by_one(
     records: list[dict[str, object]], indent: int | None, array: bool, size: int
 ) -> None:
@@ -117,7 +118,8 @@ def test_json_records_are_read_one_by_one(
         else "\n".join(json.dumps(record, indent=indent, ensure_ascii=False) for record in records)
     )
     found = list(DocumentStream(cut(text.encode(), size)).rows())
-    assert [orjson.loads(row.value or b"null") for row in found] == records
+    # The standard library reads whole numbers of any size; orjson makes floats of those beyond 64 bits.
+    assert [json.loads(row.value or b"null") for row in found] == records
     assert all(row.original == row.value for row in found)
     for row in found:
         assert text.encode().split(b"\n")[row.line - 1].strip(b" ,[").startswith(row.original.split(b"\n")[0][:1])
