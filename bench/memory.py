@@ -72,10 +72,7 @@ def measure(
         "targets": targets,
         "budget_mib": budget_mib,
         "actors_mib": actors_mib,
-        "peak_rss_mib": round(peak / 2**20),
-        "allowed_mib": allowed_mib,
-        "kept": peak <= allowed_mib << 20,
-        "seconds": round(seconds, 1),
+        **_compared(peak, allowed_mib, seconds),
     }
 
 
@@ -119,6 +116,12 @@ def measure_returning(servers: str, scratch: Path, *, events: int = RETURNING_EV
         "targets": found,
         "budget_mib": QUARTER_MIB,
         "actors_mib": QUARTER_ACTORS_MIB,
+        **_compared(peak, allowed_mib, seconds),
+    }
+
+
+def _compared(peak: int, allowed_mib: int, seconds: float) -> dict[str, Any]:
+    return {
         "peak_rss_mib": round(peak / 2**20),
         "allowed_mib": allowed_mib,
         "kept": peak <= allowed_mib << 20,

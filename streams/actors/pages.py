@@ -111,13 +111,15 @@ class StoredPages:
     def _find(self, numbers: Sequence[int]) -> list[bytes | None]:
         if self._store is None:
             return list(map(self._in_memory.get, numbers))
-        temporary = self._temporary | self._cut if self._cut else self._temporary
-        keys = [(_SCRATCH_KEY if number // PIECES in temporary else _KEY) % number for number in numbers]
+        keys = [(_SCRATCH_KEY if self._is_scratch(number // PIECES) else _KEY) % number for number in numbers]
         order = sorted(range(len(keys)), key=keys.__getitem__)
         values: list[bytes | None] = [None] * len(keys)
         for at, value in zip(order, self._store.get_many([keys[at] for at in order]), strict=True):
             values[at] = value
         return values
+
+    def _is_scratch(self, page: int) -> bool:
+        return page in self._temporary or page in self._cut
 
     def _delete(self, pages: Sequence[int]) -> None:
         temporary = [page for page in pages if page in self._temporary]

@@ -33,6 +33,4 @@ def object_bytes(state: TargetState) -> int:
         size += WINDOW_BYTES + len(window.rows) + ACTOR_BYTES * len(window.actors)
     for habits in state.habits.values():
         size += HABIT_BYTES * len(habits)
-    if state.case is not None or state.settlements:
-        size += CASE_BYTES * ((state.case is not None) + len(state.settlements))
-    return size
+    return size + CASE_BYTES * ((state.case is not None) + len(state.settlements))
