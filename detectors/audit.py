@@ -65,7 +65,7 @@ class Audit:
 
     def __init__(self, settings: AuditSettings, target_states: TargetStates | None = None) -> None:
         self.settings = settings
-        self.scales = ladder(settings.tick_seconds)
+        self.scales = ladder(settings.tick_seconds, settings.partition)
         self.target_states: TargetStates = MemoryTargetStates() if target_states is None else target_states
         self.platforms = [Platform(settings.models) for _ in METRICS]
         self.intake = Intake(self, self.scales[0], settings.dedupe_ids, settings.rules)
@@ -106,7 +106,9 @@ class Audit:
             other_metrics=self._other_metrics,
             rulings=self.rulings,
         )
-        self._controls = ControlEntry(self.target_states, self._settlements, self.rulings, self.platforms)
+        self._controls = ControlEntry(
+            self.target_states, self._settlements, self.rulings, self.platforms, self.scales
+        )
         self._at = 0
         self.parts = stored_parts(self.target_states, self.platforms, self.bands.lockstep, self.rulings, self.intake)
         """all stored state except the result of ``dump``"""

@@ -17,6 +17,7 @@ from detectors.rollback import Savepoint
 from detectors.scoring.sentences import TEXTS
 from detectors.state.followers import Followers
 from detectors.state.target_states import TargetStates
+from detectors.windows.scales import Scale
 
 FOLLOW = METRIC_INDEX["follow"]
 REPEATED = TEXTS[f.REPEATS][0]
@@ -31,6 +32,7 @@ class ControlEntry:
     settlements: Settlements
     rulings: Rulings
     platforms: list[Platform]
+    scales: tuple[Scale, ...]
 
     def take(self, record: ToTargets, now_ms: int, outcome: Outcome) -> None:
         """Take a record. If that fails, the record has no effect."""
@@ -89,7 +91,7 @@ class ControlEntry:
         state = self.target_states.change(key)
         if state.followers is None:
             state.followers = Followers()
-        state.followers.add(record.start, record.followers, record.unviewed)
+        state.followers.add(record.start, record.followers, record.unviewed, self.scales[0].offset_ms)
         if state.case is None and not state.settlements:
             self.platforms[FOLLOW].learn_share(f.UNVIEWED, record.unviewed, record.followers)
             self.platforms[FOLLOW].changed = True

@@ -8,7 +8,7 @@ from detectors.events.key import NO_KEY, Key
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import MINUTES, MINUTES_MS, Scale
+from detectors.windows.scales import MINUTES, Scale
 
 Due = tuple[int, int, int, Key]
 """Work that is due: the moment of event time, the order among works of one moment, a window's start and a key."""
@@ -30,7 +30,7 @@ class OpenWindows:
         log_from, log_to = log
         window = state.open.get(MINUTES)
         if window is None:
-            start -= start % MINUTES_MS
+            start = self._scales[MINUTES_ORDER].start(start)
             window = state.open[MINUTES] = Crowd(start=start, log_from=log_from, log_to=log_to)
             self.wait(MINUTES_ORDER, start, key)
             return window

@@ -101,7 +101,7 @@ class WindowView:
         if surge < SURGE_LEAST or self.scale.span_ms > HOUR_MS:
             return
         since, until = self.target_state.surging
-        continues = self.start // MINUTES_MS * MINUTES_MS <= until
+        continues = self.start - (self.start - self.scale.offset_ms) % MINUTES_MS <= until
         self.target_state.surging = since if continues else self.until - FIRST_SEEN_MS, max(until, self.until)
 
     def age_ms(self) -> int | None:

@@ -15,8 +15,10 @@ class Followers(msgspec.Struct, array_like=True, gc=False):
     sums: dict[str, tuple[int, int, int]] = {}
     """scale → start of the window, followers, those who had not viewed"""
 
-    def add(self, start_ms: int, followers: int, unviewed: int) -> None:
+    def add(self, start_ms: int, followers: int, unviewed: int, offset_ms: int = 0) -> None:
         """Add a span that begins at ``start_ms``. What comes after the next window has begun is left out of the last.
+
+        ``offset_ms`` is that of the target's windows, see ``Scale``.
 
         >>> some = Followers(); some.add(0, 10, 4); some.add(HOUR_MS, 6, 6); some.add(300_000, 1, 1)
         >>> some.of(HOUR, HOUR_MS), some.of(DAY, 0), some.of(HOUR, 0)
@@ -24,7 +26,7 @@ class Followers(msgspec.Struct, array_like=True, gc=False):
         """
         for scale, span in SPANS:
             begin, before, before_unviewed = self.sums.get(scale, (-1, 0, 0))
-            at = start_ms - start_ms % span
+            at = start_ms - (start_ms - offset_ms) % span
             if at > begin:
                 self.sums[scale] = at, followers, unviewed
             elif at == begin:
