@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 
 import msgspec
@@ -11,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.windows.crowd import ACTOR_SAMPLE, FEW_ACTORS, HASH_SPACE, PENDING_ROWS, Crowd, Row, pack_row
-from detectors.windows.scales import ladder
 from tests.crowds import fold
 
 small = st.integers(-1, 5)
@@ -115,10 +113,3 @@ def test_a_crowd_that_was_saved_and_read_merges_as_the_original() -> None:
     crowd.merge(other)
     copy.merge(msgspec.msgpack.decode(msgspec.msgpack.encode(other), type=Crowd))
     assert copy == crowd
-
-
-@pytest.mark.parametrize("tick_seconds", [1, 10, 60, 300])
-def test_every_window_divides_the_next_longer_one(tick_seconds: int) -> None:
-    scales = ladder(tick_seconds)
-    for shorter, longer in itertools.pairwise(scales):
-        assert longer.span_ms % shorter.span_ms == 0
