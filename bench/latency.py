@@ -3,10 +3,10 @@
 For every bought event it measures the seconds from sending it (its own time) until the first flag revision that covers
 it can be read. ``python -m bench.latency [EVENTS_S]`` prints the figures as JSON.
 
-The run starts so that no window of five minutes ends during it. At such a time the windows of all targets close, which
-delays flags (docs/performance.md, "What a closed window costs"), and the result would depend on the start time.
-``python -m bench.latency EVENTS_S across`` has such a time in the middle, on a platform that has had this rate for a
-while. With ``across_rise`` the platform had a far lower rate before, so every window of all targets is a surge.
+In each five minutes, at a moment of its own, a partition closes the windows of all its targets, which delays flags
+(docs/performance.md, "What a closed window costs"). ``python -m bench.latency EVENTS_S across`` begins each burst less
+than twenty seconds before such an end of its target's partition, on a platform that has had this rate for a while. With
+``across_rise`` the platform had a far lower rate before, so every window of all targets is a surge.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import asyncio
 import contextlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,7 +31,10 @@ from bench.events import Traffic
 from bench.population import Population, print_measured
 from bench.topic import BATCH_BYTES
 from bench.worker import total
+from detectors.windows.scales import MINUTES_MS, stagger_ms
 from streams.kafka.topics import Topics
+from streams.log.hashing import partition_of
+from streams.settings.settings import Settings
 
 EVENTS_S = 20_000
 PARTITIONS = 4
@@ -47,11 +51,11 @@ BURSTS = 40
 BURST_EVENTS = 400
 BURST_SECONDS = 20
 BURSTS_EVERY_SECONDS = 2.0
-RUN_SECONDS = WARM_SECONDS + BURSTS * BURSTS_EVERY_SECONDS + BURST_SECONDS
+GOLDEN = 0.618_033_988_75
 DRAIN_SECONDS = 45
 """Time for events and flags in flight at the end."""
-EDGE_SECONDS = 300
-"""Windows of five minutes of all targets end at multiples of this."""
+EDGE_SECONDS = MINUTES_MS // 1000
+"""Windows of five minutes of a partition end so often."""
 TURN_SECONDS = 0.05
 PAST_CHUNK = 5_000
 BEHIND_SECONDS = 2.0
@@ -73,10 +77,18 @@ class _Flag(msgspec.Struct):
     until: int
 
 
+class Burst(NamedTuple):
+    """Bought views of a target, for BURST_SECONDS from ``begin`` on, in seconds since the run began."""
+
+    target: str
+    begin: float
+
+
 @dataclass(slots=True)
 class Played:
-    """The events that were sent, and the flags that were read."""
+    """The bursts of a run, the events that were sent, and the flags that were read."""
 
+    bursts: list[Burst]
     bought: dict[str, list[int]] = field(default_factory=dict)
     """target → times of its bought events, epoch ms"""
     seen: dict[str, list[tuple[float, int, int]]] = field(default_factory=dict)
@@ -88,7 +100,7 @@ class Played:
 def measure(
     servers: str, scratch: Path, *, events_s: int = EVENTS_S, across: bool = False, steady: bool = False
 ) -> dict[str, Any]:
-    """The figures at a rate. With ``across``, a window of five minutes ends in the middle of the run.
+    """The figures at a rate. With ``across``, each burst goes on over an end of five minutes of its target's partition.
 
     ``steady``: the platform has had this rate for STEADY_SECONDS before.
     """
@@ -104,23 +116,33 @@ def measure(
             history += asyncio.run(_steady_past(population, bodies, events_s))
         for sample in population.watch(process, lambda page: total(page, "truecount_records_total") >= history, 1_800):
             del sample
-        time.sleep(pause(time.time(), across=across))
-        played = asyncio.run(_play(population, bodies, events_s))
+        played = Played(bursts=bursts(population.settings, time.time(), at_ends=across))
+        asyncio.run(_play(population, bodies, played, events_s))
     finally:
         population.stop(process)
     return _figures(population, played, events_s)
 
 
-def pause(now: float, *, across: bool) -> float:
-    """Seconds to wait so that no window of five minutes ends during the run, or one ends in its middle (``across``).
+def bursts(settings: Settings, now: float, *, at_ends: bool) -> list[Burst]:
+    """The bursts of a run that begins now. With ``at_ends``, each begins less than BURST_SECONDS before an end
+    of five minutes of its target's partition.
 
-    >>> pause(300.0, across=False), pause(450.0, across=False), pause(300.0, across=True)
-    (0.0, 150.0, 235.0)
+    >>> times = [burst.begin for burst in bursts(Settings(), 600.0, at_ends=True)]
+    >>> len(times), min(times) >= WARM_SECONDS, max(times) < WARM_SECONDS + EDGE_SECONDS + BURST_SECONDS
+    (40, True, True)
     """
-    left = EDGE_SECONDS - now % EDGE_SECONDS
-    if across:
-        return (left - RUN_SECONDS / 2) % EDGE_SECONDS
-    return 0.0 if left >= RUN_SECONDS + DRAIN_SECONDS else left
+    found, nth = [], Counter[int]()
+    for number in range(BURSTS):
+        target, begin = f"bought{number}", WARM_SECONDS + number * BURSTS_EVERY_SECONDS
+        if at_ends:
+            partition = partition_of(target, settings.partitions)
+            end = stagger_ms(settings.time.tick_seconds * 1000, partition) / 1000 - now - WARM_SECONDS
+            # By golden ratio: evenly from one burst's length before the end until the end itself.
+            share = (1 + nth[partition]) * GOLDEN % 1.0
+            begin = WARM_SECONDS + (end - share * BURST_SECONDS) % EDGE_SECONDS
+            nth[partition] += 1
+        found.append(Burst(target, begin))
+    return found
 
 
 def _installation(servers: str, scratch: Path, events_s: int) -> Population:
@@ -178,8 +200,7 @@ async def _steady_past(population: Population, bodies: Iterator[bytes], events_s
     return sent
 
 
-async def _play(population: Population, bodies: Iterator[bytes], events_s: int) -> Played:
-    played = Played()
+async def _play(population: Population, bodies: Iterator[bytes], played: Played, events_s: int) -> None:
     over = asyncio.Event()
     reading = asyncio.create_task(_read(population, played, over))
     producer = _producer(population)
@@ -192,12 +213,11 @@ async def _play(population: Population, bodies: Iterator[bytes], events_s: int) 
         await producer.stop()
         with contextlib.suppress(asyncio.CancelledError):
             await reading
-    return played
 
 
 async def _send(population: Population, producer: Any, bodies: Iterator[bytes], played: Played, events_s: int) -> None:
     topic = population.settings.inputs[0].topic
-    turns = round(RUN_SECONDS / TURN_SECONDS)
+    turns = round((max(burst.begin for burst in played.bursts) + BURST_SECONDS) / TURN_SECONDS)
     per_turn = round(events_s * TURN_SECONDS)
     began = time.time()
     for turn in range(turns):
@@ -218,12 +238,10 @@ async def _send(population: Population, producer: Any, bodies: Iterator[bytes], 
 def _bought(at: float, now_ms: int, played: Played) -> list[bytes]:
     """The bought events of one turn: new accounts from three networks, with repeats."""
     values = []
-    for burst in range(BURSTS):
-        since = at - WARM_SECONDS - burst * BURSTS_EVERY_SECONDS
-        if not 0 <= since < BURST_SECONDS:
+    for burst, (target, begin) in enumerate(played.bursts):
+        if not 0 <= at - begin < BURST_SECONDS:
             continue
         per_turn = round(BURST_EVENTS / BURST_SECONDS * TURN_SECONDS)
-        target = f"bought{burst}"
         times = played.bought.setdefault(target, [])
         for _ in range(per_turn):
             n = len(times)
