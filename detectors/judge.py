@@ -151,7 +151,7 @@ class Judge:
         case = window.target_state.case
         if not window.convicted or window.rulings is None or case is None:
             return
-        news = window.rulings.note(window.crowd.actors, window.key)
+        news = window.rulings.note(window.crowd.people["actor"].tolist(), window.key)
         if news:
             share = min(1.0, case.purity())
             window.outcome.requests.append(Removed(window.until, case.flag_id, window.key, share, sorted(news)))
@@ -317,7 +317,7 @@ class Judge:
         by_marks = share_with_marks(window.crowd, wanted, mixes, window.reference.usual(f.FRESH) or 0.0)
         found = max(by_marks, share_beyond(share_found, 0.0, window.crowd.n))
         if window.rulings is not None and not RULINGS.isdisjoint(wanted.codes):
-            ruled = window.rulings.with_ruling(list(window.crowd.people), window.key, window.until)
+            ruled = window.rulings.with_ruling(window.crowd.people["actor"].tolist(), window.key, window.until)
             found = max(found, share_with_rulings(window.crowd, ruled))
         return marks, found
 

@@ -37,13 +37,14 @@ class Bands:
         if band is None:
             return
         crowd.settle()
-        networks = [crowd.people[actor][0] for actor in band.members]
+        members = crowd.people_among(band.members)
+        networks = members["network"].tolist()
         given = [network for network in networks if network >= 0]
         different_networks = len(set(given)) + len(networks) - len(given)
         if different_networks < max(BAND_MIN, len(networks) / MEMBERS_PER_NETWORK):
             return
         window.x[f.PEOPLE] = float(len(actors))
-        window.x[f.BAND] = sum(crowd.actors[actor] for actor in band.members) / crowd.n
+        window.x[f.BAND] = int(members["events"].sum()) / crowd.n
         window.x[f.BAND_SCORE] = band.score
         window.x[f.BAND_PEOPLE] = float(len(band.members))
         window.x[f.BAND_OCCASIONS] = float(band.occasions)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from detectors.features import names as f
 from detectors.measurement.window_view import WindowView
 from detectors.platform.platform import Platform
-from detectors.windows.crowd import WATCH, Crowd
+from detectors.windows.crowd import Crowd
 
 PRIOR, PRIOR_PEOPLE = 1.0, 100.0
 """Usual share before windows were learned: one in a hundred, with the weight of a hundred people."""
@@ -20,11 +20,11 @@ def sellers_among(crowd: Crowd, sellers: frozenset[int]) -> tuple[set[int], int]
 
     A crowd with SELLERS_MIN of them is settled: among its pending rows are people who are not in the sample then.
     """
-    people = crowd.actor_hashes() if crowd.rows else crowd.actors.keys()
+    people = crowd.actor_hashes()
     found = people & sellers
     if crowd.rows and len(found) >= f.SELLERS_MIN:
         crowd.settle()
-        people = crowd.actors.keys()
+        people = crowd.actor_hashes()
         found = people & sellers
     return found, len(people)
 
@@ -42,8 +42,7 @@ def find_sellers(window: WindowView, sellers: set[int]) -> None:
     x[f.SELLERS], x[f.SELLERS_AMONG] = float(len(sellers)), float(len(crowd.people))
     x[f.SELLERS_EXPECTED] = usual_share(window.platform) * len(crowd.people)
     watches: dict[int, int] = {}
-    for actor in sellers:
-        bucket = crowd.people[actor][WATCH]
+    for bucket in crowd.people_among(sellers)["watch"].tolist():
         if bucket >= 0:
             watches[bucket] = watches.get(bucket, 0) + 1
     if watches:

@@ -18,7 +18,8 @@ from detectors.features.referrers import unusual_referrers
 from detectors.reference.known_actors import KnownActors, are_unknown
 from detectors.reference.mixes import Mix, WatchMix
 from detectors.reference.surpluses import Sums, histograms, surpluses_by_dimension, watch_surpluses
-from detectors.windows.crowd import ACCOUNT, DIMENSIONS, Crowd
+from detectors.windows.crowd import Crowd
+from detectors.windows.sample import ACCOUNT, DIMENSIONS
 
 SHARES_BEYOND = (f.NETWORK, f.AGENT, f.REFERRER, f.COUNTRY, f.COHORT)
 """The feature of each of DIMENSIONS."""

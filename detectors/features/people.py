@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.windows.crowd import COLUMNS, PACKED, ROW_BYTES, WATCH, Crowd
+from detectors.windows.crowd import PACKED, ROW_BYTES, Crowd
+from detectors.windows.sample import COLUMNS, PERSON_BYTES, WATCH, marks_of, people_in
 
 Places = NDArray[np.intp]
 """Positions of windows in the sequence that the columns were made of."""
@@ -59,7 +60,7 @@ class People:
 def people_of(crowds: Sequence[Crowd]) -> People:
     """The people of these crowds. A crowd with folded and pending rows is folded first."""
     for crowd in crowds:
-        if crowd.rows and (crowd.actors or crowd.sampled):
+        if crowd.rows and crowd.sample:
             crowd.settle()
     lengths = [len(crowd.rows) // ROW_BYTES for crowd in crowds]
     raw = b"".join([crowd.rows for crowd in crowds])
@@ -67,22 +68,12 @@ def people_of(crowds: Sequence[Crowd]) -> People:
     actor, traits = np.frombuffer(raw, PACKED)["actor"], np.frombuffer(raw, "<i4").reshape(-1, ROW_BYTES // 4)[:, 2:]
     watch = traits[:, WATCH]
     given = np.nonzero(watch >= 0)[0]
-    parts = [_of_rows(window, actor, traits, sort=max(lengths, default=0) > 1)]
-    watched = [(window[given], watch[given].astype(np.int64), np.ones(len(given), np.int64))]
-    for place, crowd in enumerate(crowds):
-        if crowd.actors:
-            parts.append(_of_folded(place, crowd))
-            count = len(crowd.watch)
-            watched.append(
-                (
-                    np.full(count, place, np.intp),
-                    np.fromiter(crowd.watch, np.int64, count),
-                    np.fromiter(crowd.watch.values(), np.int64, count),
-                )
-            )
-    if len(parts) == 1:
-        return People(len(crowds), *parts[0], *watched[0])
-    return People(len(crowds), *_by_window(parts), *_by_window(watched))
+    rows = _of_rows(window, actor, traits, sort=max(lengths, default=0) > 1)
+    watched = window[given], watch[given].astype(np.int64), np.ones(len(given), np.int64)
+    folded = [(place, crowd) for place, crowd in enumerate(crowds) if crowd.sample]
+    if not folded:
+        return People(len(crowds), *rows, *watched)
+    return People(len(crowds), *_by_window(rows, _of_samples(folded)), *_by_window(watched, _watch_of(folded)))
 
 
 def together(parts: Sequence[People]) -> People:
@@ -102,22 +93,29 @@ def together(parts: Sequence[People]) -> People:
 _Part = tuple[Places, NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
 
 
-def _by_window(parts: Sequence[tuple[NDArray[Any], ...]]) -> list[NDArray[Any]]:
-    """The columns of several parts, sorted by the first one. Within a window the rows keep their order."""
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+def _by_window(first: tuple[NDArray[Any], ...], second: tuple[NDArray[Any], ...]) -> Sequence[NDArray[Any]]:
+    """The columns of two parts, sorted by the first one. Within a window the rows keep their order."""
+    if not len(first[0]):
+        return second
+    columns = [np.concatenate(both) for both in zip(first, second, strict=True)]
     order = np.argsort(columns[0], kind="stable")
     return [column[order] for column in columns]
 
 
-def _of_folded(place: int, crowd: Crowd) -> _Part:
-    actors = sorted(crowd.actors)
-    count = len(actors)
-    return (
-        np.full(count, place, np.intp),
-        np.array(actors, np.int64),
-        np.array([crowd.actors[actor] for actor in actors], np.int64),
-        np.array([crowd.people[actor] for actor in actors], np.int32),
-    )
+def _of_samples(folded: Sequence[tuple[int, Crowd]]) -> _Part:
+    """The people of crowds that are folded, each with its place."""
+    samples = [crowd.sample for _, crowd in folded]
+    people = people_in(b"".join(samples))
+    window = np.repeat([place for place, _ in folded], [len(sample) // PERSON_BYTES for sample in samples])
+    return window, people["actor"], people["events"], marks_of(people)
+
+
+def _watch_of(folded: Sequence[tuple[int, Crowd]]) -> tuple[Places, NDArray[np.int64], NDArray[np.int64]]:
+    """Place, bucket and events of the watch times of crowds that are folded."""
+    window = np.repeat([place for place, _ in folded], [len(crowd.watch) for _, crowd in folded])
+    buckets = [bucket for _, crowd in folded for bucket in crowd.watch]
+    events = [count for _, crowd in folded for count in crowd.watch.values()]
+    return window, np.array(buckets, np.int64), np.array(events, np.int64)
 
 
 def _of_rows(window: Places, actor: NDArray[np.int64], traits: NDArray[np.int32], *, sort: bool) -> _Part:

@@ -17,7 +17,8 @@ from detectors.intake.heap import WHOLE, Moments, pack_moment
 from detectors.intake.related import UNRELATED
 from detectors.intake.rules.reasons import EXEMPT
 from detectors.intake.ticks import MAX_SPENT_MS, TickPart, moments_of, rows_of
-from detectors.windows.crowd import COLUMNS, Packed, pack_row
+from detectors.windows.crowd import Packed, pack_row
+from detectors.windows.sample import COLUMNS
 
 Few = list[tuple[bytes, bytes]]
 """By event: packed row and packed moment."""

@@ -19,7 +19,8 @@ from detectors.intake.heap import MOMENT, Heap, Moments
 from detectors.intake.related import UNRELATED, RelatedAct
 from detectors.intake.rules.reasons import EXEMPT
 from detectors.intake.rules.repeats import Repeats
-from detectors.windows.crowd import COLUMNS, PACKED, Crowd, Packed
+from detectors.windows.crowd import PACKED, Crowd, Packed
+from detectors.windows.sample import COLUMNS
 
 FEW_ROWS = 256
 """Most events of a tick that are handled without arrays: below, a tick takes less time so (measured)."""

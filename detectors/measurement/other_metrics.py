@@ -163,9 +163,9 @@ def _found_events(acts: Crowd, actors: Mapping[int, int], windows: Iterable[Crow
 
 def _checkable(actors: Iterable[int], window: Crowd) -> list[int]:
     """The actors who would be in a window's sample if they were in the window."""
-    if not window.sampled or not window.actors:
+    last = window.last_sampled()
+    if not window.sampled or last is None:
         return list(actors)
-    last = max(window.actors)
     return [actor for actor in actors if actor <= last]
 
 

@@ -22,7 +22,7 @@ from detectors.reference.rates import Rates
 from detectors.reference.seasons import Seasons
 from detectors.scoring.detector import Detector
 from detectors.scoring.river_models import ConfiguredModel
-from detectors.windows.crowd import ACCOUNT, DIMENSIONS, REFERRER
+from detectors.windows.sample import ACCOUNT, DIMENSIONS, REFERRER
 from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, MINUTES, TICK, Scale
 
 SHORT = "short"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import compress
 from typing import NamedTuple
 
 from detectors.features.names import COHORT, FRESH, NETWORK, RULED, SPREAD, SUSPECTED, WATCH
@@ -19,7 +20,8 @@ from detectors.reference.mixes import Mix
 from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import Marks
 from detectors.verdict.evidence import MOST
-from detectors.windows.crowd import ACCOUNT, DIMENSIONS, ActorTraits, Crowd
+from detectors.windows.crowd import Crowd
+from detectors.windows.sample import People
 
 USUAL_MAX = 0.9
 """Usual share of a mark above which it is no evidence."""
@@ -28,8 +30,6 @@ RULINGS = frozenset(TEXTS[name][0] for name in (RULED, SUSPECTED))
 """Codes of rulings on the people of a crowd."""
 KEPT = RULINGS | {TEXTS[FRESH][0]}
 """Codes that are stored for later windows whatever their share."""
-
-_NETWORK = DIMENSIONS.index("network")
 
 
 class EstimatedShare(NamedTuple):
@@ -76,25 +76,25 @@ def share_with_rulings(crowd: Crowd, ruled: set[int]) -> EstimatedShare:
     the sample (the correction for finite populations).
     """
     crowd.settle()
+    people = crowd.people
     events = marked = 0
-    for actor in crowd.people:
-        count = crowd.actors[actor]
+    for actor, count in zip(people["actor"].tolist(), people["events"].tolist(), strict=True):
         events += count
         if actor in ruled:
             marked += count
-    share, error = share_beyond(marked / max(1, events), 0.0, len(crowd.people))
+    share, error = share_beyond(marked / max(1, events), 0.0, len(people))
     named = crowd.named / max(1, crowd.n)
-    rest = max(0.0, 1.0 - len(crowd.people) / max(1.0, crowd.distinct_actors()))
+    rest = max(0.0, 1.0 - len(people) / max(1.0, crowd.distinct_actors()))
     return EstimatedShare(share * named, error * named * math.sqrt(rest))
 
 
 def marked_people(crowd: Crowd, marks: Marks) -> list[int]:
     """The sampled people of a crowd who have marks; all of them if these are no marks of people."""
     crowd.settle()
-    networks, cohorts, fresh = set(marks.networks), set(marks.cohorts), TEXTS[FRESH][0] in marks.codes
-    if not (networks or cohorts or fresh):
-        return list(crowd.people)
-    return [actor for actor, known in crowd.people.items() if _is_marked(known, networks, cohorts=cohorts, fresh=fresh)]
+    actors: list[int] = crowd.people["actor"].tolist()
+    if not _marks_people(marks):
+        return actors
+    return [actor for actor, marked in zip(actors, _are_marked(crowd.people, marks), strict=True) if marked]
 
 
 def share_beyond(marked: float, usual: float, size: int) -> EstimatedShare:
@@ -113,29 +113,38 @@ def share_beyond(marked: float, usual: float, size: int) -> EstimatedShare:
 
 
 def _by_people(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_fresh: float) -> EstimatedShare:
-    networks, cohorts, fresh = set(marks.networks), set(marks.cohorts), TEXTS[FRESH][0] in marks.codes
-    if not (networks or cohorts or fresh):
+    if not _marks_people(marks):
         return EstimatedShare(0.0, 0.0)
-    events = marked = 0
-    for actor, known in crowd.people.items():
-        count = crowd.actors[actor]
-        events += count
-        if _is_marked(known, networks, cohorts=cohorts, fresh=fresh):
-            marked += count
+    people = crowd.people
+    events = people["events"].tolist()
+    marked = sum(compress(events, _are_marked(people, marks)))
     unmarked = 1.0
-    if networks:
+    if marks.networks:
+        networks = set(marks.networks)
         unmarked *= 1.0 - min(1.0, mixes["network"].usual_share(crowd.histogram("network"), networks))
-    if cohorts:
+    if marks.cohorts:
         accounts = crowd.histogram("account")
-        unmarked *= 1.0 - min(1.0, mixes["account"].usual_share(accounts, cohorts))
-    if fresh:
+        unmarked *= 1.0 - min(1.0, mixes["account"].usual_share(accounts, set(marks.cohorts)))
+    if _marks_fresh(marks):
         unmarked *= 1.0 - usually_fresh
-    return share_beyond(marked / max(1, events), 1.0 - unmarked, len(crowd.people))
+    return share_beyond(marked / max(1, sum(events)), 1.0 - unmarked, len(people))
 
 
-def _is_marked(known: ActorTraits, networks: set[int], *, cohorts: set[int], fresh: bool) -> bool:
-    account = known[ACCOUNT]
-    return known[_NETWORK] in networks or (account >= 0 and (account >> 1 in cohorts or (fresh and account & 1 == 1)))
+def _marks_people(marks: Marks) -> bool:
+    return bool(marks.networks or marks.cohorts or _marks_fresh(marks))
+
+
+def _marks_fresh(marks: Marks) -> bool:
+    return TEXTS[FRESH][0] in marks.codes
+
+
+def _are_marked(people: People, marks: Marks) -> list[bool]:
+    """Whether each of these people has one of the marks of people."""
+    networks, cohorts, fresh = set(marks.networks), set(marks.cohorts), _marks_fresh(marks)
+    return [
+        network in networks or (account >= 0 and (account >> 1 in cohorts or (fresh and account & 1 == 1)))
+        for network, account in zip(people["network"].tolist(), people["account"].tolist(), strict=True)
+    ]
 
 
 def _by_watch_times(crowd: Crowd, marks: Marks, mixes: dict[str, Mix]) -> EstimatedShare:

@@ -11,10 +11,12 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from detectors.reference.known_actors import KnownActors, unknown_to_all
+import numpy as np
+
+from detectors.reference.known_actors import KnownActors, are_unknown
 from detectors.reference.mixes import Mix
 from detectors.scoring.detector import score_of
-from detectors.windows.crowd import ACCOUNT, WATCH, Crowd
+from detectors.windows.crowd import Crowd
 
 
 class SamePeople(NamedTuple):
@@ -34,20 +36,16 @@ def same_people(crowd: Crowd, mixes: dict[str, Mix], known: Sequence[KnownActors
     ``known``; if that is empty, it is not tested.
     """
     crowd.settle()
-    people = {actor: marks for actor, marks in crowd.people.items() if marks[ACCOUNT] >= 0 and marks[WATCH] >= 0}
-    buckets = mixes["watch"].over(crowd.watch)
-    odd = {actor for actor, marks in people.items() if marks[WATCH] in buckets}
-    cohorts = mixes["account"].over(crowd.histogram("account"))
-    accounts = [
-        {actor for actor, marks in people.items() if marks[ACCOUNT] & 1},
-        {actor for actor, marks in people.items() if marks[ACCOUNT] >> 1 in cohorts},
-    ]
+    people = crowd.people[(crowd.people["account"] >= 0) & (crowd.people["watch"] >= 0)]
+    odd = np.isin(people["watch"], list(mixes["watch"].over(crowd.watch)))
+    cohorts = list(mixes["account"].over(crowd.histogram("account")))
+    accounts = [people["account"] & 1 == 1, np.isin(people["account"] >> 1, cohorts)]
     if known:
-        accounts.append(set(unknown_to_all(people, known)))
+        accounts.append(are_unknown(people["actor"], known))
     best = NONE
     for marked in accounts:
-        both = len(marked & odd)
-        p = len(accounts) * fisher(both, len(marked), len(odd), len(people))
+        both = int(np.count_nonzero(marked & odd))
+        p = len(accounts) * fisher(both, int(np.count_nonzero(marked)), int(np.count_nonzero(odd)), len(people))
         if score_of(p) > best.score:
             best = SamePeople(both / len(people), score_of(p))
     return best

@@ -8,45 +8,42 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-ACTOR_SAMPLE = 256
-"""k of the bottom-k (KMV) sample: distinct counts within 1/sqrt(k-2) = 6 %, shares within 3 points, in
-at most 256 entries. It replaces a HyperLogLog because the same sample answers "how often did they
-come" and "had we seen them before"; see docs/decisions/0004-one-sample-of-actors.md."""
+from detectors.windows.sample import (
+    ACTOR_SAMPLE,
+    COLUMNS,
+    PERSON_BYTES,
+    SAMPLE_BYTES,
+    People,
+    found_in,
+    last_actor,
+    merged,
+    people_in,
+    with_few_rows,
+    with_many_rows,
+)
 
 HASH_SPACE = 1 << 63
 """Actor hashes are uniform in [0, HASH_SPACE)."""
 
 PENDING_ROWS = 512
-"""Rows above which a window longer than a tick folds them. Rows take less memory than what they are folded into, tables
-of windows read them as they are, and so many are folded as arrays: actors beyond the sample never become objects."""
+"""Rows above which a window longer than a tick folds them. Rows take no more memory than what they are folded into, and
+tables of windows read them as they are."""
 
 FEW_ACTORS = 3
 """Number of actors up to which they are looked for in packed rows one by one (measured)."""
 
 COUNTER_FROM = 24
-ARRAY_FROM = 400
-"""Numbers of values from which a Counter is faster, and from which a sorted array is (measured)."""
+ARRAY_FROM = 64
+"""Number of values from which a Counter is faster, and of rows from which arrays are (measured)."""
 
 Row = tuple[int, int, int, int, int, int, int]
 """actor, network, agent, referrer, country, account, watch: one event of a window (see EventBlock)."""
-
-DIMENSIONS: tuple[str, ...] = ("network", "agent", "referrer", "country", "account")
-"""Traits of a person. In a row they come after the actor and before the watch time."""
-
-ActorTraits = tuple[int, int, int, int, int, int]
-"""A person's buckets in the order of COLUMNS, -1 where not given."""
-NOTHING_KNOWN: ActorTraits = (-1, -1, -1, -1, -1, -1)
-
-COLUMNS: tuple[str, ...] = (*DIMENSIONS, "watch")
-"""A row's numbers after the actor."""
-REFERRER, ACCOUNT, WATCH = (COLUMNS.index(name) for name in ("referrer", "account", "watch"))
-"""Their places in a person's marks."""
 
 PACKED = np.dtype([("actor", "<i8"), *((name, "<i4") for name in COLUMNS)])
 """A row in memory and in stored state: 32 bytes, where a tuple of numbers takes 300."""
@@ -64,13 +61,12 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     """start of the window in epoch ms"""
     n: int = 0
     """events, without duplicates and undos"""
-    actors: dict[int, int] = {}
-    """events per sampled actor: all actors until ACTOR_SAMPLE, then those with the smallest hashes"""
-    people: dict[int, ActorTraits] = {}
-    """marks of the same actors. If an actor's marks differ, the smallest tuple: arrival order does not matter"""
+    sample: bytes = b""
+    """packed people (``windows.sample``): all actors until ACTOR_SAMPLE, then those with the smallest hashes"""
     rows: bytes = b""
     """packed events not folded into the summaries yet: most windows are small and never judged"""
     sampled: bool = False
+    """whether actors were left out of the sample"""
     watch: dict[int, int] = {}
     """events by bucket of watch time (watch_bucket)"""
     met: int = 0
@@ -126,50 +122,22 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
 
     def settle(self) -> None:
         """Fold pending rows into the summaries. O(number of rows)."""
-        if not self.rows:
+        rows, self.rows = self.rows, b""
+        if not rows:
             return
-        if len(self.rows) >= ARRAY_FROM * ROW_BYTES:
-            table, self.rows = np.frombuffer(self.rows, PACKED), b""
-            self._settle_many(table)
+        if len(rows) >= ARRAY_FROM * ROW_BYTES:
+            self._keep(*with_many_rows(self.sample, rows))
+            watches = np.frombuffer(rows, PACKED)["watch"]
+            _add(self.watch, _counted(watches[watches != -1]))
             return
-        rows = list(_ROW.iter_unpack(self.rows))
-        self.rows = b""
-        self._meet(self._sampled(rows) if len(self.actors) >= ACTOR_SAMPLE else rows)
-        if len(self.actors) > ACTOR_SAMPLE:
-            self._trim()
-        _count(self.watch, tuple(row[6] for row in rows))
+        events = list(_ROW.iter_unpack(rows))
+        self._keep(*with_few_rows(self.sample, events))
+        _count(self.watch, [event[-1] for event in events])
         self.watch.pop(-1, None)
 
-    def _sampled(self, rows: list[Row]) -> list[Row]:
-        """The rows of actors who can be in the sample, which is full."""
-        last = max(self.actors)
-        rows_in_sample = [row for row in rows if row[0] <= last]
-        self.sampled = self.sampled or len(rows_in_sample) < len(rows)
-        return rows_in_sample
-
-    def _meet(self, rows: Iterable[tuple[int, ...]]) -> None:
-        actors, people = self.actors, self.people
-        for actor, network, agent, referrer, country, account, watch in rows:
-            marks = (network, agent, referrer, country, account, watch)
-            known = people.get(actor)
-            if known is None:
-                actors[actor] = actors.get(actor, 0) + 1
-                people[actor] = marks
-            else:
-                actors[actor] += 1
-                if marks < known:
-                    people[actor] = marks
-
-    def _settle_many(self, table: Packed) -> None:
-        """As ``settle``, with arrays: only rows of actors who can be in the sample become Python numbers."""
-        watches = table["watch"]
-        _add(self.watch, _counted(watches[watches != -1]))
-        actors = np.unique(np.append(table["actor"], np.fromiter(self.actors, np.int64, len(self.actors))))
-        if len(actors) > ACTOR_SAMPLE:
-            table = table[table["actor"] <= actors[ACTOR_SAMPLE - 1]]
-            self.sampled = True
-        self._meet(table.tolist())
-        self._trim()
+    def _keep(self, sample: bytes, left_out: bool) -> None:  # as the functions of a sample return it
+        self.sample = sample
+        self.sampled = self.sampled or left_out
 
     def merge(self, other: Crowd) -> None:
         """Merge another window into this one. The other must not be used afterwards."""
@@ -190,53 +158,53 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             self.log_to = max(self.log_to, other.log_to)
         if len(self.rows) > PENDING_ROWS * ROW_BYTES:
             self.settle()
-        if not other.actors:
-            return
-        other_actors, other_people = other.actors, other.people
-        if len(self.actors) >= ACTOR_SAMPLE:  # actors beyond a full sample would be trimmed again
-            last = max(self.actors)
-            other_actors = {actor: count for actor, count in other_actors.items() if actor <= last}
-            self.sampled = self.sampled or len(other_actors) < len(other.actors)
-            other_people = {actor: other_people[actor] for actor in other_actors}
-        _add(self.actors, other_actors)
+        if other.sample:
+            self._keep(*merged(self.sample, other.sample))
+            _add(self.watch, other.watch)
+
+    @property
+    def people(self) -> People:
+        """The people of the sample as an array of PERSON, sorted by actor. Those of pending rows are not in it."""
+        return people_in(self.sample)
+
+    def people_among(self, actors: Collection[int]) -> People:
+        """As ``people``, those who are among these actors."""
         people = self.people
-        for actor, marks in other_people.items():
-            known = people.get(actor)
-            if known is None or marks < known:
-                people[actor] = marks
-        if len(self.actors) > ACTOR_SAMPLE or self.sampled:
-            self._trim()
-        _add(self.watch, other.watch)
+        return people[np.isin(people["actor"], list(actors))]
+
+    def last_sampled(self) -> int | None:
+        """The largest hash of the sample, None if it is empty."""
+        return last_actor(self.sample) if self.sample else None
 
     def sampled_people(self) -> int:
         """The number of different actors, of all or of the sampled ones."""
-        if len(self.rows) == ROW_BYTES and not self.actors:
+        if len(self.rows) == ROW_BYTES and not self.sample:
             return 1
-        return len(self.actor_hashes()) if self.rows else len(self.actors)
+        return len(self.actor_hashes()) if self.rows else len(self.sample) // PERSON_BYTES
 
     def events_by_actor(self) -> dict[int, int]:
         """Events of each actor, of all or of the sampled ones."""
-        if not self.rows:
-            return self.actors
-        if self.actors or self.sampled:
-            self.settle()
-            return self.actors
-        if len(self.rows) == ROW_BYTES:  # most likes are alone in their window
+        if len(self.rows) == ROW_BYTES and not self.sample:  # most likes are alone in their window
             return {_ROW.unpack(self.rows)[0]: 1}
+        if self.sample:
+            self.settle()
+            people = self.people
+            return dict(zip(people["actor"].tolist(), people["events"].tolist(), strict=True))
         counts: dict[int, int] = {}
         _count(counts, np.frombuffer(self.rows, PACKED)["actor"].tolist())
         return counts
 
     def actor_hashes(self) -> set[int]:
         """Hashes of all actors, or of the sampled ones."""
-        if not self.rows:
-            return set(self.actors)
-        return set(np.frombuffer(self.rows, PACKED)["actor"].tolist()).union(self.actors)
+        hashes = set(self.people["actor"].tolist()) if self.sample else set[int]()
+        if self.rows:
+            hashes.update(np.frombuffer(self.rows, PACKED)["actor"].tolist())
+        return hashes
 
     def has_any(self, actors: Sequence[int]) -> set[int]:
         """Those of the actors who are among all, or among the sampled ones."""
-        known, rows = self.actors, self.rows
-        found = {actor for actor in actors if actor in known}
+        rows = self.rows
+        found = set(found_in(self.sample, actors)) if self.sample else set[int]()
         if rows and len(actors) <= FEW_ACTORS:
             found.update([actor for actor in actors if _has_row(rows, actor)])
         elif rows:
@@ -245,33 +213,25 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
 
     def returning(self, times: int) -> list[int]:
         """The actors (all, or the sampled ones) who came at least ``times`` times."""
-        counts = Counter(self.actors)
+        people = self.people
+        counts = Counter(dict(zip(people["actor"].tolist(), people["events"].tolist(), strict=True)))
         counts.update(row[0] for row in _ROW.iter_unpack(self.rows))
         return [actor for actor, count in counts.items() if count >= times]
 
     def histogram(self, name: str) -> dict[int, int]:
         """The number of sampled people by bucket of one of DIMENSIONS, without those who have none."""
         self.settle()
-        index = DIMENSIONS.index(name)
         counts: dict[int, int] = {}
-        _count(counts, [marks[index] for marks in self.people.values()])
+        _count(counts, self.people[name].tolist())
         counts.pop(-1, None)
         return counts
 
     def distinct_actors(self) -> float:
         """Estimated number of different actors (exact until the sample overflows)."""
         self.settle()
-        if not self.sampled or len(self.actors) < ACTOR_SAMPLE:
-            return float(len(self.actors))
-        kth = max(self.actors)
-        return (ACTOR_SAMPLE - 1) * HASH_SPACE / (kth + 1)
-
-    def _trim(self) -> None:
-        if len(self.actors) > ACTOR_SAMPLE:
-            smallest = sorted(self.actors)[:ACTOR_SAMPLE]
-            self.actors = {key: self.actors[key] for key in smallest}
-            self.people = {key: self.people[key] for key in smallest}
-            self.sampled = True
+        if not self.sampled or len(self.sample) < SAMPLE_BYTES:
+            return float(len(self.sample) // PERSON_BYTES)
+        return (ACTOR_SAMPLE - 1) * HASH_SPACE / (last_actor(self.sample) + 1)
 
 
 def _has_row(rows: bytes, actor: int) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from detectors.reference.mixes import by_country
-from detectors.windows.crowd import NOTHING_KNOWN, pack_row
+from detectors.windows.crowd import pack_row
+from detectors.windows.sample import NOTHING_KNOWN, pack_people
 
 
 def _pack_rows(state: Any) -> Any:
@@ -48,9 +49,15 @@ def _add_watch_times(state: Any) -> Any:
 
 
 def _without_relations(state: Any) -> Any:
-    """8 → 9: of the events that are in a ledger, no relation is known."""
-    if isinstance(state, dict) and isinstance(ledger := state.get("ledger"), dict):
+    """8 → 9: of the events that are in a ledger, no relation is known. The people of a window are packed."""
+    if not isinstance(state, dict):
+        return state
+    if isinstance(ledger := state.get("ledger"), dict):
         state["unknown_acts"] = ledger.get("valid", 0) + ledger.get("quarantined", 0)
+    for window in state.get("open", {}).values():
+        actors, people = window.pop("actors", {}), window.pop("people", {})
+        if actors:
+            window["sample"] = pack_people((actor, actors[actor], *people[actor]) for actor in sorted(actors))
     return state
 
 

@@ -26,7 +26,8 @@ from detectors.state.case import EXPLAINED
 from detectors.state.ledger import DUPLICATE_ID
 from detectors.state.marks import Marks
 from detectors.verdict.marked_share import share_with_marks
-from detectors.windows.crowd import ACTOR_SAMPLE, Crowd, Row, pack_row
+from detectors.windows.crowd import Crowd, Row, pack_row
+from detectors.windows.sample import ACTOR_SAMPLE
 from tests.crowds import DAY_MS, MINUTE_MS, START_MS, bought, by_tick, in_order, ordinary, viral
 from tests.features import crowd_features
 from tests.states import states_of
@@ -206,7 +207,7 @@ def test_crowds_merge_with_their_events_without_an_actor(parts: list[tuple[list[
         merged.merge(one)
     whole.settle()
     merged.settle()
-    assert (merged.n, merged.nobody, merged.actors) == (whole.n, whole.nobody, whole.actors)
+    assert (merged.n, merged.nobody, merged.sample) == (whole.n, whole.nobody, whole.sample)
 
 
 def test_a_crowd_without_actors_has_no_features_and_no_marks() -> None:

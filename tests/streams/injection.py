@@ -233,6 +233,7 @@ APART = frozenset(
             "state.ledger",
             "state.removals",
             "windows.crowd",
+            "windows.sample",
             "windows.scales",
             "windows.clock",
             "events.event",

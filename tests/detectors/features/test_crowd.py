@@ -18,7 +18,8 @@ from detectors.features.crowd import crowd_columns, newcomers_of
 from detectors.features.people import People, people_of, together
 from detectors.reference.known_actors import KnownActors
 from detectors.reference.mixes import Mix, platform_mixes
-from detectors.windows.crowd import COLUMNS, DIMENSIONS, Crowd, Row, pack_row
+from detectors.windows.crowd import Crowd, Row, pack_row
+from detectors.windows.sample import COLUMNS, DIMENSIONS
 from tests.features import crowd_features
 from tests.mixes import learn
 
@@ -54,7 +55,7 @@ def reference(rng: random.Random) -> tuple[dict[str, Mix], KnownActors]:
             if counts := crowd.histogram(name):
                 learn(mixes[name], counts)
         learn(mixes["watch"], crowd.watch)
-        known.add_all(list(crowd.actors)[:5])
+        known.add_all(crowd.people["actor"].tolist()[:5])
     return mixes, known
 
 
@@ -79,11 +80,9 @@ def test_people_are_those_of_the_folded_crowd(seed: int) -> None:
     for place, crowd in enumerate(crowds):
         crowd.settle()
         here = people.window == place
-        assert people.actor[here].tolist() == sorted(crowd.actors)
-        assert dict(zip(people.actor[here].tolist(), people.events[here].tolist(), strict=True)) == crowd.actors
-        assert [tuple(marks) for marks in people.traits[here].tolist()] == [
-            crowd.people[a] for a in sorted(crowd.actors)
-        ]
+        assert people.actor[here].tolist() == crowd.people["actor"].tolist()
+        assert people.events[here].tolist() == crowd.people["events"].tolist()
+        assert [tuple(marks) for marks in people.traits[here].tolist()] == crowd.people[list(COLUMNS)].tolist()
         watched: dict[int, int] = {}
         there = people.watch_window == place
         for bucket, events in zip(

@@ -8,7 +8,7 @@ import pytest
 
 from detectors.state.case import ARTIFICIAL, Case
 from detectors.state.marks import MARKS_MAX, Marks
-from detectors.windows.crowd import ACTOR_SAMPLE
+from detectors.windows.sample import ACTOR_SAMPLE
 
 
 def case(**more: float) -> Case:

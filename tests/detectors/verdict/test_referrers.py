@@ -12,6 +12,7 @@ from detectors.reference.mixes import Mix, platform_mixes
 from detectors.scoring.detector import Finding
 from detectors.verdict.referrers import by_networks, by_unusual_referrers
 from detectors.windows.crowd import Crowd
+from detectors.windows.sample import pack_people
 from tests.mixes import learn
 
 SEARCH, FEED, FORUM = 3, 4, 77
@@ -25,10 +26,8 @@ def mix() -> Mix:
 
 
 def crowd(referrers: list[int]) -> Crowd:
-    made = Crowd(n=len(referrers))
-    made.people = {2 * at + 1: (-1, -1, referrer, -1, -1, -1) for at, referrer in enumerate(referrers)}
-    made.actors = dict.fromkeys(made.people, 1)
-    return made
+    people = [(2 * at + 1, 1, -1, -1, referrer, -1, -1, -1) for at, referrer in enumerate(referrers)]
+    return Crowd(n=len(referrers), sample=pack_people(people))
 
 
 def share_of(referrers: list[int], direct: float | None) -> float | None:

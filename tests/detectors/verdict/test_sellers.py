@@ -19,7 +19,8 @@ from detectors.state.target_state import TargetState
 from detectors.thresholds import DEFAULTS
 from detectors.verdict.opinion import Opinion
 from detectors.verdict.sellers import sellers_opinion, with_sellers
-from detectors.windows.crowd import ACTOR_SAMPLE, Crowd, pack_row
+from detectors.windows.crowd import Crowd, pack_row
+from detectors.windows.sample import ACTOR_SAMPLE
 from detectors.windows.scales import HOUR as HOUR_NAME
 from tests.crowds import fold
 from tests.detectors.judged_windows import HOUR, START_MS, verdict, window
@@ -44,7 +45,7 @@ def test_accounts_that_leave_the_sample_when_a_crowd_is_settled_are_not_among_it
     if len(found) >= f.SELLERS_MIN:
         find_sellers(closed, found)
         assert (len(found), people) == (closed.x[f.SELLERS], closed.x[f.SELLERS_AMONG])
-        assert found <= crowd.people.keys()
+        assert found <= crowd.actor_hashes()
 
 
 @cache

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.windows.crowd import ACTOR_SAMPLE, FEW_ACTORS, HASH_SPACE, PENDING_ROWS, Crowd, Row, pack_row
+from detectors.windows.crowd import FEW_ACTORS, HASH_SPACE, PENDING_ROWS, Crowd, Row, pack_row
+from detectors.windows.sample import ACTOR_SAMPLE
 from tests.crowds import fold
 
 small = st.integers(-1, 5)
@@ -54,7 +55,7 @@ def test_so_it_does_when_there_are_more_actors_than_the_sample_holds(seed: int) 
     whole = Crowd()
     fold(whole, events)
     assert whole.sampled
-    assert len(whole.actors) == ACTOR_SAMPLE
+    assert whole.sampled_people() == ACTOR_SAMPLE
     assert _grouped(events, seed) == whole
 
 
@@ -74,7 +75,7 @@ def test_actors_are_found_in_rows_and_in_what_is_folded_however_many_are_looked_
 def test_a_sampled_actor_is_counted_in_full() -> None:
     events = _rows(5, 600, 3000)
     crowd = _grouped(events, 5)
-    for actor, count in crowd.actors.items():
+    for actor, count in crowd.events_by_actor().items():
         assert count == sum(1 for row in events if row[0] == actor)
 
 

@@ -29,7 +29,8 @@ from detectors.state.parts import AUDIT_KINDS
 from detectors.state.relation_pages import encode, name_of
 from detectors.state.target_state import STATE_VERSION, TargetState
 from detectors.windows.clock import SourceTime
-from detectors.windows.crowd import COLUMNS, PACKED
+from detectors.windows.crowd import PACKED
+from detectors.windows.sample import PERSON
 from detectors.windows.scales import ladder
 from streams.ingest.work import IngestState
 from streams.log.frames import FRAME_VERSION, Frame
@@ -71,7 +72,8 @@ def layout() -> dict[str, Any]:
             "scales": [scale.name for scale in SCALES],
             "tags": {str(number): tag for number, tag in enumerate(TAGS)},
         },
-        "row": [[name, str(PACKED[name])] for name in ("actor", *COLUMNS)],
+        "row": [[name, str(PACKED[name])] for name in PACKED.names or ()],
+        "person": [[name, str(PERSON[name])] for name in PERSON.names or ()],
         "structs": {name: _described(msgspec.inspect.type_info(struct)) for name, struct in STORED.items()},
         "parts": parts_written(),
         "audit": _shape(PartitionAudit(AuditSettings()).dump(0)),
@@ -196,7 +198,7 @@ def lost_by(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         if old[version] == new[version]:
             found += _lost(name, struct, new["structs"].get(name))
     if old["state"] == new["state"]:
-        found += [name for name in ("names", "row", "parts", "audit") if not _extends(old[name], new[name])]
+        found += [name for name in ("names", "row", "person", "parts", "audit") if not _extends(old[name], new[name])]
     return found
 
 
@@ -272,6 +274,7 @@ BEFORE: dict[str, Any] = {
     "frame": 3,
     "names": {},
     "row": [],
+    "person": [],
     "structs": {"watched": WATCHED_BEFORE},
     "parts": {"platform/": {"0": {"map": [["now", "int"]]}}},
     "audit": {},

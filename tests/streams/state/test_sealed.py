@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from functools import cache
+from typing import Any
 
 import msgspec
 import pytest
@@ -246,7 +247,7 @@ def test_records_of_version_1_are_read_and_go_on_byte_for_byte() -> None:
 
 def _as_version_1(payload: bytes) -> bytes:
     """Unsealed, and with the rows of open windows as lists; the weights of countries differ in their last bits."""
-    state = msgspec.msgpack.decode(payload, strict=False)
+    state = _with_people_in_maps(msgspec.msgpack.decode(payload, strict=False))
     for window in state.get("open", {}).values():
         if window.get("rows"):
             window["rows"] = list(zip(*Crowd(rows=window["rows"]).columns(), strict=True))
@@ -271,17 +272,34 @@ def test_state_of_version_5_goes_on_and_nothing_was_counted_for_a_day_yet() -> N
 
 
 def _as_version_5(payload: bytes) -> bytes:
-    return b"\x05" + xxhash.xxh32_digest(payload, 5) + payload
+    older = msgspec.msgpack.encode(_with_people_in_maps(msgspec.msgpack.decode(payload, strict=False)))
+    return b"\x05" + xxhash.xxh32_digest(older, 5) + older
+
+
+def _with_people_in_maps(state: Any) -> Any:
+    """With the people of open windows as until version 8."""
+    for window in state.get("open", {}).values() if isinstance(state, dict) else ():
+        people = Crowd(sample=window.pop("sample", b"")).people.tolist()
+        window["actors"] = {actor: events for actor, events, *_ in people}
+        window["people"] = {actor: marks for actor, _, *marks in people}
+    return state
 
 
 def test_people_of_version_6_are_known_but_for_how_long_they_watched() -> None:
     crowd = Crowd()
-    fold(crowd, [(7, 1, 2, 3, 4, 5, 6), (8, 1, 2, 3, 4, 5, 6)])
-    state = msgspec.to_builtins(TargetState(open={"hour": crowd}), str_keys=True)
+    fold(crowd, [(7, 1, 2, 3, 4, 5, 6), (8, 1, 2, 3, 4, 5, 6), (8, 1, 2, 3, 4, 5, 6)])
+    state = _with_people_in_maps(msgspec.to_builtins(TargetState(open={"hour": crowd}), builtin_types=(bytes,)))
     people = state["open"]["hour"]["people"]
     state["open"]["hour"]["people"] = {actor: marks[:5] for actor, marks in people.items()}
-    upgraded = msgspec.convert(UPGRADES[6](state), TargetState, strict=False)
-    assert upgraded.open["hour"].people == dict.fromkeys((7, 8), (1, 2, 3, 4, 5, -1))
+    payload = msgspec.msgpack.encode(state)
+    upgraded = decode_target(b"\x06" + xxhash.xxh32_digest(payload, 6) + payload)
+    assert upgraded.open["hour"].people.tolist() == [(7, 1, 1, 2, 3, 4, 5, -1), (8, 2, 1, 2, 3, 4, 5, -1)]
+
+
+def test_an_older_window_with_an_actor_of_whom_it_has_no_marks_is_damage() -> None:
+    payload = msgspec.msgpack.encode({"open": {"hour": {"n": 1, "actors": {7: 1}, "people": {}}}})
+    with pytest.raises(DamagedError):
+        decode_target(b"\x08" + xxhash.xxh32_digest(payload, 8) + payload)
 
 
 def test_a_platform_of_version_4_learns_what_its_countries_weigh() -> None:

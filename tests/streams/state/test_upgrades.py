@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from detectors.state.target_state import STATE_VERSION
-from detectors.windows.crowd import pack_row
+from detectors.windows.crowd import Crowd, pack_row
 from streams.state.upgrades import UPGRADES
 
 ROWS = [[7, 1, 2, 3, 4, 5, 6], [8, 1, 2, 3, 4, 5, 6]]
@@ -51,6 +52,14 @@ def test_of_events_that_were_counted_before_no_relation_is_known() -> None:
     state = UPGRADES[8]({"ledger": {"valid": 7, "quarantined": 2, "invalid": {"rate": 3}}, "levels": {}})
     assert (state["unknown_acts"], state["ledger"]["valid"]) == (9, 7)
     assert UPGRADES[8]({"ledger": {}})["unknown_acts"] == 0
+
+
+def test_the_people_of_open_windows_are_packed_in_the_order_of_their_hashes() -> None:
+    actors, people = {1 << 62: 3, 7: 1}, {7: (1, 2, 3, 4, 5, 6), 1 << 62: (6, 5, 4, 3, 2, -1)}
+    state = UPGRADES[8]({"open": {"hour": {"n": 4, "actors": actors, "people": people}, "day": {"people": {}}}})
+    crowd = msgspec.convert(state["open"]["hour"], Crowd)
+    assert crowd.people.tolist() == [(7, 1, 1, 2, 3, 4, 5, 6), (1 << 62, 3, 6, 5, 4, 3, 2, -1)]
+    assert state["open"] == {"hour": {"n": 4, "sample": crowd.sample}, "day": {}}
 
 
 def test_people_get_a_watch_time_that_is_not_known() -> None:
