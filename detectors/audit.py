@@ -106,9 +106,7 @@ class Audit:
             other_metrics=self._other_metrics,
             rulings=self.rulings,
         )
-        self._controls = ControlEntry(
-            self.target_states, self._settlements, self.rulings, self.platforms, self.scales
-        )
+        self._controls = ControlEntry(self.target_states, self._settlements, self.rulings, self.platforms, self.scales)
         self._at = 0
         self.parts = stored_parts(self.target_states, self.platforms, self.bands.lockstep, self.rulings, self.intake)
         """all stored state except the result of ``dump``"""
