@@ -35,6 +35,10 @@ PENDING_ROWS = 512
 """Rows above which a window longer than a tick folds them. Rows take no more memory than what they are folded into, and
 tables of windows read them as they are."""
 
+PENDING_ROWS_MERGED = 64
+"""The same after a merge into a window whose sample is full: the rows would stay for minutes or hours, and take more
+memory than the few of their actors who can be in the sample."""
+
 FEW_ACTORS = 3
 """Number of actors up to which they are looked for in packed rows one by one (measured)."""
 
@@ -156,11 +160,12 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
         if other.log_from >= 0:
             self.log_from = other.log_from if self.log_from < 0 else min(self.log_from, other.log_from)
             self.log_to = max(self.log_to, other.log_to)
-        if len(self.rows) > PENDING_ROWS * ROW_BYTES:
-            self.settle()
         if other.sample:
             self._keep(*merged(self.sample, other.sample))
             _add(self.watch, other.watch)
+        pending = PENDING_ROWS if len(self.sample) < SAMPLE_BYTES else PENDING_ROWS_MERGED
+        if len(self.rows) > pending * ROW_BYTES:
+            self.settle()
 
     @property
     def people(self) -> People:
