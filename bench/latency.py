@@ -45,10 +45,9 @@ STEADY_SECONDS = 600
 """How long the platform has had the full rate before the live traffic of ``across``: two windows of five minutes."""
 CAUGHT_UP_SECONDS = 5
 """The sender of the past ends when it is no further behind the present than this."""
-PRESENT_SECONDS = 20
-"""Without events, event time follows the clock after ten seconds."""
-WARM_SECONDS = 30
-"""Live traffic before the first burst."""
+WARM_SECONDS = 60
+"""Live traffic before the first burst. Event time goes on from the end of the past to the present with it, so windows
+of all partitions end at its beginning."""
 BURSTS = 40
 BURST_EVENTS = 400
 BURST_SECONDS = 20
@@ -118,7 +117,7 @@ def measure(
             history += asyncio.run(_steady_past(population, bodies, events_s))
         for sample in population.watch(process, lambda page: total(page, "truecount_records_total") >= history, 1_800):
             del sample
-        for sample in population.watch(process, partial(_is_present, population.settings), 1_800):
+        for sample in population.watch(process, _caught_up, 1_800):
             del sample
         played = Played(bursts=bursts(population.settings, time.time(), at_ends=across))
         asyncio.run(_play(population, bodies, played, events_s))
@@ -127,11 +126,10 @@ def measure(
     return _figures(population, played, events_s)
 
 
-def _is_present(settings: Settings, page: str) -> bool:
-    """Whether the event time of every partition of both logs is the present, so that the worker is not behind."""
-    names = ("truecount_event_time_seconds{", "truecount_actors_event_time_seconds{")
-    reached = [float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(names)]
-    return len(reached) == 2 * settings.partitions and min(reached) >= time.time() - PRESENT_SECONDS
+def _caught_up(page: str) -> bool:
+    """Whether every task of a worker has processed the records of its partition."""
+    lags = [line for line in page.splitlines() if line.startswith("truecount_lag_records{")]
+    return bool(lags) and all(float(line.rpartition(" ")[2]) == 0 for line in lags)
 
 
 def bursts(settings: Settings, now: float, *, at_ends: bool) -> list[Burst]:
