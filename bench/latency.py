@@ -115,9 +115,7 @@ def measure(
         asyncio.run(_past(population, bodies, history, until=time.time() - (STEADY_SECONDS if steady else 0)))
         if steady:
             history += asyncio.run(_steady_past(population, bodies, events_s))
-        for sample in population.watch(process, lambda page: total(page, "truecount_records_total") >= history, 1_800):
-            del sample
-        for sample in population.watch(process, _caught_up, 1_800):
+        for sample in population.watch(process, partial(_caught_up, events=history), 1_800):
             del sample
         played = Played(bursts=bursts(population.settings, time.time(), at_ends=across))
         asyncio.run(_play(population, bodies, played, events_s))
@@ -126,10 +124,9 @@ def measure(
     return _figures(population, played, events_s)
 
 
-def _caught_up(page: str) -> bool:
-    """Whether every task of a worker has processed the records of its partition."""
-    lags = [line for line in page.splitlines() if line.startswith("truecount_lag_records{")]
-    return bool(lags) and all(float(line.rpartition(" ")[2]) == 0 for line in lags)
+def _caught_up(page: str, events: int) -> bool:
+    """Whether a worker has read so many events, and each of its tasks has processed its partition."""
+    return total(page, "truecount_records_total") >= events and total(page, "truecount_lag_records") == 0
 
 
 def bursts(settings: Settings, now: float, *, at_ends: bool) -> list[Burst]:

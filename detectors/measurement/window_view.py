@@ -15,7 +15,7 @@ from detectors.reference.rates import Rates
 from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTES_MS, TICK_SECONDS, Scale
+from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTES_MS, TICK_SECONDS, Scale, start_of
 
 HABIT_WINDOWS = 10
 """Number of first windows that are always measured for the target's habits, however many targets there are."""
@@ -101,7 +101,7 @@ class WindowView:
         if surge < SURGE_LEAST or self.scale.span_ms > HOUR_MS:
             return
         since, until = self.target_state.surging
-        continues = self.start - (self.start - self.scale.offset_ms) % MINUTES_MS <= until
+        continues = start_of(self.start, MINUTES_MS, self.scale.offset_ms) <= until
         self.target_state.surging = since if continues else self.until - FIRST_SEEN_MS, max(until, self.until)
 
     def age_ms(self) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS
+from detectors.windows.scales import DAY, DAY_MS, HOUR, HOUR_MS, start_of
 
 SPANS = ((HOUR, HOUR_MS), (DAY, DAY_MS))
 
@@ -15,18 +15,18 @@ class Followers(msgspec.Struct, array_like=True, gc=False):
     sums: dict[str, tuple[int, int, int]] = {}
     """scale → start of the window, followers, those who had not viewed"""
 
-    def add(self, start_ms: int, followers: int, unviewed: int, offset_ms: int = 0) -> None:
+    def add(self, start_ms: int, followers: int, unviewed: int, offset_ms: int) -> None:
         """Add a span that begins at ``start_ms``. What comes after the next window has begun is left out of the last.
 
         ``offset_ms`` is that of the target's windows, see ``Scale``.
 
-        >>> some = Followers(); some.add(0, 10, 4); some.add(HOUR_MS, 6, 6); some.add(300_000, 1, 1)
+        >>> some = Followers(); some.add(0, 10, 4, 0); some.add(HOUR_MS, 6, 6, 0); some.add(300_000, 1, 1, 0)
         >>> some.of(HOUR, HOUR_MS), some.of(DAY, 0), some.of(HOUR, 0)
         ((6, 6), (17, 11), (0, 0))
         """
         for scale, span in SPANS:
             begin, before, before_unviewed = self.sums.get(scale, (-1, 0, 0))
-            at = start_ms - (start_ms - offset_ms) % span
+            at = start_of(start_ms, span, offset_ms)
             if at > begin:
                 self.sums[scale] = at, followers, unviewed
             elif at == begin:

@@ -6,7 +6,6 @@ partitions interleave cannot change a closed window.
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Collection, Sequence
 
@@ -18,6 +17,7 @@ from detectors.windows.sample import (
     ACTOR_SAMPLE,
     COLUMNS,
     PERSON_BYTES,
+    ROW,
     SAMPLE_BYTES,
     People,
     found_in,
@@ -53,8 +53,7 @@ PACKED = np.dtype([("actor", "<i8"), *((name, "<i4") for name in COLUMNS)])
 """A row in memory and in stored state: 32 bytes, where a tuple of numbers takes 300."""
 ROW_BYTES = PACKED.itemsize
 Packed = NDArray[np.void]
-_ROW = struct.Struct("<q" + "i" * len(COLUMNS))
-pack_row = _ROW.pack
+pack_row = ROW.pack
 """Packs a row's numbers."""
 
 
@@ -122,7 +121,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
 
     def columns(self) -> list[tuple[int, ...]]:
         """The rows that are not folded, as columns: actors, then each of COLUMNS. There must be at least one."""
-        return list(zip(*_ROW.iter_unpack(self.rows), strict=True))
+        return list(zip(*ROW.iter_unpack(self.rows), strict=True))
 
     def settle(self) -> None:
         """Fold pending rows into the summaries. O(number of rows)."""
@@ -134,7 +133,7 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
             watches = np.frombuffer(rows, PACKED)["watch"]
             _add(self.watch, _counted(watches[watches != -1]))
             return
-        events = list(_ROW.iter_unpack(rows))
+        events = list(ROW.iter_unpack(rows))
         self._keep(*with_few_rows(self.sample, events))
         _count(self.watch, [event[-1] for event in events])
         self.watch.pop(-1, None)
@@ -190,14 +189,17 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     def events_by_actor(self) -> dict[int, int]:
         """Events of each actor, of all or of the sampled ones."""
         if len(self.rows) == ROW_BYTES and not self.sample:  # most likes are alone in their window
-            return {_ROW.unpack(self.rows)[0]: 1}
+            return {ROW.unpack(self.rows)[0]: 1}
         if self.sample:
             self.settle()
-            people = self.people
-            return dict(zip(people["actor"].tolist(), people["events"].tolist(), strict=True))
+            return self._sampled_events()
         counts: dict[int, int] = {}
         _count(counts, np.frombuffer(self.rows, PACKED)["actor"].tolist())
         return counts
+
+    def _sampled_events(self) -> dict[int, int]:
+        people = self.people
+        return dict(zip(people["actor"].tolist(), people["events"].tolist(), strict=True))
 
     def actor_hashes(self) -> set[int]:
         """Hashes of all actors, or of the sampled ones."""
@@ -218,9 +220,8 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
 
     def returning(self, times: int) -> list[int]:
         """The actors (all, or the sampled ones) who came at least ``times`` times."""
-        people = self.people
-        counts = Counter(dict(zip(people["actor"].tolist(), people["events"].tolist(), strict=True)))
-        counts.update(row[0] for row in _ROW.iter_unpack(self.rows))
+        counts = Counter(self._sampled_events())
+        counts.update(row[0] for row in ROW.iter_unpack(self.rows))
         return [actor for actor, count in counts.items() if count >= times]
 
     def histogram(self, name: str) -> dict[int, int]:

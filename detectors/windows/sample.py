@@ -44,7 +44,8 @@ People = NDArray[np.void]
 _Person = tuple[int, ...]
 """actor, events, and then each of COLUMNS"""
 _PERSON = struct.Struct("<qq" + "i" * len(COLUMNS))
-_ROW = struct.Struct("<q" + "i" * len(COLUMNS))
+ROW = struct.Struct("<q" + "i" * len(COLUMNS))
+"""A packed event of a window: the actor, then each of COLUMNS."""
 
 _Words = NDArray[np.int64]
 """Records as rows of 64-bit numbers, which NumPy copies ten times as fast as records of PERSON."""
@@ -95,7 +96,7 @@ def with_many_rows(sample: bytes, rows: bytes) -> tuple[bytes, bool]:
         left_out = not inside.all()
         table = table[inside]
         if len(table) <= FEW_PEOPLE:  # so it is in a window of thousands
-            few, cut = with_few_rows(sample, list(_ROW.iter_unpack(table.tobytes())))
+            few, cut = with_few_rows(sample, list(ROW.iter_unpack(table.tobytes())))
             return few, left_out or cut
     known = len(sample) // PERSON_BYTES
     words = np.ones((known + len(table), _WORDS), np.int64)

@@ -23,7 +23,16 @@ class Scale:
 
     def start(self, ts_ms: int) -> int:
         """Start of the window that contains ``ts_ms``."""
-        return ts_ms - (ts_ms - self.offset_ms) % self.span_ms
+        return start_of(ts_ms, self.span_ms, self.offset_ms)
+
+
+def start_of(ts_ms: int, span_ms: int, offset_ms: int) -> int:
+    """Start of the span that contains ``ts_ms``; spans begin ``offset_ms`` after multiples of ``span_ms``.
+
+    >>> start_of(1_000, 300, 0), start_of(1_000, 300, 70), start_of(960, 300, 70)
+    (900, 970, 670)
+    """
+    return ts_ms - (ts_ms - offset_ms) % span_ms
 
 
 TICK, MINUTES, HOUR, DAY = "tick", "minutes", "hour", "day"
