@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from detectors.accounts.acts.rates import GRID_MS
 from detectors.accounts.acts.replays import note_replays
-from detectors.accounts.acts.updates import sort_by_account, update
+from detectors.accounts.acts.updates import numbered, sort_by_account, update
 from detectors.accounts.addresses import is_address
-from detectors.accounts.block import ActorBlock
+from detectors.accounts.block import ActorBlock, WaitingBlocks
 from detectors.accounts.containment import contained
 from detectors.accounts.crowds.followers import Followers
 from detectors.accounts.crowds.meetings import FIND_MS
@@ -31,6 +31,9 @@ from detectors.accounts.storage.table import Table
 from detectors.controls import Asked, Forgotten, ToActors
 from detectors.state.parts import Part
 
+JOINED_EVENTS = 2_000
+"""Events from which waiting blocks are added. A block of eighty events takes as long as a fifth of one of 2,000, and
+frames of live traffic are that small. From there on, an event costs the same in larger blocks."""
 BLOCK_MAX = 65_536
 """Events that are added at once: larger blocks are cut."""
 
@@ -62,6 +65,7 @@ class Accounts:
         self._followers = Followers()
         self._settlement = Settlement(settings.questions_max, target_hash)
         self._evaluation = Evaluation(settings)
+        self._waiting = WaitingBlocks()
         self._now = -1
         self._next_page = 0
         self._indexes: dict[int, PageIndex] = {}
@@ -70,18 +74,27 @@ class Accounts:
         self.parts: tuple[Part, ...] = (AccountsPart(self), AccountPagesPart(self))
 
     def __len__(self) -> int:
-        """Accounts stored."""
+        """Accounts stored, without those of events that wait."""
         return len(self._table)
 
     # ---------------------------------------------------------------- the log
 
     def observe(self, block: ActorBlock, outcome: AccountsOutcome) -> None:
-        """Add events, in log order."""
-        self._finish_loading()
+        """Add events, in log order. They wait until there are JOINED_EVENTS, or until the accounts are needed."""
         outcome.events += len(block)
         with contained(ACTS, outcome):
-            self._observe(block, outcome)
-            outcome.dropped += self._table.take_dropped()
+            self._waiting.add(block)
+        if len(self._waiting) >= JOINED_EVENTS:
+            self.complete(outcome)
+
+    def complete(self, outcome: AccountsOutcome | None = None) -> None:
+        """Add the events that wait. Whatever needs the accounts does so; before that, a caller can take its outcome."""
+        self._finish_loading()
+        if len(self._waiting):
+            outcome = AccountsOutcome() if outcome is None else outcome
+            with contained(ACTS, outcome):
+                self._observe(self._waiting.take(), outcome)
+                outcome.dropped += self._table.take_dropped()
 
     def _observe(self, block: ActorBlock, outcome: AccountsOutcome) -> None:
         actors, begin = block.actor.tolist(), 0
@@ -100,7 +113,7 @@ class Accounts:
 
     def control(self, record: ToActors | Forgotten, outcome: AccountsOutcome) -> None:
         """Take a question, a removal or a request to delete, at its position in the log."""
-        self._finish_loading()
+        self.complete(outcome)
         if isinstance(record, Forgotten):
             outcome.forgotten.append(record.name)
             with contained(ACTS, outcome):
@@ -129,16 +142,16 @@ class Accounts:
         Time never goes back: a ``now_ms`` below the last one does nothing. If several multiples have passed since the
         last call, there is one report, at the latest of them: nothing has happened between them.
         """
-        self._finish_loading()
         point, last = now_ms // GRID_MS, self._now // GRID_MS
         self._now = max(self._now, now_ms)
         if point > last:
+            self.complete(outcome)
             finds = point * GRID_MS // FIND_MS > last * GRID_MS // FIND_MS
             self._report(point * GRID_MS, outcome, finds_stocks=finds)
 
     def _add(self, block: ActorBlock, places: NDArray[np.intp], created: list[int], outcome: AccountsOutcome) -> None:
         table = self._table
-        rows_used, account = _numbered(places, len(table.active))
+        rows_used, account = numbered(places, len(table.active))
         events, order = sort_by_account(block, account, len(rows_used))
         rows = table.gather(rows_used)
         with contained(FOLLOWERS, outcome):
@@ -205,7 +218,7 @@ class Accounts:
 
     def profile(self, actor: int) -> Profile | None:
         """What is known of the account with this hash (without account bit); None if nothing."""
-        self._finish_loading()
+        self.complete()
         rows, name = self._table.look_up([actor]), self._table.find_name(actor)
         if name is None or not len(rows):
             return None
@@ -213,7 +226,7 @@ class Accounts:
 
     def replaying(self) -> list[str]:
         """The accounts that replay a target by a program, in the order in which they were found."""
-        self._finish_loading()
+        self.complete()
         return list(dict.fromkeys(replay.name for replay in self._evaluation.replays.found.values() if replay.until))
 
     def memory_bytes(self) -> int:
@@ -229,7 +242,7 @@ class Accounts:
 
     def take_changed(self) -> Iterator[tuple[str, Any]]:
         """The records of ACCOUNTS that changed since the last call."""
-        self._finish_loading()
+        self.complete()
         yield "head", self._head()
         for number, page in self._table.take_changed():
             yield f"rows/{number}", page
@@ -239,7 +252,7 @@ class Accounts:
 
     def take_page_changes(self) -> PageChanges:
         """Which pages changed since the last call."""
-        self._finish_loading()
+        self.complete()
         return self._table.idle.take_page_changes()
 
     def take_changed_pages(self) -> Iterator[tuple[str, Piece | None]]:
@@ -254,7 +267,7 @@ class Accounts:
 
     def dump(self) -> list[tuple[str, Any]]:
         """The whole state: (key, value that msgspec can encode), as the records of all parts would be."""
-        self._finish_loading()
+        self.complete()
         table, idle = self._table, self._table.idle
         records: list[tuple[str, Any]] = [("head", self._head())]
         records += [(f"rows/{number}", page) for number, page in table.records()]
@@ -334,13 +347,3 @@ class Accounts:
         self._followers.owners_viewed = head.owners_viewed
         if head.learned:
             self._newcomers.learned = head.learned
-
-
-def _numbered(places: NDArray[np.intp], rows: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The different rows of events in ascending order, and for each event the place of its row among them."""
-    used = np.zeros(rows, np.bool_)
-    used[places] = True
-    different = np.flatnonzero(used)
-    number = np.empty(rows, np.intp)
-    number[different] = np.arange(len(different))
-    return different, number[places]

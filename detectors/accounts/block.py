@@ -1,7 +1,9 @@
-"""A block of events as columns, by actor: the input of ``Accounts``."""
+"""Blocks of events as columns, by actor: the input of ``Accounts``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -54,3 +56,46 @@ class ActorBlock(msgspec.Struct, gc=False):
             column = getattr(self, field)
             cut[field] = None if column is None else column[begin:end]
         return ActorBlock(**cut)
+
+
+def joined(blocks: Sequence[ActorBlock]) -> ActorBlock:
+    """One block with the events of all, in order. Raises IndexError if there are none."""
+    if len(blocks) == 1:
+        return blocks[0]
+    columns: dict[str, Any] = {}
+    for field in ActorBlock.__struct_fields__:
+        parts = [getattr(block, field) for block in blocks]
+        given = next((part for part in parts if part is not None), None)
+        if isinstance(given, list):
+            columns[field] = list(chain.from_iterable(parts))
+        elif given is not None:
+            missing = given.dtype.type(0 if given.dtype == np.bool_ else -1)
+            columns[field] = np.concatenate(
+                [
+                    np.full(len(block), missing) if part is None else part
+                    for block, part in zip(blocks, parts, strict=True)
+                ]
+            )
+    return ActorBlock(**columns)
+
+
+class WaitingBlocks:
+    """Blocks that wait to be joined into one."""
+
+    def __init__(self) -> None:
+        self._blocks: list[ActorBlock] = []
+        self._events = 0
+
+    def __len__(self) -> int:
+        """Events that wait."""
+        return self._events
+
+    def add(self, block: ActorBlock) -> None:
+        """Add a block behind the others. It must not change any more."""
+        self._blocks.append(block)
+        self._events += len(block)
+
+    def take(self) -> ActorBlock:
+        """Join all blocks into one; then none is waiting. Raises IndexError if none was."""
+        blocks, self._blocks, self._events = self._blocks, [], 0
+        return joined(blocks)

@@ -154,6 +154,12 @@ class PartitionAccounts:
         self._failed[offset] = FailureCounts(before.events + events, before.time + time)
         return StepError(f"the accounts failed at the record at {offset}: {error!r}")
 
+    def complete(self) -> AccountsOutcome:
+        """Add the events that wait, before the parts are dumped."""
+        outcome = AccountsOutcome()
+        self.accounts.complete(outcome)
+        return outcome
+
     def controls_of(self, outcome: AccountsOutcome, offset: int) -> list[tuple[int, bytes]]:
         """The control frames for ``by-target`` (partition, frame) of the record at ``offset``. Called once a record.
 

@@ -157,6 +157,9 @@ class Actors:
             for ruling in outcome.rulings
         ]
         self._outputs += [Output(topics.actors, self._partition, name.encode(), None) for name in outcome.forgotten]
+        self._report(outcome, position)
+
+    def _report(self, outcome: AccountsOutcome, position: int) -> None:
         count_outcome(outcome)
         for failure in outcome.unjudged:
             self._failures.contained(failure, position)
@@ -178,6 +181,7 @@ class Actors:
         outputs, self._outputs = self._outputs, []
         records: list[tuple[bytes, bytes | None]] = []
         if self._full_due():
+            self._report(self.accounts.complete(), position)
             full, self._state = dump_full(self.accounts, position)
             self._large.cut((key, value) for key, value in full if value is not None)
             records = [(key, None) for key, value in full if value is None]

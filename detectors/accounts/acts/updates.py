@@ -115,6 +115,16 @@ class Sorted:
         return np.append(self.starts[1:], len(self.ts))
 
 
+def numbered(places: NDArray[np.intp], rows: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The different rows of events in ascending order, and for each event the place of its row among them."""
+    used = np.zeros(rows, np.bool_)
+    used[places] = True
+    different = np.flatnonzero(used)
+    number = np.empty(rows, np.intp)
+    number[different] = np.arange(len(different))
+    return different, number[places]
+
+
 def sort_by_account(block: ActorBlock, account: NDArray[np.intp], accounts: int) -> tuple[Sorted, NDArray[np.intp]]:
     """The events of a block sorted by account, and their places in the block. Each account has at least one event."""
     order = np.argsort(account.astype(np.uint16) if accounts < 1 << 16 else account, kind="stable")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import msgspec
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.accounts.accounts import Accounts
+from detectors.accounts.block import ActorBlock, joined
 from detectors.accounts.outcome import AccountsOutcome
 from detectors.accounts.pages import PagesInMemory
 from detectors.controls import Asked, Removed, ToActors
@@ -55,19 +57,25 @@ logs = st.lists(st.lists(acts, min_size=1, max_size=25) | asked | removed | time
 SETTINGS: dict[str, Any] = {"active_max": 5, "stored_max": 9, "followers_min": 1, "questions_max": 2}
 
 
-def run(log: list[Any], cut: int, *, restart: int = -1) -> tuple[list[Any], list[Any]]:
-    """Outputs and state after a log, with blocks of at most ``cut`` events, and a restart at an entry."""
+def run(log: list[Any], cut: int, *, joined: int = 1, restart: int = -1) -> tuple[list[Any], list[Any]]:
+    """Outputs and state after a log, with blocks of at most ``cut`` events, and a restart at an entry.
+
+    Blocks wait until there are ``joined`` events.
+    """
     accounts, outcome = accounts_with(**SETTINGS), AccountsOutcome()
-    for place, entry in enumerate(log):
-        if place == restart:
-            accounts = reloaded(accounts)
-        if isinstance(entry, list):
-            for begin in range(0, len(entry), cut):
-                accounts.observe(block_of(entry[begin : begin + cut]), outcome)
-        elif isinstance(entry, int):
-            accounts.advance(entry, outcome)
-        else:
-            control(accounts, entry, outcome)
+    with mock.patch("detectors.accounts.accounts.JOINED_EVENTS", joined):
+        for place, entry in enumerate(log):
+            if place == restart:
+                accounts.complete(outcome)
+                accounts = reloaded(accounts)
+            if isinstance(entry, list):
+                for begin in range(0, len(entry), cut):
+                    accounts.observe(block_of(entry[begin : begin + cut]), outcome)
+            elif isinstance(entry, int):
+                accounts.advance(entry, outcome)
+            else:
+                control(accounts, entry, outcome)
+        accounts.complete(outcome)
     return [outcome], state_of(accounts)
 
 
@@ -86,16 +94,29 @@ def reloaded(accounts: Accounts) -> Accounts:
     return again
 
 
-@given(logs, st.integers(1, 30))
+@given(logs, st.integers(1, 30), st.integers(1, 60))
 @settings(max_examples=150, deadline=None)
-def test_blocks_may_be_cut_anywhere(log: list[Any], cut: int) -> None:
-    assert run(log, cut) == run(log, 1000)
+def test_blocks_may_be_cut_and_joined_anywhere(log: list[Any], cut: int, joined: int) -> None:
+    assert run(log, cut, joined=joined) == run(log, 1000)
 
 
-@given(logs, st.integers(0, 13))
+@given(logs, st.integers(1, 60), st.integers(0, 13))
 @settings(max_examples=150, deadline=None)
-def test_a_restart_changes_nothing(log: list[Any], restart: int) -> None:
-    assert run(log, 1000, restart=restart) == run(log, 1000)
+def test_a_restart_changes_nothing(log: list[Any], joined: int, restart: int) -> None:
+    assert run(log, 1000, joined=joined, restart=restart) == run(log, 1000)
+
+
+def test_joined_blocks_may_have_different_columns() -> None:
+    acts = [Act(0, "a", "v", watch=7, undo=True), Act(1, "b", "w", robot=True)]
+    whole, bare = block_of(acts), block_of([Act(2, "c", "v")])
+    bare = msgspec.structs.replace(bare, watch_ms=None, undo=None, robot=None)
+    assert columns_of(joined([whole, bare, whole])) == columns_of(block_of([*acts, Act(2, "c", "v"), *acts]))
+
+
+def columns_of(block: ActorBlock) -> dict[str, tuple[str, list[Any]]]:
+    """The columns of a block, with their types."""
+    columns = {name: getattr(block, name) for name in block.__struct_fields__}
+    return {name: (str(getattr(column, "dtype", "")), list(column)) for name, column in columns.items()}
 
 
 @given(logs)

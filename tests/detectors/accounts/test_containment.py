@@ -22,7 +22,10 @@ CASES = {f"case{number}": START_MS + (20 + 30 * number) * HOUR_MS for number in 
 """The questions, and when they are due."""
 
 ENTRANCES = {
-    *(f"accounts.accounts.Accounts.{name}" for name in ("observe", "control", "advance", "load_piece", "load_record")),
+    *(
+        f"accounts.accounts.Accounts.{name}"
+        for name in ("observe", "control", "advance", "complete", "load_piece", "load_record")
+    ),
     *(
         f"accounts.accounts.Accounts.{name}"
         for name in ("memory_bytes", "profile", "replaying", "take_changed", "take_changed_pages", "take_page_changes")

@@ -94,8 +94,10 @@ def test_presence_is_a_set_of_places_for_each_page(pages: list[tuple[int, set[in
 def test_an_idle_account_returns_with_all_it_had() -> None:
     accounts, outcome = accounts_with(active_max=4), AccountsOutcome()
     accounts.observe(block_of([Act(0, "first", "v1"), Act(1, "first", "v2")]), outcome)
+    accounts.complete(outcome)
     before = accounts.profile(actor_hash("first"))
     accounts.observe(block_of([Act(at, f"other{at}", "v1") for at in range(10, 40)]), outcome)
+    accounts.complete(outcome)
     assert accounts.profile(actor_hash("first")) == before
     accounts.observe(block_of([Act(99, "first", "v3")]), outcome)
     after = accounts.profile(actor_hash("first"))
