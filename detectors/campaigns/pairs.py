@@ -49,6 +49,7 @@ from detectors.campaigns.pair_arrays import (
     slots_of,
 )
 from detectors.campaigns.visits import CROWD_MAX, WEIGHT_MIN, Visit, all_pairs, within_budget
+from detectors.scoring.tails import poisson_score
 from detectors.windows.scales import DAY_MS, MINUTE_MS, MINUTES_MS
 
 PAGES = 16
@@ -243,7 +244,7 @@ class ActorPairs:
         expected = np.maximum(visits[i] * visits[j] * scale, LEAST)
         edges: dict[tuple[int, int], tuple[float, int, float]] = {}
         for edge in np.nonzero(met >= OCCASIONS_MIN)[0].tolist():
-            score = _score(max(0, int(weights[edge])) / ONE, float(expected[edge]))
+            score = poisson_score(max(0, int(weights[edge])) / ONE, float(expected[edge]))
             if score >= PAIR_SCORE:
                 pair = int(people[i[edge]]), int(people[j[edge]])
                 edges[pair] = min(score, PAIR_SCORE_MAX), int(met[edge]), float(expected[edge])
@@ -288,15 +289,6 @@ class ActorPairs:
 
     def _parts(self) -> tuple[NDArray[Any], ...]:
         return self._prints, self._bits, self._weights, self._last, self._where
-
-
-def _score(x: float, expected: float) -> float:
-    """-log10 of the bound on P(X ≥ x); see the module.
-
-    >>> _score(2.0, 3.0), round(_score(10.0, 0.1), 1)
-    (0.0, 15.7)
-    """
-    return (x * math.log(x / expected) - x + expected) / math.log(10.0) if x > expected else 0.0
 
 
 def _core(pairs: set[tuple[int, int]]) -> set[int]:

@@ -232,7 +232,7 @@ def _accounts_in_spans(visits: Visits) -> Ints:
 
 
 def _score(found: Ints, expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """-log10 of the bound on P(X ≥ found) of Poisson variables."""
+    """``tails.poisson_score`` of each."""
     above = found > expected
     score = (found * np.log(found / expected) - found + expected) / math.log(10.0)
     return np.where(above, score, 0.0)
