@@ -277,18 +277,13 @@ class Accounts:
         pages = ACCOUNT_PAGES.prefix.decode()
         return named + [(pages + name, piece) for name, piece in self._pieces(idle.numbers())]
 
-    def load(self, records: list[tuple[str, Any]]) -> None:
-        """Load a dumped state into new, empty accounts."""
-        accounts, pages = ACCOUNTS.prefix.decode(), ACCOUNT_PAGES.prefix.decode()
-        for key, value in records:
-            if key.startswith(pages):
-                self.load_piece(int(key.removeprefix(pages)), msgspec.convert(value, Piece))
-            else:
-                self.load_record(key.removeprefix(accounts), value)
-
     def load_piece(self, number: int, piece: Piece) -> None:
         """Load a piece of a page, if the store of pages has not got it."""
         self._pages.write([(number, piece)])
+
+    def lose_pages(self, pages: Iterable[int]) -> None:
+        """Take pages as dropped because they cannot be loaded. The next changes delete what is left of them."""
+        self._table.idle.lose(pages)
 
     def load_record(self, suffix: str, state: Any) -> None:
         """Load a record of ACCOUNTS. The table is put together when it is used for the first time."""

@@ -48,16 +48,19 @@ def state_at(accounts: PartitionAccounts, position: int) -> dict[str, Any]:
     return {**accounts.dump(), FULL_AT: position}
 
 
-def index_key(key: bytes) -> bytes | None:
-    """The key of the index of the page of a piece; None for the key of another record.
+def page_of(key: bytes) -> int | None:
+    """The page of the piece with this key; None for the key of another record.
 
-    Without its index, a page of which a piece is damaged is as if dropped.
-
-    >>> index_key(b"idle/%d" % (7 * PIECES + 3)), index_key(b"meta")
-    (b'accounts/pages/7', None)
+    >>> page_of(b"idle/%d" % (7 * PIECES + 3)), page_of(b"meta")
+    (7, None)
     """
     prefix = ACCOUNT_PAGES.prefix
-    return ACCOUNTS.prefix + b"pages/%d" % (int(key[len(prefix) :]) // PIECES) if key.startswith(prefix) else None
+    return int(key[len(prefix) :]) // PIECES if key.startswith(prefix) else None
+
+
+def index_keys(page: int) -> tuple[bytes, bytes]:
+    """The keys of the index of a page. Without it, the page is as if dropped."""
+    return ACCOUNTS.prefix + b"pages/%d" % page, ACCOUNTS.prefix + b"here/%d" % page
 
 
 def meta_record(

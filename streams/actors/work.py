@@ -12,7 +12,7 @@ from faust.types import TP
 
 from detectors.accounts.outcome import AccountsOutcome
 from streams import metrics
-from streams.actors.changelog import FULL_AT, dump_full, index_key, load, meta_record, state_at
+from streams.actors.changelog import FULL_AT, dump_full, index_keys, load, meta_record, page_of, state_at
 from streams.actors.large_records import LargeRecords
 from streams.actors.observations import ActorGauges, count_outcome
 from streams.actors.outputs import ruling_key, ruling_value
@@ -95,11 +95,7 @@ class Actors:
         self._pages.use_store(self._disk.store)
         self._large.use_store(self._disk.store)
         self._full_at = self._clock.monotonic() - self._full_seconds * self._partition / self._partitions
-        for letter in self._disk.damaged:
-            metrics.DAMAGED_STATE.inc()
-            metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
-            self._outputs.append(letter_output(self._topics.dead_letters, self._partition, letter, []))
-            saved.pop(index_key(letter.key or b"") or b"", None)
+        self._drop_damaged(saved)
         restored = load(self.accounts, saved)
         if restored is None:
             self._state = state_at(self.accounts, 0)
@@ -111,6 +107,22 @@ class Actors:
             self._configs = [*self._configs[-1:], (restored.position, self._config)]
         await self._replay(restored.replay_from, restored.position)
         return restored.position
+
+    def _drop_damaged(self, saved: dict[bytes, bytes]) -> None:
+        """Report damaged records, and drop the pages of damaged pieces, also for the restarts to come."""
+        lost: set[int] = set()
+        for letter in self._disk.damaged:
+            metrics.DAMAGED_STATE.inc()
+            metrics.DEAD_LETTERS.labels(str(letter.reason)).inc()
+            self._outputs.append(letter_output(self._topics.dead_letters, self._partition, letter, []))
+            page = page_of(letter.key or b"")
+            if page is not None:
+                lost.add(page)
+        keys = [key for page in sorted(lost) for key in index_keys(page)]
+        for key in keys:
+            saved.pop(key, None)
+        self._disk.delete(keys)
+        self.accounts.accounts.lose_pages(lost)
 
     async def _replay(self, start: int, end: int) -> None:
         if start >= end:

@@ -109,6 +109,11 @@ class StateOnDisk:
             return
         self.store.write(records, born=self.born, next_offset=next_offset)
 
+    def delete(self, keys: Sequence[bytes]) -> None:
+        """Delete records that the changelog still has: those that a damaged one has made useless. Raises StoreError."""
+        if keys and self.store is not None and self.store.stamp is not None:
+            self.write([(key, None) for key in keys], self.store.stamp.next_offset)
+
     def close(self) -> None:
         """Close the files. A store that failed is deleted: the next restore builds it from the changelog."""
         if self.store is not None:

@@ -189,6 +189,12 @@ class IdleAccounts:
         if actors:
             self._index.add(np.concatenate(actors), np.concatenate(places))
 
+    def lose(self, numbers: Iterable[int]) -> None:
+        """Note pages that are not loaded because a record of them is damaged: what is left of them is deleted."""
+        for number in numbers:
+            self._gone.add(number)
+            self._dropped.add(number)
+
     @property
     def next_page(self) -> int:
         """The number of the next page."""

@@ -15,7 +15,7 @@ from detectors.accounts.block import ActorBlock, joined
 from detectors.accounts.outcome import AccountsOutcome
 from detectors.accounts.pages import PagesInMemory
 from detectors.controls import Asked, Removed, ToActors
-from tests.detectors.accounts.traffic import FOLLOW, START_MS, Act, accounts_with, actor_hash, block_of
+from tests.detectors.accounts.traffic import FOLLOW, START_MS, Act, accounts_with, actor_hash, block_of, load
 
 SECOND = 1_000
 
@@ -90,7 +90,7 @@ def state_of(accounts: Accounts) -> list[Any]:
 def reloaded(accounts: Accounts) -> Accounts:
     """Accounts from the state of others, as it is read from a changelog."""
     again = accounts_with(**SETTINGS)
-    again.load([(key, msgspec.msgpack.decode(value)) for key, value in reversed(state_of(accounts))])
+    load(again, [(key, msgspec.msgpack.decode(value)) for key, value in reversed(state_of(accounts))])
     return again
 
 

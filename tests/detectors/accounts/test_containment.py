@@ -14,7 +14,17 @@ from detectors.controls import Answered, Asked, Forgotten, Removed
 from detectors.failures import ACCOUNT_PARTS
 from detectors.windows.scales import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.detectors.accounts.test_chunks import state_of
-from tests.detectors.accounts.traffic import FOLLOW, LIKE, START_MS, Act, accounts_with, actor_hash, block_of, people
+from tests.detectors.accounts.traffic import (
+    FOLLOW,
+    LIKE,
+    START_MS,
+    Act,
+    accounts_with,
+    actor_hash,
+    block_of,
+    load,
+    people,
+)
 from tests.streams.injection import ACCOUNTS, InjectedError, Injection, places_in
 
 DAYS = 5
@@ -24,8 +34,9 @@ CASES = {f"case{number}": START_MS + (20 + 30 * number) * HOUR_MS for number in 
 ENTRANCES = {
     *(
         f"accounts.accounts.Accounts.{name}"
-        for name in ("observe", "control", "advance", "complete", "load_piece", "load_record")
+        for name in ("observe", "control", "advance", "complete", "load_piece", "load_record", "lose_pages")
     ),
+    "accounts.storage.idle.IdleAccounts.lose",
     *(
         f"accounts.accounts.Accounts.{name}"
         for name in ("memory_bytes", "profile", "replaying", "take_changed", "take_changed_pages", "take_page_changes")
@@ -143,7 +154,7 @@ def test_what_always_fails_stops_nothing(place: str) -> None:
     assert bool(outcome.failures) == bool(injection.hits)
     assert all("InjectedError" in failure.error for failure in outcome.unjudged)
     again = accounts_with(active_max=60, stored_max=150)
-    again.load(accounts.dump())
+    load(again, accounts.dump())
     assert state_of(again) == state_of(accounts), "what is left can be stored"
 
 

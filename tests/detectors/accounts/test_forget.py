@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from detectors.accounts.outcome import AccountsOutcome
 from detectors.controls import Forgotten
-from tests.detectors.accounts.traffic import Act, accounts_with, actor_hash, block_of
+from tests.detectors.accounts.traffic import Act, accounts_with, actor_hash, block_of, load
 
 SECOND_MS = 1_000
 ACTORS = [f"account-{n:02}" for n in range(30)]
@@ -29,7 +29,7 @@ def test_nothing_is_left_of_it_and_the_others_are_as_before(actors: list[str], g
     state = accounts.dump()
     assert gone.encode() not in msgspec.msgpack.encode(state)
     loaded = accounts_with(active_max=active)
-    loaded.load(msgspec.msgpack.decode(msgspec.msgpack.encode(state)))
+    load(loaded, msgspec.msgpack.decode(msgspec.msgpack.encode(state)))
     for each in (accounts, loaded):
         assert {name: each.profile(actor_hash(name)) for name in ACTORS} == {**before, gone: None}
     accounts.observe(block_of([Act(at=10**6, actor=gone, target="v9")]), AccountsOutcome())

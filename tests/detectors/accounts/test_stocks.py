@@ -16,7 +16,7 @@ from detectors.accounts.outcome import AccountsOutcome, RulingRecord
 from detectors.accounts.storage.columns import ROW
 from detectors.controls import KINDS, SELLER
 from detectors.windows.scales import DAY_MS, HOUR_MS
-from tests.detectors.accounts.traffic import FOLLOW, LIKE, START_MS, Act, accounts_with, actor_hash, people, play
+from tests.detectors.accounts.traffic import FOLLOW, LIKE, START_MS, Act, accounts_with, actor_hash, load, people, play
 
 MINUTE = 60_000
 STOCK = tuple(f"aged{number}" for number in range(60))
@@ -213,7 +213,7 @@ class TestLife:
         for accounts in (whole, first):
             play(accounts, acts[:half], step=5 * MINUTE)
         second = accounts_with()
-        second.load([(key, msgspec.msgpack.decode(msgspec.msgpack.encode(value))) for key, value in first.dump()])
+        load(second, [(key, msgspec.msgpack.decode(msgspec.msgpack.encode(value))) for key, value in first.dump()])
         outcomes = [play(accounts, acts[half:], step=5 * MINUTE) for accounts in (whole, second)]
         assert outcomes[0] == outcomes[1]
         assert msgspec.msgpack.encode(whole.dump()) == msgspec.msgpack.encode(second.dump())

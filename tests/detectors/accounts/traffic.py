@@ -82,6 +82,14 @@ def accounts_with(pages: AccountPages | None = None, **settings: Any) -> Account
     )
 
 
+def load(accounts: Accounts, records: Iterable[tuple[str, Any]]) -> None:
+    """Load a dumped state into new, empty accounts."""
+    kinds = {part.kind.prefix.decode(): part for part in accounts.parts}
+    for key, value in records:
+        prefix = next(prefix for prefix in kinds if key.startswith(prefix))
+        kinds[prefix].load(key.removeprefix(prefix), value)
+
+
 def play(accounts: Accounts, acts: Iterable[Act], *, until: int | None = None, step: int = 60_000) -> AccountsOutcome:
     """Observe acts in order of time, and move event time behind them in steps."""
     outcome = AccountsOutcome()
