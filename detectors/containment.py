@@ -9,7 +9,7 @@ from detectors.cases.closing_time import QUIET_MS
 from detectors.events.key import Key, is_view, metric_of
 from detectors.intake.intake import Intake
 from detectors.intake.ticks import Tick
-from detectors.measurement.early_windows import HOUR_ORDER
+from detectors.measurement.early_windows import HOUR_ORDER, grown
 from detectors.pending_counts import PendingCounts
 from detectors.records import Outcome
 from detectors.state.target_states import TargetStates
@@ -53,7 +53,7 @@ class Containment:
     def record_unjudged(self, failure: tuple[str, Exception], key: Key, crowd: Crowd, outcome: Outcome) -> None:
         """Record that a window could not be judged. Each event is recorded once, however many of its windows fail."""
         events = crowd.n - crowd.unjudged
-        crowd.events_judged = crowd.unjudged = crowd.n
+        crowd.unjudged = crowd.n
         self.record(failure, key, crowd.start, events, outcome)
 
     def record(self, failure: tuple[str, Exception], key: Key, start: int, events: int, outcome: Outcome) -> None:
@@ -69,9 +69,10 @@ class Containment:
         state = self._target_states.change(key)
         window, minutes = state.open[self._scales[order].name], state.open.get(MINUTES)
         self.record_unjudged(("early", error), key, window, outcome)
+        window.judge_from = grown(window.n)
         if order == HOUR_ORDER and minutes is not None:
             self.record_unjudged(("early", error), key, minutes, outcome)
-            window.events_judged += minutes.n
+            window.judge_from, minutes.judge_from = grown(window.n + minutes.n), grown(minutes.n)
 
     def count(self, key: Key, events: int, outcome: Outcome) -> None:
         """Count events without judging them."""

@@ -122,7 +122,6 @@ class Judge:
 
     def prepare_open(self, window: WindowView) -> bool:
         """Expect the count of a tick or an open window and score its surge. Returns whether it must be measured."""
-        window.crowd.events_judged = window.crowd.n
         expect(window)
         if window.crowd.n < (f.FEW_MIN if window.early else EVENTS_MIN):
             return False

@@ -46,7 +46,7 @@ class OpenWindows:
         if window is not None:
             window.merge(crowd)
             return window
-        crowd.start, crowd.events_judged, crowd.expected_cased = self._scales[order].start(start), 0, False
+        crowd.start, crowd.judge_from, crowd.expected_cased = self._scales[order].start(start), 0, False
         state.open[self._scales[order].name] = crowd
         self.wait(order, crowd.start, key)
         return crowd

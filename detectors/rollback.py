@@ -54,7 +54,7 @@ class Savepoint:
         self._incident = _encode(incident) if any(incident) else None
         self._surge = state.cusum, state.cusum_at, state.judged_lately, state.judged_lately_at, state.surging
         windows = [*state.open.values()] if crowd is None else [*state.open.values(), crowd]
-        self._windows = [(w, w.events_judged, w.quarantined, w.cased, w.expected_cased) for w in windows]
+        self._windows = [(w, w.quarantined, w.cased, w.expected_cased) for w in windows]
         self._emitted = (
             *(len(outcome.flags), len(outcome.corrections), len(outcome.requests)),
             *(dict(outcome.judged), dict(outcome.witnesses), list(outcome.withheld)),
@@ -71,13 +71,8 @@ class Savepoint:
         if state.relations is not None:
             state.relations.covered = covered
         state.cusum, state.cusum_at, state.judged_lately, state.judged_lately_at, state.surging = self._surge
-        for window, events_judged, quarantined, cased, expected_cased in self._windows:
-            window.events_judged, window.quarantined, window.cased, window.expected_cased = (
-                events_judged,
-                quarantined,
-                cased,
-                expected_cased,
-            )
+        for window, quarantined, cased, expected_cased in self._windows:
+            window.quarantined, window.cased, window.expected_cased = quarantined, cased, expected_cased
         flags, corrections, requests, outcome.judged, outcome.witnesses, outcome.withheld = self._emitted
         del outcome.flags[flags:], outcome.corrections[corrections:], outcome.requests[requests:]
         if self._bound is not None:

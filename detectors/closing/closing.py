@@ -122,7 +122,6 @@ class WindowClosing:
         crowd = table.rows[place][2]
         if place in table.most or place in table.together:
             self._note_actors(table, place, closing)
-        crowd.events_judged = crowd.n
         if place in table.windows or place in table.crowds:
             score = self._judge(table, place) if table.is_judged(place) else 0.0
             learn_window(table, place, closing, score)

@@ -9,12 +9,15 @@ above usual are judged now, and the others one tick later or at their end.
 from __future__ import annotations
 
 import heapq
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from detectors.actors.rulings import Rulings
+from detectors.catalog.registry import SURGE
 from detectors.events.key import Key, metric_of
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
@@ -28,11 +31,16 @@ from detectors.records import Outcome
 from detectors.state.level import YOUNG_WINDOWS, Level
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
+from detectors.thresholds import SURGE_LEAST
 from detectors.windows.crowd import Crowd
 from detectors.windows.scales import DAY, HOUR, MINUTES, TICK, Scale
 
 GROWTH = 1.4
-"""Growth since the last judging after which an open window is judged again: a handful of times per window."""
+"""Growth since the last judging after which an open window is judged again: a handful of times per window.
+
+If the count was no surge, the window is judged again as soon as it is one. Otherwise a burst that ends before it has
+grown so much would be found at the end of the window only. Its crowd was not measured yet, so it is tested no more
+often than that of a surge that was found at once."""
 
 FACTOR = 1.5
 """Least ratio of an open window's events to the usual events of a whole window."""
@@ -50,6 +58,15 @@ MINUTES_ORDER, HOUR_ORDER = 1, 2
 """Positions of these scales in ``EarlyContext.scales``."""
 SCALE_NAMES = (TICK, MINUTES, HOUR, DAY)
 """The names of all scales, by position."""
+
+
+def grown(count: int) -> int:
+    """Events from which a window that was judged with ``count`` events is judged again.
+
+    >>> grown(5), grown(316)
+    (7, 443)
+    """
+    return math.ceil(GROWTH * count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +127,14 @@ class EarlyWindows:
         """Consider a key's open five minutes after events were entered, and its open hour together with them."""
         count = minutes.n
         # Most keys end here: they have few events, or were judged and have not grown since.
-        if count >= f.FEW_MIN and count >= GROWTH * minutes.events_judged:
+        if count >= f.FEW_MIN and count >= minutes.judge_from:
             level = state.levels.get(MINUTES)
             if level is None or count > FACTOR * level.mean:
                 self._consider(MINUTES_ORDER, key, state, level, count)
         hour = state.open.get(HOUR)
         if hour is not None:
             count += hour.n
-            if count >= f.FEW_MIN and count >= GROWTH * hour.events_judged:
+            if count >= f.FEW_MIN and count >= hour.judge_from:
                 level = state.levels.get(HOUR)
                 if level is None or count > FACTOR * level.mean:
                     self._consider(HOUR_ORDER, key, state, level, count)
@@ -125,7 +142,7 @@ class EarlyWindows:
     def merged(self, order: int, key: Key, state: TargetState, crowd: Crowd) -> None:
         """Consider a longer window after a closed shorter one was merged into it."""
         count = crowd.n
-        if count >= f.FEW_MIN and count >= GROWTH * crowd.events_judged:
+        if count >= f.FEW_MIN and count >= crowd.judge_from:
             level = state.levels.get(SCALE_NAMES[order])
             if level is None or count > FACTOR * level.mean:
                 self._consider(order, key, state, level, count)
@@ -209,14 +226,12 @@ class EarlyWindows:
         window, hour, minutes = opened.window, opened.hour, opened.minutes
         actors = window.crowd.actor_hashes() if window.scale.name == MINUTES else frozenset[int]()
         opened.measured = self._context.judge.prepare(window, actors)
-        if hour is not None and minutes is not None:
-            hour.events_judged = window.crowd.n
+        (window.crowd if hour is None else hour).judge_from = _judge_from(window, measured=opened.measured)
         if not opened.measured and window.target_state.case is None and f.BAND not in window.x:
             return False
         if hour is not None and minutes is not None:
             known = window.platform.known, window.reference.known
             window.crowd = merge_open_windows(hour, minutes, known[: 1 + (known[0] is not known[1])])
-            window.crowd.events_judged = window.crowd.n
         if opened.measured:
             self._surround(window, opened.counts_order, opened.counts_start)
         return True
@@ -237,3 +252,19 @@ class EarlyWindows:
         window.early_at_ms = now_ms
         window.windows_since_first_view = other.windows_since_first_view(key, scale, crowd.start)
         return window
+
+
+def _judge_from(window: WindowView, *, measured: bool) -> int:
+    """Events from which an open window is judged again. If it was not ``measured``, as many as make it a surge."""
+    count = window.crowd.n
+    most = grown(count)
+    if measured:
+        return most
+    surge, x = window.platform.detectors_of(window.scale)[SURGE], dict(window.x)
+
+    def surges(events: int) -> bool:
+        x[f.COUNT] = float(events)
+        return surge.score_one(x) >= SURGE_LEAST
+
+    # Most are no surge when they have grown so much either.
+    return count + 1 + bisect_left(range(count + 1, most), True, key=surges) if surges(most) else most

@@ -13,7 +13,7 @@ def merge_open_windows(longer: Crowd, shorter: Crowd, known: Sequence[KnownActor
     late = Crowd()
     late.merge(shorter)
     count_newcomers(late, late.actor_hashes(), known)
-    both = Crowd(start=longer.start, events_judged=longer.events_judged, expected_cased=longer.expected_cased)
+    both = Crowd(start=longer.start, expected_cased=longer.expected_cased)
     both.merge(longer)
     both.merge(late)
     return both
@@ -28,6 +28,6 @@ def split_result(both: Crowd, longer: Crowd, shorter: Crowd) -> None:
     late = min(moved, shorter.n - shorter.quarantined)
     shorter.quarantined += late
     longer.quarantined += moved - late
-    longer.events_judged, longer.expected_cased = both.events_judged, both.expected_cased
+    longer.expected_cased = both.expected_cased
     if both.cased == both.n:
         longer.cased, shorter.cased = longer.n, shorter.n

@@ -80,8 +80,8 @@ class Crowd(msgspec.Struct, omit_defaults=True, gc=False):
     """the accounts among these actors, and how many of them were unknown"""
     squares: int = 0
     """sum of the squared counts of the merged shorter windows: a measure of evenness"""
-    events_judged: int = msgspec.field(default=0, name="looked")
-    """events when the open window was last judged"""
+    judge_from: int = msgspec.field(default=0, name="looked")
+    """events from which the open window is judged again (``measurement.early_windows``)"""
     quarantined: int = 0
     """events of this window that are in quarantine already"""
     cased: int = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from detectors.audit import Audit, AuditSettings
 from detectors.events.event import Event
 from detectors.lab.traffic.blocks import Packer
@@ -17,12 +19,13 @@ TICKS = 4
 
 
 class Partition:
-    """One audit that has seen forty ordinary minutes."""
+    """One audit that has seen ordinary minutes: by default forty."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: list[Event] | None = None) -> None:
+        history = ordinary(1, minutes=HISTORY_MINUTES, targets=TARGETS + 1) if history is None else history
         self.audit, self.outcome, self._packer = Audit(AuditSettings()), Outcome(), Packer(1)
         self._position = 0
-        self.take(ordinary(1, minutes=HISTORY_MINUTES, targets=TARGETS + 1))
+        self.take(history)
         self.outcome = Outcome()
 
     def take(self, events: list[Event]) -> None:
@@ -77,3 +80,50 @@ def test_a_few_surging_windows_are_all_judged_at_once() -> None:
     partition.take(surge(EARLY_JUDGINGS_MIN // 2))
     assert partition.outcome.put_off == 0
     assert partition.judged() >= EARLY_JUDGINGS_MIN // 4
+
+
+SLOW_TICK_EVENTS = 19
+"""Too few to judge the tick itself."""
+FIRST_TICKS = 6
+"""Ticks before the end of five minutes."""
+
+
+def brief_targets() -> list[Event]:
+    """Seventy minutes of targets that are viewed in five minutes each: an hour brings no more than its best minutes."""
+    blocks = [ordinary(n, minutes=5, targets=20, start=START_MS + n * 5 * MINUTE_MS) for n in range(13)]
+    for number, events in enumerate(blocks):
+        for event in events:
+            event.target = f"{number}-{event.target}"
+    return in_order(*blocks)
+
+
+def slow_burst(events: list[Event], *, begin: int) -> list[Event]:
+    """The events at even distances, each by an actor of its own, on a target without a past."""
+    for number, event in enumerate(events):
+        event.ts = begin + number * TICK_MS // SLOW_TICK_EVENTS
+        event.target, event.actor = PAID, f"{event.actor}-{number}"
+    return events
+
+
+END_MS = START_MS + 70 * MINUTE_MS
+
+
+@pytest.mark.parametrize(("first_ticks", "ticks"), [(FIRST_TICKS, 17), (-1, 16)], ids=["across an end", "within"])
+def test_a_burst_that_ends_soon_after_its_count_is_a_surge_is_found_at_once(first_ticks: int, ticks: int) -> None:
+    partition = Partition(brief_targets())
+    begin = END_MS - first_ticks * TICK_MS
+    paid = bought(7, PAID, begin=begin, minutes=1, per_minute=ticks * SLOW_TICK_EVENTS)
+    partition.take(slow_burst(paid, begin=begin))
+    assert [flag.target for flag in partition.outcome.flags] == [PAID]
+
+
+def test_an_honest_surge_that_ends_soon_after_it_is_one_is_no_flag() -> None:
+    partition = Partition(brief_targets())
+    begin = END_MS - FIRST_TICKS * TICK_MS
+    honest = viral(7, PAID, begin=begin, minutes=1, per_minute=17 * SLOW_TICK_EVENTS)
+    for number, event in enumerate(honest):
+        event.ts, event.target = begin + number * TICK_MS // SLOW_TICK_EVENTS, PAID
+    partition.take(honest)
+    assert partition.judged() > 0
+    partition.audit.advance(END_MS + 60 * MINUTE_MS, partition.outcome)
+    assert not [flag for flag in partition.outcome.flags if flag.verdict in {"artificial", "suspect"}]
