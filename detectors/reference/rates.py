@@ -8,6 +8,8 @@ people who had viewed the target.
 
 from __future__ import annotations
 
+import math
+
 from detectors.windows.scales import HOUR, MINUTES
 
 PEOPLE_CAP = 50.0
@@ -29,6 +31,10 @@ it."""
 
 SOME_VIEW = 0.2
 """Least share of the likes (follows) by people who viewed at which they show when views are emitted."""
+
+RATIO_STANDARD_ERRORS = 3.0
+"""Standard errors by which the ratio must exceed AT_ONCE for one metric. It is asked at every closing of windows, so a
+bound of 95 % would often be exceeded by chance."""
 
 ACTS_MAX = 2000.0
 """Likes (follows) at which the totals are halved."""
@@ -92,19 +98,29 @@ class Rates:
         Many players emit a view when it ends. Then a like comes before its view, and of a young crowd only those who
         have left are known. Likes in a feed have no view, and show nothing.
 
+        One metric must show it beyond chance, and the other must not contradict it: many follow a target when they have
+        watched it, so follows come after their views wherever views are emitted.
+
         >>> rates = Rates()
         >>> rates.learn_viewers("hour", 1, 400.0, 320.0); rates.learn_viewers("minutes", 1, 400.0, 310.0)
         >>> rates.emitted_at_start()
         True
-        >>> rates.learn_viewers("minutes", 1, 400.0, 150.0)
+        >>> rates.learn_viewers("hour", 2, 30.0, 30.0); rates.learn_viewers("minutes", 2, 30.0, 20.0)
         >>> rates.emitted_at_start()
         False
         """
-        for metric in self.acts_and_viewers.get(MINUTES, ()):
-            soon, later = self.viewed_first(MINUTES, metric), self.viewed_first(HOUR, metric)
-            if soon is not None and later is not None and soon >= max(AT_ONCE * later, SOME_VIEW):
-                return True
-        return False
+        ratios = [self._viewed_soon(metric) for metric in self.acts_and_viewers.get(MINUTES, ())]
+        known = [found for found in ratios if found is not None]
+        return all(ratio >= AT_ONCE for ratio, _ in known) and any(least >= AT_ONCE for _, least in known)
+
+    def _viewed_soon(self, metric: int) -> tuple[float, float] | None:
+        """Of the likes (follows) by people who had viewed by the end of their hour, the share of those by the end of
+        their five minutes, and its lower bound. None if too few are known, or show nothing."""
+        soon, later = self.viewed_first(MINUTES, metric), self.viewed_first(HOUR, metric)
+        if soon is None or later is None or later < SOME_VIEW:
+            return None
+        ratio = soon / later
+        return ratio, lower_bound(min(1.0, ratio), later * self.acts_and_viewers[MINUTES][metric][0])
 
     def usually_lonely(self, metric: int) -> float | None:
         """Share of the likes or follows that come without views on this platform, None if too few are known.
@@ -124,6 +140,17 @@ class Rates:
             if people >= PEOPLE_BEFORE:
                 return likes / people, follows / people
         return None
+
+
+def lower_bound(share: float, size: float) -> float:
+    """Lower bound of a share observed on ``size`` acts, RATIO_STANDARD_ERRORS below it (Wilson 1927).
+
+    >>> [round(lower_bound(1.0, size), 2) for size in (20.0, 81.0, 1000.0)], round(lower_bound(0.92, 130.0), 2)
+    ([0.69, 0.9, 0.99], 0.82)
+    """
+    square = RATIO_STANDARD_ERRORS**2 / size
+    doubt = math.sqrt(square * (share * (1.0 - share) + square / 4.0))
+    return (share + square / 2.0 - doubt) / (1.0 + square)
 
 
 def _learn(totals: list[float], *seen: float) -> None:

@@ -72,8 +72,14 @@ class Rule(NamedTuple):
     score_max: float = math.inf
 
 
-def _few_are_new(crowd: CrowdEvidence) -> bool:
-    return crowd.share(ACCOUNTS, OWN_WHO) < MOST
+def _few_may_be_new(crowd: CrowdEvidence) -> bool:
+    """Whether fewer than MOST may be new. The people are a sample, as in ``_must_be_the_same``.
+
+    A party of fans is judged dozens of times, and with fewer people as it ends: of eleven, six may be new by chance.
+    Without a number of people (events without an actor, an own model of them) the share has no such error.
+    """
+    new = crowd.share(ACCOUNTS, OWN_WHO)
+    return new - ONE_SIDED_95 * math.sqrt(new * (1.0 - new) / crowd.x.get(f.PEOPLE, math.inf)) < MOST
 
 
 def _not_the_same_people(crowd: CrowdEvidence) -> bool:
@@ -132,7 +138,7 @@ RULES: tuple[Rule, ...] = (
         NEW_ACCOUNTS,
         MANY_REPEAT,
         "Fans repeat views, and a few of them are always new.",
-        Unless(_few_are_new, f"fewer than {MOST:.0%} are new"),
+        Unless(_few_may_be_new, f"fewer than {MOST:.0%} may be new, as far as the number of people tells"),
     ),
     Rule(
         "new accounts on a schedule",

@@ -40,8 +40,18 @@ CASES = (
     Case(
         "new accounts that repeat",
         {"accounts": 0.5, "repetition": 0.5},
-        spared=(({}, {"accounts": 0.499}),),
-        convicts_too=(({}, {"accounts": 0.15, "neighbours": 0.5}),),
+        spared=(
+            ({}, {"accounts": 0.499}),
+            ({f.PEOPLE: 11.0}, {"accounts": 0.51}),
+            ({f.PEOPLE: 11.0}, {"accounts": 0.7}),
+            ({f.PEOPLE: 100.0}, {"accounts": 0.55}),
+        ),
+        convicts_too=(
+            ({}, {"accounts": 0.15, "neighbours": 0.5}),
+            ({f.PEOPLE: 5.0}, {"accounts": 1.0}),
+            ({f.PEOPLE: 11.0}, {"accounts": 0.8}),
+            ({f.PEOPLE: 100.0}, {"accounts": 0.6}),
+        ),
     ),
     Case("new accounts on a schedule", {"accounts": 0.15, "cadence": 0.15}),
     Case(
