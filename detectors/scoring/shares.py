@@ -8,8 +8,6 @@ p-value of a deviation from the baseline:
   deviation must be.
 * without such windows: a crowd of n counts as n / (1 + (n - 1)ρ) independent people (Kish's design effect), and the
   p-value is Chernoff's bound (Hoeffding 1963).
-* without such windows, of missing likes and follows: they are few, whatever the number of people, and targets differ in
-  how often they are liked. So it is the tail of a Poisson variable whose mean varies between targets.
 * for fewer than eight people: the larger of the exact tail of a beta-binomial with the same ρ (Skellam 1948) and the
   p-value by the smallest windows in the history.
 
@@ -31,20 +29,10 @@ from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Calibrator, Mean
 from detectors.scoring.detector import FINDING_P, Finding, score_of
 from detectors.scoring.sentences import TEXTS, habit, usual
-from detectors.scoring.tails import (
-    beta_binomial_tail,
-    binomial_tail,
-    chernoff_bound,
-    gamma_poisson_lower_tail,
-    poisson_lower_tail,
-)
+from detectors.scoring.tails import beta_binomial_tail, binomial_tail, chernoff_bound, poisson_lower_tail
 
 USUAL_PRIOR = 0.1
 """Usual share assumed before windows were learned."""
-
-INTERACTION_SHAPE = 3.0
-"""Shape of the gamma law of targets' rates of likes and follows, assumed before windows were learned: one target in a
-hundred has a seventh of the platform's rate. So has a log-normal law whose standard deviation is a factor of two."""
 
 PLAIN_SHARES = frozenset({f.FRESH, f.DORMANT, f.RULED})
 """Features that are a plain share of people with a mark. From other shares, chance is already subtracted."""
@@ -153,8 +141,6 @@ class Shares:
     def _p(self, name: str, x: Features, value: float, baseline: float) -> float:
         size = f.observations(name, x)
         p = self._seen(name, x, value - baseline)
-        if p is None and name == f.SILENT and f.INTERACTIONS in x:
-            p = gamma_poisson_lower_tail(x[f.INTERACTIONS], _interactions(value, x), INTERACTION_SHAPE)
         if size < f.PEOPLE_MIN:
             return max(p or 0.0, beta_binomial_tail(size, value, baseline))
         if p is None:
@@ -204,12 +190,7 @@ def _least_p(name: str, x: Features, value: float, baseline: float) -> float:
     chance.
     """
     if name == f.SILENT and f.INTERACTIONS in x:
-        return poisson_lower_tail(x[f.INTERACTIONS], _interactions(value, x))
+        return poisson_lower_tail(x[f.INTERACTIONS], round((1.0 - value) * x[f.INTERACTIONS]))
     if name in PLAIN_SHARES:
         return binomial_tail(f.observations(name, x), value, baseline)
     return 0.0
-
-
-def _interactions(silent: float, x: Features) -> int:
-    """Likes and follows of a view window of which this share is missing."""
-    return round((1.0 - silent) * x[f.INTERACTIONS])

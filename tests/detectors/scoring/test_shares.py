@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import random
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import betabinom, nbinom, poisson  # type: ignore[import-untyped]  # without types
+from scipy.stats import betabinom, poisson  # type: ignore[import-untyped]  # without types
 
 from detectors.catalog.accounts import Accounts
 from detectors.catalog.engagement import Engagement
@@ -24,7 +23,6 @@ from detectors.scoring.tails import (
     beta_binomial_tail,
     binomial_tail,
     chernoff_bound,
-    gamma_poisson_lower_tail,
     poisson_lower_tail,
 )
 
@@ -58,14 +56,6 @@ def test_a_few_people_alone_never_reach_what_independent_people_would(size: int)
 def test_likes_that_are_missing_are_as_rare_as_poissons(expected: float, came: int) -> None:
     exact = 1.0 if came >= expected else poisson.cdf(came, expected)
     assert math.isclose(poisson_lower_tail(expected, came), exact, rel_tol=1e-6, abs_tol=1e-300)
-
-
-@given(st.floats(0.5, 400), st.integers(0, 500), st.floats(0.5, 50))
-def test_likes_that_are_missing_on_targets_that_differ_are_as_rare_as_negative_binomials(
-    expected: float, came: int, shape: float
-) -> None:
-    exact = 1.0 if came >= expected else nbinom.cdf(came, shape, shape / (shape + expected))
-    assert math.isclose(gamma_poisson_lower_tail(expected, came, shape), exact, rel_tol=1e-6, abs_tol=1e-300)
 
 
 @given(st.integers(8, 1000), st.integers(1, 57), st.data())
@@ -152,30 +142,6 @@ def test_of_likes_that_are_missing_the_number_that_came_bounds_the_p_value() -> 
         detector.learn_one({**CROWD, f.SILENT: 0.1, f.INTERACTIONS: 12.0})
     (finding,) = detector.findings({**CROWD, f.SILENT: 0.75, f.INTERACTIONS: 12.0})
     assert finding.p == pytest.approx(poisson_lower_tail(12.0, 3))
-
-
-def missing(expected: float, came: int) -> dict[str, float]:
-    """A window of views with twenty people for each like or follow that is expected."""
-    people = 20.0 * expected
-    silent = max(0.0, 1.0 - came / expected)
-    return {f.COUNT: people, f.PEOPLE: people, f.SILENT: silent, f.INTERACTIONS: expected}
-
-
-def test_without_history_five_likes_that_are_missing_are_no_evidence_however_many_people_came() -> None:
-    assert Engagement().score_one(missing(5.0, 0)) < 2.0
-    assert Engagement().score_one(missing(30.0, 0)) > 2.0
-
-
-def test_without_history_hardly_any_honest_target_is_odd_because_it_is_liked_less_than_others() -> None:
-    rng, detector = random.Random(7), Engagement()
-    odd = windows = 0
-    while windows < 4000:
-        # Targets' rates differ by a factor of two: a log-normal law with mean 1.
-        expected, rate = math.exp(rng.uniform(math.log(4.0), math.log(60.0))), rng.lognormvariate(-0.24, math.log(2.0))
-        came = sum(rng.random() < rate * expected / 1000.0 for _ in range(1000))
-        odd += detector.score_one(missing(expected, came)) >= 2.0
-        windows += 1
-    assert odd <= 0.01 * windows
 
 
 def test_features_of_one_detector_are_joined_by_simes_rule() -> None:
