@@ -32,8 +32,8 @@ from detectors.controls import Asked, Forgotten, ToActors
 from detectors.state.parts import Part
 
 JOINED_EVENTS = 2_000
-"""Events from which waiting blocks are added. A block of eighty events takes as long as a fifth of one of 2,000, and
-frames of live traffic are that small. From there on, an event costs the same in larger blocks."""
+"""Events from which waiting blocks are added. A block of eighty events, as a frame of live traffic has, takes a fifth
+of the time of one of 2,000. In still larger blocks an event takes no less."""
 BLOCK_MAX = 65_536
 """Events that are added at once: larger blocks are cut."""
 
@@ -281,7 +281,7 @@ class Accounts:
         """Load a piece of a page, if the store of pages has not got it."""
         self._pages.write([(number, piece)])
 
-    def lose_pages(self, pages: Iterable[int]) -> None:
+    def lose_pages(self, pages: set[int]) -> None:
         """Take pages as dropped because they cannot be loaded. The next changes delete what is left of them."""
         self._table.idle.lose(pages)
 

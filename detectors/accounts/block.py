@@ -59,7 +59,7 @@ class ActorBlock(msgspec.Struct, gc=False):
 
 
 def joined(blocks: Sequence[ActorBlock]) -> ActorBlock:
-    """One block with the events of all, in order. Raises IndexError if there are none."""
+    """One block with the events of all, of which there is at least one, in order."""
     if len(blocks) == 1:
         return blocks[0]
     columns: dict[str, Any] = {}
@@ -96,6 +96,6 @@ class WaitingBlocks:
         self._events += len(block)
 
     def take(self) -> ActorBlock:
-        """Join all blocks into one; then none is waiting. Raises IndexError if none was."""
+        """Join all blocks, of which there is at least one. Then none is waiting."""
         blocks, self._blocks, self._events = self._blocks, [], 0
         return joined(blocks)

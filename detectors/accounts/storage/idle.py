@@ -189,11 +189,10 @@ class IdleAccounts:
         if actors:
             self._index.add(np.concatenate(actors), np.concatenate(places))
 
-    def lose(self, numbers: Iterable[int]) -> None:
+    def lose(self, numbers: set[int]) -> None:
         """Note pages that are not loaded because a record of them is damaged: what is left of them is deleted."""
-        for number in numbers:
-            self._gone.add(number)
-            self._dropped.add(number)
+        self._gone |= numbers
+        self._dropped |= numbers
 
     @property
     def next_page(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -51,15 +52,13 @@ class Role:
         self.work = Actors(self.settings, tp, target_partitions=1, state=self.memory, clock=self.clock)  # type: ignore[arg-type]  # as a reader
         self.position = asyncio.run(self.work.restore())
 
-    def take(self) -> dict[str, int]:
+    def take(self) -> Counter[str]:
         """Take what is in the log, and return the failures that were contained."""
         records = [one for one in self.memory.committed(self.topics.by_actor, 0) if one.offset >= self.position]
-        failures: dict[str, int] = {}
+        failures = Counter[str]()
         for record in records:
-            for part, count in self.work.accounts.apply(record.value, record.offset).failures.items():
-                failures[part] = failures.get(part, 0) + count
-        for part, count in self.work.accounts.complete().failures.items():
-            failures[part] = failures.get(part, 0) + count
+            failures.update(self.work.accounts.apply(record.value, record.offset).failures)
+        failures.update(self.work.accounts.complete().failures)
         self.position = records[-1].offset + 1 if records else self.position
         return failures
 
@@ -72,13 +71,8 @@ class Role:
 
     def stored(self) -> dict[bytes, bytes]:
         """The newest records of the changelog."""
-        newest: dict[bytes, bytes] = {}
-        for record in self.memory.committed(self.topics.actors_state, 0):
-            if record.value is None:
-                newest.pop(record.key or b"", None)
-            else:
-                newest[record.key or b""] = record.value
-        return newest
+        newest = {record.key or b"": record.value for record in self.memory.committed(self.topics.actors_state, 0)}
+        return {key: value for key, value in newest.items() if value is not None}
 
 
 def test_the_accounts_of_a_damaged_page_are_new_after_every_restart(tmp_path: Path) -> None:
