@@ -41,6 +41,7 @@ from detectors.intake.ticks import Tick
 from detectors.judge import Judge
 from detectors.measurement.early_windows import EarlyContext, EarlyWindows
 from detectors.measurement.other_metrics import OtherMetrics
+from detectors.measurement.window_views import WindowViews
 from detectors.open_windows import Due, OpenWindows
 from detectors.pending_counts import PendingCounts
 from detectors.platform.platform import Platform
@@ -79,19 +80,18 @@ class Audit:
         self._incidents, self._settlements, self._explanations, self._rule_bursts, self._judge = self._make_judge(
             settings
         )
-        self._parts = parts_of(self.scales)
         self.bands = Bands(settings.partitions)
-        self._other_metrics = OtherMetrics(self.target_states, self.platforms, self.scales)
+        other_metrics = OtherMetrics(self.target_states, self.platforms, self.scales)
+        views = WindowViews(self.platforms, other_metrics, self.rulings, self.scales, parts_of(self.scales))
         self._containment = Containment(self, self.target_states, self.pending_counts, self.scales)
         self._early = EarlyWindows(
             EarlyContext(
-                *(self.target_states, self.platforms, self.rulings, self._other_metrics, self.scales, self._parts),
-                *(EarlyJudge(self._judge, self.bands), self._containment.record_early_failure),
+                *(self.target_states, views, EarlyJudge(self._judge, self.bands)),
+                self._containment.record_early_failure,
             )
         )
         self._window_closing = WindowClosing(
-            *(self.target_states, self.scales, self._parts, self._windows, self._judge, self.bands, self.rulings),
-            *(self._other_metrics, self.platforms, self.intake.rules, self._early),
+            *(self.target_states, views, self._windows, self._judge, self.bands, self.intake.rules, self._early),
             *(self._containment.record_unjudged, self._containment.record),
         )
         self.ticks = TickEntry(
@@ -102,9 +102,7 @@ class Audit:
             judge=self._judge,
             containment=self._containment,
             early=self._early,
-            platforms=self.platforms,
-            other_metrics=self._other_metrics,
-            rulings=self.rulings,
+            views=views,
         )
         self._controls = ControlEntry(self.target_states, self._settlements, self.rulings, self.platforms, self.scales)
         self._at = 0

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from detectors.actors.rulings import Rulings
 from detectors.containment import Containment
 from detectors.events.event import METRICS
 from detectors.events.key import Key, is_view, metric_of, target_of
@@ -18,11 +17,9 @@ from detectors.failures import UNCONTAINED
 from detectors.intake.ticks import Tick
 from detectors.judge import TICK_EVENTS_MIN, Judge
 from detectors.measurement.early_windows import EarlyWindows
-from detectors.measurement.other_metrics import OtherMetrics
-from detectors.measurement.window_view import WindowView
+from detectors.measurement.window_views import WindowViews
 from detectors.open_windows import OpenWindows
 from detectors.pending_counts import PendingCounts
-from detectors.platform.platform import Platform
 from detectors.records import Outcome
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
@@ -57,9 +54,7 @@ class TickEntry:
     judge: Judge
     containment: Containment
     early: EarlyWindows
-    platforms: list[Platform]
-    other_metrics: OtherMetrics
-    rulings: Rulings
+    views: WindowViews
 
     def enter_all(self, tick: Tick, start: int, outcome: Outcome) -> Generator[None, None, int]:
         """Enter the events of a tick that no rule caught, with a pause after every few keys. Returns their number."""
@@ -123,7 +118,7 @@ class TickEntry:
 
     def _needs_judging(self, key: Key, state: TargetState, count: int, at: ClosedTick) -> bool:
         try:
-            return self.judge.needs_judging(state, count, self.platforms[metric_of(key)])
+            return self.judge.needs_judging(state, count, self.views.platforms[metric_of(key)])
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # its five minutes are judged at their end
@@ -135,13 +130,8 @@ class TickEntry:
         start, log, outcome = at.start, at.log, at.outcome
         crowd.settle()
         crowd.log_from, crowd.log_to = log
-        metric = metric_of(key)
         try:
-            platform, reference = self.platforms[metric], self.other_metrics.reference(metric)
-            window = WindowView(
-                key, state, self.scale, start, crowd, platform, reference, outcome, rulings=self.rulings
-            )
-            self.judge.judge_tick(window)
+            self.judge.judge_tick(self.views.view(0, start, (key, state, crowd), outcome))
         except UNCONTAINED:
             raise
         except Exception as error:  # noqa: BLE001  # a failure ends this tick only

@@ -28,7 +28,7 @@ class Bands:
         self.lockstep = ActorPairs(partitions)
 
     def find_band(self, window: WindowView, actors: Collection[int]) -> None:
-        """Set the features of the band among a window's actors, if there is one. The window's count is expected."""
+        """Add the features of the band among a window's actors, if there is one. The window's count is expected."""
         crowd = window.crowd
         if len(actors) < BAND_MIN or crowd.sampled or not self.lockstep.suspects(actors):
             return
@@ -43,13 +43,16 @@ class Bands:
         different_networks = len(set(given)) + len(networks) - len(given)
         if different_networks < max(BAND_MIN, len(networks) / MEMBERS_PER_NETWORK):
             return
-        window.x[f.PEOPLE] = float(len(actors))
-        window.x[f.BAND] = int(members["events"].sum()) / crowd.n
-        window.x[f.BAND_SCORE] = band.score
-        window.x[f.BAND_PEOPLE] = float(len(band.members))
-        window.x[f.BAND_OCCASIONS] = float(band.occasions)
-        window.x[f.BAND_EXPECTED] = band.expected
-        window.x[f.BAND_KNOWN] = float(crowd.owner >= 0 and 2 * len(given) >= len(networks))
+        window.x = {
+            **window.x,
+            f.PEOPLE: float(len(actors)),
+            f.BAND: int(members["events"].sum()) / crowd.n,
+            f.BAND_SCORE: band.score,
+            f.BAND_PEOPLE: float(len(band.members)),
+            f.BAND_OCCASIONS: float(band.occasions),
+            f.BAND_EXPECTED: band.expected,
+            f.BAND_KNOWN: float(crowd.owner >= 0 and 2 * len(given) >= len(networks)),
+        }
 
     def note(
         self, key: Key, state: TargetState, crowd: Crowd, known: Sequence[int], expected: Callable[[], float]

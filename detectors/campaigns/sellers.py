@@ -36,11 +36,13 @@ def usual_share(platform: Platform) -> float:
 
 
 def find_sellers(window: WindowView, sellers: set[int]) -> None:
-    """Set the features of these accounts, which are among the window's people."""
-    crowd, x = window.crowd, window.x
-    window.sellers = sellers
-    x[f.SELLERS], x[f.SELLERS_AMONG] = float(len(sellers)), float(len(crowd.people))
-    x[f.SELLERS_EXPECTED] = usual_share(window.platform) * len(crowd.people)
+    """Add the features of these accounts, which are among the window's people."""
+    crowd = window.crowd
+    x = {
+        f.SELLERS: float(len(sellers)),
+        f.SELLERS_AMONG: float(len(crowd.people)),
+        f.SELLERS_EXPECTED: usual_share(window.platform) * len(crowd.people),
+    }
     watches: dict[int, int] = {}
     for bucket in crowd.people_among(sellers)["watch"].tolist():
         if bucket >= 0:
@@ -48,3 +50,4 @@ def find_sellers(window: WindowView, sellers: set[int]) -> None:
     if watches:
         x[f.SELLERS_WATCH] = window.mixes()[f.WATCH].excess(watches)
         x[f.SELLERS_VIEWS] = float(sum(watches.values()))
+    window.sellers, window.x = sellers, {**window.x, **x}

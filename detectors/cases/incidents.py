@@ -54,7 +54,8 @@ class Incidents:
 
     def act(self, window: WindowView, view: Opinion) -> None:
         """Open or continue the case of a judged window, and quarantine its artificial events."""
-        state, crowd, x = window.target_state, window.crowd, window.x
+        state, crowd = window.target_state, window.crowd
+        expected = window.x[f.EXPECTED] if view.beside_drip is None else view.beside_drip
         case = state.case
         if case is None and state.settlements and (view.settles or view.verdict == ARTIFICIAL):
             case = state.case = self._settlements.resume(state, window.start, window.until)
@@ -62,20 +63,20 @@ class Incidents:
         if case is None:
             case = self._open(window, view)
         previous = case.verdict
-        self._weigh(case, window, view)
+        self._weigh(case, window, view, window.x[f.COUNT] - expected)
         if opened and window.scale.name == TICK:
             for step in state.trail[:-1]:
                 put(case.series, Point(step.start, window.scale.span_ms, step.count, step.expected))
                 self._quarantine_tick(window, case, step)
         slow = state.slow
-        if slow is not None and f.DRIP in x and not slow.past_cased:
+        if slow is not None and view.beside_drip is not None and not slow.past_cased:
             slow.past_cased = True
             since = window.start if opened else case.onset
             for day in slow.past_days():
                 if opened:
                     put(case.series, Point(day.start, DAY_MS, day.count, day.count - day.artificial))
                 self._quarantine_day(window, case, day, cased=day.cased if day.start >= since else 0)
-        self.follow(window)
+        self._follow(window, expected)
         fresh = max(
             0,
             round(view.artificial if view.certain_artificial is None else view.certain_artificial) - crowd.quarantined,
@@ -87,7 +88,7 @@ class Incidents:
             state.trail[-1].quarantined = crowd.quarantined
         uncased = 0.0 if crowd.expected_cased else 1.0 - crowd.cased / crowd.n
         case.observed += crowd.n - crowd.cased
-        expect(case, interval_of(x[f.EXPECTED], x[f.DISPERSION]).times(uncased))
+        expect(case, interval_of(expected, window.x[f.DISPERSION]).times(uncased))
         crowd.cased, crowd.expected_cased = crowd.n, True
         if moved:
             width = moved / max(1.0, view.artificial)
@@ -122,13 +123,16 @@ class Incidents:
                 self._records.emit_correction(key, case, (QUARANTINED, to, moved), (case.onset, case.until), outcome)
         self._records.emit_flag(key, case, REVERSED if held and not case.artificial else CLOSED, outcome)
 
-    @staticmethod
-    def follow(window: WindowView) -> None:
+    def follow(self, window: WindowView) -> None:
         """Add a window to the course of an open case. Of an open window only the part that has passed is added."""
+        self._follow(window, window.x[f.EXPECTED])
+
+    @staticmethod
+    def _follow(window: WindowView, expected: float) -> None:
         if window.target_state.case is not None:
             span = window.until - window.start
-            expected = window.x[f.EXPECTED] * span / window.scale.span_ms
-            put(window.target_state.case.series, Point(window.start, span, window.crowd.n, expected))
+            part = expected * span / window.scale.span_ms
+            put(window.target_state.case.series, Point(window.start, span, window.crowd.n, part))
 
     def _open(self, window: WindowView, view: Opinion) -> Case:
         state, onset, log_from = window.target_state, window.start, window.crowd.log_from
@@ -159,8 +163,7 @@ class Incidents:
         state.case_onsets = [*(each for each in state.case_onsets if each >= since), onset]
         return number
 
-    def _weigh(self, case: Case, window: WindowView, view: Opinion) -> None:
-        excess = window.x[f.COUNT] - window.x[f.EXPECTED]
+    def _weigh(self, case: Case, window: WindowView, view: Opinion, excess: float) -> None:
         decided = case.settles and view.verdict == ARTIFICIAL != case.verdict
         if view.verdict == ARTIFICIAL:
             case.verdict = ARTIFICIAL

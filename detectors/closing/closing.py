@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
 
-from detectors.actors.rulings import Rulings
 from detectors.campaigns.bands import Bands
 from detectors.closing.learning import hand_over, learn_small, learn_window, teach
 from detectors.closing.table import Closing, ClosingTable, Row
@@ -25,16 +24,14 @@ from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.names import EVENTS_MIN
 from detectors.intake.rules.act_rules import ActRules
-from detectors.judge import Judge
+from detectors.judge import Decision, Judge
 from detectors.measurement.early_windows import EarlyWindows
-from detectors.measurement.other_metrics import OtherMetrics
+from detectors.measurement.window_views import WindowViews
 from detectors.open_windows import OpenWindows
 from detectors.platform.lessons import Lessons
-from detectors.platform.platform import Platform
 from detectors.records import Outcome
 from detectors.state.target_states import CHANGED_AT_ONCE, TargetStates
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import Scale
 
 STEP_WINDOWS = 32
 """Windows judged one by one between two pauses: some milliseconds of work."""
@@ -45,15 +42,10 @@ class WindowClosing:
     """See the module. All fields belong to one audit."""
 
     target_states: TargetStates
-    scales: tuple[Scale, ...]
-    parts: tuple[int, ...]
-    """see scales.parts_of"""
+    views: WindowViews
     open_windows: OpenWindows
     judge: Judge
     bands: Bands
-    rulings: Rulings
-    other_metrics: OtherMetrics
-    platforms: list[Platform]
     rules: ActRules
     early: EarlyWindows
     record_unjudged: Callable[[tuple[str, Exception], Key, Crowd, Outcome], None]
@@ -62,7 +54,8 @@ class WindowClosing:
 
     def close(self, order: int, start: int, now_ms: int, outcome: Outcome) -> Iterator[None]:
         """Close the windows of a scale that begin at ``start``, with pauses."""
-        closing = Closing(order, self.scales[order], start, Lessons(self.scales[order], start), outcome)
+        scale = self.views.scales[order]
+        closing = Closing(order, scale, start, Lessons(scale, start), outcome)
         for keys in _tables(self.target_states.take_waiting(order, start)):
             yield
             rows: list[Row] = []
@@ -74,7 +67,7 @@ class WindowClosing:
                 yield from self._close(rows, closing)
         if any(closing.lessons.windows):  # if all were dropped, a restarted task knows none of them
             yield from self.early.take(now_ms, closing.lessons.events, outcome)
-            yield from teach(closing, self.platforms, self.bands)
+            yield from teach(closing, self.views.platforms, self.bands)
 
     def _close(self, rows: list[Row], closing: Closing) -> Iterator[None]:
         try:
@@ -93,7 +86,7 @@ class WindowClosing:
         else:
             yield from self._decide(table, closing)
             hand_over(table, closing)
-        if closing.order + 1 < len(self.scales):
+        if closing.order + 1 < len(self.views.scales):
             for row in rows:
                 self._lengthen(row, closing)
 
@@ -123,20 +116,21 @@ class WindowClosing:
         if place in table.most or place in table.together:
             self._note_actors(table, place, closing)
         if place in table.windows or place in table.crowds:
-            score = self._judge(table, place) if table.is_judged(place) else 0.0
-            learn_window(table, place, closing, score)
+            decision = self._judge(table, place) if table.is_judged(place) else None
+            learn_window(table, place, closing, decision)
         else:
             learn_small(table, place, closing)
         if table.metric == VIEW and crowd.n >= EVENTS_MIN:
             self._note_views(table, place, closing)
 
-    def _judge(self, table: ClosingTable, place: int) -> float:
+    def _judge(self, table: ClosingTable, place: int) -> Decision:
         window = table.windows[place]
         # Rulings of this closing count too: they are made in the order of keys.
-        if len(self.rulings) and f.STRANGERS in window.x:
-            ruled = self.rulings.share(window.crowd.actor_hashes(), window.key)
+        rulings = self.views.rulings
+        if len(rulings) and f.STRANGERS in window.x:
+            ruled = rulings.share(window.crowd.actor_hashes(), window.key)
             if ruled != window.x.get(f.RULED):
-                window.x[f.RULED], window.asked = ruled, None
+                window.x, window.asked = {**window.x, f.RULED: ruled}, None
         return self.judge.decide(window, judged=place in table.judged)
 
     def _note_actors(self, table: ClosingTable, place: int, closing: Closing) -> None:
@@ -162,7 +156,7 @@ class WindowClosing:
         try:
             if closing.order > 1 and table.teaching[place].crowd and others is not None:
                 table.interactions.append((table.people_who_can_act(place), *others[1:]))
-            lessons.viewed.update(self.other_metrics.viewers_in_closing_window(key, closing.order, crowd))
+            lessons.viewed.update(self.views.other_metrics.viewers_in_closing_window(key, closing.order, crowd))
             lessons.views[key] = crowd.n - crowd.quarantined
         except UNCONTAINED:
             raise
@@ -171,14 +165,14 @@ class WindowClosing:
 
     def _unjudged(self, row: Row, closing: Closing, error: Exception) -> None:
         key, _, crowd = row
-        self.platforms[metric_of(key)].changed = True
+        self.views.platforms[metric_of(key)].changed = True
         self.record_unjudged((closing.scale.name, error), key, crowd, closing.outcome)
 
     def _lengthen(self, row: Row, closing: Closing) -> None:
         """Merge a closed window into the next longer one."""
         key, state, crowd = row
         order, outcome = closing.order + 1, closing.outcome
-        name = self.scales[order].name
+        name = self.views.scales[order].name
         longer = state.open.get(name)
         unjudged = 0 if longer is None else longer.n - longer.unjudged
         try:

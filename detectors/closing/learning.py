@@ -16,6 +16,7 @@ from detectors.events.key import NO_KEY
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.columns import selected
+from detectors.judge import Decision
 from detectors.measurement.window_view import WindowView, habits_unknown
 from detectors.platform.platform import RUNGS, Platform
 from detectors.state.level import Level
@@ -39,9 +40,10 @@ def learn_small(table: ClosingTable, place: int, closing: Closing) -> None:
         _teach_platform(table, place, crowd)
 
 
-def learn_window(table: ClosingTable, place: int, closing: Closing, crowd_score: float) -> None:
-    """Learn from a window with a crowd or a case. A suspicious window counts at most as expected.
+def learn_window(table: ClosingTable, place: int, closing: Closing, decision: Decision | None) -> None:
+    """Learn from a window with a crowd or a case, after the ``decision`` on it if it was judged by itself.
 
+    A suspicious window counts at most as expected.
     Quarantined events are excluded. An exception ends only the learning; the verdict remains valid.
     """
     window = table.windows.get(place)
@@ -49,7 +51,7 @@ def learn_window(table: ClosingTable, place: int, closing: Closing, crowd_score:
         if window is None:
             learn_small(table, place, closing)
         else:
-            _learn(table, place, window, closing, crowd_score)
+            _learn(table, place, window, closing, decision or Decision(0.0, window.x[f.EXPECTED]))
     except UNCONTAINED:
         raise
     except Exception as error:  # noqa: BLE001  # any failure is limited to learning from this window
@@ -57,11 +59,11 @@ def learn_window(table: ClosingTable, place: int, closing: Closing, crowd_score:
         closing.outcome.fail("learning", table.rows[place][0], closing.start, 0, error)
 
 
-def _learn(table: ClosingTable, place: int, window: WindowView, closing: Closing, crowd_score: float) -> None:
+def _learn(table: ClosingTable, place: int, window: WindowView, closing: Closing, decision: Decision) -> None:
     state, crowd, surge = window.target_state, window.crowd, window.surge
     slow = state.slow
     suspicious = (surge >= SURGE_SCORE and not window.reference.experienced()) or (
-        surge >= SURGE_LEAST and crowd_score >= LEARN_CROWD_BELOW
+        surge >= SURGE_LEAST and decision.crowd >= LEARN_CROWD_BELOW
     )
     if slow is not None:
         suspicious = suspicious or slow.blocks_learning()
@@ -69,7 +71,7 @@ def _learn(table: ClosingTable, place: int, window: WindowView, closing: Closing
             slow.close_day(window.start, crowd)
     honest = crowd.n - crowd.quarantined
     if suspicious:
-        honest = min(honest, math.ceil(window.x[f.EXPECTED]))
+        honest = min(honest, math.ceil(decision.expected))
     _learn_level(state, closing, honest, table.season)
     if crowd.quarantined or suspicious or state.case is not None:
         return

@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 
 from detectors.actors.conduct import ConductRulings
-from detectors.actors.rulings import Rulings
 from detectors.campaigns.bands import Bands
 from detectors.campaigns.pairs import BAND_MIN
 from detectors.campaigns.sellers import find_sellers, sellers_among
@@ -27,7 +26,7 @@ from detectors.measurement.expectation import expected_count
 from detectors.measurement.measuring import expect, features_of, measure, set_expected
 from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView, habits_unknown
-from detectors.platform.platform import Platform
+from detectors.measurement.window_views import WindowViews
 from detectors.reference.known_actors import are_unknown
 from detectors.scoring.detector import score_many
 from detectors.scoring.sentences import usual
@@ -40,13 +39,8 @@ class Surroundings(Protocol):
     """What a table is made of besides its rows. ``WindowClosing`` has it."""
 
     @property
-    def platforms(self) -> list[Platform]:
-        """The platforms by metric."""
-        ...
-
-    @property
-    def other_metrics(self) -> OtherMetrics:
-        """Reads the other metrics of a target."""
+    def views(self) -> WindowViews:
+        """Makes windows under judgement, and has what surrounds them."""
         ...
 
     @property
@@ -59,33 +53,23 @@ class Surroundings(Protocol):
         """Finds bands."""
         ...
 
-    @property
-    def rulings(self) -> Rulings:
-        """Recorded rulings on actors."""
-        ...
-
-    @property
-    def parts(self) -> tuple[int, ...]:
-        """See scales.parts_of."""
-        ...
-
 
 def tabulate(rows: list[Row], closing: Closing, around: Surroundings) -> ClosingTable:
     """The table of rows of one metric. It changes nothing that could not be computed again."""
-    metric = metric_of(rows[0][0])
-    platform, reference = around.platforms[metric], around.other_metrics.reference(metric)
+    metric, views = metric_of(rows[0][0]), around.views
+    platform, reference = views.platforms[metric], views.other_metrics.reference(metric)
     teaching = platform.teaching(closing.scale, [key for key, _, _ in rows], closing.start)
     season = platform.season(closing.scale, closing.start)
     table = ClosingTable(rows, metric, platform, reference, season, teaching)
     bands: dict[int, list[int]] = {}
     if closing.order == 1:
         bands = _meet(table, around.bands)
-    _expect(table, closing, around.other_metrics)
+    _expect(table, closing, views.other_metrics)
     if closing.scale.span_ms >= HOUR_MS:
-        _find_sellers(table, closing, around.rulings.conduct)
+        _find_sellers(table, closing, views.rulings.conduct)
     _open(table, closing, around, bands)
     if metric:
-        count_viewers(table, closing, around.other_metrics, around.platforms[0])
+        count_viewers(table, closing, views.other_metrics, views.platforms[0])
     _measure(table)
     _ask(table, around.judge.voting)
     return table
@@ -156,13 +140,13 @@ def _open(table: ClosingTable, closing: Closing, around: Surroundings, bands: di
         count = table.crowds.get(place)
         if count is None:
             if state.case is not None or place in bands:
-                expect(_view(table, place, closing, around))
+                expect(_view(table, place, closing, around.views))
             continue
         surging = count.surge >= SURGE_LEAST or state.case is not None
         judged = experienced and (surging or is_day)
         measured = judged or table.teaching[place].crowd or habits_unknown(state, closing.scale)
         if measured or surging or state.slow is not None or place in bands or place in table.sellers:
-            _open_crowd(_view(table, place, closing, around), count, closing, around.other_metrics)
+            _open_crowd(_view(table, place, closing, around.views), count, closing, around.views.other_metrics)
         if judged:
             table.judged.add(place)
         if measured:
@@ -173,14 +157,8 @@ def _open(table: ClosingTable, closing: Closing, around: Surroundings, bands: di
         around.bands.find_band(table.windows[place], actors)
 
 
-def _view(table: ClosingTable, place: int, closing: Closing, around: Surroundings) -> WindowView:
-    key, state, crowd = table.rows[place]
-    window = table.windows[place] = WindowView(
-        *(key, state, closing.scale, closing.start, crowd, table.platform, table.reference, closing.outcome),
-        parts=around.parts[closing.order],
-        rates=around.platforms[0].rates,
-        rulings=around.rulings,
-    )
+def _view(table: ClosingTable, place: int, closing: Closing, views: WindowViews) -> WindowView:
+    window = table.windows[place] = views.view(closing.order, closing.start, table.rows[place], closing.outcome)
     return window
 
 

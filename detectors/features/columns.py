@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.features import names as f
-from detectors.features.names import Features
 
 Column = NDArray[np.float64]
 Columns = dict[str, Column]
@@ -45,9 +44,9 @@ def observations(name: str, columns: Columns) -> NDArray[np.int64]:
     return np.rint(np.nan_to_num(counts)).astype(np.int64)
 
 
-def rows_of(columns: Columns, places: Sequence[int]) -> list[Features]:
+def rows_of(columns: Columns, places: Sequence[int]) -> list[dict[str, float]]:
     """The features of some of the windows, without those that are absent."""
-    rows: list[Features] = [{} for _ in places]
+    rows: list[dict[str, float]] = [{} for _ in places]
     at = np.asarray(places, np.intp)
     for name, column in columns.items():
         for x, value in zip(rows, column[at].tolist(), strict=True):

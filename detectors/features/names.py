@@ -1,15 +1,18 @@
-"""Feature names. A judged window is a dict of them; each constant has its meaning and range.
+"""Feature names. A judged window is a mapping of them; each constant has its meaning and range.
 
-If the input of a feature was not given, the feature is absent from the dict: missing fields are no evidence. Shares of
+If the input of a feature was not given, the feature is absent: missing fields are no evidence. Shares of
 *people* count each actor of a window once, so one actor with fifty events is not fifty people of one network.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 EVENTS_MIN = 8
 """Least events of a window whose composition is measured."""
 
-Features = dict[str, float]
+Features = Mapping[str, float]
+"""Features by name. They are complete when they are made, and do not change afterwards."""
 
 COUNT = "count"
 """Events in the window, ≥ 1."""

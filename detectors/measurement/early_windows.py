@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from detectors.actors.rulings import Rulings
 from detectors.catalog.registry import SURGE
 from detectors.events.key import Key, metric_of
 from detectors.failures import UNCONTAINED
@@ -24,16 +23,15 @@ from detectors.features import names as f
 from detectors.measurement.expectation import usual_mean
 from detectors.measurement.measuring import measure_all
 from detectors.measurement.open_hour import merge_open_windows, split_result
-from detectors.measurement.other_metrics import OtherMetrics
 from detectors.measurement.window_view import WindowView
-from detectors.platform.platform import Platform
+from detectors.measurement.window_views import WindowViews
 from detectors.records import Outcome
 from detectors.state.level import YOUNG_WINDOWS, Level
 from detectors.state.target_state import TargetState
 from detectors.state.target_states import TargetStates
 from detectors.thresholds import SURGE_LEAST
 from detectors.windows.crowd import Crowd
-from detectors.windows.scales import DAY, HOUR, MINUTES, TICK, Scale
+from detectors.windows.scales import DAY, HOUR, MINUTES, TICK
 
 GROWTH = 1.4
 """Growth since the last judging after which an open window is judged again: a handful of times per window.
@@ -55,7 +53,7 @@ EARLY_JUDGINGS_MIN = 64
 """Early judgings allowed at each tick, however few events arrived."""
 
 MINUTES_ORDER, HOUR_ORDER = 1, 2
-"""Positions of these scales in ``EarlyContext.scales``."""
+"""Positions of these scales in ``WindowViews.scales``."""
 SCALE_NAMES = (TICK, MINUTES, HOUR, DAY)
 """The names of all scales, by position."""
 
@@ -74,11 +72,7 @@ class EarlyContext:
     """What early judging uses of its audit."""
 
     target_states: TargetStates
-    platforms: list[Platform]
-    rulings: Rulings
-    other_metrics: OtherMetrics
-    scales: tuple[Scale, ...]
-    parts: tuple[int, ...]
+    views: WindowViews
     judge: OpenJudge
     unjudged: Callable[[Key, int, Exception, Outcome], None]
     """called with a key and the position of the scale if judging its window failed"""
@@ -149,13 +143,13 @@ class EarlyWindows:
 
     def _consider(self, order: int, key: Key, state: TargetState, level: Level | None, count: int) -> None:
         """Add a window of ``count`` events, which is more than FACTOR times its level, if that is far above usual."""
-        name, context, metric = SCALE_NAMES[order], self._context, metric_of(key)
-        platform = context.platforms[metric]
+        name, views, metric = SCALE_NAMES[order], self._context.views, metric_of(key)
+        platform = views.platforms[metric]
         young = level is None or level.windows < YOUNG_WINDOWS
         if young and count <= FACTOR * platform.typical.get(name, 1.0):  # the usual count is at least that
             return
         usual = usual_mean(state, name, platform)
-        if count > FACTOR * usual and context.other_metrics.reference(metric).experienced():
+        if count > FACTOR * usual and views.other_metrics.reference(metric).experienced():
             self._candidates.append((-count / (1.0 + usual), order, key))
 
     def take(self, now_ms: int, events: int, outcome: Outcome) -> Iterator[None]:
@@ -237,20 +231,15 @@ class EarlyWindows:
         return True
 
     def _surround(self, window: WindowView, order: int, start: int) -> None:
-        other, key, crowd = self._context.other_metrics, window.key, window.crowd
+        other, key, crowd = self._context.views.other_metrics, window.key, window.crowd
         window.other_counts = other.counts(key, order, start, {})
         window.viewer_events = other.viewers(key, crowd).possible
 
     def _view(self, order: int, key: Key, state: TargetState, crowd: Crowd, *, at: tuple[int, Outcome]) -> WindowView:
-        context, metric = self._context, metric_of(key)
-        other = context.other_metrics
-        now_ms, outcome = at
-        platform, reference = context.platforms[metric], other.reference(metric)
-        scale, parts = context.scales[order], context.parts[order]
-        window = WindowView(key, state, scale, crowd.start, crowd, platform, reference, outcome, parts=parts)
-        window.rates, window.rulings = context.platforms[0].rates, context.rulings
-        window.early_at_ms = now_ms
-        window.windows_since_first_view = other.windows_since_first_view(key, scale, crowd.start)
+        views, (now_ms, outcome) = self._context.views, at
+        window = views.view(order, crowd.start, (key, state, crowd), outcome, early_at_ms=now_ms)
+        since = views.other_metrics.windows_since_first_view(key, window.scale, crowd.start)
+        window.windows_since_first_view = since
         return window
 
 
@@ -260,11 +249,10 @@ def _judge_from(window: WindowView, *, measured: bool) -> int:
     most = grown(count)
     if measured:
         return most
-    surge, x = window.platform.detectors_of(window.scale)[SURGE], dict(window.x)
+    surge, x = window.platform.detectors_of(window.scale)[SURGE], window.x
 
     def surges(events: int) -> bool:
-        x[f.COUNT] = float(events)
-        return surge.score_one(x) >= SURGE_LEAST
+        return surge.score_one({**x, f.COUNT: float(events)}) >= SURGE_LEAST
 
     # Most are no surge when they have grown so much either.
     return count + 1 + bisect_left(range(count + 1, most), True, key=surges) if surges(most) else most

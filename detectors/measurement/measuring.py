@@ -11,7 +11,6 @@ from detectors.features import names as f
 from detectors.features.columns import Column, Columns, columns_of, rows_of
 from detectors.features.crowd import crowd_columns, evenness, newcomers_of
 from detectors.features.interaction import lonely, silent
-from detectors.features.names import Features
 from detectors.features.people import People, people_of
 from detectors.measurement.expectation import expected_count
 from detectors.measurement.window_view import WindowView
@@ -44,10 +43,11 @@ def expect(window: WindowView) -> None:
 
 def set_expected(window: WindowView, expected: float, dispersion: float) -> None:
     """As ``expect``, if the expected count is known."""
-    window.x[f.COUNT] = float(window.crowd.n)
-    if window.crowd.nobody:
-        window.x[f.NAMED] = window.crowd.named / window.crowd.n
-    window.x[f.EXPECTED], window.x[f.DISPERSION] = expected, dispersion
+    crowd = window.crowd
+    x = {f.COUNT: float(crowd.n), f.EXPECTED: expected, f.DISPERSION: dispersion}
+    if crowd.nobody:
+        x[f.NAMED] = crowd.named / crowd.n
+    window.x = x
 
 
 def measure(windows: Sequence[WindowView], people: People | None = None) -> Columns:
@@ -82,7 +82,7 @@ def measure(windows: Sequence[WindowView], people: People | None = None) -> Colu
     return x
 
 
-def features_of(windows: Sequence[WindowView], columns: Columns, places: Sequence[int]) -> list[Features]:
+def features_of(windows: Sequence[WindowView], columns: Columns, places: Sequence[int]) -> list[dict[str, float]]:
     """The features of some of the measured windows, with those that only a verdict needs."""
     rows = rows_of(columns, places)
     for place, x in zip(places, rows, strict=True):
@@ -140,7 +140,7 @@ def _interaction(windows: Sequence[WindowView], x: Columns) -> None:
     _unviewed(windows, x)
     found = []
     for window in windows:
-        own: Features = {}
+        own: dict[str, float] = {}
         found.append(own)
         if window.other_counts is not None and window.rates is not None and window.crowd.named:
             without_views = _usual_without_views(window, metric, window.rates)
@@ -167,7 +167,7 @@ def _unviewed(windows: Sequence[WindowView], x: Columns) -> None:
         x[f.UNVIEWED], x[usual(f.UNVIEWED)] = shares, np.full(len(windows), usually)
 
 
-def _viewed_first(window: WindowView, x: Features) -> None:
+def _viewed_first(window: WindowView, x: dict[str, float]) -> None:
     rates = window.rates
     if rates is None or window.other_counts is None or rates.per_person(window.scale.name) is None:
         return

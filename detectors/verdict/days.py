@@ -14,6 +14,7 @@ from detectors.catalog.registry import ENGAGEMENT, ESTIMATING_CODES, HOW, REPETI
 from detectors.features import names as f
 from detectors.features.names import Features
 from detectors.measurement.expectation import EXPECTED_MIN, spread
+from detectors.measurement.window_view import WindowView
 from detectors.scoring.detector import Finding
 from detectors.scoring.normal import TWO_SIDED_95
 from detectors.scoring.sentences import habit
@@ -23,6 +24,7 @@ from detectors.state.level import Level
 from detectors.thresholds import SURGE_LEAST, Thresholds
 from detectors.verdict.crowd import crowd_score, joined
 from detectors.verdict.evidence import CREDIBLE_P, NO_MODELS, PART_MIN, RENTED, WITNESS_SCORE, Models, WindowEvidence
+from detectors.verdict.marked_share import estimate
 from detectors.verdict.opinion import Opinion
 from detectors.windows.scales import DAY_MS
 
@@ -87,17 +89,17 @@ def known_past(x: Features, level: Level | None, views_days: int) -> int:
 
 
 def accumulate(
-    slow: Slow | None, day: Day, x: Features, window_evidence: WindowEvidence, *, past: int, models: Models = NO_MODELS
+    slow: Slow | None, day: Day, found: WindowEvidence, *, past: int, models: Models = NO_MODELS
 ) -> Slow | None:
     """Add a closed day to the evidence of earlier days. None if no evidence is left.
 
     ``past`` is the knowledge of the target's past with which the first wrong day can be compared.
     """
-    evidence, rented = window_evidence.evidence, window_evidence.rented
+    evidence, rented, x = found.evidence, found.rented, found.x
     day.wrong = is_wrong(evidence, rented, models)
     past = past if slow is None else slow.past
     if past == UNKNOWN:  # missing likes are no evidence: new accounts are shown the same few targets, and do not like
-        evidence = {name: found for name, found in evidence.items() if name != ENGAGEMENT}
+        evidence = {name: pair for name, pair in evidence.items() if name != ENGAGEMENT}
     day.score = crowd_score(x, evidence, rented, models)
     if slow is None:
         if not day.wrong:
@@ -112,18 +114,40 @@ def accumulate(
     return slow
 
 
+def with_past_days(
+    window: WindowView, found: WindowEvidence, view: Opinion | None, limits: Thresholds, models: Models
+) -> Opinion | None:
+    """Add a closed day to the past days. Returns their joint opinion if it finds more than the day's own ``view``."""
+    crowd, state = window.crowd, window.target_state
+    artificial = artificial_of(found.x, found.findings, window.surge)
+    day = Day(window.start, crowd.n, 0.0, False, *artificial, crowd.log_from)
+    past = known_past(found.x, state.levels.get(window.scale.name), window.views_days)
+    state.slow = slow = accumulate(state.slow, day, found, past=past, models=models)
+    over_days = None if slow is None else opinion_of(slow, found.x, found.findings, limits)
+    if over_days is None:
+        return view
+    if view is not None and view.artificial > over_days.artificial:
+        if view.verdict == ARTIFICIAL or over_days.verdict != ARTIFICIAL:
+            view.beside_drip = over_days.beside_drip
+            return view
+        over_days.artificial, over_days.low, over_days.high = view.artificial, view.low, view.high
+    over_days.marks, _ = estimate(window, found.findings, convicted=True)
+    return over_days
+
+
 def opinion_of(slow: Slow, x: Features, findings: list[Finding], limits: Thresholds) -> Opinion | None:
-    """The opinion on the day added last, by the evidence of all days. Sets DRIP, DAYS and EXPECTED in ``x``."""
+    """The opinion on the day added last, by the evidence of all days."""
     day = slow.days[-1]
     if slow.joint < limits.joint_score or not day.wrong or day.artificial < PART_MIN * day.count:
         return None
     if sum(d.artificial for d in slow.days if d.wrong) < limits.excess_events:
         return None
-    x[f.DRIP], x[f.DAYS] = slow.joint, float(slow.wrong_days())
-    x[f.EXPECTED] = min(x[f.EXPECTED], max(EXPECTED_MIN, day.count - day.artificial))
     verdict = ARTIFICIAL if slow.joint >= limits.joint_score + ARTIFICIAL_MORE else SUSPECT
-    reasons = [*Drip().findings(x), *findings]
-    return Opinion(verdict, 0.0, slow.joint, reasons, day.artificial, day.low, day.high, True)
+    reasons = [*Drip().findings({f.DRIP: slow.joint, f.DAYS: float(slow.wrong_days())}), *findings]
+    return Opinion(
+        *(verdict, 0.0, slow.joint, reasons, day.artificial, day.low, day.high, True),
+        beside_drip=min(x[f.EXPECTED], max(EXPECTED_MIN, day.count - day.artificial)),
+    )
 
 
 def _add(sums: dict[str, tuple[float, float, int]], evidence: dict[str, tuple[float, float]]) -> None:

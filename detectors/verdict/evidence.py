@@ -38,7 +38,7 @@ NO_MODELS: Models = ((), ())
 
 
 class WindowEvidence(NamedTuple):
-    """Evidence of the voting detectors about a window."""
+    """Evidence of the detectors with a vote about a window."""
 
     evidence: dict[str, tuple[float, float]]
     """score (-log10 p) and share of the crowd (0 … 1) by detector"""
@@ -46,6 +46,8 @@ class WindowEvidence(NamedTuple):
     """score and share of RENTED"""
     findings: list[Finding]
     """the findings behind them"""
+    x: Features
+    """the features of the window, with those that only evidence has"""
 
 
 class CrowdEvidence:

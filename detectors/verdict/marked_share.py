@@ -11,15 +11,18 @@ two added observations (Agresti and Coull 1998), so that three marked people of 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import NamedTuple
 
+from detectors.catalog.registry import ESTIMATING_CODES
 from detectors.features.names import COHORT, FRESH, NETWORK, RULED, SPREAD, SUSPECTED, WATCH
+from detectors.measurement.window_view import WindowView
 from detectors.reference.mixes import Mix
+from detectors.scoring.detector import Finding
 from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import Marks
-from detectors.verdict.evidence import MOST
+from detectors.verdict.evidence import CREDIBLE_P, MOST
 from detectors.windows.crowd import Crowd
 from detectors.windows.sample import People
 
@@ -37,6 +40,24 @@ class EstimatedShare(NamedTuple):
 
     share: float
     standard_error: float
+
+
+def estimate(window: WindowView, findings: Sequence[Finding], *, convicted: bool) -> tuple[Marks, EstimatedShare]:
+    """The marks that convict a window's crowd, and the share of it with these or with the open case's marks."""
+    case, crowd = window.target_state.case, window.crowd
+    if case is None and not convicted:
+        return Marks(), share_beyond(0.0, 0.0, crowd.n)
+    mixes = window.mixes()
+    shares = {g.code: g.share for g in findings if g.p <= CREDIBLE_P and g.code in ESTIMATING_CODES}
+    marks = convicting_marks(crowd, shares if convicted else {}, mixes)
+    wanted = marks if case is None else case.marks.joined(marks)
+    share_found = max((finding.share for finding in findings if finding.code in wanted.codes), default=0.0)
+    by_marks = share_with_marks(crowd, wanted, mixes, window.reference.usual(FRESH) or 0.0)
+    found = max(by_marks, share_beyond(share_found, 0.0, crowd.n))
+    if window.rulings is not None and not RULINGS.isdisjoint(wanted.codes):
+        ruled = window.rulings.with_ruling(crowd.people["actor"].tolist(), window.key, window.until)
+        found = max(found, share_with_rulings(crowd, ruled))
+    return marks, found
 
 
 def convicting_marks(crowd: Crowd, shares: Mapping[str, float], mixes: dict[str, Mix]) -> Marks:

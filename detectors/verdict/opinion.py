@@ -49,6 +49,8 @@ class Opinion(msgspec.Struct):
     """accounts of sellers whose events are condemned by rulings, if it rests on them (``verdict.sellers``)"""
     settles: bool = False
     """whether it rests on evidence of one kind, so that the conduct of the accounts must settle it"""
+    beside_drip: float | None = None
+    """expected events of the day beside a drip, if the evidence of several days finds one (``verdict.days``)"""
 
 
 def opinion(

@@ -6,6 +6,7 @@ from detectors.events.key import metric_of
 from detectors.features import names as f
 from detectors.measurement.window_view import WindowView
 from detectors.thresholds import Thresholds
+from detectors.verdict.evidence import WindowEvidence
 from detectors.verdict.opinion import Opinion, min_excess_events
 from detectors.windows.scales import MINUTE_MS
 
@@ -13,14 +14,19 @@ JUDGINGS_HALF_LIFE_MS = 30 * MINUTE_MS
 """Half-life of the number of recent judgings, which corrects for repeated tests."""
 
 
-def count_judging(window: WindowView) -> None:
-    """Count the judgings of a surge without a case: repeated tests find something by chance."""
+def with_judgings(window: WindowView, found: WindowEvidence) -> WindowEvidence:
+    """Count the judging of a surge without a case, since repeated tests find something by chance.
+
+    Returns the evidence with the number of recent judgings.
+    """
     state = window.target_state
+    if state.case is not None:
+        return found
     state.judged_lately = 1.0 + state.judged_lately * 0.5 ** (
         max(0, window.until - state.judged_lately_at) / JUDGINGS_HALF_LIFE_MS
     )
     state.judged_lately_at = max(state.judged_lately_at, window.until)
-    window.x[f.TIMES_JUDGED] = state.judged_lately
+    return found._replace(x={**found.x, f.TIMES_JUDGED: state.judged_lately})
 
 
 def limit_false_discoveries(window: WindowView, view: Opinion, limits: Thresholds) -> Opinion:

@@ -112,7 +112,7 @@ def test_scoring_and_explaining_change_neither_its_state_nor_the_features(make: 
 def test_scoring_changes_no_state_in_the_middle_of_learning_either(make: Make, windows: int) -> None:
     detector = taught(make, windows)
     state = json.dumps(detector.dump())
-    detector.findings(ordinary_window(random.Random(2)) | {f.COUNT: 900.0, f.NETWORK: 0.9})
+    detector.findings({**ordinary_window(random.Random(2)), f.COUNT: 900.0, f.NETWORK: 0.9})
     assert json.dumps(detector.dump()) == state
 
 

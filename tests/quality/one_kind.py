@@ -27,7 +27,7 @@ from detectors.lab.measure import Truth
 from detectors.lab.removals import TargetMetric
 from detectors.lab.scenarios.registry import SCENARIOS
 from detectors.measurement.window_view import WindowView
-from detectors.thresholds import DEFAULTS
+from detectors.thresholds import DEFAULTS, Thresholds
 from detectors.verdict.alone import conduct_is_seen, overwhelming
 from detectors.verdict.evidence import MOST, WindowEvidence
 from detectors.verdict.opinion import Opinion
@@ -65,12 +65,12 @@ def recorded(name: str, seed: int, views: float) -> Recorded:
         taken.extend((id(self), row) for row in rows_of(x, range(number_of(x))))
         learn(self, x)
 
-    def asked(self: Judge, window: WindowView, surge: float, found: WindowEvidence) -> Opinion:
-        view = judge(self, window, surge, found)
-        if not is_view(window.key) and not conduct_is_seen(window.x) and surge >= DEFAULTS.surge_score_least:
+    def asked(self: Judge, window: WindowView, found: WindowEvidence, limits: Thresholds) -> Opinion:
+        view = judge(self, window, found, limits)
+        if not is_view(window.key) and not conduct_is_seen(window.x) and window.surge >= DEFAULTS.surge_score_least:
             alone = overwhelming(found.findings, DEFAULTS) is not None
             detector = window.platform.detector("accounts", window.scale)
-            taken.append((id(detector), (window, dict(window.x), alone)))
+            taken.append((id(detector), (window, found.x, alone)))
         return view
 
     scenario, truth, run = SCENARIOS[name], Truth(), AuditRun()
@@ -83,7 +83,7 @@ def recorded(name: str, seed: int, views: float) -> Recorded:
 
 
 def _labelled(step: Features | tuple[WindowView, Features, bool], truth: Truth) -> Features | Question:
-    if isinstance(step, dict):
+    if not isinstance(step, tuple):
         return step
     window, x, alone = step
     key = TargetMetric(target_of(window.key), metric_name_of(window.key))

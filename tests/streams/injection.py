@@ -71,6 +71,9 @@ FEATURES = (
 """Modules that measure a window."""
 JUDGING = (
     "judge",
+    "verdict.gathering",
+    "verdict.window_opinion",
+    "measurement.window_views",
     "closing.closing",
     "closing.early_judge",
     "closing.table",

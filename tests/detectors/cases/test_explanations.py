@@ -140,7 +140,7 @@ class Target:
         )
         look = window(self.state, number=number, **{"count": 200, "expected": 40.0, **of_window})
         if named is not None:
-            look.x[f.NAMED] = named
+            look.x = {**look.x, f.NAMED: named}
         explanations.consider(look, Opinion(None, surge, crowd, [], 0.0, 0.0, 0.0), DEFAULTS)
         return look.outcome.flags
 

@@ -10,7 +10,6 @@ from detectors.cases.case_records import CaseRecords
 from detectors.cases.incidents import Incidents
 from detectors.cases.settlements import Settlements
 from detectors.events.key import Key
-from detectors.features.names import DRIP
 from detectors.records import Outcome
 from detectors.state.case import ARTIFICIAL, Case
 from detectors.state.course import Point
@@ -63,7 +62,7 @@ class Target:
         )
         closed.outcome = self.outcome
         if drips:
-            closed.x[DRIP] = 9.0
+            view.beside_drip = expected
         self._incidents.act(closed, view)
         assert self.state.case is not None
         return self.state.case

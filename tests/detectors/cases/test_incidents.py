@@ -12,7 +12,6 @@ from detectors.cases.closing_time import close_time
 from detectors.cases.incidents import Incidents
 from detectors.cases.settlements import Settlements
 from detectors.events.key import Key
-from detectors.features.names import DRIP
 from detectors.measurement.expectation import spread
 from detectors.measurement.window_view import WindowView
 from detectors.records import Flag, Outcome
@@ -319,8 +318,9 @@ def dripping(*, told: bool = False) -> Target:
     target.state.slow = Slow(days=days, joint=9.0, past_cased=told)
     closed = window(target.state, count=50, expected=30.0, scale=DAY)
     closed.outcome = target.outcome
-    closed.x[DRIP] = 9.0
-    target.incidents.act(closed, verdict(20))
+    convicted = verdict(20)
+    convicted.beside_drip = 30.0
+    target.incidents.act(closed, convicted)
     return target
 
 

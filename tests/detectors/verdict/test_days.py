@@ -165,7 +165,7 @@ def days(
 ) -> Slow | None:
     first = 0 if slow is None else slow.days[-1].start // DAY_MS + 1
     for number in range(first, first + amount):
-        slow = accumulate(slow, day(number), {f.ONCE: 0.0, **x}, WindowEvidence(evidence, QUIET, []), past=past)
+        slow = accumulate(slow, day(number), WindowEvidence(evidence, QUIET, [], {f.ONCE: 0.0, **x}), past=past)
     return slow
 
 
@@ -223,7 +223,7 @@ def test_what_is_kept_is_bounded(said: list[tuple[float, float]]) -> None:
     slow: Slow | None = None
     for number, (score, share) in enumerate(said):
         evidence = {"accounts": (score, share), "watch": (score, share)}
-        slow = accumulate(slow, day(number), {f.ONCE: 0.0}, WindowEvidence(evidence, QUIET, []), past=HABITUAL)
+        slow = accumulate(slow, day(number), WindowEvidence(evidence, QUIET, [], {f.ONCE: 0.0}), past=HABITUAL)
         if slow is not None:
             assert len(slow.days) <= DAYS_MAX
             assert all(0.0 < total <= SUM_MAX for total, _, _ in slow.sums.values())
@@ -282,11 +282,13 @@ def test_what_was_expected_of_such_a_day_is_what_is_not_artificial() -> None:
     x = {f.COUNT: 50.0, f.EXPECTED: 40.0}
     said = opinion_of(two_days(artificial=20.0), x, [], DEFAULTS)
     assert said is not None
-    assert (x[f.EXPECTED], x[f.DRIP], x[f.DAYS]) == (30.0, 9.0, 2.0)
+    assert (said.beside_drip, said.findings[0].value) == (30.0, 2.0)
+    assert x == {f.COUNT: 50.0, f.EXPECTED: 40.0}
     assert (said.artificial, said.low, said.high) == (20.0, 20.0, 20.0)
     all_of_it = {f.COUNT: 50.0, f.EXPECTED: 40.0}
-    opinion_of(two_days(artificial=50.0), all_of_it, [], DEFAULTS)
-    assert all_of_it[f.EXPECTED] == EXPECTED_MIN
+    said = opinion_of(two_days(artificial=50.0), all_of_it, [], DEFAULTS)
+    assert said is not None
+    assert said.beside_drip == EXPECTED_MIN
 
 
 # ---------------------------------------------------------------- one day
@@ -390,7 +392,7 @@ def test_where_nothing_is_known_of_the_past_the_second_rarest_wrong_day_speaks()
     slow: Slow | None = None
     for number, score in enumerate([9.0, 4.0, 6.0]):
         evidence = {"accounts": (score, 0.9), "watch": (score, 0.9)}
-        slow = accumulate(slow, day(number), {f.ONCE: 0.0}, WindowEvidence(evidence, QUIET, []), past=WATCHED)
+        slow = accumulate(slow, day(number), WindowEvidence(evidence, QUIET, [], {f.ONCE: 0.0}), past=WATCHED)
     assert slow is not None
     assert slow.joint == sorted(d.score for d in slow.days)[-2]
 

@@ -29,7 +29,7 @@ def joint(repetition: tuple[float, float], watch: tuple[float, float]) -> float:
         name: (total - loss, share, 3) for name, (total, share) in {"repetition": repetition, "watch": watch}.items()
     }
     slow = Slow(sums=sums, days=[day(0), day(1)], past=HABITUAL)
-    after = accumulate(slow, day(2), {f.ONCE: 0.0}, WindowEvidence({}, NOTHING, []), past=HABITUAL)
+    after = accumulate(slow, day(2), WindowEvidence({}, NOTHING, [], {f.ONCE: 0.0}), past=HABITUAL)
     assert after is not None
     return after.joint
 
@@ -69,14 +69,14 @@ WHO_ALONE: Found = {"accounts": (30.0, 0.9)}
 def test_evidence_is_dropped_after_a_week_without_a_wrong_day(quiet_days: int, *, kept: bool) -> None:
     slow: Slow | None = None
     for number, found in enumerate([STRONG] * 2 + [WHO_ALONE] * quiet_days):
-        slow = accumulate(slow, day(number), {f.ONCE: 0.0}, WindowEvidence(found, NOTHING, []), past=WATCHED)
+        slow = accumulate(slow, day(number), WindowEvidence(found, NOTHING, [], {f.ONCE: 0.0}), past=WATCHED)
     assert (slow is not None) == kept
 
 
 def test_no_more_than_four_weeks_are_kept() -> None:
     slow: Slow | None = None
     for number in range(40):
-        slow = accumulate(slow, day(number), {f.ONCE: 0.0}, WindowEvidence(STRONG, NOTHING, []), past=HABITUAL)
+        slow = accumulate(slow, day(number), WindowEvidence(STRONG, NOTHING, [], {f.ONCE: 0.0}), past=HABITUAL)
     assert slow is not None
     assert [each.start // DAY_MS for each in slow.days] == list(range(12, 40))
     assert all(total == 8.0 for total, _, _ in slow.sums.values())

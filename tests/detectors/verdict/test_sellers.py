@@ -95,7 +95,7 @@ def test_their_views_are_counted_one_by_one_whatever_is_expected() -> None:
 
 def test_usual_watch_times_condemn_nobody() -> None:
     closed = judged()
-    closed.x[f.SELLERS_WATCH] = 0.05
+    closed.x = {**closed.x, f.SELLERS_WATCH: 0.05}
     assert found(closed) is None
 
 
@@ -105,7 +105,7 @@ def test_without_watch_times_nothing_is_known_of_how_they_behaved() -> None:
 
 def test_where_such_accounts_are_usual_as_many_are_no_evidence() -> None:
     closed = judged()
-    closed.x[f.SELLERS_EXPECTED] = 7.0
+    closed.x = {**closed.x, f.SELLERS_EXPECTED: 7.0}
     assert found(closed) is None
 
 
