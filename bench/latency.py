@@ -41,6 +41,9 @@ PARTITIONS = 4
 HISTORY_SECONDS = 2_400
 HISTORY_EVENTS_S = 150
 """Earlier events, sent at once: an installation judges nothing before it has learned honest windows of five minutes."""
+RISE = 4
+"""With ``across``, the full rate is so many times that of the earlier events. The rhythm of a day has such rises. After
+a rise of fifty times, what is bought does not stand out."""
 STEADY_SECONDS = 600
 """How long the platform has had the full rate before the live traffic of ``across``: two windows of five minutes."""
 CAUGHT_UP_SECONDS = 5
@@ -110,9 +113,12 @@ def measure(
     try:
         for sample in population.watch(process, lambda page: "truecount_ready 1.0" in page, 60):
             del sample
-        history = HISTORY_SECONDS * HISTORY_EVENTS_S
+        rate, until = HISTORY_EVENTS_S, time.time()
+        if steady:
+            rate, until = events_s // RISE, until - STEADY_SECONDS
+        history = HISTORY_SECONDS * rate
         bodies = _bodies(events_s)
-        asyncio.run(_past(population, bodies, history, until=time.time() - (STEADY_SECONDS if steady else 0)))
+        asyncio.run(_past(population, bodies, rate, until=until))
         if steady:
             history += asyncio.run(_steady_past(population, bodies, events_s))
         for sample in population.watch(process, partial(_caught_up, events=history), 1_800):
@@ -170,17 +176,17 @@ def _producer(population: Population) -> AIOKafkaProducer:
     )
 
 
-async def _past(population: Population, bodies: Iterator[bytes], events: int, *, until: float) -> None:
+async def _past(population: Population, bodies: Iterator[bytes], events_s: int, *, until: float) -> None:
+    """Send events at a rate of event time, for HISTORY_SECONDS before ``until``."""
     producer = _producer(population)
     await producer.start()
     topic = population.settings.inputs[0].topic
     first_ms = int((until - HISTORY_SECONDS) * 1000)
     try:
+        events = HISTORY_SECONDS * events_s
         for at in range(0, events, PAST_CHUNK):
             numbers = range(at, min(at + PAST_CHUNK, events))
-            values = [
-                b'{"id":"h%d","ts":%d,%b' % (n, first_ms + n * 1000 // HISTORY_EVENTS_S, next(bodies)) for n in numbers
-            ]
+            values = [b'{"id":"h%d","ts":%d,%b' % (n, first_ms + n * 1000 // events_s, next(bodies)) for n in numbers]
             await _deliver(producer, topic, values)
     finally:
         await producer.stop()
