@@ -142,12 +142,10 @@ class RecordedFile:
 
     def _hint(self, columns: Sequence[str]) -> str:
         """A hint at another separator if the table seems to have one."""
-        other = next((mark for mark in ";\t|," if len(columns) == 1 and mark in columns[0]), None)
+        other = next((mark for mark in ",;|" if len(columns) == 1 and mark in columns[0]), None)
         if other is None:
             return ""
-        separators = {"\t": 'tabs, so format = "tsv" would fit', ",": 'commas, so format = "csv" would fit'}
-        separator = separators.get(other, f"{other!r}, which is not supported")
-        return f" (as one column; the file seems to be separated by {separator})"
+        return f' (as one column; the file seems to be separated by {other!r}, so format = "csv" would fit)'
 
     def _native(self, columns: TableColumns, rows: Iterator[Row], layout: ReplayMap) -> dict[str, Any]:
         """The map of a file with native column names; JSON files need none."""

@@ -128,11 +128,28 @@ def test_a_packed_file_that_is_cut_off_is_a_sentence(packing: str, command: Comm
         (b"BZh91AY&SY" + b"\0" * 20, "bzip2"),
         (b"\xfd7zXZ\0" + b"\0" * 20, "xz"),
         (b"PK\x03\x04" + b"\0" * 20, "zip"),
+        (b"Obj\x01\x04\x14avro.codec", "an Avro file"),
+        (b"ORC\n\x03\0\x01", "an ORC file"),
+        (b"SQLite format 3\0" + b"\0" * 20, "SQLite"),
+        (gzip.compress(gzip.compress(separated(","), mtime=0), mtime=0), "is no text file"),
+        (b"./events.csv" + b"\0" * 245 + b"ustar  \0", "is no text file"),
         (gzip.compress(as_parquet(), mtime=0), "compressed Parquet"),
         (as_parquet()[:200] + b"PAR1", "as Parquet"),
         (gzip.compress(b"ts,actor\n", mtime=0) + b"rubbish behind it", "cannot read"),
     ],
-    ids=["bzip2", "xz", "zip", "packed Parquet", "broken Parquet", "rubbish behind gzip"],
+    ids=[
+        "bzip2",
+        "xz",
+        "zip",
+        "Avro",
+        "ORC",
+        "SQLite",
+        "gzip in gzip",
+        "tar",
+        "packed Parquet",
+        "broken Parquet",
+        "rubbish behind gzip",
+    ],
 )
 def test_what_is_not_read_is_named(data: bytes, said: str, command: Command) -> None:
     answer = command.replay(data, "x")
@@ -230,8 +247,7 @@ def test_a_columns_name_in_the_map_must_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "said"),
     [
-        ("ts;actor;target;metric\n1;2;3;view\n", "x.csv", "separated by ';', which is not supported"),
-        ("ts\tactor\ttarget\tmetric\n", "x.csv", 'format = "tsv" would fit'),
+        ("ts;actor;target;metric\n1;2;3;view\n", "x.tsv", 'format = "csv" would fit'),
         ("ts,actor,target,metric\n", "x.tsv", 'format = "csv" would fit'),
     ],
 )
@@ -239,3 +255,35 @@ def test_another_separator_is_named(text: str, name: str, said: str, command: Co
     answer = command.replay(text, name)
     assert answer.code == 2
     assert said in answer.err
+
+
+@pytest.mark.parametrize("first", ["", "sep={}\r\n", '"sep={}"\r\n'])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_of_csv_is_recognised(delimiter: str, first: str, command: Command) -> None:
+    rows = [f'"{n}";{1767634490 + n};v1;"a;b, ""c"""'.replace(";", delimiter) for n in range(3)]
+    header = delimiter.join(("who", "at", "what", '"title; with, all|"'))
+    text = "\r\n".join((first.format(delimiter) + header, *rows))
+    answer = command.replay(text, "x.csv", map_of("at", "who", "what"))
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"v1": (3, 3)}
+    recorded = RecordedFile(command.directory / "x.csv", ReplayMap.model_validate({"transform": "json:loads"}))
+    texts = [json.loads(row.value or b"")["title; with, all|"] for row in recorded.rows()]
+    assert texts == [f'a{delimiter}b, "c"'] * 3
+    assert [row.line for row in recorded.rows()] == [2 + bool(first), 3 + bool(first), 4 + bool(first)]
+
+
+def test_lines_of_arrays_are_a_record_each(command: Command) -> None:
+    lines = "\n".join(json.dumps(EVENTS[n : n + 5]) for n in range(0, 50, 5))
+    layout = 'each = "$"\n' + map_of("ts", "actor", "target", "ms")
+    for name in ("x.ndjson", "x.json", "x"):
+        answer = command.replay(lines, name, layout)
+        assert answer.code == 0, answer.err
+        assert answer.summary()["records"] == 10
+        assert command.counts() == {"v1": (50, 50)}
+
+
+@pytest.mark.parametrize("name", ["x.ndjson", "x.json", "x"])
+def test_records_without_line_ends_are_read(name: str, command: Command) -> None:
+    answer = command.replay("".join(json.dumps(event) for event in EVENTS), name)
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"v1": (50, 50)}
