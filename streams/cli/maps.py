@@ -72,7 +72,9 @@ def map_suggest(
     sample = sampled.sample(clock_ms)
     if not sample.documents:
         size = len(sampled.records.value) + sampled.unreadable
-        raise SettingsError(f"{sampled.name}: none of {size:,} records is a document, so no map can be suggested")
+        problem = sampled.problem()
+        why = f"; for example: {problem}" if problem else ""
+        raise SettingsError(f"{sampled.name}: none of {size:,} records is a document, so no map can be suggested{why}")
     made = draft(sample)
     if not made.missing:
         suggest_relations(made, *_read_by(made, path, sampled, samples, clock_ms), int(sample.latest_ms))
