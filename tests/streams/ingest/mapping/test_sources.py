@@ -149,6 +149,18 @@ def test_an_actor_who_is_missing_is_refused_unless_the_map_has_another() -> None
     assert column(decoded, "actor") == [None, "a1"]
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_whether_a_value_exists_is_yes_or_no(exists: bool) -> None:
+    removed = [{"d": "2026-01-05"}, {"d": 7}, {"d": False}, {"e": 1}, {}, {"d": None}, {"d": ""}, {"d": "NULL"}]
+    source = {"path": "d", "none": ["NULL"], "exists": exists}
+    decoded = decode([GOOD | each for each in removed], {"undo": source})
+    assert column(decoded, "undo") == [(n < 3) is exists for n in range(8)]
+    either = {"first": ["d", "e"], "exists": exists}
+    assert column(decode([GOOD | each for each in removed], {"history": either}), "history") == [
+        (n < 4 or n == 7) is exists for n in range(8)
+    ]
+
+
 def test_texts_that_mean_nothing_are_not_given() -> None:
     decoded = decode([GOOD | {"c": "-"}, GOOD | {"c": "NL"}], {"country": {"path": "c", "none": ["-", "N/A"]}})
     assert column(decoded, "country") == [None, "NL"]
