@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streams.maps import vocabulary as words
-from streams.maps.fields import Field
+from streams.maps.fields import Field, words_of
 from streams.maps.likeness import has_hops, is_address, is_few, is_id, is_yes_no, mostly, resembles, time_layouts
 
 NAMED = 2.0
 """A score of at least this means that the field's own name matches."""
 IDS = frozenset(("id", "ids", "uuid", "guid", "key", "pk", "hash", "code", "number", "no"))
+_NOT_THE_EVENT = (words.ACTOR | words.TARGET) - words.EVENT_ID
+"""Words that mean the id of a person or a thing."""
 WEAK = frozenset(("url", "uri", "path", "request", "link", "slug", "title", "page"))
 """Name parts of weaker targets: the URL of a page is worse than the id of its content."""
 NAMES = frozenset(("name", "title", "email", "label", "text", "display", "nick"))
@@ -154,7 +156,8 @@ class Chooser:
         named = hint(each, words.TIME)
         if self.created_score(each) or (named == 0 and layouts[0] in ("us", "ns")):
             return 0.0
-        return 0.5 + named + 0.5 * each.share + (0.5 if _has(each, frozenset(("event", "occurred", "happened"))) else 0)
+        first = 0.5 if _has(each, frozenset(("event", "occurred", "happened"))) else 0
+        return max(0.1, 0.5 + named + 0.5 * each.share + first - NAMED * is_constant(each))
 
     def created_score(self, each: Field) -> float:
         """Score as the time at which the actor's account was created."""
@@ -175,22 +178,26 @@ class Chooser:
     def target_score(self, each: Field) -> float:
         """Score as the target."""
         score = self._person_or_thing(each, words.TARGET)
-        if score == 0:
+        if score == 0 or self.event_id_score(each):
             return 0.0
+        score -= len(each.given) >= FEW and each.distinct == len(each.given)  # acts on different things each
         score += 2 * _has(each, words.TARGET_FIRST) - 2 * _has(each, words.ACTOR_FIRST)
         return score + 0.5 * (1 - each.distinct / len(each.given)) - _has(each, WEAK)
 
     def _person_or_thing(self, each: Field, known: frozenset[str]) -> float:
         if not is_id(each):
             return 0.0
-        named = hint(each, known)
-        if named == 0 or (self.layouts(each) and named < NAMED) or is_address(each):
+        named = 3.0 if set(each.words) <= IDS and _inside(each, known) else hint(each, known)
+        written = self.layouts(each) and not each.numbers
+        if named == 0 or written or (self.layouts(each) and named < NAMED) or is_address(each) or is_counter(each):
             return 0.0
-        return named + 0.5 * _has(each, IDS) - 0.5 * _has(each, NAMES) + 0.5 * each.share
+        named += 0.5 * _has(each, IDS) - 0.5 * _has(each, NAMES) + 0.5 * each.share
+        return max(0.1, named - NAMED * is_constant(each))
 
     def unnamed_score(self, each: Field) -> float:
         """Score as an id, by its values only: the share of different values."""
         odd = self.layouts(each) or resembles(each, "agent") or is_yes_no(each) or resembles(each, "country")
+        odd = odd or is_counter(each) or is_constant(each)
         if odd or not is_id(each) or is_address(each) or each.share < 0.5:  # half of the records
             return 0.0
         return each.distinct / len(each.given)
@@ -201,7 +208,7 @@ class Chooser:
         least = 0.3 if self.rows else TIMES_MIN if len(each.given) < FEW else 0.8
         if not is_id(each) or each.distinct < least * len(each.given) or len(each.given) < 2 or not own:
             return 0.0
-        if not own <= words.EVENT_ID or _around(each, words.ACTOR | words.TARGET) or own == {"event"}:
+        if not own <= words.EVENT_ID or _around(each, _NOT_THE_EVENT) or own == {"event"}:
             return 0.0
         return 2.0 + (own != {"id"}) - 0.1 * len(each.path) + 0.5 * each.share
 
@@ -239,9 +246,9 @@ class Chooser:
         named = _named(each, words.COUNTRY)
         if named and not each.numbers and max(map(len, each.texts), default=0) <= 64:  # a name's length
             return named
-        return (
-            1.0 if resembles(each, "country") and is_few(each) and all(text.isupper() for text in each.texts) else 0.0
-        )
+        if each.distinct < 2 or not resembles(each, "country") or not is_few(each):  # one word may mean anything
+            return 0.0
+        return float(all(text.isupper() for text in each.texts))
 
 
 def hint(each: Field, known: frozenset[str]) -> float:
@@ -253,6 +260,22 @@ def hint(each: Field, known: frozenset[str]) -> float:
     if any(term in known for term in each.around):
         return NAMED if set(each.words) <= IDS else 0.5
     return 0.0
+
+
+def is_constant(each: Field) -> bool:
+    """Whether many records all have the same value, which then identifies neither a person nor a thing."""
+    return each.distinct == 1 and len(each.given) >= FEW
+
+
+def is_counter(each: Field) -> bool:
+    """Whether the values are totals, such as a number of views until now."""
+    return is_id_number(each) and not words.COUNTER.isdisjoint(each.words)
+
+
+def _inside(each: Field, known: frozenset[str]) -> bool:
+    """Whether the key directly above a field is a known word."""
+    above = words_of(each.path[-2]) if len(each.path) > 1 else ()
+    return "".join(above) in known or any(term in known for term in above)
 
 
 def _named(each: Field, known: frozenset[str]) -> float:

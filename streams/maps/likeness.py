@@ -149,8 +149,13 @@ def _could_be_id(value: Any) -> bool:
     if isinstance(value, float):
         return value.is_integer()
     return isinstance(value, int) or (
-        isinstance(value, str) and len(value.encode(errors="replace")) <= 255
+        isinstance(value, str) and len(value.encode(errors="replace")) <= 255 and not is_document(value)
     )  # bytes of an id
+
+
+def is_document(value: Any) -> bool:
+    """Whether a value is the text of a JSON object or array."""
+    return isinstance(value, str) and value[:1] in ("{", "[") and value[-1:] in ("}", "]")
 
 
 def is_few(field: Field) -> bool:

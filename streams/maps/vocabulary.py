@@ -13,7 +13,7 @@ ACTOR = _set(
     "user userid uid actor actorid account accountid viewer viewerid member memberid follower followerid "
     "liker fan listener listenerid customer customerid visitor visitorid reviewer subscriber person "
     "profile distinct anonymous client device from who username login principal subject voter reader "
-    "wallet persona editor rater"
+    "wallet persona editor rater did"
 )
 ACTOR_FIRST = _set("actor follower liker viewer listener visitor reviewer from distinct")
 """Words of ACTOR that mean the actor even if the target is a person, too."""
@@ -23,12 +23,16 @@ TARGET = _set(
     "statusid content contentid article page pageid url uri object objectid episode episodeid clip clipid "
     "movie movieid film product asset story photo image reel stream channel followee followed following "
     "followeeid vendor business shop book show title program programme playlist to path request repo "
-    "entity what slug asin guid"
+    "entity what slug asin guid subject message broadcaster"
 )
-TARGET_FIRST = _set("target followee followed following to object item")
+TARGET_FIRST = _set("target followee followed following to object item broadcaster")
 """Words of TARGET that mean the target even with a word for a person (``target_user_id``)."""
 
 OWNER = _set("owner ownerid author authorid creator creatorid publisher artist artistid uploader channel channelid")
+COUNTER = _set("count counts total totals sum views likes plays followers subscribers impressions")
+"""Words of fields with numbers that are totals."""
+QUANTITY = _set("count cnt quantity qty weight times n")
+"""Words of fields with the number of acts that a record stands for."""
 EVENT_ID = _set("id uuid guid eventid event message messageid request requestid record activity nonce insert")
 SESSION = _set("session sessionid sess sid visit visitid")
 TIME = _set(
@@ -48,7 +52,10 @@ WATCH = _set(
     "position spent consumed playduration watchms"
 )
 DURATION = _set("duration length runtime total run durationms long")
-KIND = _set("type kind event action verb metric op activity reaction name eventtype eventname category operation")
+KIND = _set(
+    "type kind event action verb metric op activity reaction name eventtype eventname category operation "
+    "table collection coll rating"
+)
 UNDO = _set("undo removed deleted undone cancelled canceled unliked unfollowed withdrawn revoked isdeleted unlike")
 ACTIVE = _set("active isactive enabled liked following")
 """Words of yes-or-no fields that mean the opposite of an undo."""
@@ -74,7 +81,8 @@ _VIEW = _set(
     "visit"
 )
 _LIKE = _set(
-    "like liked likes favourite favorite favourited favorited fav heart upvote love star starred thumbsup clap vote"
+    "like liked likes favourite favorite favourited favorited fav heart upvote love star starred thumbsup clap vote "
+    "reaction"
 )
 _FOLLOW = _set("follow followed follows subscribe subscribed subscription friend")
 _UNDO = _set("un undo delete deleted remove removed cancel canceled cancelled withdraw withdrawn")
@@ -94,6 +102,8 @@ def meaning(text: str) -> tuple[str, bool] | None:
     words = words_of(text)
     if any(each in _NO_ACT for each in words):
         return None
+    if words in (("start",), ("started",)):
+        return "view", False
     undone = any(each in _UNDO for each in words)
     for each in words:
         bare = each.removeprefix("un")

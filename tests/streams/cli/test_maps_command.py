@@ -139,3 +139,15 @@ def test_records_with_nan_are_sampled(tmp_path: Path) -> None:
     done = truecount("map", "suggest", str(path))
     assert done.returncode == 0, done.stderr
     assert tomllib.loads(done.stdout)["map"]["target"] == "video"
+
+
+def test_a_map_says_what_it_refuses_and_which_ids_come_again(tmp_path: Path) -> None:
+    path = tmp_path / "plays.ndjson"
+    plays = [
+        {"id": n * 9 // 10, "at": 1767634490 + n, "user": f"u{n}", "video": None if n % 10 == 5 else "v"}
+        for n in range(100)
+    ]
+    path.write_text("\n".join(map(json.dumps, plays)))
+    done = truecount("map", "suggest", str(path))
+    assert "# this map refuses 10 of 100 records, most of them (10) as missing_field" in done.stdout
+    assert "# 10 of 90 events have the id of another, and are duplicates: check id" in done.stdout

@@ -151,7 +151,16 @@ def test_an_actor_who_is_missing_is_refused_unless_the_map_has_another() -> None
 
 @pytest.mark.parametrize("exists", [True, False])
 def test_whether_a_value_exists_is_yes_or_no(exists: bool) -> None:
-    removed = [{"d": "2026-01-05"}, {"d": 7}, {"d": False}, {"e": 1}, {}, {"d": None}, {"d": ""}, {"d": "NULL"}]
+    removed: list[dict[str, Any]] = [
+        {"d": "2026-01-05"},
+        {"d": 7},
+        {"d": False},
+        {"e": 1},
+        {},
+        {"d": None},
+        {"d": ""},
+        {"d": "NULL"},
+    ]
     source = {"path": "d", "none": ["NULL"], "exists": exists}
     decoded = decode([GOOD | each for each in removed], {"undo": source})
     assert column(decoded, "undo") == [(n < 3) is exists for n in range(8)]
