@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from detectors.events.event import FIELDS
 from streams.codecs.registry import codec_named
 from streams.grammar.fields import DURATIONS, FLAGS, TIMES
-from streams.grammar.paths import parse_path
+from streams.grammar.paths import WHOLE, parse_path
 from streams.settings.section import Section
 from streams.settings.sources import Condition, PathSpec, Source, check_source
 
@@ -67,7 +67,7 @@ class Mapping(Section):
     @field_validator("each")
     @classmethod
     def _each(cls, each: PathSpec | None) -> PathSpec | None:
-        if each is not None and each != "$":
+        if each is not None:
             parse_path(each)
         return each
 
@@ -105,6 +105,8 @@ class Mapping(Section):
         for source in [*(self.map or {}).values(), *self.keep, *self.skip]:
             if self.each is None and any(piece.outer is not None for piece in source.within()):
                 raise ValueError("outer needs each: without each, use path")
+            if self.each is None and any(piece.path == WHOLE for piece in source.within()):
+                raise ValueError(f'path = "{WHOLE}" needs each: it is an element of the list')
         return self
 
 

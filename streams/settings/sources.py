@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from detectors.events.event import METRICS
 from streams.grammar.fields import DURATIONS, FLAGS, TIMES
-from streams.grammar.paths import parse_path
+from streams.grammar.paths import WHOLE, parse_path
 from streams.grammar.times import check_layout
 from streams.settings.section import Section
 
@@ -67,6 +67,13 @@ class Source(Section):
     def _check_paths(cls, path: Any) -> Any:
         if path is not None and path is not True:
             parse_path(path)
+        return path
+
+    @field_validator("outer", "key")
+    @classmethod
+    def _check_parts(cls, path: Any) -> Any:
+        if path == WHOLE:
+            raise ValueError(f"{path!r} is the element of a list, and only path can lead to it")
         return path
 
     @model_validator(mode="after")

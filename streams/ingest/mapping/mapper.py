@@ -160,7 +160,7 @@ class Mapper:
 
 
 def _different(sources: Iterable[Source], place: str) -> set[Path]:
-    return {path for source in sources for path in paths_of(source, place)}
+    return {path for source in sources for path in paths_of(source, place) if path.keys}
 
 
 def _read(name: str, source: Source, *, native: bool, numbered: bool) -> ReadColumn:

@@ -45,6 +45,8 @@ def _refusal(toml: str) -> str:
         ('undo = {path = "u", words = {}}', "words is empty"),
         ('country = {path = "c", words = {x = true}}', "must be a text"),
         ('watch_ms = {path = "w", words = {x = "1"}}', "words cannot be used here"),
+        ('country = "$"', "needs each"),
+        ('country = {key = "$"}', "only path can lead to it"),
         ('country = {path = "c", exists = true}', "exists cannot be used here"),
         ('undo = {path = "d", exists = true, words = {x = true}}', "exists and words cannot be used together"),
         ('undo = {first = [{path = "d", exists = true}, "e"]}', "exists cannot be inside first"),

@@ -129,6 +129,23 @@ def test_a_word_of_an_optional_field_that_is_unknown_costs_the_field() -> None:
     assert decoded.unread == {("country", "unknown_word"): 1}
 
 
+def test_elements_that_are_no_objects_are_values_themselves() -> None:
+    seen = {"t": TS, "user": "a1", "seen": ["v1", 7, None, "ad-3"]}
+    fields = {"ts": {"outer": "t"}, "actor": {"outer": "user"}, "target": "$"}
+    decoded = decode([seen], fields, each="seen", skip=[{"path": "$", "matches": "^ad-"}])
+    assert column(decoded, "target") == ["v1", "7"]
+    assert refusal(decoded) == ("missing_field", "element 2: no value for `target` - at `$`")
+
+
+def test_a_list_of_names_and_values_is_searched_by_name() -> None:
+    params = [{"key": "session", "value": {"int": 7}}, {"key": "page", "value": {"text": "/v/1"}}]
+    documents = [GOOD | {"params": params}, GOOD | {"params": params[::-1]}, GOOD | {"params": params[:1]}]
+    decoded = decode(documents, {"target": "params.key=page.value.text", "session": "params.key=session.value.int"})
+    assert column(decoded, "target") == ["/v/1", "/v/1"]
+    assert column(decoded, "session") == ["7", "7"]
+    assert refusal(decoded)[0] == "missing_field"
+
+
 def test_placeholders_are_nobody() -> None:
     actors = ["0", "anonymous", "00000000-0000-0000-0000-000000000000", "guest7", 0, "a1"]
     assert column(decode([GOOD | {"a": actor} for actor in actors]), "actor") == [
