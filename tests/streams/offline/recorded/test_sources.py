@@ -221,6 +221,25 @@ def test_a_path_leads_into_a_column_of_parquet(command: Command) -> None:
     assert "has no column 'user.id'" in answer.err
 
 
+def test_elements_of_a_list_in_parquet_are_events(command: Command) -> None:
+    rows = [
+        {"user": f"u{n}", "plays": [{"at": 1767634490 + n, "video_id": f"v{k}"} for k in range(2)]} for n in range(5)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), command.directory / "x")
+    data = (command.directory / "x").read_bytes()
+    layout = 'each = "plays"\n' + map_of("at", "user", "video_id").replace('actor = "user"', 'actor = {outer = "user"}')
+    answer = command.replay(data, "x", layout)
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"v0": (5, 5), "v1": (5, 5)}
+    for wrong in (layout.replace('"user"', '"who"'), layout.replace('"plays"', '"views"')):
+        answer = command.replay(data, "x", wrong)
+        assert answer.code == 2
+        assert "has no column" in answer.err
+    answer = command.run("map", "suggest", str(command.directory / "x"))
+    assert 'each = "plays"' in answer.out
+    assert 'actor = {outer = "user"}' in answer.out
+
+
 def test_without_pyarrow_a_sentence_says_what_to_install(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> object:
         raise ModuleNotFoundError(f"No module named {name!r}")
