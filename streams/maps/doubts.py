@@ -11,6 +11,7 @@ from streams.maps.choice import Choice, Chooser, is_counter, is_id_number
 from streams.maps.fields import Field, table_key
 from streams.maps.likeness import mostly, resembles
 from streams.maps.sample import Draft
+from streams.settings.inputs import PLACEHOLDERS
 
 REQUEST = r"^[A-Z]+ ([^ ?]+)"
 """Path of a request line, such as GET /episodes/7.mp3?x=1 HTTP/1.1."""
@@ -151,7 +152,7 @@ def note_placeholders(made: Draft, chooser: Chooser, actor: Choice | None) -> No
             continue
         counts = Counter(each.texts)
         least = max(PLACEHOLDER_MIN, PLACEHOLDER_SHARE * len(each.texts))
-        known = {text: count for text, count in counts.items() if text.lower() in words.PLACEHOLDERS and count >= least}
+        known = {text: count for text, count in counts.items() if text in PLACEHOLDERS and count >= least}
         for text, count in known.items():
             made.notes.append(
                 f"actor {text!r} ({count:,} records) is a placeholder for an unknown actor (see placeholders)"

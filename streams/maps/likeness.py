@@ -46,7 +46,8 @@ LAYOUTS = (
 """strptime formats that are tried for a time that is neither a number nor ISO 8601."""
 
 _ISO = re.compile(
-    r"\d{4}-\d\d-\d\d([Tt _]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?([Zz]|UTC|GMT|[+-]\d\d(:?\d\d)?))?)?", re.ASCII
+    r"\d{4}-\d\d-\d\d([Tt _]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?([Zz]|UTC|GMT|[+-]\d\d(:?\d\d)?( [A-Z]{2,5})?))?)?",
+    re.ASCII,
 )
 _AGENT = re.compile(r"Mozilla/\d|Opera/\d|[A-Za-z][\w .%-]{1,40}/v?\d+[\w.]*(?: .*)?$")
 _URL = re.compile(r"(?:https?|android-app)://[^\s/]+")

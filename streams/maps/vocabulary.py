@@ -60,22 +60,6 @@ UNDO = _set("undo removed deleted undone cancelled canceled unliked unfollowed w
 ACTIVE = _set("active isactive enabled liked following")
 """Words of yes-or-no fields that mean the opposite of an undo."""
 
-PLACEHOLDERS = frozenset(
-    (
-        "0",
-        "-1",
-        "-",
-        "null",
-        "none",
-        "nil",
-        "undefined",
-        "unknown",
-        "anonymous",
-        "guest",
-        "00000000-0000-0000-0000-000000000000",
-    )
-)
-
 _VIEW = _set(
     "view viewed views playback play played plays pageview watch watched listen listened stream open read impression "
     "visit"

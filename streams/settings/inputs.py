@@ -19,10 +19,11 @@ from streams.grammar.paths import WHOLE, parse_path
 from streams.settings.section import Section
 from streams.settings.sources import Condition, PathSpec, Source, check_source
 
+_NOBODY = ("null", "none", "nil", "nan", "n/a", "undefined", "unknown", "anonymous", "guest")
 PLACEHOLDERS = (
-    "0", "-1", "-", "null", "NULL", "none", "None", "nil", "undefined", "unknown", "anonymous", "Anonymous", "guest",
-    "00000000-0000-0000-0000-000000000000",
-)  # fmt: skip  # one list
+    *("0", "-1", "-", "\\N", "(not set)", "NaN", "00000000-0000-0000-0000-000000000000", "0" * 32),
+    *(spelled for word in _NOBODY for spelled in (word, word.capitalize(), word.upper())),
+)
 """Default placeholders of a map: actor ids that mean that the actor is not known."""
 
 FieldMap = dict[str, Source]

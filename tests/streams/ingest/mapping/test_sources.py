@@ -147,6 +147,8 @@ def test_a_list_of_names_and_values_is_searched_by_name() -> None:
 
 
 def test_placeholders_are_nobody() -> None:
+    nobody = ["NULL", "Null", "NaN", "nan", "\\N", "N/A", "(not set)", "Unknown", "UNDEFINED", "Guest", "0" * 32]
+    assert column(decode([GOOD | {"a": actor} for actor in nobody]), "actor") == [None] * len(nobody)
     actors = ["0", "anonymous", "00000000-0000-0000-0000-000000000000", "guest7", 0, "a1"]
     assert column(decode([GOOD | {"a": actor} for actor in actors]), "actor") == [
         None,
