@@ -16,6 +16,7 @@ from detectors.events.event import FIELDS
 from streams.codecs.registry import codec_named
 from streams.grammar.fields import DURATIONS, FLAGS, TIMES
 from streams.grammar.paths import WHOLE, parse_path
+from streams.grammar.times import UNITS
 from streams.settings.section import Section
 from streams.settings.sources import Condition, PathSpec, Source, check_source
 
@@ -135,8 +136,10 @@ def check_map(fields: FieldMap, *, has_metric: bool) -> None:
     for name, source in fields.items():
         for piece in source.within():
             check_source(name, piece)
-        if source.join is not None and name in (*TIMES, *DURATIONS, *FLAGS, "metric"):
-            raise ValueError(f"{name}: join makes a text, and {name} is not a text; use path or first")
+        written = name in TIMES and source.time is not None and source.time not in UNITS
+        if source.join is not None and not written and name in (*TIMES, *DURATIONS, *FLAGS, "metric"):
+            hint = "; give the layout of the text with time" if name in TIMES else "; use path or first"
+            raise ValueError(f"{name}: join makes a text, and {name} is not a text{hint}")
 
 
 class Input(Mapping):
@@ -162,6 +165,15 @@ class ReplayFile(Section):
 
     format: Literal["csv", "tsv", "ndjson", "json", "parquet"] | None = None
     """default: recognised by the file's content and name"""
+    columns: tuple[str, ...] | None = None
+    """names of the columns of a CSV or TSV file without a header"""
+
+    @field_validator("columns")
+    @classmethod
+    def _different(cls, columns: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if columns is not None and (not columns or len(set(columns)) < len(columns) or "" in columns):
+            raise ValueError("columns: give each column of the file a name of its own")
+        return columns
 
 
 class ReplayMap(Mapping):

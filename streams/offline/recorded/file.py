@@ -47,10 +47,13 @@ class RecordedFile:
         self.path = path
         self._source = FileSource(path)
         self._declared: Format | None = None if layout is None else layout.file.format
+        self._columns = None if layout is None else layout.file.columns
         self._parquet: Parquet | None = None
         self.name = path.name
         self.size_bytes = self._source.size_bytes
         self.format: Format = self._recognised()
+        if self._columns is not None and self.format not in ("csv", "tsv"):
+            raise SettingsError(f"{path} is {self.format}, which has names of its own; remove columns from the map")
         self.input = self._input(ReplayMap() if layout is None else layout)
         """the input that reads the file's rows"""
 
@@ -97,7 +100,7 @@ class RecordedFile:
         head = self._source.head() if self.format == "ndjson" else b""
         with closing(self._source.chunks()) as chunks:
             if self.format in ("csv", "tsv"):
-                table = Table(chunks, self.format, path)
+                table = Table(chunks, self.format, path, self._columns)
                 columns, made = TableColumns(table.columns), table.rows()
             elif self.format == "ndjson":
                 columns, made = TableColumns(), ndjson_rows(chunks, line_end(head))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from typing import Literal
 
 from streams.codecs.codec import MAX_RECORD_BYTES
@@ -40,10 +40,16 @@ _DIGITS, _LETTERS = re.compile(rb"[0-9]+"), re.compile(rb"[A-Za-z]+")
 class Table:
     """A CSV or TSV file, read once from its beginning. ``columns`` are known before the first row."""
 
-    def __init__(self, chunks: Iterable[bytes], kind: Literal["csv", "tsv"], name: str) -> None:
-        """Read the header. Raises SettingsError if it is no text, or if two columns have the same name.
+    def __init__(
+        self,
+        chunks: Iterable[bytes],
+        kind: Literal["csv", "tsv"],
+        name: str,
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        """Read the header, or take the names of the columns of a file without one. An empty file has no columns.
 
-        An empty file has no columns.
+        Raises SettingsError if the header is no text, or if two columns have the same name.
         """
         self._chunks = iter(chunks)
         self._quoted = kind == "csv"
@@ -58,7 +64,7 @@ class Table:
         self._delimiter = self._recognised(head) if self._quoted else b"\t"
         self._special = bytes(set(_SPECIAL) - {self._delimiter[0], self._end[0]})
         self._escapable = bytes(set(self._special) - {QUOTE[0]})
-        self.columns = self._header(name)
+        self.columns = self._header(name) if columns is None else list(columns)
         self._unnamed = [at for at, column in enumerate(self.columns) if not column]
         self._template = b"{%b}" % b",".join(
             json.dumps(column, ensure_ascii=False).encode("utf-8", "replace").replace(b"%", b"%%") + b':"%b"'

@@ -45,6 +45,8 @@ def _refusal(toml: str) -> str:
         ('undo = {path = "u", words = {}}', "words is empty"),
         ('country = {path = "c", words = {x = true}}', "must be a text"),
         ('watch_ms = {path = "w", words = {x = "1"}}', "words cannot be used here"),
+        ('actor_created_at = {join = ["day", "clock"]}', "give the layout of the text with time"),
+        ('actor_created_at = {join = ["day", "clock"], time = "ms"}', "give the layout of the text with time"),
         ('country = "$"', "needs each"),
         ('country = {key = "$"}', "only path can lead to it"),
         ('country = {path = "c", exists = true}', "exists cannot be used here"),

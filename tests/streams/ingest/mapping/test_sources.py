@@ -146,6 +146,16 @@ def test_a_list_of_names_and_values_is_searched_by_name() -> None:
     assert refusal(decoded)[0] == "missing_field"
 
 
+def test_a_day_and_a_time_of_day_are_a_time_together() -> None:
+    documents = [GOOD | {"day": "2024-05-01", "clock": clock} for clock in ("12:00:00", "12:00:07", None, "noon")]
+    decoded = decode(documents, {"ts": {"join": ["day", "clock"], "time": "iso"}})
+    assert column(decoded, "ts") == [TS, TS + 7000]
+    assert [str(refusal.reason) for refusal in decoded.refused] == ["missing_field", "bad_time"]
+    american = [GOOD | {"day": "05/01/2024", "clock": "01:30 PM"}]
+    layout = {"join": ["day", "clock"], "time": "%m/%d/%Y %I:%M %p"}
+    assert column(decode(american, {"ts": layout}), "ts") == [TS + 5_400_000]
+
+
 def test_placeholders_are_nobody() -> None:
     nobody = ["NULL", "Null", "NaN", "nan", "\\N", "N/A", "(not set)", "Unknown", "UNDEFINED", "Guest", "0" * 32]
     assert column(decode([GOOD | {"a": actor} for actor in nobody]), "actor") == [None] * len(nobody)

@@ -306,3 +306,37 @@ def test_records_without_line_ends_are_read(name: str, command: Command) -> None
     answer = command.replay("".join(json.dumps(event) for event in EVENTS), name)
     assert answer.code == 0, answer.err
     assert command.counts() == {"v1": (50, 50)}
+
+
+def test_columns_of_a_file_without_a_header_have_the_names_of_the_map(command: Command) -> None:
+    rows = "".join(f"{EVENTS[n]['ts']};a{n};v1;view\n" for n in range(50))
+    answer = command.replay(rows, "x.csv", '[file]\ncolumns = ["ts", "actor", "target", "metric"]\n')
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"v1": (50, 50)}
+    answer = command.replay(json.dumps(EVENTS), "x.json", '[file]\ncolumns = ["ts"]\n')
+    assert answer.code == 2
+    assert "has names of its own" in answer.err
+
+
+def test_a_log_of_a_web_server_is_a_table_of_one_column(command: Command) -> None:
+    lines = "".join(
+        f'203.0.113.{n} - - [05/Jan/2026:17:34:{n:02} +0000] "GET /v/7.mp4?s={n} HTTP/1.1" 200 9000 "-" "Agent/{n}"\n'
+        for n in range(9)
+    )
+    layout = r"""
+metric = "view"
+keep = [{path = "line", matches = '" 20[06] '}]
+
+[file]
+format = "tsv"
+columns = ["line"]
+
+[map]
+ts = {path = "line", pattern = '\[(.+?)\]', time = "%d/%b/%Y:%H:%M:%S %z"}
+actor = {join = [{path = "line", pattern = '^(\S+)'}, {path = "line", pattern = '"([^"]*)"$'}]}
+target = {path = "line", pattern = '"GET /v/([^ ?]+)'}
+ip = {path = "line", pattern = '^(\S+)'}
+"""
+    answer = command.replay(lines, "access.log", layout)
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"7.mp4": (9, 9)}
