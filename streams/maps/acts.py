@@ -8,9 +8,10 @@ from statistics import median
 from typing import Any
 
 from streams.maps import vocabulary as words
-from streams.maps.choice import NAMED, Choice, Chooser, hint
+from streams.maps.choice import Choice, Chooser
 from streams.maps.fields import Field, words_of
 from streams.maps.likeness import YES_NO, is_few, is_yes_no
+from streams.maps.vocabulary import NAMED, hint
 
 OPERATIONS = {
     **dict.fromkeys(("c", "r", "i", "+i", "insert", "create", "read", "load", "bootstrap-insert"), False),
@@ -25,12 +26,16 @@ CERTAIN = frozenset(("insert", "bootstrap-insert"))
 COUNTERPARTS = {"i": ("d",), "+i": ("-d",), "insert": ("delete", "remove"), "create": ("delete",)}
 """Operation → those that may undo it, if the sample has none."""
 
+NOTHING = frozenset(("\\N", "NULL", "null", "None", "NaN", "nan", "-", "0000-00-00", "0000-00-00 00:00:00"))
+"""Texts of a time that is not given."""
 STATUS_OK = ("200", "206")
 """HTTP status codes of an answer with the whole file or a part of it."""
 SURE_MS = 30_000
 """A median of at least this is in milliseconds: in seconds it would be over eight hours."""
 LONGEST_MS = 86_400_000
 """A median of more than a day is in neither: .NET counts time in ticks of 100 ns."""
+_OTHER_UNITS = frozenset(("hour", "hours", "hrs", "minute", "minutes", "mins", "min", "ticks", "percent", "pct"))
+"""Words of fields in units that a map does not have."""
 SURE_SECONDS = 1_000
 """A maximum of at most this is in seconds: in milliseconds it would be at most one second."""
 
@@ -213,16 +218,18 @@ def _undo(chooser: Chooser) -> Choice | None:
 def _removed(chooser: Chooser) -> tuple[Choice | None, dict[str, Any] | None]:
     """An undo by the time of a removal, such as ``deleted_at``, which acts that remain do not have; and that time."""
     for each in chooser.fields:
-        layouts = chooser.layouts(each)
-        if layouts and each.share < 1 and not words.UNDO.isdisjoint(each.words) and not _of_target(each):
+        if words.UNDO.isdisjoint(each.words) or not (words.TARGET | words.ACTOR).isdisjoint(each.around):
+            continue
+        nothing = [text for text in dict.fromkeys(each.texts) if text in NOTHING]
+        given = Field(each.path, [None if value in nothing else value for value in each.values])
+        layouts = chooser.layouts_of(given) if given.given and given.share < 1 else []
+        if layouts:
             chooser.take(each)
-            how = {} if layouts[0] == "ms" else {"time": layouts[0]}
-            return Choice(each.source(exists=True), "an act with this time is taken back"), each.source(**how)
+            none = {"none": nothing} if nothing else {}
+            how = none if layouts[0] == "ms" else {"time": layouts[0], **none}
+            undo = Choice(each.source(exists=True, **none), "an act with this time is taken back")
+            return undo, each.source(**how)
     return None, None
-
-
-def _of_target(each: Field) -> bool:
-    return not (words.TARGET | words.ACTOR).isdisjoint(each.around)
 
 
 _NO = frozenset(text for text in YES_NO if text in ("false", "f", "no", "n", "0", "off"))
@@ -247,6 +254,7 @@ def watch_fields(chooser: Chooser) -> dict[str, Choice]:
         each
         for each in chooser.fields
         if _is_number(each) and not chooser.layouts(each) and abs(median(each.numbers)) <= LONGEST_MS
+        if not _OTHER_UNITS & set(each.words)
     ]
     watch = _best(numeric, lambda each: hint(each, words.WATCH))
     duration = _best(

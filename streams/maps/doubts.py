@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
 from streams.ingest.mapping.values import YES
 from streams.maps import vocabulary as words
-from streams.maps.choice import Choice, Chooser, is_counter, is_id_number
+from streams.maps.choice import Choice, Chooser
 from streams.maps.fields import Field, table_key
 from streams.maps.likeness import mostly, resembles
 from streams.maps.sample import Draft
+from streams.maps.vocabulary import is_counter, is_id_number
 from streams.settings.inputs import PLACEHOLDERS
 
 REQUEST = r"^[A-Z]+ ([^ ?]+)"
 """Path of a request line, such as GET /episodes/7.mp3?x=1 HTTP/1.1."""
+ROUNDED = re.compile(r"\d(?:[.,]\d+)?E\+\d\d").fullmatch
+"""A number as spreadsheets write it if it has many digits."""
 FREQUENT = 0.2
 """An actor with at least this share of the records may be a placeholder."""
 MANY = 50
@@ -183,6 +187,9 @@ def note_numbers(made: Draft, chooser: Chooser, actor: Choice | None) -> None:
         )
         return
     for each in chooser.fields:
+        if any(ROUNDED(text) for text in each.texts) and words.KNOWN_IDS & {*each.words, "".join(each.words)}:
+            made.notes.append(f"{each.name} has ids such as {each.texts[0]}: a spreadsheet has rounded them, so that")
+            made.notes[-1] += " many ids are the same now. Export it again, with ids as text"
         whole = is_id_number(each) and all(number.is_integer() and number >= 0 for number in each.numbers)
         if whole and len(each.words) == 1 and each.words[0] in words.QUANTITY and max(each.numbers) > 1:
             made.notes.append(

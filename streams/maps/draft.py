@@ -6,7 +6,7 @@ from typing import Any
 
 from detectors.windows.scales import DAY_MS
 from streams.maps.acts import Acts, acts_of, watch_fields
-from streams.maps.choice import NAMED, Choice, Chooser, hops
+from streams.maps.choice import Choice, Chooser, hops
 from streams.maps.doubts import (
     add_nobody,
     fall_back,
@@ -20,6 +20,7 @@ from streams.maps.doubts import (
 from streams.maps.envelope import Envelope, enveloped
 from streams.maps.fields import Field, KeyPath, flatten, lists_of
 from streams.maps.sample import Draft, Sample
+from streams.maps.vocabulary import NAMED
 
 
 def draft(sample: Sample) -> Draft:

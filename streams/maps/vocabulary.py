@@ -1,8 +1,8 @@
-"""Words in names of fields that identify them, and words of other platforms for the three metrics."""
+"""Words in names of fields that identify them, how well a name matches, and platforms' words for the metrics."""
 
 from __future__ import annotations
 
-from streams.maps.fields import words_of
+from streams.maps.fields import Field, words_of
 
 
 def _set(text: str) -> frozenset[str]:
@@ -28,6 +28,7 @@ TARGET = _set(
 TARGET_FIRST = _set("target followee followed following to object item broadcaster")
 """Words of TARGET that mean the target even with a word for a person (``target_user_id``)."""
 
+KNOWN_IDS = ACTOR | TARGET
 OWNER = _set("owner ownerid author authorid creator creatorid publisher artist artistid uploader channel channelid")
 COUNTER = _set("count counts total totals sum views likes plays followers subscribers impressions")
 """Words of fields with numbers that are totals."""
@@ -74,6 +75,9 @@ _NO_ACT = _set(
     "end ended stop stopped pause paused complete completed finish finished heartbeat ping progress "
     "failed error request list count load loaded ready buffer seek ad reject rejected accept invite"
 )
+NAMED = 2.0
+"""A score of at least this means that the field's own name matches."""
+IDS = frozenset(("id", "ids", "uuid", "guid", "key", "pk", "hash", "code", "number", "no"))
 METRICS = {"view": _VIEW, "like": _LIKE, "follow": _FOLLOW}
 
 
@@ -109,3 +113,46 @@ def metric_named(*names: str) -> str | None:
     """The metric in names of a file, a topic or fields; None if they contain several or none."""
     found = {known[0] for name in names for each in words_of(name) if (known := meaning(each)) is not None}
     return found.pop() if len(found) == 1 else None
+
+
+def hint(each: Field, known: frozenset[str]) -> float:
+    """How well a field's name matches known words: 3 as a whole, 2 by a word, 2 or 0.5 by a word of a key above it."""
+    if "".join(each.words) in known:
+        return 3.0
+    if any(term in known for term in each.words):
+        return NAMED
+    if any(term in known for term in each.around):
+        return NAMED if set(each.words) <= IDS else 0.5
+    return 0.0
+
+
+def is_counter(each: Field) -> bool:
+    """Whether the values are totals, such as a number of views until now."""
+    return is_id_number(each) and not COUNTER.isdisjoint(each.words)
+
+
+def inside(each: Field, known: frozenset[str]) -> bool:
+    """Whether the key directly above a field is a known word."""
+    above = words_of(each.path[-2]) if len(each.path) > 1 else ()
+    return "".join(above) in known or any(term in known for term in above)
+
+
+def named_by(each: Field, known: frozenset[str]) -> float:
+    """As ``hint``, but 0 if only a key above the field matches."""
+    score = hint(each, known)
+    return score if score >= NAMED else 0.0
+
+
+def has_word(each: Field, known: frozenset[str]) -> bool:
+    """Whether a field's own name has a known word."""
+    return any(term in known for term in each.words) or "".join(each.words) in known
+
+
+def has_around(each: Field, known: frozenset[str]) -> bool:
+    """Whether a field's name or a key above it has a known word."""
+    return any(term in known for term in (*each.around, *each.words))
+
+
+def is_id_number(each: Field) -> bool:
+    """Whether all values are numbers."""
+    return len(each.numbers) == len(each.given)

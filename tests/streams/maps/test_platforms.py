@@ -267,3 +267,49 @@ def test_a_first_line_that_may_be_a_row_is_noted() -> None:
     rows = [{"1767634490": str(ms // 1000), "u3": f"u{a}", "v1": f"v{v}"} for _, ms, a, v in people()]
     made = draft(Sample(rows, "likes.csv", LATEST_MS, tabular=True))
     assert any("a column has the name 1767634490" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("day", "clock"),
+    [("%Y-%m-%d", "%H:%M:%S"), ("%Y-%m-%d", "%I:%M:%S %p"), ("%d.%m.%Y", "%H:%M:%S"), ("%m/%d/%Y", "%I:%M:%S %p")],
+)
+def test_a_day_and_a_time_of_day_in_two_columns_are_the_time(day: str, clock: str) -> None:
+    moments = [datetime.fromtimestamp(ms / 1000 + 86_400 * 15 * (n % 2), UTC) for n, ms, _, _ in people()]
+    documents = [
+        {"date": moment.strftime(day), "time": moment.strftime(clock), "user_id": a, "video_id": v}
+        for moment, (_, _, a, v) in zip(moments, people(), strict=True)
+    ]
+    times = [int(moment.timestamp() * 1000) for moment in moments]
+    check(documents, [(ts, str(a), str(v), "view", False) for ts, (_, _, a, v) in zip(times, people(), strict=True)])
+
+
+def test_a_day_is_a_worse_time_than_a_moment_and_never_sure() -> None:
+    documents = [
+        {"event_date": "20260105", "event_timestamp": str(ms * 1000), "user_id": a, "page": v}
+        for _, ms, a, v in people()
+    ]
+    check(documents, [(ms, str(a), str(v), "view", False) for _, ms, a, v in people()])
+    made, _ = suggested([{"event_date": "20260105", "user_id": a, "page": v} for _, _, a, v in people()])
+    assert not made.choices["ts"].sure
+    assert "all events of a day have the same time" in made.choices["ts"].why
+
+
+@pytest.mark.parametrize("nothing", ["\\N", "NULL", "0000-00-00 00:00:00"])
+def test_words_for_no_removal_are_no_removal(nothing: str) -> None:
+    documents = [
+        {"user_id": a, "post_id": v, "liked_at": iso(ms), "deleted_at": nothing if n % 4 else iso(ms + 900)}
+        for n, ms, a, v in people()
+    ]
+    gone = [n % 4 == 0 for n in range(SIZE)]
+    check(documents, [(ms + 900 * gone[n], str(a), str(v), "like", gone[n]) for n, ms, a, v in people()])
+
+
+def test_ids_that_a_spreadsheet_has_rounded_are_noted() -> None:
+    documents = [{"ts": ms, "user_id": f"8.0351{a}E+16", "video": v, "event": "play"} for _, ms, a, v in people()]
+    made, _ = suggested(documents)
+    assert any("a spreadsheet has rounded them" in note for note in made.notes)
+
+
+def test_durations_in_hours_are_left_out() -> None:
+    documents = [{"ts": ms, "user": a, "video": v, "watch time (hours)": 12.5} for _, ms, a, v in people()]
+    assert "watch_ms" not in suggested(documents)[0].choices
