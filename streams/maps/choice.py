@@ -276,6 +276,8 @@ class Chooser:
     def country_score(self, each: Field) -> float:
         """Score as the country."""
         named = named_by(each, words.COUNTRY)
+        if any(character.isdigit() for text in each.texts for character in text):  # regions of a cloud
+            return 0.0
         if named and not each.numbers and max(map(len, each.texts), default=0) <= 64:  # a name's length
             return named
         if each.distinct < 2 or not resembles(each, "country") or not is_few(each):  # one word may mean anything

@@ -32,7 +32,7 @@ KNOWN_IDS = ACTOR | TARGET
 OWNER = _set("owner ownerid author authorid creator creatorid publisher artist artistid uploader channel channelid")
 COUNTER = _set("count counts total totals sum views likes plays followers subscribers impressions")
 """Words of fields with numbers that are totals."""
-QUANTITY = _set("count cnt quantity qty weight times n")
+QUANTITY = _set("count cnt quantity qty weight times")
 """Words of fields with the number of acts that a record stands for."""
 EVENT_ID = _set("id uuid guid eventid event message messageid request requestid record activity nonce insert")
 SESSION = _set("session sessionid sess sid visit visitid")
@@ -110,8 +110,13 @@ def is_bare_undo(text: str) -> bool:
 
 
 def metric_named(*names: str) -> str | None:
-    """The metric in names of a file, a topic or fields; None if they contain several or none."""
-    found = {known[0] for name in names for each in words_of(name) if (known := meaning(each)) is not None}
+    """The metric in names of a file, a topic or fields; None if they contain several or none.
+
+    >>> metric_named("likes-stream"), metric_named("change_stream")
+    ('like', None)
+    """
+    every = (each for name in names for each in words_of(name) if each != "stream")  # any topic is a stream
+    found = {known[0] for each in every if (known := meaning(each)) is not None}
     return found.pop() if len(found) == 1 else None
 
 
