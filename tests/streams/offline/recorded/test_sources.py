@@ -28,6 +28,10 @@ EVENTS: list[dict[str, Any]] = [
     {"ts": 1767634490000 + n, "actor": f"å{n}", "target": "v1", "metric": "view"} for n in range(50)
 ]
 HEADER = list(EVENTS[0])
+MAP = pa.map_(pa.string(), pa.string())
+ANY = ReplayMap.model_validate(
+    {"metric": "view", "map": {"ts": {"value": 1}, "actor": {"value": "-"}, "target": {"value": "-"}}}
+)
 
 
 def separated(delimiter: str) -> bytes:
@@ -219,6 +223,33 @@ def test_a_path_leads_into_a_column_of_parquet(command: Command) -> None:
     assert command.counts() == {"v1": (3, 3)}
     answer = command.replay((command.directory / "x").read_bytes(), "x", map_of("at", "user.id", "media.id"))
     assert "has no column 'user.id'" in answer.err
+
+
+def test_times_and_maps_of_any_depth_in_parquet_are_read(command: Command) -> None:
+    nanoseconds = pa.array([1767634490_000_000_001 + n for n in range(3)]).cast(pa.timestamp("ns", "UTC"))
+    pages = [[("page", f"v{n}"), ("other", None)] for n in range(2)]
+    table = pa.table(
+        {
+            "at": pa.array([1767634490000, 10**18, 1767634492000]).cast(pa.timestamp("ms")),
+            "user": ["a1", "a2", "a3"],
+            "seen": pa.StructArray.from_arrays([nanoseconds], ["at"]),
+            "all": pa.ListArray.from_arrays([0, 1, 2, 3], nanoseconds),
+            "clock": pa.array([1, 2, 3], pa.time64("ns")),
+            "spent": pa.array([9_000_000_001] * 3, pa.duration("ns")),
+            "more": pa.array([*pages, None], pa.map_(pa.string(), pa.string())),
+            "deep": pa.array([{"m": [each]} for each in (*pages, [])], pa.struct([("m", pa.list_(MAP))])),
+        }
+    )
+    pq.write_table(table, command.directory / "x")
+    (first, second, third) = (json.loads(row.value or b"") for row in RecordedFile(command.directory / "x", ANY).rows())
+    assert first["seen"] == {"at": "2026-01-05T17:34:50Z"}
+    assert first["more"] == {"page": "v0", "other": None}
+    assert first["deep"] == {"m": [{"page": "v0", "other": None}]}
+    assert (third["more"], third["deep"]) == (None, {"m": [{}]})
+    assert second["at"] == "1000000000000000000"
+    answer = command.replay((command.directory / "x").read_bytes(), "x", map_of("at", "user", "more.page", "iso"))
+    assert answer.summary()["refused"] == {"bad_time": 1, "missing_field": 1}
+    assert command.counts() == {"v0": (1, 1)}
 
 
 def test_elements_of_a_list_in_parquet_are_events(command: Command) -> None:
