@@ -10,7 +10,7 @@ from streams.ingest.mapping.values import YES
 from streams.maps import vocabulary as words
 from streams.maps.choice import Choice, Chooser
 from streams.maps.fields import Field, table_key
-from streams.maps.likeness import mostly, resembles
+from streams.maps.likeness import is_address, is_document, mostly, resembles
 from streams.maps.sample import Draft
 from streams.maps.vocabulary import is_counter, is_id_number
 from streams.settings.inputs import PLACEHOLDERS
@@ -167,6 +167,17 @@ def note_placeholders(made: Draft, chooser: Chooser, actor: Choice | None) -> No
                 f"actor {printable(text)!r} has {count / len(each.texts):.0%} of the records. If it is a placeholder "
                 "for an unknown actor, add it to placeholders"
             )
+
+
+def note_containers(made: Draft, chooser: Chooser) -> None:
+    """Note where values may be that were not found: documents in texts, and lists of texts."""
+    if not made.missing:
+        return
+    for each in chooser.fields:
+        if mostly(each.given, is_document):
+            made.notes.append(f"{each.name} is a document in a text: a pattern can take a value out of it")
+        elif mostly(each.given, lambda value: isinstance(value, list)) and not is_address(each):
+            made.notes.append(f'{each.name} is a list: if each element is an act, each = "{each.name}" and path = "$"')
 
 
 def note_header(made: Draft, row: dict[str, Any]) -> None:

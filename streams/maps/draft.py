@@ -12,6 +12,7 @@ from streams.maps.doubts import (
     fall_back,
     guess_metric,
     id_of_the_act,
+    note_containers,
     note_header,
     note_numbers,
     note_placeholders,
@@ -98,6 +99,7 @@ def _assembled(sample: Sample, chooser: Chooser, acts: Acts) -> Draft:
     note_placeholders(made, chooser, found["actor"])
     add_nobody(made, chooser, found)
     note_numbers(made, chooser, found["actor"])
+    note_containers(made, chooser)
     if sample.tabular:
         note_header(made, sample.documents[0])
     made.notes += acts.notes

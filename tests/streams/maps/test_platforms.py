@@ -255,6 +255,13 @@ def test_a_document_in_a_text_is_no_id() -> None:
     documents = [{"ts": ms, "user": a, "properties": f'{{"url": "/v/{v}"}}'} for _, ms, a, v in people()]
     made, _ = suggested(documents)
     assert made.missing == ["target"]
+    assert any("properties is a document in a text" in note for note in made.notes)
+
+
+def test_a_list_of_ids_is_noted_where_no_target_is_found() -> None:
+    documents = [{"ts": ms, "user": a, "seen": [f"v{v}", "v9"]} for _, ms, a, v in people()]
+    made, _ = suggested(documents)
+    assert any('each = "seen" and path = "$"' in note for note in made.notes)
 
 
 def test_ticks_are_no_milliseconds() -> None:
