@@ -59,6 +59,7 @@ def map_suggest(
     from streams.maps.page import page_of
     from streams.maps.repeats import suggest_relations
     from streams.maps.sampling import file_without_map, topic_sample
+    from streams.maps.trial import note_losses
     from streams.settings.section import SettingsError
 
     clock_ms = int(time.time() * 1000)
@@ -72,27 +73,37 @@ def map_suggest(
     sample = sampled.sample(clock_ms)
     if not sample.documents:
         size = len(sampled.records.value) + sampled.unreadable
-        raise SettingsError(f"{sampled.name}: none of {size:,} records is a document, so no map can be suggested")
+        problem = sampled.problem()
+        why = f"; for example: {problem}" if problem else ""
+        raise SettingsError(f"{sampled.name}: none of {size:,} records is a document, so no map can be suggested{why}")
     made = draft(sample)
     if not made.missing:
-        suggest_relations(made, *_read_by(made, path, sampled, samples, clock_ms), int(sample.latest_ms))
+        read_by = _read_by(made, path, sampled, samples, clock_ms)
+        suggest_relations(made, *read_by, int(sample.latest_ms))
+        note_losses(made, *read_by, int(sample.latest_ms))
     what = f"file {sampled.name}" if topic is None else f"topic {topic}"
     head = [
         f"Suggested by `truecount map suggest` from {len(sample.documents):,} records of the {what}.",
         "A line with the comment `unsure` is a guess. Check the map with `truecount map try`, and correct it.",
     ]
     page = page_of(made, head=head, topic=topic, format_=sampled.codec if topic else sampled.format)
-    if out is None:
-        sys.stdout.write(page)
-    else:
-        try:
-            out.write_text(page, encoding="utf-8")
-        except OSError as error:
-            raise SettingsError(f"cannot write {out}: {error.strerror}") from None
+    _write(page, out)
     given = str(file) if topic is None else f"--topic {topic}"
     print(_sentence(made.missing, out, given), file=sys.stderr)
     if made.missing:
         raise typer.Exit(1)
+
+
+def _write(page: str, out: Path | None) -> None:
+    from streams.settings.section import SettingsError
+
+    if out is None:
+        sys.stdout.write(page)
+        return
+    try:
+        out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"cannot write {out}: {error.strerror}") from None
 
 
 def _read_by(made: Draft, file: Path | None, sampled: Sampled, samples: int, clock_ms: int) -> tuple[Input, Records]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import msgspec
+
 MAGIC = 0
 CONFLUENT_BYTES = 5
 """A zero byte and the four bytes of a schema id, before the payload."""
 GLUE_BYTES = 18
 BOM = b"\xef\xbb\xbf"
+QUOTE, ZLIB = b'"x'
+"""First bytes of a text of JSON, and of zlib with its usual window."""
 
 _DOCUMENT = frozenset(b'{[ \t\r\n"')
 """First characters that the text of a JSON document can have."""
@@ -20,6 +24,9 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (b"\x04\x22\x4d\x18", "lz4"),
     (b"\x82SNAPPY", "snappy"),
     (b"PAR1", "a Parquet file"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ", "xz"),
+    (b"\xff\xfe\0\0", "UTF-32"),
     (b"\xff\xfe", "UTF-16"),
     (b"\xfe\xff", "UTF-16"),
 )
@@ -64,12 +71,25 @@ def document_of(value: bytes) -> bytes:
         raise FramingError(
             "the framing of AWS Glue's schema registry, which cannot be read yet; decode it with transform"
         )
+    if first == QUOTE:
+        return _in_a_text(value)
     if value.startswith(BOM):
         return value[len(BOM) :]
+    if first == ZLIB and len(value) > 1 and int.from_bytes(value[:2]) % 31 == 0:  # the check of its header
+        raise FramingError("the value is zlib, not a JSON document; decode it with transform")
     for magic, name in _KNOWN:
         if value.startswith(magic):
             raise FramingError(f"the value is {name}, not a JSON document; decode it with transform")
     return value
+
+
+def _in_a_text(value: bytes) -> bytes:
+    """The document in a text of JSON, which two serializers in a row write; the value itself if there is none."""
+    try:
+        text = msgspec.json.decode(value, type=str)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return value
+    return text.encode() if text.startswith(("{", "[")) else value
 
 
 def _after_schema_id(value: bytes) -> bytes:
@@ -77,7 +97,7 @@ def _after_schema_id(value: bytes) -> bytes:
         raise FramingError("the value begins with a zero byte and is no framing that is known")
     schema, payload = schema_and_payload(value)
     if payload and payload[0] in _DOCUMENT:
-        return payload
+        return _in_a_text(payload) if payload[0] == QUOTE else payload
     raise FramingError(
         f"Confluent's framing, schema id {schema}: the payload is no JSON (Avro or Protobuf), which cannot be"
         " read yet; produce JSON, or decode it with transform"

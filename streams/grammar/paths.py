@@ -2,7 +2,7 @@
 
 A dot in a path goes one level down. If there is no value there, a key that has the dot in its name is tried. A path
 that is a list of keys is followed key by key, without splitting at dots. In a list, a number is a place: 0 is the
-first, -1 the last.
+first, -1 the last; and ``name=text`` is the first object whose value at ``name`` is that text. ``$`` is the document.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ MAX_KEYS = 8
 """Most keys of a path: each key more doubles the ways to read its dots."""
 
 
+WHOLE = "$"
+"""The path of the whole document."""
+
+
 class Path(NamedTuple):
     """A compiled path. ``exact``: dots in its keys do not split them."""
 
@@ -26,11 +30,13 @@ class Path(NamedTuple):
 
     def __str__(self) -> str:
         """The path as messages show it."""
-        return "$." + ".".join(self.keys)
+        return ".".join(("$", *self.keys))
 
 
 def parse_path(path: str | Sequence[str]) -> Path:
     """Compile a path. Raises ValueError."""
+    if path == WHOLE:
+        return Path((), exact=True)
     keys = tuple(path.split(".")) if isinstance(path, str) else tuple(path)
     if not keys or "" in keys:
         raise ValueError(f"{path!r} is no path: give the names of the keys, with dots between them")
@@ -46,6 +52,8 @@ def lookup(document: Any, path: Path) -> Any:
     1
     >>> lookup({"hops": ["x", "y"]}, parse_path("hops.-1"))
     'y'
+    >>> lookup({"params": [{"key": "id", "value": 7}, {"key": "url", "value": 8}]}, parse_path("params.key=url.value"))
+    8
     """
     return _find(document, path.keys, path.exact)
 
@@ -59,10 +67,24 @@ def _find(document: Any, keys: tuple[str, ...], exact: bool) -> Any:
             if found is not None:
                 return found
     elif isinstance(document, list):
-        place = int(keys[0]) if _is_place(keys[0]) else len(document)
-        if -len(document) <= place < len(document):
-            return _find(document[place], keys[1:], exact)
+        return _find(_element(document, keys[0]), keys[1:], exact)
     return None
+
+
+def _element(elements: list[Any], key: str) -> Any:
+    """The element of a list at a place, or the first object that has a value; None if there is none."""
+    if _is_place(key):
+        place = int(key)
+        return elements[place] if -len(elements) <= place < len(elements) else None
+    name, mark, text = key.partition("=")
+    if not mark:
+        return None
+    return next((item for item in elements if isinstance(item, dict) and item.get(name) == text), None)
+
+
+def _is_of_list(key: str) -> bool:
+    """Whether a key may select an element of a list."""
+    return "=" in key or _is_place(key)
 
 
 def _is_place(key: str) -> bool:
@@ -185,11 +207,11 @@ def _walk(value: Any, attributes: tuple[str, ...]) -> Any:
 def _ways(path: Path) -> Sequence[tuple[tuple[str, ...], tuple[str, ...]]]:
     """The ways to read a path: names of keys to follow as attributes, and the keys left for ``_find``.
 
-    Ways with fewer dots in their names come first. A key that may be a place in a list ends the names: the value there
-    is decoded as a whole.
+    Ways with fewer dots in their names come first. A key that may select an element of a list ends the names: the value
+    there is decoded as a whole.
     """
     keys = path.keys
-    places = [number for number, key in enumerate(keys) if _is_place(key)]
+    places = [number for number, key in enumerate(keys) if _is_of_list(key)]
     cut = max(1, places[0]) if places else len(keys)
     head, rest = keys[:cut], keys[cut:]
     if path.exact:

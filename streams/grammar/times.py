@@ -114,10 +114,11 @@ def iso_times(texts: Sequence[Any]) -> list[int] | None:
 _DATE_AND_TIME = re.compile(
     r"(?P<date>\d{4}-?\d\d-?\d\d)[Tt _]?(?P<hour>\d\d):?(?P<minute>\d\d)"
     r"(:?(?P<second>\d\d)([.,](?P<fraction>\d{1,9}))?)?"
-    r" ?(?P<zone>[Zz]|UTC|GMT|[+-]\d\d(:?\d\d)?)?(\[[^\]]*\])?",
+    r" ?([Zz]|UTC|GMT|(?P<zone>[+-]\d\d(:?\d\d)?)( [A-Z]{2,5})?)?(\[[^\]]*\])?",
     re.ASCII,
 ).fullmatch
-"""Forms that ``datetime.fromisoformat`` does not read: small letters, zones by name, second 60, hour 24."""
+"""Forms that ``datetime.fromisoformat`` does not read: small letters, zones by name, a name after the
+offset (as Go writes it), second 60, hour 24."""
 
 
 def _iso(value: Any) -> int:
@@ -135,8 +136,6 @@ def _written(text: str) -> datetime:
     if found is None:
         raise ValueError(f"{short(text)} is no time of ISO 8601")
     zone = found["zone"] or "+00:00"
-    if zone in ("Z", "z", "UTC", "GMT"):
-        zone = "+00:00"
     fraction = (found["fraction"] or "0")[:6]
     whole = datetime.fromisoformat(f"{found['date']}T00:00:00{zone}" if "-" in found["date"] else _dashed(found, zone))
     hour, minute, second = int(found["hour"]), int(found["minute"]), int(found["second"] or 0)

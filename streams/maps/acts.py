@@ -8,28 +8,34 @@ from statistics import median
 from typing import Any
 
 from streams.maps import vocabulary as words
-from streams.maps.choice import NAMED, Choice, Chooser, hint
+from streams.maps.choice import Choice, Chooser
 from streams.maps.fields import Field, words_of
 from streams.maps.likeness import YES_NO, is_few, is_yes_no
+from streams.maps.vocabulary import NAMED, hint
 
 OPERATIONS = {
-    "c": False,
-    "r": False,
-    "d": True,
-    "i": False,
-    "insert": False,
-    "create": False,
-    "delete": True,
-    "read": False,
+    **dict.fromkeys(("c", "r", "i", "+i", "insert", "create", "read", "load", "bootstrap-insert"), False),
+    **dict.fromkeys(("d", "-d", "delete", "remove"), True),
 }
 """Operations of change data capture that are acts → whether they undo one. An update (u) is neither."""
-SNAPSHOT = ("r", "read")
-OTHER_OPERATIONS = frozenset(("u", "t", "m", "update", "truncate", "message"))
+SNAPSHOT = ("r", "read", "load", "bootstrap-insert")
+OTHER_OPERATIONS = frozenset(("u", "t", "m", "+u", "-u", "update", "update_preimage", "update_postimage", "modify"))
+OTHER_OPERATIONS |= {"replace", "truncate", "message"}
+CERTAIN = frozenset(("insert", "bootstrap-insert"))
+"""Operations that are found in change data capture only, whatever their field is called."""
+COUNTERPARTS = {"i": ("d",), "+i": ("-d",), "insert": ("delete", "remove"), "create": ("delete",)}
+"""Operation → those that may undo it, if the sample has none."""
 
+NOTHING = frozenset(("\\N", "NULL", "null", "None", "NaN", "nan", "-", "0000-00-00", "0000-00-00 00:00:00"))
+"""Texts of a time that is not given."""
 STATUS_OK = ("200", "206")
 """HTTP status codes of an answer with the whole file or a part of it."""
 SURE_MS = 30_000
 """A median of at least this is in milliseconds: in seconds it would be over eight hours."""
+LONGEST_MS = 86_400_000
+"""A median of more than a day is in neither: .NET counts time in ticks of 100 ns."""
+_OTHER_UNITS = frozenset(("hour", "hours", "hrs", "minute", "minutes", "mins", "min", "ticks", "percent", "pct"))
+"""Words of fields in units that a map does not have."""
 SURE_SECONDS = 1_000
 """A maximum of at most this is in seconds: in milliseconds it would be at most one second."""
 
@@ -45,15 +51,23 @@ class Acts:
     keep: list[dict[str, Any]] = field(default_factory=list)
     skip: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    removed: dict[str, Any] | None = None
+    """source of the time at which an act was taken back"""
     skipped: Counter[str] = field(default_factory=Counter)
     """words whose records are skipped → number of records"""
 
 
 def acts_of(chooser: Chooser, *names: str) -> Acts:
     """Find the acts of records; ``names`` are names of their file or topic."""
-    found = _operations(chooser) or _kinds(chooser) or Acts(notes=_unknown_kinds(chooser))
+    found = _operations(chooser)
+    if found is not None:
+        _of_tables(found, _kinds(chooser))
+    else:
+        found = _kinds(chooser) or Acts(notes=_unknown_kinds(chooser))
     if "undo" not in found.fields:
         undo = _undo(chooser)
+        if undo is None:
+            undo, found.removed = _removed(chooser)
         if undo is not None:
             found.fields["undo"] = undo
     status = _status(chooser)
@@ -72,8 +86,10 @@ def _kinds(chooser: Chooser) -> Acts | None:
             continue
         named = hint(each, words.KIND) >= NAMED
         plain = all(len(words_of(text)) == 1 for text in each.texts)
-        known = sum(words.meaning(text) is not None for text in each.texts) / len(each.texts)
-        score = known + hint(each, words.KIND) + each.share
+        meanings = [words.meaning(text) for text in each.texts]
+        known = sum(meaning is not None for meaning in meanings) / len(meanings)
+        undone = any(meaning is not None and meaning[1] for meaning in meanings)
+        score = known + hint(each, words.KIND) + each.share + undone
         if known > 0 and (named or (plain and known >= 0.8)) and (best is None or score > best[0]):
             best = score, each
     if best is None:
@@ -140,15 +156,14 @@ def _operations(chooser: Chooser) -> Acts | None:
     """Acts by the operation of change data capture: rows that were created, updated or deleted."""
     for each in chooser.fields:
         seen = {text.lower() for text in each.texts}
-        named = each.words[-1:] in (("op",), ("operation",)) and each.share > 0.5  # half of the records
-        if not named or not seen <= {*OPERATIONS, *OTHER_OPERATIONS} or not seen & set(OPERATIONS):
+        named = ("op" in each.words or "operation" in each.words) or bool(seen & CERTAIN)
+        if not named or each.share <= 0.5 or not seen & set(OPERATIONS):  # half of the records
+            continue
+        if not seen <= {*OPERATIONS, *OTHER_OPERATIONS}:
             continue
         chooser.take(each)
         chooser.rows = True
-        spelled = dict.fromkeys([*(text for text in each.texts if text.lower() in OPERATIONS)])
-        if seen <= {"r", "c", "u", "d", "t", "m"}:
-            spelled = dict.fromkeys(["c", "r", "d"])
-        undo = {text: OPERATIONS[text.lower()] for text in spelled}
+        undo = {text: OPERATIONS[text.lower()] for text in _spelled(each, seen)}
         found = Acts(keep=[each.source(**{"is": list(undo)})])
         found.fields["undo"] = Choice(each.source(words=undo), "deleting a row undoes its act")
         if any(text.lower() in SNAPSHOT for text in undo):
@@ -161,6 +176,28 @@ def _operations(chooser: Chooser) -> Acts | None:
     return None
 
 
+def _spelled(each: Field, seen: set[str]) -> list[str]:
+    """The operations that are acts, as the records spell them, and those that may undo them."""
+    if seen <= {"r", "c", "u", "d", "t", "m"}:
+        return ["c", "r", "d"]
+    spelled = [text for text in dict.fromkeys(each.texts) if text.lower() in OPERATIONS]
+    if not any(OPERATIONS[text.lower()] for text in spelled):
+        for text in tuple(spelled):
+            others = COUNTERPARTS.get(text.lower(), ())
+            spelled += [other.upper() if text.isupper() else other for other in others]
+    return spelled
+
+
+def _of_tables(found: Acts, tables: Acts | None) -> None:
+    """Add the metric of the rows' tables to the acts of rows: other tables are skipped."""
+    if tables is None or "undo" in tables.fields:
+        return
+    found.metric = tables.metric
+    found.fields.update(tables.fields)
+    found.keep += tables.keep
+    found.skipped += tables.skipped
+
+
 def _undo(chooser: Chooser) -> Choice | None:
     for _, each in chooser.ranked(lambda each: hint(each, words.UNDO) if is_yes_no(each) else 0):
         if hint(each, words.UNDO) >= NAMED:
@@ -171,7 +208,28 @@ def _undo(chooser: Chooser) -> Choice | None:
             chooser.take(each)
             no = {text: text.lower() in _NO for text in dict.fromkeys(each.texts)}
             return Choice(each.source(words=no), "no undoes the act", sure=False)
+    for each in chooser.fields:
+        if set(each.texts) == {"1", "-1"} and is_few(each):
+            chooser.take(each)
+            return Choice(each.source(words={"1": False, "-1": True}), "-1 undoes the act", sure=False)
     return None
+
+
+def _removed(chooser: Chooser) -> tuple[Choice | None, dict[str, Any] | None]:
+    """An undo by the time of a removal, such as ``deleted_at``, which acts that remain do not have; and that time."""
+    for each in chooser.fields:
+        if words.UNDO.isdisjoint(each.words) or not (words.TARGET | words.ACTOR).isdisjoint(each.around):
+            continue
+        nothing = [text for text in dict.fromkeys(each.texts) if text in NOTHING]
+        given = Field(each.path, [None if value in nothing else value for value in each.values])
+        layouts = chooser.layouts_of(given) if given.given and given.share < 1 else []
+        if layouts:
+            chooser.take(each)
+            none = {"none": nothing} if nothing else {}
+            how = none if layouts[0] == "ms" else {"time": layouts[0], **none}
+            undo = Choice(each.source(exists=True, **none), "an act with this time is taken back")
+            return undo, each.source(**how)
+    return None, None
 
 
 _NO = frozenset(text for text in YES_NO if text in ("false", "f", "no", "n", "0", "off"))
@@ -192,7 +250,12 @@ def _status(chooser: Chooser) -> dict[str, Any] | None:
 
 def watch_fields(chooser: Chooser) -> dict[str, Choice]:
     """Sources of ``watch_ms`` and ``duration_ms``."""
-    numeric = [each for each in chooser.fields if _is_number(each) and not chooser.layouts(each)]
+    numeric = [
+        each
+        for each in chooser.fields
+        if _is_number(each) and not chooser.layouts(each) and abs(median(each.numbers)) <= LONGEST_MS
+        if not _OTHER_UNITS & set(each.words)
+    ]
     watch = _best(numeric, lambda each: hint(each, words.WATCH))
     duration = _best(
         [each for each in numeric if each is not watch],

@@ -8,11 +8,22 @@ from typing import Any
 
 from streams.maps import vocabulary as words
 from streams.maps.fields import Field
-from streams.maps.likeness import has_hops, is_address, is_few, is_id, is_yes_no, mostly, resembles, time_layouts
+from streams.maps.likeness import (
+    clock_layout,
+    has_hops,
+    is_address,
+    is_day,
+    is_few,
+    is_id,
+    is_yes_no,
+    mostly,
+    resembles,
+    time_layouts,
+)
+from streams.maps.vocabulary import IDS, NAMED, has_around, has_word, hint, inside, is_counter, is_id_number, named_by
 
-NAMED = 2.0
-"""A score of at least this means that the field's own name matches."""
-IDS = frozenset(("id", "ids", "uuid", "guid", "key", "pk", "hash", "code", "number", "no"))
+_NOT_THE_EVENT = (words.ACTOR | words.TARGET) - words.EVENT_ID
+"""Words that mean the id of a person or a thing."""
 WEAK = frozenset(("url", "uri", "path", "request", "link", "slug", "title", "page"))
 """Name parts of weaker targets: the URL of a page is worse than the id of its content."""
 NAMES = frozenset(("name", "title", "email", "label", "text", "display", "nick"))
@@ -54,6 +65,10 @@ class Chooser:
         """The layouts in which a field's values are times."""
         return self._layouts[found.place, found.path]
 
+    def layouts_of(self, values: Field) -> list[str]:
+        """The layouts in which the values of any field are times."""
+        return time_layouts(values, self._latest_ms)
+
     def take(self, found: Field) -> None:
         """Mark a field as used."""
         self._taken.add((found.place, found.path))
@@ -83,6 +98,9 @@ class Chooser:
         score, first = ranked[0]
         self.take(first)
         layouts = self.layouts(first)
+        clock = self._clock(first, layouts[0]) if is_day(first, layouts[0]) else None
+        if clock is not None:
+            return clock
         pieces = [first.source(**_layout(layouts[0]))]
         rest = ranked[1:]
         if first.share < COVERED:
@@ -93,7 +111,22 @@ class Chooser:
         others = [first.source(time=layout) for layout in layouts[1:]]
         others += [each.source(**_layout(self.layouts(each)[0])) for near, each in rest if near > score - 1]
         why = f"{first.share:.0%} of the records have it" if first.share < COVERED else f"example: {_example(first)}"
+        if is_day(first, layouts[0]):
+            why, certain = f"{why}; this is a day: all events of a day have the same time", False
         return Choice(_one_or_first(pieces), why, others[:SHOWN], certain and score >= NAMED and len(layouts) == 1)
+
+    def _clock(self, day: Field, layout: str) -> Choice | None:
+        """The time from a day and a time of day in another field."""
+        for each in self.fields:
+            found = clock_layout(each)
+            named = hint(each, words.TIME) >= NAMED and each.place == day.place
+            if found is None or not named:
+                continue
+            self.take(each)
+            whole = "iso" if layout == "iso" and "%p" not in found else None
+            whole = whole or f"{'%Y-%m-%d' if layout == 'iso' else layout} {found}"
+            return Choice({"join": [day.source(), each.source()], "time": whole}, f"example: {_example(each)}")
+        return None
 
     def created(self) -> Choice | None:
         """Source of the time at which the actor's account was created."""
@@ -149,48 +182,54 @@ class Chooser:
     def time_score(self, each: Field) -> float:
         """Score as the event's time."""
         layouts = self.layouts(each)
-        if not layouts or _has(each, words.NO_TIME):
+        if not layouts or has_word(each, words.NO_TIME):
             return 0.0
         named = hint(each, words.TIME)
         if self.created_score(each) or (named == 0 and layouts[0] in ("us", "ns")):
             return 0.0
-        return 0.5 + named + 0.5 * each.share + (0.5 if _has(each, frozenset(("event", "occurred", "happened"))) else 0)
+        first = 0.5 if has_word(each, frozenset(("event", "occurred", "happened"))) else 0
+        vague = NAMED * is_constant(each) + is_day(each, layouts[0])
+        return max(0.1, 0.5 + named + 0.5 * each.share + first - vague)
 
     def created_score(self, each: Field) -> float:
         """Score as the time at which the actor's account was created."""
-        if not self.layouts(each) or _has(each, words.NO_TIME):
+        if not self.layouts(each) or has_word(each, words.NO_TIME):
             return 0.0
-        if _has(each, words.REGISTERED):
+        if has_word(each, words.REGISTERED):
             return 3.0
-        return NAMED if _has(each, words.CREATED) and _around(each, words.ACTOR) else 0.0
+        return NAMED if has_word(each, words.CREATED) and has_around(each, words.ACTOR) else 0.0
 
     def actor_score(self, each: Field) -> float:
         """Score as the actor."""
         score = self._person_or_thing(each, words.ACTOR)
         if score == 0:
             return 0.0
-        score += 2 * _has(each, words.ACTOR_FIRST) - 2 * _has(each, words.TARGET_FIRST)
+        score += 2 * has_word(each, words.ACTOR_FIRST) - 2 * has_word(each, words.TARGET_FIRST)
         return score + 0.5 * each.distinct / len(each.given)
 
     def target_score(self, each: Field) -> float:
         """Score as the target."""
         score = self._person_or_thing(each, words.TARGET)
-        if score == 0:
+        if score == 0 or self.event_id_score(each):
             return 0.0
-        score += 2 * _has(each, words.TARGET_FIRST) - 2 * _has(each, words.ACTOR_FIRST)
-        return score + 0.5 * (1 - each.distinct / len(each.given)) - _has(each, WEAK)
+        score -= len(each.given) >= FEW and each.distinct == len(each.given)  # acts on different things each
+        score += 2 * has_word(each, words.TARGET_FIRST) - 2 * has_word(each, words.ACTOR_FIRST)
+        return score + 0.5 * (1 - each.distinct / len(each.given)) - has_word(each, WEAK)
 
     def _person_or_thing(self, each: Field, known: frozenset[str]) -> float:
         if not is_id(each):
             return 0.0
-        named = hint(each, known)
-        if named == 0 or (self.layouts(each) and named < NAMED) or is_address(each):
+        named = 3.0 if set(each.words) <= IDS and inside(each, known) else hint(each, known)
+        written = self.layouts(each) and not each.numbers
+        if named == 0 or written or (self.layouts(each) and named < NAMED) or is_address(each) or is_counter(each):
             return 0.0
-        return named + 0.5 * _has(each, IDS) - 0.5 * _has(each, NAMES) + 0.5 * each.share
+        named += 0.5 * has_word(each, IDS) - 0.5 * has_word(each, NAMES) + 0.5 * each.share
+        return max(0.1, named - NAMED * is_constant(each))
 
     def unnamed_score(self, each: Field) -> float:
         """Score as an id, by its values only: the share of different values."""
         odd = self.layouts(each) or resembles(each, "agent") or is_yes_no(each) or resembles(each, "country")
+        odd = odd or is_counter(each) or is_constant(each)
         if odd or not is_id(each) or is_address(each) or each.share < 0.5:  # half of the records
             return 0.0
         return each.distinct / len(each.given)
@@ -201,21 +240,21 @@ class Chooser:
         least = 0.3 if self.rows else TIMES_MIN if len(each.given) < FEW else 0.8
         if not is_id(each) or each.distinct < least * len(each.given) or len(each.given) < 2 or not own:
             return 0.0
-        if not own <= words.EVENT_ID or _around(each, words.ACTOR | words.TARGET) or own == {"event"}:
+        if not own <= words.EVENT_ID or has_around(each, _NOT_THE_EVENT) or own == {"event"}:
             return 0.0
         return 2.0 + (own != {"id"}) - 0.1 * len(each.path) + 0.5 * each.share
 
     def owner_score(self, each: Field) -> float:
         """Score as the owner of the target."""
-        return hint(each, words.OWNER) if is_id(each) and not self.layouts(each) and not _has(each, NAMES) else 0.0
+        return hint(each, words.OWNER) if is_id(each) and not self.layouts(each) and not has_word(each, NAMES) else 0.0
 
     def session_score(self, each: Field) -> float:
         """Score as the session."""
-        return _named(each, words.SESSION) if is_id(each) and not self.layouts(each) else 0.0
+        return named_by(each, words.SESSION) if is_id(each) and not self.layouts(each) else 0.0
 
     def address_score(self, each: Field) -> float:
         """Score as the actor's IP address."""
-        return 1.0 + hint(each, words.ADDRESS) + _around(each, words.ACTOR) if is_address(each) else 0.0
+        return 1.0 + hint(each, words.ADDRESS) + has_around(each, words.ACTOR) if is_address(each) else 0.0
 
     def agent_score(self, each: Field) -> float:
         """Score as the user agent."""
@@ -232,45 +271,23 @@ class Chooser:
 
     def referrer_score(self, each: Field) -> float:
         """Score as the referrer."""
-        return _named(each, words.REFERRER) if not each.numbers else 0.0
+        return named_by(each, words.REFERRER) if not each.numbers else 0.0
 
     def country_score(self, each: Field) -> float:
         """Score as the country."""
-        named = _named(each, words.COUNTRY)
+        named = named_by(each, words.COUNTRY)
+        if any(character.isdigit() for text in each.texts for character in text):  # regions of a cloud
+            return 0.0
         if named and not each.numbers and max(map(len, each.texts), default=0) <= 64:  # a name's length
             return named
-        return (
-            1.0 if resembles(each, "country") and is_few(each) and all(text.isupper() for text in each.texts) else 0.0
-        )
+        if each.distinct < 2 or not resembles(each, "country") or not is_few(each):  # one word may mean anything
+            return 0.0
+        return float(all(text.isupper() for text in each.texts))
 
 
-def hint(each: Field, known: frozenset[str]) -> float:
-    """How well a field's name matches known words: 3 as a whole, 2 by a word, 2 or 0.5 by a word of a key above it."""
-    if "".join(each.words) in known:
-        return 3.0
-    if any(term in known for term in each.words):
-        return NAMED
-    if any(term in known for term in each.around):
-        return NAMED if set(each.words) <= IDS else 0.5
-    return 0.0
-
-
-def _named(each: Field, known: frozenset[str]) -> float:
-    score = hint(each, known)
-    return score if score >= NAMED else 0.0
-
-
-def _has(each: Field, known: frozenset[str]) -> bool:
-    return any(term in known for term in each.words) or "".join(each.words) in known
-
-
-def _around(each: Field, known: frozenset[str]) -> bool:
-    return any(term in known for term in (*each.around, *each.words))
-
-
-def is_id_number(each: Field) -> bool:
-    """Whether all values are numbers."""
-    return len(each.numbers) == len(each.given)
+def is_constant(each: Field) -> bool:
+    """Whether many records all have the same value, which then identifies neither a person nor a thing."""
+    return each.distinct == 1 and len(each.given) >= FEW
 
 
 def hops(choice: Choice, fields: Iterable[Field]) -> Choice:

@@ -6,11 +6,22 @@ from typing import Any
 
 from detectors.windows.scales import DAY_MS
 from streams.maps.acts import Acts, acts_of, watch_fields
-from streams.maps.choice import NAMED, Choice, Chooser, hops
-from streams.maps.doubts import fall_back, guess_metric, id_of_the_act, note_placeholders, printable
+from streams.maps.choice import Choice, Chooser, hops
+from streams.maps.doubts import (
+    add_nobody,
+    fall_back,
+    guess_metric,
+    id_of_the_act,
+    note_containers,
+    note_header,
+    note_numbers,
+    note_placeholders,
+    printable,
+)
 from streams.maps.envelope import Envelope, enveloped
 from streams.maps.fields import Field, KeyPath, flatten, lists_of
 from streams.maps.sample import Draft, Sample
+from streams.maps.vocabulary import NAMED
 
 
 def draft(sample: Sample) -> Draft:
@@ -69,6 +80,9 @@ def _assembled(sample: Sample, chooser: Chooser, acts: Acts) -> Draft:
     found["ts"] = chooser.time() or (
         Choice({"timestamp": True}, "timestamp of the Kafka record") if sample.timed else None
     )
+    if acts.removed is not None and found["ts"] is not None:
+        ts = found["ts"].source
+        found["ts"].source = {"first": [acts.removed, *ts.get("first", [ts])]}
     found.update(watch_fields(chooser))
     found["referrer"] = chooser.text(chooser.referrer_score)
     found["session"] = chooser.text(chooser.session_score)
@@ -83,6 +97,11 @@ def _assembled(sample: Sample, chooser: Chooser, acts: Acts) -> Draft:
     guess_metric(made, found)
     id_of_the_act(chooser, found)
     note_placeholders(made, chooser, found["actor"])
+    add_nobody(made, chooser, found)
+    note_numbers(made, chooser, found["actor"])
+    note_containers(made, chooser)
+    if sample.tabular:
+        note_header(made, sample.documents[0])
     made.notes += acts.notes
     if acts.skipped:
         shown = ", ".join(f"{name} ({count:,})" for name, count in acts.skipped.most_common(10))

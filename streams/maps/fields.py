@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from streams.grammar.paths import WHOLE
+
 MAX_FIELDS = 500
 """Largest number of paths: documents that use ids as keys have a path for each id."""
 MAX_DEPTH = 8
@@ -88,7 +90,7 @@ class Field:
         if self.place == "header":
             return {"header": self.path[0], **how}
         plain = self.name.split(".")
-        exact = "" in plain or len(plain) > MAX_DEPTH or (self.place == "path" and self.ambiguous)
+        exact = "" in plain or len(plain) > MAX_DEPTH or (self.place == "path" and self.ambiguous) or self.name == WHOLE
         return {self.place: list(self.path) if exact else self.name, **how}
 
     ambiguous: bool = False

@@ -37,16 +37,30 @@ LAYOUTS = (
     "%m/%d/%Y %H:%M",
     "%m/%d/%Y",
     "%m/%d/%Y %I:%M:%S %p",
+    "%m/%d/%Y %I:%M %p",
+    "%m/%d/%Y, %I:%M:%S %p",
+    "%d/%m/%Y, %H:%M:%S",
+    "%d.%m.%Y, %H:%M:%S",
+    "%d.%m.%Y, %H:%M",
     "%d-%m-%Y %H:%M:%S",
     "%d-%m-%Y",
     "%b %d, %Y %I:%M:%S %p",
+    "%b %d, %Y, %I:%M:%S %p",
+    "%b %d, %Y, %I:%M:%S %p UTC",
     "%b %d, %Y",
     "%d %b %Y %H:%M:%S",
+    "%d %b %Y %H:%M",
+    "%d %b %Y, %H:%M",
+    "%d-%b-%Y %H:%M:%S",
+    "%a %b %d %H:%M:%S %Y",
 )
 """strptime formats that are tried for a time that is neither a number nor ISO 8601."""
+DIGITS = ("%Y%m%d%H%M%S", "%Y%m%d")
+"""strptime formats that are tried for a number that is no time in any unit."""
 
 _ISO = re.compile(
-    r"\d{4}-\d\d-\d\d([Tt _]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?([Zz]|UTC|GMT|[+-]\d\d(:?\d\d)?))?)?", re.ASCII
+    r"\d{4}-\d\d-\d\d([Tt _]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?([Zz]|UTC|GMT|[+-]\d\d(:?\d\d)?( [A-Z]{2,5})?))?)?",
+    re.ASCII,
 )
 _AGENT = re.compile(r"Mozilla/\d|Opera/\d|[A-Za-z][\w .%-]{1,40}/v?\d+[\w.]*(?: .*)?$")
 _URL = re.compile(r"(?:https?|android-app)://[^\s/]+")
@@ -67,13 +81,36 @@ def time_layouts(field: Field, latest_ms: float, least: float = MOST) -> list[st
     if not field.texts or isinstance(field.given[0], bool):
         return []
     if len(field.numbers) >= least * len(field.given):
-        return [unit for unit, factor in UNITS.items() if mostly(field.numbers, _between(factor, latest_ms), least)]
+        units = [unit for unit, factor in UNITS.items() if mostly(field.numbers, _between(factor, latest_ms), least)]
+        return units or [each for each in DIGITS if mostly(field.texts, partial(_fits, each, latest_ms), least)]
     texts = [value for value in field.given if isinstance(value, str)]
     if len(texts) < least * len(field.given):
         return []
     if mostly(texts, lambda text: _is_iso(text, latest_ms), least):
         return ["iso"]
     return [layout for layout in LAYOUTS if mostly(texts, partial(_fits, layout, latest_ms), least)]
+
+
+def is_day(field: Field, layout: str) -> bool:
+    """Whether times in a layout have no time of day."""
+    if layout == "iso":
+        return all(len(text) == 10 for text in field.texts)  # YYYY-MM-DD
+    return layout not in UNITS and "%H" not in layout and "%I" not in layout
+
+
+def clock_layout(field: Field) -> str | None:
+    """The layout of values that are times of day; None if they are none."""
+    for layout in ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p"):
+        if mostly(field.given, partial(_is_clock, layout)):
+            return layout
+    return None
+
+
+def _is_clock(layout: str, value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(datetime.strptime(value, layout))  # noqa: DTZ007  # no date
+    except ValueError:
+        return False
 
 
 def _between(factor: float, latest_ms: float) -> Callable[[float], bool]:
@@ -149,8 +186,13 @@ def _could_be_id(value: Any) -> bool:
     if isinstance(value, float):
         return value.is_integer()
     return isinstance(value, int) or (
-        isinstance(value, str) and len(value.encode(errors="replace")) <= 255
+        isinstance(value, str) and len(value.encode(errors="replace")) <= 255 and not is_document(value)
     )  # bytes of an id
+
+
+def is_document(value: Any) -> bool:
+    """Whether a value is the text of a JSON object or array."""
+    return isinstance(value, str) and value[:1] in ("{", "[") and value[-1:] in ("}", "]")
 
 
 def is_few(field: Field) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -44,6 +45,14 @@ class Sampled:
     example: str = ""
     """problem of the first of them"""
 
+    def problem(self) -> str:
+        """Why the first record that is no document is none; empty if all are documents."""
+        if self.example:
+            return self.example
+        reader = codec_named(self.codec).reader(dict[str, Any] | list[Any])
+        refused = next((found for value in self.records.value for found in reader.read([value]).refused), None)
+        return "" if refused is None else refused.message
+
     def sample(self, latest_ms: float) -> Sample:
         """The records that are documents, as a sample to suggest a map from."""
         documents, keys, headers = [], [], []
@@ -66,11 +75,15 @@ class Sampled:
 
 
 def _document(reader: Reader, value: bytes | None) -> Any:
-    """The document of a value; None if any part of it is invalid."""
+    """The document of a value; None if it is none, or if it has bytes that are not UTF-8."""
     found = reader.read([value])
-    if not found.rows or found.surrogates or not isinstance(found.rows[0], dict | list):
+    if not found.rows or not isinstance(found.rows[0], dict | list):
         return None
-    return found.rows[0]
+    return None if found.surrogates and _has_surrogates(found.rows[0]) else found.rows[0]
+
+
+def _has_surrogates(document: Any) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in json.dumps(document, ensure_ascii=False))
 
 
 def file_sample(path: Path, size: int, clock_ms: int, layout: ReplayMap | None = None) -> tuple[Sampled, Input]:

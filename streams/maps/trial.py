@@ -12,7 +12,11 @@ import numpy as np
 from detectors.events.event import FIELDS, METRICS
 from streams.ingest.mapping.decoder import EventDecoder
 from streams.ingest.mapping.records import Records
+from streams.maps.sample import Draft
+from streams.settings.inputs import Input
 
+DUPLICATES_MAX = 0.05
+"""Largest share of a sample's events that may be duplicates by their id: streams deliver some events twice."""
 SHOWN_CHARS = 2000
 """Largest length of a record's text that is shown; a longer one is cut."""
 
@@ -92,6 +96,26 @@ class Trial:
         original = record.value[0] if record.original is None else record.original[0]
         line = None if record.line is None else record.line[0]
         return Tried(_text(original), events, refused, dict(decoded.skipped), unread, line)
+
+
+def note_losses(made: Draft, source: Input, records: Records, latest_ms: int) -> None:
+    """Note on a draft how many of its sample's records it refuses, and how many ids come again.
+
+    ``source`` is the input with the drafted map.
+    """
+    size = len(records.value)
+    decoded = EventDecoder(source).decode(records, np.full(size, latest_ms))
+    if decoded.refused:
+        why, count = Counter(str(refusal.reason) for refusal in decoded.refused).most_common(1)[0]
+        message = next(refusal.message for refusal in decoded.refused if str(refusal.reason) == why)
+        refused = f"{len(decoded.refused):,} of {size:,} records"
+        made.notes.append(f"this map refuses {refused}, most of them ({count:,}) as {why}: {message}")
+    if decoded.good is not None and "id" in made.choices:
+        columns = (decoded.good.fields[name] for name in ("id", "target", "metric", "undo"))
+        acts = [act for act in zip(*columns, strict=True) if act[0] is not None]
+        again = len(acts) - len(set(acts))
+        if again > DUPLICATES_MAX * len(acts):
+            made.notes.append(f"{again:,} of {len(acts):,} events have the id of another, and are duplicates: check id")
 
 
 def _event(fields: dict[str, Any], metric: int, place: int) -> dict[str, Any]:

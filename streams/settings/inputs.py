@@ -15,14 +15,16 @@ from pydantic import Field, field_validator, model_validator
 from detectors.events.event import FIELDS
 from streams.codecs.registry import codec_named
 from streams.grammar.fields import DURATIONS, FLAGS, TIMES
-from streams.grammar.paths import parse_path
+from streams.grammar.paths import WHOLE, parse_path
+from streams.grammar.times import UNITS
 from streams.settings.section import Section
 from streams.settings.sources import Condition, PathSpec, Source, check_source
 
+_NOBODY = ("null", "none", "nil", "nan", "n/a", "undefined", "unknown", "anonymous", "guest")
 PLACEHOLDERS = (
-    "0", "-1", "-", "null", "NULL", "none", "None", "nil", "undefined", "unknown", "anonymous", "Anonymous", "guest",
-    "00000000-0000-0000-0000-000000000000",
-)  # fmt: skip  # one list
+    *("0", "-1", "-", "\\N", "(not set)", "NaN", "00000000-0000-0000-0000-000000000000", "0" * 32),
+    *(spelled for word in _NOBODY for spelled in (word, word.capitalize(), word.upper())),
+)
 """Default placeholders of a map: actor ids that mean that the actor is not known."""
 
 FieldMap = dict[str, Source]
@@ -67,7 +69,7 @@ class Mapping(Section):
     @field_validator("each")
     @classmethod
     def _each(cls, each: PathSpec | None) -> PathSpec | None:
-        if each is not None and each != "$":
+        if each is not None:
             parse_path(each)
         return each
 
@@ -105,6 +107,8 @@ class Mapping(Section):
         for source in [*(self.map or {}).values(), *self.keep, *self.skip]:
             if self.each is None and any(piece.outer is not None for piece in source.within()):
                 raise ValueError("outer needs each: without each, use path")
+            if self.each is None and any(piece.path == WHOLE for piece in source.within()):
+                raise ValueError(f'path = "{WHOLE}" needs each: it is an element of the list')
         return self
 
 
@@ -132,8 +136,10 @@ def check_map(fields: FieldMap, *, has_metric: bool) -> None:
     for name, source in fields.items():
         for piece in source.within():
             check_source(name, piece)
-        if source.join is not None and name in (*TIMES, *DURATIONS, *FLAGS, "metric"):
-            raise ValueError(f"{name}: join makes a text, and {name} is not a text; use path or first")
+        written = name in TIMES and source.time is not None and source.time not in UNITS
+        if source.join is not None and not written and name in (*TIMES, *DURATIONS, *FLAGS, "metric"):
+            hint = "; give the layout of the text with time" if name in TIMES else "; use path or first"
+            raise ValueError(f"{name}: join makes a text, and {name} is not a text{hint}")
 
 
 class Input(Mapping):
@@ -159,6 +165,15 @@ class ReplayFile(Section):
 
     format: Literal["csv", "tsv", "ndjson", "json", "parquet"] | None = None
     """default: recognised by the file's content and name"""
+    columns: tuple[str, ...] | None = None
+    """names of the columns of a CSV or TSV file without a header"""
+
+    @field_validator("columns")
+    @classmethod
+    def _different(cls, columns: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if columns is not None and (not columns or len(set(columns)) < len(columns) or "" in columns):
+            raise ValueError("columns: give each column of the file a name of its own")
+        return columns
 
 
 class ReplayMap(Mapping):

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from detectors.events.event import METRICS
 from streams.grammar.fields import DURATIONS, FLAGS, TIMES
-from streams.grammar.paths import parse_path
+from streams.grammar.paths import WHOLE, parse_path
 from streams.grammar.times import check_layout
 from streams.settings.section import Section
 
@@ -54,6 +54,8 @@ class Source(Section):
     """index into a list of addresses: from 0, or from the end with -1"""
     separator: str | None = None
     """text between joined texts; a space by default"""
+    exists: bool | None = None
+    """of undo and history: true means yes if there is a value, false means yes if there is none"""
 
     @model_validator(mode="before")
     @classmethod
@@ -65,6 +67,13 @@ class Source(Section):
     def _check_paths(cls, path: Any) -> Any:
         if path is not None and path is not True:
             parse_path(path)
+        return path
+
+    @field_validator("outer", "key")
+    @classmethod
+    def _check_parts(cls, path: Any) -> Any:
+        if path == WHOLE:
+            raise ValueError(f"{path!r} is the element of a list, and only path can lead to it")
         return path
 
     @model_validator(mode="after")
@@ -96,6 +105,10 @@ class Source(Section):
                 raise ValueError("first cannot be inside first: write one list")
         if self.value is not None and (self.pattern or self.none or self.words):
             raise ValueError("a constant cannot have pattern, none or words: remove them")
+        if self.exists is not None and self.words is not None:
+            raise ValueError("exists and words cannot be used together: remove one of them")
+        if any(piece.exists is not None for piece in (*(self.first or ()), *(self.join or ()))):
+            raise ValueError("exists cannot be inside first or join: give it beside them")
         if self.timestamp and (self.time or self.pattern or self.words or self.none):
             raise ValueError("the record's timestamp is in milliseconds already: remove time, pattern, words and none")
         return self
@@ -129,7 +142,6 @@ class Condition(Source):
     """a regular expression that the text must contain"""
     at_least: float | None = None
     at_most: float | None = None
-    exists: bool | None = None
 
     @field_validator("is_", "is_not", mode="before")
     @classmethod
@@ -176,10 +188,14 @@ def check_source(name: str, source: Source) -> None:
         _refuse(source, name, "words")
         if isinstance(source.value, bool):
             raise ValueError(f"{name} = {source.value}: must be a number or a text")
+    if name not in FLAGS:
+        _refuse(source, name, "exists")
     if source.words is not None:
         _check_words(name, source.words)
     if name == "metric" and source.value is not None and source.value not in METRICS:
         raise ValueError(f"metric = {source.value!r}: must be one of {', '.join(METRICS)}")
+    if source.exists is not None and source.value is not None:
+        raise ValueError(f"{name}: a constant always exists; remove exists")
     if name in FLAGS and source.value is not None and not isinstance(source.value, bool):
         raise ValueError(f"{name} = {source.value!r}: must be true or false")
 
@@ -205,4 +221,5 @@ _KEY_USES = {
     "unit": "durations (watch_ms, duration_ms)",
     "words": "texts, undo and history",
     "hop": "ip",
+    "exists": "undo, history and conditions",
 }

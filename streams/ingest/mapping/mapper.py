@@ -76,7 +76,7 @@ class Mapper:
         self._nobody = frozenset((*config.actor_placeholders(), NOBODY))
         numbered = config.each is not None
         self._sources: list[tuple[str, ReadColumn]] = [
-            (name, compile_source(fields[name], _finish(name, native=self._native), numbered=numbered and name == "id"))
+            (name, _read(name, fields[name], native=self._native, numbered=numbered and name == "id"))
             for name in FIELDS
             if name in fields
         ]
@@ -160,7 +160,15 @@ class Mapper:
 
 
 def _different(sources: Iterable[Source], place: str) -> set[Path]:
-    return {path for source in sources for path in paths_of(source, place)}
+    return {path for source in sources for path in paths_of(source, place) if path.keys}
+
+
+def _read(name: str, source: Source, *, native: bool, numbered: bool) -> ReadColumn:
+    """Make the function that reads a field from its source."""
+    if source.exists is None:
+        return compile_source(source, _finish(name, native=native), numbered=numbered)
+    raw, exists = compile_source(source, lambda _: lambda column: column), source.exists
+    return lambda rows: [(value is not None and value != "") is exists for value in raw(rows)]
 
 
 def _finish(name: str, *, native: bool) -> Callable[[Source], ConvertColumn]:

@@ -12,6 +12,7 @@ import orjson
 
 from detectors.events.event import FIELDS, REQUIRED
 from streams.grammar.fields import TIMES
+from streams.grammar.paths import WHOLE
 from streams.offline.recorded.documents import DocumentStream
 from streams.offline.recorded.formats import Format, text_format
 from streams.offline.recorded.lines import line_end, ndjson_rows
@@ -22,7 +23,7 @@ from streams.offline.recorded.source import PARQUET, FileSource
 from streams.offline.recorded.table import Table
 from streams.settings.inputs import Input, ReplayMap
 from streams.settings.section import SettingsError
-from streams.settings.sources import Source
+from streams.settings.sources import PathSpec, Source
 
 SHOWN_COLUMNS = 40
 KEY_RECORDS = 100
@@ -46,10 +47,13 @@ class RecordedFile:
         self.path = path
         self._source = FileSource(path)
         self._declared: Format | None = None if layout is None else layout.file.format
+        self._columns = None if layout is None else layout.file.columns
         self._parquet: Parquet | None = None
         self.name = path.name
         self.size_bytes = self._source.size_bytes
         self.format: Format = self._recognised()
+        if self._columns is not None and self.format not in ("csv", "tsv"):
+            raise SettingsError(f"{path} is {self.format}, which has names of its own; remove columns from the map")
         self.input = self._input(ReplayMap() if layout is None else layout)
         """the input that reads the file's rows"""
 
@@ -96,7 +100,7 @@ class RecordedFile:
         head = self._source.head() if self.format == "ndjson" else b""
         with closing(self._source.chunks()) as chunks:
             if self.format in ("csv", "tsv"):
-                table = Table(chunks, self.format, path)
+                table = Table(chunks, self.format, path, self._columns)
                 columns, made = TableColumns(table.columns), table.rows()
             elif self.format == "ndjson":
                 columns, made = TableColumns(), ndjson_rows(chunks, line_end(head))
@@ -111,23 +115,25 @@ class RecordedFile:
             if layout.map is None and layout.transform is None:
                 layout_map |= self._native(columns, rows, layout)
             elif columns.names:
+                place = "path" if layout.each is None else "outer"  # the paths of elements begin inside a column
+                if layout.each not in (None, WHOLE):
+                    self._check("each", Source(path=layout.each), columns.names, "path")
                 for name, source in (layout.map or {}).items():
-                    self._check(name, source, columns.names)
+                    self._check(name, source, columns.names, place)
         if self.format in ("csv", "tsv"):
             layout_map = _by_column(layout_map)
         return Input.model_validate({**layout_map, "topic": self.name})
 
-    def _check(self, name: str, source: Source, columns: Sequence[str]) -> None:
+    def _check(self, name: str, source: Source, columns: Sequence[str], place: str) -> None:
         if source.first is not None:
-            if not any(self._has(piece, columns) for piece in source.first):
-                self._lacks(" or ".join(str(piece.path) for piece in source.first), name, columns)
+            if not any(self._has(getattr(piece, place), columns) for piece in source.first):
+                self._lacks(" or ".join(str(getattr(piece, place)) for piece in source.first), name, columns)
             return
         for piece in source.join or (source,):
-            if not self._has(piece, columns):
-                self._lacks(repr(piece.path), name, columns)
+            if not self._has(getattr(piece, place), columns):
+                self._lacks(repr(getattr(piece, place)), name, columns)
 
-    def _has(self, source: Source, columns: Sequence[str]) -> bool:
-        path = source.path
+    def _has(self, path: PathSpec | None, columns: Sequence[str]) -> bool:
         if path is None:
             return True
         if not isinstance(path, str):
@@ -142,12 +148,10 @@ class RecordedFile:
 
     def _hint(self, columns: Sequence[str]) -> str:
         """A hint at another separator if the table seems to have one."""
-        other = next((mark for mark in ";\t|," if len(columns) == 1 and mark in columns[0]), None)
+        other = next((mark for mark in ",;|" if len(columns) == 1 and mark in columns[0]), None)
         if other is None:
             return ""
-        separators = {"\t": 'tabs, so format = "tsv" would fit', ",": 'commas, so format = "csv" would fit'}
-        separator = separators.get(other, f"{other!r}, which is not supported")
-        return f" (as one column; the file seems to be separated by {separator})"
+        return f' (as one column; the file seems to be separated by {other!r}, so format = "csv" would fit)'
 
     def _native(self, columns: TableColumns, rows: Iterator[Row], layout: ReplayMap) -> dict[str, Any]:
         """The map of a file with native column names; JSON files need none."""

@@ -57,6 +57,19 @@ def record_at(buffer: bytes, at: int, delimiter: bytes, line_end: bytes, *, comp
     return Quoted(fields, size if stop < 0 else stop + 1, problem)
 
 
+def delimiter_of(header: bytes) -> bytes:
+    """The delimiter of a table with this header, without what is in quotation marks.
+
+    It is a comma, unless the header has none and has semicolons, tabs or vertical bars.
+
+    >>> delimiter_of(b"a,b;c"), delimiter_of(b"a;b;c|d"), delimiter_of(b"a")
+    (b',', b';', b',')
+    """
+    if b"," in header:
+        return b","
+    return max((b",", b";", b"\t", b"|"), key=header.count)
+
+
 def line_fields(line: bytes, delimiter: bytes) -> list[bytes] | None:
     """The fields of a record that is one line without doubled quotation marks; None if it may be anything else.
 

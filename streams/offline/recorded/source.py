@@ -30,13 +30,20 @@ ZSTD_WINDOW_BYTES = 1 << 31
 
 PARQUET = b"PAR1"
 UNSUPPORTED = {
-    rb"BZh[1-9]1AY": "bzip2",
-    rb"\xfd7zXZ": "xz",
-    rb"PK\x03\x04": "zip",
-    rb"\x04\x22\x4d\x18": "lz4",
-    rb"7z\xbc\xaf": "7z",
+    rb"BZh[1-9]1AY": "compressed with bzip2",
+    rb"\xfd7zXZ": "compressed with xz",
+    rb"PK\x03\x04": "compressed with zip (or an Excel workbook)",
+    rb"\x04\x22\x4d\x18": "compressed with lz4",
+    rb"7z\xbc\xaf": "compressed with 7z",
+    rb"\xff\x06\x00\x00sNaPpY": "compressed with snappy",
+    rb"Obj\x01": "an Avro file",
+    rb"ORC[\n\x03]": "an ORC file",
+    rb"ARROW1": "an Arrow file",
+    rb"SQLite ": "a database of SQLite",
+    rb"\xd0\xcf\x11\xe0": "an Excel workbook",
 }
-"""Compressions that are not supported → name, for the error message."""
+"""Beginnings of files that are not supported → what such a file is, for the error message."""
+READ = "CSV, TSV, NDJSON, JSON and Parquet are read, each also compressed once with gzip or zstd"
 
 # UTF-32 first: its mark begins with the mark of UTF-16.
 MARKS = (
@@ -116,11 +123,11 @@ class FileSource:
         return SettingsError(f"cannot read {self.path}: {reason}")
 
     def _unpacked(self, raw: BinaryIO) -> Iterator[bytes]:
-        magic = raw.read(8)
+        magic = raw.read(10)
         raw.seek(0)
         for start, name in UNSUPPORTED.items():
             if re.match(start, magic):
-                raise SettingsError(f"{self.path} is compressed with {name}, which is not supported; use gzip or zstd")
+                raise SettingsError(f"{self.path} is {name}, which is not supported; {READ}")
         if magic.startswith(GZIP):
             read: Callable[[int], bytes] = gzip.GzipFile(fileobj=raw).read
         elif magic.startswith((ZSTD, *ZSTD_SKIPPABLE)):

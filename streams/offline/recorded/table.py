@@ -1,28 +1,31 @@
 """Reads CSV and TSV as JSON documents: each row is an object of its columns, as texts.
 
 TSV has no quoting. CSV has the quoting of RFC 4180: a field in quotation marks can contain delimiters, line ends and
-doubled quotation marks. Any other row is refused and never guessed at, because one extra quotation mark would make
-one field of all rows after it.
+doubled quotation marks. Its delimiter is recognised by its header. Any other row is refused and never guessed at,
+because one extra quotation mark would make one field of all rows after it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from typing import Literal
 
 from streams.codecs.codec import MAX_RECORD_BYTES
 from streams.deadletters import Why
 from streams.offline.recorded.lines import LF, line_end
-from streams.offline.recorded.quoting import QUOTE, Quoted, closing_quote, line_fields, record_at
+from streams.offline.recorded.quoting import QUOTE, Quoted, closing_quote, delimiter_of, line_fields, record_at
 from streams.offline.recorded.row import EXCERPT_BYTES, MAX_ROW_BYTES, Row, refused
-from streams.offline.recorded.source import HEAD_BYTES
+from streams.offline.recorded.source import HEAD_BYTES, READ
 from streams.settings.section import SettingsError
 
 _QUOTED = re.compile(rb'"[^"]*"')
 _SPECIAL = bytes(range(0x20)) + b'\\"'
 _ESCAPES = {byte: json.dumps(chr(byte))[1:-1].encode() for byte in _SPECIAL}
+
+_SEP_LINE = re.compile(rb'"?sep=([,;|\t])"?(?:\r\n?|\n)', re.IGNORECASE)
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
 CUT_BYTES = 4096
 """In a row over MAX_RECORD_BYTES, each field is cut to this size. No field of an event is longer, so a long text in an
@@ -37,10 +40,18 @@ _DIGITS, _LETTERS = re.compile(rb"[0-9]+"), re.compile(rb"[A-Za-z]+")
 class Table:
     """A CSV or TSV file, read once from its beginning. ``columns`` are known before the first row."""
 
-    def __init__(self, chunks: Iterable[bytes], kind: Literal["csv", "tsv"], name: str) -> None:
-        """Read the header. Raises SettingsError if two columns have the same name. An empty file has no columns."""
+    def __init__(
+        self,
+        chunks: Iterable[bytes],
+        kind: Literal["csv", "tsv"],
+        name: str,
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        """Read the header, or take the names of the columns of a file without one. An empty file has no columns.
+
+        Raises SettingsError if the header is no text, or if two columns have the same name.
+        """
         self._chunks = iter(chunks)
-        self._delimiter = b"\t" if kind == "tsv" else b","
         self._quoted = kind == "csv"
         self._buffer = b""
         self._at = 0
@@ -50,9 +61,10 @@ class Table:
             pass
         head = self._buffer[:HEAD_BYTES]
         self._end = line_end(_QUOTED.sub(b"", head) if self._quoted else head)
+        self._delimiter = self._recognised(head) if self._quoted else b"\t"
         self._special = bytes(set(_SPECIAL) - {self._delimiter[0], self._end[0]})
         self._escapable = bytes(set(self._special) - {QUOTE[0]})
-        self.columns = self._header(name)
+        self.columns = self._header(name) if columns is None else list(columns)
         self._unnamed = [at for at, column in enumerate(self.columns) if not column]
         self._template = b"{%b}" % b",".join(
             json.dumps(column, ensure_ascii=False).encode("utf-8", "replace").replace(b"%", b"%%") + b':"%b"'
@@ -82,6 +94,14 @@ class Table:
             else:
                 self._more()
 
+    def _recognised(self, head: bytes) -> bytes:
+        """The delimiter of a CSV file. A first line that only names it, as Excel writes it, is skipped."""
+        named = _SEP_LINE.match(head)
+        if named is None:
+            return delimiter_of(_QUOTED.sub(b"", head).lstrip(b"\r\n").split(self._end, 1)[0])
+        self._at, self._line = named.end(), 2
+        return named[1]
+
     def _header(self, name: str) -> list[str]:
         fields = [b""]
         while fields == [b""]:
@@ -92,6 +112,8 @@ class Table:
                 raise SettingsError(f"{name} has no header: its first line does not end")
             self._line += self._buffer.count(self._end, self._at, found.end)
             self._at, fields = found.end, found.fields
+        if any(_CONTROL.search(field) for field in fields):
+            raise SettingsError(f"{name} is no text file: its first line has control characters; {READ}")
         columns = [field.decode("utf-8", "replace") for field in fields]
         twice = sorted({column for column in columns if column and columns.count(column) > 1})
         if twice:

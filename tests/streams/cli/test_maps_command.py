@@ -114,3 +114,40 @@ def test_a_map_that_makes_no_event_exits_with_1_and_says_why(likes: Path, tmp_pa
     done = truecount("map", "try", str(likes), "--map", str(layout))
     assert done.returncode == 1
     assert "bad_time" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# exported in 2026\nts,actor,target\n1767634490,a,v\n", "the row has 3 columns, the header has 1"),
+        ('ts,actor,target\n1767634490,a,"v \\"7\\""\n', "text follows a closing quotation mark"),
+        ("{'ts': 1767634490}\n", "JSON is malformed"),
+        ('{"data": ["' + "x" * 70_000 + '"]}\n', "70,014 bytes; 65,536 are allowed"),
+    ],
+)
+def test_records_that_are_no_documents_are_explained(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "export"
+    path.write_text(text)
+    done = truecount("map", "suggest", str(path))
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_records_with_nan_are_sampled(tmp_path: Path) -> None:
+    path = tmp_path / "plays.ndjson"
+    path.write_text('{"at": 1767634490, "user": "u", "video": "v", "watched_seconds": NaN}\n' * 3)
+    done = truecount("map", "suggest", str(path))
+    assert done.returncode == 0, done.stderr
+    assert tomllib.loads(done.stdout)["map"]["target"] == "video"
+
+
+def test_a_map_says_what_it_refuses_and_which_ids_come_again(tmp_path: Path) -> None:
+    path = tmp_path / "plays.ndjson"
+    plays = [
+        {"id": n * 9 // 10, "at": 1767634490 + n, "user": f"u{n}", "video": None if n % 10 == 5 else "v"}
+        for n in range(100)
+    ]
+    path.write_text("\n".join(map(json.dumps, plays)))
+    done = truecount("map", "suggest", str(path))
+    assert "# this map refuses 10 of 100 records, most of them (10) as missing_field" in done.stdout
+    assert "# 10 of 90 events have the id of another, and are duplicates: check id" in done.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import pytest
 
 from streams.codecs.framing import FramingError, document_of, schema_and_payload
@@ -19,6 +21,12 @@ CONFLUENT = bytes([0, 0, 0, 1, 2])
         (CONFLUENT + b"\r\n{}", b"\r\n{}"),
         (b"\xef\xbb\xbf" + JSON, JSON),
         (b"\x03" + JSON, b"\x03" + JSON),
+        (b'"{\\"ts\\":1}"', JSON),
+        (CONFLUENT + b'"[1]"', b"[1]"),
+        (b'"ts"', b'"ts"'),
+        (b'"{', b'"{'),
+        (b'"{\xff"', b'"{\xff"'),
+        (b"xy", b"xy"),
         (bytes([3, 0]) + bytes(16), bytes([3, 0]) + bytes(16)),
         (bytes([3, 1]) + bytes(17), bytes([3, 1]) + bytes(17)),
     ],
@@ -28,6 +36,12 @@ CONFLUENT = bytes([0, 0, 0, 1, 2])
         "a list",
         "blanks before it",
         "a mark",
+        "a document in a text",
+        "a list in a text",
+        "a text",
+        "a text without an end",
+        "a text that is not UTF-8",
+        "no zlib",
         "three",
         "too short for Glue",
         "no version of it",
@@ -51,6 +65,10 @@ def test_a_document_is_found_in_what_is_around_it(value: bytes, document: bytes)
         (b"\x04\x22\x4d\x18", "lz4"),
         (b"\x82SNAPPY", "snappy"),
         (b"PAR1", "a Parquet file"),
+        (b"BZh91AY", "bzip2"),
+        (b"\xfd7zXZ\0", "xz"),
+        (zlib.compress(JSON), "zlib"),
+        ('{"ts":1}'.encode("utf-32"), "UTF-32"),
         (b"\xff\xfe{", "UTF-16"),
         (b"\xfe\xff{", "UTF-16"),
     ],

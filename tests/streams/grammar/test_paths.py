@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streams.grammar.paths import Path, Shape, lookup, parse_path
 
-names = st.sampled_from(["a", "b", "c", "a.b", "b.c", "a.b.c", "0", "é"])
+names = st.sampled_from(["a", "b", "c", "a.b", "b.c", "a.b.c", "0", "é", "a=x"])
 values = st.recursive(
     st.none()
     | st.booleans()
@@ -22,7 +22,7 @@ values = st.recursive(
     max_leaves=12,
 )
 documents = st.dictionaries(names, values, max_size=4)
-keys = st.sampled_from(["a", "b", "c", "0", "-1", "é"])
+keys = st.sampled_from(["a", "b", "c", "0", "-1", "é", "a=x"])
 paths = st.builds(
     lambda parts, exact: parse_path(parts if exact else ".".join(parts)),
     st.lists(keys, min_size=1, max_size=4),
@@ -67,6 +67,12 @@ def test_a_struct_made_from_paths_finds_what_a_look_into_the_document_finds(
         ("hops.7", {"hops": ["x"]}, None),
         ("hops.0", {"hops": {"0": "z"}}, "z"),
         ("a.b", {"a": "text"}, None),
+        ("a.key=url.s", {"a": [7, {"key": "id", "s": 1}, {"key": "url", "s": 2}, {"key": "url", "s": 3}]}, 2),
+        ("a.key=url.s", {"a": {"key=url": {"s": 4}}}, 4),
+        ("a.key=url", {"a": [{"key": 7}, {}]}, None),
+        (["a", "key=u.r.l", "s"], {"a": [{"key": "u.r.l", "s": 5}]}, 5),
+        ("$", {"$": 6}, {"$": 6}),
+        (["$"], {"$": 6}, 6),
     ],
 )
 def test_dots_go_down_first_and_may_be_part_of_a_name(path: Any, document: dict[str, Any], expected: Any) -> None:

@@ -129,7 +129,36 @@ def test_a_word_of_an_optional_field_that_is_unknown_costs_the_field() -> None:
     assert decoded.unread == {("country", "unknown_word"): 1}
 
 
+def test_elements_that_are_no_objects_are_values_themselves() -> None:
+    seen = {"t": TS, "user": "a1", "seen": ["v1", 7, None, "ad-3"]}
+    fields = {"ts": {"outer": "t"}, "actor": {"outer": "user"}, "target": "$"}
+    decoded = decode([seen], fields, each="seen", skip=[{"path": "$", "matches": "^ad-"}])
+    assert column(decoded, "target") == ["v1", "7"]
+    assert refusal(decoded) == ("missing_field", "element 2: no value for `target` - at `$`")
+
+
+def test_a_list_of_names_and_values_is_searched_by_name() -> None:
+    params = [{"key": "session", "value": {"int": 7}}, {"key": "page", "value": {"text": "/v/1"}}]
+    documents = [GOOD | {"params": params}, GOOD | {"params": params[::-1]}, GOOD | {"params": params[:1]}]
+    decoded = decode(documents, {"target": "params.key=page.value.text", "session": "params.key=session.value.int"})
+    assert column(decoded, "target") == ["/v/1", "/v/1"]
+    assert column(decoded, "session") == ["7", "7"]
+    assert refusal(decoded)[0] == "missing_field"
+
+
+def test_a_day_and_a_time_of_day_are_a_time_together() -> None:
+    documents = [GOOD | {"day": "2024-05-01", "clock": clock} for clock in ("12:00:00", "12:00:07", None, "noon")]
+    decoded = decode(documents, {"ts": {"join": ["day", "clock"], "time": "iso"}})
+    assert column(decoded, "ts") == [TS, TS + 7000]
+    assert [str(refusal.reason) for refusal in decoded.refused] == ["missing_field", "bad_time"]
+    american = [GOOD | {"day": "05/01/2024", "clock": "01:30 PM"}]
+    layout = {"join": ["day", "clock"], "time": "%m/%d/%Y %I:%M %p"}
+    assert column(decode(american, {"ts": layout}), "ts") == [TS + 5_400_000]
+
+
 def test_placeholders_are_nobody() -> None:
+    nobody = ["NULL", "Null", "NaN", "nan", "\\N", "N/A", "(not set)", "Unknown", "UNDEFINED", "Guest", "0" * 32]
+    assert column(decode([GOOD | {"a": actor} for actor in nobody]), "actor") == [None] * len(nobody)
     actors = ["0", "anonymous", "00000000-0000-0000-0000-000000000000", "guest7", 0, "a1"]
     assert column(decode([GOOD | {"a": actor} for actor in actors]), "actor") == [
         None,
@@ -147,6 +176,27 @@ def test_an_actor_who_is_missing_is_refused_unless_the_map_has_another() -> None
     assert refusal(decode([{"t": TS, "v": "v"}]))[0] == "missing_field"
     decoded = decode([{"t": TS, "v": "v"}, GOOD], {"actor": {"first": ["a", {"value": "anonymous"}]}})
     assert column(decoded, "actor") == [None, "a1"]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_whether_a_value_exists_is_yes_or_no(exists: bool) -> None:
+    removed: list[dict[str, Any]] = [
+        {"d": "2026-01-05"},
+        {"d": 7},
+        {"d": False},
+        {"e": 1},
+        {},
+        {"d": None},
+        {"d": ""},
+        {"d": "NULL"},
+    ]
+    source = {"path": "d", "none": ["NULL"], "exists": exists}
+    decoded = decode([GOOD | each for each in removed], {"undo": source})
+    assert column(decoded, "undo") == [(n < 3) is exists for n in range(8)]
+    either = {"first": ["d", "e"], "exists": exists}
+    assert column(decode([GOOD | each for each in removed], {"history": either}), "history") == [
+        (n < 4 or n == 7) is exists for n in range(8)
+    ]
 
 
 def test_texts_that_mean_nothing_are_not_given() -> None:

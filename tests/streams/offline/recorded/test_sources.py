@@ -28,6 +28,10 @@ EVENTS: list[dict[str, Any]] = [
     {"ts": 1767634490000 + n, "actor": f"å{n}", "target": "v1", "metric": "view"} for n in range(50)
 ]
 HEADER = list(EVENTS[0])
+MAP = pa.map_(pa.string(), pa.string())
+ANY = ReplayMap.model_validate(
+    {"metric": "view", "map": {"ts": {"value": 1}, "actor": {"value": "-"}, "target": {"value": "-"}}}
+)
 
 
 def separated(delimiter: str) -> bytes:
@@ -128,11 +132,28 @@ def test_a_packed_file_that_is_cut_off_is_a_sentence(packing: str, command: Comm
         (b"BZh91AY&SY" + b"\0" * 20, "bzip2"),
         (b"\xfd7zXZ\0" + b"\0" * 20, "xz"),
         (b"PK\x03\x04" + b"\0" * 20, "zip"),
+        (b"Obj\x01\x04\x14avro.codec", "an Avro file"),
+        (b"ORC\n\x03\0\x01", "an ORC file"),
+        (b"SQLite format 3\0" + b"\0" * 20, "SQLite"),
+        (gzip.compress(gzip.compress(separated(","), mtime=0), mtime=0), "is no text file"),
+        (b"./events.csv" + b"\0" * 245 + b"ustar  \0", "is no text file"),
         (gzip.compress(as_parquet(), mtime=0), "compressed Parquet"),
         (as_parquet()[:200] + b"PAR1", "as Parquet"),
         (gzip.compress(b"ts,actor\n", mtime=0) + b"rubbish behind it", "cannot read"),
     ],
-    ids=["bzip2", "xz", "zip", "packed Parquet", "broken Parquet", "rubbish behind gzip"],
+    ids=[
+        "bzip2",
+        "xz",
+        "zip",
+        "Avro",
+        "ORC",
+        "SQLite",
+        "gzip in gzip",
+        "tar",
+        "packed Parquet",
+        "broken Parquet",
+        "rubbish behind gzip",
+    ],
 )
 def test_what_is_not_read_is_named(data: bytes, said: str, command: Command) -> None:
     answer = command.replay(data, "x")
@@ -204,6 +225,52 @@ def test_a_path_leads_into_a_column_of_parquet(command: Command) -> None:
     assert "has no column 'user.id'" in answer.err
 
 
+def test_times_and_maps_of_any_depth_in_parquet_are_read(command: Command) -> None:
+    nanoseconds = pa.array([1767634490_000_000_001 + n for n in range(3)]).cast(pa.timestamp("ns", "UTC"))
+    pages = [[("page", f"v{n}"), ("other", None)] for n in range(2)]
+    table = pa.table(
+        {
+            "at": pa.array([1767634490000, 10**18, 1767634492000]).cast(pa.timestamp("ms")),
+            "user": ["a1", "a2", "a3"],
+            "seen": pa.StructArray.from_arrays([nanoseconds], ["at"]),
+            "all": pa.ListArray.from_arrays([0, 1, 2, 3], nanoseconds),
+            "clock": pa.array([1, 2, 3], pa.time64("ns")),
+            "spent": pa.array([9_000_000_001] * 3, pa.duration("ns")),
+            "more": pa.array([*pages, None], pa.map_(pa.string(), pa.string())),
+            "deep": pa.array([{"m": [each]} for each in (*pages, [])], pa.struct([("m", pa.list_(MAP))])),
+        }
+    )
+    pq.write_table(table, command.directory / "x")
+    (first, second, third) = (json.loads(row.value or b"") for row in RecordedFile(command.directory / "x", ANY).rows())
+    assert first["seen"] == {"at": "2026-01-05T17:34:50Z"}
+    assert first["more"] == {"page": "v0", "other": None}
+    assert first["deep"] == {"m": [{"page": "v0", "other": None}]}
+    assert (third["more"], third["deep"]) == (None, {"m": [{}]})
+    assert second["at"] == "1000000000000000000"
+    answer = command.replay((command.directory / "x").read_bytes(), "x", map_of("at", "user", "more.page", "iso"))
+    assert answer.summary()["refused"] == {"bad_time": 1, "missing_field": 1}
+    assert command.counts() == {"v0": (1, 1)}
+
+
+def test_elements_of_a_list_in_parquet_are_events(command: Command) -> None:
+    rows = [
+        {"user": f"u{n}", "plays": [{"at": 1767634490 + n, "video_id": f"v{k}"} for k in range(2)]} for n in range(5)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), command.directory / "x")
+    data = (command.directory / "x").read_bytes()
+    layout = 'each = "plays"\n' + map_of("at", "user", "video_id").replace('actor = "user"', 'actor = {outer = "user"}')
+    answer = command.replay(data, "x", layout)
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"v0": (5, 5), "v1": (5, 5)}
+    for wrong in (layout.replace('"user"', '"who"'), layout.replace('"plays"', '"views"')):
+        answer = command.replay(data, "x", wrong)
+        assert answer.code == 2
+        assert "has no column" in answer.err
+    answer = command.run("map", "suggest", str(command.directory / "x"))
+    assert 'each = "plays"' in answer.out
+    assert 'actor = {outer = "user"}' in answer.out
+
+
 def test_without_pyarrow_a_sentence_says_what_to_install(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> object:
         raise ModuleNotFoundError(f"No module named {name!r}")
@@ -230,8 +297,7 @@ def test_a_columns_name_in_the_map_must_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "said"),
     [
-        ("ts;actor;target;metric\n1;2;3;view\n", "x.csv", "separated by ';', which is not supported"),
-        ("ts\tactor\ttarget\tmetric\n", "x.csv", 'format = "tsv" would fit'),
+        ("ts;actor;target;metric\n1;2;3;view\n", "x.tsv", 'format = "csv" would fit'),
         ("ts,actor,target,metric\n", "x.tsv", 'format = "csv" would fit'),
     ],
 )
@@ -239,3 +305,69 @@ def test_another_separator_is_named(text: str, name: str, said: str, command: Co
     answer = command.replay(text, name)
     assert answer.code == 2
     assert said in answer.err
+
+
+@pytest.mark.parametrize("first", ["", "sep={}\r\n", '"sep={}"\r\n'])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_of_csv_is_recognised(delimiter: str, first: str, command: Command) -> None:
+    rows = [f'"{n}";{1767634490 + n};v1;"a;b, ""c"""'.replace(";", delimiter) for n in range(3)]
+    header = delimiter.join(("who", "at", "what", '"title; with, all|"'))
+    text = "\r\n".join((first.format(delimiter) + header, *rows))
+    answer = command.replay(text, "x.csv", map_of("at", "who", "what"))
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"v1": (3, 3)}
+    recorded = RecordedFile(command.directory / "x.csv", ReplayMap.model_validate({"transform": "json:loads"}))
+    texts = [json.loads(row.value or b"")["title; with, all|"] for row in recorded.rows()]
+    assert texts == [f'a{delimiter}b, "c"'] * 3
+    assert [row.line for row in recorded.rows()] == [2 + bool(first), 3 + bool(first), 4 + bool(first)]
+
+
+def test_lines_of_arrays_are_a_record_each(command: Command) -> None:
+    lines = "\n".join(json.dumps(EVENTS[n : n + 5]) for n in range(0, 50, 5))
+    layout = 'each = "$"\n' + map_of("ts", "actor", "target", "ms")
+    for name in ("x.ndjson", "x.json", "x"):
+        answer = command.replay(lines, name, layout)
+        assert answer.code == 0, answer.err
+        assert answer.summary()["records"] == 10
+        assert command.counts() == {"v1": (50, 50)}
+
+
+@pytest.mark.parametrize("name", ["x.ndjson", "x.json", "x"])
+def test_records_without_line_ends_are_read(name: str, command: Command) -> None:
+    answer = command.replay("".join(json.dumps(event) for event in EVENTS), name)
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"v1": (50, 50)}
+
+
+def test_columns_of_a_file_without_a_header_have_the_names_of_the_map(command: Command) -> None:
+    rows = "".join(f"{EVENTS[n]['ts']};a{n};v1;view\n" for n in range(50))
+    answer = command.replay(rows, "x.csv", '[file]\ncolumns = ["ts", "actor", "target", "metric"]\n')
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"v1": (50, 50)}
+    answer = command.replay(json.dumps(EVENTS), "x.json", '[file]\ncolumns = ["ts"]\n')
+    assert answer.code == 2
+    assert "has names of its own" in answer.err
+
+
+def test_a_log_of_a_web_server_is_a_table_of_one_column(command: Command) -> None:
+    lines = "".join(
+        f'203.0.113.{n} - - [05/Jan/2026:17:34:{n:02} +0000] "GET /v/7.mp4?s={n} HTTP/1.1" 200 9000 "-" "Agent/{n}"\n'
+        for n in range(9)
+    )
+    layout = r"""
+metric = "view"
+keep = [{path = "line", matches = '" 20[06] '}]
+
+[file]
+format = "tsv"
+columns = ["line"]
+
+[map]
+ts = {path = "line", pattern = '\[(.+?)\]', time = "%d/%b/%Y:%H:%M:%S %z"}
+actor = {join = [{path = "line", pattern = '^(\S+)'}, {path = "line", pattern = '"([^"]*)"$'}]}
+target = {path = "line", pattern = '"GET /v/([^ ?]+)'}
+ip = {path = "line", pattern = '^(\S+)'}
+"""
+    answer = command.replay(lines, "access.log", layout)
+    assert answer.code == 0, answer.err
+    assert command.counts() == {"7.mp4": (9, 9)}
