@@ -24,7 +24,8 @@ LEFT_SHARE = 0.25
 """A longer window with events of a closed case opens another case only if this share more is unexplained."""
 
 MARKED_STANDARD_ERRORS = 2.0
-"""Standard errors by which the marked share of a window must exceed zero to continue an open case."""
+"""Standard errors by which the marked share of a window must exceed zero to continue an open case, and
+``artificial_share`` to open one."""
 
 NO_SHARE = EstimatedShare(0.0, 0.0)
 
@@ -68,7 +69,8 @@ def opinion(
     ``already`` events were quarantined by shorter windows. The part of the evidence that they explain, within the
     standard error of the share, opens no case.
     ``marked`` is the share estimated from the marks of this window or of the open case. It is used for the estimate,
-    and to continue an open case, but opens none.
+    and to continue an open case. It opens none, but where the findings convict, each with too small a share, all marks
+    together may be a large enough one.
     """
     surge, crowd = scores
     surge_findings, crowd_findings = findings
@@ -85,7 +87,9 @@ def opinion(
     convicted = (
         surge >= limits.surge_score_least and crowd >= limits.suspect_score and surge + crowd >= limits.joint_score
     )
-    if convicted and enough and share >= limits.artificial_share:
+    # People with different marks add up: a crowd may be half new and half of rented networks.
+    all_marks = marked.share - MARKED_STANDARD_ERRORS * marked.standard_error if case is None else 0.0
+    if convicted and enough and max(share, all_marks) >= limits.artificial_share:
         verdict = ARTIFICIAL if crowd >= limits.artificial_score else SUSPECT
         own_evidence = True
     elif case is not None and excess > 0 and marked.share > MARKED_STANDARD_ERRORS * marked.standard_error:

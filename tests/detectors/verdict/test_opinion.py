@@ -66,6 +66,21 @@ def test_enough_of_the_crowd_must_be_wrong(share: float, verdict: str | None) ->
     assert judged(share).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("marked", "verdict"), [(EstimatedShare(0.359, 0.03), None), (EstimatedShare(0.361, 0.03), ARTIFICIAL)]
+)
+def test_or_enough_of_it_must_have_any_of_the_marks_within_two_standard_errors(
+    marked: EstimatedShare, verdict: str | None
+) -> None:
+    assert judged(0.25, marked=marked).verdict == verdict
+
+
+def test_the_marks_alone_open_nothing_and_those_of_an_open_case_are_no_evidence_of_a_windows_own() -> None:
+    some = EstimatedShare(0.9, 0.01)
+    assert judged(0.25, crowd=2.99, marked=some).verdict is None
+    assert not judged(0.25, case=case_of(SUSPECT), marked=some).own_evidence
+
+
 @pytest.mark.parametrize(("p", "verdict"), [(0.0101, None), (0.01, ARTIFICIAL)])
 def test_evidence_counts_from_one_window_in_a_hundred(p: float, verdict: str | None) -> None:
     assert judged(0.8, p=p).verdict == verdict
