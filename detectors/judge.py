@@ -45,6 +45,7 @@ from detectors.verdict.marked_share import (
     EstimatedShare,
     convicting_marks,
     share_beyond,
+    share_with_codes,
     share_with_marks,
     share_with_rulings,
 )
@@ -312,7 +313,7 @@ class Judge:
         shares = {g.code: g.share for g in findings if g.p <= CREDIBLE_P and g.code in ESTIMATING_CODES}
         marks = convicting_marks(window.crowd, shares if convicted else {}, mixes)
         wanted = marks if case is None else case.marks.joined(marks)
-        share_found = max((finding.share for finding in findings if finding.code in wanted.codes), default=0.0)
+        share_found = share_with_codes(findings, wanted.codes)
         by_marks = share_with_marks(window.crowd, wanted, mixes, window.reference.usual(f.FRESH) or 0.0)
         found = max(by_marks, share_beyond(share_found, 0.0, window.crowd.n))
         if window.rulings is not None and not RULINGS.isdisjoint(wanted.codes):
