@@ -3,7 +3,8 @@
 For views: the share of expected likes and follows that are missing, at the platform's rate per person with an account.
 For likes and follows: the share that the target's views do not account for, at four times that rate. Rates of honest
 targets vary far more than by chance (over-dispersion). So the p-value is by the platform's windows, or by correlated
-people (``shares``), never by a binomial alone.
+people (``shares``), and never below that of targets whose rates differ by a gamma law, as far as the target's own rate
+is not known (``reference.rates``).
 
 Must not flag: embedded players and advertisements (few likes, but no evidence of *who*); pages whose people never like
 (own habit); platforms that send only views or only likes (there is no rate); platforms where follows are of channels

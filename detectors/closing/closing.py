@@ -150,12 +150,15 @@ class WindowClosing:
 
     def _note_views(self, table: ClosingTable, place: int, closing: Closing) -> None:
         """Record a closed window of views for the windows of likes and follows that close after it."""
-        key, _, crowd = table.rows[place]
+        key, state, crowd = table.rows[place]
         lessons, window = closing.lessons, table.windows.get(place)
         others = None if window is None else window.other_counts
         try:
             if closing.order > 1 and table.teaching[place].crowd and others is not None:
-                table.interactions.append((table.people_who_can_act(place), *others[1:]))
+                people = table.people_who_can_act(place)
+                table.interactions.append((people, *others[1:]))
+                if not crowd.quarantined and state.case is None:
+                    table.unflagged.append((people, sum(others[1:])))
             lessons.viewed.update(self.views.other_metrics.viewers_in_closing_window(key, closing.order, crowd))
             lessons.views[key] = crowd.n - crowd.quarantined
         except UNCONTAINED:

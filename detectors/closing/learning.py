@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.campaigns.bands import Bands
 from detectors.closing.table import Closing, ClosingTable
-from detectors.events.key import NO_KEY
+from detectors.events.key import NO_KEY, is_view
 from detectors.failures import UNCONTAINED
 from detectors.features import names as f
 from detectors.features.columns import selected
@@ -77,6 +77,8 @@ def _learn(table: ClosingTable, place: int, window: WindowView, closing: Closing
         return
     _teach_platform(table, place, crowd)
     measured = table.measured.get(place)
+    if measured is not None and window.is_closed_day():
+        _learn_interaction(table, place, window)
     if measured is None or not (table.teaching[place].crowd or habits_unknown(state, closing.scale)):
         return
     if table.teaching[place].crowd:
@@ -111,6 +113,18 @@ def _learn_habits(state: TargetState, closing: Closing, values: dict[str, list[f
                 own[0] += (value - own[0]) * max(HABIT_FADING, 1.0 / own[1])
 
 
+def _learn_interaction(table: ClosingTable, place: int, window: WindowView) -> None:
+    """Learn how often the viewers of a closed day liked the target or followed it."""
+    rates = None if window.rates is None else window.rates.per_person(window.scale.name)
+    if rates is not None and is_view(window.key) and window.other_counts is not None:
+        came, expected = window.target_state.interaction
+        kept, people = 1.0 - HABIT_FADING, table.people_who_can_act(place)
+        window.target_state.interaction = (
+            kept * came + min(people, sum(window.other_counts[1:])),
+            kept * expected + people * sum(rates),
+        )
+
+
 def hand_over(table: ClosingTable, closing: Closing) -> None:
     """Add what the platform learns of a table's windows, which have been judged, to the lessons of the closing."""
     try:
@@ -129,6 +143,7 @@ def _hand_over(table: ClosingTable, closing: Closing) -> None:
     for events, viewers in table.checked_acts:
         lessons.add_viewers(metric, events, viewers)
     lessons.interactions += table.interactions
+    lessons.unflagged += table.unflagged
     own = lessons.by_metric[metric]
     own.typical += table.typical
     if closing.scale.name == HOUR:

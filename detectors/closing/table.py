@@ -89,6 +89,8 @@ class ClosingTable:
     """places in ``columns`` of the crowds that detectors learn"""
     interactions: list[tuple[float, int, int]] = field(default_factory=list)
     """people who viewed, likes and follows of crowds of views"""
+    unflagged: list[tuple[float, int]] = field(default_factory=list)
+    """people who viewed, likes and follows together, of those without artificial events"""
     _values: dict[str, list[float]] = field(default_factory=dict)
 
     def values(self) -> dict[str, list[float]]:

@@ -126,7 +126,7 @@ def _compare_with_ended_views(windows: Sequence[WindowView], people: People, wat
 def _interaction(windows: Sequence[WindowView], x: Columns) -> None:
     first = windows[0]
     rates = None if first.rates is None else first.rates.per_person(first.scale.name)
-    if rates is None:
+    if first.rates is None or rates is None:
         return
     if is_view(first.key):
         if first.parts and f.PEOPLE in x:
@@ -135,6 +135,9 @@ def _interaction(windows: Sequence[WindowView], x: Columns) -> None:
             missing, expected = silent(people, acts, sum(rates))
             if not np.isnan(missing).all():
                 x[f.SILENT], x[f.INTERACTIONS] = missing, expected
+                ratio, shape = np.array([first.rates.own(*w.target_state.interaction) for w in windows]).T
+                x[f.OWN_INTERACTIONS] = expected * ratio
+                x[f.INTERACTION_SHAPE] = np.where(np.isnan(missing), np.nan, shape)
         return
     metric = metric_of(first.key)
     _unviewed(windows, x)

@@ -114,6 +114,8 @@ class Lessons:
     viewed"""
     interactions: list[tuple[float, int, int]] = field(default_factory=list)
     """by window, the people who viewed, likes and follows"""
+    unflagged: list[tuple[float, int]] = field(default_factory=list)
+    """by window of views without artificial ones, the people who viewed, likes and follows together"""
     by_metric: list[CrowdLessons] = field(default_factory=lambda: [CrowdLessons() for _ in METRICS])
     """of the windows themselves"""
     views: dict[Key, int] = field(default_factory=dict)
@@ -151,6 +153,7 @@ class Lessons:
             yield from lessons.teach(platform, self.scale, fail)
         views = platforms[0]
         if self.scale.name in {HOUR, DAY}:
+            views.rates.learn_variation(self.scale.name, self.unflagged)
             views.rates.learn(self.scale.name, self.interactions)
             for metric, acts in enumerate(self.acts):
                 if acts:

@@ -271,6 +271,7 @@ class Platform:
             "rates": self.rates.people_and_acts,
             "beside": self.rates.acts_and_on_viewed,
             "viewers": self.rates.acts_and_viewers,
+            "variation": self.rates.variation,
             "discoveries": msgspec.to_builtins(self.discoveries),
             "detectors": {
                 rung: {name: detector.dump() for name, detector in detectors.items()}
@@ -296,6 +297,7 @@ class Platform:
             scale: {int(metric): acts for metric, acts in by_metric.items()}
             for scale, by_metric in state.get("viewers", {}).items()
         }
+        self.rates.variation = list(state.get("variation", (0.0, 0.0)))
         self.discoveries = msgspec.convert(state.get("discoveries", []), Discoveries)
         for rung, detectors in state["detectors"].items():
             for name, dumped in detectors.items():

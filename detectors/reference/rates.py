@@ -45,6 +45,20 @@ VIEWED_BEFORE = 100.0
 LONELY_PRIOR = 0.1
 """Least share of the likes or follows of a crowd that is assumed to come without views."""
 
+VARIATION_LEAST = 1.0
+"""Least expected likes and follows of a window that shows how targets differ."""
+
+VARIATION_FACTOR = 4.0
+"""Likes and follows beyond so many times the expectation count as so many: bought likes must not make targets seem to
+differ more than they do."""
+
+VARIATION_PRIOR = 1.0 / 3.0, 500.0
+"""Assumed squared coefficient of variation of targets' rates, a factor of two, and the squared expected likes and
+follows that it counts as: some thirty windows of four likes, as few as any p-value by history needs."""
+
+VARIATION_MAX = 20_000.0
+"""Squared expected likes and follows at which both sums are halved."""
+
 
 class Rates:
     """The rates by scale. They are part of the platform of views."""
@@ -57,6 +71,8 @@ class Rates:
         self.acts_and_viewers: dict[str, dict[int, list[float]]] = {}
         """scale → metric → [likes or follows of viewed targets, those by people who had viewed by the end of their
         window]"""
+        self.variation: list[float] = [0.0, 0.0]
+        """[squared differences from the expected likes and follows, beyond chance; squares of the expected ones]"""
 
     def learn(self, scale: str, targets: list[tuple[float, int, int]]) -> None:
         """Learn (people, likes, follows) of all targets whose windows of a scale have closed together."""
@@ -68,6 +84,51 @@ class Rates:
             totals[0] += weight * people
             totals[1] += weight * min(likes, people)
             totals[2] += weight * min(follows, people)
+
+    def learn_variation(self, scale: str, targets: list[tuple[float, int]]) -> None:
+        """Learn how far targets differ, from (people, likes and follows) of unflagged windows of a scale.
+
+        By moments (Clark and Perry 1989): of a Poisson variable k whose mean varies around e with the squared
+        coefficient of variation v, the mean of (k - e)² - k is v·e².
+        """
+        rates = self.per_person(scale)
+        if rates is None:
+            return
+        for people, acts in targets:
+            expected = people * sum(rates)
+            if expected >= VARIATION_LEAST:
+                weight, seen = min(1.0, PEOPLE_CAP / people), min(acts, VARIATION_FACTOR * expected)
+                self.variation[0] += weight * ((seen - expected) ** 2 - seen)
+                self.variation[1] += weight * expected * expected
+        if self.variation[1] >= VARIATION_MAX:
+            self.variation = [total / 2.0 for total in self.variation]
+
+    def own(self, came: float, expected: float) -> tuple[float, float]:
+        """A target's own rate as a multiple of the platform's, and the shape of the gamma law of what is not known.
+
+        ``came`` are its likes and follows so far where ``expected`` were expected at the platform's rate. The rate is
+        the mean of the gamma law given these (empirical Bayes: Robbins 1956; DuMouchel 1999).
+
+        >>> rates = Rates()
+        >>> rates.own(0.0, 0.0), rates.own(1.0, 37.0), rates.own(37.0, 37.0)
+        ((1.0, 3.0), (0.1, 4.0), (1.0, 40.0))
+        """
+        shape = self.shape()
+        return (shape + came) / (shape + expected), shape + came
+
+    def shape(self) -> float:
+        """Shape of the gamma law of targets' likes and follows per person: the more alike targets are, the larger.
+
+        >>> rates = Rates()
+        >>> rates.shape()
+        3.0
+        >>> rates.learn("hour", [(50.0, 5, 0)] * 20); rates.learn_variation("hour", [(50.0, 0), (50.0, 10)] * 500)
+        >>> round(rates.shape(), 1)
+        1.3
+        """
+        assumed, weight = VARIATION_PRIOR
+        differing, expected = self.variation
+        return (expected + weight) / max(assumed * weight, differing + assumed * weight)
 
     def learn_acts_on_viewed(self, metric: int, acts: int, on_viewed: int) -> None:
         """Learn how many of an hour's likes or follows were on viewed targets."""

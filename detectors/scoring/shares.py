@@ -29,7 +29,13 @@ from detectors.features.names import Features
 from detectors.scoring.calibration import HISTORY_MIN, Calibrator, Mean
 from detectors.scoring.detector import FINDING_P, Finding, score_of
 from detectors.scoring.sentences import TEXTS, habit, usual
-from detectors.scoring.tails import beta_binomial_tail, binomial_tail, chernoff_bound, poisson_lower_tail
+from detectors.scoring.tails import (
+    beta_binomial_tail,
+    binomial_tail,
+    chernoff_bound,
+    gamma_poisson_lower_tail,
+    poisson_lower_tail,
+)
 
 USUAL_PRIOR = 0.1
 """Usual share assumed before windows were learned."""
@@ -37,8 +43,10 @@ USUAL_PRIOR = 0.1
 PLAIN_SHARES = frozenset({f.FRESH, f.DORMANT, f.RULED})
 """Features that are a plain share of people with a mark. From other shares, chance is already subtracted."""
 
-
-CONTEXT_OF_SHARES = (f.COUNT, f.NAMED, f.PEOPLE, f.PARTS, f.INTERACTIONS)
+CONTEXT_OF_SHARES = (
+    *(f.COUNT, f.NAMED, f.PEOPLE, f.PARTS),
+    *(f.INTERACTIONS, f.OWN_INTERACTIONS, f.INTERACTION_SHAPE),
+)
 """What p-values of shares need besides the shares."""
 
 
@@ -184,13 +192,15 @@ def codes_of(detectors: Iterable[type[Shares]]) -> frozenset[str]:
 
 
 def _least_p(name: str, x: Features, value: float, baseline: float) -> float:
-    """Lower limit of the p-value: that of independent people.
+    """Lower limit of the p-value: that of independent people, and for missing likes of targets that differ.
 
     The tail of the history is extrapolated, and does not know how small the numbers are: four missing likes may be
-    chance.
+    chance, and of some targets most likes are missing.
     """
     if name == f.SILENT and f.INTERACTIONS in x:
-        return poisson_lower_tail(x[f.INTERACTIONS], round((1.0 - value) * x[f.INTERACTIONS]))
+        came, expected = round((1.0 - value) * x[f.INTERACTIONS]), x.get(f.OWN_INTERACTIONS, x[f.INTERACTIONS])
+        shape = x.get(f.INTERACTION_SHAPE)
+        return poisson_lower_tail(expected, came) if shape is None else gamma_poisson_lower_tail(expected, came, shape)
     if name in PLAIN_SHARES:
         return binomial_tail(f.observations(name, x), value, baseline)
     return 0.0

@@ -30,6 +30,27 @@ def poisson_lower_tail(expected: float, seen: int) -> float:
     return total
 
 
+def gamma_poisson_lower_tail(expected: float, seen: int, shape: float) -> float:
+    """P(K ≤ ``seen``) of a Poisson variable whose mean differs between targets by a gamma law around ``expected``.
+
+    It is a negative binomial variable of size ``shape`` (Greenwood and Yule 1920).
+
+    >>> [round(gamma_poisson_lower_tail(expected, 0, 3.0), 3) for expected in (4.0, 11.0)]
+    [0.079, 0.01]
+    >>> round(gamma_poisson_lower_tail(4.0, 0, 1e6), 3) == round(poisson_lower_tail(4.0, 0), 3)
+    True
+    """
+    if seen >= expected:
+        return 1.0
+    repeated = expected / (expected + shape)
+    log = term = -shape * math.log1p(expected / shape)
+    total = math.exp(term)
+    for count in range(1, seen + 1):
+        log += math.log((shape + count - 1.0) / count * repeated)
+        total += math.exp(log)
+    return min(1.0, total)
+
+
 def poisson_score(found: float, expected: float) -> float:
     """-log10 of Chernoff's bound on P(K ≥ ``found``) of a Poisson variable (Hoeffding 1963).
 

@@ -38,6 +38,8 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
     levels: dict[str, Level] = {}
     habits: dict[str, dict[str, list[float]]] = {}
     """rung → feature → [EW mean, windows learned]: actors repeat more often in an hour than in minutes"""
+    interaction: tuple[float, float] = (0.0, 0.0)
+    """likes and follows of the viewers of its unflagged days, and those expected at the platform's rate; both fade"""
     open: dict[str, Crowd] = {}
     """scale → open window"""
     cusum: float = 0.0

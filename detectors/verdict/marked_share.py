@@ -11,18 +11,19 @@ two added observations (Agresti and Coull 1998), so that three marked people of 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import compress
 from typing import NamedTuple
 
-from detectors.catalog.registry import ESTIMATING_CODES
+from detectors.catalog.registry import ESTIMATING_CODES, HOW
 from detectors.features.names import COHORT, FRESH, NETWORK, RULED, SPREAD, SUSPECTED, WATCH
 from detectors.measurement.window_view import WindowView
 from detectors.reference.mixes import Mix
 from detectors.scoring.detector import Finding
 from detectors.scoring.sentences import TEXTS
 from detectors.state.marks import Marks
-from detectors.verdict.evidence import CREDIBLE_P, MOST
+from detectors.verdict.evidence import CREDIBLE_P, MOST, PART_MIN
+from detectors.verdict.referrers import UNSEEN_CODE
 from detectors.windows.crowd import Crowd
 from detectors.windows.sample import People
 
@@ -51,7 +52,7 @@ def estimate(window: WindowView, findings: Sequence[Finding], *, convicted: bool
     shares = {g.code: g.share for g in findings if g.p <= CREDIBLE_P and g.code in ESTIMATING_CODES}
     marks = convicting_marks(crowd, shares if convicted else {}, mixes)
     wanted = marks if case is None else case.marks.joined(marks)
-    share_found = max((finding.share for finding in findings if finding.code in wanted.codes), default=0.0)
+    share_found = share_with_codes(findings, wanted.codes)
     by_marks = share_with_marks(crowd, wanted, mixes, window.reference.usual(FRESH) or 0.0)
     found = max(by_marks, share_beyond(share_found, 0.0, crowd.n))
     if window.rulings is not None and not RULINGS.isdisjoint(wanted.codes):
@@ -87,6 +88,22 @@ def share_with_marks(crowd: Crowd, marks: Marks, mixes: dict[str, Mix], usually_
     share, error = max(_by_people(crowd, marks, mixes, usually_fresh), _by_watch_times(crowd, marks, mixes))
     named = crowd.named / max(1, crowd.n)
     return EstimatedShare(share * named, error * named)
+
+
+def share_with_codes(findings: Iterable[Finding], codes: Container[str]) -> float:
+    """Largest share of a crowd to which findings with these codes apply.
+
+    Accounts that were never seen count only beside unusual conduct: every honest surge brings them. Otherwise an honest
+    hit that bots have joined would go on to be taken out when these are gone.
+
+    >>> unseen = Finding("unseen_accounts", "accounts", 0.9, 0.5, 1e-3, 0.8, "")
+    >>> leaving = Finding("odd_watch_time", "watch", 0.4, 0.0, 1e-3, 0.4, "")
+    >>> share_with_codes([unseen], ["unseen_accounts"]), share_with_codes([unseen, leaving], ["unseen_accounts"])
+    (0.0, 0.8)
+    """
+    found = list(findings)
+    conduct = any(g.detector in HOW and g.p <= CREDIBLE_P and g.share >= PART_MIN for g in found)
+    return max((g.share for g in found if g.code in codes and (conduct or g.code != UNSEEN_CODE)), default=0.0)
 
 
 def share_with_rulings(crowd: Crowd, ruled: set[int]) -> EstimatedShare:

@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import betabinom, poisson  # type: ignore[import-untyped]  # without types
+from scipy.stats import betabinom, nbinom, poisson  # type: ignore[import-untyped]  # without types
 
 from detectors.catalog.accounts import Accounts
 from detectors.catalog.engagement import Engagement
@@ -23,6 +23,7 @@ from detectors.scoring.tails import (
     beta_binomial_tail,
     binomial_tail,
     chernoff_bound,
+    gamma_poisson_lower_tail,
     poisson_lower_tail,
 )
 
@@ -58,6 +59,14 @@ def test_likes_that_are_missing_are_as_rare_as_poissons(expected: float, came: i
     assert math.isclose(poisson_lower_tail(expected, came), exact, rel_tol=1e-6, abs_tol=1e-300)
 
 
+@given(st.floats(0.5, 400), st.integers(0, 500), st.floats(0.5, 50))
+def test_likes_that_are_missing_on_targets_that_differ_are_as_rare_as_negative_binomials(
+    expected: float, came: int, shape: float
+) -> None:
+    exact = 1.0 if came >= expected else nbinom.cdf(came, shape, shape / (shape + expected))
+    assert math.isclose(gamma_poisson_lower_tail(expected, came, shape), exact, rel_tol=1e-6, abs_tol=1e-300)
+
+
 @given(st.integers(8, 1000), st.integers(1, 57), st.data())
 def test_people_who_have_a_mark_are_as_rare_as_binomials(people: int, of_64: int, data: st.DataObject) -> None:
     who, usual = data.draw(st.integers(0, people)), of_64 / 64
@@ -73,6 +82,27 @@ def test_history_does_not_make_four_missing_likes_rarer_than_chance_does() -> No
     x = {f.PEOPLE: 80.0, f.SILENT: 1.0}
     assert detector.score_one({**x, f.INTERACTIONS: 4.0}) < 2.0
     assert detector.score_one({**x, f.INTERACTIONS: 40.0}) > 3.0
+
+
+def no_likes(expected: float, *, own: float, shape: float) -> dict[str, float]:
+    """A hit of which nobody likes anything, on a target with this own rate."""
+    people = 30.0 * expected
+    x = {f.COUNT: people, f.PEOPLE: people, f.SILENT: 1.0}
+    return x | {f.INTERACTIONS: expected, f.OWN_INTERACTIONS: own, f.INTERACTION_SHAPE: shape}
+
+
+def test_missing_likes_are_no_evidence_where_targets_differ_and_the_own_rate_is_not_known() -> None:
+    detector = Engagement()
+    assert detector.score_one(no_likes(7.0, own=7.0, shape=1.5)) < 1.5
+    assert detector.score_one(no_likes(7.0, own=7.0, shape=1e6)) > 2.5
+
+
+def test_they_are_evidence_where_the_own_rate_is_known_and_as_usual() -> None:
+    assert Engagement().score_one(no_likes(7.0, own=7.0, shape=1.5 + 60.0)) > 2.5
+
+
+def test_they_are_none_on_a_target_that_is_known_to_be_hardly_liked() -> None:
+    assert Engagement().score_one(no_likes(40.0, own=1.0, shape=1.5 + 2.0)) < 1.0
 
 
 # ---------------------------------------------------------------- shares as findings
