@@ -37,6 +37,7 @@ from detectors.state.target_state import TargetState
 from detectors.thresholds import SURGE_LEAST, Rulebook, Thresholds
 from detectors.verdict.alone import ALONE, alone_opinion, conduct_is_seen, overwhelming
 from detectors.verdict.bands import with_band
+from detectors.verdict.before_case import limit_to_case
 from detectors.verdict.crowd import crowd_score
 from detectors.verdict.days import accumulate, artificial_of, known_past, opinion_of
 from detectors.verdict.evidence import CREDIBLE_P, PART_MIN, WITNESS_SCORE, WindowEvidence
@@ -223,6 +224,7 @@ class Judge:
             marked=marked,
         )
         view.marks = marks
+        view = limit_to_case(window, view, window_evidence, self._models, limits)
         view = self._alone(window, view, window_evidence.findings, limits)
         if window.target_state.case is None:
             view = limit_false_discoveries(window, view, limits)
