@@ -86,10 +86,7 @@ class Incidents:
         _note_rulings(case, view, moved)
         if window.scale.name == TICK and state.trail:
             state.trail[-1].quarantined = crowd.quarantined
-        uncased = 0.0 if crowd.expected_cased else 1.0 - crowd.cased / crowd.n
-        case.observed += crowd.n - crowd.cased
-        expect(case, interval_of(expected, window.x[f.DISPERSION]).times(uncased))
-        crowd.cased, crowd.expected_cased = crowd.n, True
+        _observe(case, window, view, expected)
         if moved:
             width = moved / max(1.0, view.artificial)
             case.artificial_low += view.low * width
@@ -233,6 +230,16 @@ class Incidents:
             cover(window.target_state.relations, case.flag_id, (VALID, QUARANTINED, moved), (start, end))
             self._records.emit_correction(window.key, case, (VALID, QUARANTINED, moved), (start, end), window.outcome)
         return moved
+
+
+def _observe(case: Case, window: WindowView, view: Opinion, expected: float) -> None:
+    """Add the events of a window to those of the case, and how many were expected."""
+    crowd = window.crowd
+    if not view.of_case_only:
+        uncased = 0.0 if crowd.expected_cased else 1.0 - crowd.cased / crowd.n
+        case.observed += crowd.n - crowd.cased
+        expect(case, interval_of(expected, window.x[f.DISPERSION]).times(uncased))
+        crowd.cased, crowd.expected_cased = crowd.n, True
 
 
 def _note_rulings(case: Case, view: Opinion, moved: int) -> None:

@@ -7,6 +7,7 @@ from detectors.events.key import is_view
 from detectors.measurement.window_view import WindowView
 from detectors.thresholds import Thresholds
 from detectors.verdict.alone import ALONE, alone_opinion, conduct_is_seen, overwhelming
+from detectors.verdict.before_case import limit_to_case
 from detectors.verdict.crowd import crowd_score
 from detectors.verdict.evidence import Models, WindowEvidence
 from detectors.verdict.marked_share import estimate
@@ -34,6 +35,7 @@ def window_opinion(
         marked=marked,
     )
     view.marks = marks
+    view = limit_to_case(window, view, found, models, limits)
     if settles:
         view = _or_alone(window, found, view, limits)
     return limit_false_discoveries(window, view, limits) if case is None else view
