@@ -73,6 +73,7 @@ JUDGING = (
     "judge",
     "verdict.gathering",
     "verdict.window_opinion",
+    "verdict.before_case",
     "measurement.window_views",
     "closing.closing",
     "closing.early_judge",
