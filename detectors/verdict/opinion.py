@@ -49,7 +49,7 @@ class Opinion(msgspec.Struct):
     sellers: list[int] = []
     """accounts of sellers whose events are condemned by rulings, if it rests on them (``verdict.sellers``)"""
     of_case_only: bool = False
-    """whether only events of the case's shorter windows count as artificial (``verdict.before_case``)"""
+    """whether only events of the case's shorter windows count as artificial (``verdict.window_opinion``)"""
     settles: bool = False
     """whether it rests on evidence of one kind, so that the conduct of the accounts must settle it"""
     beside_drip: float | None = None

@@ -73,7 +73,6 @@ JUDGING = (
     "judge",
     "verdict.gathering",
     "verdict.window_opinion",
-    "verdict.before_case",
     "measurement.window_views",
     "closing.closing",
     "closing.early_judge",

@@ -1,4 +1,4 @@
-"""What a window that began before its case adds to the case."""
+"""Opinion on a window by its own evidence: what a window that began before its case adds to the case."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from detectors.scoring.detector import Finding
 from detectors.state.case import ARTIFICIAL, Case
 from detectors.state.target_state import TargetState
 from detectors.thresholds import Thresholds
-from detectors.verdict.before_case import limit_to_case
 from detectors.verdict.evidence import NO_MODELS, WindowEvidence
 from detectors.verdict.opinion import Opinion
+from detectors.verdict.window_opinion import limit_to_case
 from tests.detectors.judged_windows import HOUR, START_MS, verdict, window
 
 NO_FINDINGS: list[Finding] = []
