@@ -38,8 +38,6 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
     levels: dict[str, Level] = {}
     habits: dict[str, dict[str, list[float]]] = {}
     """rung → feature → [EW mean, windows learned]: actors repeat more often in an hour than in minutes"""
-    interaction: tuple[float, float] = (0.0, 0.0)
-    """likes and follows of the viewers of its unflagged days, and those expected at the platform's rate; both fade"""
     open: dict[str, Crowd] = {}
     """scale → open window"""
     cusum: float = 0.0
@@ -76,6 +74,8 @@ class TargetState(msgspec.Struct, omit_defaults=True, gc=False):
     without a relation takes one of these back"""
     case_onsets: list[int] = []
     """onsets of the latest cases, open or closed: no two flags may have one id"""
+    interaction: tuple[float, float] = (0.0, 0.0)
+    """likes and follows of the viewers of its unflagged days, and those expected at the platform's rate; both fade"""
 
     def agenda(self) -> Agenda:
         """What is scheduled."""
