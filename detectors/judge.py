@@ -160,7 +160,7 @@ class Judge:
         if window.reference.experienced():
             view = self._with_known_people(window, view, limits)
         self._act(window, view, limits)
-        expected = window.x[f.EXPECTED] if view is None or view.beside_drip is None else view.beside_drip
+        expected = window.x[f.EXPECTED] if view is None else view.expected(window.x)
         return Decision(0.0 if own is None else own.crowd, expected)
 
     @staticmethod

@@ -55,7 +55,7 @@ class Incidents:
     def act(self, window: WindowView, view: Opinion) -> None:
         """Open or continue the case of a judged window, and quarantine its artificial events."""
         state, crowd = window.target_state, window.crowd
-        expected = window.x[f.EXPECTED] if view.beside_drip is None else view.beside_drip
+        expected = view.expected(window.x)
         case = state.case
         if case is None and state.settlements and (view.settles or view.verdict == ARTIFICIAL):
             case = state.case = self._settlements.resume(state, window.start, window.until)

@@ -55,6 +55,10 @@ class Opinion(msgspec.Struct):
     beside_drip: float | None = None
     """expected events of the day beside a drip, if the evidence of several days finds one (``verdict.days``)"""
 
+    def expected(self, x: Features) -> float:
+        """Expected events of the window with these features, beside those of a drip."""
+        return x[f.EXPECTED] if self.beside_drip is None else self.beside_drip
+
 
 def opinion(
     x: Features,
