@@ -198,9 +198,12 @@ def note_numbers(made: Draft, chooser: Chooser, actor: Choice | None) -> None:
         )
         return
     for each in chooser.fields:
-        if any(ROUNDED(text) for text in each.texts) and words.KNOWN_IDS & {*each.words, "".join(each.words)}:
-            made.notes.append(f"{each.name} has ids such as {each.texts[0]}: a spreadsheet has rounded them, so that")
-            made.notes[-1] += " many ids are the same now. Export it again, with ids as text"
+        rounded = next(filter(ROUNDED, each.texts), None)
+        if rounded is not None and words.KNOWN_IDS & {*each.words, "".join(each.words)}:
+            made.notes.append(
+                f"{each.name} has ids such as {rounded}: a spreadsheet has rounded them, so that many ids are the same "
+                "now. Export it again, with ids as text"
+            )
         whole = is_id_number(each) and all(number.is_integer() and number >= 0 for number in each.numbers)
         if whole and len(each.words) == 1 and each.words[0] in words.QUANTITY and max(each.numbers) > 1:
             made.notes.append(
